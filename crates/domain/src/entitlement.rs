@@ -1,0 +1,105 @@
+//! What a fleet may see, and cutting events down to it.
+
+use roadcast_signals::{Sample, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Body, Event, Telemetry};
+use crate::ids::{FleetId, SubscriptionId, VehicleId};
+use crate::package::{Package, PackageName, Packages};
+use crate::subscription::Validity;
+
+/// One subscription's share in what a fleet may see of one vehicle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Grant {
+    /// The subscription.
+    pub subscription_id: SubscriptionId,
+    /// Its packages.
+    pub packages: Vec<PackageName>,
+    /// When it is valid.
+    #[serde(flatten)]
+    pub validity: Validity,
+}
+
+/// What one fleet may see of one vehicle: the grants of its active subscriptions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entitlement {
+    /// The fleet.
+    pub fleet_id: FleetId,
+    /// The vehicle.
+    pub vid: VehicleId,
+    /// Raised whenever something is taken away.
+    pub epoch: u64,
+    /// The grants of active subscriptions.
+    pub grants: Vec<Grant>,
+}
+
+/// What may be seen of data that was received at one time.
+#[derive(Clone, Debug)]
+pub struct Coverage<'p> {
+    packages: Vec<&'p Package>,
+}
+
+impl Entitlement {
+    /// Whether any grant is live: the fleet may know that the vehicle exists.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.grants.iter().any(|grant| grant.validity.holds_at(now))
+    }
+
+    /// What is covered of data received at `received`: by grants that are live now, and were valid then.
+    pub fn coverage<'p>(&self, packages: &'p Packages, received: Timestamp, now: Timestamp) -> Coverage<'p> {
+        let names = self
+            .grants
+            .iter()
+            .filter(|grant| grant.validity.holds_at(now) && grant.validity.holds_at(received))
+            .flat_map(|grant| &grant.packages);
+        Coverage { packages: names.filter_map(|name| packages.get(name)).collect() }
+    }
+
+    /// The event as this fleet may see it now, or nothing.
+    pub fn cut(&self, event: &Event, packages: &Packages, now: Timestamp) -> Option<Event> {
+        debug_assert_eq!(self.vid, event.vid, "an entitlement is about one vehicle");
+        if self.vid != event.vid {
+            return None;
+        }
+        self.coverage(packages, event.received, now).cut(event)
+    }
+
+    /// Whether a live grant names that package.
+    pub fn has_package(&self, name: &str, now: Timestamp) -> bool {
+        self.grants.iter().any(|grant| grant.validity.holds_at(now) && grant.packages.iter().any(|package| package == name))
+    }
+}
+
+impl Coverage<'_> {
+    /// Whether the signal of that path is covered. Paths outside the catalogue belong to no package.
+    pub fn holds_signal(&self, path: &str) -> bool {
+        self.packages.iter().any(|package| package.holds_signal(path))
+    }
+
+    /// The event cut to what is covered: samples without a covered signal fall away, and the event with its last sample.
+    pub fn cut(&self, event: &Event) -> Option<Event> {
+        let body = match &event.body {
+            Body::Telemetry(telemetry) => {
+                let samples: Vec<Sample> = telemetry.samples.iter().filter_map(|sample| self.cut_sample(sample)).collect();
+                (!samples.is_empty()).then_some(Body::Telemetry(Telemetry { samples }))?
+            }
+            Body::Diagnostic(diagnostic) => {
+                let event_type = event.event_type();
+                let covered = self.packages.iter().any(|package| package.event_types.contains(&event_type));
+                covered.then(|| Body::Diagnostic(diagnostic.clone()))?
+            }
+        };
+        Some(Event { eid: event.eid, vid: event.vid.clone(), received: event.received, body })
+    }
+
+    fn cut_sample(&self, sample: &Sample) -> Option<Sample> {
+        let signals: roadcast_signals::Signals = sample
+            .signals
+            .iter()
+            .filter(|(path, _)| path.def().is_some() && self.holds_signal(path.as_str()))
+            .map(|(path, value)| (path.clone(), value.clone()))
+            .collect();
+        (!signals.is_empty()).then_some(Sample { at: sample.at, signals })
+    }
+}

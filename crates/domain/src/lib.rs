@@ -1,0 +1,24 @@
+//! The words of Roadcast, and the rules about them.
+//!
+//! Nothing here does I/O, reads a clock or knows AWS: every function's answer follows from its arguments. The road of a
+//! sample through this crate: [`cloudevent`] reads the envelope, [`intake`] judges the event and its samples, [`event`] is
+//! what is stored and published, [`entitlement`] cuts it to what a fleet may see, [`state`] keeps the newest of each signal.
+
+pub mod caller;
+pub mod cloudevent;
+pub mod diagnostic;
+pub mod entitlement;
+pub mod event;
+pub mod fleet;
+pub mod ids;
+pub mod intake;
+pub mod limits;
+pub mod package;
+pub mod refusal;
+pub mod state;
+pub mod subject;
+pub mod subscription;
+pub mod vehicle;
+pub mod vin;
+
+pub use roadcast_signals::Timestamp;

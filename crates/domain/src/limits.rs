@@ -1,0 +1,32 @@
+//! What one event, sample or upload may hold.
+
+/// Bytes of one upload about one vehicle: it becomes one stream record, which may hold 1 MiB with its key and, as the
+/// functions see it, base64.
+pub const UPLOAD_BYTES: usize = 768 * 1024;
+
+/// Samples of one event.
+pub const SAMPLES_PER_EVENT: usize = 500;
+
+/// How far apart the samples of one event may lie, in milliseconds.
+pub const EVENT_SPAN_MS: i64 = 5 * 60 * 1000;
+
+/// Signals of one event whose paths the catalogue does not know (counted as distinct paths).
+pub const UNKNOWN_SIGNALS_PER_EVENT: usize = 64;
+
+/// How far ahead of the received time a sample may be, in milliseconds: clocks drift that much.
+pub const CLOCK_AHEAD_MS: i64 = 5 * 60 * 1000;
+
+/// The earliest time a sample may carry: 2000-01-01T00:00:00Z. Devices without a fix count from 1970 or 1980.
+pub const EARLIEST_MS: i64 = 946_684_800_000;
+
+/// Bytes of a CloudEvents `id`, `source` or `subject`.
+pub const ATTRIBUTE_BYTES: usize = 512;
+
+/// Trouble codes of one diagnostic event.
+pub const CODES_PER_EVENT: usize = 256;
+
+/// Events of one upload.
+pub const EVENTS_PER_UPLOAD: usize = 1000;
+
+/// Vehicles of one subscription.
+pub const VEHICLES_PER_SUBSCRIPTION: usize = 1000;

@@ -1,0 +1,78 @@
+//! The last-known value of each signal of a vehicle.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use roadcast_signals::{SignalPath, Timestamp, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Body, Event};
+use crate::ids::Eid;
+
+/// A signal's newest reading.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LastKnown {
+    /// Its value.
+    pub value: Value,
+    /// When the vehicle observed it.
+    pub at: Timestamp,
+    /// When Roadcast received it.
+    pub received: Timestamp,
+    /// The event it came in.
+    pub eid: Eid,
+    /// Its sample's place in that event.
+    pub index: u32,
+}
+
+impl LastKnown {
+    /// Readings order by observed time, then event, then place in it. A clock ahead of ours counts as no later than when
+    /// the reading was received: otherwise it would keep out the true readings that come after it.
+    fn rank(&self) -> (Timestamp, Eid, u32) {
+        (self.at.min(self.received), self.eid, self.index)
+    }
+}
+
+/// The last-known value of each signal of a vehicle. Merging is commutative, associative and idempotent: late, repeated
+/// and reordered events end in the same state.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct VehicleState {
+    /// By signal.
+    pub signals: BTreeMap<SignalPath, LastKnown>,
+}
+
+impl VehicleState {
+    /// Takes in an event; says whether anything became newer.
+    pub fn observe(&mut self, event: &Event) -> bool {
+        let Body::Telemetry(telemetry) = &event.body else { return false };
+        let mut changed = false;
+        for (index, sample) in telemetry.samples.iter().enumerate() {
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            for (path, value) in &sample.signals {
+                let reading =
+                    LastKnown { value: value.clone(), at: sample.at, received: event.received, eid: event.eid, index };
+                changed |= self.take(path, reading);
+            }
+        }
+        changed
+    }
+
+    /// Takes in what another state knows; says whether anything became newer.
+    pub fn merge(&mut self, other: &Self) -> bool {
+        other.signals.iter().fold(false, |changed, (path, reading)| self.take(path, reading.clone()) || changed)
+    }
+
+    fn take(&mut self, path: &SignalPath, reading: LastKnown) -> bool {
+        match self.signals.entry(path.clone()) {
+            Entry::Vacant(place) => {
+                place.insert(reading);
+                true
+            }
+            Entry::Occupied(mut known) if known.get().rank() < reading.rank() => {
+                known.insert(reading);
+                true
+            }
+            Entry::Occupied(_) => false,
+        }
+    }
+}

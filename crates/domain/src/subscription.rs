@@ -1,0 +1,105 @@
+//! Subscriptions: a fleet's vehicles, its packages for them, and for how long.
+
+use roadcast_signals::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{FleetId, SubscriptionId, VehicleId};
+use crate::package::PackageName;
+
+/// A half-open time of validity.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Validity {
+    /// Valid from then on.
+    pub valid_from: Timestamp,
+    /// Valid until just before then; for good where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<Timestamp>,
+}
+
+impl Validity {
+    /// Whether it holds at that time.
+    pub fn holds_at(&self, time: Timestamp) -> bool {
+        self.valid_from <= time && self.valid_until.is_none_or(|until| time < until)
+    }
+}
+
+/// How far a subscription is on its way.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SubscriptionState {
+    /// Stored; nothing was made for it yet.
+    Pending,
+    /// Its queue and rule are being made.
+    Provisioning,
+    /// Events flow.
+    Active,
+    /// Stopped for now.
+    Suspended,
+    /// Ended for good.
+    Revoked,
+}
+
+impl SubscriptionState {
+    /// Whether a subscription may go from this state to that one. Staying is allowed, so that a repeated step is no error.
+    pub fn may_become(self, next: Self) -> bool {
+        use SubscriptionState::{Active, Pending, Provisioning, Revoked, Suspended};
+        match (self, next) {
+            (Revoked, other) => other == Revoked,
+            // Failed provisioning goes back to pending, with a reason.
+            (Pending, Provisioning) | (Provisioning, Active | Pending) | (Active, Suspended) | (Suspended, Active) | (_, Revoked) => true,
+            (from, to) => from == to,
+        }
+    }
+}
+
+/// What a fleet gets of which vehicles, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subscription {
+    /// Its id.
+    pub subscription_id: SubscriptionId,
+    /// Whose it is.
+    pub fleet_id: FleetId,
+    /// The vehicles.
+    pub vehicles: Vec<VehicleId>,
+    /// The packages.
+    pub packages: Vec<PackageName>,
+    /// When it is valid.
+    #[serde(flatten)]
+    pub validity: Validity,
+    /// How far it is.
+    pub state: SubscriptionState,
+    /// Why provisioning failed, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn validity_is_half_open() {
+        let at = Timestamp::from_ms;
+        let week = Validity { valid_from: at(10), valid_until: Some(at(20)) };
+        assert_eq!([9, 10, 19, 20].map(|ms| week.holds_at(at(ms))), [false, true, true, false]);
+        assert!(Validity { valid_from: at(10), valid_until: None }.holds_at(at(i64::MAX)));
+    }
+
+    #[test]
+    fn a_revoked_subscription_never_comes_back_and_active_is_reached_only_by_provisioning() {
+        use SubscriptionState::{Active, Pending, Provisioning, Revoked, Suspended};
+        for next in [Pending, Provisioning, Active, Suspended] {
+            assert!(!Revoked.may_become(next));
+            assert!(next.may_become(Revoked));
+        }
+        assert!(!Pending.may_become(Active));
+        assert!(Provisioning.may_become(Active));
+        assert!(!Active.may_become(Provisioning));
+    }
+}

@@ -1,0 +1,34 @@
+//! Who may see what.
+
+use std::future::Future;
+
+use roadcast_domain::entitlement::Entitlement;
+use roadcast_domain::ids::{FleetId, VehicleId};
+use roadcast_domain::package::Packages;
+
+use crate::PortError;
+
+/// What fleets may see. Answers hold the grants of active subscriptions, whatever their validity: that is compared at
+/// each use, so that expiry needs no job.
+pub trait Entitlements: Send + Sync {
+    /// Every fleet's entitlement to one vehicle.
+    fn to_vehicle(&self, vid: &VehicleId) -> impl Future<Output = Result<Vec<Entitlement>, PortError>> + Send;
+
+    /// One fleet's entitlement to one vehicle.
+    fn of_fleet_to_vehicle(
+        &self,
+        fleet_id: &FleetId,
+        vid: &VehicleId,
+    ) -> impl Future<Output = Result<Option<Entitlement>, PortError>> + Send;
+
+    /// One fleet's entitlements, by vehicle id, after one; at most `limit`.
+    fn of_fleet(
+        &self,
+        fleet_id: &FleetId,
+        after: Option<&VehicleId>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Entitlement>, PortError>> + Send;
+
+    /// The packages there are.
+    fn packages(&self) -> impl Future<Output = Result<Packages, PortError>> + Send;
+}

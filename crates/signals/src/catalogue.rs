@@ -1,0 +1,263 @@
+use crate::Resolution;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::LazyLock;
+
+pub(crate) const TABLE: &str = include_str!("../catalogue.csv");
+
+static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::read(TABLE));
+
+/// The table of all signals that Roadcast knows, read once from `catalogue.csv`.
+#[derive(Debug)]
+pub struct Catalogue {
+    /// Row n holds signal number n + 1.
+    defs: &'static [SignalDef],
+    by_path: HashMap<&'static str, &'static SignalDef>,
+}
+
+/// One row of the catalogue.
+#[derive(Debug, PartialEq)]
+pub struct SignalDef {
+    /// The signal's number: append-only, never given to another signal.
+    pub number: u16,
+    /// The path, such as `Vehicle.Speed`.
+    pub path: &'static str,
+    /// The type of the value, or of its entries where it is a list.
+    pub datatype: Datatype,
+    /// Whether the value is a list of `datatype`.
+    pub is_array: bool,
+    /// The unit, by its VSS name (`km/h`, `percent`, `Celsius`).
+    pub unit: Option<&'static str>,
+    /// The smallest value accepted.
+    pub min: Option<f64>,
+    /// The largest value accepted.
+    pub max: Option<f64>,
+    /// The texts accepted; empty means any.
+    pub allowed: Box<[&'static str]>,
+    /// The grid its numbers are rounded to; without one they stay exact.
+    pub resolution: Option<Resolution>,
+    /// Where the row comes from.
+    pub origin: Origin,
+}
+
+/// The datatypes of VSS.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // the names say it all
+pub enum Datatype {
+    Boolean,
+    Int8,
+    Uint8,
+    Int16,
+    Uint16,
+    Int32,
+    Uint32,
+    Int64,
+    Uint64,
+    Float,
+    Double,
+    String,
+}
+
+/// Where a row of the catalogue comes from.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// COVESA VSS v6.0.
+    Vss,
+    /// The OBD overlay of VSS v6.0.
+    Obd,
+    /// Roadcast's own overlay: what the other two lack.
+    Roadcast,
+}
+
+impl Catalogue {
+    /// The catalogue. The first call reads the table.
+    pub fn get() -> &'static Self {
+        &CATALOGUE
+    }
+
+    /// The signal of that path.
+    pub fn by_path(&self, path: &str) -> Option<&'static SignalDef> {
+        self.by_path.get(path).copied()
+    }
+
+    /// The signal of that number.
+    pub fn by_number(&self, number: u16) -> Option<&'static SignalDef> {
+        self.defs.get(usize::from(number).checked_sub(1)?)
+    }
+
+    /// Every signal, by number.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'static SignalDef> + use<> {
+        self.defs.iter()
+    }
+
+    /// The highest number: a reader of this version knows every signal up to it.
+    pub fn version(&self) -> u16 {
+        self.defs.last().map_or(0, |def| def.number)
+    }
+
+    fn read(table: &'static str) -> Self {
+        // A row that cannot be read would be a slip in our own table, and a test holds every line against an entry.
+        let rows = table.lines().skip(1).filter_map(SignalDef::read);
+        let defs: &'static [SignalDef] = rows.collect::<Vec<_>>().leak();
+        Self {
+            defs,
+            by_path: defs.iter().map(|def| (def.path, def)).collect(),
+        }
+    }
+}
+
+impl SignalDef {
+    fn read(row: &'static str) -> Option<Self> {
+        let columns: Vec<&'static str> = row.split(',').collect();
+        let &[
+            number,
+            path,
+            datatype,
+            unit,
+            min,
+            max,
+            resolution,
+            allowed,
+            origin,
+        ] = columns.as_slice()
+        else {
+            return None;
+        };
+        let scalar = datatype.strip_suffix("[]");
+        Some(Self {
+            number: number.parse().ok()?,
+            path,
+            datatype: Datatype::from_name(scalar.unwrap_or(datatype))?,
+            is_array: scalar.is_some(),
+            unit: filled(unit),
+            min: optional(min, |text| text.parse().ok()).ok()?,
+            max: optional(max, |text| text.parse().ok()).ok()?,
+            allowed: filled(allowed)
+                .map(|texts| texts.split('|').collect())
+                .unwrap_or_default(),
+            resolution: optional(resolution, Resolution::from_step).ok()?,
+            origin: Origin::from_name(origin)?,
+        })
+    }
+
+    /// Whether `v` lies within the range and, for an integer signal, within the datatype.
+    ///
+    /// A `float` is compared in single precision, its own: 100.00000298 percent, as 32-bit sources give it, is 100.
+    pub fn contains(&self, v: f64) -> bool {
+        let is_outside = |low: Option<f64>, high: Option<f64>| match self.datatype {
+            #[allow(clippy::cast_possible_truncation)] // the very purpose
+            Datatype::Float => {
+                let v = v as f32;
+                low.is_some_and(|low| v < low as f32) || high.is_some_and(|high| v > high as f32)
+            }
+            _ => low.is_some_and(|low| v < low) || high.is_some_and(|high| v > high),
+        };
+        let (low, high) = self.datatype.integer_range().unzip();
+        !is_outside(self.min, self.max) && !is_outside(low, high)
+    }
+}
+
+fn filled(column: &'static str) -> Option<&'static str> {
+    (!column.is_empty()).then_some(column)
+}
+
+/// What an optional column holds; an error where it holds something that cannot be read.
+fn optional<T>(column: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Unreadable> {
+    if column.is_empty() {
+        Ok(None)
+    } else {
+        read(column).map(Some).ok_or(Unreadable)
+    }
+}
+
+struct Unreadable;
+
+impl Datatype {
+    const ALL: [Self; 12] = [
+        Self::Boolean,
+        Self::Int8,
+        Self::Uint8,
+        Self::Int16,
+        Self::Uint16,
+        Self::Int32,
+        Self::Uint32,
+        Self::Int64,
+        Self::Uint64,
+        Self::Float,
+        Self::Double,
+        Self::String,
+    ];
+
+    /// The VSS name, such as `uint8`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Boolean => "boolean",
+            Self::Int8 => "int8",
+            Self::Uint8 => "uint8",
+            Self::Int16 => "int16",
+            Self::Uint16 => "uint16",
+            Self::Int32 => "int32",
+            Self::Uint32 => "uint32",
+            Self::Int64 => "int64",
+            Self::Uint64 => "uint64",
+            Self::Float => "float",
+            Self::Double => "double",
+            Self::String => "string",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|datatype| datatype.name() == name)
+    }
+
+    /// Whether only whole numbers are values of this type.
+    pub const fn is_integer(self) -> bool {
+        self.integer_range().is_some()
+    }
+
+    /// Whether values of this type are numbers.
+    pub const fn is_numeric(self) -> bool {
+        !matches!(self, Self::Boolean | Self::String)
+    }
+
+    /// The ends of an integer type. Those of 64 bits are rounded outward to a double; 2^53 binds before they do.
+    #[allow(clippy::cast_precision_loss)]
+    const fn integer_range(self) -> Option<(f64, f64)> {
+        match self {
+            Self::Int8 => Some((i8::MIN as f64, i8::MAX as f64)),
+            Self::Uint8 => Some((0.0, u8::MAX as f64)),
+            Self::Int16 => Some((i16::MIN as f64, i16::MAX as f64)),
+            Self::Uint16 => Some((0.0, u16::MAX as f64)),
+            Self::Int32 => Some((i32::MIN as f64, i32::MAX as f64)),
+            Self::Uint32 => Some((0.0, u32::MAX as f64)),
+            Self::Int64 => Some((i64::MIN as f64, i64::MAX as f64)),
+            Self::Uint64 => Some((0.0, u64::MAX as f64)),
+            Self::Boolean | Self::Float | Self::Double | Self::String => None,
+        }
+    }
+}
+
+impl fmt::Display for Datatype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Origin {
+    /// The table's name for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Vss => "vss",
+            Self::Obd => "obd",
+            Self::Roadcast => "roadcast",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        [Self::Vss, Self::Obd, Self::Roadcast]
+            .into_iter()
+            .find(|origin| origin.name() == name)
+    }
+}

@@ -1,0 +1,76 @@
+use crate::{SignalPath, Timestamp, Value};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+const LATITUDE: &str = "Vehicle.CurrentLocation.Latitude";
+const LONGITUDE: &str = "Vehicle.CurrentLocation.Longitude";
+
+/// The signals of one sample, each with its value.
+pub type Signals = BTreeMap<SignalPath, Value>;
+
+/// One timestamped set of signals.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// When the vehicle observed them.
+    pub at: Timestamp,
+    /// What it observed.
+    pub signals: Signals,
+}
+
+/// Takes the vehicle's latitude and longitude out where both are exactly 0, and says whether it did.
+///
+/// A receiver without a fix reports 0, 0. Either coordinate alone may be 0 on the equator or the prime meridian, so
+/// only the pair is refused.
+pub fn reject_null_position(signals: &mut Signals) -> bool {
+    let is_zero = |path: &str| signals.get(path).and_then(Value::as_number) == Some(0.0);
+    let is_null = is_zero(LATITUDE) && is_zero(LONGITUDE);
+    if is_null {
+        signals.remove(LATITUDE);
+        signals.remove(LONGITUDE);
+    }
+    is_null
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn sample(json: &str) -> Sample {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_sample_is_written_as_it_was_read() {
+        let json =
+            r#"{"at":"2017-02-19T12:19:28.000Z","signals":{"Vehicle.Speed":45.4,"acme.x":true}}"#;
+        assert_eq!(serde_json::to_string(&sample(json)).unwrap(), json);
+    }
+
+    #[test]
+    fn a_position_of_zero_zero_goes_and_the_rest_stays() {
+        let mut at_null = sample(
+            r#"{"at":"2017-02-19T12:19:28Z","signals":{"Vehicle.CurrentLocation.Latitude":0,
+                "Vehicle.CurrentLocation.Longitude":0.0,"Vehicle.Speed":3}}"#,
+        )
+        .signals;
+        assert!(reject_null_position(&mut at_null));
+        assert_eq!(
+            at_null.keys().map(SignalPath::as_str).collect::<Vec<_>>(),
+            ["Vehicle.Speed"]
+        );
+        assert!(!reject_null_position(&mut at_null));
+    }
+
+    #[test]
+    fn one_zero_coordinate_is_a_place() {
+        let mut greenwich = sample(
+            r#"{"at":"2017-02-19T12:19:28Z","signals":{"Vehicle.CurrentLocation.Latitude":51.477928,
+                "Vehicle.CurrentLocation.Longitude":0}}"#,
+        )
+        .signals;
+        assert!(!reject_null_position(&mut greenwich));
+        assert_eq!(greenwich.len(), 2);
+    }
+}

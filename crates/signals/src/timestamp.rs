@@ -1,0 +1,212 @@
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// 0000-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z: what RFC 3339 can write.
+const FIRST_MS: i64 = -62_167_219_200_000;
+const LAST_MS: i64 = 253_402_300_799_999;
+
+/// A point in time: milliseconds since the Unix epoch, UTC.
+///
+/// Its text form is RFC 3339 in UTC with exactly three fraction digits.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// The text is no RFC 3339 date-time within the years 0000 to 9999 UTC.
+#[derive(thiserror::Error, Copy, Clone, Debug, PartialEq, Eq)]
+#[error("not an RFC 3339 date-time")]
+pub struct TimestampError;
+
+impl Timestamp {
+    /// From milliseconds since the Unix epoch.
+    pub const fn from_ms(ms: i64) -> Self {
+        Self(ms)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn ms(self) -> i64 {
+        self.0
+    }
+
+    /// Reads an RFC 3339 date-time of any offset. Digits beyond the millisecond are cut off.
+    pub fn parse_rfc3339(text: &str) -> Result<Self, TimestampError> {
+        let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimestampError)?;
+        let ms = moment.unix_timestamp() * 1000 + i64::from(moment.millisecond());
+        // An offset can move a writable local time out of the years that UTC text can express.
+        if (FIRST_MS..=LAST_MS).contains(&ms) {
+            Ok(Self(ms))
+        } else {
+            Err(TimestampError)
+        }
+    }
+
+    /// This time moved by `ms`, stopping at the ends of `i64`.
+    #[must_use]
+    pub const fn plus_ms(self, ms: i64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds from `earlier` to this time, negative where `earlier` is later, stopping at the ends of `i64`.
+    pub const fn ms_since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// Times outside the years 0000 to 9999 are written as the nearest that RFC 3339 can express.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = self.0.clamp(FIRST_MS, LAST_MS);
+        let moment = OffsetDateTime::from_unix_timestamp(ms.div_euclid(1000))
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        write!(
+            f,
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+            moment.year(),
+            u8::from(moment.month()),
+            moment.day(),
+            moment.hour(),
+            moment.minute(),
+            moment.second(),
+            ms.rem_euclid(1000),
+        )
+    }
+}
+
+impl std::str::FromStr for Timestamp {
+    type Err = TimestampError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse_rfc3339(text)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Rfc3339Text;
+
+        impl Visitor<'_> for Rfc3339Text {
+            type Value = Timestamp;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an RFC 3339 date-time")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Timestamp, E> {
+                Timestamp::parse_rfc3339(text).map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_str(Rfc3339Text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(text: &str, expect: Option<&str>) {
+        let read = Timestamp::parse_rfc3339(text).ok().map(|at| at.to_string());
+        assert_eq!(read.as_deref(), expect, "{text}");
+    }
+
+    #[test]
+    fn reads_rfc_3339_and_writes_utc_with_three_digits() {
+        check("2017-02-19T12:19:28Z", Some("2017-02-19T12:19:28.000Z"));
+        check(
+            "2017-03-21T00:00:31-05:00",
+            Some("2017-03-21T05:00:31.000Z"),
+        );
+        check("2017-02-19T12:19:28.5Z", Some("2017-02-19T12:19:28.500Z"));
+        check("1969-12-31T23:59:59.999Z", Some("1969-12-31T23:59:59.999Z"));
+        check("0000-01-01T00:00:00Z", Some("0000-01-01T00:00:00.000Z"));
+        check("9999-12-31T23:59:59.999Z", Some("9999-12-31T23:59:59.999Z"));
+    }
+
+    #[test]
+    fn cuts_digits_below_the_millisecond() {
+        check(
+            "2017-02-19T12:19:28.123999999Z",
+            Some("2017-02-19T12:19:28.123Z"),
+        );
+        check(
+            "1969-12-31T23:59:59.9999Z",
+            Some("1969-12-31T23:59:59.999Z"),
+        );
+    }
+
+    #[test]
+    fn refuses_what_is_no_date() {
+        for text in [
+            "",
+            "02/00/2090",
+            "2021-02-29T00:00:00Z",
+            "2021-13-01T00:00:00Z",
+            "2021-01-01",
+            "2021-01-01T00:00:00",
+            "2021-01-01T24:00:00Z",
+            "1487506768",
+            " 2021-01-01T00:00:00Z",
+            "2021-01-01T00:00:00Zjunk",
+        ] {
+            check(text, None);
+        }
+    }
+
+    #[test]
+    fn refuses_times_that_utc_text_cannot_express() {
+        check("0000-01-01T00:00:00+01:00", None);
+        check("9999-12-31T23:59:59-01:00", None);
+    }
+
+    #[test]
+    fn the_extremes_are_written_without_panic() {
+        assert_eq!(
+            Timestamp::from_ms(i64::MIN).to_string(),
+            "0000-01-01T00:00:00.000Z"
+        );
+        assert_eq!(
+            Timestamp::from_ms(i64::MAX).to_string(),
+            "9999-12-31T23:59:59.999Z"
+        );
+    }
+
+    #[test]
+    fn arithmetic_stops_at_the_ends() {
+        let end = Timestamp::from_ms(i64::MAX);
+        assert_eq!(end.plus_ms(1), end);
+        assert_eq!(end.ms_since(Timestamp::from_ms(i64::MIN)), i64::MAX);
+        assert_eq!(Timestamp::from_ms(5).ms_since(Timestamp::from_ms(8)), -3);
+    }
+
+    proptest! {
+        #[test]
+        fn every_writable_time_survives_json(ms in FIRST_MS..=LAST_MS) {
+            let at = Timestamp::from_ms(ms);
+            let json = serde_json::to_string(&at).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), at);
+        }
+
+        #[test]
+        fn text_order_is_time_order(a in FIRST_MS..=LAST_MS, b in FIRST_MS..=LAST_MS) {
+            let (x, y) = (Timestamp::from_ms(a), Timestamp::from_ms(b));
+            prop_assert_eq!(x.to_string().cmp(&y.to_string()), x.cmp(&y));
+        }
+
+        #[test]
+        fn no_input_panics(text in ".{0,40}", ms in any::<i64>()) {
+            let _ = Timestamp::parse_rfc3339(&text);
+            prop_assert_eq!(Timestamp::from_ms(ms).to_string().len(), 24);
+        }
+    }
+}
