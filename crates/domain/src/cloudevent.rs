@@ -61,7 +61,8 @@ impl<'a> Envelope<'a> {
             .map_err(|_| Refusal::new(Reason::NotACloudEvent, "", "an event is a JSON object"))?;
         let attribute = |name: &str| attribute(&members, name);
         let required = |name: &str| {
-            attribute(name)?.ok_or_else(|| Refusal::new(Reason::NotACloudEvent, format!("/{name}"), format!("{name} is required")))
+            attribute(name)?
+                .ok_or_else(|| Refusal::new(Reason::NotACloudEvent, format!("/{name}"), format!("{name} is required")))
         };
 
         if required("specversion")? != SPEC_VERSION {
@@ -95,7 +96,8 @@ impl<'a> Envelope<'a> {
     /// The event as it goes onto the stream: the sender's own bytes, value by value, with the vehicle as its subject.
     pub fn to_json_about(&self, vid: &VehicleId) -> serde_json::Result<String> {
         let subject = serde_json::value::to_raw_value(vid)?;
-        let mut members: BTreeMap<&str, &RawValue> = self.members.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        let mut members: BTreeMap<&str, &RawValue> =
+            self.members.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         members.insert("subject", &subject);
         serde_json::to_string(&members)
     }
@@ -155,7 +157,6 @@ fn extensions(members: &BTreeMap<String, &RawValue>) -> Result<BTreeMap<String, 
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;

@@ -68,7 +68,9 @@ impl FromStr for Dtc {
     fn from_str(text: &str) -> Result<Self, InvalidDtc> {
         let code = text.to_ascii_uppercase();
         match code.as_bytes() {
-            [b'P' | b'C' | b'B' | b'U', b'0'..=b'3', rest @ ..] if rest.len() == 3 && rest.iter().all(u8::is_ascii_hexdigit) => {
+            [b'P' | b'C' | b'B' | b'U', b'0'..=b'3', rest @ ..]
+                if rest.len() == 3 && rest.iter().all(u8::is_ascii_hexdigit) =>
+            {
                 Ok(Self(code))
             }
             _ => Err(InvalidDtc),

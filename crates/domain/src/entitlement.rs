@@ -103,3 +103,6 @@ impl Coverage<'_> {
         (!signals.is_empty()).then_some(Sample { at: sample.at, signals })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -239,13 +239,14 @@ fn symbol_at(bits: u128, symbol: usize) -> char {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
 
     #[test]
     fn an_id_of_another_kind_or_alphabet_is_not_taken() {
-        for text in ["", "veh_", "flt_0123456789abcdef", "veh_0123456789abcdeu", "veh_0123456789ABCDEF", "veh_0123456789abcdef0"] {
+        for text in
+            ["", "veh_", "flt_0123456789abcdef", "veh_0123456789abcdeu", "veh_0123456789ABCDEF", "veh_0123456789abcdef0"]
+        {
             assert!(text.parse::<VehicleId>().is_err(), "{text}");
         }
         assert!("veh_0123456789abcdef".parse::<VehicleId>().is_ok());

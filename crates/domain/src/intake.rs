@@ -70,18 +70,18 @@ pub fn judge(envelope: &Envelope<'_>, vid: &VehicleId, received: Timestamp) -> R
         Some(EventType::Telemetry) => judge_telemetry(envelope.data, received)?,
         Some(EventType::Diagnostic) => judge_diagnostic(envelope.data, received)?,
         Some(EventType::Alert) | None => {
-            return Err(Refusal::new(Reason::TypeUnknown, "/type", "no such event type; see the documentation for those there are"));
+            return Err(Refusal::new(
+                Reason::TypeUnknown,
+                "/type",
+                "no such event type; see the documentation for those there are",
+            ));
         }
     };
     let time = judged.earliest.unwrap_or(envelope.time);
     let eid = Eid::of(vid, &envelope.source, &envelope.id, time);
     let accepted = judged.body.map(|body| StoredEvent {
         event: Event { eid, vid: vid.clone(), received, body },
-        origin: Origin {
-            source: envelope.source.clone(),
-            id: envelope.id.clone(),
-            extensions: envelope.extensions.clone(),
-        },
+        origin: Origin { source: envelope.source.clone(), id: envelope.id.clone(), extensions: envelope.extensions.clone() },
     });
     Ok(Intake { eid, accepted, parked: judged.parked, rejected: judged.rejected, sample_count: judged.sample_count })
 }
@@ -116,7 +116,11 @@ fn judge_telemetry(data: &RawValue, received: Timestamp) -> Result<Judged, Refus
         samples: Vec<&'a RawValue>,
     }
     let Ok(Data { samples: sent }) = serde_json::from_str(data.get()) else {
-        return Err(Refusal::new(Reason::DataInvalid, "/data/samples", "telemetry data is {\"samples\": [{\"at\", \"signals\"}]}"));
+        return Err(Refusal::new(
+            Reason::DataInvalid,
+            "/data/samples",
+            "telemetry data is {\"samples\": [{\"at\", \"signals\"}]}",
+        ));
     };
     if sent.is_empty() {
         return Err(Refusal::new(Reason::DataInvalid, "/data/samples", "at least one sample"));
@@ -209,8 +213,12 @@ fn check_span(times: &[Timestamp]) -> Result<(), Refusal> {
 }
 
 fn check_unknown_paths(samples: &[Sample]) -> Result<(), Refusal> {
-    let unknown: BTreeSet<&str> =
-        samples.iter().flat_map(|sample| sample.signals.keys()).filter(|path| path.def().is_none()).map(SignalPath::as_str).collect();
+    let unknown: BTreeSet<&str> = samples
+        .iter()
+        .flat_map(|sample| sample.signals.keys())
+        .filter(|path| path.def().is_none())
+        .map(SignalPath::as_str)
+        .collect();
     if unknown.len() > limits::UNKNOWN_SIGNALS_PER_EVENT {
         let detail = format!("at most {} paths outside the catalogue in an event", limits::UNKNOWN_SIGNALS_PER_EVENT);
         return Err(Refusal::new(Reason::TooManyUnknownSignals, "/data/samples", detail));
@@ -232,14 +240,16 @@ fn judge_diagnostic(data: &RawValue, received: Timestamp) -> Result<Judged, Refu
         status: DtcStatus,
     }
     let Ok(sent) = serde_json::from_str::<Data>(data.get()) else {
-        let detail = "diagnostic data is {\"at\", \"mil\", \"dtcs\": [{\"code\", \"status\": active, pending or permanent}]}";
+        let detail =
+            "diagnostic data is {\"at\", \"mil\", \"dtcs\": [{\"code\", \"status\": active, pending or permanent}]}";
         return Err(Refusal::new(Reason::DataInvalid, "/data", detail));
     };
     if sent.dtcs.len() > limits::CODES_PER_EVENT {
         let detail = format!("at most {} codes in an event", limits::CODES_PER_EVENT);
         return Err(Refusal::new(Reason::DataInvalid, "/data/dtcs", detail));
     }
-    let park = |reason, pointer: &str| ParkedSample { index: 0, pointer: pointer.to_owned(), reason, bytes: data.get().to_owned() };
+    let park =
+        |reason, pointer: &str| ParkedSample { index: 0, pointer: pointer.to_owned(), reason, bytes: data.get().to_owned() };
     let mut judged = Judged { body: None, earliest: None, parked: Vec::new(), rejected: Vec::new(), sample_count: 1 };
     let at = match check_time(&sent.at, received) {
         Ok(at) => at,
@@ -252,7 +262,9 @@ fn judge_diagnostic(data: &RawValue, received: Timestamp) -> Result<Judged, Refu
     for (index, SentCode { code, status }) in sent.dtcs.iter().enumerate() {
         match code.parse::<Dtc>() {
             Ok(code) => dtcs.push(TroubleCode { code, status: *status }),
-            Err(_) => judged.rejected.push(RejectedSignal { pointer: format!("/data/dtcs/{index}/code"), reason: "bad_code" }),
+            Err(_) => {
+                judged.rejected.push(RejectedSignal { pointer: format!("/data/dtcs/{index}/code"), reason: "bad_code" })
+            }
         }
     }
     // No codes at all is news (they were cleared); none left because all were wrong is not.
@@ -264,3 +276,6 @@ fn judge_diagnostic(data: &RawValue, received: Timestamp) -> Result<Judged, Refu
     }
     Ok(judged)
 }
+
+#[cfg(test)]
+mod tests;

@@ -107,7 +107,6 @@ impl FromIterator<Package> for Packages {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -76,3 +76,6 @@ impl VehicleState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

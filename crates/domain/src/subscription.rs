@@ -47,7 +47,11 @@ impl SubscriptionState {
         match (self, next) {
             (Revoked, other) => other == Revoked,
             // Failed provisioning goes back to pending, with a reason.
-            (Pending, Provisioning) | (Provisioning, Active | Pending) | (Active, Suspended) | (Suspended, Active) | (_, Revoked) => true,
+            (Pending, Provisioning)
+            | (Provisioning, Active | Pending)
+            | (Active, Suspended)
+            | (Suspended, Active)
+            | (_, Revoked) => true,
             (from, to) => from == to,
         }
     }

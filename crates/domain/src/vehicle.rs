@@ -150,19 +150,23 @@ impl VehicleDetails {
     /// What the caller should know, though it refuses nothing.
     pub fn warnings(&self) -> Vec<&'static str> {
         let doubtful = self.vin.as_ref().is_some_and(|vin| !vin.check_digit_fits());
-        if doubtful { vec!["the VIN's 9th character is not a check digit; outside North America it need not be"] } else { Vec::new() }
+        if doubtful {
+            vec!["the VIN's 9th character is not a check digit; outside North America it need not be"]
+        } else {
+            Vec::new()
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
     fn a_vehicle_without_any_name_is_refused_because_a_repeat_would_make_a_second() {
         assert!(VehicleDetails::default().check().is_err());
-        let named = VehicleDetails { external_ids: vec![ExternalId::new("bus", "2619").unwrap()], ..VehicleDetails::default() };
+        let named =
+            VehicleDetails { external_ids: vec![ExternalId::new("bus", "2619").unwrap()], ..VehicleDetails::default() };
         assert!(named.check().is_ok());
     }
 

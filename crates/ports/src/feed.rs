@@ -11,10 +11,19 @@ use crate::PortError;
 pub trait FeedQueue: Send + Sync {
     /// Takes up to `max` messages (1 to 10), waiting up to `wait_s` seconds (0 to 20) for the first. What is not
     /// acknowledged comes again after the queue's visibility timeout. A fleet without a queue has no messages.
-    fn receive(&self, fleet_id: &FleetId, max: u8, wait_s: u8) -> impl Future<Output = Result<Vec<Message>, PortError>> + Send;
+    fn receive(
+        &self,
+        fleet_id: &FleetId,
+        max: u8,
+        wait_s: u8,
+    ) -> impl Future<Output = Result<Vec<Message>, PortError>> + Send;
 
     /// Removes messages for good, and answers one by one in their order.
-    fn acknowledge(&self, fleet_id: &FleetId, receipts: &[String]) -> impl Future<Output = Vec<Result<(), PortError>>> + Send;
+    fn acknowledge(
+        &self,
+        fleet_id: &FleetId,
+        receipts: &[String],
+    ) -> impl Future<Output = Vec<Result<(), PortError>>> + Send;
 }
 
 /// A message taken from a queue.

@@ -10,7 +10,11 @@ use crate::PortError;
 /// The workflow that provisions a subscription.
 pub trait ProvisioningWorkflow: Send + Sync {
     /// Starts it. Starting it again for the same subscription changes nothing.
-    fn start(&self, fleet_id: &FleetId, subscription_id: &SubscriptionId) -> impl Future<Output = Result<(), PortError>> + Send;
+    fn start(
+        &self,
+        fleet_id: &FleetId,
+        subscription_id: &SubscriptionId,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// A fleet's queue and rule. Both methods may be repeated: they converge.

@@ -1,1 +1,20 @@
-//! stub
+//! The use cases: what Roadcast does, on ports.
+//!
+//! In the order of a sample's road: [`ingest`] takes uploads in, [`process`] archives, validates, publishes and stores
+//! them, [`enrich`] cuts them to what each fleet may see, [`deliver`] hands them out of a fleet's feed, [`query`] answers
+//! from the stores. Beside the road: [`vehicles`] keeps the register, [`onboard`] takes in fleets and subscriptions, and
+//! [`provision`] makes what they need.
+
+pub mod cached;
+pub mod deliver;
+pub mod enrich;
+mod error;
+pub mod ingest;
+pub mod onboard;
+mod pack;
+pub mod process;
+pub mod provision;
+pub mod query;
+pub mod vehicles;
+
+pub use error::{ServiceError, Wrong};

@@ -1,0 +1,124 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use roadcast_signals::{SignalPath, Signals, Value};
+
+use super::*;
+use crate::diagnostic::Diagnostic;
+use crate::ids::Eid;
+
+const PATHS: [&str; 5] = [
+    "Vehicle.Speed",
+    "Vehicle.CurrentLocation.Latitude",
+    "Vehicle.OBD.Speed",
+    "Vehicle.VehicleIdentification.VIN",
+    "Oem.Unknown",
+];
+
+fn vid() -> VehicleId {
+    VehicleId::from_random(1)
+}
+
+fn at(ms: i64) -> Timestamp {
+    Timestamp::from_ms(ms)
+}
+
+fn event(samples: &[&[&str]], received: Timestamp) -> Event {
+    let sample = |paths: &&[&str]| Sample {
+        at: received,
+        signals: paths.iter().map(|path| (SignalPath::parse(path).unwrap(), Value::from("x"))).collect::<Signals>(),
+    };
+    let body = Body::Telemetry(Telemetry { samples: samples.iter().map(sample).collect() });
+    Event { eid: Eid::MIN, vid: vid(), received, body }
+}
+
+fn entitlement(grants: &[(&[&str], i64, Option<i64>)]) -> Entitlement {
+    let grants = grants
+        .iter()
+        .enumerate()
+        .map(|(n, (packages, from, until))| Grant {
+            subscription_id: SubscriptionId::from_random(n as u128),
+            packages: packages.iter().map(|&name| name.to_owned()).collect(),
+            validity: Validity { valid_from: at(*from), valid_until: until.map(at) },
+        })
+        .collect();
+    Entitlement { fleet_id: FleetId::from_random(1), vid: vid(), epoch: 0, grants }
+}
+
+fn paths(event: Option<Event>) -> Vec<Vec<String>> {
+    let Some(Event { body: Body::Telemetry(telemetry), .. }) = event else { return Vec::new() };
+    telemetry.samples.iter().map(|sample| sample.signals.keys().map(ToString::to_string).collect()).collect()
+}
+
+#[test]
+fn a_fleet_with_track_and_trace_sees_positions_only_and_no_empty_samples() {
+    let cut = entitlement(&[(&["track-and-trace"], 0, None)]).cut(
+        &event(&[&["Vehicle.Speed", "Vehicle.CurrentLocation.Latitude"], &["Vehicle.Speed"]], at(10)),
+        &Packages::seed(),
+        at(20),
+    );
+    assert_eq!(paths(cut), [["Vehicle.CurrentLocation.Latitude"]]);
+}
+
+#[test]
+fn what_was_received_before_a_subscription_or_after_its_end_stays_unseen() {
+    let limited = entitlement(&[(&["track-and-trace"], 10, Some(20))]);
+    let seen = |received, now| limited.cut(&event(&[&PATHS], at(received)), &Packages::seed(), at(now)).is_some();
+    assert!(seen(10, 15));
+    assert!(!seen(9, 15), "received before it began");
+    assert!(!seen(15, 20), "read after it ended");
+}
+
+#[test]
+fn a_live_grant_does_not_open_what_another_ended_grant_covered() {
+    let two = entitlement(&[(&["identification"], 0, Some(10)), (&["track-and-trace"], 0, None)]);
+    assert_eq!(paths(two.cut(&event(&[&PATHS], at(5)), &Packages::seed(), at(50))), [["Vehicle.CurrentLocation.Latitude"]]);
+    assert!(!two.has_package("identification", at(50)));
+}
+
+#[test]
+fn paths_outside_the_catalogue_belong_to_no_package() {
+    let everything = Package { name: "all".to_owned(), signals: vec!["*".to_owned()], event_types: vec![] };
+    let cut = entitlement(&[(&["all"], 0, None)]).cut(&event(&[&PATHS], at(1)), &Packages::from_iter([everything]), at(1));
+    assert!(!paths(cut).concat().contains(&"Oem.Unknown".to_owned()));
+}
+
+#[test]
+fn diagnoses_are_for_those_with_the_diagnostics_package() {
+    let body = Body::Diagnostic(Diagnostic { at: at(1), mil: None, dtcs: vec![] });
+    let diagnosis = Event { eid: Eid::MIN, vid: vid(), received: at(1), body };
+    assert!(entitlement(&[(&["diagnostics"], 0, None)]).cut(&diagnosis, &Packages::seed(), at(1)).is_some());
+    assert!(entitlement(&[(&["telematics"], 0, None)]).cut(&diagnosis, &Packages::seed(), at(1)).is_none());
+}
+
+proptest! {
+    /// Nothing outside a live entitlement is in the cut, and nothing inside is missing.
+    #[test]
+    fn the_cut_is_exactly_what_the_live_grants_cover(
+        grants in prop::collection::vec(
+            (prop::sample::subsequence(vec!["telematics", "track-and-trace", "identification"], 0..3), 0_i64..50, prop::option::of(0_i64..100)),
+            0..4,
+        ),
+        received in 0_i64..100,
+        wait in 0_i64..100,
+    ) {
+        let now = received + wait;
+        let packages = Packages::seed();
+        let grants: Vec<(&[&str], i64, Option<i64>)> = grants.iter().map(|(p, from, until)| (p.as_slice(), *from, *until)).collect();
+        let entitlement = entitlement(&grants);
+        let mut expected = BTreeSet::new();
+        for (names, from, until) in &grants {
+            let live = |t: i64| *from <= t && until.is_none_or(|until| t < until);
+            if live(received) && live(now) {
+                for path in PATHS.iter().filter(|path| !path.starts_with("Oem")) {
+                    if names.iter().any(|name| packages.get(name).unwrap().holds_signal(path)) {
+                        expected.insert((*path).to_owned());
+                    }
+                }
+            }
+        }
+        let cut = entitlement.cut(&event(&[&PATHS], at(received)), &packages, at(now));
+        let seen: BTreeSet<String> = paths(cut).concat().into_iter().collect();
+        prop_assert_eq!(seen, expected);
+    }
+}

@@ -1,0 +1,149 @@
+//! Reference data, remembered for a few seconds.
+//!
+//! A change in who may see what takes effect within [`TTL_MS`] wherever it is read through here.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Mutex, PoisonError};
+
+use roadcast_domain::Timestamp;
+use roadcast_domain::entitlement::Entitlement;
+use roadcast_domain::fleet::{Client, Fleet};
+use roadcast_domain::ids::{ClientId, FleetId, VehicleId};
+use roadcast_domain::package::Packages;
+use roadcast_domain::subject::Subject;
+use roadcast_ports::PortError;
+use roadcast_ports::clients::Clients;
+use roadcast_ports::clock::Clock;
+use roadcast_ports::entitlements::Entitlements;
+use roadcast_ports::fleets::Fleets;
+use roadcast_ports::vehicles::Vehicles;
+
+/// How long an answer is remembered, in milliseconds.
+pub const TTL_MS: i64 = 5_000;
+/// How many answers of one kind are remembered: a warm function must not grow without end.
+const CAPACITY: usize = 20_000;
+
+/// Answers of one kind, each with the time it was read.
+struct Memo<Q, A>(Mutex<HashMap<Q, (Timestamp, A)>>);
+
+impl<Q: Eq + Hash + Clone, A: Clone> Memo<Q, A> {
+    fn new() -> Self {
+        Self(Mutex::new(HashMap::new()))
+    }
+
+    async fn get_or_ask<F>(&self, question: &Q, now: Timestamp, ask: impl FnOnce() -> F) -> Result<A, PortError>
+    where
+        F: Future<Output = Result<A, PortError>>,
+    {
+        if let Some((read, answer)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(question)
+            && now.ms_since(*read) < TTL_MS
+            && now >= *read
+        {
+            return Ok(answer.clone());
+        }
+        let answer = ask().await?;
+        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if answers.len() >= CAPACITY {
+            answers.clear();
+        }
+        answers.insert(question.clone(), (now, answer.clone()));
+        Ok(answer)
+    }
+}
+
+/// Entitlements, remembered.
+pub struct CachedEntitlements<E, K> {
+    entitlements: E,
+    clock: K,
+    to_vehicle: Memo<VehicleId, Vec<Entitlement>>,
+    packages: Memo<(), Packages>,
+}
+
+impl<E, K> CachedEntitlements<E, K> {
+    /// Remembers what `entitlements` answers.
+    pub fn new(entitlements: E, clock: K) -> Self {
+        Self { entitlements, clock, to_vehicle: Memo::new(), packages: Memo::new() }
+    }
+}
+
+impl<E: Entitlements, K: Clock> Entitlements for CachedEntitlements<E, K> {
+    async fn to_vehicle(&self, vid: &VehicleId) -> Result<Vec<Entitlement>, PortError> {
+        self.to_vehicle.get_or_ask(vid, self.clock.now(), || self.entitlements.to_vehicle(vid)).await
+    }
+
+    async fn of_fleet_to_vehicle(&self, fleet_id: &FleetId, vid: &VehicleId) -> Result<Option<Entitlement>, PortError> {
+        let all = self.to_vehicle(vid).await?;
+        Ok(all.into_iter().find(|entitlement| entitlement.fleet_id == *fleet_id))
+    }
+
+    async fn of_fleet(
+        &self,
+        fleet_id: &FleetId,
+        after: Option<&VehicleId>,
+        limit: usize,
+    ) -> Result<Vec<Entitlement>, PortError> {
+        self.entitlements.of_fleet(fleet_id, after, limit).await
+    }
+
+    async fn packages(&self) -> Result<Packages, PortError> {
+        self.packages.get_or_ask(&(), self.clock.now(), || self.entitlements.packages()).await
+    }
+}
+
+/// Fleets, remembered: which bus carries whose events.
+pub struct CachedFleets<F, K> {
+    fleets: F,
+    clock: K,
+    by_id: Memo<FleetId, Option<Fleet>>,
+}
+
+impl<F: Fleets, K: Clock> CachedFleets<F, K> {
+    /// Remembers what `fleets` answers.
+    pub fn new(fleets: F, clock: K) -> Self {
+        Self { fleets, clock, by_id: Memo::new() }
+    }
+
+    /// The fleet of that id.
+    pub async fn get(&self, fleet_id: &FleetId) -> Result<Option<Fleet>, PortError> {
+        self.by_id.get_or_ask(fleet_id, self.clock.now(), || self.fleets.get(fleet_id)).await
+    }
+}
+
+/// Clients, remembered: which sources they may use.
+pub struct CachedClients<C, K> {
+    clients: C,
+    clock: K,
+    by_id: Memo<ClientId, Option<Client>>,
+}
+
+impl<C: Clients, K: Clock> CachedClients<C, K> {
+    /// Remembers what `clients` answers.
+    pub fn new(clients: C, clock: K) -> Self {
+        Self { clients, clock, by_id: Memo::new() }
+    }
+
+    /// The client of that id.
+    pub async fn get(&self, client_id: &ClientId) -> Result<Option<Client>, PortError> {
+        self.by_id.get_or_ask(client_id, self.clock.now(), || self.clients.get(client_id)).await
+    }
+}
+
+/// Who a subject names, remembered.
+pub struct CachedSubjects<V, K> {
+    vehicles: V,
+    clock: K,
+    by_subject: Memo<Subject, Option<VehicleId>>,
+}
+
+impl<V: Vehicles, K: Clock> CachedSubjects<V, K> {
+    /// Remembers whom `vehicles` resolves.
+    pub fn new(vehicles: V, clock: K) -> Self {
+        Self { vehicles, clock, by_subject: Memo::new() }
+    }
+
+    /// Who the subject names.
+    pub async fn resolve(&self, subject: &Subject) -> Result<Option<VehicleId>, PortError> {
+        self.by_subject.get_or_ask(subject, self.clock.now(), || self.vehicles.resolve(subject)).await
+    }
+}

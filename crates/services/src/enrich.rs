@@ -1,0 +1,129 @@
+//! Enrichment: who is entitled to an event, and to how much of it.
+
+use std::collections::BTreeMap;
+
+use roadcast_domain::event::{Event, NotOurEvent};
+use roadcast_domain::ids::{Eid, FleetId, VehicleId};
+use roadcast_ports::PortError;
+use roadcast_ports::bus::{DeliveryBus, FleetBatch};
+use roadcast_ports::clock::Clock;
+use roadcast_ports::entitlements::Entitlements;
+use roadcast_ports::feed::{FeedIndex, FeedPointer};
+use roadcast_ports::fleets::Fleets;
+
+use crate::cached::{CachedEntitlements, CachedFleets};
+use crate::pack::pack;
+
+/// Cuts events to what each fleet may see, and sends them on.
+pub struct Enrich<E, F, D, I, K> {
+    /// Who may see what.
+    pub entitlements: CachedEntitlements<E, K>,
+    /// Which bus carries whose events.
+    pub fleets: CachedFleets<F, K>,
+    /// To the fleets' queues.
+    pub bus: D,
+    /// Pointers to what was delivered.
+    pub index: I,
+    /// The time.
+    pub clock: K,
+}
+
+/// What was counted.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Events that came.
+    pub events_received: usize,
+    /// Events sent on, once for each fleet.
+    pub events_delivered: usize,
+    /// Entries put onto delivery buses.
+    pub entries_published: usize,
+}
+
+/// Why an entry must come again, or be set aside by the bus after its retries.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrichError {
+    /// An event that cannot be read; the others of its entry were delivered.
+    #[error("an event on the ingest bus cannot be read")]
+    Unreadable(#[from] NotOurEvent),
+    /// A port failed.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// A fleet is entitled, but is not known.
+    #[error("fleet {0} is entitled but not known")]
+    FleetUnknown(FleetId),
+}
+
+/// An event cut to a fleet's share.
+struct Share {
+    vid: VehicleId,
+    eid: Eid,
+    json: String,
+}
+
+impl<E: Entitlements, F: Fleets, D: DeliveryBus, I: FeedIndex, K: Clock> Enrich<E, F, D, I, K> {
+    /// Delivers an entry of the ingest bus. Whatever of it can be delivered is; an error means that the whole entry
+    /// should come again, which consumers do not notice after removing duplicates by `id`.
+    pub async fn entry(&self, events: &[&str]) -> Result<Counts, EnrichError> {
+        let mut counts = Counts { events_received: events.len(), ..Counts::default() };
+        let mut failed = None;
+        let shares = self.shares(events, &mut failed).await?;
+        for (fleet_id, shares) in shares {
+            let Some(fleet) = self.fleets.get(&fleet_id).await? else {
+                failed.get_or_insert(EnrichError::FleetUnknown(fleet_id));
+                continue;
+            };
+            let runs = pack(shares, |share| share.json.len());
+            let entries: Vec<FleetBatch> = runs
+                .iter()
+                .map(|run| FleetBatch {
+                    fleet_id: fleet_id.clone(),
+                    bus: fleet.delivery_bus.clone(),
+                    events: run.iter().map(|share| share.json.clone()).collect(),
+                })
+                .collect();
+            let mut pointers = Vec::with_capacity(runs.len());
+            for (run, published) in runs.iter().zip(self.bus.publish(&entries).await) {
+                match published {
+                    Ok(()) => {
+                        counts.entries_published += 1;
+                        counts.events_delivered += run.len();
+                        let events = run.iter().map(|share| (share.vid.clone(), share.eid)).collect();
+                        pointers.push(FeedPointer::stamped(fleet_id.clone(), events, self.clock.now()));
+                    }
+                    Err(error) => {
+                        failed.get_or_insert(EnrichError::Port(error));
+                    }
+                }
+            }
+            self.index.record(&pointers).await?;
+        }
+        failed.map_or(Ok(counts), Err)
+    }
+
+    /// Each entitled fleet's share of the events, in their order.
+    async fn shares(
+        &self,
+        events: &[&str],
+        failed: &mut Option<EnrichError>,
+    ) -> Result<BTreeMap<FleetId, Vec<Share>>, EnrichError> {
+        let packages = self.entitlements.packages().await?;
+        let mut shares: BTreeMap<FleetId, Vec<Share>> = BTreeMap::new();
+        for json in events {
+            let event = match Event::from_cloud_event(json) {
+                Ok((event, _)) => event,
+                Err(unreadable) => {
+                    failed.get_or_insert(unreadable.into());
+                    continue;
+                }
+            };
+            let now = self.clock.now();
+            for entitlement in self.entitlements.to_vehicle(&event.vid).await? {
+                let Some(share) = entitlement.cut(&event, &packages, now) else { continue };
+                let cloud_event = share.to_cloud_event().under_consent(entitlement.epoch);
+                let json = serde_json::to_string(&cloud_event).map_err(NotOurEvent::from)?;
+                shares.entry(entitlement.fleet_id).or_default().push(Share { vid: share.vid, eid: share.eid, json });
+            }
+        }
+        Ok(shares)
+    }
+}

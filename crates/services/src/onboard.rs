@@ -1,0 +1,236 @@
+//! Onboarding: fleets, their clients, and their subscriptions.
+
+use roadcast_domain::Timestamp;
+use roadcast_domain::caller::{Caller, Scope};
+use roadcast_domain::fleet::{Client, ClientRole, Fleet};
+use roadcast_domain::ids::{FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::limits;
+use roadcast_domain::package::PackageName;
+use roadcast_domain::subscription::{Subscription, SubscriptionState, Validity};
+use roadcast_ports::clients::{AppClients, Clients, Credentials};
+use roadcast_ports::clock::{Clock, Randomness};
+use roadcast_ports::entitlements::Entitlements;
+use roadcast_ports::fleets::Fleets;
+use roadcast_ports::provisioning::ProvisioningWorkflow;
+use roadcast_ports::subscriptions::Subscriptions;
+use roadcast_ports::vehicles::Vehicles;
+
+use crate::{ServiceError, Wrong};
+
+/// Takes in fleets and what they subscribe to.
+pub struct Onboard<F, C, A, U, V, E, W, K, R> {
+    /// The fleets.
+    pub fleets: F,
+    /// What is known of clients.
+    pub clients: C,
+    /// Where credentials are made.
+    pub app_clients: A,
+    /// The subscriptions.
+    pub subscriptions: U,
+    /// The register.
+    pub vehicles: V,
+    /// The packages there are.
+    pub entitlements: E,
+    /// Makes what a subscription needs.
+    pub workflow: W,
+    /// The bus for new fleets.
+    pub delivery_bus: String,
+    /// The time.
+    pub clock: K,
+    /// Where ids come from.
+    pub randomness: R,
+}
+
+/// What a fleet is asked to be given.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SubscriptionRequest {
+    /// The vehicles.
+    pub vehicles: Vec<VehicleId>,
+    /// The packages.
+    pub packages: Vec<PackageName>,
+    /// From when; from now on where it is not said.
+    #[serde(default)]
+    pub valid_from: Option<Timestamp>,
+    /// Until when; for good where it is not said.
+    #[serde(default)]
+    pub valid_until: Option<Timestamp>,
+}
+
+impl<F, C, A, U, V, E, W, K, R> Onboard<F, C, A, U, V, E, W, K, R>
+where
+    F: Fleets,
+    C: Clients,
+    A: AppClients,
+    U: Subscriptions,
+    V: Vehicles,
+    E: Entitlements,
+    W: ProvisioningWorkflow,
+    K: Clock,
+    R: Randomness,
+{
+    /// Takes in a fleet.
+    pub async fn create_fleet(&self, caller: &Caller, name: &str) -> Result<Fleet, ServiceError> {
+        admin(caller)?;
+        let fleet = Fleet {
+            fleet_id: FleetId::from_random(self.randomness.bits()),
+            name: checked_name(name)?,
+            delivery_bus: self.delivery_bus.clone(),
+            created_at: self.clock.now(),
+        };
+        self.fleets.create(&fleet).await?;
+        Ok(fleet)
+    }
+
+    /// The fleets that the caller may see: all, or its own.
+    pub async fn fleets(&self, caller: &Caller) -> Result<Vec<Fleet>, ServiceError> {
+        match caller {
+            Caller::Admin(_) => Ok(self.fleets.list().await?),
+            Caller::Fleet(own) => Ok(self.fleets.get(own).await?.into_iter().collect()),
+            Caller::Ingest(_) => Err(NOT_INGEST),
+        }
+    }
+
+    /// The fleet of that id.
+    pub async fn fleet(&self, caller: &Caller, fleet_id: &FleetId) -> Result<Fleet, ServiceError> {
+        may_see(caller, fleet_id)?;
+        self.fleets.get(fleet_id).await?.ok_or(ServiceError::NotFound)
+    }
+
+    /// Makes a machine client. Its secret is in the answer and nowhere else.
+    pub async fn create_client(
+        &self,
+        caller: &Caller,
+        name: &str,
+        role: ClientRole,
+    ) -> Result<(Client, Credentials), ServiceError> {
+        admin(caller)?;
+        let name = checked_name(name)?;
+        let scope = match &role {
+            ClientRole::Fleet { fleet_id } => {
+                let known = self.fleets.get(fleet_id).await?;
+                known.ok_or_else(|| ServiceError::invalid("/fleetId", "no such fleet"))?;
+                Scope::Read
+            }
+            ClientRole::Ingest { sources } => {
+                check_sources(sources)?;
+                Scope::Ingest
+            }
+        };
+        let credentials = self.app_clients.create(&name, scope).await?;
+        let client = Client { client_id: credentials.client_id.clone(), name, role, created_at: self.clock.now() };
+        self.clients.put(&client).await?;
+        Ok((client, credentials))
+    }
+
+    /// Takes in a subscription and starts provisioning it.
+    pub async fn subscribe(
+        &self,
+        caller: &Caller,
+        fleet_id: &FleetId,
+        request: SubscriptionRequest,
+    ) -> Result<Subscription, ServiceError> {
+        admin(caller)?;
+        self.fleets.get(fleet_id).await?.ok_or(ServiceError::NotFound)?;
+        self.check(&request).await?;
+        let now = self.clock.now();
+        let validity = Validity { valid_from: request.valid_from.unwrap_or(now), valid_until: request.valid_until };
+        let subscription = Subscription {
+            subscription_id: SubscriptionId::from_random(self.randomness.bits()),
+            fleet_id: fleet_id.clone(),
+            vehicles: request.vehicles,
+            packages: request.packages,
+            validity,
+            state: SubscriptionState::Pending,
+            reason: None,
+            created_at: now,
+            updated_at: now,
+        };
+        self.subscriptions.create(&subscription).await?;
+        self.workflow.start(fleet_id, &subscription.subscription_id).await?;
+        Ok(subscription)
+    }
+
+    /// A fleet's subscriptions.
+    pub async fn subscriptions(&self, caller: &Caller, fleet_id: &FleetId) -> Result<Vec<Subscription>, ServiceError> {
+        may_see(caller, fleet_id)?;
+        self.fleets.get(fleet_id).await?.ok_or(ServiceError::NotFound)?;
+        Ok(self.subscriptions.list(fleet_id).await?)
+    }
+
+    /// The subscription of that id.
+    pub async fn subscription(
+        &self,
+        caller: &Caller,
+        fleet_id: &FleetId,
+        subscription_id: &SubscriptionId,
+    ) -> Result<Subscription, ServiceError> {
+        may_see(caller, fleet_id)?;
+        self.subscriptions.get(fleet_id, subscription_id).await?.ok_or(ServiceError::NotFound)
+    }
+
+    async fn check(&self, request: &SubscriptionRequest) -> Result<(), ServiceError> {
+        let mut wrong = Vec::new();
+        if request.vehicles.is_empty() || request.vehicles.len() > limits::VEHICLES_PER_SUBSCRIPTION {
+            let detail = format!("1 to {} vehicles", limits::VEHICLES_PER_SUBSCRIPTION);
+            wrong.push(Wrong::new("/vehicles", detail));
+        }
+        if request.packages.is_empty() {
+            wrong.push(Wrong::new("/packages", "at least one package"));
+        }
+        let packages = self.entitlements.packages().await?;
+        for (place, name) in request.packages.iter().enumerate() {
+            if packages.get(name).is_none() {
+                wrong.push(Wrong::new(format!("/packages/{place}"), "no such package"));
+            }
+        }
+        if let (Some(from), Some(until)) = (request.valid_from.or(Some(self.clock.now())), request.valid_until)
+            && until <= from
+        {
+            wrong.push(Wrong::new("/validUntil", "must be later than validFrom"));
+        }
+        if wrong.is_empty() {
+            for (place, vid) in request.vehicles.iter().enumerate() {
+                if self.vehicles.get(vid).await?.is_none() {
+                    wrong.push(Wrong::new(format!("/vehicles/{place}"), "no such vehicle"));
+                }
+            }
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(ServiceError::Invalid(wrong)) }
+    }
+}
+
+const NOT_INGEST: ServiceError = ServiceError::Forbidden("ingest clients send events; they do not read fleets");
+
+fn admin(caller: &Caller) -> Result<(), ServiceError> {
+    match caller {
+        Caller::Admin(_) => Ok(()),
+        Caller::Fleet(_) | Caller::Ingest(_) => Err(ServiceError::Forbidden("only admins onboard")),
+    }
+}
+
+fn may_see(caller: &Caller, fleet_id: &FleetId) -> Result<(), ServiceError> {
+    match caller {
+        Caller::Admin(_) => Ok(()),
+        Caller::Fleet(own) if own == fleet_id => Ok(()),
+        Caller::Fleet(_) => Err(ServiceError::NotFound),
+        Caller::Ingest(_) => Err(NOT_INGEST),
+    }
+}
+
+fn checked_name(name: &str) -> Result<String, ServiceError> {
+    let name = name.trim();
+    let plain = !name.is_empty() && name.len() <= 128 && !name.chars().any(char::is_control);
+    plain.then(|| name.to_owned()).ok_or_else(|| ServiceError::invalid("/name", "1 to 128 bytes without control characters"))
+}
+
+fn check_sources(sources: &[String]) -> Result<(), ServiceError> {
+    if sources.is_empty() || sources.len() > 32 {
+        return Err(ServiceError::invalid("/sources", "1 to 32 sources"));
+    }
+    let too_long = |source: &String| source.is_empty() || source.len() > limits::ATTRIBUTE_BYTES;
+    match sources.iter().position(too_long) {
+        Some(place) => Err(ServiceError::invalid(format!("/sources/{place}"), "1 to 512 bytes")),
+        None => Ok(()),
+    }
+}
