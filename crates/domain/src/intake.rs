@@ -263,7 +263,7 @@ fn judge_diagnostic(data: &RawValue, received: Timestamp) -> Result<Judged, Refu
         match code.parse::<Dtc>() {
             Ok(code) => dtcs.push(TroubleCode { code, status: *status }),
             Err(_) => {
-                judged.rejected.push(RejectedSignal { pointer: format!("/data/dtcs/{index}/code"), reason: "bad_code" })
+                judged.rejected.push(RejectedSignal { pointer: format!("/data/dtcs/{index}/code"), reason: "bad_code" });
             }
         }
     }

@@ -320,11 +320,11 @@ where
             let merged = if readings.signals.is_empty() { Ok(()) } else { self.state.merge(&vid, &readings).await };
             (events, merged)
         });
-        let merged: Vec<(Vec<Pending>, Result<(), PortError>)> =
+        let after_merge: Vec<(Vec<Pending>, Result<(), PortError>)> =
             stream::iter(merges).buffer_unordered(CONCURRENCY).collect().await;
 
         let mut storing = Vec::new();
-        for (events, result) in merged {
+        for (events, result) in after_merge {
             match result {
                 Ok(()) => storing.extend(events),
                 Err(error) => outcome.fail(events.iter().map(|event| event.record).min().unwrap_or(0), error),

@@ -1,0 +1,69 @@
+//! Times as text and as milliseconds since 1970.
+
+use time::format_description::BorrowedFormatItem;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+use time::{OffsetDateTime, UtcOffset};
+
+const MILLIS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+const SECONDS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+
+/// Milliseconds since 1970, or nothing where the text is no RFC 3339 date.
+pub(crate) fn parse_ms(text: &str) -> Option<i64> {
+    let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
+}
+
+/// The instant with milliseconds, `2023-01-01T00:00:00.500Z`; nothing outside the years 0 to 9999.
+pub(crate) fn format_ms(at_ms: i64) -> Option<String> {
+    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at_ms) * 1_000_000).ok()?;
+    (at.year() >= 0).then(|| at.format(MILLIS).ok()).flatten()
+}
+
+/// An RFC 3339 text with an offset as the same instant in UTC, whole seconds kept whole.
+pub(crate) fn to_utc(text: &str) -> Option<String> {
+    let at = OffsetDateTime::parse(text, &Rfc3339)
+        .ok()?
+        .checked_to_offset(UtcOffset::UTC)?;
+    if at.year() < 0 {
+        return None;
+    }
+    let layout = if at.nanosecond() == 0 {
+        SECONDS
+    } else {
+        MILLIS
+    };
+    at.format(layout).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_becomes_utc() {
+        assert_eq!(
+            to_utc("2015-03-07T10:03:34-06:00").as_deref(),
+            Some("2015-03-07T16:03:34Z")
+        );
+    }
+
+    #[test]
+    fn years_that_rfc_3339_cannot_write_are_no_dates() {
+        assert_eq!(to_utc("0000-01-01T00:00:00+01:00"), None);
+        assert_eq!(format_ms(i64::MAX), None);
+        assert_eq!(format_ms(i64::MIN), None);
+    }
+
+    #[test]
+    fn milliseconds_survive_the_way_to_text_and_back() {
+        for at_ms in [0, -1, 1_487_225_438_123, 4_102_444_799_999] {
+            assert_eq!(
+                format_ms(at_ms).and_then(|text| parse_ms(&text)),
+                Some(at_ms)
+            );
+        }
+    }
+}
