@@ -1,1 +1,54 @@
-//! stub
+//! The ports on AWS: one module per service or store.
+//!
+//! Each adapter is built from an SDK client and the names of what it works on; nothing here reads the environment, but
+//! [`Sdk::load`], which lets the SDK find its region, credentials and endpoint. Every adapter passes its port's suite
+//! against a local endpoint (`tests/local_endpoint.rs`).
+//!
+//! The tables' layout is in [`keys`], the events' form in `event_item`, the archive's lines in [`archive_lines`].
+
+mod app_clients;
+mod archive;
+pub mod archive_lines;
+mod archive_reader;
+mod backoff;
+mod batch_write;
+mod buses;
+mod clients;
+mod clock;
+mod entitlements;
+mod event_item;
+mod event_log;
+mod feed_index;
+mod feed_queue;
+mod fleet_channels;
+mod fleets;
+mod item;
+pub mod keys;
+mod packed_text;
+mod per_entry;
+mod provisioning;
+mod sdk;
+mod sdk_error;
+mod state_store;
+mod stream;
+mod subscriptions;
+mod vehicles;
+
+pub use app_clients::CognitoAppClients;
+pub use archive::S3Archive;
+pub use archive_reader::{ArchivedObject, Part, S3ArchiveReader};
+pub use buses::{EventBridgeDeliveryBus, EventBridgeIngestBus};
+pub use clients::DynamoClients;
+pub use clock::{OsRandomness, SystemClock};
+pub use entitlements::DynamoEntitlements;
+pub use event_log::DynamoEventLog;
+pub use feed_index::DynamoFeedIndex;
+pub use feed_queue::SqsFeedQueue;
+pub use fleet_channels::{FleetChannels, NotABusArn};
+pub use fleets::DynamoFleets;
+pub use provisioning::StepFunctionsProvisioning;
+pub use sdk::Sdk;
+pub use state_store::DynamoStateStore;
+pub use stream::KinesisTelemetryStream;
+pub use subscriptions::DynamoSubscriptions;
+pub use vehicles::DynamoVehicles;

@@ -1,2 +1,48 @@
-//! stub
-fn main() {}
+//! `roadcast`: runs Roadcast on a laptop, feeds it, and looks into it. `roadcast --help` teaches the rest.
+
+mod api;
+mod args;
+mod aws;
+mod console;
+mod down;
+mod recordings;
+mod replay;
+mod simulate;
+mod simulator;
+mod stack;
+mod status;
+mod tail;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+use crate::console::Console;
+use crate::stack::layout::Layout;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    let console = Console::new(args.json);
+    match run(args, &console).await {
+        Ok(code) => code,
+        Err(error) => {
+            console.fail(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args, console: &Console) -> anyhow::Result<ExitCode> {
+    let layout = Layout::find(args.dir)?;
+    match args.command {
+        Command::Up(options) => up::run(&layout, console, options).await,
+        Command::Down => down::run(&layout, console).await,
+        Command::Status => status::run(&layout, console).await,
+        Command::Simulate(options) => simulate::run(&layout, console, &options).await,
+        Command::Replay(options) => replay::run(&layout, console, &options).await,
+        Command::Tail(options) => tail::run(&layout, console, &options).await,
+    }
+}

@@ -1,0 +1,138 @@
+//! Reading and writing `DynamoDB` items.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::str::FromStr;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use roadcast_ports::{PortError, PortErrorKind};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::keys::{Key, KeyRange};
+use crate::sdk_error::port_error;
+
+/// An item, or a key.
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// What an item of the reference data says, as JSON.
+pub(crate) const RECORD: &str = "record";
+
+/// An attribute that is not as we write it.
+#[derive(Debug, thiserror::Error)]
+#[error("attribute {attribute:?} is missing or not as it is written here")]
+pub(crate) struct Unreadable {
+    attribute: &'static str,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Unreadable {
+    pub(crate) fn at(attribute: &'static str) -> Self {
+        Self { attribute, source: None }
+    }
+
+    pub(crate) fn because(attribute: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { attribute, source: Some(source.into()) }
+    }
+
+    /// Trying again reads the same.
+    pub(crate) fn into_port_error(self, context: &'static str) -> PortError {
+        PortError::new(PortErrorKind::Rejected, context).caused_by(self)
+    }
+}
+
+/// A text attribute.
+pub(crate) fn text<'i>(item: &'i Item, name: &'static str) -> Result<&'i str, Unreadable> {
+    item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str).ok_or_else(|| Unreadable::at(name))
+}
+
+/// A text attribute that is parsed.
+pub(crate) fn parsed<T>(item: &Item, name: &'static str) -> Result<T, Unreadable>
+where
+    T: FromStr,
+    T::Err: Error + Send + Sync + 'static,
+{
+    text(item, name)?.parse().map_err(|error| Unreadable::because(name, error))
+}
+
+/// A number attribute; `None` where there is none.
+pub(crate) fn number<T: FromStr>(item: &Item, name: &'static str) -> Result<Option<T>, Unreadable> {
+    let Some(value) = item.get(name) else { return Ok(None) };
+    let digits = value.as_n().map_err(|_| Unreadable::at(name))?;
+    digits.parse().map(Some).map_err(|_| Unreadable::at(name))
+}
+
+/// What the item says.
+pub(crate) fn record<T: DeserializeOwned>(item: &Item) -> Result<T, Unreadable> {
+    serde_json::from_str(text(item, RECORD)?).map_err(|error| Unreadable::because(RECORD, error))
+}
+
+/// The item that says so, under its key.
+pub(crate) fn with_record(key: &Key, record: &impl Serialize, context: &'static str) -> Result<Item, PortError> {
+    let json = serde_json::to_string(record).map_err(|error| Unreadable::because(RECORD, error).into_port_error(context))?;
+    let mut item = key.attributes();
+    item.insert(RECORD.to_owned(), AttributeValue::S(json));
+    Ok(item)
+}
+
+/// One item, read consistently.
+pub(crate) async fn get(client: &Client, table: &str, key: &Key, context: &'static str) -> Result<Option<Item>, PortError> {
+    let request = client.get_item().table_name(table).set_key(Some(key.attributes())).consistent_read(true);
+    Ok(request.send().await.map_err(|error| port_error(context, error))?.item)
+}
+
+/// A page of a query.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// In order of the sort key.
+    pub(crate) items: Vec<Item>,
+    /// Where the next page starts, if the range goes on.
+    pub(crate) next: Option<Item>,
+}
+
+/// A page of a range, read consistently; at most `limit` items, where there is a limit.
+pub(crate) async fn page(
+    client: &Client,
+    table: &str,
+    range: &KeyRange,
+    limit: Option<usize>,
+    start: Option<Item>,
+    context: &'static str,
+) -> Result<Page, PortError> {
+    let answer = client
+        .query()
+        .table_name(table)
+        .key_condition_expression("#partition = :partition AND #sort BETWEEN :from AND :to")
+        .expression_attribute_names("#partition", range.partition.0)
+        .expression_attribute_names("#sort", range.sort)
+        .expression_attribute_values(":partition", AttributeValue::S(range.partition.1.clone()))
+        .expression_attribute_values(":from", AttributeValue::S(range.from.clone()))
+        .expression_attribute_values(":to", AttributeValue::S(range.to.clone()))
+        .set_limit(limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
+        .set_exclusive_start_key(start)
+        .consistent_read(true)
+        .send()
+        .await
+        .map_err(|error| port_error(context, error))?;
+    Ok(Page { items: answer.items.unwrap_or_default(), next: answer.last_evaluated_key })
+}
+
+/// The whole range.
+pub(crate) async fn all(
+    client: &Client,
+    table: &str,
+    range: &KeyRange,
+    context: &'static str,
+) -> Result<Vec<Item>, PortError> {
+    let mut items = Vec::new();
+    let mut start = None;
+    loop {
+        let page = page(client, table, range, None, start, context).await?;
+        items.extend(page.items);
+        match page.next {
+            Some(next) => start = Some(next),
+            None => return Ok(items),
+        }
+    }
+}

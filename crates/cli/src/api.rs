@@ -1,0 +1,387 @@
+//! The HTTP API, called the way a partner would: with a token of a machine client, patiently where the answer says so.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Method, StatusCode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+/// How long one request may take. A function may take 29 s, and the first call of one starts it.
+const REQUEST_TIME: Duration = Duration::from_secs(60);
+/// How often a request is tried before it counts as failed.
+const ATTEMPTS: u32 = 12;
+/// The longest pause between two attempts, unless the answer asks for more.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// A token is renewed this long before it ends.
+const TOKEN_MARGIN: Duration = Duration::from_secs(60);
+
+/// What a machine client authenticates with.
+#[derive(Clone)]
+pub(crate) struct Credentials {
+    pub(crate) client_id: String,
+    pub(crate) client_secret: String,
+}
+
+/// The API, called as one client.
+pub(crate) struct Api {
+    http: reqwest::Client,
+    base: String,
+    token_url: String,
+    credentials: Credentials,
+    token: Mutex<Option<Token>>,
+}
+
+struct Token {
+    text: String,
+    until: Instant,
+}
+
+/// An answer that is not worth another attempt.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Vec<u8>,
+}
+
+/// What is known of a vehicle when it is registered.
+#[derive(Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Registration {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) vin: Option<String>,
+    pub(crate) external_ids: Vec<ExternalId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) make: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) model: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) model_year: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fuel_type: Option<String>,
+}
+
+#[derive(Clone, Serialize)]
+pub(crate) struct ExternalId {
+    pub(crate) scheme: String,
+    pub(crate) value: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Fleet {
+    pub(crate) fleet_id: String,
+    pub(crate) name: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Subscription {
+    pub(crate) subscription_id: String,
+    pub(crate) vehicles: Vec<String>,
+    pub(crate) packages: Vec<String>,
+    pub(crate) state: String,
+    #[serde(default)]
+    pub(crate) reason: Option<String>,
+    #[serde(default)]
+    pub(crate) valid_until: Option<String>,
+}
+
+/// What became of an event that was taken.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Accepted {
+    pub(crate) eid: String,
+}
+
+/// Whom a new client acts for.
+pub(crate) enum Role<'a> {
+    Fleet(&'a str),
+    Ingest(&'a [&'a str]),
+}
+
+/// What a feed hands out at once.
+#[derive(Deserialize)]
+pub(crate) struct Feed {
+    pub(crate) events: Vec<Value>,
+    #[serde(default)]
+    pub(crate) ack: Option<String>,
+}
+
+/// An error answer (RFC 9457).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Problem {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) title: String,
+    pub(crate) detail: Option<String>,
+    pub(crate) errors: Vec<Wrong>,
+}
+
+/// One thing that is wrong, by its place in the request.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Wrong {
+    pub(crate) pointer: String,
+    pub(crate) detail: String,
+    /// A stable code, where the service gives one.
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Page<T> {
+    items: Vec<T>,
+    #[serde(default)]
+    next: Option<String>,
+}
+
+impl Api {
+    pub(crate) fn new(base: String, token_url: String, credentials: Credentials) -> Result<Self> {
+        // The API is on this machine: a proxy could only be in the way.
+        let http = reqwest::Client::builder().no_proxy().timeout(REQUEST_TIME).build().context("cannot set up HTTP")?;
+        Ok(Self { http, base, token_url, credentials, token: Mutex::new(None) })
+    }
+
+    pub(crate) fn client_id(&self) -> &str {
+        &self.credentials.client_id
+    }
+
+    /// A token that holds for some time.
+    pub(crate) async fn token(&self) -> Result<String> {
+        #[derive(Deserialize)]
+        struct Granted {
+            access_token: String,
+            expires_in: u64,
+        }
+        let mut token = self.token.lock().await;
+        if let Some(token) = token.as_ref().filter(|token| token.until > Instant::now()) {
+            return Ok(token.text.clone());
+        }
+        let answer = self
+            .http
+            .post(&self.token_url)
+            .basic_auth(&self.credentials.client_id, Some(&self.credentials.client_secret))
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body("grant_type=client_credentials")
+            .send()
+            .await
+            .context("the token endpoint does not answer: does the stack run?")?;
+        let status = answer.status();
+        let body = answer.bytes().await?;
+        if !status.is_success() {
+            bail!("no token is granted ({status}): {}", String::from_utf8_lossy(&body));
+        }
+        let granted: Granted = serde_json::from_slice(&body).context("the token endpoint's answer is not understood")?;
+        let holds = Duration::from_secs(granted.expires_in).saturating_sub(TOKEN_MARGIN);
+        *token = Some(Token { text: granted.access_token.clone(), until: Instant::now() + holds });
+        Ok(granted.access_token)
+    }
+
+    /// Sends a request until it gets an answer that another attempt would not change. Whatever is sent through here may be
+    /// taken twice without harm.
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<(&str, String)>) -> Result<Answer> {
+        let mut renewed = false;
+        let mut trouble = String::new();
+        for attempt in 0..ATTEMPTS {
+            let mut request = self
+                .http
+                .request(method.clone(), format!("{}{path}", self.base))
+                .header(AUTHORIZATION, format!("Bearer {}", self.token().await?));
+            if let Some((content_type, text)) = &body {
+                request = request.header(CONTENT_TYPE, *content_type).body(text.clone());
+            }
+            let pause = match request.send().await {
+                Ok(answer) => {
+                    let status = answer.status();
+                    let asked = answer.headers().get(RETRY_AFTER).and_then(|seconds| seconds.to_str().ok()?.parse().ok());
+                    match answer.bytes().await {
+                        Ok(_) if status == StatusCode::UNAUTHORIZED && !renewed => {
+                            renewed = true;
+                            *self.token.lock().await = None;
+                            Duration::ZERO
+                        }
+                        Ok(_) if is_passing(status) => {
+                            trouble = status.to_string();
+                            pause_before(attempt + 1).max(asked.map(Duration::from_secs).unwrap_or_default())
+                        }
+                        Ok(body) => return Ok(Answer { status, body: body.to_vec() }),
+                        Err(error) => {
+                            trouble = error.to_string();
+                            pause_before(attempt + 1)
+                        }
+                    }
+                }
+                Err(error) if error.is_builder() => return Err(error).context("the request cannot be written"),
+                Err(error) => {
+                    trouble = if error.is_timeout() { "no answer in time".to_owned() } else { error.to_string() };
+                    pause_before(attempt + 1)
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+        bail!("{method} {path} failed {ATTEMPTS} times, at last with: {trouble}. Does the stack run? See `cargo roadcast status`")
+    }
+
+    /// Sends JSON and reads the answer, which must be a success.
+    pub(crate) async fn json<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&Value>) -> Result<T> {
+        let body = body.map(|body| ("application/json", body.to_string()));
+        self.send(method.clone(), path, body).await?.read(&format!("{method} {path}"))
+    }
+
+    /// Registers a vehicle, or finds it where it is known.
+    pub(crate) async fn register(&self, registration: &Registration) -> Result<String> {
+        #[derive(Deserialize)]
+        struct Vehicle {
+            vid: String,
+        }
+        let body = serde_json::to_value(registration)?;
+        Ok(self.json::<Vehicle>(Method::POST, "/vehicles", Some(&body)).await?.vid)
+    }
+
+    /// Every fleet that the caller may see.
+    pub(crate) async fn fleets(&self) -> Result<Vec<Fleet>> {
+        self.pages("/fleets").await
+    }
+
+    /// Every subscription of a fleet.
+    pub(crate) async fn subscriptions(&self, fleet_id: &str) -> Result<Vec<Subscription>> {
+        self.pages(&format!("/fleets/{fleet_id}/subscriptions")).await
+    }
+
+    async fn pages<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>> {
+        let mut items = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let query = cursor.map(|cursor| format!("?cursor={cursor}")).unwrap_or_default();
+            let page: Page<T> = self.json(Method::GET, &format!("{path}{query}"), None).await?;
+            items.extend(page.items);
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None => return Ok(items),
+            }
+        }
+    }
+
+    /// Creates a fleet.
+    pub(crate) async fn create_fleet(&self, name: &str) -> Result<Fleet> {
+        self.json(Method::POST, "/fleets", Some(&json!({ "name": name }))).await
+    }
+
+    /// Creates a machine client and returns its id.
+    pub(crate) async fn create_client(&self, name: &str, role: &Role<'_>) -> Result<String> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Client {
+            client_id: String,
+        }
+        let body = match role {
+            Role::Fleet(fleet_id) => json!({ "name": name, "kind": "fleet", "fleetId": fleet_id }),
+            Role::Ingest(sources) => json!({ "name": name, "kind": "ingest", "sources": sources }),
+        };
+        Ok(self.json::<Client>(Method::POST, "/clients", Some(&body)).await?.client_id)
+    }
+
+    /// Subscribes a fleet to vehicles.
+    pub(crate) async fn subscribe(&self, fleet_id: &str, vids: &[String], packages: &[&str]) -> Result<Subscription> {
+        let body = json!({ "vehicles": vids, "packages": packages });
+        self.json(Method::POST, &format!("/fleets/{fleet_id}/subscriptions"), Some(&body)).await
+    }
+
+    /// Reads a subscription.
+    pub(crate) async fn subscription(&self, fleet_id: &str, subscription_id: &str) -> Result<Subscription> {
+        self.json(Method::GET, &format!("/fleets/{fleet_id}/subscriptions/{subscription_id}"), None).await
+    }
+
+    /// Sends a vehicle's events; whatever comes back is an answer.
+    pub(crate) async fn send_events(&self, vid: &str, events: &[Value]) -> Result<Answer> {
+        let body = serde_json::to_string(events)?;
+        self.send(Method::POST, &format!("/vehicles/{vid}/events"), Some((roadcast_domain::cloudevent::BATCH_MEDIA_TYPE, body)))
+            .await
+    }
+
+    /// What is in a fleet's feed.
+    pub(crate) async fn feed(&self, fleet_id: &str, wait_s: u8) -> Result<Feed> {
+        self.json(Method::GET, &format!("/fleets/{fleet_id}/feed?max=10&wait={wait_s}"), None).await
+    }
+
+    /// Takes what the feed handed out off it.
+    pub(crate) async fn acknowledge(&self, fleet_id: &str, ack: &str) -> Result<()> {
+        let path = format!("/fleets/{fleet_id}/feed/ack");
+        let body = json!({ "ack": ack }).to_string();
+        let answer = self.send(Method::POST, &path, Some(("application/json", body))).await?;
+        if answer.status.is_success() { Ok(()) } else { bail!(answer.complaint(&format!("POST {path}"))) }
+    }
+}
+
+impl Answer {
+    /// The answer's body, where it is a success.
+    pub(crate) fn read<T: DeserializeOwned>(&self, request: &str) -> Result<T> {
+        if !self.status.is_success() {
+            bail!(self.complaint(request));
+        }
+        serde_json::from_slice(&self.body).with_context(|| format!("the answer to {request} is not understood"))
+    }
+
+    /// The events that were taken.
+    pub(crate) fn accepted(&self) -> Result<Vec<Accepted>> {
+        let mut body: BTreeMap<String, Value> = self.read("an upload")?;
+        Ok(serde_json::from_value(body.remove("accepted").unwrap_or_default())?)
+    }
+
+    /// The problem document, as far as it is one.
+    pub(crate) fn problem(&self) -> Problem {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    fn complaint(&self, request: &str) -> String {
+        let problem = self.problem();
+        let mut text = format!("{request} is refused: {} {}", self.status.as_u16(), problem.title);
+        if let Some(detail) = problem.detail {
+            text += &format!(" ({detail})");
+        }
+        for Wrong { pointer, detail, .. } in problem.errors.iter().take(3) {
+            text += &format!("\n  {pointer}: {detail}");
+        }
+        text
+    }
+}
+
+/// Whether another attempt may fare better.
+fn is_passing(status: StatusCode) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
+}
+
+/// Doubles from 0.1 s, so that one slow start costs little and a throttled stream is left in peace.
+fn pause_before(attempt: u32) -> Duration {
+    Duration::from_millis(100 << attempt.min(10)).min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_limit() {
+        assert_eq!(pause_before(1), Duration::from_millis(200));
+        assert_eq!(pause_before(30), LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn a_refusal_tells_what_was_wrong_and_where() {
+        let body = br#"{"type":"https://roadcast.dev/problems/x","title":"No","status":422,"errors":[{"pointer":"/a","detail":"b"}]}"#;
+        let answer = Answer { status: StatusCode::UNPROCESSABLE_ENTITY, body: body.to_vec() };
+        let complaint = answer.read::<Value>("POST /x").unwrap_err().to_string();
+        assert_eq!(complaint, "POST /x is refused: 422 No\n  /a: b");
+        assert!(answer.accepted().is_err());
+    }
+
+    #[test]
+    fn an_answer_that_is_no_problem_document_is_still_reported() {
+        let answer = Answer { status: StatusCode::BAD_GATEWAY, body: b"<html>".to_vec() };
+        assert!(answer.read::<Value>("GET /x").unwrap_err().to_string().contains("502"));
+    }
+}

@@ -1,0 +1,215 @@
+//! What the command line takes.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use roadcast_traces::Format;
+
+/// Vehicle data as a service, on your laptop.
+#[derive(Debug, Parser)]
+#[command(name = "roadcast", bin_name = "cargo roadcast", version, arg_required_else_help = true)]
+#[command(after_help = "A first walk:
+  cargo roadcast up                             start everything, with simulated vehicles
+  cargo roadcast status                         in another terminal: addresses, fleets and tokens
+  cargo roadcast tail --fleet FLEET             watch a fleet's feed
+  cargo roadcast replay --wait trip.ndjson.zst  send a recording and count what became of it
+
+Everything listens on 127.0.0.1 only and lives in the folder .roadcast of the workspace.")]
+pub(crate) struct Args {
+    /// Print one JSON object on standard output, for scripts; progress still goes to standard error.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Where the stack keeps its state: .roadcast in the workspace unless it is named. Another folder is another stack.
+    #[arg(long, global = true, env = "ROADCAST_DIR", value_name = "FOLDER")]
+    pub(crate) dir: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start the stack: install, build, deploy, onboard a demo fleet, simulate vehicles.
+    #[command(after_help = "Examples:
+  cargo roadcast up                  run until Ctrl-C
+  cargo roadcast up --detach         return once it runs; `cargo roadcast down` stops it
+  cargo roadcast up --fresh          forget all data first
+  cargo roadcast --dir /tmp/b up --port 0 --detach --json   a second stack, on a free port, for a script")]
+    Up(Up),
+    /// Stop a stack, wherever it was started, with every process of it. Its data stays.
+    Down,
+    /// Show addresses, fleets, fresh tokens and how much is stored.
+    #[command(after_help = "Example:
+  TOKEN=$(cargo roadcast --json status | jq -r .tokens.admin)")]
+    Status,
+    /// Drive simulated vehicles, flawless or faulty.
+    #[command(after_help = "Examples:
+  cargo roadcast simulate --vehicles 5 --duration 60s
+  cargo roadcast simulate --rate 10x --duplicates 0.05 --reorder 0.1 --clock-skew 0.02 --nonsense 0.01")]
+    Simulate(Simulate),
+    /// Send recordings through the HTTP API, and reconcile what came of them.
+    #[command(after_help = "Examples:
+  cargo roadcast replay --wait measurements.ndjson.zst
+  cargo roadcast replay --speed 10x bus-day.csv.gz
+  cargo roadcast --json replay --register-only trip.csv | jq .vehicles
+  cargo roadcast --json replay --wait --no-subscribe trip.csv
+
+With --wait it ends with 2 where the counts do not add up.")]
+    Replay(Replay),
+    /// Follow a fleet's feed. What it shows is acknowledged, so nobody else gets it.
+    #[command(after_help = "Examples:
+  cargo roadcast tail --fleet flt_0123456789abcdef
+  cargo roadcast --json tail --fleet flt_0123456789abcdef --once   what is there now, an event a line")]
+    Tail(Tail),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Up {
+    /// Forget everything the stack holds, and start over.
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    /// Return once the stack runs.
+    #[arg(long)]
+    pub(crate) detach: bool,
+    /// Port of the local AWS endpoint; 0 takes a free one. The last one used, or 4566, where it is left out.
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+    /// Do not start simulated vehicles.
+    #[arg(long)]
+    pub(crate) no_simulate: bool,
+    /// How many simulated vehicles the demo fleet has.
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) vehicles: u16,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Simulate {
+    /// How many vehicles.
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    pub(crate) vehicles: usize,
+    /// The same seed makes the same vehicles and drives.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How fast simulated time runs, such as 10x.
+    #[arg(long, default_value = "1x", value_name = "FACTOR")]
+    pub(crate) rate: Factor,
+    /// Share of uploads sent twice, 0 to 1.
+    #[arg(long, default_value_t = 0.0, value_name = "P", value_parser = probability)]
+    pub(crate) duplicates: f64,
+    /// Share of uploads that arrive after later ones.
+    #[arg(long, default_value_t = 0.0, value_name = "P", value_parser = probability)]
+    pub(crate) reorder: f64,
+    /// Share of samples with a clock that is wrong.
+    #[arg(long, default_value_t = 0.0, value_name = "P", value_parser = probability)]
+    pub(crate) clock_skew: f64,
+    /// Share of samples that are missing.
+    #[arg(long, default_value_t = 0.0, value_name = "P", value_parser = probability)]
+    pub(crate) gaps: f64,
+    /// Share of samples that hold nonsense.
+    #[arg(long, default_value_t = 0.0, value_name = "P", value_parser = probability)]
+    pub(crate) nonsense: f64,
+    /// For how long, such as 60s, 10m or 1h; until Ctrl-C where it is left out.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Replay {
+    /// Recordings: enviroCar NDJSON, CapMetro CSV, Twizy CSV or FMS in VSS; plain, .gz or .zst.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The format, where the first line should not decide: envirocar, capmetro, twizy or fms-vss.
+    #[arg(long)]
+    pub(crate) format: Option<Format>,
+    /// Samples per upload.
+    #[arg(long, default_value_t = 10, value_name = "SAMPLES", value_parser = clap::value_parser!(u16).range(1..=500))]
+    pub(crate) batch: u16,
+    /// Keep the recorded time, so many times as fast; as fast as answers come where it is left out.
+    #[arg(long, value_name = "FACTOR")]
+    pub(crate) speed: Option<Factor>,
+    /// Wait until everything sent is stored and delivered, and print the reconciliation.
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// The fleet to subscribe to the recorded vehicles; the demo fleet where it is left out.
+    #[arg(long, value_name = "FLEET", conflicts_with = "no_subscribe")]
+    pub(crate) fleet: Option<String>,
+    /// Leave subscriptions alone.
+    #[arg(long)]
+    pub(crate) no_subscribe: bool,
+    /// Register the recorded vehicles, print their ids and send nothing.
+    #[arg(long, conflicts_with_all = ["wait", "speed"])]
+    pub(crate) register_only: bool,
+    /// With --wait: leave the fleets' feeds alone, and count nothing delivered.
+    #[arg(long, requires = "wait")]
+    pub(crate) no_drain: bool,
+    /// How many uploads may be under way at once; those of one vehicle never are.
+    #[arg(long, default_value_t = 12, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) concurrency: u16,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Tail {
+    /// The fleet.
+    #[arg(long, value_name = "FLEET")]
+    pub(crate) fleet: String,
+    /// Stop once the feed is empty.
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+/// How many times as fast as real time, written `10x` or `10`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Factor(pub(crate) f64);
+
+impl FromStr for Factor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.trim_start_matches('x').trim_end_matches('x').parse::<f64>();
+        match number {
+            Ok(factor) if factor.is_finite() && factor > 0.0 => Ok(Self(factor)),
+            _ => Err("expected a factor above 0, such as 10x".to_owned()),
+        }
+    }
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("expected a share between 0 and 1, such as 0.05".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "expected a time such as 60s, 10m or 1h".to_owned();
+    let (number, seconds) = match text.strip_suffix(['s', 'm', 'h']) {
+        Some(number) => (number, if text.ends_with('s') { 1.0 } else if text.ends_with('m') { 60.0 } else { 3600.0 }),
+        None => (text, 1.0),
+    };
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn factors_and_times_are_read_as_people_write_them() {
+        assert_eq!("10x".parse::<Factor>().unwrap(), Factor(10.0));
+        assert_eq!("x10".parse::<Factor>().unwrap(), Factor(10.0));
+        assert!("0x".parse::<Factor>().is_err());
+        assert_eq!(duration("90s").unwrap(), Duration::from_secs(90));
+        assert_eq!(duration("1.5m").unwrap(), Duration::from_secs(90));
+        assert!(duration("-1s").is_err());
+        assert!(probability("1.2").is_err());
+    }
+}

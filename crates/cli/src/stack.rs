@@ -1,0 +1,86 @@
+//! The local stack: where it lives, what runs, and how it is put there.
+
+pub(crate) mod build;
+pub(crate) mod deploy;
+pub(crate) mod endpoint;
+pub(crate) mod layout;
+pub(crate) mod onboard;
+pub(crate) mod package;
+pub(crate) mod process;
+pub(crate) mod state;
+pub(crate) mod template;
+pub(crate) mod venv;
+
+use anyhow::{Context as _, Result, bail};
+use aws_config::SdkConfig;
+
+use crate::api::{Api, Credentials};
+use crate::aws;
+use layout::Layout;
+use state::{RunFile, StackFile};
+
+/// A stack that runs.
+pub(crate) struct Stack {
+    /// What is known of it.
+    pub(crate) file: StackFile,
+    /// For the SDK's clients.
+    pub(crate) config: SdkConfig,
+}
+
+impl Stack {
+    /// The stack that runs in this folder.
+    pub(crate) fn open(layout: &Layout) -> Result<Self> {
+        const START: &str = "start it with `cargo roadcast up`";
+        let running = RunFile::read(layout)?.is_some_and(|run| run.endpoint.is_alive());
+        if !running {
+            bail!("no stack runs in {}: {START}", layout.dir().display());
+        }
+        let file = StackFile::read(layout)?.unwrap_or_default();
+        if file.outputs.is_empty() {
+            bail!("the stack in {} is not deployed: {START}", layout.dir().display());
+        }
+        Ok(Self { config: aws::config(file.port), file })
+    }
+
+    /// Where the HTTP API is.
+    pub(crate) fn api_url(&self) -> Result<String> {
+        let (id, stage) = (self.file.output("RestApiId")?, self.file.output("RestApiStage")?);
+        Ok(format!("http://127.0.0.1:{}/restapis/{id}/{stage}/_user_request_", self.file.port))
+    }
+
+    /// Where tokens are.
+    pub(crate) fn token_url(&self) -> String {
+        format!("http://127.0.0.1:{}/oauth2/token", self.file.port)
+    }
+
+    /// The API, called as the template's admin client.
+    pub(crate) async fn admin(&self) -> Result<Api> {
+        self.client(self.file.output("AdminClientId")?).await
+    }
+
+    /// The API, called as a client of the user pool.
+    pub(crate) async fn client(&self, client_id: &str) -> Result<Api> {
+        let credentials = self
+            .credentials(client_id)
+            .await?
+            .with_context(|| format!("the user pool has no client {client_id}: `cargo roadcast up` makes a new one"))?;
+        Api::new(self.api_url()?, self.token_url(), credentials)
+    }
+
+    /// A client's credentials, from the user pool, which alone keeps secrets; nothing where there is no such client.
+    pub(crate) async fn credentials(&self, client_id: &str) -> Result<Option<Credentials>> {
+        let answer = aws_sdk_cognitoidentityprovider::Client::new(&self.config)
+            .describe_user_pool_client()
+            .user_pool_id(self.file.output("UserPoolId")?)
+            .client_id(client_id)
+            .send()
+            .await;
+        let client = match answer {
+            Ok(answer) => answer.user_pool_client,
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => None,
+            Err(error) => return Err(error).context("cannot read the client from the user pool"),
+        };
+        let secret = client.as_ref().and_then(|client| client.client_secret());
+        Ok(secret.map(|secret| Credentials { client_id: client_id.to_owned(), client_secret: secret.to_owned() }))
+    }
+}

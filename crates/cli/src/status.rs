@@ -1,0 +1,81 @@
+//! `status`: where everything is, and how much of it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+
+use crate::console::Console;
+use crate::stack::layout::Layout;
+use crate::stack::state::RunFile;
+use crate::stack::{Stack, onboard};
+
+pub(crate) async fn run(layout: &Layout, console: &Console) -> Result<ExitCode> {
+    let mut stack = Stack::open(layout)?;
+    let admin = stack.admin().await?;
+    let mut fleets = Vec::new();
+    let mut fleet_tokens = BTreeMap::new();
+    for fleet in admin.fleets().await? {
+        let subscriptions = admin.subscriptions(&fleet.fleet_id).await?;
+        let active = subscriptions.iter().filter(|subscription| subscription.state == "active").count();
+        let app = onboard::feed_client(&mut stack, layout, &admin, &fleet.fleet_id).await?;
+        fleet_tokens.insert(fleet.fleet_id.clone(), app.token().await?);
+        fleets.push(json!({ "fleetId": fleet.fleet_id, "name": fleet.name, "activeSubscriptions": active }));
+    }
+    let ingest = onboard::ingest_client(&mut stack, layout, &admin).await?.token().await?;
+    let counts = counts(&stack).await?;
+    let run = RunFile::read(layout)?;
+    let simulating = run.as_ref().is_some_and(|run| {
+        run.foreground.is_some() || run.simulator.as_ref().is_some_and(crate::stack::process::Leader::is_alive)
+    });
+    let admin_token = admin.token().await?;
+    let object = json!({
+        "api": stack.api_url()?,
+        "tokenUrl": stack.token_url(),
+        "endpoint": format!("http://127.0.0.1:{}", stack.file.port),
+        "pid": run.map(|run| run.endpoint.pid()),
+        "simulating": simulating,
+        "fleets": fleets,
+        "clients": {
+            "admin": admin.client_id(),
+            "ingest": stack.file.demo.ingest_client_id,
+            "fleets": stack.file.feed_clients,
+        },
+        "tokens": { "admin": admin_token, "ingest": ingest, "fleets": fleet_tokens },
+        "counts": counts,
+        "resources": stack.file.outputs,
+    });
+
+    let mut text = format!(
+        "API       {}\nTokens    {}\nEndpoint  http://127.0.0.1:{} (AWS SDKs and the aws command, any credentials, region {})\n",
+        stack.api_url()?,
+        stack.token_url(),
+        stack.file.port,
+        crate::aws::REGION
+    );
+    let counted: Vec<String> = counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
+    writeln!(text, "Stored    {}", counted.join(", "))?;
+    for fleet in &fleets {
+        let (id, name, active) = (&fleet["fleetId"], &fleet["name"], &fleet["activeSubscriptions"]);
+        writeln!(text, "Fleet     {} {name}, {active} active subscriptions", id.as_str().unwrap_or_default())?;
+    }
+    writeln!(text, "\nTokens, good for an hour:\n  admin   {admin_token}\n  ingest  {ingest}")?;
+    for (fleet_id, token) in &fleet_tokens {
+        writeln!(text, "  {fleet_id}  {token}")?;
+    }
+    console.result(&object, &text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn counts(stack: &Stack) -> Result<BTreeMap<&'static str, i64>> {
+    let client = aws_sdk_dynamodb::Client::new(&stack.config);
+    let mut counts = BTreeMap::new();
+    for (name, output) in [("vehicles", "VehiclesTableName"), ("events", "VehicleEventsTableName")] {
+        let table = client.describe_table().table_name(stack.file.output(output)?).send().await;
+        let table = table.with_context(|| format!("cannot look at the table of {name}"))?;
+        counts.insert(name, table.table().and_then(|table| table.item_count()).unwrap_or_default());
+    }
+    Ok(counts)
+}

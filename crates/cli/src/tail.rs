@@ -1,0 +1,95 @@
+//! `tail`: a fleet's feed, line by line.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use serde_json::Value;
+
+use crate::args;
+use crate::console::Console;
+use crate::stack::layout::Layout;
+use crate::stack::{Stack, onboard};
+use crate::up::Interrupt;
+
+/// How long one call waits for something to come, in seconds.
+const WAIT_S: u8 = 10;
+/// Signals that say most about a vehicle, in the order in which they are shown.
+const TELLING: [&str; 8] = [
+    "Vehicle.Speed",
+    "Vehicle.OBD.Speed",
+    "Vehicle.CurrentLocation.Latitude",
+    "Vehicle.CurrentLocation.Longitude",
+    "Vehicle.Powertrain.CombustionEngine.Speed",
+    "Vehicle.OBD.EngineSpeed",
+    "Vehicle.Powertrain.TractionBattery.StateOfCharge.Displayed",
+    "Vehicle.TraveledDistance",
+];
+
+pub(crate) async fn run(layout: &Layout, console: &Console, options: &args::Tail) -> Result<ExitCode> {
+    let mut interrupt = Interrupt::listen()?;
+    let mut stack = Stack::open(layout)?;
+    let admin = stack.admin().await?;
+    let app = onboard::feed_client(&mut stack, layout, &admin, &options.fleet).await?;
+    let wait = if options.once { 0 } else { WAIT_S };
+    loop {
+        let feed = tokio::select! {
+            feed = app.feed(&options.fleet, wait) => feed?,
+            () = interrupt.wait() => return Ok(ExitCode::SUCCESS),
+        };
+        let mut out = std::io::stdout().lock();
+        for event in &feed.events {
+            let line = if console.json() { event.to_string() } else { line(event) };
+            if writeln!(out, "{line}").is_err() {
+                // Nobody reads any more; what was not shown is not acknowledged.
+                return Ok(ExitCode::SUCCESS);
+            }
+        }
+        drop(out);
+        match feed.ack {
+            Some(ack) => app.acknowledge(&options.fleet, &ack).await?,
+            None if options.once => return Ok(ExitCode::SUCCESS),
+            None => {}
+        }
+    }
+}
+
+/// An event in one line: time, vehicle, and of its last sample what tells most.
+fn line(event: &Value) -> String {
+    let text = |name: &str| event[name].as_str().unwrap_or_default();
+    let mut line = format!("{}  {}", text("time"), text("subject"));
+    let data = &event["data"];
+    if let Some(samples) = data["samples"].as_array() {
+        let _ = write!(line, "  {:>3} samples", samples.len());
+        if let Some(signals) = samples.last().and_then(|sample| sample["signals"].as_object()) {
+            let telling = TELLING.iter().filter_map(|&path| signals.get_key_value(path));
+            let others = signals.iter().filter(|(path, _)| !TELLING.contains(&path.as_str()));
+            for (path, value) in telling.map(|(path, value)| (path, value)).chain(others).take(4) {
+                let name = path.rsplit('.').next().unwrap_or(path);
+                let _ = write!(line, "  {name} {value}");
+            }
+        }
+    } else if let Some(dtcs) = data["dtcs"].as_array() {
+        let codes: Vec<&str> = dtcs.iter().filter_map(|dtc| dtc["code"].as_str()).collect();
+        let _ = write!(line, "  codes {}", if codes.is_empty() { "none".to_owned() } else { codes.join(" ") });
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_line_shows_what_tells_most_first() {
+        let event = json!({"time": "2025-01-01T00:00:00.000Z", "subject": "veh_1", "data": {"samples": [
+            {"at": "x", "signals": {"Vehicle.Body.Lights": true}},
+            {"at": "x", "signals": {"Vehicle.A.Other": 1, "Vehicle.Speed": 50.5}}
+        ]}});
+        assert_eq!(line(&event), "2025-01-01T00:00:00.000Z  veh_1    2 samples  Speed 50.5  Other 1");
+        let event = json!({"time": "t", "subject": "veh_1", "data": {"at": "x", "dtcs": [{"code": "P0301"}]}});
+        assert_eq!(line(&event), "t  veh_1  codes P0301");
+    }
+}

@@ -1,0 +1,267 @@
+//! `up`: everything from an empty folder to vehicles in a feed.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{ExitCode, Stdio};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+use roadcast_traces::VehicleKey;
+use roadcast_traces::simulate::SimConfig;
+use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::args;
+use crate::aws;
+use crate::console::Console;
+use crate::simulator::Drive;
+use crate::stack::endpoint::{self, Endpoint};
+use crate::stack::layout::Layout;
+use crate::stack::process::Leader;
+use crate::stack::state::{RunFile, StackFile};
+use crate::stack::{Stack, build, deploy, onboard, package, template, venv};
+
+const DEFAULT_PORT: u16 = 4566;
+
+/// The ways in which a person or a script asks this tool to stop.
+pub(crate) struct Interrupt {
+    signals: [Signal; 3],
+}
+
+impl Interrupt {
+    pub(crate) fn listen() -> Result<Self> {
+        let on = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self { signals: [on(SignalKind::interrupt())?, on(SignalKind::terminate())?, on(SignalKind::hangup())?] })
+    }
+
+    /// Waits to be asked.
+    pub(crate) async fn wait(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.signals;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+pub(crate) async fn run(layout: &Layout, console: &Console, options: args::Up) -> Result<ExitCode> {
+    let began = Instant::now();
+    let mut interrupt = Interrupt::listen()?;
+    layout.create()?;
+    let _lock = layout.lock_stack()?;
+    end_what_a_crash_left(layout, console).await?;
+    if options.fresh {
+        layout.wipe()?;
+    }
+    let mut file = StackFile::read(layout)?.unwrap_or_default();
+    let usual = if file.port == 0 { DEFAULT_PORT } else { file.port };
+    let port = endpoint::choose_port(options.port.unwrap_or(usual))?;
+
+    // Until here no process of ours outlives this one; from the endpoint's start on, every way out stops it.
+    let plan = tokio::select! {
+        plan = Plan::make(layout, console) => plan?,
+        () = interrupt.wait() => return Ok(interrupted(console)),
+    };
+    let mut endpoint = tokio::select! {
+        endpoint = Endpoint::start(layout, &plan.bin, port, console) => endpoint?,
+        () = interrupt.wait() => return Ok(interrupted(console)),
+    };
+    let own = if options.detach { None } else { Some(Leader::of(std::process::id())?) };
+    let run = RunFile { endpoint: endpoint.leader.clone(), foreground: own, simulator: None };
+    run.write(layout)?;
+    file.port = port;
+    file.write(layout)?;
+
+    let ready = tokio::select! {
+        ready = put_in_place(layout, console, &plan, file, usize::from(options.vehicles)) => ready,
+        () = interrupt.wait() => Err(anyhow::anyhow!("interrupted")),
+        status = endpoint.ended() => {
+            Err(anyhow::anyhow!("the local AWS endpoint ended ({status}); its log is {}", layout.endpoint_log().display()))
+        }
+    };
+    let stack = match ready {
+        Ok(stack) => stack,
+        Err(error) => {
+            stop(layout, &mut endpoint, console).await;
+            return Err(error);
+        }
+    };
+    announce(&stack, console, &options, began)?;
+    if options.detach {
+        let simulator = if options.no_simulate { None } else { Some(spawn_simulator(layout, &options)?) };
+        RunFile { endpoint: endpoint.release(), foreground: None, simulator }.write(layout)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let outcome = serve(&stack, layout, &mut endpoint, &mut interrupt, &options).await;
+    stop(layout, &mut endpoint, console).await;
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// What is to be deployed, and with what it runs.
+struct Plan {
+    bin: PathBuf,
+    packaged: package::Packaged,
+    resources: usize,
+}
+
+impl Plan {
+    async fn make(layout: &Layout, console: &Console) -> Result<Self> {
+        let bin = venv::ensure(layout, console).await?;
+        let path = layout.root().join("template.yaml");
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let template = template::parse(&text)?;
+        let functions = build::functions(layout, &template::binaries(&template)?, console).await?;
+        let resources = template::resource_count(&template);
+        Ok(Self { bin, packaged: package::package(layout, template, &functions)?, resources })
+    }
+}
+
+/// Deploys what changed, and onboards what is missing.
+async fn put_in_place(
+    layout: &Layout,
+    console: &Console,
+    plan: &Plan,
+    mut file: StackFile,
+    vehicles: usize,
+) -> Result<Stack> {
+    let config = aws::config(file.port);
+    let digest = deploy::digest(&plan.packaged);
+    let deployed = deploy::outputs(&config).await?;
+    match deployed.filter(|_| file.deployed == digest) {
+        Some(outputs) => {
+            file.outputs = outputs;
+            console.note("Deploying template.yaml: nothing changed");
+        }
+        None => {
+            file.outputs = deploy::deploy(&config, &plan.packaged, plan.resources, console).await?;
+            file.deployed = digest;
+        }
+    }
+    file.write(layout)?;
+    let mut stack = Stack { file, config };
+    onboard::demo(&mut stack, layout, vehicles, console).await?;
+    Ok(stack)
+}
+
+/// Runs until it is asked to stop.
+async fn serve(
+    stack: &Stack,
+    layout: &Layout,
+    endpoint: &mut Endpoint,
+    interrupt: &mut Interrupt,
+    options: &args::Up,
+) -> Result<()> {
+    let api = Arc::new(stack.client(&stack.file.demo.ingest_client_id).await?);
+    let vids = stack
+        .file
+        .demo
+        .vehicles
+        .iter()
+        .filter_map(|(key, vid)| {
+            let (scheme, value) = key.split_once(':')?;
+            Some((VehicleKey { scheme: scheme.to_owned(), value: value.to_owned() }, vid.clone()))
+        })
+        .collect();
+    let vehicles = usize::from(options.vehicles);
+    let config = SimConfig { vehicles, source: onboard::SIMULATOR_SOURCE.to_owned(), ..SimConfig::default() };
+    let drive = Drive { config, rate: 1.0, duration: None };
+    let simulating = async {
+        if options.no_simulate {
+            std::future::pending::<()>().await;
+        }
+        drive.run(&api, &vids, None).await.map(drop)
+    };
+    tokio::select! {
+        () = interrupt.wait() => Ok(()),
+        result = simulating => result,
+        status = endpoint.ended() => {
+            bail!("the local AWS endpoint ended ({status}); its log is {}", layout.endpoint_log().display())
+        }
+    }
+}
+
+async fn stop(layout: &Layout, endpoint: &mut Endpoint, console: &Console) {
+    let step = console.step("Stopping");
+    endpoint.stop().await;
+    RunFile::remove(layout);
+    step.done("everything has stopped, and the data is kept");
+}
+
+fn interrupted(console: &Console) -> ExitCode {
+    console.note("Interrupted; nothing runs.");
+    ExitCode::from(130)
+}
+
+/// Simulated vehicles as a process of their own, which `down` stops.
+fn spawn_simulator(layout: &Layout, options: &args::Up) -> Result<Leader> {
+    use std::os::unix::process::CommandExt as _;
+
+    let log = File::create(layout.simulator_log()).context("cannot write the simulator's log")?;
+    let child = std::process::Command::new(std::env::current_exe()?)
+        .arg("--dir")
+        .arg(layout.dir())
+        .args(["simulate", "--vehicles", &options.vehicles.to_string()])
+        .current_dir(layout.root())
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .process_group(0)
+        .spawn()
+        .context("cannot start the simulated vehicles")?;
+    Leader::of(child.id())
+}
+
+/// A stack in the background is left alone; one whose foreground was killed is stopped, so that it writes down its data.
+async fn end_what_a_crash_left(layout: &Layout, console: &Console) -> Result<()> {
+    let Some(run) = RunFile::read(layout)? else { return Ok(()) };
+    if run.endpoint.is_alive() && run.foreground.is_none() {
+        bail!("a stack runs in the background already: `cargo roadcast status` shows it, `cargo roadcast down` stops it");
+    }
+    let left = run.endpoint.is_alive();
+    for leader in run.simulator.iter().chain([&run.endpoint]) {
+        leader.stop(endpoint::PATIENCE).await;
+    }
+    if left {
+        console.note("Stopped what an earlier run had left behind.");
+    }
+    RunFile::remove(layout);
+    Ok(())
+}
+
+fn announce(stack: &Stack, console: &Console, options: &args::Up, began: Instant) -> Result<()> {
+    let api = stack.api_url()?;
+    let demo = &stack.file.demo;
+    let seconds = began.elapsed().as_secs_f64();
+    let object = json!({
+        "api": api,
+        "tokenUrl": stack.token_url(),
+        "endpoint": format!("http://127.0.0.1:{}", stack.file.port),
+        "port": stack.file.port,
+        "fleetId": demo.fleet_id,
+        "vehicles": demo.vehicles,
+        "seconds": seconds,
+    });
+    let vid = demo.vehicles.values().next().map_or("VID", String::as_str);
+    let stop = if options.detach { "`cargo roadcast down` stops it" } else { "Ctrl-C stops it" };
+    let text = format!(
+        "
+Roadcast runs, after {seconds:.0} s; {stop}.
+
+  API     {api}
+  Tokens  {token_url}
+  Fleet   {fleet_id} (Demo fleet)
+  More, with fresh tokens: cargo roadcast status
+
+Try next, in another terminal:
+  cargo roadcast tail --fleet {fleet_id}
+  TOKEN=$(cargo roadcast --json status | python3 -c 'import json,sys; print(json.load(sys.stdin)[\"tokens\"][\"admin\"])')
+  curl -H \"Authorization: Bearer $TOKEN\" {api}/vehicles
+  curl -H \"Authorization: Bearer $TOKEN\" {api}/vehicles/{vid}/state
+",
+        token_url = stack.token_url(),
+        fleet_id = demo.fleet_id,
+    );
+    console.result(&object, &text)
+}

@@ -1,0 +1,188 @@
+//! Batches off the stream, and the answer that says from where to go on.
+//!
+//! The batch is read record by record: one that does not decode is handed on with its bytes as they came, so that it is
+//! archived and set aside like any other poison, and never blocks those beside it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use roadcast_domain::Timestamp;
+use roadcast_ports::archive::RawRecord;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// A batch of one shard, as the event source mapping hands it over.
+#[derive(Debug, Deserialize)]
+pub struct KinesisEvent {
+    #[serde(rename = "Records")]
+    records: Vec<Box<RawValue>>,
+}
+
+/// A record of the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its shard; empty where the envelope did not say.
+    pub shard: String,
+    /// Its partition key: the vehicle, where it came over HTTP.
+    pub partition_key: String,
+    /// Its sequence number, time and bytes.
+    pub raw: RawRecord,
+}
+
+/// The records of a batch, in its order.
+#[derive(Debug)]
+pub struct Batch {
+    /// All of them, the unreadable ones too.
+    pub records: Vec<Record>,
+    /// How many were unreadable: their `raw.data` holds what the envelope held, undecoded.
+    pub unreadable: usize,
+}
+
+/// A record's envelope. Every part may be missing: what is there must not be lost for what is not.
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(default, rename = "eventID")]
+    event_id: String,
+    kinesis: Inner,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Inner {
+    #[serde(default)]
+    partition_key: String,
+    #[serde(default)]
+    sequence_number: String,
+    data: String,
+    /// Seconds since the Unix epoch, with a fraction.
+    approximate_arrival_timestamp: Option<f64>,
+}
+
+impl KinesisEvent {
+    /// Reads every record; `now` is when those arrived that do not say.
+    pub fn into_batch(self, now: Timestamp) -> Batch {
+        let mut unreadable = 0;
+        let read = |envelope: Box<RawValue>| {
+            let (record, readable) = read(&envelope, now);
+            unreadable += usize::from(!readable);
+            record
+        };
+        let records = self.records.into_iter().map(read).collect();
+        Batch { records, unreadable }
+    }
+}
+
+/// The record of an envelope, and whether it decoded.
+fn read(envelope: &RawValue, now: Timestamp) -> (Record, bool) {
+    let Ok(Envelope { event_id, kinesis }) = serde_json::from_str(envelope.get()) else {
+        let raw = RawRecord {
+            sequence_number: String::new(),
+            arrived_at: now,
+            data: envelope.get().as_bytes().to_vec(),
+        };
+        return (Record { shard: String::new(), partition_key: String::new(), raw }, false);
+    };
+    // "shardId-000000000006:4959…": the shard stands nowhere else.
+    let (shard, sequence_in_id) = event_id.split_once(':').unwrap_or_default();
+    let sequence_number = Some(kinesis.sequence_number).filter(|text| !text.is_empty());
+    let (data, readable) = match STANDARD.decode(&kinesis.data) {
+        Ok(data) => (data, true),
+        Err(_) => (kinesis.data.into_bytes(), false),
+    };
+    let raw = RawRecord {
+        sequence_number: sequence_number.unwrap_or_else(|| sequence_in_id.to_owned()),
+        arrived_at: kinesis.approximate_arrival_timestamp.and_then(from_seconds).unwrap_or(now),
+        data,
+    };
+    (Record { shard: shard.to_owned(), partition_key: kinesis.partition_key, raw }, readable)
+}
+
+/// A time of seconds since the Unix epoch, to the nearest millisecond.
+fn from_seconds(seconds: f64) -> Option<Timestamp> {
+    let ms = (seconds * 1000.0).round();
+    // Within ±2^53 the conversion is exact.
+    #[allow(clippy::cast_possible_truncation)]
+    (ms.abs() <= 9_007_199_254_740_992.0).then(|| Timestamp::from_ms(ms as i64))
+}
+
+/// What the function answers: the mapping goes on after the batch, or again from the record named.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchResponse {
+    batch_item_failures: Vec<BatchItemFailure>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BatchItemFailure {
+    item_identifier: String,
+}
+
+/// The answer where the record of that sequence number, and all after it, must come again; none means that all is done.
+///
+/// An empty sequence number makes the whole batch come again.
+pub fn batch_response(lowest_failed: Option<&str>) -> BatchResponse {
+    let failures = lowest_failed.map(|sequence| BatchItemFailure { item_identifier: sequence.to_owned() });
+    BatchResponse { batch_item_failures: failures.into_iter().collect() }
+}
+
+/// The answer where `records` must come again from that place on; none means that all is done.
+///
+/// Where the record there has no sequence number, the nearest earlier one that has takes its place: what comes twice has
+/// one effect, what is skipped is lost. Without any, the whole batch comes again.
+pub fn retry_from(records: &[Record], place: Option<usize>) -> BatchResponse {
+    let Some(place) = place else { return batch_response(None) };
+    let upto = records.get(..=place).unwrap_or(records);
+    let sequence = upto.iter().rev().map(|record| record.raw.sequence_number.as_str()).find(|text| !text.is_empty());
+    batch_response(Some(sequence.unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const BATCH: &str = include_str!("../tests/fixtures/kinesis-batch.json");
+    const NOW: Timestamp = Timestamp::from_ms(42);
+
+    fn batch() -> Batch {
+        serde_json::from_str::<KinesisEvent>(BATCH).unwrap().into_batch(NOW)
+    }
+
+    #[test]
+    fn a_record_has_its_shard_sequence_time_and_bytes() {
+        let record = &batch().records[0];
+        assert_eq!(record.shard, "shardId-000000000006");
+        assert_eq!(record.partition_key, "veh_8kq2m4x0c7r1v5zt");
+        assert_eq!(record.raw.sequence_number, "49590338271490256608559692538361571095921575989136588898");
+        assert_eq!(record.raw.arrived_at, Timestamp::from_ms(1_795_162_507_477));
+        assert_eq!(record.raw.data, br#"{"id":"a"}"#);
+    }
+
+    #[test]
+    fn a_bad_record_keeps_its_place_and_bytes_and_spoils_no_other() {
+        let Batch { records, unreadable } = batch();
+        assert_eq!((records.len(), unreadable), (4, 2));
+        assert_eq!(records[1].raw.data, b"not base64!");
+        assert_eq!(records[1].shard, "shardId-000000000006");
+        assert_eq!(records[2].raw.data, br#""not even an object""#);
+        assert_eq!((records[3].raw.data.as_slice(), records[3].raw.arrived_at), (b"{}".as_slice(), NOW));
+    }
+
+    #[test]
+    fn the_answer_names_the_record_to_go_on_from() {
+        assert_eq!(serde_json::to_string(&batch_response(None)).unwrap(), r#"{"batchItemFailures":[]}"#);
+        assert_eq!(
+            serde_json::to_string(&batch_response(Some("17"))).unwrap(),
+            r#"{"batchItemFailures":[{"itemIdentifier":"17"}]}"#
+        );
+    }
+
+    #[test]
+    fn a_failed_record_without_a_number_comes_again_with_the_one_before() {
+        let records = batch().records;
+        assert_eq!(retry_from(&records, None), batch_response(None));
+        assert_eq!(retry_from(&records, Some(3)), batch_response(Some(&records[3].raw.sequence_number)));
+        assert_eq!(retry_from(&records, Some(2)), batch_response(Some(&records[1].raw.sequence_number)));
+        assert_eq!(retry_from(&records[2..3], Some(0)), batch_response(Some("")));
+    }
+}

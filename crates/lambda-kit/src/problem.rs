@@ -1,0 +1,351 @@
+//! What went wrong, as an RFC 9457 problem document.
+//!
+//! A [`Problem`] tells the caller what to mend. It may carry the error that caused it, for the log: the document never
+//! shows it, and of a status of 500 or above it shows nothing but type, title and the request's id.
+
+use std::error::Error;
+use std::fmt;
+
+use ::http::StatusCode;
+use roadcast_ports::{PortError, PortErrorKind};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// What every problem type's URI begins with.
+pub const TYPE_BASE: &str = "https://roadcast.dev/problems/";
+/// How long to wait before trying again where nothing better is known, in seconds.
+const RETRY_AFTER_S: u32 = 1;
+
+macro_rules! problem_types {
+    ($($(#[$doc:meta])* $name:ident = $id:literal, $status:ident, $title:literal;)*) => {
+        /// Every kind of problem. Its id is stable and meant for programs.
+        #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+        pub enum ProblemType {
+            $(#[doc = concat!("`", $id, "`: ", $title, ".")] $name,)*
+        }
+
+        impl ProblemType {
+            /// Every type.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The last segment of its URI.
+            pub const fn id(self) -> &'static str {
+                match self { $(Self::$name => $id,)* }
+            }
+
+            /// Its HTTP status.
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)* }
+            }
+
+            /// Its title: the same in every occurrence.
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+        }
+    };
+}
+
+problem_types! {
+    BadRequest = "bad-request", BAD_REQUEST, "The request is malformed";
+    InvalidJson = "invalid-json", BAD_REQUEST, "The body is not JSON";
+    InvalidParameter = "invalid-parameter", BAD_REQUEST, "A parameter is not valid";
+    Unauthorized = "unauthorized", UNAUTHORIZED, "An access token that is valid and has a scope for this operation is required";
+    Forbidden = "forbidden", FORBIDDEN, "The caller may not do this";
+    NotFound = "not-found", NOT_FOUND, "There is no such resource";
+    MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "The resource has no such method";
+    NotAcceptable = "not-acceptable", NOT_ACCEPTABLE, "There is no representation of an accepted media type";
+    Conflict = "conflict", CONFLICT, "The request contradicts what is there";
+    PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "The resource changed since it was read";
+    PayloadTooLarge = "payload-too-large", PAYLOAD_TOO_LARGE, "The body is too large";
+    UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "The body's media type is not taken here";
+    InvalidBody = "invalid-body", UNPROCESSABLE_ENTITY, "The body is not valid";
+    InvalidEvent = "invalid-event", UNPROCESSABLE_ENTITY, "The event is not valid";
+    NoUsableSample = "no-usable-sample", UNPROCESSABLE_ENTITY, "No sample of the event is usable";
+    NoEventAccepted = "no-event-accepted", UNPROCESSABLE_ENTITY, "No event was accepted";
+    PreconditionRequired = "precondition-required", PRECONDITION_REQUIRED, "The request needs If-Match";
+    TooManyRequests = "too-many-requests", TOO_MANY_REQUESTS, "Too many requests";
+    Internal = "internal-error", INTERNAL_SERVER_ERROR, "Something went wrong on our side";
+    Throttled = "throttled", SERVICE_UNAVAILABLE, "Too much is going on; nothing was taken";
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The service is not available";
+}
+
+impl ProblemType {
+    /// Its URI.
+    pub fn uri(self) -> String {
+        format!("{TYPE_BASE}{}", self.id())
+    }
+}
+
+/// One part of a request that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// JSON pointer into the body, or `?name` for a query parameter.
+    pub pointer: String,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+/// Something that went wrong. Boxed within, because every handler's result carries one.
+pub struct Problem(Box<Inner>);
+
+struct Inner {
+    kind: ProblemType,
+    detail: Option<String>,
+    instance: Option<String>,
+    errors: Vec<FieldError>,
+    members: Map<String, Value>,
+    headers: Vec<(&'static str, String)>,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Problem {
+    /// A problem of that type.
+    pub fn new(kind: ProblemType) -> Self {
+        let headers = match kind {
+            ProblemType::Unauthorized => vec![("www-authenticate", "Bearer".to_owned())],
+            ProblemType::Throttled | ProblemType::Unavailable | ProblemType::TooManyRequests => {
+                vec![("retry-after", RETRY_AFTER_S.to_string())]
+            }
+            _ => Vec::new(),
+        };
+        Self(Box::new(Inner {
+            kind,
+            detail: None,
+            instance: None,
+            errors: Vec::new(),
+            members: Map::new(),
+            headers,
+            cause: None,
+        }))
+    }
+
+    /// Our fault: the caller learns nothing, the log gets `cause`.
+    pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(ProblemType::Internal).caused_by(cause)
+    }
+
+    /// There is no such thing, or the caller may not know that there is.
+    pub fn not_found() -> Self {
+        Self::new(ProblemType::NotFound)
+    }
+
+    /// A query parameter that is wrong.
+    pub fn invalid_parameter(name: &str, detail: impl Into<String>) -> Self {
+        Self::new(ProblemType::InvalidParameter).with_error(format!("?{name}"), detail)
+    }
+
+    /// A part of the body that is wrong.
+    pub fn invalid_body(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::new(ProblemType::InvalidBody).with_error(pointer, detail)
+    }
+
+    /// Says what is particular to this occurrence.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.0.detail = Some(detail.into());
+        self
+    }
+
+    /// Names a part that is wrong.
+    #[must_use]
+    pub fn with_error(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        self.0.errors.push(FieldError { pointer: pointer.into(), detail: detail.into() });
+        self
+    }
+
+    /// Adds a member of the problem type's own. It cannot take the place of a standard one.
+    #[must_use]
+    pub fn with_member(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.0.members.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Names this occurrence, if nothing did yet.
+    #[must_use]
+    pub fn with_instance(mut self, instance: impl Into<String>) -> Self {
+        self.0.instance.get_or_insert(instance.into());
+        self
+    }
+
+    /// Says after how many seconds to try again.
+    #[must_use]
+    pub fn with_retry_after(self, seconds: u32) -> Self {
+        self.with_header("retry-after", seconds.to_string())
+    }
+
+    /// Sets a header of the answer.
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, value: String) -> Self {
+        self.0.headers.retain(|(other, _)| *other != name);
+        self.0.headers.push((name, value));
+        self
+    }
+
+    /// Keeps the error that caused it, for the log.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.0.cause = Some(cause.into());
+        self
+    }
+
+    /// Its type.
+    pub fn kind(&self) -> ProblemType {
+        self.0.kind
+    }
+
+    /// Its HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.0.kind.status()
+    }
+
+    /// What is wrong, part by part.
+    pub fn errors(&self) -> &[FieldError] {
+        &self.0.errors
+    }
+
+    /// The headers that go with it.
+    pub fn headers(&self) -> &[(&'static str, String)] {
+        &self.0.headers
+    }
+
+    /// The error behind it.
+    pub fn cause(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
+        self.0.cause.as_deref()
+    }
+
+    /// The document, as it goes out. Of a status of 500 or above it leaves out `detail` and `errors`, whatever they hold.
+    pub fn to_document(&self) -> Value {
+        let Inner { kind, detail, instance, errors, members, .. } = &*self.0;
+        let mut document = members.clone();
+        for standard in ["type", "title", "status", "detail", "instance", "errors"] {
+            document.remove(standard);
+        }
+        document.insert("type".to_owned(), kind.uri().into());
+        document.insert("title".to_owned(), kind.title().into());
+        document.insert("status".to_owned(), kind.status().as_u16().into());
+        if let Some(instance) = instance {
+            document.insert("instance".to_owned(), instance.as_str().into());
+        }
+        if !kind.status().is_server_error() {
+            if let Some(detail) = detail {
+                document.insert("detail".to_owned(), detail.as_str().into());
+            }
+            if !errors.is_empty() {
+                let list = errors.iter().map(|e| serde_json::json!({"pointer": e.pointer, "detail": e.detail}));
+                document.insert("errors".to_owned(), list.collect());
+            }
+        }
+        Value::Object(document)
+    }
+}
+
+impl From<PortError> for Problem {
+    /// What the kind of error means to a caller; the error itself goes to the log.
+    fn from(error: PortError) -> Self {
+        let kind = match error.kind() {
+            PortErrorKind::Throttled => ProblemType::Throttled,
+            PortErrorKind::Unavailable | PortErrorKind::TimedOut => ProblemType::Unavailable,
+            PortErrorKind::Conflict => ProblemType::Conflict,
+            PortErrorKind::Rejected => ProblemType::Internal,
+        };
+        Self::new(kind).caused_by(error)
+    }
+}
+
+impl fmt::Debug for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Problem")
+            .field("kind", &self.0.kind)
+            .field("detail", &self.0.detail)
+            .field("errors", &self.0.errors)
+            .field("cause", &self.0.cause)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.kind.title())
+    }
+}
+
+impl Error for Problem {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_document_has_the_members_of_rfc_9457() {
+        let problem = Problem::invalid_body("/vin", "is too short").with_detail("Mend it.").with_instance("urn:x");
+        assert_eq!(
+            problem.to_document(),
+            json!({
+                "type": "https://roadcast.dev/problems/invalid-body",
+                "title": "The body is not valid",
+                "status": 422,
+                "detail": "Mend it.",
+                "instance": "urn:x",
+                "errors": [{"pointer": "/vin", "detail": "is too short"}],
+            })
+        );
+    }
+
+    #[test]
+    fn a_5xx_tells_nothing_of_its_cause() {
+        let cause = PortError::new(PortErrorKind::Rejected, "reading the table").caused_by("AccessDenied for role X");
+        let problem = Problem::from(cause).with_detail("reading the table").with_error("/a", "b");
+        let document = problem.to_document();
+        assert_eq!(document.as_object().map(Map::len), Some(3), "{document}");
+        assert!(problem.source().and_then(Error::source).is_some(), "the log needs the whole chain");
+    }
+
+    #[test]
+    fn every_port_error_has_its_answer() {
+        let answer = |kind| {
+            let problem = Problem::from(PortError::new(kind, "test"));
+            (problem.status().as_u16(), problem.headers().iter().any(|(name, _)| *name == "retry-after"))
+        };
+        assert_eq!(answer(PortErrorKind::Throttled), (503, true));
+        assert_eq!(answer(PortErrorKind::Unavailable), (503, true));
+        assert_eq!(answer(PortErrorKind::TimedOut), (503, true));
+        assert_eq!(answer(PortErrorKind::Conflict), (409, false));
+        assert_eq!(answer(PortErrorKind::Rejected), (500, false));
+    }
+
+    #[test]
+    fn ids_are_kebab_case_and_unique_and_mean_errors() {
+        let ids: HashSet<_> = ProblemType::ALL.iter().map(|kind| kind.id()).collect();
+        assert_eq!(ids.len(), ProblemType::ALL.len());
+        for kind in ProblemType::ALL {
+            assert!(kind.id().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", kind.id());
+            assert!(kind.status().as_u16() >= 400);
+        }
+    }
+
+    #[test]
+    fn members_of_its_own_never_replace_standard_ones() {
+        let document = Problem::not_found().with_member("status", 200).with_member("results", json!([])).to_document();
+        assert_eq!(document["status"], 404);
+        assert_eq!(document["results"], json!([]));
+    }
+
+    #[test]
+    fn every_type_that_the_contract_names_is_in_the_table() {
+        let contract = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../openapi.yaml"));
+        for rest in contract.split(TYPE_BASE).skip(1) {
+            let id: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
+            let known = id.is_empty() || ProblemType::ALL.iter().any(|kind| kind.id() == id);
+            assert!(known, "openapi.yaml names the problem type {id}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Vehicles, fleets, events and the like that no store has seen before.
+
+use std::collections::BTreeMap;
+
+use roadcast_domain::diagnostic::{Diagnostic, DtcStatus, TroubleCode};
+use roadcast_domain::event::{Body, Event, Origin, StoredEvent, Telemetry};
+use roadcast_domain::fleet::Fleet;
+use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::subscription::{Subscription, SubscriptionState, Validity};
+use roadcast_domain::vehicle::{ExternalId, Vehicle, VehicleDetails};
+use roadcast_domain::vin::Vin;
+use roadcast_signals::{Sample, SignalPath, Signals, Timestamp, Value};
+
+use crate::clock::Randomness;
+
+/// 2024-05-01T12:00:00Z. Suites keep to fixed times: what they check does not depend on today.
+pub(super) const NOON: Timestamp = Timestamp::from_ms(1_714_564_800_000);
+
+/// Makes what no store has seen before.
+#[derive(Debug)]
+pub struct Fresh<'r, R>(&'r R);
+
+impl<'r, R: Randomness> Fresh<'r, R> {
+    /// Takes its ids from there.
+    pub const fn new(random: &'r R) -> Self {
+        Self(random)
+    }
+
+    /// A vehicle's id.
+    pub fn vid(&self) -> VehicleId {
+        VehicleId::from_random(self.0.bits())
+    }
+
+    /// A fleet's id.
+    pub fn fleet_id(&self) -> FleetId {
+        FleetId::from_random(self.0.bits())
+    }
+
+    /// A client's id.
+    pub fn client_id(&self) -> ClientId {
+        ClientId::new(self.word())
+    }
+
+    /// A text of 26 letters and digits.
+    pub fn word(&self) -> String {
+        Eid::stamped(Timestamp::from_ms(0), self.0.bits()).to_string().to_ascii_lowercase()
+    }
+
+    /// A European VIN: nothing is asked of its check digit.
+    pub fn vin(&self) -> Vin {
+        const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPRSTUVWXYZ123456789";
+        let bits = self.0.bits();
+        let tail = (0..16).map(|place| char::from(ALPHABET[(bits >> (5 * place) & 31) as usize]));
+        std::iter::once('W').chain(tail).collect::<String>().parse().expect("17 characters of the VIN's alphabet")
+    }
+
+    /// An external id.
+    pub fn external_id(&self) -> ExternalId {
+        ExternalId::new("suite", &self.word()).expect("a plain scheme and a plain value")
+    }
+
+    /// A vehicle with a VIN and one external id, in its first version.
+    pub fn vehicle(&self) -> Vehicle {
+        Vehicle {
+            vid: self.vid(),
+            details: VehicleDetails {
+                vin: Some(self.vin()),
+                external_ids: vec![self.external_id()],
+                make: Some("Renault".to_owned()),
+                model: Some("Twizy \"Cargo\" é".to_owned()),
+                model_year: Some(2015),
+                fuel_type: Some("electric".to_owned()),
+                attributes: BTreeMap::from([
+                    ("depot".to_owned(), "north".to_owned()),
+                    (" odd key.".to_owned(), String::new()),
+                ]),
+            },
+            version: 1,
+            owner: Some(self.client_id()),
+            created_at: NOON,
+            updated_at: NOON,
+        }
+    }
+
+    /// A fleet on that delivery bus.
+    pub fn fleet(&self, delivery_bus: &str) -> Fleet {
+        Fleet {
+            fleet_id: self.fleet_id(),
+            name: "Suite & Söhne".to_owned(),
+            delivery_bus: delivery_bus.to_owned(),
+            created_at: NOON,
+        }
+    }
+
+    /// A pending subscription of that fleet to these vehicles.
+    pub fn subscription(&self, fleet_id: &FleetId, vehicles: Vec<VehicleId>, packages: &[&str]) -> Subscription {
+        Subscription {
+            subscription_id: SubscriptionId::from_random(self.0.bits()),
+            fleet_id: fleet_id.clone(),
+            vehicles,
+            packages: packages.iter().map(|&name| name.to_owned()).collect(),
+            validity: Validity { valid_from: NOON, valid_until: Some(NOON.plus_ms(1000)) },
+            state: SubscriptionState::Pending,
+            reason: None,
+            created_at: NOON,
+            updated_at: NOON,
+        }
+    }
+
+    /// Telemetry of one sample about that vehicle.
+    pub fn telemetry(&self, vid: &VehicleId, at: Timestamp) -> StoredEvent {
+        let signals = signals([("Vehicle.Speed", Value::Number(45.4))]);
+        self.event(vid, at, Body::Telemetry(Telemetry { samples: vec![Sample { at, signals }] }))
+    }
+
+    /// An event with that body about that vehicle.
+    pub fn event(&self, vid: &VehicleId, at: Timestamp, body: Body) -> StoredEvent {
+        let origin = Origin { source: "urn:suite".to_owned(), id: self.word(), extensions: BTreeMap::new() };
+        let eid = Eid::of(vid, &origin.source, &origin.id, at);
+        let received = at.plus_ms(700);
+        StoredEvent { event: Event { eid, vid: vid.clone(), received, body }, origin }
+    }
+}
+
+/// A diagnosis of two codes.
+pub(super) fn diagnosis(at: Timestamp) -> Body {
+    let code = |code: &str, status| TroubleCode { code: code.parse().expect("a trouble code"), status };
+    let dtcs = vec![code("P0301", DtcStatus::Active), code("U0100", DtcStatus::Pending)];
+    Body::Diagnostic(Diagnostic { at, mil: Some(true), dtcs })
+}
+
+/// Signals by path.
+pub(super) fn signals<'p>(values: impl IntoIterator<Item = (&'p str, Value)>) -> Signals {
+    values.into_iter().map(|(path, value)| (SignalPath::parse(path).expect("a signal path"), value)).collect()
+}

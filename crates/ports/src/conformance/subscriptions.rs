@@ -1,0 +1,77 @@
+//! [`Subscriptions`]
+
+use roadcast_domain::ids::VehicleId;
+use roadcast_domain::subscription::{Subscription, SubscriptionState, Validity};
+
+use super::fresh::{Fresh, NOON};
+use crate::PortErrorKind;
+use crate::clock::Randomness;
+use crate::subscriptions::Subscriptions;
+
+/// What every [`Subscriptions`] does by itself.
+pub async fn subscriptions(subscriptions: &impl Subscriptions, random: &impl Randomness) {
+    let fresh = Fresh::new(random);
+    a_new_subscription_is_kept_and_an_id_is_taken_once(subscriptions, &fresh).await;
+    a_fleet_lists_its_own_by_id(subscriptions, &fresh).await;
+    replacing_asks_for_the_state_before(subscriptions, &fresh).await;
+}
+
+async fn a_new_subscription_is_kept_and_an_id_is_taken_once(
+    subscriptions: &impl Subscriptions,
+    fresh: &Fresh<'_, impl Randomness>,
+) {
+    // As many vehicles as a subscription may name.
+    let vehicles: Vec<VehicleId> = (0..1000).map(|_| fresh.vid()).collect();
+    let wanted = fresh.subscription(&fresh.fleet_id(), vehicles, &["telematics", "track-and-trace"]);
+    assert_eq!(get(subscriptions, &wanted).await, None, "a subscription is not there before it is created");
+    subscriptions.create(&wanted).await.expect("a new subscription is created");
+    assert!(get(subscriptions, &wanted).await.as_ref() == Some(&wanted), "a subscription is kept as it was given");
+
+    let usurper = Subscription { packages: vec!["alerts".to_owned()], ..wanted.clone() };
+    let refused = subscriptions.create(&usurper).await.map_err(|error| error.kind());
+    assert_eq!(refused, Err(PortErrorKind::Conflict), "an id that is taken is a conflict");
+    assert!(get(subscriptions, &wanted).await.as_ref() == Some(&wanted), "a refused subscription changes nothing");
+
+    let elsewhere = subscriptions.get(&fresh.fleet_id(), &wanted.subscription_id).await.expect("get answers");
+    assert_eq!(elsewhere, None, "another fleet has no subscription of that id");
+}
+
+async fn a_fleet_lists_its_own_by_id(subscriptions: &impl Subscriptions, fresh: &Fresh<'_, impl Randomness>) {
+    let (fleet, other) = (fresh.fleet_id(), fresh.fleet_id());
+    assert!(subscriptions.list(&fleet).await.expect("list answers").is_empty(), "a new fleet lists nothing");
+    let mut mine: Vec<Subscription> = (0..4).map(|_| fresh.subscription(&fleet, vec![fresh.vid()], &["alerts"])).collect();
+    mine[0].validity = Validity { valid_from: NOON, valid_until: None };
+    for subscription in mine.iter().chain([&fresh.subscription(&other, vec![fresh.vid()], &["alerts"])]) {
+        subscriptions.create(subscription).await.expect("a new subscription is created");
+    }
+    mine.sort_by(|a, b| a.subscription_id.cmp(&b.subscription_id));
+    let listed = subscriptions.list(&fleet).await.expect("list answers");
+    assert_eq!(listed, mine, "a fleet lists its own subscriptions by id, and no other's");
+}
+
+async fn replacing_asks_for_the_state_before(subscriptions: &impl Subscriptions, fresh: &Fresh<'_, impl Randomness>) {
+    use SubscriptionState::{Active, Pending, Provisioning};
+    let pending = fresh.subscription(&fresh.fleet_id(), vec![fresh.vid()], &["alerts"]);
+    subscriptions.create(&pending).await.expect("a new subscription is created");
+    let moved = Subscription { state: Provisioning, updated_at: NOON.plus_ms(1), ..pending.clone() };
+    subscriptions.replace(&moved, Pending).await.expect("a subscription in the state asked for is replaced");
+    assert_eq!(get(subscriptions, &pending).await.as_ref(), Some(&moved), "what replaced is read back");
+
+    let late = Subscription { state: Active, ..pending.clone() };
+    let unknown = fresh.subscription(&pending.fleet_id, vec![fresh.vid()], &["alerts"]);
+    for (refused, why) in [(&late, "in another state"), (&unknown, "that is not there")] {
+        let refused = subscriptions.replace(refused, Pending).await.map_err(|error| error.kind());
+        assert_eq!(refused, Err(PortErrorKind::Conflict), "replacing a subscription {why} is a conflict");
+    }
+    assert_eq!(get(subscriptions, &pending).await.as_ref(), Some(&moved), "a refused replacement changes nothing");
+    assert_eq!(get(subscriptions, &unknown).await, None, "a refused replacement makes no subscription");
+
+    let reason = Some("queue: unavailable".to_owned());
+    let failed = Subscription { state: Pending, reason, updated_at: NOON.plus_ms(2), ..moved };
+    subscriptions.replace(&failed, Provisioning).await.expect("it may go back");
+    assert_eq!(get(subscriptions, &pending).await, Some(failed), "a reason is kept with the state");
+}
+
+async fn get(subscriptions: &impl Subscriptions, wanted: &Subscription) -> Option<Subscription> {
+    subscriptions.get(&wanted.fleet_id, &wanted.subscription_id).await.expect("get answers")
+}

@@ -1,0 +1,177 @@
+//! Operations that succeed or fail as a whole.
+
+use roadcast_domain::entitlement::Entitlement;
+use roadcast_domain::fleet::{Client, Fleet};
+use roadcast_domain::ids::{ClientId, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::package::Packages;
+use roadcast_domain::state::VehicleState;
+use roadcast_domain::subject::Subject;
+use roadcast_domain::subscription::{Subscription, SubscriptionState};
+use roadcast_domain::vehicle::Vehicle;
+use roadcast_ports::PortError;
+use roadcast_ports::archive::{Archive, Parked, Quarantine, RawBatch};
+use roadcast_ports::clients::Clients;
+use roadcast_ports::entitlements::Entitlements;
+use roadcast_ports::feed::{FeedIndex, FeedPointer};
+use roadcast_ports::fleets::Fleets;
+use roadcast_ports::provisioning::{FleetChannel, ProvisioningWorkflow};
+use roadcast_ports::state::StateStore;
+use roadcast_ports::subscriptions::Subscriptions;
+use roadcast_ports::vehicles::{Registered, VehicleListing, VehiclePage, Vehicles};
+
+use super::Faulty;
+
+impl<P: Sync> Faulty<P> {
+    /// Makes the call, unless the plan says otherwise. A call that is not made does nothing: futures are lazy.
+    pub(super) async fn at_once<A: Send>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<A, PortError>> + Send,
+    ) -> Result<A, PortError> {
+        match self.plan.next(operation) {
+            None => call.await,
+            Some(fault) => {
+                if fault.applies() {
+                    // Whatever the answer is, it gets lost.
+                    let _lost = call.await;
+                }
+                Err(fault.error(operation))
+            }
+        }
+    }
+}
+
+impl<P: StateStore> StateStore for Faulty<P> {
+    async fn merge(&self, vid: &VehicleId, readings: &VehicleState) -> Result<(), PortError> {
+        self.at_once("merge", self.inner.merge(vid, readings)).await
+    }
+
+    async fn read(&self, vid: &VehicleId) -> Result<VehicleState, PortError> {
+        self.at_once("read", self.inner.read(vid)).await
+    }
+}
+
+impl<P: Archive> Archive for Faulty<P> {
+    async fn keep(&self, batch: &RawBatch) -> Result<(), PortError> {
+        self.at_once("keep", self.inner.keep(batch)).await
+    }
+}
+
+impl<P: Quarantine> Quarantine for Faulty<P> {
+    async fn park(&self, items: &[Parked]) -> Result<(), PortError> {
+        self.at_once("park", self.inner.park(items)).await
+    }
+}
+
+impl<P: FeedIndex> FeedIndex for Faulty<P> {
+    async fn record(&self, pointers: &[FeedPointer]) -> Result<(), PortError> {
+        self.at_once("record", self.inner.record(pointers)).await
+    }
+}
+
+impl<P: Entitlements> Entitlements for Faulty<P> {
+    async fn to_vehicle(&self, vid: &VehicleId) -> Result<Vec<Entitlement>, PortError> {
+        self.at_once("to_vehicle", self.inner.to_vehicle(vid)).await
+    }
+
+    async fn of_fleet_to_vehicle(&self, fleet_id: &FleetId, vid: &VehicleId) -> Result<Option<Entitlement>, PortError> {
+        self.at_once("of_fleet_to_vehicle", self.inner.of_fleet_to_vehicle(fleet_id, vid)).await
+    }
+
+    async fn of_fleet(
+        &self,
+        fleet_id: &FleetId,
+        after: Option<&VehicleId>,
+        limit: usize,
+    ) -> Result<Vec<Entitlement>, PortError> {
+        self.at_once("of_fleet", self.inner.of_fleet(fleet_id, after, limit)).await
+    }
+
+    async fn packages(&self) -> Result<Packages, PortError> {
+        self.at_once("packages", self.inner.packages()).await
+    }
+}
+
+impl<P: Vehicles> Vehicles for Faulty<P> {
+    async fn register(&self, vehicle: &Vehicle) -> Result<Registered, PortError> {
+        self.at_once("register", self.inner.register(vehicle)).await
+    }
+
+    async fn get(&self, vid: &VehicleId) -> Result<Option<Vehicle>, PortError> {
+        self.at_once("get", self.inner.get(vid)).await
+    }
+
+    async fn replace(&self, vehicle: &Vehicle) -> Result<(), PortError> {
+        self.at_once("replace", self.inner.replace(vehicle)).await
+    }
+
+    async fn resolve(&self, subject: &Subject) -> Result<Option<VehicleId>, PortError> {
+        self.at_once("resolve", self.inner.resolve(subject)).await
+    }
+
+    async fn list(&self, page: &VehicleListing) -> Result<VehiclePage, PortError> {
+        self.at_once("list", self.inner.list(page)).await
+    }
+}
+
+impl<P: Fleets> Fleets for Faulty<P> {
+    async fn create(&self, fleet: &Fleet) -> Result<(), PortError> {
+        self.at_once("create", self.inner.create(fleet)).await
+    }
+
+    async fn get(&self, fleet_id: &FleetId) -> Result<Option<Fleet>, PortError> {
+        self.at_once("get", self.inner.get(fleet_id)).await
+    }
+
+    async fn list(&self) -> Result<Vec<Fleet>, PortError> {
+        self.at_once("list", self.inner.list()).await
+    }
+}
+
+impl<P: Clients> Clients for Faulty<P> {
+    async fn put(&self, client: &Client) -> Result<(), PortError> {
+        self.at_once("put", self.inner.put(client)).await
+    }
+
+    async fn get(&self, client_id: &ClientId) -> Result<Option<Client>, PortError> {
+        self.at_once("get", self.inner.get(client_id)).await
+    }
+}
+
+impl<P: Subscriptions> Subscriptions for Faulty<P> {
+    async fn create(&self, subscription: &Subscription) -> Result<(), PortError> {
+        self.at_once("create", self.inner.create(subscription)).await
+    }
+
+    async fn get(&self, fleet_id: &FleetId, subscription_id: &SubscriptionId) -> Result<Option<Subscription>, PortError> {
+        self.at_once("get", self.inner.get(fleet_id, subscription_id)).await
+    }
+
+    async fn list(&self, fleet_id: &FleetId) -> Result<Vec<Subscription>, PortError> {
+        self.at_once("list", self.inner.list(fleet_id)).await
+    }
+
+    async fn replace(&self, subscription: &Subscription, from: SubscriptionState) -> Result<(), PortError> {
+        self.at_once("replace", self.inner.replace(subscription, from)).await
+    }
+
+    async fn write_grants(&self, subscription: &Subscription) -> Result<(), PortError> {
+        self.at_once("write_grants", self.inner.write_grants(subscription)).await
+    }
+}
+
+impl<P: ProvisioningWorkflow> ProvisioningWorkflow for Faulty<P> {
+    async fn start(&self, fleet_id: &FleetId, subscription_id: &SubscriptionId) -> Result<(), PortError> {
+        self.at_once("start", self.inner.start(fleet_id, subscription_id)).await
+    }
+}
+
+impl<P: FleetChannel> FleetChannel for Faulty<P> {
+    async fn ensure_queue(&self, fleet: &Fleet) -> Result<(), PortError> {
+        self.at_once("ensure_queue", self.inner.ensure_queue(fleet)).await
+    }
+
+    async fn ensure_rule(&self, fleet: &Fleet) -> Result<(), PortError> {
+        self.at_once("ensure_rule", self.inner.ensure_rule(fleet)).await
+    }
+}

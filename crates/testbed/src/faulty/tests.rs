@@ -1,0 +1,91 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+
+use roadcast_domain::ids::VehicleId;
+use roadcast_domain::refusal::Reason;
+use roadcast_ports::archive::{Parked, Quarantine};
+use roadcast_ports::stream::{StreamRecord, TelemetryStream};
+use roadcast_ports::{PortError, PortErrorKind};
+use roadcast_signals::Timestamp;
+
+use super::{Fault, FaultPlan, Faulty};
+use crate::Memory;
+
+fn records(count: u8) -> Vec<StreamRecord> {
+    (0..count).map(|n| StreamRecord { vid: VehicleId::from_random(1), data: vec![n] }).collect()
+}
+
+fn kinds(answers: &[Result<(), PortError>]) -> Vec<Option<PortErrorKind>> {
+    answers.iter().map(|answer| answer.as_ref().err().map(PortError::kind)).collect()
+}
+
+fn stored(memory: &Memory) -> Vec<u8> {
+    memory.stream().records().iter().map(|record| record.data[0]).collect()
+}
+
+fn parked() -> [Parked; 1] {
+    [Parked {
+        reason: Reason::NotJson,
+        pointer: String::new(),
+        vid: None,
+        eid: None,
+        index: None,
+        samples: 1,
+        shard: "shardId-000000000000".to_owned(),
+        sequence_number: "1".to_owned(),
+        arrived_at: Timestamp::from_ms(0),
+        bytes: b"x".to_vec(),
+    }]
+}
+
+#[tokio::test]
+async fn each_entry_of_a_batch_fails_by_itself_and_a_lost_answer_is_applied() {
+    let memory = Memory::default();
+    let outcomes = [None, Some(Fault::Throttled), Some(Fault::LostAnswer), Some(Fault::LostRequest), None];
+    let stream = Faulty::new(memory.clone(), FaultPlan::script(outcomes));
+    let answers = stream.put(&records(6)).await;
+    let (throttled, lost) = (Some(PortErrorKind::Throttled), Some(PortErrorKind::TimedOut));
+    assert_eq!(kinds(&answers), [None, throttled, lost, lost, None, None]);
+    assert_eq!(stored(&memory), [0, 2, 4, 5]);
+    assert_eq!((stream.plan().asked(), stream.plan().injected()), (6, 3));
+}
+
+#[tokio::test]
+async fn a_whole_call_is_applied_only_where_no_fault_or_a_lost_answer_is_planned() {
+    for fault in Fault::ALL {
+        let memory = Memory::default();
+        let quarantine = Faulty::new(memory.clone(), FaultPlan::script([Some(fault)]));
+        let error = quarantine.park(&parked()).await.unwrap_err();
+        assert!(error.is_retryable());
+        assert_eq!(memory.parked().len(), usize::from(fault == Fault::LostAnswer), "{fault:?}");
+        quarantine.park(&parked()).await.expect("the script is over");
+    }
+}
+
+#[tokio::test]
+async fn a_plan_for_some_operations_leaves_the_others_alone_and_can_be_healed() {
+    let memory = Memory::default();
+    let plan = FaultPlan::always(Fault::Unavailable).only(&["park"]);
+    let faulty = Faulty::new(memory.clone(), plan.clone());
+    assert_eq!(kinds(&faulty.put(&records(1)).await), [None]);
+    assert!(faulty.park(&parked()).await.is_err());
+    plan.heal();
+    assert!(faulty.park(&parked()).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_same_seed_fails_in_the_same_places_about_as_often_as_asked() {
+    let mut runs = Vec::new();
+    for _ in 0..2 {
+        let stream = Faulty::new(Memory::default(), FaultPlan::seeded(11, 30));
+        runs.push(kinds(&stream.put(&records(200)).await));
+    }
+    assert_eq!(runs[0], runs[1]);
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for kind in &runs[0] {
+        *counts.entry(format!("{kind:?}")).or_default() += 1;
+    }
+    assert!((110..170).contains(&counts["None"]), "{counts:?}");
+    assert_eq!(counts.len(), 4, "every kind of failure happens: {counts:?}");
+}

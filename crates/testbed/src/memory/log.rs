@@ -1,0 +1,53 @@
+//! The event log and the last-known values.
+
+use std::collections::btree_map::Entry;
+
+use roadcast_domain::event::StoredEvent;
+use roadcast_domain::ids::{Eid, VehicleId};
+use roadcast_domain::state::VehicleState;
+use roadcast_ports::PortError;
+use roadcast_ports::event_log::{Appended, EventLog, EventPage, EventRange};
+use roadcast_ports::state::StateStore;
+
+use super::Memory;
+
+impl EventLog for Memory {
+    async fn append(&self, events: &[StoredEvent]) -> Vec<Result<Appended, PortError>> {
+        let mut world = self.world();
+        let append = |stored: &StoredEvent| match world.events.entry((stored.event.vid.clone(), stored.event.eid)) {
+            Entry::Occupied(_) => Ok(Appended::Known),
+            Entry::Vacant(place) => {
+                place.insert(stored.clone());
+                Ok(Appended::New)
+            }
+        };
+        events.iter().map(append).collect()
+    }
+
+    async fn range(&self, range: &EventRange) -> Result<EventPage, PortError> {
+        if range.from > range.to {
+            return Ok(EventPage::default());
+        }
+        let world = self.world();
+        let key = |eid| (range.vid.clone(), eid);
+        let mut left = world.events.range(key(range.from)..=key(range.to)).map(|(_, stored)| stored);
+        let events: Vec<StoredEvent> = left.by_ref().take(range.limit.max(1)).cloned().collect();
+        let next = left.next().map(|stored| stored.event.eid);
+        Ok(EventPage { events, next })
+    }
+
+    async fn get(&self, vid: &VehicleId, eid: Eid) -> Result<Option<StoredEvent>, PortError> {
+        Ok(self.world().events.get(&(vid.clone(), eid)).cloned())
+    }
+}
+
+impl StateStore for Memory {
+    async fn merge(&self, vid: &VehicleId, readings: &VehicleState) -> Result<(), PortError> {
+        self.world().states.entry(vid.clone()).or_default().merge(readings);
+        Ok(())
+    }
+
+    async fn read(&self, vid: &VehicleId) -> Result<VehicleState, PortError> {
+        Ok(self.world().states.get(vid).cloned().unwrap_or_default())
+    }
+}

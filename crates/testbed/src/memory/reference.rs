@@ -1,0 +1,155 @@
+//! Fleets, clients, subscriptions and what follows from them.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use roadcast_domain::caller::Scope;
+use roadcast_domain::entitlement::{Entitlement, Grant};
+use roadcast_domain::fleet::{Client, Fleet};
+use roadcast_domain::ids::{ClientId, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::package::Packages;
+use roadcast_domain::subscription::{Subscription, SubscriptionState};
+use roadcast_ports::clients::{AppClients, Clients, Credentials};
+use roadcast_ports::entitlements::Entitlements;
+use roadcast_ports::fleets::Fleets;
+use roadcast_ports::subscriptions::Subscriptions;
+use roadcast_ports::{PortError, PortErrorKind};
+
+use super::{Memory, World};
+
+impl Fleets for Memory {
+    async fn create(&self, fleet: &Fleet) -> Result<(), PortError> {
+        insert_new(&mut self.world().fleets, fleet.fleet_id.clone(), fleet, "creating a fleet")
+    }
+
+    async fn get(&self, fleet_id: &FleetId) -> Result<Option<Fleet>, PortError> {
+        Ok(self.world().fleets.get(fleet_id).cloned())
+    }
+
+    async fn list(&self) -> Result<Vec<Fleet>, PortError> {
+        Ok(self.world().fleets.values().cloned().collect())
+    }
+}
+
+impl Clients for Memory {
+    async fn put(&self, client: &Client) -> Result<(), PortError> {
+        self.world().clients.insert(client.client_id.clone(), client.clone());
+        Ok(())
+    }
+
+    async fn get(&self, client_id: &ClientId) -> Result<Option<Client>, PortError> {
+        Ok(self.world().clients.get(client_id).cloned())
+    }
+}
+
+impl AppClients for Memory {
+    async fn create(&self, _name: &str, _scope: Scope) -> Result<Credentials, PortError> {
+        let mut world = self.world();
+        world.credentials_made += 1;
+        let made = world.credentials_made;
+        Ok(Credentials { client_id: ClientId::new(format!("client-{made}")), client_secret: format!("secret-{made}") })
+    }
+}
+
+impl Subscriptions for Memory {
+    async fn create(&self, subscription: &Subscription) -> Result<(), PortError> {
+        insert_new(&mut self.world().subscriptions, key(subscription), subscription, "creating a subscription")
+    }
+
+    async fn get(&self, fleet_id: &FleetId, subscription_id: &SubscriptionId) -> Result<Option<Subscription>, PortError> {
+        Ok(self.world().subscriptions.get(&(fleet_id.clone(), subscription_id.clone())).cloned())
+    }
+
+    async fn list(&self, fleet_id: &FleetId) -> Result<Vec<Subscription>, PortError> {
+        let world = self.world();
+        Ok(world.subscriptions.values().filter(|subscription| subscription.fleet_id == *fleet_id).cloned().collect())
+    }
+
+    async fn replace(&self, subscription: &Subscription, from: SubscriptionState) -> Result<(), PortError> {
+        match self.world().subscriptions.get_mut(&key(subscription)) {
+            Some(kept) if kept.state == from => {
+                *kept = subscription.clone();
+                Ok(())
+            }
+            _ => Err(PortError::new(PortErrorKind::Conflict, "replacing a subscription")),
+        }
+    }
+
+    async fn write_grants(&self, subscription: &Subscription) -> Result<(), PortError> {
+        let mut world = self.world();
+        let grant = Grant {
+            subscription_id: subscription.subscription_id.clone(),
+            packages: subscription.packages.clone(),
+            validity: subscription.validity,
+        };
+        for vid in &subscription.vehicles {
+            let grants = world.grants.entry((vid.clone(), subscription.fleet_id.clone())).or_default();
+            grants.insert(subscription.subscription_id.clone(), grant.clone());
+        }
+        Ok(())
+    }
+}
+
+impl Entitlements for Memory {
+    async fn to_vehicle(&self, vid: &VehicleId) -> Result<Vec<Entitlement>, PortError> {
+        let world = self.world();
+        // The id of no bits is the smallest one: the vehicle's grants begin there.
+        let first = (vid.clone(), FleetId::from_random(0));
+        let granted = world.grants.range(first..).map(|(key, _)| key).take_while(|(granted, _)| granted == vid);
+        let fleets = granted.map(|(_, fleet_id)| fleet_id);
+        Ok(fleets.filter_map(|fleet_id| world.entitlement(fleet_id, vid)).collect())
+    }
+
+    async fn of_fleet_to_vehicle(&self, fleet_id: &FleetId, vid: &VehicleId) -> Result<Option<Entitlement>, PortError> {
+        Ok(self.world().entitlement(fleet_id, vid))
+    }
+
+    async fn of_fleet(
+        &self,
+        fleet_id: &FleetId,
+        after: Option<&VehicleId>,
+        limit: usize,
+    ) -> Result<Vec<Entitlement>, PortError> {
+        let world = self.world();
+        let vids = world.grants.keys().filter(|(_, granted)| granted == fleet_id).map(|(vid, _)| vid);
+        let left = vids.filter(|vid| after.is_none_or(|after| *vid > after));
+        Ok(left.filter_map(|vid| world.entitlement(fleet_id, vid)).take(limit).collect())
+    }
+
+    async fn packages(&self) -> Result<Packages, PortError> {
+        Ok(self.world().packages.clone())
+    }
+}
+
+impl World {
+    /// What a fleet may see of a vehicle: the grants written for subscriptions that are active.
+    fn entitlement(&self, fleet_id: &FleetId, vid: &VehicleId) -> Option<Entitlement> {
+        let granted = self.grants.get(&(vid.clone(), fleet_id.clone()))?;
+        let is_active = |grant: &&Grant| {
+            let key = (fleet_id.clone(), grant.subscription_id.clone());
+            self.subscriptions.get(&key).is_some_and(|subscription| subscription.state == SubscriptionState::Active)
+        };
+        let grants: Vec<Grant> = granted.values().filter(is_active).cloned().collect();
+        let epoch = self.epochs.get(&(fleet_id.clone(), vid.clone())).copied().unwrap_or_default();
+        (!grants.is_empty()).then(|| Entitlement { fleet_id: fleet_id.clone(), vid: vid.clone(), epoch, grants })
+    }
+}
+
+fn key(subscription: &Subscription) -> (FleetId, SubscriptionId) {
+    (subscription.fleet_id.clone(), subscription.subscription_id.clone())
+}
+
+fn insert_new<K: Ord, V: Clone>(
+    map: &mut BTreeMap<K, V>,
+    key: K,
+    value: &V,
+    context: &'static str,
+) -> Result<(), PortError> {
+    match map.entry(key) {
+        Entry::Occupied(_) => Err(PortError::new(PortErrorKind::Conflict, context)),
+        Entry::Vacant(place) => {
+            place.insert(value.clone());
+            Ok(())
+        }
+    }
+}

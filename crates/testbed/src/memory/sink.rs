@@ -1,0 +1,52 @@
+//! Where records and events only go in: archive, quarantine, stream, ingest bus.
+
+use roadcast_ports::archive::{Archive, Parked, Quarantine, RawBatch};
+use roadcast_ports::bus::{Batch, IngestBus};
+use roadcast_ports::stream::{StreamRecord, TelemetryStream};
+use roadcast_ports::{PortError, PortErrorKind};
+
+use super::Memory;
+
+/// What EventBridge takes as one entry.
+const ENTRY_BYTES: usize = 256 * 1024;
+
+impl Archive for Memory {
+    async fn keep(&self, batch: &RawBatch) -> Result<(), PortError> {
+        self.world().archived.push(batch.clone());
+        Ok(())
+    }
+}
+
+impl Quarantine for Memory {
+    async fn park(&self, items: &[Parked]) -> Result<(), PortError> {
+        self.world().parked.extend_from_slice(items);
+        Ok(())
+    }
+}
+
+impl TelemetryStream for Memory {
+    async fn put(&self, records: &[StreamRecord]) -> Vec<Result<(), PortError>> {
+        self.stream.put(records).await
+    }
+}
+
+impl IngestBus for Memory {
+    async fn publish(&self, entries: &[Batch]) -> Vec<Result<(), PortError>> {
+        let mut world = self.world();
+        let publish = |entry: &Batch| {
+            check_size(&entry.events)?;
+            world.published.push(entry.clone());
+            Ok(())
+        };
+        entries.iter().map(publish).collect()
+    }
+}
+
+/// Refuses what EventBridge would: the local endpoint is lax about it, so that it must be found here.
+pub(super) fn check_size(events: &[String]) -> Result<(), PortError> {
+    let bytes: usize = events.iter().map(|event| event.len() + 1).sum();
+    if bytes > ENTRY_BYTES {
+        return Err(PortError::new(PortErrorKind::Rejected, "publishing an entry of more than 256 KiB"));
+    }
+    Ok(())
+}

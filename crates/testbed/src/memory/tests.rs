@@ -1,0 +1,100 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use roadcast_domain::fleet::Fleet;
+use roadcast_domain::ids::FleetId;
+use roadcast_ports::PortErrorKind;
+use roadcast_ports::bus::{Batch, DeliveryBus, FleetBatch, IngestBus};
+use roadcast_ports::clock::Clock;
+use roadcast_ports::conformance;
+use roadcast_ports::feed::FeedQueue;
+use roadcast_ports::provisioning::FleetChannel;
+
+use crate::{ManualClock, Memory, SeededRandomness};
+
+#[tokio::test]
+async fn memory_passes_every_suite_again_and_again() {
+    let (memory, random) = (Memory::default(), SeededRandomness::new(1));
+    for _ in 0..2 {
+        conformance::event_log(&memory, &random).await;
+        conformance::state_store(&memory, &random).await;
+        conformance::vehicles(&memory, &random).await;
+        conformance::fleets(&memory, &random).await;
+        conformance::clients(&memory, &random).await;
+        conformance::app_clients(&memory, &random).await;
+        conformance::subscriptions(&memory, &random).await;
+        conformance::subscriptions_and_entitlements(&memory, &memory, &random).await;
+        conformance::telemetry_stream(&memory, &random).await;
+        conformance::ingest_bus(&memory, &random).await;
+        conformance::archive(&memory, &random).await;
+        conformance::quarantine(&memory, &random).await;
+        conformance::feed(&memory, &memory, &memory, "bus-a", &random).await;
+        conformance::feed_index(&memory, &random).await;
+        conformance::provisioning_workflow(&memory, &random).await;
+    }
+}
+
+fn fleet(clock: &ManualClock, bus: &str) -> Fleet {
+    let fleet_id = FleetId::from_random(1);
+    Fleet { fleet_id, name: "fleet".to_owned(), delivery_bus: bus.to_owned(), created_at: clock.now() }
+}
+
+async fn deliver(memory: &Memory, fleet: &Fleet, bus: &str, events: &[&str]) {
+    let events = events.iter().map(|&event| event.to_owned()).collect();
+    let entry = FleetBatch { fleet_id: fleet.fleet_id.clone(), bus: bus.to_owned(), events };
+    DeliveryBus::publish(memory, &[entry]).await.remove(0).unwrap();
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_acknowledged_in_time_comes_again_and_its_old_receipt_does_nothing() {
+    let clock = ManualClock::default();
+    let memory = Memory::new(clock.clone());
+    memory.set_visibility_ms(20_000);
+    let fleet = fleet(&clock, "bus");
+    memory.ensure_queue(&fleet).await.unwrap();
+    memory.ensure_rule(&fleet).await.unwrap();
+    deliver(&memory, &fleet, "bus", &["{}", "{}"]).await;
+
+    let receive = async || memory.receive(&fleet.fleet_id, 10, 0).await.unwrap();
+    let first = receive().await.remove(0);
+    assert_eq!(first.body, "[{},{}]");
+    clock.advance_ms(19_999);
+    assert!(receive().await.is_empty(), "hidden while somebody works on it");
+    clock.advance_ms(1);
+    let again = receive().await.remove(0);
+    assert_eq!(again.body, first.body);
+
+    let acknowledge = async |receipt: &str| memory.acknowledge(&fleet.fleet_id, &[receipt.to_owned()]).await.remove(0);
+    acknowledge(&first.receipt).await.expect("an old receipt is accepted");
+    assert_eq!(memory.queued(&fleet.fleet_id).len(), 1);
+    acknowledge(&again.receipt).await.unwrap();
+    assert!(memory.queued(&fleet.fleet_id).is_empty());
+    acknowledge(&again.receipt).await.expect("acknowledging again is accepted");
+    assert_eq!(acknowledge("x").await.unwrap_err().kind(), PortErrorKind::Rejected);
+}
+
+#[tokio::test]
+async fn only_a_fleet_with_queue_and_rule_on_that_bus_gets_messages() {
+    let clock = ManualClock::default();
+    let memory = Memory::new(clock.clone());
+    let fleet = fleet(&clock, "bus-a");
+    memory.ensure_rule(&fleet).await.unwrap();
+    deliver(&memory, &fleet, "bus-a", &["{}"]).await;
+    assert!(!memory.is_provisioned(&fleet.fleet_id));
+    memory.ensure_queue(&fleet).await.unwrap();
+    deliver(&memory, &fleet, "bus-b", &["{}"]).await;
+    assert!(memory.queued(&fleet.fleet_id).is_empty());
+    deliver(&memory, &fleet, "bus-a", &["{}"]).await;
+    assert_eq!(memory.queued(&fleet.fleet_id), ["[{}]"]);
+    assert_eq!(memory.deliveries().len(), 3, "the bus takes what no rule catches");
+}
+
+#[tokio::test]
+async fn an_entry_that_eventbridge_would_refuse_is_refused_alone() {
+    let memory = Memory::default();
+    let entries = [1000, 300 * 1024].map(|bytes| Batch { events: vec![" ".repeat(bytes)] });
+    let answers = IngestBus::publish(&memory, &entries).await;
+    assert!(answers[0].is_ok());
+    assert_eq!(answers[1].as_ref().unwrap_err().kind(), PortErrorKind::Rejected);
+    assert_eq!(memory.take_published(), entries[..1]);
+    assert!(memory.published().is_empty());
+}
