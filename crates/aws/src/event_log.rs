@@ -77,7 +77,8 @@ impl EventLog for DynamoEventLog {
         let keys = KeyRange::events(&range.vid, range.from, range.to);
         let page = item::page(&self.client, &self.table, &keys, Some(range.limit.max(1)), None, READ).await?;
         let events = page.items.iter().map(event_item::decode).collect::<Result<_, _>>();
-        let last: Option<Eid> = page.next.map(|key| item::parsed(&key, EID)).transpose().map_err(|e| e.into_port_error(READ))?;
+        let last: Option<Eid> =
+            page.next.map(|key| item::parsed(&key, EID)).transpose().map_err(|e| e.into_port_error(READ))?;
         Ok(EventPage {
             events: events.map_err(|error| unreadable(READ, error))?,
             next: last.and_then(Eid::next).filter(|next| *next <= range.to),

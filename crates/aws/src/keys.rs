@@ -147,6 +147,11 @@ impl Key {
         Self { partition: (PK, pk.into()), sort: Some((SK, sk.into())) }
     }
 
+    /// The name of the partition key's attribute, which every item of the table has.
+    pub fn partition_attribute(&self) -> &'static str {
+        self.partition.0
+    }
+
     /// The key's attributes.
     pub fn attributes(&self) -> HashMap<String, AttributeValue> {
         let text = |(name, value): &(&'static str, String)| ((*name).to_owned(), AttributeValue::S(value.clone()));

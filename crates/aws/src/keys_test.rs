@@ -28,8 +28,7 @@ fn check(resource: &str, key: &Key) {
 
 #[test]
 fn keys_have_the_attributes_that_the_template_gives_their_tables() {
-    let (vid, fleet, subscription) =
-        (VehicleId::from_random(1), FleetId::from_random(2), SubscriptionId::from_random(3));
+    let (vid, fleet, subscription) = (VehicleId::from_random(1), FleetId::from_random(2), SubscriptionId::from_random(3));
     let (client, external) = (ClientId::new("c"), ExternalId::new("bus", "1").unwrap());
     check("Vehicles", &Key::vehicle(&vid));
     check("VehicleEvents", &Key::event(&vid, Eid::MIN));

@@ -32,6 +32,7 @@ mod sdk_error;
 mod state_store;
 mod stream;
 mod subscriptions;
+mod transaction;
 mod vehicles;
 
 pub use app_clients::CognitoAppClients;

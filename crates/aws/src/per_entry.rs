@@ -15,11 +15,7 @@ pub(crate) struct SharedFailure {
 }
 
 impl SharedFailure {
-    pub(crate) fn new(
-        kind: PortErrorKind,
-        context: &'static str,
-        cause: impl Into<Box<dyn Error + Send + Sync>>,
-    ) -> Self {
+    pub(crate) fn new(kind: PortErrorKind, context: &'static str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { kind, context, cause: Arc::from(cause.into()) }
     }
 

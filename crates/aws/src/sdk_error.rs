@@ -121,10 +121,7 @@ fn strongest(codes: &[&str]) -> Cancelled {
 }
 
 /// The port's error for a transaction that did not go through.
-pub(crate) fn transaction_error(
-    context: &'static str,
-    error: SdkError<TransactWriteItemsError, HttpResponse>,
-) -> PortError {
+pub(crate) fn transaction_error(context: &'static str, error: SdkError<TransactWriteItemsError, HttpResponse>) -> PortError {
     let kind = match cancellation(&error) {
         Some(Cancelled::Condition | Cancelled::Busy) => PortErrorKind::Conflict,
         Some(Cancelled::Throttled) => PortErrorKind::Throttled,
@@ -153,7 +150,12 @@ mod tests {
 
     #[test]
     fn too_fast_is_throttled_whatever_its_status() {
-        for code in ["ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded", "KMSThrottlingException"] {
+        for code in [
+            "ProvisionedThroughputExceededException",
+            "ThrottlingException",
+            "RequestLimitExceeded",
+            "KMSThrottlingException",
+        ] {
             check(code, 400, PortErrorKind::Throttled);
         }
         check("SlowDown", 503, PortErrorKind::Throttled);

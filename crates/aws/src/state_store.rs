@@ -46,7 +46,8 @@ impl DynamoStateStore {
     /// Writes over revision `rev`; a conflict where another is there by now.
     async fn save(&self, vid: &VehicleId, rev: u64, state: &VehicleState) -> Result<(), PortError> {
         let item = encode(vid, rev + 1, state).map_err(|error| error.into_port_error(MERGE))?;
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).expression_attribute_names("#rev", REV);
+        let put =
+            self.client.put_item().table_name(&self.table).set_item(Some(item)).expression_attribute_names("#rev", REV);
         let put = if rev == 0 {
             put.condition_expression("attribute_not_exists(#rev)")
         } else {

@@ -5,7 +5,6 @@ mod args;
 mod aws;
 mod console;
 mod down;
-mod recordings;
 mod replay;
 mod simulate;
 mod simulator;

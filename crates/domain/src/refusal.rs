@@ -76,6 +76,26 @@ impl Reason {
         }
     }
 
+    /// The reason in words, for whoever sent it.
+    pub const fn explanation(self) -> &'static str {
+        match self {
+            Self::NotJson => "the bytes are not JSON",
+            Self::NotACloudEvent => "not a CloudEvents 1.0 event",
+            Self::TimeMissing => "time is required",
+            Self::TypeUnknown => "no such event type",
+            Self::DataInvalid => "data does not have the shape of its type",
+            Self::TooManySamples => "too many samples in one event",
+            Self::SamplesTooFarApart => "samples of one event lie more than 5 minutes apart",
+            Self::TooManyUnknownSignals => "too many paths outside the catalogue in one event",
+            Self::VehicleUnknown => "no such vehicle",
+            Self::SampleInvalid => "a sample is an object of at and signals",
+            Self::TimeInvalid => "at must be an RFC 3339 date and time",
+            Self::TimeBefore2000 => "at lies before 2000-01-01",
+            Self::TimeAhead => "at lies more than 5 minutes ahead of now",
+            Self::NoValidSignal => "no signal of the sample is valid",
+        }
+    }
+
     /// The reason of a code.
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.code() == code)

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use roadcast_domain::Timestamp;
 use roadcast_ports::archive::RawRecord;
+pub use roadcast_services::process::Record;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -15,17 +16,6 @@ use serde_json::value::RawValue;
 pub struct KinesisEvent {
     #[serde(rename = "Records")]
     records: Vec<Box<RawValue>>,
-}
-
-/// A record of the stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// Its shard; empty where the envelope did not say.
-    pub shard: String,
-    /// Its partition key: the vehicle, where it came over HTTP.
-    pub partition_key: String,
-    /// Its sequence number, time and bytes.
-    pub raw: RawRecord,
 }
 
 /// The records of a batch, in its order.

@@ -1,9 +1,9 @@
 //! What every function of Roadcast shares: configuration, logs, metrics, problem documents, HTTP, and event envelopes.
 //!
-//! A function's `main.rs` reads its configuration, makes its adapters and hands them to [`run`]; everything that a Lambda
-//! needs around its use case is here. In the order of an invocation: [`run`] starts the runtime, [`config`] reads the
-//! environment, [`observe`] and [`metrics`] tell what happens, [`http`], [`kinesis`] and [`eventbridge`] read what comes in,
-//! [`auth`] says who is calling, [`cursor`] pages, and [`problem`] says what went wrong.
+//! A function's `main.rs` starts a [`run::Function`], makes its adapters and hands its use case over. In the order of an
+//! invocation: [`run`] is the loop, [`config`] reads the environment, [`observe`] and [`metrics`] tell what happens,
+//! [`http`], [`kinesis`] and [`eventbridge`] read what comes in, [`auth`] says who is calling, [`cursor`] pages, and
+//! [`problem`] says what went wrong.
 
 pub mod auth;
 pub mod config;
@@ -15,3 +15,5 @@ pub mod metrics;
 pub mod observe;
 pub mod problem;
 pub mod run;
+mod service_problem;
+pub mod token;

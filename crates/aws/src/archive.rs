@@ -1,0 +1,164 @@
+//! The archive and the quarantine: one S3 bucket.
+//!
+//! `raw/dt=YYYY-MM-DD/hour=HH/<shard>-<firstSeq>-<lastSeq>.ndjson.zst`, by the first record's arrival, and
+//! `quarantine/reason=<code>/dt=YYYY-MM-DD/<shard>-<firstSeq>-<lastSeq>-<hash>.ndjson.zst`. Names follow from the content,
+//! so that a batch that is tried again overwrites itself; nothing of an event's own is in them.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use roadcast_domain::refusal::Reason;
+use roadcast_ports::archive::{Archive, Parked, Quarantine, RawBatch};
+use roadcast_ports::{PortError, PortErrorKind};
+use roadcast_signals::Timestamp;
+use sha2::{Digest, Sha256};
+
+use crate::archive_lines::{LinesError, QuarantineLine, compress, raw_lines, to_text};
+use crate::sdk_error::port_error;
+
+const KEEP: &str = "archiving a batch";
+const PARK: &str = "parking items";
+pub(crate) const RAW: &str = "raw/";
+pub(crate) const QUARANTINE: &str = "quarantine/";
+const OBJECTS_AT_ONCE: usize = 4;
+
+/// The archive and the quarantine in one bucket.
+#[derive(Clone, Debug)]
+pub struct S3Archive {
+    client: Client,
+    bucket: String,
+}
+
+impl S3Archive {
+    /// The archive in that bucket.
+    pub fn new(client: Client, bucket: impl Into<String>) -> Self {
+        Self { client, bucket: bucket.into() }
+    }
+
+    async fn put(&self, key: String, text: &[u8], context: &'static str) -> Result<(), PortError> {
+        let object = compress(text).map_err(|error| unwritable(context, error))?;
+        self.client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .content_type("application/zstd")
+            .body(ByteStream::from(object))
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| port_error(context, error))
+    }
+
+    async fn park_reason(&self, reason: Reason, items: Vec<&Parked>) -> Result<(), PortError> {
+        let lines: Vec<QuarantineLine> = items.iter().map(|item| QuarantineLine::of(item)).collect();
+        let text = to_text(&lines).map_err(|error| unwritable(PARK, error))?;
+        let Some(key) = quarantine_key(reason, &items, &text) else { return Ok(()) };
+        self.put(key, &text, PARK).await
+    }
+}
+
+impl Archive for S3Archive {
+    async fn keep(&self, batch: &RawBatch) -> Result<(), PortError> {
+        let Some(key) = raw_key(batch) else { return Ok(()) };
+        let text = to_text(&raw_lines(batch)).map_err(|error| unwritable(KEEP, error))?;
+        self.put(key, &text, KEEP).await
+    }
+}
+
+impl Quarantine for S3Archive {
+    async fn park(&self, items: &[Parked]) -> Result<(), PortError> {
+        let mut by_reason: BTreeMap<Reason, Vec<&Parked>> = BTreeMap::new();
+        for item in items {
+            by_reason.entry(item.reason).or_default().push(item);
+        }
+        let objects = by_reason.into_iter().map(|(reason, items)| self.park_reason(reason, items));
+        stream::iter(objects).buffer_unordered(OBJECTS_AT_ONCE).try_collect().await
+    }
+}
+
+fn raw_key(batch: &RawBatch) -> Option<String> {
+    let (first, last) = (batch.records.first()?, batch.records.last()?);
+    let arrived = first.arrived_at.to_string();
+    Some(format!(
+        "{RAW}dt={}/hour={}/{}-{}-{}.ndjson.zst",
+        &arrived[..10],
+        &arrived[11..13],
+        batch.shard,
+        first.sequence_number,
+        last.sequence_number
+    ))
+}
+
+fn quarantine_key(reason: Reason, items: &[&Parked], text: &[u8]) -> Option<String> {
+    let (first, last) = (items.first()?, items.last()?);
+    let hash = Sha256::digest(text).iter().take(8).fold(0_u64, |hash, byte| hash << 8 | u64::from(*byte));
+    Some(format!(
+        "{QUARANTINE}reason={reason}/dt={}/{}-{}-{}-{hash:016x}.ndjson.zst",
+        day(first.arrived_at),
+        first.shard,
+        first.sequence_number,
+        last.sequence_number
+    ))
+}
+
+fn day(at: Timestamp) -> String {
+    let mut text = at.to_string();
+    text.truncate("YYYY-MM-DD".len());
+    text
+}
+
+fn unwritable(context: &'static str, error: LinesError) -> PortError {
+    PortError::new(PortErrorKind::Rejected, context).caused_by(error)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use roadcast_ports::archive::RawRecord;
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse_rfc3339(text).unwrap()
+    }
+
+    fn parked(bytes: &[u8]) -> Parked {
+        Parked {
+            reason: Reason::TimeAhead,
+            pointer: "/data/samples/0/at".to_owned(),
+            vid: None,
+            eid: None,
+            index: Some(0),
+            samples: 1,
+            shard: "shardId-000000000000".to_owned(),
+            sequence_number: "11".to_owned(),
+            arrived_at: at("2026-11-03T23:59:59.999Z"),
+            bytes: bytes.to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_batch_is_named_by_its_first_arrival_and_its_ends() {
+        let record = |sequence_number: &str, arrived_at| RawRecord {
+            sequence_number: sequence_number.to_owned(),
+            arrived_at: at(arrived_at),
+            data: Vec::new(),
+        };
+        let records = vec![record("7", "2026-11-03T09:59:59.999Z"), record("9", "2026-11-03T10:00:00Z")];
+        let batch = RawBatch { shard: "shardId-000000000003".to_owned(), records };
+        assert_eq!(raw_key(&batch).unwrap(), "raw/dt=2026-11-03/hour=09/shardId-000000000003-7-9.ndjson.zst");
+        assert_eq!(raw_key(&RawBatch { records: Vec::new(), ..batch }), None);
+    }
+
+    #[test]
+    fn parking_the_same_again_has_the_same_name_and_parking_other_bytes_another() {
+        let name = |bytes: &[u8]| quarantine_key(Reason::TimeAhead, &[&parked(bytes)], bytes).unwrap();
+        assert_eq!(name(b"a"), name(b"a"));
+        assert_ne!(name(b"a"), name(b"b"));
+        let (place, hash) = name(b"a").rsplit_once('-').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+        assert_eq!(place, "quarantine/reason=time_ahead/dt=2026-11-03/shardId-000000000000-11-11");
+        assert_eq!(hash.len(), "0123456789abcdef.ndjson.zst".len());
+    }
+}

@@ -1,0 +1,247 @@
+//! The register of vehicles: tables `vehicles` and, for unique attributes and owners, `reference`.
+
+use std::collections::{BTreeSet, HashMap};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use roadcast_domain::ids::{ClientId, VehicleId};
+use roadcast_domain::subject::Subject;
+use roadcast_domain::vehicle::Vehicle;
+use roadcast_ports::vehicles::{Registered, VehicleListing, VehiclePage, Vehicles};
+use roadcast_ports::{PortError, PortErrorKind};
+
+use crate::backoff;
+use crate::item::{self, Item};
+use crate::keys::{Key, KeyRange, VID};
+use crate::sdk_error::port_error;
+use crate::transaction::{Condition, Transaction};
+
+const REGISTER: &str = "registering a vehicle";
+const READ: &str = "reading a vehicle";
+const REPLACE: &str = "replacing a vehicle";
+const RESOLVE: &str = "resolving a subject";
+const LIST: &str = "listing vehicles";
+/// The version once more, for conditions to look at.
+const VERSION: &str = "version";
+/// What `BatchGetItem` takes.
+const KEYS_PER_REQUEST: usize = 100;
+const TRIES: u32 = 8;
+
+/// The register in `DynamoDB`. A vehicle is one item in `vehicles` and, in `reference`, one for each unique attribute and
+/// one under its owner; all of them change in one transaction.
+#[derive(Clone, Debug)]
+pub struct DynamoVehicles {
+    client: Client,
+    vehicles: String,
+    reference: String,
+}
+
+impl DynamoVehicles {
+    /// The register in these tables.
+    pub fn new(client: Client, vehicles_table: impl Into<String>, reference_table: impl Into<String>) -> Self {
+        Self { client, vehicles: vehicles_table.into(), reference: reference_table.into() }
+    }
+
+    /// Who has these unique attributes.
+    async fn holders(&self, keys: BTreeSet<Key>) -> Result<BTreeSet<VehicleId>, PortError> {
+        let items = self.batch_get(&self.reference, keys, REGISTER).await?;
+        let vids = items.iter().map(|item| item::parsed(item, VID)).collect::<Result<_, _>>();
+        vids.map_err(|error| error.into_port_error(REGISTER))
+    }
+
+    /// The items of these keys, as far as they are there, in no order.
+    async fn batch_get(&self, table: &str, keys: BTreeSet<Key>, context: &'static str) -> Result<Vec<Item>, PortError> {
+        let mut keys: Vec<Item> = keys.iter().map(Key::attributes).collect();
+        let mut items = Vec::new();
+        let mut idle = 0;
+        while !keys.is_empty() {
+            let asked = keys.split_off(keys.len().saturating_sub(KEYS_PER_REQUEST));
+            let asked_count = asked.len();
+            let request = KeysAndAttributes::builder().set_keys(Some(asked)).consistent_read(true).build();
+            let request = request.map_err(|error| PortError::new(PortErrorKind::Rejected, context).caused_by(error))?;
+            let answer = self.client.batch_get_item().request_items(table, request).send().await;
+            let answer = answer.map_err(|error| port_error(context, error))?;
+            items.extend(answer.responses.into_iter().flatten().flat_map(|(_, items)| items));
+            let left = answer.unprocessed_keys.into_iter().flatten().flat_map(|(_, left)| left.keys);
+            let before = keys.len();
+            keys.extend(left);
+            if keys.len() == before + asked_count {
+                idle += 1;
+                if idle == TRIES {
+                    return Err(PortError::new(PortErrorKind::Throttled, context));
+                }
+                backoff::wait(idle).await;
+            }
+        }
+        Ok(items)
+    }
+
+    async fn list_owned(&self, owner: &ClientId, page: &VehicleListing) -> Result<VehiclePage, PortError> {
+        let range = KeyRange::owned_vehicles(owner, page.after.as_ref());
+        let found = item::page(&self.client, &self.reference, &range, Some(page.limit.max(1)), None, LIST).await?;
+        let vids = found.items.iter().map(|item| item::parsed(item, VID)).collect::<Result<Vec<VehicleId>, _>>();
+        let vids = vids.map_err(|error| error.into_port_error(LIST))?;
+        let next = found.next.is_some().then(|| vids.last().cloned()).flatten();
+
+        let items = self.batch_get(&self.vehicles, vids.iter().map(Key::vehicle).collect(), LIST).await?;
+        let mut vehicles: Vec<Vehicle> = decode_all(&items)?;
+        vehicles.sort_unstable_by(|a, b| a.vid.cmp(&b.vid));
+        Ok(VehiclePage { vehicles, next })
+    }
+
+    /// Reads the table from end to end, page by page, in the order of the table's own hash. Only an admin lists all.
+    async fn list_all(&self, page: &VehicleListing) -> Result<VehiclePage, PortError> {
+        let answer = self
+            .client
+            .scan()
+            .table_name(&self.vehicles)
+            .limit(i32::try_from(page.limit.max(1)).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(page.after.as_ref().map(|vid| Key::vehicle(vid).attributes()))
+            .send()
+            .await
+            .map_err(|error| port_error(LIST, error))?;
+        let next = answer.last_evaluated_key.map(|key| item::parsed(&key, VID)).transpose();
+        Ok(VehiclePage {
+            vehicles: decode_all(&answer.items.unwrap_or_default())?,
+            next: next.map_err(|error| error.into_port_error(LIST))?,
+        })
+    }
+}
+
+impl Vehicles for DynamoVehicles {
+    async fn register(&self, vehicle: &Vehicle) -> Result<Registered, PortError> {
+        let key = Key::vehicle(&vehicle.vid);
+        let mut new = Transaction::new(&self.client, REGISTER).put(
+            &self.vehicles,
+            encode(vehicle, REGISTER)?,
+            &key,
+            Condition::Absent,
+        )?;
+        for key in unique_keys(vehicle) {
+            new = new.put(&self.reference, pointer(&key, &vehicle.vid), &key, Condition::Absent)?;
+        }
+        if let Some(key) = owner_key(vehicle) {
+            new = new.put(&self.reference, pointer(&key, &vehicle.vid), &key, Condition::None)?;
+        }
+        let lost = match new.commit().await {
+            Ok(()) => return Ok(Registered::New),
+            Err(error) if error.kind() == PortErrorKind::Conflict => error,
+            Err(error) => return Err(error),
+        };
+        let mut holders = self.holders(unique_keys(vehicle)).await?.into_iter();
+        match (holders.next(), holders.next()) {
+            (Some(vid), None) => match self.get(&vid).await? {
+                Some(known) => Ok(Registered::Known(Box::new(known))),
+                // Gone since: what it conflicted with is no longer there.
+                None => Err(lost),
+            },
+            _ => Err(lost),
+        }
+    }
+
+    async fn get(&self, vid: &VehicleId) -> Result<Option<Vehicle>, PortError> {
+        let item = item::get(&self.client, &self.vehicles, &Key::vehicle(vid), READ).await?;
+        item.as_ref().map(item::record).transpose().map_err(|error| error.into_port_error(READ))
+    }
+
+    async fn replace(&self, vehicle: &Vehicle) -> Result<(), PortError> {
+        let conflict = || PortError::new(PortErrorKind::Conflict, REPLACE);
+        let before = self.get(&vehicle.vid).await?.ok_or_else(conflict)?;
+        if before.version.checked_add(1) != Some(vehicle.version) {
+            return Err(conflict());
+        }
+        let (old, new) = (unique_keys(&before), unique_keys(vehicle));
+        let same_version = Condition::Equals(VERSION, AttributeValue::N(before.version.to_string()));
+        let ours = AttributeValue::S(vehicle.vid.to_string());
+        let mut change = Transaction::new(&self.client, REPLACE).put(
+            &self.vehicles,
+            encode(vehicle, REPLACE)?,
+            &Key::vehicle(&vehicle.vid),
+            same_version,
+        )?;
+        for key in new.difference(&old) {
+            let free = Condition::AbsentOrEquals(VID, ours.clone());
+            change = change.put(&self.reference, pointer(key, &vehicle.vid), key, free)?;
+        }
+        for key in old.difference(&new) {
+            change = change.delete(&self.reference, key, Condition::Equals(VID, ours.clone()))?;
+        }
+        let (old_owner, new_owner) = (owner_key(&before), owner_key(vehicle));
+        if old_owner != new_owner {
+            if let Some(key) = old_owner {
+                change = change.delete(&self.reference, &key, Condition::None)?;
+            }
+            if let Some(key) = new_owner {
+                change = change.put(&self.reference, pointer(&key, &vehicle.vid), &key, Condition::None)?;
+            }
+        }
+        change.commit().await
+    }
+
+    async fn resolve(&self, subject: &Subject) -> Result<Option<VehicleId>, PortError> {
+        let (table, key) = match subject {
+            Subject::Vid(vid) => (&self.vehicles, Key::vehicle(vid)),
+            Subject::Vin(vin) => (&self.reference, Key::vin(vin)),
+            Subject::External(id) => (&self.reference, Key::external_id(id)),
+        };
+        let item = item::get(&self.client, table, &key, RESOLVE).await?;
+        item.map(|item| item::parsed(&item, VID)).transpose().map_err(|error| error.into_port_error(RESOLVE))
+    }
+
+    async fn list(&self, page: &VehicleListing) -> Result<VehiclePage, PortError> {
+        match &page.owner {
+            Some(owner) => self.list_owned(owner, page).await,
+            None => self.list_all(page).await,
+        }
+    }
+}
+
+/// The keys of a vehicle's unique attributes, each once: a transaction may not name one twice.
+fn unique_keys(vehicle: &Vehicle) -> BTreeSet<Key> {
+    let details = &vehicle.details;
+    details.vin.iter().map(Key::vin).chain(details.external_ids.iter().map(Key::external_id)).collect()
+}
+
+fn owner_key(vehicle: &Vehicle) -> Option<Key> {
+    vehicle.owner.as_ref().map(|owner| Key::owned_vehicle(owner, &vehicle.vid))
+}
+
+fn pointer(key: &Key, vid: &VehicleId) -> Item {
+    let mut item: HashMap<_, _> = key.attributes();
+    item.insert(VID.to_owned(), AttributeValue::S(vid.to_string()));
+    item
+}
+
+fn encode(vehicle: &Vehicle, context: &'static str) -> Result<Item, PortError> {
+    let mut item = item::with_record(&Key::vehicle(&vehicle.vid), vehicle, context)?;
+    item.insert(VERSION.to_owned(), AttributeValue::N(vehicle.version.to_string()));
+    Ok(item)
+}
+
+fn decode_all(items: &[Item]) -> Result<Vec<Vehicle>, PortError> {
+    items.iter().map(item::record).collect::<Result<_, _>>().map_err(|error| error.into_port_error(LIST))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use roadcast_domain::vehicle::{ExternalId, VehicleDetails};
+    use roadcast_signals::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn an_attribute_given_twice_is_one_key() {
+        let bus = ExternalId::new("bus", "2619").unwrap();
+        let vehicle = Vehicle {
+            vid: VehicleId::from_random(1),
+            details: VehicleDetails { external_ids: vec![bus.clone(), bus], ..VehicleDetails::default() },
+            version: 1,
+            owner: None,
+            created_at: Timestamp::from_ms(0),
+            updated_at: Timestamp::from_ms(0),
+        };
+        assert_eq!(unique_keys(&vehicle).len(), 1);
+        assert_eq!(item::record::<Vehicle>(&encode(&vehicle, "test").unwrap()).unwrap(), vehicle);
+    }
+}

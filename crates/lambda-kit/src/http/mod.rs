@@ -1,0 +1,9 @@
+//! HTTP through API Gateway: what comes in, what goes out, and which operation it is for.
+
+mod request;
+mod response;
+mod router;
+
+pub use request::{Claims, ProxyRequest, Request};
+pub use response::Response;
+pub use router::{Access, Api, Route, answer};

@@ -1,0 +1,171 @@
+//! Onboarding over HTTP: fleets, clients and subscriptions.
+
+use http::StatusCode;
+use roadcast_domain::caller::{Caller, Scope};
+use roadcast_domain::fleet::{ClientRole, Fleet};
+use roadcast_domain::ids::FleetId;
+use roadcast_lambda_kit::http::{Access, Api, Request, Response, Route};
+use roadcast_lambda_kit::problem::Problem;
+use roadcast_ports::clients::{AppClients, Clients};
+use roadcast_ports::clock::{Clock, Randomness};
+use roadcast_ports::entitlements::Entitlements;
+use roadcast_ports::fleets::Fleets;
+use roadcast_ports::provisioning::ProvisioningWorkflow;
+use roadcast_ports::subscriptions::Subscriptions;
+use roadcast_ports::vehicles::Vehicles;
+use roadcast_services::onboard::{Onboard, SubscriptionRequest};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// The operations of onboarding.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// `GET /fleets`
+    ListFleets,
+    /// `POST /fleets`
+    CreateFleet,
+    /// `GET /fleets/{fleetId}`
+    GetFleet,
+    /// `POST /clients`
+    CreateClient,
+    /// `GET /fleets/{fleetId}/subscriptions`
+    ListSubscriptions,
+    /// `POST /fleets/{fleetId}/subscriptions`
+    CreateSubscription,
+    /// `GET /fleets/{fleetId}/subscriptions/{subscriptionId}`
+    GetSubscription,
+}
+
+const ADMINS: Access = Access::Scopes(&[Scope::Admin]);
+const READERS: Access = Access::Scopes(&[Scope::Read, Scope::Admin]);
+const SUBSCRIPTIONS: &str = "/fleets/{fleetId}/subscriptions";
+
+/// The operations' routes.
+pub const ROUTES: &[Route<Operation>] = &[
+    Route { method: "GET", resource: "/fleets", access: READERS, operation: Operation::ListFleets },
+    Route { method: "POST", resource: "/fleets", access: ADMINS, operation: Operation::CreateFleet },
+    Route { method: "GET", resource: "/fleets/{fleetId}", access: READERS, operation: Operation::GetFleet },
+    Route { method: "POST", resource: "/clients", access: ADMINS, operation: Operation::CreateClient },
+    Route { method: "GET", resource: SUBSCRIPTIONS, access: READERS, operation: Operation::ListSubscriptions },
+    Route { method: "POST", resource: SUBSCRIPTIONS, access: ADMINS, operation: Operation::CreateSubscription },
+    Route {
+        method: "GET",
+        resource: "/fleets/{fleetId}/subscriptions/{subscriptionId}",
+        access: READERS,
+        operation: Operation::GetSubscription,
+    },
+];
+
+/// Onboarding over HTTP.
+pub struct Onboarding<F, C, A, U, V, E, W, K, R> {
+    /// Takes fleets in.
+    pub onboard: Onboard<F, C, A, U, V, E, W, K, R>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FleetInput {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct ClientInput {
+    name: String,
+    #[serde(flatten)]
+    role: ClientRole,
+}
+
+impl<F, C, A, U, V, E, W, K, R> Api for Onboarding<F, C, A, U, V, E, W, K, R>
+where
+    F: Fleets,
+    C: Clients,
+    A: AppClients,
+    U: Subscriptions,
+    V: Vehicles,
+    E: Entitlements,
+    W: ProvisioningWorkflow,
+    K: Clock,
+    R: Randomness,
+{
+    type Operation = Operation;
+
+    const ROUTES: &'static [Route<Operation>] = ROUTES;
+
+    async fn call(&self, operation: Operation, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+        let onboard = &self.onboard;
+        match operation {
+            Operation::ListFleets => {
+                let fleets = onboard.fleets(caller).await?;
+                Response::ok(&json!({"items": fleets.iter().map(fleet_view).collect::<Vec<_>>()}))
+            }
+            Operation::CreateFleet => {
+                let FleetInput { name } = request.json()?;
+                let fleet = onboard.create_fleet(caller, &name).await?;
+                let location = format!("/fleets/{}", fleet.fleet_id);
+                Ok(Response::json(StatusCode::CREATED, &fleet_view(&fleet))?.with_header("location", location))
+            }
+            Operation::GetFleet => {
+                Response::ok(&fleet_view(&onboard.fleet(caller, &request.path("fleetId")?).await?))
+            }
+            Operation::CreateClient => self.create_client(request, caller).await,
+            Operation::ListSubscriptions => {
+                let subscriptions = onboard.subscriptions(caller, &request.path("fleetId")?).await?;
+                Response::ok(&json!({ "items": subscriptions }))
+            }
+            Operation::CreateSubscription => self.subscribe(request, caller).await,
+            Operation::GetSubscription => {
+                let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
+                Response::ok(&onboard.subscription(caller, &fleet_id, &id).await?)
+            }
+        }
+    }
+}
+
+impl<F, C, A, U, V, E, W, K, R> Onboarding<F, C, A, U, V, E, W, K, R>
+where
+    F: Fleets,
+    C: Clients,
+    A: AppClients,
+    U: Subscriptions,
+    V: Vehicles,
+    E: Entitlements,
+    W: ProvisioningWorkflow,
+    K: Clock,
+    R: Randomness,
+{
+    async fn create_client(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+        let ClientInput { name, role } = request.json()?;
+        let (client, credentials) = self.onboard.create_client(caller, &name, role).await?;
+        let mut view = json!({
+            "clientId": client.client_id,
+            "clientSecret": credentials.client_secret,
+            "name": client.name,
+        });
+        match client.role {
+            ClientRole::Fleet { fleet_id } => {
+                view["kind"] = json!("fleet");
+                view["fleetId"] = json!(fleet_id);
+            }
+            ClientRole::Ingest { sources } => {
+                view["kind"] = json!("ingest");
+                view["sources"] = json!(sources);
+            }
+        }
+        // The secret is shown this once: nobody on the way may keep it.
+        Ok(Response::json(StatusCode::CREATED, &view)?.with_header("cache-control", "no-store"))
+    }
+
+    async fn subscribe(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+        let fleet_id: FleetId = request.path("fleetId")?;
+        let wanted: SubscriptionRequest = request.json()?;
+        let subscription = self.onboard.subscribe(caller, &fleet_id, wanted).await?;
+        let location = format!("/fleets/{fleet_id}/subscriptions/{}", subscription.subscription_id);
+        let accepted = Response::json(StatusCode::ACCEPTED, &subscription)?;
+        Ok(accepted.with_header("location", location).with_header("retry-after", "1"))
+    }
+}
+
+/// A fleet as callers see it: which bus carries its events is not their concern.
+fn fleet_view(fleet: &Fleet) -> Value {
+    json!({"fleetId": fleet.fleet_id, "name": fleet.name, "createdAt": fleet.created_at})
+}

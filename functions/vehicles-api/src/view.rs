@@ -1,0 +1,61 @@
+//! Vehicles and their state as callers see them.
+
+use std::collections::BTreeMap;
+
+use roadcast_domain::Timestamp;
+use roadcast_domain::ids::VehicleId;
+use roadcast_domain::state::VehicleState;
+use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// A vehicle.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct VehicleView<'a> {
+    vid: &'a VehicleId,
+    #[serde(flatten)]
+    details: &'a VehicleDetails,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<&'static str>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl<'a> From<&'a Vehicle> for VehicleView<'a> {
+    fn from(vehicle: &'a Vehicle) -> Self {
+        Self {
+            vid: &vehicle.vid,
+            details: &vehicle.details,
+            warnings: vehicle.details.warnings(),
+            created_at: vehicle.created_at,
+            updated_at: vehicle.updated_at,
+        }
+    }
+}
+
+/// Last-known values, each with its age.
+#[derive(Serialize)]
+pub(crate) struct StateView<'a> {
+    vid: &'a VehicleId,
+    signals: BTreeMap<&'a str, Value>,
+}
+
+impl<'a> StateView<'a> {
+    pub(crate) fn of(vid: &'a VehicleId, state: &'a VehicleState, now: Timestamp) -> Self {
+        let signals = state.signals.iter().map(|(path, known)| {
+            let mut signal = json!({
+                "value": known.value,
+                "at": known.at,
+                "receivedAt": known.received,
+                // A clock ahead of ours does not make a value younger than new.
+                "ageSeconds": now.ms_since(known.at).max(0) / 1000,
+            });
+            if let Some(unit) = path.def().and_then(|def| def.unit) {
+                signal["unit"] = json!(unit);
+            }
+            (path.as_str(), signal)
+        });
+        Self { vid, signals: signals.collect() }
+    }
+}
