@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::future::try_join_all;
 use roadcast_domain::refusal::Reason;
 use roadcast_ports::archive::{Archive, Parked, Quarantine, RawBatch};
 use roadcast_ports::{PortError, PortErrorKind};
@@ -22,7 +22,6 @@ const KEEP: &str = "archiving a batch";
 const PARK: &str = "parking items";
 pub(crate) const RAW: &str = "raw/";
 pub(crate) const QUARANTINE: &str = "quarantine/";
-const OBJECTS_AT_ONCE: usize = 4;
 
 /// The archive and the quarantine in one bucket.
 #[derive(Clone, Debug)]
@@ -73,8 +72,8 @@ impl Quarantine for S3Archive {
         for item in items {
             by_reason.entry(item.reason).or_default().push(item);
         }
-        let objects = by_reason.into_iter().map(|(reason, items)| self.park_reason(reason, items));
-        stream::iter(objects).buffer_unordered(OBJECTS_AT_ONCE).try_collect().await
+        // At most as many at once as there are reasons.
+        try_join_all(by_reason.into_iter().map(|(reason, items)| self.park_reason(reason, items))).await.map(|_| ())
     }
 }
 

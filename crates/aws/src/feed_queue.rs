@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
+use aws_sdk_sqs::operation::delete_message_batch::DeleteMessageBatchError;
 use aws_sdk_sqs::operation::get_queue_url::GetQueueUrlError;
+use aws_sdk_sqs::operation::receive_message::ReceiveMessageError;
 use aws_sdk_sqs::types::{BatchResultErrorEntry, DeleteMessageBatchRequestEntry};
 use futures::stream::{self, StreamExt};
 use roadcast_domain::ids::FleetId;
@@ -82,7 +84,7 @@ impl SqsFeedQueue {
                     .collect()
             }
             // With the queue its messages are gone.
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_queue_does_not_exist()) => {
+            Err(error) if error.as_service_error().is_some_and(DeleteMessageBatchError::is_queue_does_not_exist) => {
                 self.forget(fleet_id);
                 receipts.iter().map(|_| Ok(())).collect()
             }
@@ -110,7 +112,7 @@ impl FeedQueue for SqsFeedQueue {
             .await;
         match answer {
             Ok(answer) => Ok(answer.messages.unwrap_or_default().into_iter().filter_map(message).collect()),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_queue_does_not_exist()) => {
+            Err(error) if error.as_service_error().is_some_and(ReceiveMessageError::is_queue_does_not_exist) => {
                 self.forget(fleet_id);
                 Ok(Vec::new())
             }
@@ -127,12 +129,9 @@ impl FeedQueue for SqsFeedQueue {
             Ok(None) => return receipts.iter().map(|_| Ok(())).collect(),
             Err(error) => return fail_all(&SharedFailure::new(error.kind(), ACKNOWLEDGE, error), receipts.len()),
         };
-        let requests: Vec<&[String]> = receipts.chunks(MOST_MESSAGES.into()).collect();
-        let answers: Vec<Vec<Result<(), PortError>>> = stream::iter(requests)
-            .map(|request| self.delete(fleet_id, &url, request))
-            .buffered(REQUESTS_AT_ONCE)
-            .collect()
-            .await;
+        let requests = receipts.chunks(MOST_MESSAGES.into()).map(|request| self.delete(fleet_id, &url, request));
+        let requests: Vec<_> = requests.collect();
+        let answers: Vec<Vec<Result<(), PortError>>> = stream::iter(requests).buffered(REQUESTS_AT_ONCE).collect().await;
         answers.into_iter().flatten().collect()
     }
 }

@@ -9,7 +9,10 @@ use tracing_subscriber::EnvFilter;
 
 /// Sets the log up, once, at cold start. `level` is a level or a filter such as `info,roadcast_services=debug`.
 pub fn init(level: Option<&str>) {
-    let filter = EnvFilter::try_new(level.unwrap_or("info")).unwrap_or_else(|_| EnvFilter::new("info"));
+    // The runtime would log each failure a second time.
+    let quiet = "lambda_runtime=off";
+    let level = level.unwrap_or("info");
+    let filter = EnvFilter::try_new(format!("{level},{quiet}")).unwrap_or_else(|_| EnvFilter::new(format!("info,{quiet}")));
     // A second call, as in tests, leaves the first in force.
     let _ = tracing_subscriber::fmt()
         .json()

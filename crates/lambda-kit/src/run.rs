@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::StatusCode;
@@ -27,7 +28,7 @@ pub struct Function {
     /// The environment as it was at cold start.
     pub env: Env,
     /// What it counts.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
 }
 
 impl Function {
@@ -35,7 +36,7 @@ impl Function {
     pub fn start(name: &'static str) -> Result<Self, Failure> {
         let env = Env::from_process();
         observe::init(env.optional(Variable::LogLevel));
-        let metrics = Metrics::new(name, env.required(Variable::Stage)?);
+        let metrics = Arc::new(Metrics::new(name, env.required(Variable::Stage)?));
         metrics.record(Metric::ColdStart, 1);
         Ok(Self { env, metrics })
     }

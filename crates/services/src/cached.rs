@@ -32,6 +32,24 @@ impl<Q: Eq + Hash + Clone, A: Clone> Memo<Q, A> {
         Self(Mutex::new(HashMap::new()))
     }
 
+    /// As [`get_or_ask`](Self::get_or_ask), but remembers only what `keep` says: who was not known a moment ago may be by now.
+    async fn get_or_ask_if<F>(
+        &self,
+        question: &Q,
+        now: Timestamp,
+        ask: impl FnOnce() -> F,
+        keep: impl Fn(&A) -> bool,
+    ) -> Result<A, PortError>
+    where
+        F: Future<Output = Result<A, PortError>>,
+    {
+        let answer = self.get_or_ask(question, now, ask).await?;
+        if !keep(&answer) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(question);
+        }
+        Ok(answer)
+    }
+
     async fn get_or_ask<F>(&self, question: &Q, now: Timestamp, ask: impl FnOnce() -> F) -> Result<A, PortError>
     where
         F: Future<Output = Result<A, PortError>>,
@@ -125,7 +143,8 @@ impl<C: Clients, K: Clock> CachedClients<C, K> {
 
     /// The client of that id.
     pub async fn get(&self, client_id: &ClientId) -> Result<Option<Client>, PortError> {
-        self.by_id.get_or_ask(client_id, self.clock.now(), || self.clients.get(client_id)).await
+        let ask = || self.clients.get(client_id);
+        self.by_id.get_or_ask_if(client_id, self.clock.now(), ask, Option::is_some).await
     }
 }
 
@@ -144,6 +163,7 @@ impl<V: Vehicles, K: Clock> CachedSubjects<V, K> {
 
     /// Who the subject names.
     pub async fn resolve(&self, subject: &Subject) -> Result<Option<VehicleId>, PortError> {
-        self.by_subject.get_or_ask(subject, self.clock.now(), || self.vehicles.resolve(subject)).await
+        let ask = || self.vehicles.resolve(subject);
+        self.by_subject.get_or_ask_if(subject, self.clock.now(), ask, Option::is_some).await
     }
 }

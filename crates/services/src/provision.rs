@@ -35,7 +35,18 @@ pub struct Task {
     pub subscription_id: SubscriptionId,
     /// Why the workflow failed, for [`Step::Fail`].
     #[serde(default)]
-    pub error: Option<String>,
+    pub error: Option<WorkflowError>,
+}
+
+/// An error as Step Functions hands it to a catcher.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct WorkflowError {
+    /// Its name.
+    pub error: String,
+    /// Its cause, for the log only.
+    #[serde(default)]
+    pub cause: String,
 }
 
 /// What to do.
@@ -66,7 +77,9 @@ impl<F: Fleets, U: Subscriptions, H: FleetChannel, K: Clock> Provision<F, U, H, 
             Step::EnsureRule => self.channel.ensure_rule(&fleet).await?,
             Step::Activate => self.activate(&fleet, subscription).await?,
             Step::Fail => {
-                let reason = task.error.clone().unwrap_or_else(|| "provisioning failed".to_owned());
+                // The cause may hold what is none of the caller's business; the log of the execution has it.
+                let name = task.error.as_ref().map_or("unknown", |error| error.error.as_str());
+                let reason = format!("provisioning failed after several tries ({name})");
                 self.advance(subscription, SubscriptionState::Pending, Some(reason)).await?;
             }
         }

@@ -111,9 +111,9 @@ impl<V: Vehicles, E: Entitlements, K: Clock, R: Randomness> Register<V, E, K, R>
     ) -> Result<VehicleList, ServiceError> {
         let entitlements = self.entitlements.of_fleet(fleet_id, after.as_ref(), limit).await?;
         let next = entitlements.last().filter(|_| entitlements.len() == limit).map(|last| last.vid.clone());
-        let vehicles: Vec<Option<Vehicle>> = stream::iter(entitlements.iter().map(|entitlement| async move {
+        let vehicles: Vec<Option<Vehicle>> = stream::iter(entitlements.into_iter().map(|entitlement| async move {
             let vehicle = self.vehicles.get(&entitlement.vid).await?;
-            Ok::<_, ServiceError>(vehicle.and_then(|vehicle| self.seen_by_fleet(vehicle, entitlement)))
+            Ok::<_, ServiceError>(vehicle.and_then(|vehicle| self.seen_by_fleet(vehicle, &entitlement)))
         }))
         .buffered(CONCURRENCY)
         .try_collect()

@@ -1,2 +1,37 @@
-//! stub
-fn main() {}
+//! The function that cuts events to what each fleet may see.
+
+use roadcast_aws::{DynamoEntitlements, DynamoFeedIndex, DynamoFleets, EventBridgeDeliveryBus, Sdk, SystemClock};
+use roadcast_lambda_kit::config::Variable;
+use roadcast_lambda_kit::eventbridge::BusEvent;
+use roadcast_lambda_kit::metrics::Metric;
+use roadcast_lambda_kit::run::{Failure, Function};
+use roadcast_services::cached::{CachedEntitlements, CachedFleets};
+use roadcast_services::enrich::Enrich;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Failure> {
+    let function = Function::start("enrichment")?;
+    let sdk = Sdk::load().await;
+    let reference = function.var(Variable::ReferenceTable)?;
+
+    let enrich = Enrich {
+        entitlements: CachedEntitlements::new(DynamoEntitlements::new(sdk.dynamodb(), &reference), SystemClock),
+        fleets: CachedFleets::new(DynamoFleets::new(sdk.dynamodb(), &reference), SystemClock),
+        bus: EventBridgeDeliveryBus::new(sdk.eventbridge()),
+        index: DynamoFeedIndex::new(sdk.dynamodb(), function.var(Variable::FeedIndexTable)?),
+        clock: SystemClock,
+    };
+    let (enrich, metrics) = (&enrich, function.metrics.clone());
+    function
+        .handle_events(|entry: BusEvent| {
+            let metrics = metrics.clone();
+            async move {
+                let events: Vec<&str> = entry.events().collect();
+                let counts = enrich.entry(&events).await?;
+                metrics.record(Metric::EventsDelivered, counts.events_delivered);
+                metrics.record(Metric::EntriesPublished, counts.entries_published);
+                Ok(())
+            }
+        })
+        .await
+}

@@ -8,8 +8,7 @@ use roadcast_domain::Timestamp;
 use roadcast_domain::caller::{Caller, Scope};
 use roadcast_domain::cloudevent::{BATCH_MEDIA_TYPE, MEDIA_TYPE};
 use roadcast_domain::ids::{Eid, VehicleId};
-use roadcast_lambda_kit::cursor;
-use roadcast_lambda_kit::http::{Access, Api, Request, Response, Route};
+use roadcast_lambda_kit::http::{Access, Api, Page, Request, Response, Route};
 use roadcast_lambda_kit::problem::{Problem, ProblemType};
 use roadcast_ports::clients::Clients;
 use roadcast_ports::clock::Clock;
@@ -117,17 +116,13 @@ where
         }
         let limit = request.query_number("limit", 1..=1000, 100)?;
         let mut range = HistoryRange::between(request.path("vid")?, from, to, limit as usize);
-        if let Some(start) = cursor::read::<Eid>(request, caller)? {
+        let page = Page::of(request, caller);
+        if let Some(start) = page.start::<Eid>()? {
             range.from = start;
         }
         let history = self.query.history(caller, &range).await?;
         let events: Vec<_> = history.events.iter().map(roadcast_domain::event::Event::to_cloud_event).collect();
-        let next = history.next.map(|next| cursor::write(request, caller, &next.to_string()));
-        let mut page = json!({ "events": events });
-        if let Some(next) = &next {
-            page["next"] = json!(next);
-        }
-        Ok(cursor::link_next(Response::ok(&page)?, request, next.as_deref()))
+        page.answer(json!({ "events": events }), history.next.as_ref())
     }
 
     async fn get(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {

@@ -1,2 +1,39 @@
-//! stub
-fn main() {}
+//! The function behind the operations on events.
+
+use roadcast_aws::{
+    DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoStateStore, DynamoVehicles, KinesisTelemetryStream, Sdk, SystemClock,
+};
+use roadcast_events_api::EventsApi;
+use roadcast_lambda_kit::auth::Callers;
+use roadcast_lambda_kit::config::Variable;
+use roadcast_lambda_kit::run::{Failure, Function};
+use roadcast_services::cached::{CachedClients, CachedEntitlements};
+use roadcast_services::ingest::Ingest;
+use roadcast_services::query::Query;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Failure> {
+    let function = Function::start("events-api")?;
+    let sdk = Sdk::load().await;
+    let reference = function.var(Variable::ReferenceTable)?;
+    let vehicles = DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference);
+    let clients = || CachedClients::new(DynamoClients::new(sdk.dynamodb(), &reference), SystemClock);
+
+    let api = EventsApi {
+        ingest: Ingest {
+            vehicles: vehicles.clone(),
+            clients: clients(),
+            stream: KinesisTelemetryStream::new(sdk.kinesis(), function.var(Variable::TelemetryStream)?),
+            clock: SystemClock,
+        },
+        query: Query {
+            vehicles,
+            entitlements: CachedEntitlements::new(DynamoEntitlements::new(sdk.dynamodb(), &reference), SystemClock),
+            log: DynamoEventLog::new(sdk.dynamodb(), function.var(Variable::VehicleEventsTable)?),
+            // Not asked for here: the state is the vehicles' operation.
+            state: DynamoStateStore::new(sdk.dynamodb(), function.env.optional(Variable::VehicleStateTable).unwrap_or_default()),
+            clock: SystemClock,
+        },
+    };
+    function.serve_http(api, Callers::new(clients())).await
+}

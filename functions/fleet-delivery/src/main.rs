@@ -1,2 +1,26 @@
-//! stub
-fn main() {}
+//! The function behind the operations on feeds.
+
+use roadcast_aws::{DynamoClients, DynamoEntitlements, Sdk, SqsFeedQueue, SystemClock};
+use roadcast_fleet_delivery::FleetDelivery;
+use roadcast_lambda_kit::auth::Callers;
+use roadcast_lambda_kit::config::Variable;
+use roadcast_lambda_kit::run::{Failure, Function};
+use roadcast_services::cached::{CachedClients, CachedEntitlements};
+use roadcast_services::deliver::Deliver;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Failure> {
+    let function = Function::start("fleet-delivery")?;
+    let sdk = Sdk::load().await;
+    let reference = function.var(Variable::ReferenceTable)?;
+
+    let api = FleetDelivery {
+        deliver: Deliver {
+            queue: SqsFeedQueue::new(sdk.sqs(), function.var(Variable::FeedQueuePrefix)?),
+            entitlements: CachedEntitlements::new(DynamoEntitlements::new(sdk.dynamodb(), &reference), SystemClock),
+            clock: SystemClock,
+        },
+    };
+    let clients = CachedClients::new(DynamoClients::new(sdk.dynamodb(), &reference), SystemClock);
+    function.serve_http(api, Callers::new(clients)).await
+}

@@ -101,7 +101,8 @@ where
             Operation::CreateFleet => {
                 let FleetInput { name } = request.json()?;
                 let fleet = onboard.create_fleet(caller, &name).await?;
-                let location = format!("/fleets/{}", fleet.fleet_id);
+                // Relative: behind a stage, the path has a prefix.
+                let location = format!("fleets/{}", fleet.fleet_id);
                 Ok(Response::json(StatusCode::CREATED, &fleet_view(&fleet))?.with_header("location", location))
             }
             Operation::GetFleet => {
@@ -159,7 +160,7 @@ where
         let fleet_id: FleetId = request.path("fleetId")?;
         let wanted: SubscriptionRequest = request.json()?;
         let subscription = self.onboard.subscribe(caller, &fleet_id, wanted).await?;
-        let location = format!("/fleets/{fleet_id}/subscriptions/{}", subscription.subscription_id);
+        let location = format!("subscriptions/{}", subscription.subscription_id);
         let accepted = Response::json(StatusCode::ACCEPTED, &subscription)?;
         Ok(accepted.with_header("location", location).with_header("retry-after", "1"))
     }

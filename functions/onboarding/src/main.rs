@@ -1,2 +1,37 @@
-//! stub
-fn main() {}
+//! The function behind the operations of onboarding.
+
+use roadcast_aws::{
+    CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoFleets, DynamoSubscriptions, DynamoVehicles, OsRandomness, Sdk,
+    StepFunctionsProvisioning, SystemClock,
+};
+use roadcast_lambda_kit::auth::Callers;
+use roadcast_lambda_kit::config::Variable;
+use roadcast_lambda_kit::run::{Failure, Function};
+use roadcast_onboarding::Onboarding;
+use roadcast_services::cached::CachedClients;
+use roadcast_services::onboard::Onboard;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Failure> {
+    let function = Function::start("onboarding")?;
+    let sdk = Sdk::load().await;
+    let reference = function.var(Variable::ReferenceTable)?;
+    let workflow = function.var(Variable::ProvisioningStateMachineArn)?;
+
+    let api = Onboarding {
+        onboard: Onboard {
+            fleets: DynamoFleets::new(sdk.dynamodb(), &reference),
+            clients: DynamoClients::new(sdk.dynamodb(), &reference),
+            app_clients: CognitoAppClients::new(sdk.cognito(), function.var(Variable::UserPoolId)?),
+            subscriptions: DynamoSubscriptions::new(sdk.dynamodb(), &reference),
+            vehicles: DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference),
+            entitlements: DynamoEntitlements::new(sdk.dynamodb(), &reference),
+            workflow: StepFunctionsProvisioning::new(sdk.step_functions(), workflow),
+            delivery_bus: function.var(Variable::DeliveryBus)?,
+            clock: SystemClock,
+            randomness: OsRandomness,
+        },
+    };
+    let clients = CachedClients::new(DynamoClients::new(sdk.dynamodb(), &reference), SystemClock);
+    function.serve_http(api, Callers::new(clients)).await
+}

@@ -1,2 +1,44 @@
-//! stub
-fn main() {}
+//! The function that processes the stream.
+
+mod report;
+
+use roadcast_aws::{
+    DynamoEntitlements, DynamoEventLog, DynamoStateStore, DynamoVehicles, EventBridgeIngestBus, S3Archive, Sdk, SystemClock,
+};
+use roadcast_lambda_kit::config::Variable;
+use roadcast_lambda_kit::kinesis::{self, KinesisEvent};
+use roadcast_lambda_kit::run::{Failure, Function};
+use roadcast_services::cached::{CachedEntitlements, CachedSubjects};
+use roadcast_services::process::Process;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Failure> {
+    let function = Function::start("stream-processor")?;
+    let sdk = Sdk::load().await;
+    let reference = function.var(Variable::ReferenceTable)?;
+    let bucket = function.var(Variable::ArchiveBucket)?;
+    let vehicles = DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference);
+
+    let process = Process {
+        archive: S3Archive::new(sdk.s3(), &bucket),
+        quarantine: S3Archive::new(sdk.s3(), &bucket),
+        subjects: CachedSubjects::new(vehicles, SystemClock),
+        entitlements: CachedEntitlements::new(DynamoEntitlements::new(sdk.dynamodb(), &reference), SystemClock),
+        bus: EventBridgeIngestBus::new(sdk.eventbridge(), function.var(Variable::IngestBus)?),
+        state: DynamoStateStore::new(sdk.dynamodb(), function.var(Variable::VehicleStateTable)?),
+        log: DynamoEventLog::new(sdk.dynamodb(), function.var(Variable::VehicleEventsTable)?),
+        clock: SystemClock,
+    };
+    let (process, metrics) = (&process, function.metrics.clone());
+    function
+        .handle_events(|event: KinesisEvent| {
+            let metrics = metrics.clone();
+            async move {
+                let batch = event.into_batch(roadcast_ports::clock::Clock::now(&process.clock));
+                let outcome = process.batch(&batch.records).await;
+                report::tell(&metrics, &batch, &outcome);
+                Ok(kinesis::retry_from(&batch.records, outcome.retry_from))
+            }
+        })
+        .await
+}

@@ -6,8 +6,7 @@ use http::StatusCode;
 use roadcast_domain::caller::{Caller, Scope};
 use roadcast_domain::ids::VehicleId;
 use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
-use roadcast_lambda_kit::cursor;
-use roadcast_lambda_kit::http::{Access, Api, Request, Response, Route};
+use roadcast_lambda_kit::http::{Access, Api, Page, Request, Response, Route};
 use roadcast_lambda_kit::problem::{Problem, ProblemType};
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::entitlements::Entitlements;
@@ -102,22 +101,17 @@ where
 {
     async fn list(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let limit = request.query_number("limit", 1..=100, 50)?;
-        let after: Option<VehicleId> = cursor::read(request, caller)?;
-        let list = self.register.list(caller, after, limit as usize).await?;
+        let page = Page::of(request, caller);
+        let list = self.register.list(caller, page.start::<VehicleId>()?, limit as usize).await?;
         let items: Vec<VehicleView<'_>> = list.vehicles.iter().map(VehicleView::from).collect();
-        let next = list.next.map(|last| cursor::write(request, caller, last.as_str()));
-        let mut page = json!({ "items": items });
-        if let Some(next) = &next {
-            page["next"] = json!(next);
-        }
-        Ok(cursor::link_next(Response::ok(&page)?, request, next.as_deref()))
+        page.answer(json!({ "items": items }), list.next.as_ref())
     }
 
     async fn register_vehicle(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let details: VehicleDetails = request.json()?;
         let (vehicle, new) = self.register.register(caller, details).await?;
         let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-        Ok(with_etag(&vehicle, status)?.with_header("location", format!("/vehicles/{}", vehicle.vid)))
+        Ok(with_etag(&vehicle, status)?.with_header("location", format!("vehicles/{}", vehicle.vid)))
     }
 
     async fn replace(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {

@@ -1,2 +1,40 @@
-//! stub
-fn main() {}
+//! The function behind the operations on vehicles.
+
+use roadcast_aws::{
+    DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoStateStore, DynamoVehicles, OsRandomness, Sdk, SystemClock,
+};
+use roadcast_lambda_kit::auth::Callers;
+use roadcast_lambda_kit::config::Variable;
+use roadcast_lambda_kit::run::{Failure, Function};
+use roadcast_services::cached::{CachedClients, CachedEntitlements};
+use roadcast_services::query::Query;
+use roadcast_services::vehicles::Register;
+use roadcast_vehicles_api::VehiclesApi;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Failure> {
+    let function = Function::start("vehicles-api")?;
+    let sdk = Sdk::load().await;
+    let reference = function.var(Variable::ReferenceTable)?;
+    let vehicles = DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference);
+    let entitlements = DynamoEntitlements::new(sdk.dynamodb(), &reference);
+
+    let api = VehiclesApi {
+        register: Register {
+            vehicles: vehicles.clone(),
+            entitlements: entitlements.clone(),
+            clock: SystemClock,
+            randomness: OsRandomness,
+        },
+        query: Query {
+            vehicles,
+            entitlements: CachedEntitlements::new(entitlements, SystemClock),
+            // Not asked for here: events are the events' operations.
+            log: DynamoEventLog::new(sdk.dynamodb(), function.env.optional(Variable::VehicleEventsTable).unwrap_or_default()),
+            state: DynamoStateStore::new(sdk.dynamodb(), function.var(Variable::VehicleStateTable)?),
+            clock: SystemClock,
+        },
+    };
+    let clients = CachedClients::new(DynamoClients::new(sdk.dynamodb(), &reference), SystemClock);
+    function.serve_http(api, Callers::new(clients)).await
+}

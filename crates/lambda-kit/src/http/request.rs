@@ -169,14 +169,20 @@ impl Request {
         Err(Problem::new(ProblemType::UnsupportedMediaType).with_detail(detail))
     }
 
-    /// The query's parameters but the cursor, in one order: what a cursor is bound to.
-    pub fn canonical_query(&self) -> String {
-        let mut parts: Vec<String> =
-            self.query.iter().filter(|(name, _)| *name != "cursor").map(|(name, value)| format!("{name}={value}")).collect();
-        parts.sort_unstable();
-        let mut path: Vec<&str> = self.path.values().map(String::as_str).collect();
+    /// The query's parameters but one, by name.
+    pub fn query_but(&self, left_out: &str) -> Vec<(&str, &str)> {
+        let kept = self.query.iter().filter(|(name, _)| *name != left_out);
+        let mut parameters: Vec<(&str, &str)> = kept.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        parameters.sort_unstable();
+        parameters
+    }
+
+    /// Which list this request reads, whatever its page: what a cursor is bound to.
+    pub fn list(&self) -> String {
+        let mut path: Vec<(&str, &str)> = self.path.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         path.sort_unstable();
-        format!("{} {}?{}", self.resource, path.join("/"), parts.join("&"))
+        // Debug output quotes its texts, so that no two lists run together.
+        format!("{} {path:?} {:?}", self.resource, self.query_but("cursor"))
     }
 }
 

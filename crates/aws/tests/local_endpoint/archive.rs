@@ -1,0 +1,87 @@
+//! What the archive holds of what was kept.
+
+use roadcast_aws::{OsRandomness, Part, S3Archive, S3ArchiveReader, Sdk};
+use roadcast_domain::ids::{Eid, VehicleId};
+use roadcast_domain::refusal::Reason;
+use roadcast_ports::archive::{Archive, Parked, Quarantine, RawBatch, RawRecord};
+use roadcast_ports::clock::Randomness;
+use roadcast_signals::Timestamp;
+
+use crate::stack::Stack;
+
+pub(crate) async fn what_is_kept_is_read_back(sdk: &Sdk, stack: &Stack) {
+    let archive = S3Archive::new(sdk.s3(), &stack.bucket);
+    let reader = S3ArchiveReader::new(sdk.s3(), &stack.bucket);
+    raw(&archive, &reader).await;
+    println!("raw is read back");
+    quarantine(&archive, &reader).await;
+    println!("quarantine is read back");
+}
+
+async fn raw(archive: &S3Archive, reader: &S3ArchiveReader) {
+    let shard = format!("shard-{:x}", OsRandomness.bits());
+    let record = |n: i64, data: &[u8]| RawRecord {
+        sequence_number: n.to_string(),
+        arrived_at: Timestamp::parse_rfc3339("2026-11-03T09:59:59.999Z").unwrap().plus_ms(n),
+        data: data.to_vec(),
+    };
+    let batch = |shard: &str, numbers: [i64; 2]| RawBatch {
+        shard: shard.to_owned(),
+        // Some are UTF-8, some are not.
+        records: numbers.map(|n| record(n, if n % 2 == 0 { &[b'"', b'\n', 0xFF] } else { b"\"\n" })).into(),
+    };
+    for numbers in [[1, 2], [1, 2], [5, 6]] {
+        archive.keep(&batch(&shard, numbers)).await.unwrap();
+    }
+    let mut ours = reader.list(Part::Raw, None, None).await.unwrap();
+    ours.retain(|object| object.key.contains(&shard));
+    let keys: Vec<&str> = ours.iter().map(|object| object.key.as_str()).collect();
+    let first = format!("raw/dt=2026-11-03/hour=10/{shard}-1-2.ndjson.zst");
+    assert_eq!(keys, [&first, &format!("raw/dt=2026-11-03/hour=10/{shard}-5-6.ndjson.zst")], "a retry overwrites itself");
+
+    let lines = reader.read_raw(keys[0]).await.unwrap();
+    let kept: Vec<RawRecord> = lines
+        .iter()
+        .map(|line| RawRecord {
+            sequence_number: line.seq.clone(),
+            arrived_at: line.arrived_at,
+            data: line.data.bytes().unwrap(),
+        })
+        .collect();
+    assert_eq!(kept, batch(&shard, [1, 2]).records, "records are read back to the byte");
+    assert!(lines.iter().all(|line| line.shard == shard));
+
+    let after = reader.list(Part::Raw, Some(&first), None).await.unwrap();
+    assert!(after.iter().all(|object| object.key > first), "a listing starts after the key it was given");
+    let tomorrow = ours[0].written_at.plus_ms(86_400_000);
+    assert!(reader.list(Part::Raw, None, Some(tomorrow)).await.unwrap().is_empty(), "nothing was written in the future");
+    assert!(ours.iter().all(|object| object.bytes > 0));
+}
+
+async fn quarantine(archive: &S3Archive, reader: &S3ArchiveReader) {
+    let shard = format!("shard-{:x}", OsRandomness.bits());
+    let parked = |reason, n: u128| Parked {
+        reason,
+        pointer: "/data/samples/0".to_owned(),
+        vid: Some(VehicleId::from_random(n)),
+        eid: Some(Eid::MAX),
+        index: Some(0),
+        samples: 1,
+        shard: shard.clone(),
+        sequence_number: "7".to_owned(),
+        arrived_at: Timestamp::from_ms(0),
+        bytes: b"{}".to_vec(),
+    };
+    let items = [parked(Reason::TimeAhead, 1), parked(Reason::NotJson, 2), parked(Reason::TimeAhead, 3)];
+    for _ in 0..2 {
+        archive.park(&items).await.unwrap();
+    }
+    let mut ours = reader.list(Part::Quarantine, None, None).await.unwrap();
+    ours.retain(|object| object.key.contains(&shard));
+    assert_eq!(ours.len(), 2, "one object for each reason, and a retry overwrites itself");
+    assert!(ours[1].key.starts_with("quarantine/reason=time_ahead/dt=1970-01-01/"), "{}", ours[1].key);
+    let lines = reader.read_quarantine(&ours[1].key).await.unwrap();
+    let vids: Vec<_> = lines.iter().map(|line| line.vid.clone().unwrap()).collect();
+    assert_eq!(vids, [1, 3].map(VehicleId::from_random));
+    assert!(lines.iter().all(|line| line.reason == Reason::TimeAhead && line.data.bytes().unwrap() == b"{}"));
+}

@@ -1,0 +1,94 @@
+//! What the adapters work on, as the template makes it.
+
+use aws_sdk_cognitoidentityprovider::types::ResourceServerScopeType;
+use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
+use roadcast_aws::{Sdk, keys};
+
+pub(crate) const REGION: &str = "us-east-1";
+pub(crate) const FEED_PREFIX: &str = "roadcast-test-feed-";
+
+pub(crate) struct Stack {
+    pub(crate) vehicles: String,
+    pub(crate) vehicle_events: String,
+    pub(crate) vehicle_state: String,
+    pub(crate) feed_index: String,
+    pub(crate) reference: String,
+    pub(crate) stream: String,
+    pub(crate) bucket: String,
+    pub(crate) ingest_bus: String,
+    pub(crate) delivery_bus: String,
+    pub(crate) delivery_bus_arn: String,
+    pub(crate) state_machine: String,
+    pub(crate) user_pool: String,
+}
+
+impl Stack {
+    pub(crate) async fn create(sdk: &Sdk) -> Self {
+        let name = |what: &str| format!("roadcast-test-{what}");
+        let buses = [name("ingest"), name("delivery")];
+        let mut arns = Vec::new();
+        for bus in &buses {
+            let made = sdk.eventbridge().create_event_bus().name(bus).send().await.unwrap();
+            arns.push(made.event_bus_arn.unwrap());
+        }
+        let [ingest_bus, delivery_bus] = buses;
+        Self {
+            vehicles: table(sdk, name("vehicles"), keys::VID, None).await,
+            vehicle_events: table(sdk, name("vehicle-events"), keys::VID, Some(keys::EID)).await,
+            vehicle_state: table(sdk, name("vehicle-state"), keys::VID, None).await,
+            feed_index: table(sdk, name("feed-index"), keys::FEED, Some(keys::STAMP)).await,
+            reference: table(sdk, name("reference"), keys::PK, Some(keys::SK)).await,
+            stream: stream(sdk, name("telemetry")).await,
+            bucket: bucket(sdk, name("archive")).await,
+            ingest_bus,
+            delivery_bus,
+            delivery_bus_arn: arns.remove(1),
+            state_machine: state_machine(sdk, name("provisioning")).await,
+            user_pool: user_pool(sdk, name("users")).await,
+        }
+    }
+}
+
+async fn table(sdk: &Sdk, name: String, partition: &str, sort: Option<&str>) -> String {
+    let mut request = sdk.dynamodb().create_table().table_name(&name).billing_mode(BillingMode::PayPerRequest);
+    for (attribute, key_type) in [(Some(partition), KeyType::Hash), (sort, KeyType::Range)] {
+        let Some(attribute) = attribute else { continue };
+        let definition = AttributeDefinition::builder().attribute_name(attribute).attribute_type(ScalarAttributeType::S);
+        let element = KeySchemaElement::builder().attribute_name(attribute).key_type(key_type);
+        request = request.attribute_definitions(definition.build().unwrap()).key_schema(element.build().unwrap());
+    }
+    request.send().await.unwrap();
+    name
+}
+
+async fn stream(sdk: &Sdk, name: String) -> String {
+    sdk.kinesis().create_stream().stream_name(&name).shard_count(1).send().await.unwrap();
+    let described = || async {
+        let summary = sdk.kinesis().describe_stream_summary().stream_name(&name).send().await.unwrap();
+        summary.stream_description_summary.unwrap().stream_status
+    };
+    while described().await != aws_sdk_kinesis::types::StreamStatus::Active {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    name
+}
+
+async fn bucket(sdk: &Sdk, name: String) -> String {
+    sdk.s3().create_bucket().bucket(&name).send().await.unwrap();
+    name
+}
+
+async fn state_machine(sdk: &Sdk, name: String) -> String {
+    let definition = r#"{"StartAt":"Done","States":{"Done":{"Type":"Pass","End":true}}}"#;
+    let request = sdk.step_functions().create_state_machine().name(name).definition(definition);
+    request.role_arn("arn:aws:iam::000000000000:role/test").send().await.unwrap().state_machine_arn
+}
+
+async fn user_pool(sdk: &Sdk, name: String) -> String {
+    let pool = sdk.cognito().create_user_pool().pool_name(name).send().await.unwrap().user_pool.unwrap().id.unwrap();
+    let scopes = ["ingest", "read", "admin"]
+        .map(|scope| ResourceServerScopeType::builder().scope_name(scope).scope_description(scope).build().unwrap());
+    let request = sdk.cognito().create_resource_server().user_pool_id(&pool).identifier("roadcast").name("Roadcast");
+    request.set_scopes(Some(scopes.into())).send().await.unwrap();
+    pool
+}

@@ -1,0 +1,35 @@
+//! What a batch tells the metrics and the log.
+
+use roadcast_lambda_kit::kinesis::Batch;
+use roadcast_lambda_kit::metrics::{Metric, Metrics};
+use roadcast_lambda_kit::observe;
+use roadcast_services::process::Outcome;
+
+/// Counts what became of a batch, and logs what must come again.
+pub(crate) fn tell(metrics: &Metrics, batch: &Batch, outcome: &Outcome) {
+    let counts = &outcome.counts;
+    let quarantined: usize = counts.samples_quarantined.values().sum();
+    let rejected: usize = counts.signals_rejected.values().sum();
+    let retried = outcome.retry_from.map_or(0, |place| batch.records.len() - place);
+    for (metric, count) in [
+        (Metric::SamplesReceived, counts.samples_received),
+        (Metric::SamplesStored, counts.samples_stored),
+        (Metric::SamplesQuarantined, quarantined),
+        (Metric::SignalsRejected, rejected),
+        (Metric::EventsDeduplicated, counts.events_deduplicated),
+        (Metric::EntriesPublished, counts.entries_published),
+        (Metric::RecordsUnreadable, batch.unreadable),
+        (Metric::RecordsRetried, retried),
+    ] {
+        metrics.record(metric, count);
+    }
+    for error in &outcome.failures {
+        let error = observe::chain(error);
+        tracing::warn!(error, retried, "{retried} records come again: {error}");
+    }
+    if quarantined > 0 {
+        let reasons: Vec<String> = counts.samples_quarantined.iter().map(|(reason, n)| format!("{reason}: {n}")).collect();
+        let reasons = reasons.join(", ");
+        tracing::info!(quarantined, reasons, "{quarantined} samples were set aside ({reasons})");
+    }
+}
