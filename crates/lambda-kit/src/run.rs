@@ -2,9 +2,11 @@
 
 use std::error::Error;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures::FutureExt as _;
 use http::StatusCode;
 use lambda_runtime::{LambdaEvent, service_fn};
 use roadcast_ports::clients::Clients;
@@ -58,8 +60,11 @@ impl Function {
             let started = Instant::now();
             let request_id = event.context.request_id.clone();
             let span = tracing::info_span!("request", request_id, trace_id = trace_id(&event.context));
-            let answer = gateway::answer(api, callers, event.payload).instrument(span.clone()).await;
-            let response = match answer {
+            // Boxed: its type, all the way down into the SDK, is too deep for the compiler. A panic is answered like any
+            // other fault of ours.
+            let answer = gateway::answer(api, callers, event.payload).instrument(span.clone()).boxed();
+            let answer = AssertUnwindSafe(answer).catch_unwind().await;
+            let response = match answer.unwrap_or_else(|_| Err(Problem::internal("the handler panicked"))) {
                 Ok(response) => response,
                 Err(problem) => {
                     let problem = problem.with_instance(format!("urn:request:{request_id}"));
@@ -92,7 +97,7 @@ impl Function {
             let started = Instant::now();
             let request_id = event.context.request_id.clone();
             let span = tracing::info_span!("event", request_id, trace_id = trace_id(&event.context));
-            let result = handle(event.payload).instrument(span.clone()).await;
+            let result = handle(event.payload).instrument(span.clone()).boxed().await;
             if let Err(error) = &result {
                 metrics.record(Metric::InvocationErrors, 1);
                 let error = observe::chain(error.as_ref());

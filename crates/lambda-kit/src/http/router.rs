@@ -59,14 +59,7 @@ pub async fn answer<A: Api, C: Clients, K: Clock>(
     proxy: ProxyRequest,
 ) -> Result<Response, Problem> {
     let request = Request::try_from(proxy)?;
-    let mut at_resource = A::ROUTES.iter().filter(|route| route.resource == request.resource).peekable();
-    if at_resource.peek().is_none() {
-        return Err(Problem::not_found());
-    }
-    let Some(route) = at_resource.clone().find(|route| route.method == request.method) else {
-        let allow: Vec<&str> = at_resource.map(|route| route.method).collect();
-        return Err(Problem::new(ProblemType::MethodNotAllowed).with_header("allow", allow.join(", ")));
-    };
+    let route = route_of(A::ROUTES, &request)?;
     match route.access {
         Access::Open => api.call_open(route.operation, &request),
         Access::Scopes(scopes) => {
@@ -74,4 +67,21 @@ pub async fn answer<A: Api, C: Clients, K: Clock>(
             api.call(route.operation, &request, &caller).await
         }
     }
+}
+
+/// The operation that a request is for.
+fn route_of<'r, O>(routes: &'r [Route<O>], request: &Request) -> Result<&'r Route<O>, Problem> {
+    let mut allowed = Vec::new();
+    for route in routes {
+        if route.resource == request.resource {
+            if route.method == request.method {
+                return Ok(route);
+            }
+            allowed.push(route.method);
+        }
+    }
+    if allowed.is_empty() {
+        return Err(Problem::not_found());
+    }
+    Err(Problem::new(ProblemType::MethodNotAllowed).with_header("allow", allowed.join(", ")))
 }
