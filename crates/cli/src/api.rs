@@ -1,6 +1,7 @@
 //! The HTTP API, called the way a partner would: with a token of a machine client, patiently where the answer says so.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -12,13 +13,13 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 /// How long one request may take. A function may take 29 s, and the first call of one starts it.
-const REQUEST_TIME: Duration = Duration::from_secs(60);
+const REQUEST_TIME: Duration = Duration::from_mins(1);
 /// How often a request is tried before it counts as failed.
 const ATTEMPTS: u32 = 12;
 /// The longest pause between two attempts, unless the answer asks for more.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A token is renewed this long before it ends.
-const TOKEN_MARGIN: Duration = Duration::from_secs(60);
+const TOKEN_MARGIN: Duration = Duration::from_mins(1);
 
 /// What a machine client authenticates with.
 #[derive(Clone)]
@@ -80,12 +81,14 @@ pub(crate) struct Fleet {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Subscription {
-    pub(crate) subscription_id: String,
+    #[serde(rename = "subscriptionId")]
+    pub(crate) id: String,
     pub(crate) vehicles: Vec<String>,
     pub(crate) packages: Vec<String>,
     pub(crate) state: String,
     #[serde(default)]
     pub(crate) reason: Option<String>,
+    pub(crate) valid_from: String,
     #[serde(default)]
     pub(crate) valid_until: Option<String>,
 }
@@ -127,8 +130,6 @@ pub(crate) struct Problem {
 pub(crate) struct Wrong {
     pub(crate) pointer: String,
     pub(crate) detail: String,
-    /// A stable code, where the service gives one.
-    pub(crate) reason: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -222,7 +223,9 @@ impl Api {
             };
             tokio::time::sleep(pause).await;
         }
-        bail!("{method} {path} failed {ATTEMPTS} times, at last with: {trouble}. Does the stack run? See `cargo roadcast status`")
+        bail!(
+            "{method} {path} failed {ATTEMPTS} times, at last with: {trouble}. Does the stack run? See `cargo roadcast status`"
+        )
     }
 
     /// Sends JSON and reads the answer, which must be a success.
@@ -298,8 +301,12 @@ impl Api {
     /// Sends a vehicle's events; whatever comes back is an answer.
     pub(crate) async fn send_events(&self, vid: &str, events: &[Value]) -> Result<Answer> {
         let body = serde_json::to_string(events)?;
-        self.send(Method::POST, &format!("/vehicles/{vid}/events"), Some((roadcast_domain::cloudevent::BATCH_MEDIA_TYPE, body)))
-            .await
+        self.send(
+            Method::POST,
+            &format!("/vehicles/{vid}/events"),
+            Some((roadcast_domain::cloudevent::BATCH_MEDIA_TYPE, body)),
+        )
+        .await
     }
 
     /// What is in a fleet's feed.
@@ -340,10 +347,10 @@ impl Answer {
         let problem = self.problem();
         let mut text = format!("{request} is refused: {} {}", self.status.as_u16(), problem.title);
         if let Some(detail) = problem.detail {
-            text += &format!(" ({detail})");
+            let _ = write!(text, " ({detail})");
         }
-        for Wrong { pointer, detail, .. } in problem.errors.iter().take(3) {
-            text += &format!("\n  {pointer}: {detail}");
+        for Wrong { pointer, detail } in problem.errors.iter().take(3) {
+            let _ = write!(text, "\n  {pointer}: {detail}");
         }
         text
     }

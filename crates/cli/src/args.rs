@@ -115,6 +115,7 @@ pub(crate) struct Simulate {
 }
 
 #[derive(Debug, clap::Args)]
+#[allow(clippy::struct_excessive_bools)] // each is a switch of the command line
 pub(crate) struct Replay {
     /// Recordings: enviroCar NDJSON, CapMetro CSV, Twizy CSV or FMS in VSS; plain, .gz or .zst.
     #[arg(required = true, value_name = "FILE")]
@@ -184,7 +185,16 @@ fn probability(text: &str) -> Result<f64, String> {
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "expected a time such as 60s, 10m or 1h".to_owned();
     let (number, seconds) = match text.strip_suffix(['s', 'm', 'h']) {
-        Some(number) => (number, if text.ends_with('s') { 1.0 } else if text.ends_with('m') { 60.0 } else { 3600.0 }),
+        Some(number) => (
+            number,
+            if text.ends_with('s') {
+                1.0
+            } else if text.ends_with('m') {
+                60.0
+            } else {
+                3600.0
+            },
+        ),
         None => (text, 1.0),
     };
     let number: f64 = number.parse().map_err(|_| wrong())?;

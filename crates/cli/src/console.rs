@@ -6,6 +6,11 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
+/// A remark on standard error.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// How to talk to the caller.
 pub(crate) struct Console {
     json: bool,
@@ -20,11 +25,6 @@ impl Console {
     /// Whether a script reads standard output.
     pub(crate) fn json(&self) -> bool {
         self.json
-    }
-
-    /// A remark on standard error.
-    pub(crate) fn note(&self, text: &str) {
-        let _ = writeln!(std::io::stderr(), "{text}");
     }
 
     /// The result: the object for scripts, the text for people.
@@ -46,7 +46,7 @@ impl Console {
         if self.json {
             let _ = writeln!(std::io::stdout(), "{}", serde_json::json!({ "error": causes.join(": ") }));
         }
-        self.note(&format!("error: {}", causes.join("\n  because: ")));
+        note(&format!("error: {}", causes.join("\n  because: ")));
     }
 
     /// A step whose length is not known.
@@ -70,7 +70,7 @@ impl Console {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         } else {
-            self.note(&format!("{label} …"));
+            note(&format!("{label} …"));
             ProgressBar::hidden()
         };
         Step { label: label.to_owned(), terminal: self.terminal, started: Instant::now(), told: Instant::now(), bar }
@@ -95,7 +95,7 @@ impl Step {
         self.bar.set_message(message.to_owned());
         if !self.terminal && self.told.elapsed() >= TOLD_EVERY {
             self.told = Instant::now();
-            let _ = writeln!(std::io::stderr(), "{}: {message}", self.label);
+            note(&format!("{}: {message}", self.label));
         }
     }
 
@@ -113,7 +113,7 @@ impl Step {
     pub(crate) fn done(self, message: &str) {
         self.bar.finish_and_clear();
         let seconds = self.started.elapsed().as_secs_f64();
-        let _ = writeln!(std::io::stderr(), "{}: {message} ({seconds:.1} s)", self.label);
+        note(&format!("{}: {message} ({seconds:.1} s)", self.label));
     }
 }
 

@@ -77,7 +77,7 @@ impl Stack {
             .await;
         let client = match answer {
             Ok(answer) => answer.user_pool_client,
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => None,
+            Err(error) if error.as_service_error().is_some_and(aws_sdk_cognitoidentityprovider::operation::describe_user_pool_client::DescribeUserPoolClientError::is_resource_not_found_exception) => None,
             Err(error) => return Err(error).context("cannot read the client from the user pool"),
         };
         let secret = client.as_ref().and_then(|client| client.client_secret());

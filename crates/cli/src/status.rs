@@ -75,7 +75,8 @@ async fn counts(stack: &Stack) -> Result<BTreeMap<&'static str, i64>> {
     for (name, output) in [("vehicles", "VehiclesTableName"), ("events", "VehicleEventsTableName")] {
         let table = client.describe_table().table_name(stack.file.output(output)?).send().await;
         let table = table.with_context(|| format!("cannot look at the table of {name}"))?;
-        counts.insert(name, table.table().and_then(|table| table.item_count()).unwrap_or_default());
+        counts
+            .insert(name, table.table().and_then(aws_sdk_dynamodb::types::TableDescription::item_count).unwrap_or_default());
     }
     Ok(counts)
 }

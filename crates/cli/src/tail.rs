@@ -65,7 +65,7 @@ fn line(event: &Value) -> String {
         if let Some(signals) = samples.last().and_then(|sample| sample["signals"].as_object()) {
             let telling = TELLING.iter().filter_map(|&path| signals.get_key_value(path));
             let others = signals.iter().filter(|(path, _)| !TELLING.contains(&path.as_str()));
-            for (path, value) in telling.map(|(path, value)| (path, value)).chain(others).take(4) {
+            for (path, value) in telling.chain(others).take(4) {
                 let name = path.rsplit('.').next().unwrap_or(path);
                 let _ = write!(line, "  {name} {value}");
             }

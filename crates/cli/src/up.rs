@@ -14,7 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args;
 use crate::aws;
-use crate::console::Console;
+use crate::console::{Console, note};
 use crate::simulator::Drive;
 use crate::stack::endpoint::{self, Endpoint};
 use crate::stack::layout::Layout;
@@ -51,7 +51,7 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: args::Up) -
     let mut interrupt = Interrupt::listen()?;
     layout.create()?;
     let _lock = layout.lock_stack()?;
-    end_what_a_crash_left(layout, console).await?;
+    end_what_a_crash_left(layout).await?;
     if options.fresh {
         layout.wipe()?;
     }
@@ -62,11 +62,11 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: args::Up) -
     // Until here no process of ours outlives this one; from the endpoint's start on, every way out stops it.
     let plan = tokio::select! {
         plan = Plan::make(layout, console) => plan?,
-        () = interrupt.wait() => return Ok(interrupted(console)),
+        () = interrupt.wait() => return Ok(interrupted()),
     };
     let mut endpoint = tokio::select! {
         endpoint = Endpoint::start(layout, &plan.bin, port, console) => endpoint?,
-        () = interrupt.wait() => return Ok(interrupted(console)),
+        () = interrupt.wait() => return Ok(interrupted()),
     };
     let own = if options.detach { None } else { Some(Leader::of(std::process::id())?) };
     let run = RunFile { endpoint: endpoint.leader.clone(), foreground: own, simulator: None };
@@ -129,15 +129,12 @@ async fn put_in_place(
     let config = aws::config(file.port);
     let digest = deploy::digest(&plan.packaged);
     let deployed = deploy::outputs(&config).await?;
-    match deployed.filter(|_| file.deployed == digest) {
-        Some(outputs) => {
-            file.outputs = outputs;
-            console.note("Deploying template.yaml: nothing changed");
-        }
-        None => {
-            file.outputs = deploy::deploy(&config, &plan.packaged, plan.resources, console).await?;
-            file.deployed = digest;
-        }
+    if let Some(outputs) = deployed.filter(|_| file.deployed == digest) {
+        file.outputs = outputs;
+        note("Deploying template.yaml: nothing changed");
+    } else {
+        file.outputs = deploy::deploy(&config, &plan.packaged, plan.resources, console).await?;
+        file.deployed = digest;
     }
     file.write(layout)?;
     let mut stack = Stack { file, config };
@@ -189,8 +186,8 @@ async fn stop(layout: &Layout, endpoint: &mut Endpoint, console: &Console) {
     step.done("everything has stopped, and the data is kept");
 }
 
-fn interrupted(console: &Console) -> ExitCode {
-    console.note("Interrupted; nothing runs.");
+fn interrupted() -> ExitCode {
+    note("Interrupted; nothing runs.");
     ExitCode::from(130)
 }
 
@@ -214,7 +211,7 @@ fn spawn_simulator(layout: &Layout, options: &args::Up) -> Result<Leader> {
 }
 
 /// A stack in the background is left alone; one whose foreground was killed is stopped, so that it writes down its data.
-async fn end_what_a_crash_left(layout: &Layout, console: &Console) -> Result<()> {
+async fn end_what_a_crash_left(layout: &Layout) -> Result<()> {
     let Some(run) = RunFile::read(layout)? else { return Ok(()) };
     if run.endpoint.is_alive() && run.foreground.is_none() {
         bail!("a stack runs in the background already: `cargo roadcast status` shows it, `cargo roadcast down` stops it");
@@ -224,7 +221,7 @@ async fn end_what_a_crash_left(layout: &Layout, console: &Console) -> Result<()>
         leader.stop(endpoint::PATIENCE).await;
     }
     if left {
-        console.note("Stopped what an earlier run had left behind.");
+        note("Stopped what an earlier run had left behind.");
     }
     RunFile::remove(layout);
     Ok(())

@@ -35,11 +35,13 @@ pub enum Reason {
     TimeAhead,
     /// No signal of the sample was valid.
     NoValidSignal,
+    /// The stores refuse the event, such as one too large for them.
+    Unstorable,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NotJson,
         Self::NotACloudEvent,
         Self::TimeMissing,
@@ -54,6 +56,7 @@ impl Reason {
         Self::TimeBefore2000,
         Self::TimeAhead,
         Self::NoValidSignal,
+        Self::Unstorable,
     ];
 
     /// The stable code.
@@ -73,6 +76,7 @@ impl Reason {
             Self::TimeBefore2000 => "time_before_2000",
             Self::TimeAhead => "time_ahead",
             Self::NoValidSignal => "no_valid_signal",
+            Self::Unstorable => "unstorable",
         }
     }
 
@@ -93,6 +97,7 @@ impl Reason {
             Self::TimeBefore2000 => "at lies before 2000-01-01",
             Self::TimeAhead => "at lies more than 5 minutes ahead of now",
             Self::NoValidSignal => "no signal of the sample is valid",
+            Self::Unstorable => "the event is too large to be stored",
         }
     }
 

@@ -48,7 +48,8 @@ impl VehicleState {
         let mut changed = false;
         for (index, sample) in telemetry.samples.iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
-            for (path, value) in &sample.signals {
+            // A signal is a path of the catalogue. Others would let a sender that makes up paths grow a state without end.
+            for (path, value) in sample.signals.iter().filter(|(path, _)| path.def().is_some()) {
                 let reading =
                     LastKnown { value: value.clone(), at: sample.at, received: event.received, eid: event.eid, index };
                 changed |= self.take(path, reading);

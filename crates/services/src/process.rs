@@ -7,15 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures::stream::{self, StreamExt as _};
-use roadcast_domain::Timestamp;
 use roadcast_domain::cloudevent::{self, Envelope};
-use roadcast_domain::event::StoredEvent;
+use roadcast_domain::event::{Event, StoredEvent};
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::intake;
 use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::state::VehicleState;
 use roadcast_domain::subject::Subject;
-use roadcast_ports::PortError;
+use roadcast_ports::{PortError, PortErrorKind};
 use roadcast_ports::archive::{Archive, Parked, Quarantine, RawBatch, RawRecord};
 use roadcast_ports::bus::{Batch, IngestBus};
 use roadcast_ports::clock::Clock;
@@ -87,9 +86,10 @@ pub struct Counts {
     pub entries_published: usize,
 }
 
-/// An event on its way, and the record it came in.
-struct Pending {
+/// An event on its way: the record it came in, and its bytes there.
+struct Pending<'r> {
     record: usize,
+    bytes: &'r RawValue,
     stored: StoredEvent,
 }
 
@@ -116,7 +116,8 @@ where
         self.park(parked, &mut outcome).await;
         self.drop_known(&mut pending, &mut outcome).await;
         self.publish(&mut pending, &mut outcome).await;
-        self.store(pending, &mut outcome).await;
+        let unstorable = self.store(records, pending, &mut outcome).await;
+        self.park(unstorable, &mut outcome).await;
         outcome
     }
 
@@ -132,7 +133,7 @@ where
     }
 
     /// Judges every event of every record.
-    async fn judge(&self, records: &[Record], outcome: &mut Outcome) -> (Vec<Pending>, Vec<(usize, Parked)>) {
+    async fn judge<'r>(&self, records: &'r [Record], outcome: &mut Outcome) -> (Vec<Pending<'r>>, Vec<(usize, Parked)>) {
         let mut pending = Vec::new();
         let mut parked = Vec::new();
         for (place, record) in records.iter().enumerate() {
@@ -162,7 +163,7 @@ where
                             *outcome.counts.signals_rejected.entry(reason).or_default() += count;
                         }
                         parked.extend(intake.parked.iter().map(|sample| (place, aside.sample(&vid, intake.eid, sample))));
-                        pending.extend(intake.accepted.map(|stored| Pending { record: place, stored }));
+                        pending.extend(intake.accepted.map(|stored| Pending { record: place, bytes: event, stored }));
                     }
                 }
             }
@@ -210,7 +211,7 @@ where
     }
 
     /// Drops events that this batch holds twice or that are stored already, and those that cannot be looked up for now.
-    async fn drop_known(&self, pending: &mut Vec<Pending>, outcome: &mut Outcome) {
+    async fn drop_known(&self, pending: &mut Vec<Pending<'_>>, outcome: &mut Outcome) {
         let before = pending.len();
         let mut seen = BTreeSet::new();
         pending.retain(|event| seen.insert((event.stored.event.vid.clone(), event.stored.event.eid)));
@@ -266,7 +267,7 @@ where
     }
 
     /// Publishes what some fleet may see; drops what could not be published, so that it is not stored.
-    async fn publish(&self, pending: &mut Vec<Pending>, outcome: &mut Outcome) {
+    async fn publish(&self, pending: &mut Vec<Pending<'_>>, outcome: &mut Outcome) {
         let mut published = Vec::with_capacity(pending.len());
         let mut unseen = Vec::new();
         for event in pending.drain(..) {
@@ -279,7 +280,7 @@ where
                     Ok(json) => published.push((event, json)),
                     Err(error) => {
                         let error =
-                            PortError::new(roadcast_ports::PortErrorKind::Rejected, "write an event").caused_by(error);
+                            PortError::new(PortErrorKind::Rejected, "write an event").caused_by(error);
                         outcome.fail(event.record, error);
                     }
                 },
@@ -306,9 +307,10 @@ where
         entitlements.iter().any(|entitlement| entitlement.is_live(now))
     }
 
-    /// State first, then the log: an event in the log has nothing left to do.
-    async fn store(&self, pending: Vec<Pending>, outcome: &mut Outcome) {
-        let mut by_vehicle: BTreeMap<VehicleId, Vec<Pending>> = BTreeMap::new();
+    /// State first, then the log: an event in the log has nothing left to do. Answers what the stores refuse for good, which
+    /// is set aside, or it would come again for ever.
+    async fn store(&self, records: &[Record], pending: Vec<Pending<'_>>, outcome: &mut Outcome) -> Vec<(usize, Parked)> {
+        let mut by_vehicle: BTreeMap<VehicleId, Vec<Pending<'_>>> = BTreeMap::new();
         for event in pending {
             by_vehicle.entry(event.stored.event.vid.clone()).or_default().push(event);
         }
@@ -320,25 +322,36 @@ where
             let merged = if readings.signals.is_empty() { Ok(()) } else { self.state.merge(&vid, &readings).await };
             (events, merged)
         });
-        let after_merge: Vec<(Vec<Pending>, Result<(), PortError>)> =
+        let after_merge: Vec<(Vec<Pending<'_>>, Result<(), PortError>)> =
             stream::iter(merges).buffer_unordered(CONCURRENCY).collect().await;
 
-        let mut storing = Vec::new();
-        for (events, result) in after_merge {
+        let mut places = Vec::new();
+        let mut events = Vec::new();
+        for (pending, result) in after_merge {
             match result {
-                Ok(()) => storing.extend(events),
-                Err(error) => outcome.fail(events.iter().map(|event| event.record).min().unwrap_or(0), error),
+                Ok(()) => {
+                    for Pending { record, bytes, stored } in pending {
+                        places.push((record, bytes));
+                        events.push(stored);
+                    }
+                }
+                Err(error) => outcome.fail(pending.iter().map(|event| event.record).min().unwrap_or(0), error),
             }
         }
-        let (records, events): (Vec<usize>, Vec<StoredEvent>) =
-            storing.into_iter().map(|event| (event.record, event.stored)).unzip();
-        for ((record, event), result) in records.into_iter().zip(&events).zip(self.log.append(&events).await) {
+        let mut unstorable = Vec::new();
+        for (((record, bytes), event), result) in places.into_iter().zip(&events).zip(self.log.append(&events).await) {
             match result {
                 Ok(Appended::New) => outcome.counts.samples_stored += event.event.sample_count(),
                 Ok(Appended::Known) => outcome.counts.events_deduplicated += 1,
+                Err(error) if error.kind() == PortErrorKind::Rejected => {
+                    let aside = Aside { record: &records[record] };
+                    unstorable.push((record, aside.unstorable(&event.event, bytes)));
+                    outcome.failures.push(error);
+                }
                 Err(error) => outcome.fail(record, error),
             }
         }
+        unstorable
     }
 }
 
@@ -384,6 +397,16 @@ impl Aside<'_> {
         }
     }
 
+    fn unstorable(&self, event: &Event, bytes: &RawValue) -> Parked {
+        Parked {
+            vid: Some(event.vid.clone()),
+            eid: Some(event.eid),
+            samples: event.sample_count(),
+            bytes: bytes.get().as_bytes().to_vec(),
+            ..self.blank(Reason::Unstorable)
+        }
+    }
+
     fn blank(&self, reason: Reason) -> Parked {
         let RawRecord { sequence_number, arrived_at, .. } = &self.record.raw;
         Parked {
@@ -395,7 +418,7 @@ impl Aside<'_> {
             samples: 1,
             shard: self.record.shard.clone(),
             sequence_number: sequence_number.clone(),
-            arrived_at: Timestamp::from_ms(arrived_at.ms()),
+            arrived_at: *arrived_at,
             bytes: Vec::new(),
         }
     }

@@ -15,7 +15,7 @@ use tokio::process::Command;
 
 use super::layout::Layout;
 use super::venv::hex;
-use crate::console::Console;
+use crate::console::{Console, note};
 
 /// A zipped function; the name holds a digest of what is in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,12 +33,8 @@ struct Source {
 }
 
 /// Builds the packages whose binaries the template names, and zips them: binary → zip.
-pub(crate) async fn functions(
-    layout: &Layout,
-    binaries: &[String],
-    console: &Console,
-) -> Result<BTreeMap<String, Zipped>> {
-    let executables = compile(layout, binaries, console).await?;
+pub(crate) async fn functions(layout: &Layout, binaries: &[String], console: &Console) -> Result<BTreeMap<String, Zipped>> {
+    let executables = compile(layout, binaries).await?;
     let artefacts = layout.artefacts();
     fs::create_dir_all(&artefacts).with_context(|| format!("cannot create {}", artefacts.display()))?;
     let _lock = layout.lock_shared()?;
@@ -50,7 +46,8 @@ pub(crate) async fn functions(
     for (place, (binary, path)) in executables.iter().enumerate() {
         step.reach(place as u64, binary);
         let source = Source::of(path)?;
-        let current = known.get(binary).filter(|zipped| zipped.source == source && artefacts.join(&zipped.file_name).exists());
+        let current =
+            known.get(binary).filter(|zipped| zipped.source == source && artefacts.join(&zipped.file_name).exists());
         if current.is_none() {
             let (folder, binary_name, from) = (artefacts.clone(), binary.clone(), source.clone());
             let zipped = tokio::task::spawn_blocking(move || zip(&folder, &binary_name, from)).await??;
@@ -69,8 +66,8 @@ pub(crate) async fn functions(
 }
 
 /// Runs cargo with its own progress on standard error, and learns from it where the executables are.
-async fn compile(layout: &Layout, binaries: &[String], console: &Console) -> Result<BTreeMap<String, PathBuf>> {
-    console.note("Building the functions (the first time takes some minutes) …");
+async fn compile(layout: &Layout, binaries: &[String]) -> Result<BTreeMap<String, PathBuf>> {
+    note("Building the functions (the first time takes some minutes) …");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.arg("build").arg("--message-format=json-render-diagnostics");
@@ -177,8 +174,10 @@ mod tests {
 
     #[test]
     fn cargos_message_about_an_executable_is_read_and_others_are_passed_over() {
-        let built: Built =
-            serde_json::from_str(r#"{"reason":"compiler-artifact","target":{"name":"f","kind":["bin"]},"executable":"/t/f"}"#).unwrap();
+        let built: Built = serde_json::from_str(
+            r#"{"reason":"compiler-artifact","target":{"name":"f","kind":["bin"]},"executable":"/t/f"}"#,
+        )
+        .unwrap();
         assert_eq!((built.target.name.as_str(), built.executable), ("f", Some(PathBuf::from("/t/f"))));
         assert!(serde_json::from_str::<Built>(r#"{"reason":"build-finished","success":true}"#).is_err());
     }

@@ -15,9 +15,9 @@ use crate::aws;
 use crate::console::Console;
 
 /// How long the endpoint gets to write down its state when it is stopped.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// How long it may take until it answers; longer the more it has to load.
-const START_TIME: Duration = Duration::from_secs(120);
+const START_TIME: Duration = Duration::from_mins(2);
 
 /// The endpoint, while it is this process's child.
 pub(crate) struct Endpoint {

@@ -21,7 +21,7 @@ pub(crate) const SIMULATOR_SOURCE: &str = "urn:roadcast:simulator";
 pub(crate) const REPLAY_SOURCE: &str = "urn:roadcast:replay";
 const DEMO_PACKAGES: [&str; 3] = ["telematics", "track-and-trace", "diagnostics"];
 /// How long provisioning may take here.
-const PROVISIONING_TIME: Duration = Duration::from_secs(120);
+const PROVISIONING_TIME: Duration = Duration::from_mins(2);
 /// Vehicles of one subscription, at most.
 const VEHICLES_PER_SUBSCRIPTION: usize = roadcast_domain::limits::VEHICLES_PER_SUBSCRIPTION;
 
@@ -165,7 +165,7 @@ pub(crate) async fn subscribe(
     let mut made = Vec::new();
     for vids in missing.chunks(VEHICLES_PER_SUBSCRIPTION) {
         let asked = admin.subscribe(fleet_id, vids, packages).await?;
-        let id = asked.subscription_id;
+        let id = asked.id;
         let deadline = Instant::now() + PROVISIONING_TIME;
         loop {
             let now = admin.subscription(fleet_id, &id).await?;

@@ -34,7 +34,8 @@ pub(crate) fn package(layout: &Layout, mut template: Value, functions: &BTreeMap
             }
             Referred::File(name) => {
                 let path = layout.root().join(name);
-                let bytes = fs::read(&path).with_context(|| format!("template.yaml refers to {name}, which cannot be read"))?;
+                let bytes =
+                    fs::read(&path).with_context(|| format!("template.yaml refers to {name}, which cannot be read"))?;
                 let digest = hex(&Sha256::digest(&bytes));
                 let stem = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 (format!("{}-{stem}", &digest[..16]), path)

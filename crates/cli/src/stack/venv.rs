@@ -13,7 +13,8 @@ use super::layout::Layout;
 use crate::console::Console;
 
 const REQUIREMENTS: &str = include_str!("../../requirements.txt");
-const INSTALL: &str = "install Python 3.9 or newer (Debian, Ubuntu: `apt install python3-venv`; macOS: `brew install python`) and try again";
+const INSTALL: &str =
+    "install Python 3.9 or newer (Debian, Ubuntu: `apt install python3-venv`; macOS: `brew install python`) and try again";
 
 /// Makes the environment unless it is there with the same versions; returns its `bin`.
 pub(crate) async fn ensure(layout: &Layout, console: &Console) -> Result<PathBuf> {

@@ -57,6 +57,16 @@ fn observing_the_same_event_again_changes_nothing() {
     assert!(!state.observe(&event(1, 100, &[(50, 1.0)])));
 }
 
+#[test]
+fn paths_outside_the_catalogue_do_not_grow_the_state() {
+    let mut event = event(1, 100, &[(50, 1.0)]);
+    let Body::Telemetry(telemetry) = &mut event.body else { panic!("telemetry") };
+    telemetry.samples[0].signals.insert(SignalPath::parse("Oem.Secret").unwrap(), Value::Bool(true));
+    let mut state = VehicleState::default();
+    state.observe(&event);
+    assert_eq!(state.signals.len(), 1);
+}
+
 proptest! {
     /// Any order, any grouping, any repetition: one state.
     #[test]

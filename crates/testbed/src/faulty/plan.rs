@@ -16,11 +16,13 @@ pub enum Fault {
     LostRequest,
     /// No answer in time, though it was done.
     LostAnswer,
+    /// Refused for good: the request itself is wrong. Not among those that pass.
+    Rejected,
 }
 
 impl Fault {
-    /// Every way.
-    pub const ALL: [Self; 4] = [Self::Throttled, Self::Unavailable, Self::LostRequest, Self::LostAnswer];
+    /// Every way that passes.
+    pub const PASSING: [Self; 4] = [Self::Throttled, Self::Unavailable, Self::LostRequest, Self::LostAnswer];
 
     /// What the caller sees. The two time-outs look the same.
     pub const fn error(self, operation: &'static str) -> PortError {
@@ -28,6 +30,7 @@ impl Fault {
             Self::Throttled => PortErrorKind::Throttled,
             Self::Unavailable => PortErrorKind::Unavailable,
             Self::LostRequest | Self::LostAnswer => PortErrorKind::TimedOut,
+            Self::Rejected => PortErrorKind::Rejected,
         };
         PortError::new(kind, operation)
     }
@@ -116,7 +119,7 @@ impl FaultPlan {
             Course::Script(outcomes) => outcomes.pop_front().flatten(),
             Course::Random { random, percent } => {
                 let [chance, way] = [random.bits64() % 100, random.bits64() % 4];
-                (chance < *percent).then(|| Fault::ALL[usize::try_from(way).unwrap_or(0)])
+                (chance < *percent).then(|| Fault::PASSING[usize::try_from(way).unwrap_or(0)])
             }
         };
         state.asked += 1;

@@ -1,0 +1,118 @@
+//! What a replay prints.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::drain::Delivered;
+use super::reconcile::Reconciliation;
+use super::send::Sent;
+
+/// The most differences that are printed for people; scripts get all of them.
+const DIFFERENCES_SHOWN: usize = 20;
+
+/// What was sent, for scripts.
+pub(super) fn sent(sent: &Sent, seconds: f64) -> Value {
+    json!({
+        "read": sent.read,
+        "refused": sent.refused_total(),
+        "refused_reasons": sent.refused,
+        "accepted": sent.acked_samples,
+        "uploads": sent.uploads,
+        "seconds": seconds,
+    })
+}
+
+/// What was sent, for people.
+pub(super) fn sent_text(sent: &Sent, seconds: f64) -> String {
+    let refused = counted(sent.refused_total(), &sent.refused);
+    format!("{} samples read, {} accepted, {refused} refused, in {seconds:.0} s", sent.read, sent.acked_samples)
+}
+
+/// What became of every sample, for scripts and for people.
+pub(super) fn reconciliation(result: &Reconciliation, delivered: Option<&Delivered>, seconds: f64) -> (Value, String) {
+    let samples = delivered.map(|delivered| delivered.samples.clone()).unwrap_or_default();
+    let missing = delivered.map(|delivered| delivered.missing.clone()).unwrap_or_default();
+    let object = json!({
+        "read": result.read,
+        "refused": result.refused_total(),
+        "refused_reasons": result.refused,
+        "stored": result.stored,
+        "deduplicated": result.deduplicated,
+        "quarantined": result.quarantined,
+        "delivered": samples,
+        "undelivered_events": missing,
+        "signals_rejected": result.signals_rejected,
+        "resent": result.resent,
+        "differences": result.differences,
+        "seconds": seconds,
+    });
+
+    let mut text = format!(
+        "read          {:>8}\n  refused     {:>8}{}\n  stored      {:>8}\n  deduplicated{:>8}\n  quarantined {:>8}{}\n",
+        result.read,
+        result.refused_total(),
+        listed(&result.refused),
+        result.stored,
+        result.deduplicated,
+        result.quarantined_total(),
+        listed(&result.quarantined),
+    );
+    for (fleet_id, count) in &samples {
+        let _ = writeln!(text, "delivered     {count:>8}  to {fleet_id}");
+    }
+    for (fleet_id, count) in &missing {
+        let _ = writeln!(text, "undelivered   {count:>8}  events to {fleet_id}");
+    }
+    if !result.signals_rejected.is_empty() {
+        let total: u64 = result.signals_rejected.values().sum();
+        let _ = writeln!(text, "signals rejected {total:>5}{}", listed(&result.signals_rejected));
+    }
+    if result.resent > 0 {
+        let _ = writeln!(text, "resent        {:>8}  (answers were lost; the copies had no effect)", result.resent);
+    }
+    let verdict = if result.differences.is_empty() { "It adds up" } else { "IT DOES NOT ADD UP" };
+    let _ = writeln!(text, "{verdict}, after {seconds:.0} s.");
+    for difference in result.differences.iter().take(DIFFERENCES_SHOWN) {
+        let _ = writeln!(text, "  {difference}");
+    }
+    if result.differences.len() > DIFFERENCES_SHOWN {
+        let _ = writeln!(text, "  … and {} more", result.differences.len() - DIFFERENCES_SHOWN);
+    }
+    (object, text)
+}
+
+fn counted(total: u64, reasons: &BTreeMap<String, u64>) -> String {
+    format!("{total}{}", listed(reasons))
+}
+
+fn listed(reasons: &BTreeMap<String, u64>) -> String {
+    if reasons.is_empty() {
+        return String::new();
+    }
+    let parts: Vec<String> = reasons.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+    format!("  ({})", parts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_has_the_members_that_scripts_rely_on() {
+        let result = Reconciliation {
+            read: 3,
+            stored: 1,
+            refused: BTreeMap::from([("not_json".to_owned(), 1)]),
+            quarantined: BTreeMap::from([("time_invalid".to_owned(), 1)]),
+            ..Reconciliation::default()
+        };
+        let (object, text) = reconciliation(&result, None, 1.0);
+        assert_eq!((&object["read"], &object["refused"], &object["stored"]), (&json!(3), &json!(1), &json!(1)));
+        assert_eq!(object["quarantined"], json!({"time_invalid": 1}));
+        assert_eq!(object["refused_reasons"], json!({"not_json": 1}));
+        assert_eq!((&object["delivered"], &object["signals_rejected"]), (&json!({}), &json!({})));
+        assert!(text.contains("It adds up"), "{text}");
+    }
+}

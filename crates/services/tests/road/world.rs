@@ -1,0 +1,222 @@
+//! The whole road in memory: uploads in, processed by the model of the mapping, enriched, and drained out of a feed.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+
+use roadcast_domain::Timestamp;
+use roadcast_domain::caller::Caller;
+use roadcast_domain::event::{Body, Event};
+use roadcast_domain::ids::{ClientId, Eid, FleetId, VehicleId};
+use roadcast_domain::vehicle::{ExternalId, VehicleDetails};
+use roadcast_ports::archive::RawRecord;
+use roadcast_services::cached::{CachedClients, CachedEntitlements, CachedFleets, CachedSubjects};
+use roadcast_services::deliver::Deliver;
+use roadcast_services::enrich::Enrich;
+use roadcast_services::ingest::Ingest;
+use roadcast_services::onboard::{Onboard, SubscriptionRequest};
+use roadcast_services::process::{Process, Record};
+use roadcast_services::provision::{Provision, Step, Task};
+use roadcast_services::query::Query;
+use roadcast_services::vehicles::Register;
+use roadcast_testbed::{BatchResponse, Esm, EsmConfig, FaultPlan, Faulty, ManualClock, Memory, SeededRandomness, StreamRecordIn};
+use serde_json::json;
+
+/// Noon of a day: the clock's start.
+pub(crate) const NOON: &str = "2026-01-01T12:00:00Z";
+
+pub(crate) struct World {
+    pub(crate) memory: Memory,
+    pub(crate) clock: ManualClock,
+    seed: u64,
+}
+
+pub(crate) fn admin() -> Caller {
+    Caller::Admin(ClientId::new("admin"))
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        let clock = ManualClock::at(Timestamp::parse_rfc3339(NOON).unwrap());
+        Self { memory: Memory::with_shards(clock.clone(), 2), clock, seed }
+    }
+
+    pub(crate) async fn vehicle(&self, name: &str) -> VehicleId {
+        let register = Register {
+            vehicles: self.memory.clone(),
+            entitlements: self.memory.clone(),
+            clock: self.clock.clone(),
+            randomness: SeededRandomness::new(self.seed ^ name.bytes().map(u64::from).sum::<u64>()),
+        };
+        let details =
+            VehicleDetails { external_ids: vec![ExternalId::new("test", name).unwrap()], ..VehicleDetails::default() };
+        register.register(&admin(), details).await.unwrap().0.vid
+    }
+
+    /// A fleet with a subscription that is provisioned to `active`.
+    pub(crate) async fn fleet(&self, vehicles: &[VehicleId], packages: &[&str]) -> FleetId {
+        let memory = || self.memory.clone();
+        let onboard = Onboard {
+            fleets: memory(),
+            clients: memory(),
+            app_clients: memory(),
+            subscriptions: memory(),
+            vehicles: memory(),
+            entitlements: memory(),
+            workflow: memory(),
+            delivery_bus: "delivery".to_owned(),
+            clock: self.clock.clone(),
+            randomness: SeededRandomness::new(self.seed ^ (self.memory.workflows().len() as u64 + 77)),
+        };
+        let fleet_id = onboard.create_fleet(&admin(), "A fleet").await.unwrap().fleet_id;
+        if vehicles.is_empty() {
+            return fleet_id;
+        }
+        let request = SubscriptionRequest {
+            vehicles: vehicles.to_vec(),
+            packages: packages.iter().map(|&name| name.to_owned()).collect(),
+            valid_from: None,
+            valid_until: None,
+        };
+        let subscription = onboard.subscribe(&admin(), &fleet_id, request).await.unwrap();
+        let provision = Provision { fleets: memory(), subscriptions: memory(), channel: memory(), clock: self.clock.clone() };
+        // Every step twice: a workflow may repeat them.
+        for step in [Step::EnsureQueue, Step::EnsureRule, Step::EnsureRule, Step::Activate, Step::Activate] {
+            let subscription_id = subscription.subscription_id.clone();
+            provision.step(&Task { step, fleet_id: fleet_id.clone(), subscription_id, error: None }).await.unwrap();
+        }
+        let seen = onboard.subscription(&Caller::Fleet(fleet_id.clone()), &fleet_id, &subscription.subscription_id).await;
+        assert_eq!(serde_json::to_value(seen.unwrap().state).unwrap(), json!("active"));
+        fleet_id
+    }
+
+    pub(crate) fn ingest(&self) -> Ingest<Memory, Memory, Memory, ManualClock> {
+        Ingest {
+            vehicles: self.memory.clone(),
+            clients: CachedClients::new(self.memory.clone(), self.clock.clone()),
+            stream: self.memory.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// An upload of one event with these samples: seconds before noon, and a speed.
+    pub(crate) async fn upload(&self, vid: &VehicleId, id: &str, samples: &[(i64, f64)]) {
+        self.ingest().upload(&admin(), vid, &event(id, samples).to_string()).await.unwrap();
+    }
+
+    /// Processes and enriches all there is, under these faults, until nothing is left to do.
+    pub(crate) async fn settle(&self, faults: impl Fn(u64) -> FaultPlan) {
+        let plan = |n| faults(self.seed.wrapping_add(n));
+        let faulty = |n| Faulty::new(self.memory.clone(), plan(n));
+        let process = Process {
+            archive: faulty(1),
+            quarantine: faulty(2),
+            subjects: CachedSubjects::new(self.memory.clone(), self.clock.clone()),
+            entitlements: CachedEntitlements::new(faulty(3), self.clock.clone()),
+            bus: faulty(4),
+            state: faulty(5),
+            log: faulty(6),
+            clock: self.clock.clone(),
+        };
+        let config = EsmConfig { batch_size: 3, report_batch_item_failures: true, ..EsmConfig::default() };
+        let mut mapping = Esm::new(config, self.memory.stream().clone(), self.clock.clone());
+        mapping
+            .drain(&async |records: Vec<StreamRecordIn>| -> Result<BatchResponse, Infallible> {
+                let records: Vec<Record> = records.into_iter().map(record).collect();
+                let outcome = process.batch(&records).await;
+                Ok(match outcome.retry_from {
+                    Some(place) => BatchResponse::from_record_on(records[place].raw.sequence_number.clone()),
+                    None => BatchResponse::success(),
+                })
+            })
+            .await;
+        assert!(mapping.discarded().is_empty(), "nothing may be given up");
+        self.enrich(&faults).await;
+    }
+
+    async fn enrich(&self, faults: &impl Fn(u64) -> FaultPlan) {
+        let plan = |n| faults(self.seed.wrapping_add(n));
+        let enrich = Enrich {
+            entitlements: CachedEntitlements::new(self.memory.clone(), self.clock.clone()),
+            fleets: CachedFleets::new(self.memory.clone(), self.clock.clone()),
+            bus: Faulty::new(self.memory.clone(), plan(7)),
+            index: self.memory.clone(),
+            clock: self.clock.clone(),
+        };
+        for batch in self.memory.take_published() {
+            let events: Vec<&str> = batch.events.iter().map(String::as_str).collect();
+            // As the bus does: the same entry again until the function takes it.
+            let mut tries = 0;
+            while enrich.entry(&events).await.is_err() {
+                tries += 1;
+                assert!(tries < 1000, "enrichment never gets through");
+            }
+        }
+    }
+
+    /// Drains a fleet's feed, and says what a consumer has after removing duplicates by id.
+    pub(crate) async fn drain(&self, fleet_id: &FleetId) -> Vec<Event> {
+        let deliver = Deliver {
+            queue: self.memory.clone(),
+            entitlements: CachedEntitlements::new(self.memory.clone(), self.clock.clone()),
+            clock: self.clock.clone(),
+        };
+        let caller = Caller::Fleet(fleet_id.clone());
+        let mut seen = BTreeSet::new();
+        let mut events = Vec::new();
+        loop {
+            let feed = deliver.feed(&caller, fleet_id, 10, 0).await.unwrap();
+            assert!(feed.unreadable.is_empty());
+            if feed.receipts.is_empty() {
+                return events;
+            }
+            let order: Vec<(VehicleId, Eid)> = feed.events.iter().map(|(event, _)| (event.vid.clone(), event.eid)).collect();
+            assert!(order.is_sorted(), "each vehicle's events come in eid order");
+            deliver.acknowledge(&caller, fleet_id, &feed.receipts).await.unwrap();
+            let fresh = feed.events.into_iter().map(|(event, _)| event);
+            events.extend(fresh.filter(|event| seen.insert((event.vid.clone(), event.eid))));
+        }
+    }
+
+    pub(crate) fn query(&self) -> Query<Memory, Memory, Memory, Memory, ManualClock> {
+        Query {
+            vehicles: self.memory.clone(),
+            entitlements: CachedEntitlements::new(self.memory.clone(), self.clock.clone()),
+            log: self.memory.clone(),
+            state: self.memory.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+}
+
+fn record(record: StreamRecordIn) -> Record {
+    let StreamRecordIn { shard, sequence_number, partition_key, arrived_at, data } = record;
+    Record { shard, partition_key, raw: RawRecord { sequence_number, arrived_at, data } }
+}
+
+/// An event of these samples: seconds before noon, and a speed; a position goes with each.
+pub(crate) fn event(id: &str, samples: &[(i64, f64)]) -> serde_json::Value {
+    let noon = Timestamp::parse_rfc3339(NOON).unwrap();
+    let samples: Vec<_> = samples
+        .iter()
+        .map(|(ago_s, speed)| {
+            json!({"at": noon.plus_ms(-ago_s * 1000), "signals": {
+                "Vehicle.Speed": speed, "Vehicle.CurrentLocation.Latitude": 51.5, "Vehicle.CurrentLocation.Longitude": 7.5,
+            }})
+        })
+        .collect();
+    json!({
+        "specversion": "1.0", "id": id, "source": "urn:test", "type": "roadcast.telemetry.v1",
+        "time": NOON, "data": { "samples": samples },
+    })
+}
+
+/// The paths that events hold.
+pub(crate) fn paths(events: &[Event]) -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
+    for event in events {
+        if let Body::Telemetry(telemetry) = &event.body {
+            paths.extend(telemetry.samples.iter().flat_map(|sample| sample.signals.keys().map(ToString::to_string)));
+        }
+    }
+    paths
+}
