@@ -314,14 +314,11 @@ where
         for event in pending {
             by_vehicle.entry(event.stored.event.vid.clone()).or_default().push(event);
         }
-        let merges = by_vehicle.into_iter().map(|(vid, events)| async move {
-            let mut readings = VehicleState::default();
-            for event in &events {
-                readings.observe(&event.stored.event);
-            }
-            let merged = if readings.signals.is_empty() { Ok(()) } else { self.state.merge(&vid, &readings).await };
-            (events, merged)
-        });
+        // A loop, because a closure over borrowed events is not general enough for the compiler here.
+        let mut merges = Vec::with_capacity(by_vehicle.len());
+        for (vid, events) in by_vehicle {
+            merges.push(self.merge_state(vid, events));
+        }
         let after_merge: Vec<(Vec<Pending<'_>>, Result<(), PortError>)> =
             stream::iter(merges).buffer_unordered(CONCURRENCY).collect().await;
 
@@ -352,6 +349,16 @@ where
             }
         }
         unstorable
+    }
+
+    /// Takes a vehicle's events into its state.
+    async fn merge_state<'r>(&self, vid: VehicleId, events: Vec<Pending<'r>>) -> (Vec<Pending<'r>>, Result<(), PortError>) {
+        let mut readings = VehicleState::default();
+        for event in &events {
+            readings.observe(&event.stored.event);
+        }
+        let merged = if readings.signals.is_empty() { Ok(()) } else { self.state.merge(&vid, &readings).await };
+        (events, merged)
     }
 }
 

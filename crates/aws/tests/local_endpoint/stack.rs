@@ -34,9 +34,9 @@ impl Stack {
         let [ingest_bus, delivery_bus] = buses;
         Self {
             vehicles: table(sdk, name("vehicles"), keys::VID, None).await,
-            vehicle_events: table(sdk, name("vehicle-events"), keys::VID, Some(keys::EID)).await,
-            vehicle_state: table(sdk, name("vehicle-state"), keys::VID, None).await,
-            feed_index: table(sdk, name("feed-index"), keys::FEED, Some(keys::STAMP)).await,
+            vehicle_events: table(sdk, name("vehicleEvents"), keys::VID, Some(keys::EID)).await,
+            vehicle_state: table(sdk, name("vehicleState"), keys::VID, None).await,
+            feed_index: table(sdk, name("feedIndex"), keys::FEED, Some(keys::STAMP)).await,
             reference: table(sdk, name("reference"), keys::PK, Some(keys::SK)).await,
             stream: stream(sdk, name("telemetry")).await,
             bucket: bucket(sdk, name("archive")).await,
