@@ -1,5 +1,8 @@
 //! The HTTP contract, the template and the code say the same.
 
+// A test stops at the first surprise.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use roadcast_domain::caller::Scope;
@@ -9,7 +12,8 @@ use serde_json::Value;
 const VERBS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 fn read(file: &str) -> String {
-    std::fs::read_to_string(format!("{}/../{file}", env!("CARGO_MANIFEST_DIR"))).unwrap_or_else(|_| panic!("{file} is there"))
+    std::fs::read_to_string(format!("{}/../{file}", env!("CARGO_MANIFEST_DIR")))
+        .unwrap_or_else(|_| panic!("{file} is there"))
 }
 
 /// YAML as JSON; CloudFormation's short forms (`!Ref x`) become objects of one member.
@@ -98,7 +102,8 @@ fn the_seven_core_operations_keep_their_paths_and_verbs() {
 
 #[test]
 fn only_the_health_check_needs_no_token() {
-    let open: Vec<_> = of_the_contract().into_iter().filter(|(_, (_, scopes))| scopes.is_empty()).map(|(key, _)| key).collect();
+    let open: Vec<_> =
+        of_the_contract().into_iter().filter(|(_, (_, scopes))| scopes.is_empty()).map(|(key, _)| key).collect();
     assert_eq!(open, [("GET".to_owned(), "/health".to_owned())]);
 }
 
@@ -161,7 +166,9 @@ fn every_function_has_a_role_of_its_own_and_no_statement_allows_everything() {
         let role = function["Properties"]["Role"]["GetAtt"].as_str().expect("a role").trim_end_matches(".Arn").to_owned();
         let policies = resources[&role]["Properties"]["Policies"].as_array().expect("policies").clone();
         assert!(roles.insert(role), "{id} shares its role");
-        for statement in policies.iter().flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().expect("statements")) {
+        for statement in
+            policies.iter().flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().expect("statements"))
+        {
             let actions = match &statement["Action"] {
                 Value::Array(actions) => actions.clone(),
                 action => vec![action.clone()],

@@ -2,6 +2,9 @@
 //!
 //! One test, because a stack takes a while to start; it goes the way of a sample.
 
+// A test stops at the first surprise.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 mod recording;
 mod stack;
 

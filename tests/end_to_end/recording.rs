@@ -71,5 +71,8 @@ fn simulated_rows() -> BTreeMap<String, Vec<Value>> {
             "phenomenons": {"Speed": 40.0 + drift, "Rpm": 2000.0 + drift, "GPS Altitude": 39.0},
         })
     };
-    ["simulated-a", "simulated-b"].into_iter().map(|car| (car.to_owned(), (0..ROWS).map(|n| row(car, n)).collect())).collect()
+    ["simulated-a", "simulated-b"]
+        .into_iter()
+        .map(|car| (car.to_owned(), (0..ROWS).map(|n| row(car, n)).collect()))
+        .collect()
 }

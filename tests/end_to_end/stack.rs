@@ -68,7 +68,8 @@ impl Stack {
 
     /// A fleet with a client of its own, subscribed to these vehicles: its id and a token.
     pub(crate) fn fleet(&self, vehicles: &[&str], packages: &[&str]) -> (String, String) {
-        let fleet: Value = self.post(&self.admin, "/fleets", &serde_json::json!({"name": "A fleet"})).json().expect("a fleet");
+        let fleet: Value =
+            self.post(&self.admin, "/fleets", &serde_json::json!({"name": "A fleet"})).json().expect("a fleet");
         let fleet_id = fleet["fleetId"].as_str().expect("an id").to_owned();
         let wanted = serde_json::json!({"name": "An app", "kind": "fleet", "fleetId": fleet_id});
         let client: Value = self.post(&self.admin, "/clients", &wanted).json().expect("a client");

@@ -73,13 +73,14 @@ impl Console {
             note(&format!("{label} …"));
             ProgressBar::hidden()
         };
-        Step { label: label.to_owned(), terminal: self.terminal, started: Instant::now(), told: Instant::now(), bar }
+        Step { label: label.to_owned(), total, terminal: self.terminal, started: Instant::now(), told: Instant::now(), bar }
     }
 }
 
 /// A step under way.
 pub(crate) struct Step {
     label: String,
+    total: Option<u64>,
     terminal: bool,
     started: Instant,
     told: Instant,
@@ -102,7 +103,7 @@ impl Step {
     /// How many parts are done, and what it is at.
     pub(crate) fn reach(&mut self, position: u64, message: &str) {
         self.bar.set_position(position);
-        let told = match self.bar.length() {
+        let told = match self.total {
             Some(total) if !self.terminal => format!("{position}/{total} {message}"),
             _ => message.to_owned(),
         };

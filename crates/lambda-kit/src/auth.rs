@@ -72,7 +72,8 @@ mod tests {
 
     async fn caller(role: Option<ClientRole>, token: &[Scope], needed: &[Scope]) -> Option<Caller> {
         let client_id = ClientId::new("c");
-        let client = |role| Client { client_id: client_id.clone(), name: "n".to_owned(), role, created_at: Timestamp::from_ms(0) };
+        let client =
+            |role| Client { client_id: client_id.clone(), name: "n".to_owned(), role, created_at: Timestamp::from_ms(0) };
         let callers = Callers::new(CachedClients::new(Known(role.map(client).into_iter().collect()), Stopped));
         callers.caller(Some(&Claims { client_id: client_id.clone(), scopes: token.to_vec() }), needed).await.ok()
     }

@@ -71,7 +71,9 @@ impl Cursors {
             Caller::Ingest(client) => ("ingest", client.as_str()),
         };
         let mut hash = Sha256::new();
-        for part in [b"roadcast-cursor-1", self.secret.as_slice(), kind.as_bytes(), id.as_bytes(), query.as_bytes(), position] {
+        for part in
+            [b"roadcast-cursor-1", self.secret.as_slice(), kind.as_bytes(), id.as_bytes(), query.as_bytes(), position]
+        {
             // The length first, so that no two lists of parts run together to the same text.
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);

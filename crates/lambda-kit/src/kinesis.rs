@@ -64,11 +64,7 @@ impl KinesisEvent {
 /// The record of an envelope, and whether it decoded.
 fn read(envelope: &RawValue, now: Timestamp) -> (Record, bool) {
     let Ok(Envelope { event_id, kinesis }) = serde_json::from_str(envelope.get()) else {
-        let raw = RawRecord {
-            sequence_number: String::new(),
-            arrived_at: now,
-            data: envelope.get().as_bytes().to_vec(),
-        };
+        let raw = RawRecord { sequence_number: String::new(), arrived_at: now, data: envelope.get().as_bytes().to_vec() };
         return (Record { shard: String::new(), partition_key: String::new(), raw }, false);
     };
     // "shardId-000000000006:4959…": the shard stands nowhere else.

@@ -14,7 +14,6 @@ use roadcast_domain::intake;
 use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::state::VehicleState;
 use roadcast_domain::subject::Subject;
-use roadcast_ports::{PortError, PortErrorKind};
 use roadcast_ports::archive::{Archive, Parked, Quarantine, RawBatch, RawRecord};
 use roadcast_ports::bus::{Batch, IngestBus};
 use roadcast_ports::clock::Clock;
@@ -22,6 +21,7 @@ use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::event_log::{Appended, EventLog, EventRange};
 use roadcast_ports::state::StateStore;
 use roadcast_ports::vehicles::Vehicles;
+use roadcast_ports::{PortError, PortErrorKind};
 use serde_json::value::RawValue;
 
 use crate::cached::{CachedEntitlements, CachedSubjects};
@@ -279,8 +279,7 @@ where
                 Ok(true) => match serde_json::to_string(&event.stored.event.to_cloud_event()) {
                     Ok(json) => published.push((event, json)),
                     Err(error) => {
-                        let error =
-                            PortError::new(PortErrorKind::Rejected, "write an event").caused_by(error);
+                        let error = PortError::new(PortErrorKind::Rejected, "write an event").caused_by(error);
                         outcome.fail(event.record, error);
                     }
                 },

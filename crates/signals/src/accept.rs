@@ -38,11 +38,7 @@ fn accept_list(def: &SignalDef, value: &Json) -> Result<Value, SignalRejection> 
     if entries.len() > MAX_LIST_LEN {
         return Err(SignalRejection::TooLong);
     }
-    entries
-        .iter()
-        .map(|entry| accept_scalar(def, entry))
-        .collect::<Result<_, _>>()
-        .map(Value::List)
+    entries.iter().map(|entry| accept_scalar(def, entry)).collect::<Result<_, _>>().map(Value::List)
 }
 
 fn accept_scalar(def: &SignalDef, value: &Json) -> Result<Value, SignalRejection> {
@@ -62,11 +58,7 @@ fn accept_scalar(def: &SignalDef, value: &Json) -> Result<Value, SignalRejection
 }
 
 fn text(v: &str) -> Result<Value, SignalRejection> {
-    if v.len() > MAX_TEXT_BYTES {
-        Err(SignalRejection::TooLong)
-    } else {
-        Ok(Value::from(v))
-    }
+    if v.len() > MAX_TEXT_BYTES { Err(SignalRejection::TooLong) } else { Ok(Value::from(v)) }
 }
 
 /// A JSON number as the double it is, unless it is an integer that no double can hold.
@@ -75,9 +67,7 @@ fn exact(v: &Number) -> Result<f64, SignalRejection> {
     if size.is_some_and(|size| size > MAX_EXACT) {
         return Err(SignalRejection::NotExact);
     }
-    v.as_f64()
-        .filter(|v| v.is_finite())
-        .ok_or(SignalRejection::WrongType)
+    v.as_f64().filter(|v| v.is_finite()).ok_or(SignalRejection::WrongType)
 }
 
 #[allow(clippy::cast_precision_loss)] // 2^53 is exact

@@ -99,28 +99,14 @@ impl Catalogue {
         // A row that cannot be read would be a slip in our own table, and a test holds every line against an entry.
         let rows = table.lines().skip(1).filter_map(SignalDef::read);
         let defs: &'static [SignalDef] = rows.collect::<Vec<_>>().leak();
-        Self {
-            defs,
-            by_path: defs.iter().map(|def| (def.path, def)).collect(),
-        }
+        Self { defs, by_path: defs.iter().map(|def| (def.path, def)).collect() }
     }
 }
 
 impl SignalDef {
     fn read(row: &'static str) -> Option<Self> {
         let columns: Vec<&'static str> = row.split(',').collect();
-        let &[
-            number,
-            path,
-            datatype,
-            unit,
-            min,
-            max,
-            resolution,
-            allowed,
-            origin,
-        ] = columns.as_slice()
-        else {
+        let &[number, path, datatype, unit, min, max, resolution, allowed, origin] = columns.as_slice() else {
             return None;
         };
         let scalar = datatype.strip_suffix("[]");
@@ -132,9 +118,7 @@ impl SignalDef {
             unit: filled(unit),
             min: optional(min, |text| text.parse().ok()).ok()?,
             max: optional(max, |text| text.parse().ok()).ok()?,
-            allowed: filled(allowed)
-                .map(|texts| texts.split('|').collect())
-                .unwrap_or_default(),
+            allowed: filled(allowed).map(|texts| texts.split('|').collect()).unwrap_or_default(),
             resolution: optional(resolution, Resolution::from_step).ok()?,
             origin: Origin::from_name(origin)?,
         })
@@ -163,11 +147,7 @@ fn filled(column: &'static str) -> Option<&'static str> {
 
 /// What an optional column holds; an error where it holds something that cannot be read.
 fn optional<T>(column: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Unreadable> {
-    if column.is_empty() {
-        Ok(None)
-    } else {
-        read(column).map(Some).ok_or(Unreadable)
-    }
+    if column.is_empty() { Ok(None) } else { read(column).map(Some).ok_or(Unreadable) }
 }
 
 struct Unreadable;
@@ -207,9 +187,7 @@ impl Datatype {
     }
 
     fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|datatype| datatype.name() == name)
+        Self::ALL.into_iter().find(|datatype| datatype.name() == name)
     }
 
     /// Whether only whole numbers are values of this type.
@@ -256,8 +234,6 @@ impl Origin {
     }
 
     fn from_name(name: &str) -> Option<Self> {
-        [Self::Vss, Self::Obd, Self::Roadcast]
-            .into_iter()
-            .find(|origin| origin.name() == name)
+        [Self::Vss, Self::Obd, Self::Roadcast].into_iter().find(|origin| origin.name() == name)
     }
 }

@@ -27,11 +27,7 @@ impl SignalPath {
         if let Some(def) = Catalogue::get().by_path(path) {
             return Ok(Self::Known(def));
         }
-        if is_well_formed(path) {
-            Ok(Self::Unknown(path.into()))
-        } else {
-            Err(SignalRejection::BadPath)
-        }
+        if is_well_formed(path) { Ok(Self::Unknown(path.into())) } else { Err(SignalRejection::BadPath) }
     }
 
     /// The path's text.
@@ -54,10 +50,7 @@ impl SignalPath {
 pub(crate) fn is_well_formed(path: &str) -> bool {
     path.len() <= MAX_PATH_BYTES
         && path.split('.').all(|segment| {
-            !segment.is_empty()
-                && segment
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+            !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
         })
 }
 
@@ -115,11 +108,7 @@ impl fmt::Display for SignalPath {
 
 impl fmt::Debug for SignalPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.def().is_some() {
-            "Known"
-        } else {
-            "Unknown"
-        };
+        let kind = if self.def().is_some() { "Known" } else { "Unknown" };
         write!(f, "{kind}({})", self.as_str())
     }
 }
@@ -160,13 +149,7 @@ mod tests {
     #[test]
     fn a_catalogue_path_is_known_and_any_other_well_formed_one_unknown() {
         assert!(SignalPath::parse("Vehicle.Speed").unwrap().def().is_some());
-        for path in [
-            "Vehicle.speed",
-            "x",
-            "Vehicle",
-            "acme.door-3.open_1",
-            &"a".repeat(MAX_PATH_BYTES),
-        ] {
+        for path in ["Vehicle.speed", "x", "Vehicle", "acme.door-3.open_1", &"a".repeat(MAX_PATH_BYTES)] {
             let parsed = SignalPath::parse(path).unwrap();
             assert!(parsed.def().is_none(), "{path}");
             assert_eq!(parsed.to_string(), path);
@@ -175,23 +158,8 @@ mod tests {
 
     #[test]
     fn refuses_malformed_paths() {
-        for path in [
-            "",
-            ".",
-            "a.",
-            ".a",
-            "a..b",
-            "a b",
-            "a/b",
-            "Fahrzeug.Größe",
-            "a\n",
-            &"a".repeat(MAX_PATH_BYTES + 1),
-        ] {
-            assert_eq!(
-                SignalPath::parse(path),
-                Err(SignalRejection::BadPath),
-                "{path:?}"
-            );
+        for path in ["", ".", "a.", ".a", "a..b", "a b", "a/b", "Fahrzeug.Größe", "a\n", &"a".repeat(MAX_PATH_BYTES + 1)] {
+            assert_eq!(SignalPath::parse(path), Err(SignalRejection::BadPath), "{path:?}");
         }
     }
 

@@ -68,9 +68,6 @@ mod tests {
         for (position, reason) in SignalRejection::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, position);
         }
-        assert_eq!(
-            SignalRejection::NullPosition as usize + 1,
-            SignalRejection::ALL.len()
-        );
+        assert_eq!(SignalRejection::NullPosition as usize + 1, SignalRejection::ALL.len());
     }
 }

@@ -16,11 +16,7 @@ pub struct Resolution {
 impl Resolution {
     /// A grid of 10^-`decimals`; `None` for more than 9 decimals.
     pub const fn from_decimals(decimals: u8) -> Option<Self> {
-        if (decimals as usize) < SCALES.len() {
-            Some(Self { decimals })
-        } else {
-            None
-        }
+        if (decimals as usize) < SCALES.len() { Some(Self { decimals }) } else { None }
     }
 
     /// Reads the table's form of a step: `1`, `0.1`, `0.01` …
@@ -62,10 +58,7 @@ impl Resolution {
     }
 
     fn scale(self) -> f64 {
-        SCALES
-            .get(usize::from(self.decimals))
-            .copied()
-            .unwrap_or(1.0)
+        SCALES.get(usize::from(self.decimals)).copied().unwrap_or(1.0)
     }
 }
 
@@ -93,11 +86,7 @@ mod tests {
     fn steps_are_written_as_they_are_read() {
         for decimals in 0..10 {
             let step = resolution(decimals).to_string();
-            assert_eq!(
-                Resolution::from_step(&step),
-                Some(resolution(decimals)),
-                "{step}"
-            );
+            assert_eq!(Resolution::from_step(&step), Some(resolution(decimals)), "{step}");
         }
         for bad in ["", "0", "10", "0.", "0.2", "0.11", "1.0", "0.0000000001"] {
             assert_eq!(Resolution::from_step(bad), None, "{bad}");

@@ -43,8 +43,7 @@ mod tests {
 
     #[test]
     fn a_sample_is_written_as_it_was_read() {
-        let json =
-            r#"{"at":"2017-02-19T12:19:28.000Z","signals":{"Vehicle.Speed":45.4,"acme.x":true}}"#;
+        let json = r#"{"at":"2017-02-19T12:19:28.000Z","signals":{"Vehicle.Speed":45.4,"acme.x":true}}"#;
         assert_eq!(serde_json::to_string(&sample(json)).unwrap(), json);
     }
 
@@ -56,10 +55,7 @@ mod tests {
         )
         .signals;
         assert!(reject_null_position(&mut at_null));
-        assert_eq!(
-            at_null.keys().map(SignalPath::as_str).collect::<Vec<_>>(),
-            ["Vehicle.Speed"]
-        );
+        assert_eq!(at_null.keys().map(SignalPath::as_str).collect::<Vec<_>>(), ["Vehicle.Speed"]);
         assert!(!reject_null_position(&mut at_null));
     }
 

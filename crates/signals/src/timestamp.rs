@@ -35,11 +35,7 @@ impl Timestamp {
         let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimestampError)?;
         let ms = moment.unix_timestamp() * 1000 + i64::from(moment.millisecond());
         // An offset can move a writable local time out of the years that UTC text can express.
-        if (FIRST_MS..=LAST_MS).contains(&ms) {
-            Ok(Self(ms))
-        } else {
-            Err(TimestampError)
-        }
+        if (FIRST_MS..=LAST_MS).contains(&ms) { Ok(Self(ms)) } else { Err(TimestampError) }
     }
 
     /// This time moved by `ms`, stopping at the ends of `i64`.
@@ -58,8 +54,7 @@ impl fmt::Display for Timestamp {
     /// Times outside the years 0000 to 9999 are written as the nearest that RFC 3339 can express.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = self.0.clamp(FIRST_MS, LAST_MS);
-        let moment = OffsetDateTime::from_unix_timestamp(ms.div_euclid(1000))
-            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let moment = OffsetDateTime::from_unix_timestamp(ms.div_euclid(1000)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         write!(
             f,
             "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
@@ -123,10 +118,7 @@ mod tests {
     #[test]
     fn reads_rfc_3339_and_writes_utc_with_three_digits() {
         check("2017-02-19T12:19:28Z", Some("2017-02-19T12:19:28.000Z"));
-        check(
-            "2017-03-21T00:00:31-05:00",
-            Some("2017-03-21T05:00:31.000Z"),
-        );
+        check("2017-03-21T00:00:31-05:00", Some("2017-03-21T05:00:31.000Z"));
         check("2017-02-19T12:19:28.5Z", Some("2017-02-19T12:19:28.500Z"));
         check("1969-12-31T23:59:59.999Z", Some("1969-12-31T23:59:59.999Z"));
         check("0000-01-01T00:00:00Z", Some("0000-01-01T00:00:00.000Z"));
@@ -135,14 +127,8 @@ mod tests {
 
     #[test]
     fn cuts_digits_below_the_millisecond() {
-        check(
-            "2017-02-19T12:19:28.123999999Z",
-            Some("2017-02-19T12:19:28.123Z"),
-        );
-        check(
-            "1969-12-31T23:59:59.9999Z",
-            Some("1969-12-31T23:59:59.999Z"),
-        );
+        check("2017-02-19T12:19:28.123999999Z", Some("2017-02-19T12:19:28.123Z"));
+        check("1969-12-31T23:59:59.9999Z", Some("1969-12-31T23:59:59.999Z"));
     }
 
     #[test]
@@ -171,14 +157,8 @@ mod tests {
 
     #[test]
     fn the_extremes_are_written_without_panic() {
-        assert_eq!(
-            Timestamp::from_ms(i64::MIN).to_string(),
-            "0000-01-01T00:00:00.000Z"
-        );
-        assert_eq!(
-            Timestamp::from_ms(i64::MAX).to_string(),
-            "9999-12-31T23:59:59.999Z"
-        );
+        assert_eq!(Timestamp::from_ms(i64::MIN).to_string(), "0000-01-01T00:00:00.000Z");
+        assert_eq!(Timestamp::from_ms(i64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
     }
 
     #[test]

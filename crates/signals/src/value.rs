@@ -30,29 +30,17 @@ impl Value {
 
     /// The boolean, where it is one.
     pub fn as_bool(&self) -> Option<bool> {
-        if let Self::Bool(v) = self {
-            Some(*v)
-        } else {
-            None
-        }
+        if let Self::Bool(v) = self { Some(*v) } else { None }
     }
 
     /// The number, where it is one.
     pub fn as_number(&self) -> Option<f64> {
-        if let Self::Number(v) = self {
-            Some(*v)
-        } else {
-            None
-        }
+        if let Self::Number(v) = self { Some(*v) } else { None }
     }
 
     /// The text, where it is one.
     pub fn as_text(&self) -> Option<&str> {
-        if let Self::Text(v) = self {
-            Some(v)
-        } else {
-            None
-        }
+        if let Self::Text(v) = self { Some(v) } else { None }
     }
 
     /// Whether both are the same down to the bits of their numbers.
@@ -61,9 +49,7 @@ impl Value {
             (Self::Bool(a), Self::Bool(b)) => a == b,
             (Self::Number(a), Self::Number(b)) => a.to_bits() == b.to_bits(),
             (Self::Text(a), Self::Text(b)) => a == b,
-            (Self::List(a), Self::List(b)) => {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.bits_eq(b))
-            }
+            (Self::List(a), Self::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.bits_eq(b)),
             _ => false,
         }
     }
@@ -86,12 +72,8 @@ impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Bool(v) => serializer.serialize_bool(*v),
-            Self::Number(v) if !v.is_finite() => {
-                Err(serde::ser::Error::custom("a number must be finite"))
-            }
-            Self::Number(v) if v.fract() == 0.0 && v.abs() < MAX_EXACT as f64 => {
-                serializer.serialize_i64(*v as i64)
-            }
+            Self::Number(v) if !v.is_finite() => Err(serde::ser::Error::custom("a number must be finite")),
+            Self::Number(v) if v.fract() == 0.0 && v.abs() < MAX_EXACT as f64 => serializer.serialize_i64(*v as i64),
             Self::Number(v) => serializer.serialize_f64(*v),
             Self::Text(v) => serializer.serialize_str(v),
             Self::List(v) => v.serialize(serializer),
@@ -174,14 +156,8 @@ mod tests {
         assert_eq!(json(&Value::Number(50.0)), "50");
         assert_eq!(json(&Value::Number(-3.0)), "-3");
         assert_eq!(json(&Value::Number(45.4)), "45.4");
-        assert_eq!(
-            json(&Value::Number(9_007_199_254_740_991.0)),
-            "9007199254740991"
-        );
-        assert_eq!(
-            json(&Value::Number(9_007_199_254_740_992.0)),
-            "9007199254740992.0"
-        );
+        assert_eq!(json(&Value::Number(9_007_199_254_740_991.0)), "9007199254740991");
+        assert_eq!(json(&Value::Number(9_007_199_254_740_992.0)), "9007199254740992.0");
     }
 
     #[test]
@@ -189,10 +165,7 @@ mod tests {
         let list = Value::List([Value::from("01"), Value::from("0C")].into());
         assert_eq!(json(&list), r#"["01","0C"]"#);
         assert_eq!(json(&Value::from(true)), "true");
-        assert_eq!(
-            serde_json::from_str::<Value>(r#"["01","0C"]"#).unwrap(),
-            list
-        );
+        assert_eq!(serde_json::from_str::<Value>(r#"["01","0C"]"#).unwrap(), list);
     }
 
     #[test]
@@ -204,14 +177,7 @@ mod tests {
 
     #[test]
     fn refuses_what_no_signal_can_hold() {
-        for text in [
-            "null",
-            "{}",
-            "[[1]]",
-            "9007199254740993",
-            "-9007199254740993",
-            "[null]",
-        ] {
+        for text in ["null", "{}", "[[1]]", "9007199254740993", "-9007199254740993", "[null]"] {
             assert!(serde_json::from_str::<Value>(text).is_err(), "{text}");
         }
     }

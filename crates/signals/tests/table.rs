@@ -21,8 +21,7 @@ const OWN_UNITS: [&str; 1] = ["kg/h"];
 const WIDER_THAN_VSS: [&str; 0] = [];
 
 fn shared(file: &str) -> Option<PathBuf> {
-    let path =
-        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")).join(file);
+    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")).join(file);
     if !path.exists() {
         println!("{file} is not at hand: passing without it");
         return None;
@@ -31,9 +30,7 @@ fn shared(file: &str) -> Option<PathBuf> {
 }
 
 fn fnv1a(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[test]
@@ -43,12 +40,7 @@ fn every_line_is_an_entry_numbered_without_gap() {
     for (position, def) in catalogue.iter().enumerate() {
         assert_eq!(usize::from(def.number), position + 1, "{}", def.path);
         assert_eq!(catalogue.by_number(def.number), Some(def));
-        assert_eq!(
-            catalogue.by_path(def.path),
-            Some(def),
-            "{} is there twice",
-            def.path
-        );
+        assert_eq!(catalogue.by_path(def.path), Some(def), "{} is there twice", def.path);
     }
     assert_eq!(catalogue.version(), catalogue.iter().last().unwrap().number);
     assert_eq!(catalogue.by_number(0), None);
@@ -59,11 +51,7 @@ fn every_line_is_an_entry_numbered_without_gap() {
 fn rows_already_given_out_are_never_edited() {
     let lines: Vec<&str> = TABLE.lines().take(GOLDEN_ROWS + 1).collect();
     assert_eq!(lines.len(), GOLDEN_ROWS + 1, "rows may only be appended");
-    assert_eq!(
-        fnv1a(&lines.join("\n")),
-        GOLDEN_HASH,
-        "rows may only be appended"
-    );
+    assert_eq!(fnv1a(&lines.join("\n")), GOLDEN_HASH, "rows may only be appended");
 }
 
 #[test]
@@ -71,18 +59,9 @@ fn paths_are_well_formed_and_none_is_a_branch_of_another() {
     for def in Catalogue::get().iter() {
         assert!(SignalPath::parse(def.path).unwrap().def().is_some());
         assert!(def.path.starts_with("Vehicle."), "{}", def.path);
-        assert!(
-            def.path.split('.').all(|segment| !segment.is_empty()),
-            "{}",
-            def.path
-        );
+        assert!(def.path.split('.').all(|segment| !segment.is_empty()), "{}", def.path);
         for (end, _) in def.path.match_indices('.') {
-            assert_eq!(
-                Catalogue::get().by_path(&def.path[..end]),
-                None,
-                "{}",
-                def.path
-            );
+            assert_eq!(Catalogue::get().by_path(&def.path[..end]), None, "{}", def.path);
         }
     }
 }
@@ -91,23 +70,12 @@ fn paths_are_well_formed_and_none_is_a_branch_of_another() {
 fn ranges_are_ordered_and_end_on_the_grid() {
     for def in Catalogue::get().iter() {
         let ends = [def.min, def.max].into_iter().flatten();
-        assert!(
-            def.datatype.is_numeric() || ends.clone().count() == 0,
-            "{}",
-            def.path
-        );
+        assert!(def.datatype.is_numeric() || ends.clone().count() == 0, "{}", def.path);
         assert!(ends.clone().is_sorted(), "{}", def.path);
         for end in ends {
             assert!(def.contains(end), "{}", def.path);
-            let rounded = def
-                .resolution
-                .map_or(end, |resolution| resolution.round(end));
-            assert_eq!(
-                rounded.to_bits(),
-                end.to_bits(),
-                "{} ends between two grid points",
-                def.path
-            );
+            let rounded = def.resolution.map_or(end, |resolution| resolution.round(end));
+            assert_eq!(rounded.to_bits(), end.to_bits(), "{} ends between two grid points", def.path);
         }
     }
 }
@@ -121,11 +89,7 @@ fn resolutions_go_with_datatypes() {
         } else if !def.datatype.is_numeric() {
             assert_eq!(decimals, None, "{}", def.path);
         }
-        assert!(
-            def.allowed.is_empty() || def.datatype.name() == "string",
-            "{}",
-            def.path
-        );
+        assert!(def.allowed.is_empty() || def.datatype.name() == "string", "{}", def.path);
     }
 }
 
@@ -151,19 +115,12 @@ fn the_designed_resolutions_hold() {
         ("Vehicle.OBD.FuelRate", 2),
         ("Vehicle.OBD.ControlModuleVoltage", 2),
         ("Vehicle.Powertrain.CombustionEngine.CO2EmissionRate", 2),
-        (
-            "Vehicle.Powertrain.TractionBattery.StateOfCharge.Current",
-            2,
-        ),
+        ("Vehicle.Powertrain.TractionBattery.StateOfCharge.Current", 2),
         ("Vehicle.Powertrain.Transmission.TravelledDistance", 3),
         ("Vehicle.TraveledDistance", 0),
     ] {
         let def = Catalogue::get().by_path(path).unwrap();
-        assert_eq!(
-            def.resolution.map(|resolution| resolution.decimals()),
-            Some(decimals),
-            "{path}"
-        );
+        assert_eq!(def.resolution.map(|resolution| resolution.decimals()), Some(decimals), "{path}");
     }
 }
 
@@ -173,21 +130,12 @@ fn units_are_those_of_vss_or_our_own() {
         return;
     };
     let units = fs::read_to_string(units).unwrap();
-    let known: BTreeSet<&str> = units
-        .lines()
-        .filter(|line| !line.starts_with([' ', '#']))
-        .filter_map(|line| line.strip_suffix(':'))
-        .collect();
+    let known: BTreeSet<&str> =
+        units.lines().filter(|line| !line.starts_with([' ', '#'])).filter_map(|line| line.strip_suffix(':')).collect();
     assert!(known.len() > 50);
     for def in Catalogue::get().iter() {
-        let is_ours = def.origin == Origin::Roadcast
-            && def.unit.is_some_and(|unit| OWN_UNITS.contains(&unit));
-        assert!(
-            is_ours || def.unit.is_none_or(|unit| known.contains(unit)),
-            "{} {:?}",
-            def.path,
-            def.unit
-        );
+        let is_ours = def.origin == Origin::Roadcast && def.unit.is_some_and(|unit| OWN_UNITS.contains(&unit));
+        assert!(is_ours || def.unit.is_none_or(|unit| known.contains(unit)), "{} {:?}", def.path, def.unit);
     }
 }
 
@@ -206,29 +154,20 @@ fn texts(column: &str) -> Vec<&str> {
 
 fn holds_every_leaf_of(file: &str, origin: Origin, leaves: usize) {
     let Some(path) = shared(file) else { return };
-    let mut ours: BTreeMap<&str, &SignalDef> = Catalogue::get()
-        .iter()
-        .filter(|def| def.origin == origin)
-        .map(|def| (def.path, def))
-        .collect();
+    let mut ours: BTreeMap<&str, &SignalDef> =
+        Catalogue::get().iter().filter(|def| def.origin == origin).map(|def| (def.path, def)).collect();
     assert_eq!(ours.len(), leaves);
-    for row in csv::Reader::from_path(path)
-        .unwrap()
-        .deserialize::<BTreeMap<String, String>>()
-    {
+    for row in csv::Reader::from_path(path).unwrap().deserialize::<BTreeMap<String, String>>() {
         let row = row.unwrap();
         if row["Type"] == "branch" {
             continue;
         }
         let signal = row["Signal"].as_str();
-        let def = ours
-            .remove(signal)
-            .unwrap_or_else(|| panic!("{signal} is missing"));
+        let def = ours.remove(signal).unwrap_or_else(|| panic!("{signal} is missing"));
         assert_eq!(datatype(def), row["DataType"], "{signal}");
         assert_eq!(def.unit.unwrap_or(""), row["Unit"], "{signal}");
         assert_eq!(def.allowed.to_vec(), texts(&row["Allowed"]), "{signal}");
-        let is_narrower = number(&row["Min"])
-            .is_none_or(|theirs| def.min.is_some_and(|ours| ours >= theirs))
+        let is_narrower = number(&row["Min"]).is_none_or(|theirs| def.min.is_some_and(|ours| ours >= theirs))
             && number(&row["Max"]).is_none_or(|theirs| def.max.is_some_and(|ours| ours <= theirs));
         assert_ne!(is_narrower, WIDER_THAN_VSS.contains(&signal), "{signal}");
     }
@@ -247,10 +186,7 @@ fn holds_every_leaf_of_the_obd_overlay_as_it_is_there() {
 
 #[test]
 fn knows_every_path_of_the_truck_recordings() {
-    for file in [
-        "signalsFmsRecording.csv.gz",
-        "signalsCovesaCvRecording.csv.gz",
-    ] {
+    for file in ["signalsFmsRecording.csv.gz", "signalsCovesaCvRecording.csv.gz"] {
         let Some(path) = shared(&format!("fms_vss_recording/{file}")) else {
             continue;
         };

@@ -63,10 +63,7 @@ impl Batcher {
     #[must_use = "the uploads hold samples"]
     pub fn push(&mut self, sample: RecordedSample) -> Vec<Upload> {
         let vehicle = sample.vehicle.clone();
-        let open = self
-            .open
-            .entry(vehicle)
-            .or_insert_with_key(|vehicle| OpenUpload::new(vehicle.clone(), &self.source));
+        let open = self.open.entry(vehicle).or_insert_with_key(|vehicle| OpenUpload::new(vehicle.clone(), &self.source));
         if open.last_valid_ms.is_none() {
             let Some(at_ms) = sample.at_ms else {
                 if open.waiting.len() < WAITING_SAMPLES {
@@ -105,10 +102,7 @@ impl Batcher {
 }
 
 fn no_valid_time(sample: &RecordedSample) -> Row {
-    Row::Refused {
-        line: sample.line,
-        reason: Inexpressible::NoValidTime,
-    }
+    Row::Refused { line: sample.line, reason: Inexpressible::NoValidTime }
 }
 
 /// The upload that a vehicle is filling.
@@ -133,9 +127,7 @@ struct OpenEvent {
 impl OpenEvent {
     fn takes(&self, sample: &RecordedSample) -> bool {
         let near = match (self.span_ms, sample.at_ms) {
-            (Some((earliest, latest)), Some(at)) => {
-                latest.max(at).saturating_sub(earliest.min(at)) <= EVENT_SPAN_MS
-            }
+            (Some((earliest, latest)), Some(at)) => latest.max(at).saturating_sub(earliest.min(at)) <= EVENT_SPAN_MS,
             (None, _) | (_, None) => true,
         };
         near && self.samples.len() < EVENT_SAMPLES
@@ -157,20 +149,12 @@ impl OpenUpload {
     }
 
     fn add(&mut self, sample: RecordedSample, samples_per_upload: usize) -> Option<Upload> {
-        if !self
-            .event
-            .as_ref()
-            .is_some_and(|event| event.takes(&sample))
-        {
+        if !self.event.as_ref().is_some_and(|event| event.takes(&sample)) {
             self.close_event();
         }
         let event = self.event.get_or_insert_with(|| {
             self.bytes += ENVELOPE_BYTES;
-            OpenEvent {
-                id: EventId::new(&self.vehicle),
-                samples: Vec::new(),
-                span_ms: None,
-            }
+            OpenEvent { id: EventId::new(&self.vehicle), samples: Vec::new(), span_ms: None }
         });
         self.bytes += event.id.add_sample(&sample);
         if let Some(at) = sample.at_ms {
@@ -180,19 +164,14 @@ impl OpenUpload {
         }
         event.samples.push(sample);
         self.samples += 1;
-        (self.samples >= samples_per_upload || self.bytes >= UPLOAD_BYTES)
-            .then(|| self.close())
-            .flatten()
+        (self.samples >= samples_per_upload || self.bytes >= UPLOAD_BYTES).then(|| self.close()).flatten()
     }
 
     fn close_event(&mut self) {
         let Some(event) = self.event.take() else {
             return;
         };
-        let time_ms = event
-            .span_ms
-            .map(|(earliest, _)| earliest)
-            .or(self.last_valid_ms);
+        let time_ms = event.span_ms.map(|(earliest, _)| earliest).or(self.last_valid_ms);
         // A valid time can always be written; samples without any never get this far.
         let time = time_ms.and_then(instant::format_ms).unwrap_or_default();
         self.events.push(TraceEvent {
@@ -207,11 +186,7 @@ impl OpenUpload {
         self.close_event();
         self.bytes = 0;
         let samples = std::mem::take(&mut self.samples);
-        (samples > 0).then(|| Upload {
-            vehicle: self.vehicle.clone(),
-            events: std::mem::take(&mut self.events),
-            samples,
-        })
+        (samples > 0).then(|| Upload { vehicle: self.vehicle.clone(), events: std::mem::take(&mut self.events), samples })
     }
 }
 

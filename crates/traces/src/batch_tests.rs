@@ -15,18 +15,13 @@ fn sample(vehicle: u8, line: u64, second: Option<i64>) -> RecordedSample {
     RecordedSample {
         vehicle: VehicleKey::new("test", vehicle.to_string()),
         line,
-        at: at_ms.map_or("2032-90-02T11:13:45".to_owned(), |ms| {
-            instant::format_ms(ms).unwrap()
-        }),
+        at: at_ms.map_or("2032-90-02T11:13:45".to_owned(), |ms| instant::format_ms(ms).unwrap()),
         at_ms,
         signals: Map::from_iter([("Vehicle.Speed".to_owned(), Value::from(1))]),
     }
 }
 
-fn run(
-    samples: impl IntoIterator<Item = RecordedSample>,
-    per_upload: usize,
-) -> (Vec<Upload>, Vec<Row>) {
+fn run(samples: impl IntoIterator<Item = RecordedSample>, per_upload: usize) -> (Vec<Upload>, Vec<Row>) {
     let mut batcher = Batcher::new(per_upload, "urn:test");
     let mut uploads = Vec::new();
     for sample in samples {
@@ -38,23 +33,11 @@ fn run(
 
 /// Samples of one vehicle, one for each time, on lines from 1.
 fn one_vehicle(times: &[Option<i64>]) -> Vec<RecordedSample> {
-    (1..)
-        .zip(times)
-        .map(|(line, second)| sample(1, line, *second))
-        .collect()
+    (1..).zip(times).map(|(line, second)| sample(1, line, *second)).collect()
 }
 
 fn shape(uploads: &[Upload]) -> Vec<Vec<usize>> {
-    uploads
-        .iter()
-        .map(|upload| {
-            upload
-                .events
-                .iter()
-                .map(|event| event.samples().len())
-                .collect()
-        })
-        .collect()
+    uploads.iter().map(|upload| upload.events.iter().map(|event| event.samples().len()).collect()).collect()
 }
 
 fn seconds_of(event: &TraceEvent) -> i64 {
@@ -70,18 +53,9 @@ fn points_minutes_apart_share_an_upload_in_several_events() {
 
 #[test]
 fn five_minutes_exactly_are_one_event_and_a_step_back_counts_too() {
-    assert_eq!(
-        shape(&run(one_vehicle(&[Some(0), Some(300)]), 10).0),
-        [vec![2]]
-    );
-    assert_eq!(
-        shape(&run(one_vehicle(&[Some(0), Some(301)]), 10).0),
-        [vec![1, 1]]
-    );
-    assert_eq!(
-        shape(&run(one_vehicle(&[Some(200), Some(0), Some(301)]), 10).0),
-        [vec![2, 1]]
-    );
+    assert_eq!(shape(&run(one_vehicle(&[Some(0), Some(300)]), 10).0), [vec![2]]);
+    assert_eq!(shape(&run(one_vehicle(&[Some(0), Some(301)]), 10).0), [vec![1, 1]]);
+    assert_eq!(shape(&run(one_vehicle(&[Some(200), Some(0), Some(301)]), 10).0), [vec![2, 1]]);
 }
 
 #[test]
@@ -100,10 +74,7 @@ fn an_event_never_exceeds_500_samples() {
 fn undatable_samples_take_the_last_valid_time_and_else_the_next() {
     let (uploads, refused) = run(one_vehicle(&[None, None, None, Some(7), None, None]), 2);
     assert_eq!(shape(&uploads), [[2], [2], [2]]);
-    let times: Vec<_> = uploads
-        .iter()
-        .map(|upload| seconds_of(&upload.events[0]))
-        .collect();
+    let times: Vec<_> = uploads.iter().map(|upload| seconds_of(&upload.events[0])).collect();
     assert_eq!(times, [7, 7, 7]);
     assert_eq!(refused, []);
 }
@@ -113,13 +84,7 @@ fn a_vehicle_without_any_valid_time_is_refused() {
     let mut batcher = Batcher::new(10, "urn:test");
     assert_eq!(batcher.push(sample(1, 4, None)), []);
     assert_eq!(batcher.finish(), []);
-    assert_eq!(
-        batcher.take_refused(),
-        [Row::Refused {
-            line: 4,
-            reason: Inexpressible::NoValidTime
-        }]
-    );
+    assert_eq!(batcher.take_refused(), [Row::Refused { line: 4, reason: Inexpressible::NoValidTime }]);
 }
 
 #[test]
@@ -142,14 +107,7 @@ fn rows_that_repeat_exactly_make_two_events() {
 #[test]
 fn ids_do_not_depend_on_the_other_vehicles_of_the_file() {
     let (alone, _) = run([sample(1, 2, Some(0)), sample(1, 4, Some(1))], 10);
-    let (among, _) = run(
-        [
-            sample(1, 2, Some(0)),
-            sample(2, 3, Some(0)),
-            sample(1, 4, Some(1)),
-        ],
-        10,
-    );
+    let (among, _) = run([sample(1, 2, Some(0)), sample(2, 3, Some(0)), sample(1, 4, Some(1))], 10);
     assert!(among.contains(&alone[0]));
 }
 
@@ -166,9 +124,7 @@ fn big_samples_close_an_upload_early() {
         .map(|line| {
             let mut sample = sample(1, line, Some(0));
             let text = "x".repeat(200 * 1024);
-            sample
-                .signals
-                .insert("Vehicle.Note".to_owned(), text.into());
+            sample.signals.insert("Vehicle.Note".to_owned(), text.into());
             sample
         })
         .collect();
@@ -181,12 +137,8 @@ fn any_samples() -> impl Strategy<Value = Vec<RecordedSample>> {
         2 => Just(None),
         1 => (-1_000_000_i64..1_000_000).prop_map(Some),
     ];
-    prop::collection::vec((0_u8..4, second), 0..120).prop_map(|rows| {
-        (1..)
-            .zip(rows)
-            .map(|(line, (vehicle, second))| sample(vehicle, line, second))
-            .collect()
-    })
+    prop::collection::vec((0_u8..4, second), 0..120)
+        .prop_map(|rows| (1..).zip(rows).map(|(line, (vehicle, second))| sample(vehicle, line, second)).collect())
 }
 
 proptest! {

@@ -53,13 +53,7 @@ impl Reader {
             return Err(Inexpressible::NoSignals);
         }
         let at = instant::to_utc(timestamp).unwrap_or_else(|| timestamp.to_owned());
-        Ok(RecordedSample {
-            vehicle: VehicleKey::new(SCHEME, vehicle),
-            line,
-            at_ms: instant::parse_ms(&at),
-            at,
-            signals,
-        })
+        Ok(RecordedSample { vehicle: VehicleKey::new(SCHEME, vehicle), line, at_ms: instant::parse_ms(&at), at, signals })
     }
 }
 
@@ -70,11 +64,7 @@ fn kmh_per_unit(timestamp: &str) -> Option<f64> {
         return None;
     }
     let year: u16 = year.parse().ok()?;
-    Some(if year <= 2015 {
-        KMH_PER_MPH
-    } else {
-        KMH_PER_METRE_PER_SECOND
-    })
+    Some(if year <= 2015 { KMH_PER_MPH } else { KMH_PER_METRE_PER_SECOND })
 }
 
 #[cfg(test)]
@@ -84,12 +74,9 @@ mod tests {
     use super::*;
 
     fn read(row: &str) -> Result<RecordedSample, Inexpressible> {
-        Reader::new(
-            "vehicle_id,timestamp,speed,route_id,trip_id,latitude,longitude,trip_headsign",
-            Path::new("day.csv"),
-        )
-        .unwrap()
-        .read(2, row)
+        Reader::new("vehicle_id,timestamp,speed,route_id,trip_id,latitude,longitude,trip_headsign", Path::new("day.csv"))
+            .unwrap()
+            .read(2, row)
     }
 
     fn speed(row: &str) -> f64 {
@@ -106,9 +93,7 @@ mod tests {
 
     #[test]
     fn times_become_utc() {
-        let sample =
-            read("2010,2015-03-07T10:03:34-06:00,0.0,320,1388007,30.231535,-97.73347,NORTHBOUND")
-                .unwrap();
+        let sample = read("2010,2015-03-07T10:03:34-06:00,0.0,320,1388007,30.231535,-97.73347,NORTHBOUND").unwrap();
         assert_eq!(sample.at, "2015-03-07T16:03:34Z");
         assert_eq!(sample.at_ms, Some(1_425_744_214_000));
         assert_eq!(sample.vehicle.to_string(), "capmetro:2010");
@@ -141,9 +126,7 @@ mod tests {
 
     #[test]
     fn a_missing_column_is_named() {
-        let error = Reader::new("vehicle_id,timestamp", Path::new("day.csv"))
-            .err()
-            .unwrap();
+        let error = Reader::new("vehicle_id,timestamp", Path::new("day.csv")).err().unwrap();
         assert!(error.to_string().contains("`speed`"), "{error}");
     }
 }

@@ -16,11 +16,8 @@ pub(crate) fn split(line: &str) -> Vec<String> {
     if !line.contains('"') {
         return line.split(',').map(|cell| cell.trim().to_owned()).collect();
     }
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .from_reader(line.as_bytes());
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(line.as_bytes());
     let mut record = csv::StringRecord::new();
     match reader.read_record(&mut record) {
         Ok(true) => record.iter().map(str::to_owned).collect(),
@@ -41,20 +38,11 @@ impl Header {
     }
 
     /// A header with all the columns of a format, or which one is missing.
-    pub(crate) fn of(
-        format: Format,
-        columns: &[&'static str],
-        line: &str,
-        path: &Path,
-    ) -> Result<Self, TraceError> {
+    pub(crate) fn of(format: Format, columns: &[&'static str], line: &str, path: &Path) -> Result<Self, TraceError> {
         let header = Self::parse(line);
         match columns.iter().find(|column| header.index(column).is_none()) {
             None => Ok(header),
-            Some(column) => Err(TraceError::MissingColumn {
-                path: path.to_owned(),
-                format,
-                column,
-            }),
+            Some(column) => Err(TraceError::MissingColumn { path: path.to_owned(), format, column }),
         }
     }
 
@@ -70,15 +58,9 @@ impl Header {
     pub(crate) fn row(&self, line: &str) -> Result<Cells<'_>, Inexpressible> {
         let cells = split(line);
         if cells.len() != self.names.len() {
-            return Err(Inexpressible::CellCount {
-                expected: self.names.len(),
-                found: cells.len(),
-            });
+            return Err(Inexpressible::CellCount { expected: self.names.len(), found: cells.len() });
         }
-        Ok(Cells {
-            header: self,
-            cells,
-        })
+        Ok(Cells { header: self, cells })
     }
 }
 
@@ -135,10 +117,7 @@ mod tests {
 
     #[test]
     fn quotes_hold_commas_and_an_open_quote_ends_with_its_line() {
-        assert_eq!(
-            split(r#"1,"Metric/South, SB",3"#),
-            ["1", "Metric/South, SB", "3"]
-        );
+        assert_eq!(split(r#"1,"Metric/South, SB",3"#), ["1", "Metric/South, SB", "3"]);
         assert_eq!(split(r#"1,"Metric,3"#), ["1", "Metric,3"]);
         assert_eq!(split("1,,3"), ["1", "", "3"]);
     }

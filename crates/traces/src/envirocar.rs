@@ -66,10 +66,7 @@ pub(crate) struct Reader {
 impl Reader {
     /// Learns the makes and models from the `tracks.csv` beside the measurements, where there is one.
     pub(crate) fn beside(measurements: &Path) -> Self {
-        Self {
-            vehicles: tracks(&measurements.with_file_name("tracks.csv")).unwrap_or_default(),
-            left_out: BTreeMap::new(),
-        }
+        Self { vehicles: tracks(&measurements.with_file_name("tracks.csv")).unwrap_or_default(), left_out: BTreeMap::new() }
     }
 
     pub(crate) fn details(&self, value: &str) -> Option<Details> {
@@ -113,29 +110,15 @@ impl Reader {
         if signals.is_empty() {
             return Err(Inexpressible::NoSignals);
         }
-        Ok(RecordedSample {
-            vehicle: VehicleKey::new(SCHEME, vehicle),
-            line,
-            at_ms: instant::parse_ms(&at),
-            at,
-            signals,
-        })
+        Ok(RecordedSample { vehicle: VehicleKey::new(SCHEME, vehicle), line, at_ms: instant::parse_ms(&at), at, signals })
     }
 }
 
 fn path_of(phenomenon: &str) -> Option<&'static str> {
-    PHENOMENA
-        .iter()
-        .find(|(name, _)| *name == phenomenon)
-        .map(|(_, path)| *path)
+    PHENOMENA.iter().find(|(name, _)| *name == phenomenon).map(|(_, path)| *path)
 }
 
-fn put(
-    signals: &mut Map<String, Value>,
-    path: &str,
-    name: &str,
-    value: Value,
-) -> Result<(), Inexpressible> {
+fn put(signals: &mut Map<String, Value>, path: &str, name: &str, value: Value) -> Result<(), Inexpressible> {
     match value {
         Value::Number(_) => {
             signals.insert(path.to_owned(), value);
@@ -158,9 +141,7 @@ fn tracks(path: &Path) -> Option<HashMap<String, Details>> {
             let details = Details {
                 make: row.text("manufacturer").map(str::to_owned),
                 model: row.text("model").map(str::to_owned),
-                model_year: row
-                    .text("construction_year")
-                    .and_then(|year| year.parse().ok()),
+                model_year: row.text("construction_year").and_then(|year| year.parse().ok()),
                 fuel_type: row.text("fuel_type").map(str::to_owned),
                 vin: None,
             };
@@ -204,27 +185,12 @@ mod tests {
             ("{\"vehicle_id\":\"v\",", "not_json"),
             ("[1,2]", "not_json"),
             ("{}", "bad_field"),
-            (
-                r#"{"vehicle_id":"","time":"2017-02-19T12:19:28Z","lon":1}"#,
-                "bad_field",
-            ),
+            (r#"{"vehicle_id":"","time":"2017-02-19T12:19:28Z","lon":1}"#, "bad_field"),
             (r#"{"vehicle_id":"v","time":5,"lon":1}"#, "bad_field"),
-            (
-                r#"{"vehicle_id":"v","time":"2017-02-19T12:19:28Z"}"#,
-                "no_signals",
-            ),
-            (
-                r#"{"vehicle_id":"v","time":"2017-02-19T12:19:28Z","lon":"7"}"#,
-                "not_a_number",
-            ),
-            (
-                r#"{"vehicle_id":"v","time":"2017-02-19T12:19:28Z","phenomenons":{"Rpm":"fast"}}"#,
-                "not_a_number",
-            ),
-            (
-                r#"{"vehicle_id":"v","time":"2017-02-19T12:19:28Z","phenomenons":[]}"#,
-                "bad_field",
-            ),
+            (r#"{"vehicle_id":"v","time":"2017-02-19T12:19:28Z"}"#, "no_signals"),
+            (r#"{"vehicle_id":"v","time":"2017-02-19T12:19:28Z","lon":"7"}"#, "not_a_number"),
+            (r#"{"vehicle_id":"v","time":"2017-02-19T12:19:28Z","phenomenons":{"Rpm":"fast"}}"#, "not_a_number"),
+            (r#"{"vehicle_id":"v","time":"2017-02-19T12:19:28Z","phenomenons":[]}"#, "bad_field"),
         ] {
             assert_eq!(read(text).unwrap_err().code(), code, "{text}");
         }
@@ -239,8 +205,7 @@ mod tests {
     #[test]
     fn a_phenomenon_without_a_path_is_counted() {
         let mut reader = Reader::default();
-        let row =
-            r#"{"vehicle_id":"v","time":"2017-02-19T12:19:28Z","lon":1,"phenomenons":{"Mood":3}}"#;
+        let row = r#"{"vehicle_id":"v","time":"2017-02-19T12:19:28Z","lon":1,"phenomenons":{"Mood":3}}"#;
         reader.read(1, row).unwrap();
         reader.read(2, row).unwrap();
         assert_eq!(reader.left_out().get("Mood"), Some(&2));

@@ -133,14 +133,10 @@ impl EventId {
         use std::fmt::Write as _;
 
         self.add(&json!(["time", time]));
-        self.0
-            .finalize()
-            .iter()
-            .take(16)
-            .fold(String::with_capacity(32), |mut text, byte| {
-                let _ = write!(text, "{byte:02x}");
-                text
-            })
+        self.0.finalize().iter().take(16).fold(String::with_capacity(32), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 }
 
@@ -157,10 +153,7 @@ mod tests {
             body: Body::Diagnostic(Diagnostic {
                 at: "2023-01-01T00:00:00.000Z".to_owned(),
                 mil: true,
-                dtcs: vec![Dtc {
-                    code: "P0301".to_owned(),
-                    status: "active".to_owned(),
-                }],
+                dtcs: vec![Dtc { code: "P0301".to_owned(), status: "active".to_owned() }],
             }),
         };
         assert_eq!(

@@ -62,10 +62,7 @@ impl Reader {
     }
 
     pub(crate) fn details(&self, value: &str) -> Option<Details> {
-        (value == self.vehicle.value && self.vin.is_some()).then(|| Details {
-            vin: self.vin.clone(),
-            ..Details::default()
-        })
+        (value == self.vehicle.value && self.vin.is_some()).then(|| Details { vin: self.vin.clone(), ..Details::default() })
     }
 
     pub(crate) fn read(&mut self, line: u64, text: &str) -> Result<RecordedSample, Inexpressible> {
@@ -75,8 +72,7 @@ impl Reader {
             .and_then(|delay_s| self.advanced(delay_s))
             .ok_or_else(|| Inexpressible::NotANumber("delay".to_owned()))?;
         let at_ms = self.start_ms + since_start_us.div_euclid(1000);
-        let at = instant::format_ms(at_ms)
-            .ok_or_else(|| Inexpressible::NotANumber("delay".to_owned()))?;
+        let at = instant::format_ms(at_ms).ok_or_else(|| Inexpressible::NotANumber("delay".to_owned()))?;
         // From here on the row's delay is known, and the rows after it are that much later whatever it holds.
         self.since_start_us = since_start_us;
         let field = row.required("field")?;
@@ -84,17 +80,8 @@ impl Reader {
             return Err(Inexpressible::NotAReading(field.to_owned()));
         }
         let mut signals = Map::new();
-        signals.insert(
-            row.required("signal")?.to_owned(),
-            typed(row.required("value")?),
-        );
-        Ok(RecordedSample {
-            vehicle: self.vehicle.clone(),
-            line,
-            at,
-            at_ms: Some(at_ms),
-            signals,
-        })
+        signals.insert(row.required("signal")?.to_owned(), typed(row.required("value")?));
+        Ok(RecordedSample { vehicle: self.vehicle.clone(), line, at, at_ms: Some(at_ms), signals })
     }
 
     /// The recording's time after a delay, in microseconds: delays go down to a few of them, and thousands
@@ -104,10 +91,7 @@ impl Reader {
         const LONGEST_S: f64 = 1e9;
         (0.0..=LONGEST_S)
             .contains(&delay_s)
-            .then(|| {
-                self.since_start_us
-                    .checked_add((delay_s * 1e6).round() as i64)
-            })
+            .then(|| self.since_start_us.checked_add((delay_s * 1e6).round() as i64))
             .flatten()
     }
 }
@@ -137,12 +121,7 @@ mod tests {
     use super::*;
 
     fn reader() -> Reader {
-        Reader::new(
-            "field,signal,value,delay",
-            Path::new("dir/truck.csv.gz"),
-            1_000,
-        )
-        .unwrap()
+        Reader::new("field,signal,value,delay", Path::new("dir/truck.csv.gz"), 1_000).unwrap()
     }
 
     #[test]
@@ -166,14 +145,8 @@ mod tests {
                 (sample.at, sample.at_ms)
             })
             .collect();
-        assert_eq!(
-            times[1],
-            ("1970-01-01T00:00:01.000Z".to_owned(), Some(1_000))
-        );
-        assert_eq!(
-            times[3],
-            ("1970-01-01T00:00:01.001Z".to_owned(), Some(1_001))
-        );
+        assert_eq!(times[1], ("1970-01-01T00:00:01.000Z".to_owned(), Some(1_000)));
+        assert_eq!(times[3], ("1970-01-01T00:00:01.001Z".to_owned(), Some(1_001)));
     }
 
     #[test]

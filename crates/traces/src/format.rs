@@ -29,26 +29,16 @@ impl Format {
     /// The path only serves the error's text: names of recordings say little about what is in them.
     pub fn detect(path: &Path, first_bytes: &[u8]) -> Result<Self, TraceError> {
         let text = String::from_utf8_lossy(first_bytes);
-        let line = text
-            .trim_start_matches('\u{feff}')
-            .lines()
-            .find(|line| !line.trim().is_empty())
-            .unwrap_or_default();
+        let line = text.trim_start_matches('\u{feff}').lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
         if line.trim_start().starts_with('{') {
             return Ok(Self::EnviroCar);
         }
         let header = Header::parse(line);
-        [
-            (Self::CapMetro, capmetro::COLUMNS),
-            (Self::Twizy, twizy::COLUMNS),
-            (Self::FmsVss, fms::COLUMNS),
-        ]
-        .into_iter()
-        .find(|(_, columns)| header.has_all(columns))
-        .map(|(format, _)| format)
-        .ok_or_else(|| TraceError::UnknownFormat {
-            path: path.to_owned(),
-        })
+        [(Self::CapMetro, capmetro::COLUMNS), (Self::Twizy, twizy::COLUMNS), (Self::FmsVss, fms::COLUMNS)]
+            .into_iter()
+            .find(|(_, columns)| header.has_all(columns))
+            .map(|(format, _)| format)
+            .ok_or_else(|| TraceError::UnknownFormat { path: path.to_owned() })
     }
 }
 
@@ -70,9 +60,7 @@ impl FromStr for Format {
         [Self::EnviroCar, Self::CapMetro, Self::Twizy, Self::FmsVss]
             .into_iter()
             .find(|format| format.to_string() == name)
-            .ok_or_else(|| TraceError::UnknownFormatName {
-                name: name.to_owned(),
-            })
+            .ok_or_else(|| TraceError::UnknownFormatName { name: name.to_owned() })
     }
 }
 
@@ -87,13 +75,7 @@ mod tests {
         for name in Format::NAMES {
             assert_eq!(name.parse::<Format>().unwrap().to_string(), name);
         }
-        assert!(
-            "gpx"
-                .parse::<Format>()
-                .unwrap_err()
-                .to_string()
-                .contains("envirocar")
-        );
+        assert!("gpx".parse::<Format>().unwrap_err().to_string().contains("envirocar"));
     }
 
     #[test]
@@ -101,21 +83,18 @@ mod tests {
         let detect = |line: &str| Format::detect(Path::new("f"), line.as_bytes());
         assert_eq!(detect("{\"id\":1}\n").unwrap(), Format::EnviroCar);
         assert_eq!(
-            detect(
-                "vehicle_id,timestamp,speed,route_id,trip_id,latitude,longitude,trip_headsign\n"
-            )
-            .unwrap(),
+            detect("vehicle_id,timestamp,speed,route_id,trip_id,latitude,longitude,trip_headsign\n").unwrap(),
             Format::CapMetro
         );
         assert_eq!(
-            detect("Date,Time,Soc,Speed,Mode,LAT,LON,ALT,GpsSpeed,Temperature,Humidity,Weather,WindSpeedAv,Traffic,SpeedLimit").unwrap(),
+            detect(
+                "Date,Time,Soc,Speed,Mode,LAT,LON,ALT,GpsSpeed,Temperature,Humidity,Weather,WindSpeedAv,Traffic,SpeedLimit"
+            )
+            .unwrap(),
             Format::Twizy
         );
         assert_eq!(detect("field,signal,value,delay").unwrap(), Format::FmsVss);
-        assert!(matches!(
-            detect("a,b,c"),
-            Err(TraceError::UnknownFormat { .. })
-        ));
+        assert!(matches!(detect("a,b,c"), Err(TraceError::UnknownFormat { .. })));
         assert!(matches!(detect(""), Err(TraceError::UnknownFormat { .. })));
     }
 }

@@ -7,8 +7,7 @@ use time::{OffsetDateTime, UtcOffset};
 
 const MILLIS: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
-const SECONDS: &[BorrowedFormatItem<'_>] =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+const SECONDS: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
 
 /// Milliseconds since 1970, or nothing where the text is no RFC 3339 date.
 pub(crate) fn parse_ms(text: &str) -> Option<i64> {
@@ -24,17 +23,11 @@ pub(crate) fn format_ms(at_ms: i64) -> Option<String> {
 
 /// An RFC 3339 text with an offset as the same instant in UTC, whole seconds kept whole.
 pub(crate) fn to_utc(text: &str) -> Option<String> {
-    let at = OffsetDateTime::parse(text, &Rfc3339)
-        .ok()?
-        .checked_to_offset(UtcOffset::UTC)?;
+    let at = OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)?;
     if at.year() < 0 {
         return None;
     }
-    let layout = if at.nanosecond() == 0 {
-        SECONDS
-    } else {
-        MILLIS
-    };
+    let layout = if at.nanosecond() == 0 { SECONDS } else { MILLIS };
     at.format(layout).ok()
 }
 
@@ -44,10 +37,7 @@ mod tests {
 
     #[test]
     fn an_offset_becomes_utc() {
-        assert_eq!(
-            to_utc("2015-03-07T10:03:34-06:00").as_deref(),
-            Some("2015-03-07T16:03:34Z")
-        );
+        assert_eq!(to_utc("2015-03-07T10:03:34-06:00").as_deref(), Some("2015-03-07T16:03:34Z"));
     }
 
     #[test]
@@ -60,10 +50,7 @@ mod tests {
     #[test]
     fn milliseconds_survive_the_way_to_text_and_back() {
         for at_ms in [0, -1, 1_487_225_438_123, 4_102_444_799_999] {
-            assert_eq!(
-                format_ms(at_ms).and_then(|text| parse_ms(&text)),
-                Some(at_ms)
-            );
+            assert_eq!(format_ms(at_ms).and_then(|text| parse_ms(&text)), Some(at_ms));
         }
     }
 }

@@ -69,39 +69,22 @@ impl Lines {
     }
 
     pub(crate) fn new(input: impl Read + Send + 'static, total: u64) -> io::Result<Self> {
-        let progress = Progress {
-            read: Arc::default(),
-            total,
-        };
-        let mut packed = BufReader::with_capacity(
-            64 * 1024,
-            Counted {
-                inner: input,
-                read: Arc::clone(&progress.read),
-            },
-        );
+        let progress = Progress { read: Arc::default(), total };
+        let mut packed = BufReader::with_capacity(64 * 1024, Counted { inner: input, read: Arc::clone(&progress.read) });
         // One read may return fewer bytes than a magic number has, so they are read apart and put in front again.
         let mut magic = Vec::with_capacity(ZSTD.len());
-        (&mut packed)
-            .take(ZSTD.len() as u64)
-            .read_to_end(&mut magic)?;
+        (&mut packed).take(ZSTD.len() as u64).read_to_end(&mut magic)?;
         let is_gzip = magic.starts_with(&GZIP);
         let is_zstd = magic.starts_with(&ZSTD);
         let whole = io::Cursor::new(magic).chain(packed);
         let input: Box<dyn BufRead + Send> = if is_gzip {
             Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(whole)))
         } else if is_zstd {
-            Box::new(BufReader::new(zstd::stream::read::Decoder::with_buffer(
-                whole,
-            )?))
+            Box::new(BufReader::new(zstd::stream::read::Decoder::with_buffer(whole)?))
         } else {
             Box::new(whole)
         };
-        Ok(Self {
-            input,
-            number: 0,
-            progress,
-        })
+        Ok(Self { input, number: 0, progress })
     }
 
     /// The number of the last line read, from 1.
@@ -117,9 +100,7 @@ impl Lines {
     pub(crate) fn next(&mut self) -> io::Result<Option<Line>> {
         loop {
             let mut bytes = Vec::new();
-            let read = (&mut self.input)
-                .take(LONGEST_LINE + 1)
-                .read_until(b'\n', &mut bytes)?;
+            let read = (&mut self.input).take(LONGEST_LINE + 1).read_until(b'\n', &mut bytes)?;
             if read == 0 {
                 return Ok(None);
             }
@@ -139,9 +120,7 @@ impl Lines {
             if bytes.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
-            return Ok(Some(
-                String::from_utf8(bytes).map_err(|_| Inexpressible::NotUtf8),
-            ));
+            return Ok(Some(String::from_utf8(bytes).map_err(|_| Inexpressible::NotUtf8)));
         }
     }
 }
@@ -167,10 +146,7 @@ mod tests {
 
     #[test]
     fn blank_lines_and_marks_are_no_rows_but_count_as_lines() {
-        assert_eq!(
-            lines("\u{feff}a\r\n\n  \nb"),
-            [(1, Ok("a".to_owned())), (4, Ok("b".to_owned()))]
-        );
+        assert_eq!(lines("\u{feff}a\r\n\n  \nb"), [(1, Ok("a".to_owned())), (4, Ok("b".to_owned()))]);
         assert_eq!(lines(""), []);
         assert_eq!(lines("x"), [(1, Ok("x".to_owned()))]);
     }
@@ -190,11 +166,7 @@ mod tests {
         bytes.extend_from_slice(b"\n\xff\xfe\nok\n");
         assert_eq!(
             lines(bytes),
-            [
-                (1, Err(Inexpressible::LineTooLong)),
-                (2, Err(Inexpressible::NotUtf8)),
-                (3, Ok("ok".to_owned()))
-            ]
+            [(1, Err(Inexpressible::LineTooLong)), (2, Err(Inexpressible::NotUtf8)), (3, Ok("ok".to_owned()))]
         );
     }
 

@@ -38,10 +38,7 @@ impl Recording {
     /// Opens a file, in the format given or else the one that its first line tells.
     pub fn open(path: impl AsRef<Path>, format: Option<Format>) -> Result<Self, TraceError> {
         let path = path.as_ref();
-        let lines = Lines::open(path).map_err(|source| TraceError::Open {
-            path: path.to_owned(),
-            source,
-        })?;
+        let lines = Lines::open(path).map_err(|source| TraceError::Open { path: path.to_owned(), source })?;
         let mut recording = Self::new(path, lines, format)?;
         if let Reader::FmsVss(reader) = &mut recording.reader {
             reader.find_vin(path);
@@ -53,9 +50,7 @@ impl Recording {
         let first = lines
             .next()
             .map_err(|source| broken_off(path, &lines, source))?
-            .ok_or_else(|| TraceError::Empty {
-                path: path.to_owned(),
-            })?;
+            .ok_or_else(|| TraceError::Empty { path: path.to_owned() })?;
         let text = first.as_deref().unwrap_or_default();
         let format = match format {
             Some(format) => format,
@@ -147,15 +142,10 @@ impl Recording {
             })?,
         };
         let number = self.lines.number();
-        Ok(line.map(
-            |line| match line.and_then(|text| self.reader.read(number, &text)) {
-                Ok(sample) => Row::Sample(sample),
-                Err(reason) => Row::Refused {
-                    line: number,
-                    reason,
-                },
-            },
-        ))
+        Ok(line.map(|line| match line.and_then(|text| self.reader.read(number, &text)) {
+            Ok(sample) => Row::Sample(sample),
+            Err(reason) => Row::Refused { line: number, reason },
+        }))
     }
 }
 
@@ -171,11 +161,7 @@ impl Reader {
 }
 
 fn broken_off(path: &Path, lines: &Lines, source: io::Error) -> TraceError {
-    TraceError::Read {
-        path: path.to_owned(),
-        line: lines.number(),
-        source,
-    }
+    TraceError::Read { path: path.to_owned(), line: lines.number(), source }
 }
 
 #[cfg(test)]
@@ -203,15 +189,7 @@ mod tests {
                 Row::Refused { line, reason } => (*line, reason.code()),
             })
             .collect();
-        assert_eq!(
-            lines,
-            [
-                (1, "sample"),
-                (2, "not_json"),
-                (3, "not_utf8"),
-                (4, "sample")
-            ]
-        );
+        assert_eq!(lines, [(1, "sample"), (2, "not_json"), (3, "not_utf8"), (4, "sample")]);
         assert_eq!(recording.bytes_read(), recording.bytes_total());
     }
 
@@ -220,16 +198,12 @@ mod tests {
         let mut recording = open(b"field,signal,value,delay\ncurrent,Vehicle.Speed,1,0\n").unwrap();
         assert_eq!(recording.format(), Format::FmsVss);
         let rows: Vec<_> = recording.rows().map(Result::unwrap).collect();
-        assert!(
-            matches!(&rows[..], [Row::Sample(sample)] if sample.at == "2023-01-01T00:00:00.000Z")
-        );
+        assert!(matches!(&rows[..], [Row::Sample(sample)] if sample.at == "2023-01-01T00:00:00.000Z"));
     }
 
     #[test]
     fn a_recording_without_a_clock_starts_where_it_is_told() {
-        let mut recording = open(b"field,signal,value,delay\ncurrent,Vehicle.Speed,1,1.5\n")
-            .unwrap()
-            .starting_at(0);
+        let mut recording = open(b"field,signal,value,delay\ncurrent,Vehicle.Speed,1,1.5\n").unwrap().starting_at(0);
         let row = recording.next_row().unwrap();
         assert!(matches!(row, Some(Row::Sample(sample)) if sample.at_ms == Some(1500)));
     }
@@ -237,34 +211,22 @@ mod tests {
     #[test]
     fn unreadable_files_say_what_to_do() {
         assert!(matches!(open(b""), Err(TraceError::Empty { .. })));
-        assert!(matches!(
-            open(b"\x00\x01"),
-            Err(TraceError::UnknownFormat { .. })
-        ));
+        assert!(matches!(open(b"\x00\x01"), Err(TraceError::UnknownFormat { .. })));
         let error = Recording::open("nowhere/at-all.csv", None).err().unwrap();
         assert!(error.to_string().contains("check that the path"), "{error}");
         assert!(std::error::Error::source(&error).is_some());
-        let directory = Recording::open(env!("CARGO_MANIFEST_DIR"), None)
-            .err()
-            .unwrap();
+        let directory = Recording::open(env!("CARGO_MANIFEST_DIR"), None).err().unwrap();
         assert!(matches!(directory, TraceError::Open { .. }));
     }
 
     #[test]
     fn a_file_cut_short_is_reported_once_and_ends() {
-        let mut packed = zstd::stream::encode_all(
-            &b"field,signal,value,delay\ncurrent,Vehicle.Speed,1,0\n"[..],
-            1,
-        )
-        .unwrap();
+        let mut packed = zstd::stream::encode_all(&b"field,signal,value,delay\ncurrent,Vehicle.Speed,1,0\n"[..], 1).unwrap();
         packed.truncate(packed.len() - 3);
         let outcome = open(&packed).map(|mut recording| {
             let errors = recording.rows().filter(Result::is_err).count();
             (errors, recording.next_row().unwrap().is_none())
         });
-        assert!(matches!(
-            outcome,
-            Ok((1, true)) | Err(TraceError::Read { .. })
-        ));
+        assert!(matches!(outcome, Ok((1, true)) | Err(TraceError::Read { .. })));
     }
 }

@@ -18,10 +18,7 @@ pub struct VehicleKey {
 
 impl VehicleKey {
     pub(crate) fn new(scheme: &str, value: impl Into<String>) -> Self {
-        Self {
-            scheme: scheme.to_owned(),
-            value: value.into(),
-        }
+        Self { scheme: scheme.to_owned(), value: value.into() }
     }
 }
 

@@ -20,10 +20,7 @@ const VEHICLE: &str = "twizy-1";
 
 /// Column → path, all in the unit of the catalogue already.
 pub(crate) const NUMBERS: &[(&str, &str)] = &[
-    (
-        "Soc",
-        "Vehicle.Powertrain.TractionBattery.StateOfCharge.Current",
-    ),
+    ("Soc", "Vehicle.Powertrain.TractionBattery.StateOfCharge.Current"),
     ("Speed", SPEED),
     ("LAT", LATITUDE),
     ("LON", LONGITUDE),
@@ -66,9 +63,7 @@ impl Reader {
         put_mode(&row, &mut signals)?;
         if let Some(level) = row.text("Traffic") {
             // The catalogue has it as an integer, and the file writes one.
-            let level: i64 = level
-                .parse()
-                .map_err(|_| Inexpressible::NotANumber("Traffic".to_owned()))?;
+            let level: i64 = level.parse().map_err(|_| Inexpressible::NotANumber("Traffic".to_owned()))?;
             signals.insert(TRAFFIC.to_owned(), level.into());
         }
         if let Some(weather) = row.text("Weather") {
@@ -77,13 +72,7 @@ impl Reader {
         if signals.is_empty() {
             return Err(Inexpressible::NoSignals);
         }
-        Ok(RecordedSample {
-            vehicle: VehicleKey::new(SCHEME, VEHICLE),
-            line,
-            at_ms: instant::parse_ms(&at),
-            at,
-            signals,
-        })
+        Ok(RecordedSample { vehicle: VehicleKey::new(SCHEME, VEHICLE), line, at_ms: instant::parse_ms(&at), at, signals })
     }
 }
 
@@ -107,8 +96,7 @@ fn at(date: &str, time: &str) -> String {
     let &[month, day, year] = figures.as_slice() else {
         return format!("{date}T{time}");
     };
-    utc(year, month, day, time)
-        .unwrap_or_else(|| format!("{year:0>4}-{month:0>2}-{day:0>2}T{time}"))
+    utc(year, month, day, time).unwrap_or_else(|| format!("{year:0>4}-{month:0>2}-{day:0>2}T{time}"))
 }
 
 fn utc(year: &str, month: &str, day: &str, time: &str) -> Option<String> {
@@ -118,10 +106,7 @@ fn utc(year: &str, month: &str, day: &str, time: &str) -> Option<String> {
     }
     let month = Month::try_from(month.parse::<u8>().ok()?).ok()?;
     let date = Date::from_calendar_date(year, month, day.parse().ok()?).ok()?;
-    let figures: Vec<u8> = time
-        .split(':')
-        .map(|figure| figure.parse().ok())
-        .collect::<Option<_>>()?;
+    let figures: Vec<u8> = time.split(':').map(|figure| figure.parse().ok()).collect::<Option<_>>()?;
     let &[hour, minute, second] = figures.as_slice() else {
         return None;
     };
@@ -131,34 +116,19 @@ fn utc(year: &str, month: &str, day: &str, time: &str) -> Option<String> {
 }
 
 fn iso_date(date: Date) -> String {
-    format!(
-        "{:04}-{:02}-{:02}",
-        date.year(),
-        u8::from(date.month()),
-        date.day()
-    )
+    format!("{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day())
 }
 
 fn iso_time(time: Time) -> String {
-    format!(
-        "{:02}:{:02}:{:02}",
-        time.hour(),
-        time.minute(),
-        time.second()
-    )
+    format!("{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())
 }
 
 /// How far Morocco's clocks were ahead of UTC: an hour, but none in Ramadan, which in 2021 put them back on 11 April
 /// at 03:00 and forward on 16 May at 02:00 (IANA time zone database, `Africa/Casablanca`). The recordings are of 2021 only.
 /// Of the hour that 11 April had twice the first is taken.
 fn utc_offset(local: PrimitiveDateTime) -> Duration {
-    let ramadan =
-        time::macros::datetime!(2021-04-11 03:00)..time::macros::datetime!(2021-05-16 02:00);
-    if ramadan.contains(&local) {
-        Duration::ZERO
-    } else {
-        Duration::HOUR
-    }
+    let ramadan = time::macros::datetime!(2021-04-11 03:00)..time::macros::datetime!(2021-05-16 02:00);
+    if ramadan.contains(&local) { Duration::ZERO } else { Duration::HOUR }
 }
 
 #[cfg(test)]
@@ -167,18 +137,16 @@ mod tests {
 
     use super::*;
 
-    const HEADER: &str = "Date,Time,Soc,Speed,Mode,LAT,LON,ALT,GpsSpeed,Temperature,Humidity,Weather,WindSpeedAv,Traffic,SpeedLimit";
+    const HEADER: &str =
+        "Date,Time,Soc,Speed,Mode,LAT,LON,ALT,GpsSpeed,Temperature,Humidity,Weather,WindSpeedAv,Traffic,SpeedLimit";
 
     fn read(row: &str) -> Result<RecordedSample, Inexpressible> {
-        Reader::new(HEADER, Path::new("T1.csv"))
-            .unwrap()
-            .read(2, row)
+        Reader::new(HEADER, Path::new("T1.csv")).unwrap().read(2, row)
     }
 
     #[test]
     fn a_row_comes_out_under_its_paths() {
-        let sample =
-            read("03/29/2021,11:13:45,87.5,1.5,D,33.9,-6.7,140,0,20,60,Clouds,2.49,0,40").unwrap();
+        let sample = read("03/29/2021,11:13:45,87.5,1.5,D,33.9,-6.7,140,0,20,60,Clouds,2.49,0,40").unwrap();
         assert_eq!(sample.vehicle.to_string(), "rsk-twizy:twizy-1");
         assert_eq!(sample.at, "2021-03-29T10:13:45Z");
         assert_eq!(sample.signals[GEAR], 127);
@@ -222,18 +190,9 @@ mod tests {
     fn malformed_rows_are_refused_with_the_reason() {
         for (row, code) in [
             ("03/29/2021,11:13:45,87.5", "cell_count"),
-            (
-                ",11:13:45,87.5,1.5,D,33.9,-6.7,140,0,20,60,Clouds,2.49,0,40",
-                "bad_field",
-            ),
-            (
-                "03/29/2021,11:13:45,full,1.5,D,33.9,-6.7,140,0,20,60,Clouds,2.49,0,40",
-                "not_a_number",
-            ),
-            (
-                "03/29/2021,11:13:45,87.5,1.5,X,33.9,-6.7,140,0,20,60,Clouds,2.49,0,40",
-                "bad_field",
-            ),
+            (",11:13:45,87.5,1.5,D,33.9,-6.7,140,0,20,60,Clouds,2.49,0,40", "bad_field"),
+            ("03/29/2021,11:13:45,full,1.5,D,33.9,-6.7,140,0,20,60,Clouds,2.49,0,40", "not_a_number"),
+            ("03/29/2021,11:13:45,87.5,1.5,X,33.9,-6.7,140,0,20,60,Clouds,2.49,0,40", "bad_field"),
             ("03/29/2021,11:13:45,,,,,,,,,,,,,", "no_signals"),
         ] {
             assert_eq!(read(row).unwrap_err().code(), code, "{row}");

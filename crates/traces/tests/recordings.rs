@@ -45,11 +45,7 @@ fn account(path: &Path) -> Account {
     uploads.extend(batcher.finish());
     assert!(batcher.take_refused().is_empty());
     assert_eq!(recording.bytes_read(), recording.bytes_total());
-    assert!(
-        recording.left_out().is_empty(),
-        "{:?}",
-        recording.left_out()
-    );
+    assert!(recording.left_out().is_empty(), "{:?}", recording.left_out());
     account.uploads = uploads.len();
     for event in uploads.iter().flat_map(|upload| &upload.events) {
         account.events += 1;
@@ -57,10 +53,7 @@ fn account(path: &Path) -> Account {
         account.ids.insert(event.id.clone());
     }
     // Every row is a sample of exactly one event, and no two events share an id.
-    assert_eq!(
-        account.rows,
-        account.samples + account.refused.values().sum::<usize>()
-    );
+    assert_eq!(account.rows, account.samples + account.refused.values().sum::<usize>());
     assert_eq!(account.ids.len(), account.events);
     println!(
         "{}: {} rows, refused {:?}, {} undatable, {} vehicles, {} events, {} uploads",
@@ -87,16 +80,9 @@ fn recording(name: &str) -> Option<PathBuf> {
 }
 
 fn simulated_vehicles_add_up() {
-    let config = SimConfig {
-        faults: Faults::bad_day(),
-        ..SimConfig::default()
-    };
+    let config = SimConfig { faults: Faults::bad_day(), ..SimConfig::default() };
     for upload in Simulator::new(&config).next_uploads(config.start_ms + 120_000) {
-        let samples: usize = upload
-            .events
-            .iter()
-            .map(|event| event.samples().len())
-            .sum();
+        let samples: usize = upload.events.iter().map(|event| event.samples().len()).sum();
         assert_eq!(samples, upload.samples);
     }
 }
@@ -113,9 +99,7 @@ fn envirocar_measurements_are_all_samples_of_six_cars() {
     let recording = Recording::open(&path, None).unwrap();
     for vehicle in &found.vehicles {
         let details = recording.vehicle_details(vehicle).unwrap();
-        assert!(
-            details.make.is_some() && details.model_year.is_some() && details.fuel_type.is_some()
-        );
+        assert!(details.make.is_some() && details.model_year.is_some() && details.fuel_type.is_some());
     }
 }
 
@@ -133,11 +117,7 @@ fn capmetro_days_are_read_whole_and_exact_duplicates_stay_two() {
             return;
         };
         let found = account(&path);
-        assert_eq!(
-            (found.rows, found.vehicles.len()),
-            (rows, vehicles),
-            "{day}"
-        );
+        assert_eq!((found.rows, found.vehicles.len()), (rows, vehicles), "{day}");
         assert_eq!((found.refused.len(), found.undatable), (0, 0), "{day}");
     }
 }
@@ -150,9 +130,7 @@ fn the_sentinel_speed_of_a_bus_comes_through() {
     let sentinels = Recording::open(path, None)
         .unwrap()
         .rows()
-        .filter(|row| {
-            matches!(row, Ok(Row::Sample(sample)) if sample.signals["Vehicle.Speed"].as_f64().unwrap() > 400.0)
-        })
+        .filter(|row| matches!(row, Ok(Row::Sample(sample)) if sample.signals["Vehicle.Speed"].as_f64().unwrap() > 400.0))
         .count();
     assert_eq!(sentinels, 7);
 }
@@ -178,11 +156,7 @@ fn twizy_trips_pass_on_44_dates_that_are_none() {
         };
         let found = account(&path);
         assert_eq!(found.rows, rows, "{trip}");
-        assert_eq!(
-            (found.refused.len(), found.vehicles.len()),
-            (0, 1),
-            "{trip}"
-        );
+        assert_eq!((found.refused.len(), found.vehicles.len()), (0, 1), "{trip}");
         totals.0 += found.rows;
         totals.1 += found.undatable;
     }
@@ -191,35 +165,26 @@ fn twizy_trips_pass_on_44_dates_that_are_none() {
 
 #[test]
 fn truck_recordings_are_a_sample_a_row_under_known_paths() {
-    let catalogue: HashSet<String> = csv::Reader::from_path(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../signals/catalogue.csv"
-    ))
-    .unwrap()
-    .records()
-    .map(|record| record.unwrap()[1].to_owned())
-    .collect();
-    for (name, rows, paths, vin) in [
-        ("signalsFmsRecording", 3989, 15, Some("YV2E4C3A5VB180691")),
-        ("signalsCovesaCvRecording", 1885, 4, None),
-    ] {
+    let catalogue: HashSet<String> =
+        csv::Reader::from_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../signals/catalogue.csv"))
+            .unwrap()
+            .records()
+            .map(|record| record.unwrap()[1].to_owned())
+            .collect();
+    for (name, rows, paths, vin) in
+        [("signalsFmsRecording", 3989, 15, Some("YV2E4C3A5VB180691")), ("signalsCovesaCvRecording", 1885, 4, None)]
+    {
         let Some(path) = recording(&format!("fms_vss_recording/{name}.csv.gz")) else {
             return;
         };
         let found = account(&path);
         assert_eq!((found.rows, found.paths.len()), (rows, paths), "{name}");
         assert!(found.refused.is_empty(), "{name}");
-        let unknown: Vec<_> = found
-            .paths
-            .iter()
-            .filter(|path| !catalogue.contains(*path))
-            .collect();
+        let unknown: Vec<_> = found.paths.iter().filter(|path| !catalogue.contains(*path)).collect();
         assert!(unknown.is_empty(), "{unknown:?}");
         let vehicle = found.vehicles.first().unwrap();
         assert_eq!(vehicle.to_string(), format!("fms:{name}"));
-        let details = Recording::open(&path, None)
-            .unwrap()
-            .vehicle_details(vehicle);
+        let details = Recording::open(&path, None).unwrap().vehicle_details(vehicle);
         assert_eq!(details.and_then(|details| details.vin).as_deref(), vin);
     }
 }

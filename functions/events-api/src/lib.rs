@@ -44,7 +44,12 @@ pub const ROUTES: &[Route<Operation>] = &[
     Route { method: "POST", resource: "/vehicles/{vid}/events", access: SENDERS, operation: Operation::SendVehicleEvents },
     Route { method: "POST", resource: "/events", access: SENDERS, operation: Operation::SendEvents },
     Route { method: "GET", resource: "/vehicles/{vid}/events", access: READERS, operation: Operation::ListVehicleEvents },
-    Route { method: "GET", resource: "/vehicles/{vid}/events/{eid}", access: READERS, operation: Operation::GetVehicleEvent },
+    Route {
+        method: "GET",
+        resource: "/vehicles/{vid}/events/{eid}",
+        access: READERS,
+        operation: Operation::GetVehicleEvent,
+    },
 ];
 
 /// Events over HTTP.
@@ -100,8 +105,7 @@ where
 
     async fn send_events(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let body = events_body(request)?;
-        let receipt =
-            self.ingest.batch(caller, body).await.map_err(|error| refusal::of_upload(error, is_batch(body)))?;
+        let receipt = self.ingest.batch(caller, body).await.map_err(|error| refusal::of_upload(error, is_batch(body)))?;
         BatchReceiptView::of(receipt).into_response()
     }
 
@@ -137,7 +141,8 @@ fn events_body(request: &Request) -> Result<&str, Problem> {
     let body = request.text()?;
     // The media type says one event or a batch; the body must agree.
     let said = request.header("content-type").unwrap_or_default();
-    let disagrees = (said.starts_with(BATCH_MEDIA_TYPE) && !is_batch(body)) || (said.starts_with(MEDIA_TYPE) && is_batch(body));
+    let disagrees =
+        (said.starts_with(BATCH_MEDIA_TYPE) && !is_batch(body)) || (said.starts_with(MEDIA_TYPE) && is_batch(body));
     if disagrees && serde_json::from_str::<serde::de::IgnoredAny>(body).is_ok() {
         let detail = "the body is not what content-type says: one event is an object, a batch an array";
         return Err(Problem::new(ProblemType::BadRequest).with_error("", detail));

@@ -1,7 +1,8 @@
 //! The function behind the operations on events.
 
 use roadcast_aws::{
-    DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoStateStore, DynamoVehicles, KinesisTelemetryStream, Sdk, SystemClock,
+    DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoStateStore, DynamoVehicles, KinesisTelemetryStream, Sdk,
+    SystemClock,
 };
 use roadcast_events_api::EventsApi;
 use roadcast_lambda_kit::auth::Callers;
@@ -31,7 +32,10 @@ async fn main() -> Result<(), Failure> {
             entitlements: CachedEntitlements::new(DynamoEntitlements::new(sdk.dynamodb(), &reference), SystemClock),
             log: DynamoEventLog::new(sdk.dynamodb(), function.var(Variable::VehicleEventsTable)?),
             // Not asked for here: the state is the vehicles' operation.
-            state: DynamoStateStore::new(sdk.dynamodb(), function.env.optional(Variable::VehicleStateTable).unwrap_or_default()),
+            state: DynamoStateStore::new(
+                sdk.dynamodb(),
+                function.env.optional(Variable::VehicleStateTable).unwrap_or_default(),
+            ),
             clock: SystemClock,
         },
     };

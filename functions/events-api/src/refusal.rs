@@ -18,7 +18,9 @@ pub(crate) fn of_upload(error: IngestError, batch: bool) -> Problem {
             Problem::new(ProblemType::PayloadTooLarge).with_detail(detail)
         }
         IngestError::VehicleNotFound => Problem::not_found(),
-        IngestError::NotASender => Problem::new(ProblemType::Forbidden).with_detail("only ingest clients and admins send events"),
+        IngestError::NotASender => {
+            Problem::new(ProblemType::Forbidden).with_detail("only ingest clients and admins send events")
+        }
         IngestError::Body(refusal) => of_refusal(&refusal, ""),
         IngestError::Events(errors) => {
             let problems = errors.into_iter().map(|(place, error)| of_event(error, &within(place)));

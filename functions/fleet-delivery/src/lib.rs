@@ -28,7 +28,12 @@ const ITS_FLEET: Access = Access::Scopes(&[Scope::Read]);
 /// The operations' routes.
 pub const ROUTES: &[Route<Operation>] = &[
     Route { method: "GET", resource: "/fleets/{fleetId}/feed", access: ITS_FLEET, operation: Operation::ReadFeed },
-    Route { method: "POST", resource: "/fleets/{fleetId}/feed/ack", access: ITS_FLEET, operation: Operation::AcknowledgeFeed },
+    Route {
+        method: "POST",
+        resource: "/fleets/{fleetId}/feed/ack",
+        access: ITS_FLEET,
+        operation: Operation::AcknowledgeFeed,
+    },
 ];
 
 /// A fleet's feed over HTTP.
@@ -65,8 +70,7 @@ impl<Q: FeedQueue, E: Entitlements, K: Clock> FleetDelivery<Q, E, K> {
         for error in &feed.unreadable {
             tracing::error!(%fleet_id, error, "a message of fleet {fleet_id} cannot be read and stays in its queue: {error}");
         }
-        let events: Vec<_> =
-            feed.events.iter().map(|(event, epoch)| event.to_cloud_event().under_consent(*epoch)).collect();
+        let events: Vec<_> = feed.events.iter().map(|(event, epoch)| event.to_cloud_event().under_consent(*epoch)).collect();
         let mut answer = json!({ "events": events });
         if !feed.receipts.is_empty() {
             answer["ack"] = json!(Token { receipts: feed.receipts }.to_string());
@@ -99,8 +103,7 @@ impl FromStr for Token {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let receipts: Vec<String> =
-            roadcast_lambda_kit::token::read(text).ok_or(())?.lines().map(str::to_owned).collect();
+        let receipts: Vec<String> = roadcast_lambda_kit::token::read(text).ok_or(())?.lines().map(str::to_owned).collect();
         if receipts.is_empty() || receipts.len() > 10 { Err(()) } else { Ok(Self { receipts }) }
     }
 }

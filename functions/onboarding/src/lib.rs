@@ -105,9 +105,7 @@ where
                 let location = format!("fleets/{}", fleet.fleet_id);
                 Ok(Response::json(StatusCode::CREATED, &fleet_view(&fleet))?.with_header("location", location))
             }
-            Operation::GetFleet => {
-                Response::ok(&fleet_view(&onboard.fleet(caller, &request.path("fleetId")?).await?))
-            }
+            Operation::GetFleet => Response::ok(&fleet_view(&onboard.fleet(caller, &request.path("fleetId")?).await?)),
             Operation::CreateClient => self.create_client(request, caller).await,
             Operation::ListSubscriptions => {
                 let subscriptions = onboard.subscriptions(caller, &request.path("fleetId")?).await?;

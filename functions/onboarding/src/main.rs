@@ -1,8 +1,8 @@
 //! The function behind the operations of onboarding.
 
 use roadcast_aws::{
-    CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoFleets, DynamoSubscriptions, DynamoVehicles, OsRandomness, Sdk,
-    StepFunctionsProvisioning, SystemClock,
+    CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoFleets, DynamoSubscriptions, DynamoVehicles, OsRandomness,
+    Sdk, StepFunctionsProvisioning, SystemClock,
 };
 use roadcast_lambda_kit::auth::Callers;
 use roadcast_lambda_kit::config::Variable;

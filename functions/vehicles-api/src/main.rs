@@ -30,7 +30,10 @@ async fn main() -> Result<(), Failure> {
             vehicles,
             entitlements: CachedEntitlements::new(entitlements, SystemClock),
             // Not asked for here: events are the events' operations.
-            log: DynamoEventLog::new(sdk.dynamodb(), function.env.optional(Variable::VehicleEventsTable).unwrap_or_default()),
+            log: DynamoEventLog::new(
+                sdk.dynamodb(),
+                function.env.optional(Variable::VehicleEventsTable).unwrap_or_default(),
+            ),
             state: DynamoStateStore::new(sdk.dynamodb(), function.var(Variable::VehicleStateTable)?),
             clock: SystemClock,
         },

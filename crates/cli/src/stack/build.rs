@@ -71,6 +71,9 @@ async fn compile(layout: &Layout, binaries: &[String]) -> Result<BTreeMap<String
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.arg("build").arg("--message-format=json-render-diagnostics");
+    // The tool itself goes along, up to date as it is: with it, the dependencies have the features that it was built with,
+    // and are not compiled a second time.
+    command.args(["--package", "roadcast-cli", "--bin", "roadcast"]);
     for binary in binaries {
         command.args(["--package", binary, "--bin", binary]);
     }

@@ -118,9 +118,8 @@ impl Request {
 
     /// A query parameter, if it is there; `expected` completes "must be …" where it does not parse.
     pub fn query<T: FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, Problem> {
-        let parse = |text: &String| {
-            text.parse().map_err(|_| Problem::invalid_parameter(name, format!("must be {expected}")))
-        };
+        let parse =
+            |text: &String| text.parse().map_err(|_| Problem::invalid_parameter(name, format!("must be {expected}")));
         self.query.get(name).map(parse).transpose()
     }
 
@@ -260,7 +259,9 @@ mod tests {
     fn the_gateways_own_examples_are_read() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/aws_events");
         let mut read = 0;
-        for name in ["example-apigw-request.json", "example-apigw-sam-rest-request.json", "example-apigw-console-test-request.json"] {
+        for name in
+            ["example-apigw-request.json", "example-apigw-sam-rest-request.json", "example-apigw-console-test-request.json"]
+        {
             let Ok(text) = std::fs::read_to_string(format!("{folder}/{name}")) else { continue };
             let proxy: ProxyRequest = serde_json::from_str(&text).unwrap();
             assert!(Request::try_from(proxy).is_ok(), "{name}");

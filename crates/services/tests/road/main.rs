@@ -1,5 +1,8 @@
 //! The road of a sample, through the real use cases in memory, with the world failing around them.
 
+// A test stops at the first surprise.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 mod world;
 
 use std::collections::BTreeSet;
@@ -114,7 +117,9 @@ async fn an_upload_is_taken_whole_or_not_at_all() {
 async fn a_subject_must_be_the_vehicle_of_the_path() {
     let world = World::new(6);
     let (vid, other) = (world.vehicle("v").await, world.vehicle("o").await);
-    for (subject, taken) in [(vid.as_str(), true), ("test:v", true), (other.as_str(), false), ("test:o", false), ("?", false)] {
+    for (subject, taken) in
+        [(vid.as_str(), true), ("test:v", true), (other.as_str(), false), ("test:o", false), ("?", false)]
+    {
         let mut sent = event("a", &[(1, 1.0)]);
         sent["subject"] = json!(subject);
         let answer = world.ingest().upload(&admin(), &vid, &sent.to_string()).await;

@@ -18,7 +18,9 @@ use roadcast_services::process::{Process, Record};
 use roadcast_services::provision::{Provision, Step, Task};
 use roadcast_services::query::Query;
 use roadcast_services::vehicles::Register;
-use roadcast_testbed::{BatchResponse, Esm, EsmConfig, FaultPlan, Faulty, ManualClock, Memory, SeededRandomness, StreamRecordIn};
+use roadcast_testbed::{
+    BatchResponse, Esm, EsmConfig, FaultPlan, Faulty, ManualClock, Memory, SeededRandomness, StreamRecordIn,
+};
 use serde_json::json;
 
 /// Noon of a day: the clock's start.
@@ -78,7 +80,8 @@ impl World {
             valid_until: None,
         };
         let subscription = onboard.subscribe(&admin(), &fleet_id, request).await.unwrap();
-        let provision = Provision { fleets: memory(), subscriptions: memory(), channel: memory(), clock: self.clock.clone() };
+        let provision =
+            Provision { fleets: memory(), subscriptions: memory(), channel: memory(), clock: self.clock.clone() };
         // Every step twice: a workflow may repeat them.
         for step in [Step::EnsureQueue, Step::EnsureRule, Step::EnsureRule, Step::Activate, Step::Activate] {
             let subscription_id = subscription.subscription_id.clone();
@@ -106,15 +109,15 @@ impl World {
     /// Processes and enriches all there is, under these faults, until nothing is left to do.
     pub(crate) async fn settle(&self, faults: impl Fn(u64) -> FaultPlan) {
         let plan = |n| faults(self.seed.wrapping_add(n));
-        let faulty = |n| Faulty::new(self.memory.clone(), plan(n));
+        let failing = |n| Faulty::new(self.memory.clone(), plan(n));
         let process = Process {
-            archive: faulty(1),
-            quarantine: faulty(2),
+            archive: failing(1),
+            quarantine: failing(2),
             subjects: CachedSubjects::new(self.memory.clone(), self.clock.clone()),
-            entitlements: CachedEntitlements::new(faulty(3), self.clock.clone()),
-            bus: faulty(4),
-            state: faulty(5),
-            log: faulty(6),
+            entitlements: CachedEntitlements::new(failing(3), self.clock.clone()),
+            bus: failing(4),
+            state: failing(5),
+            log: failing(6),
             clock: self.clock.clone(),
         };
         let config = EsmConfig { batch_size: 3, report_batch_item_failures: true, ..EsmConfig::default() };

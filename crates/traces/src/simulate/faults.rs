@@ -25,13 +25,7 @@ pub struct Faults {
 impl Faults {
     /// A bad day: everything goes wrong often enough to be met within minutes.
     pub fn bad_day() -> Self {
-        Self {
-            duplicates: 0.05,
-            reorder: 0.05,
-            clock_skew: 0.1,
-            gaps: 0.002,
-            nonsense: 0.01,
-        }
+        Self { duplicates: 0.05, reorder: 0.05, clock_skew: 0.1, gaps: 0.002, nonsense: 0.01 }
     }
 }
 

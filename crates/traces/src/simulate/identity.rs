@@ -16,10 +16,8 @@ const ELECTRIC: [(&str, &str); 3] = [("Renault", "Zoe"), ("Hyundai", "Kona"), ("
 /// Characters that a VIN may have (ISO 3779), without I, O and Q.
 const VIN_CHARACTERS: &[u8; 33] = b"0123456789ABCDEFGHJKLMNPRSTUVWXYZ";
 /// What each of them counts in the check digit (49 CFR 565).
-const VIN_VALUES: [u32; 33] = [
-    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8,
-    9,
-];
+const VIN_VALUES: [u32; 33] =
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9];
 const VIN_WEIGHTS: [u32; 17] = [8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2];
 const CHECK_DIGIT: usize = 8;
 
@@ -53,25 +51,11 @@ fn vin(rng: &mut impl Rng) -> String {
         11.. => rng.random_range(0..10),
         _ => rng.random_range(0..VIN_CHARACTERS.len()),
     });
-    let sum: u32 = indices
-        .iter()
-        .zip(VIN_WEIGHTS)
-        .map(|(index, weight)| VIN_VALUES[*index] * weight)
-        .sum();
+    let sum: u32 = indices.iter().zip(VIN_WEIGHTS).map(|(index, weight)| VIN_VALUES[*index] * weight).sum();
     let remainder = sum % 11;
-    let check = if remainder == 10 {
-        'X'
-    } else {
-        char::from_digit(remainder, 10).unwrap_or('0')
-    };
-    indices[CHECK_DIGIT] = VIN_CHARACTERS
-        .iter()
-        .position(|character| char::from(*character) == check)
-        .unwrap_or_default();
-    indices
-        .iter()
-        .map(|index| char::from(VIN_CHARACTERS[*index]))
-        .collect()
+    let check = if remainder == 10 { 'X' } else { char::from_digit(remainder, 10).unwrap_or('0') };
+    indices[CHECK_DIGIT] = VIN_CHARACTERS.iter().position(|character| char::from(*character) == check).unwrap_or_default();
+    indices.iter().map(|index| char::from(VIN_CHARACTERS[*index])).collect()
 }
 
 #[cfg(test)]
@@ -95,11 +79,7 @@ mod tests {
                     VIN_VALUES[index.unwrap_or_default()] * weight
                 })
                 .sum();
-            let expected = if sum % 11 == 10 {
-                "X".to_owned()
-            } else {
-                (sum % 11).to_string()
-            };
+            let expected = if sum % 11 == 10 { "X".to_owned() } else { (sum % 11).to_string() };
             assert_eq!(&vin[CHECK_DIGIT..=CHECK_DIGIT], expected);
         }
     }

@@ -99,9 +99,7 @@ impl Simulator {
     /// Places the vehicles; none has driven yet.
     pub fn new(config: &SimConfig) -> Self {
         Self {
-            vehicles: (0..config.vehicles)
-                .map(|index| SimVehicle::new(config, index))
-                .collect(),
+            vehicles: (0..config.vehicles).map(|index| SimVehicle::new(config, index)).collect(),
             under_way: BinaryHeap::new(),
             now_ms: config.start_ms,
         }

@@ -11,22 +11,15 @@ pub(super) const FUEL_RATE: &str = "Vehicle.OBD.FuelRate";
 pub(super) const FUEL_LEVEL: &str = "Vehicle.Powertrain.FuelSystem.RelativeLevel";
 pub(super) const CHARGE: &str = "Vehicle.Powertrain.TractionBattery.StateOfCharge.Current";
 pub(super) const BATTERY_POWER: &str = "Vehicle.Powertrain.TractionBattery.CurrentPower";
-pub(super) const BATTERY_TEMPERATURE: &str =
-    "Vehicle.Powertrain.TractionBattery.Temperature.Average";
+pub(super) const BATTERY_TEMPERATURE: &str = "Vehicle.Powertrain.TractionBattery.Temperature.Average";
 pub(super) const BATTERY_RANGE: &str = "Vehicle.Powertrain.TractionBattery.Range";
 
 const TANK_L: f64 = 50.0;
 const BATTERY_KWH: f64 = 52.0;
 const MASS_KG: f64 = 1_600.0;
 /// Up to which speed (km/h) a gear is driven, and engine turns a minute for each km/h in it.
-const GEARS: [(f64, f64); 6] = [
-    (15.0, 125.0),
-    (30.0, 75.0),
-    (50.0, 50.0),
-    (70.0, 38.0),
-    (95.0, 30.0),
-    (f64::INFINITY, 25.0),
-];
+const GEARS: [(f64, f64); 6] =
+    [(15.0, 125.0), (30.0, 75.0), (50.0, 50.0), (70.0, 38.0), (95.0, 30.0), (f64::INFINITY, 25.0)];
 const IDLE_RPM: f64 = 780.0;
 
 /// An engine with its tank, or a motor with its battery.
@@ -50,11 +43,7 @@ pub(super) enum Powertrain {
 impl Powertrain {
     pub(super) fn new(is_electric: bool, air_c: f64, rng: &mut impl Rng) -> Self {
         if is_electric {
-            Self::Electric {
-                charge_kwh: BATTERY_KWH * rng.random_range(0.4..0.95),
-                power_w: 0.0,
-                battery_c: air_c + 4.0,
-            }
+            Self::Electric { charge_kwh: BATTERY_KWH * rng.random_range(0.4..0.95), power_w: 0.0, battery_c: air_c + 4.0 }
         } else {
             Self::Combustion {
                 rpm: IDLE_RPM,
@@ -70,43 +59,22 @@ impl Powertrain {
         let hours = elapsed_s / 3600.0;
         // Acceleration, rolling resistance and air drag of a mid-size car.
         let force_n = MASS_KG * acceleration_ms2
-            + if speed_ms > 0.0 {
-                0.011 * MASS_KG * 9.81
-            } else {
-                0.0
-            }
+            + if speed_ms > 0.0 { 0.011 * MASS_KG * 9.81 } else { 0.0 }
             + 0.4 * speed_ms * speed_ms;
         let wheel_w = force_n * speed_ms;
         match self {
-            Self::Combustion {
-                rpm,
-                load_percent,
-                coolant_c,
-                fuel_l_h,
-                tank_l,
-            } => {
+            Self::Combustion { rpm, load_percent, coolant_c, fuel_l_h, tank_l } => {
                 let speed_kmh = speed_ms * 3.6;
-                let turns = GEARS
-                    .iter()
-                    .find(|(up_to_kmh, _)| speed_kmh < *up_to_kmh)
-                    .map_or(25.0, |(_, turns)| *turns);
+                let turns = GEARS.iter().find(|(up_to_kmh, _)| speed_kmh < *up_to_kmh).map_or(25.0, |(_, turns)| *turns);
                 *rpm = (speed_kmh * turns).max(IDLE_RPM);
                 *load_percent = (18.0 + wheel_w / 800.0).clamp(4.0, 98.0);
                 *coolant_c += (90.0 - *coolant_c) * elapsed_s / 240.0;
                 *fuel_l_h = (0.7 + wheel_w.max(0.0) / 3_000.0).min(40.0);
                 *tank_l = (*tank_l - *fuel_l_h * hours).max(0.0);
             }
-            Self::Electric {
-                charge_kwh,
-                power_w,
-                battery_c,
-            } => {
+            Self::Electric { charge_kwh, power_w, battery_c } => {
                 // Losses on the way to the wheels, and more of them on the way back.
-                let motor_w = if wheel_w > 0.0 {
-                    wheel_w / 0.9
-                } else {
-                    wheel_w * 0.6
-                };
+                let motor_w = if wheel_w > 0.0 { wheel_w / 0.9 } else { wheel_w * 0.6 };
                 *power_w = -(motor_w + 450.0);
                 *charge_kwh = (*charge_kwh + *power_w / 1000.0 * hours).clamp(0.0, BATTERY_KWH);
                 *battery_c += (31.0 - *battery_c) * elapsed_s / 1_800.0;
@@ -128,13 +96,7 @@ impl Powertrain {
     pub(super) fn put_signals(&self, signals: &mut Map<String, Value>) {
         let mut put = |path: &str, value: Value| signals.insert(path.to_owned(), value);
         match *self {
-            Self::Combustion {
-                rpm,
-                load_percent,
-                coolant_c,
-                fuel_l_h,
-                tank_l,
-            } => {
+            Self::Combustion { rpm, load_percent, coolant_c, fuel_l_h, tank_l } => {
                 put(ENGINE_SPEED, whole(rpm));
                 put(ENGINE_LOAD, rounded(load_percent, 10.0));
                 put(THROTTLE, rounded(load_percent * 0.7, 10.0));
@@ -142,11 +104,7 @@ impl Powertrain {
                 put(FUEL_RATE, rounded(fuel_l_h, 100.0));
                 put(FUEL_LEVEL, whole(tank_l / TANK_L * 100.0));
             }
-            Self::Electric {
-                charge_kwh,
-                power_w,
-                battery_c,
-            } => {
+            Self::Electric { charge_kwh, power_w, battery_c } => {
                 put(CHARGE, rounded(charge_kwh / BATTERY_KWH * 100.0, 100.0));
                 put(BATTERY_POWER, whole(power_w));
                 put(BATTERY_TEMPERATURE, rounded(battery_c, 10.0));

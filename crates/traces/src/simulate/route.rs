@@ -53,19 +53,12 @@ impl Route {
         let centre = CITIES[rng.random_range(0..CITIES.len())];
         let count: u32 = rng.random_range(12..24);
         let radius_m = rng.random_range(1_500.0..5_000.0);
-        let offset = (
-            rng.random_range(-2_000.0..2_000.0),
-            rng.random_range(-2_000.0..2_000.0),
-        );
+        let offset = (rng.random_range(-2_000.0..2_000.0), rng.random_range(-2_000.0..2_000.0));
         let corners: Vec<(f64, f64)> = (0..count)
             .map(|corner| {
-                let angle =
-                    (f64::from(corner) + rng.random_range(-0.3..0.3)) / f64::from(count) * TAU;
+                let angle = (f64::from(corner) + rng.random_range(-0.3..0.3)) / f64::from(count) * TAU;
                 let distance_m = radius_m * rng.random_range(0.6..1.2);
-                (
-                    offset.0 + distance_m * angle.cos(),
-                    offset.1 + distance_m * angle.sin(),
-                )
+                (offset.0 + distance_m * angle.cos(), offset.1 + distance_m * angle.sin())
             })
             .collect();
         let ends = corners.iter().skip(1).chain(corners.first());
@@ -93,12 +86,7 @@ impl Route {
         let east = street.from.0 + street.direction.0 * along_m;
         let north = street.from.1 + street.direction.1 * along_m;
         let (latitude, longitude, altitude_m) = self.centre;
-        let heading = street
-            .direction
-            .0
-            .atan2(street.direction.1)
-            .to_degrees()
-            .rem_euclid(360.0);
+        let heading = street.direction.0.atan2(street.direction.1).to_degrees().rem_euclid(360.0);
         Place {
             latitude: latitude + north / METRES_PER_DEGREE,
             longitude: longitude + east / (METRES_PER_DEGREE * latitude.to_radians().cos()),

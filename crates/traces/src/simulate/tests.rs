@@ -14,12 +14,7 @@ use crate::row::RecordedSample;
 const HOUR_MS: i64 = 3_600_000;
 
 fn config(vehicles: usize, faults: Faults) -> SimConfig {
-    SimConfig {
-        seed: 42,
-        vehicles,
-        faults,
-        ..SimConfig::default()
-    }
+    SimConfig { seed: 42, vehicles, faults, ..SimConfig::default() }
 }
 
 fn uploads(config: &SimConfig, for_ms: i64) -> Vec<Upload> {
@@ -27,11 +22,7 @@ fn uploads(config: &SimConfig, for_ms: i64) -> Vec<Upload> {
 }
 
 fn samples(uploads: &[Upload]) -> Vec<&RecordedSample> {
-    uploads
-        .iter()
-        .flat_map(|upload| &upload.events)
-        .flat_map(TraceEvent::samples)
-        .collect()
+    uploads.iter().flat_map(|upload| &upload.events).flat_map(TraceEvent::samples).collect()
 }
 
 fn number(sample: &RecordedSample, path: &str) -> f64 {
@@ -62,11 +53,7 @@ fn ten_samples_a_second_apart_make_an_upload() {
         let samples = samples(std::slice::from_ref(upload));
         let times: Vec<i64> = samples.iter().map(|sample| sample.at_ms.unwrap()).collect();
         assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 1000));
-        assert!(
-            samples
-                .iter()
-                .all(|sample| sample.vehicle == upload.vehicle)
-        );
+        assert!(samples.iter().all(|sample| sample.vehicle == upload.vehicle));
     }
     assert_eq!(uploads.len(), 3 * 6);
 }
@@ -90,15 +77,9 @@ fn a_drive_is_one_that_a_car_could_make() {
         by_vehicle.entry(&sample.vehicle).or_default().push(sample);
     }
     for samples in by_vehicle.values() {
-        let top = samples
-            .iter()
-            .map(|sample| number(sample, SPEED))
-            .fold(0.0, f64::max);
+        let top = samples.iter().map(|sample| number(sample, SPEED)).fold(0.0, f64::max);
         assert!((25.0..90.0).contains(&top), "top speed {top}");
-        assert!(
-            samples.iter().any(|sample| number(sample, SPEED) == 0.0),
-            "never stops"
-        );
+        assert!(samples.iter().any(|sample| number(sample, SPEED) == 0.0), "never stops");
         for pair in samples.windows(2) {
             let (a, b) = (pair[0], pair[1]);
             let apart_s = (b.at_ms.unwrap() - a.at_ms.unwrap()) / 1000;
@@ -108,13 +89,9 @@ fn a_drive_is_one_that_a_car_could_make() {
                 let change = number(b, SPEED) - number(a, SPEED);
                 assert!((-30.0..=8.0).contains(&change), "{change} km/h in a second");
                 let north = (number(b, LATITUDE) - number(a, LATITUDE)) * 111_320.0;
-                let east = (number(b, LONGITUDE) - number(a, LONGITUDE))
-                    * 111_320.0
-                    * number(a, LATITUDE).to_radians().cos();
-                assert!(
-                    (north.hypot(east) - metres).abs() < 6.0,
-                    "odometer and position disagree"
-                );
+                let east =
+                    (number(b, LONGITUDE) - number(a, LONGITUDE)) * 111_320.0 * number(a, LATITUDE).to_radians().cos();
+                assert!((north.hypot(east) - metres).abs() < 6.0, "odometer and position disagree");
             }
         }
         let (first, last) = (samples[0], samples[samples.len() - 1]);
@@ -140,11 +117,7 @@ fn faults_are_reported_and_cleared_again() {
         })
         .collect();
     assert!(diagnostics.iter().any(|diagnostic| diagnostic.mil));
-    assert!(
-        diagnostics
-            .iter()
-            .any(|diagnostic| diagnostic.dtcs.is_empty() && !diagnostic.mil)
-    );
+    assert!(diagnostics.iter().any(|diagnostic| diagnostic.dtcs.is_empty() && !diagnostic.mil));
 }
 
 #[test]
@@ -163,12 +136,7 @@ fn without_faults_no_id_is_sent_twice_and_with_duplicates_some_are() {
         twice
     };
     assert_eq!(sent_twice(Faults::default()), 0);
-    assert!(
-        sent_twice(Faults {
-            duplicates: 0.5,
-            ..Faults::default()
-        }) > 10
-    );
+    assert!(sent_twice(Faults { duplicates: 0.5, ..Faults::default() }) > 10);
 }
 
 #[test]
@@ -178,81 +146,33 @@ fn each_fault_shows() {
         let mut last: HashMap<VehicleKey, i64> = HashMap::new();
         uploads.iter().all(|upload| {
             let at_ms = samples(std::slice::from_ref(upload))[0].at_ms.unwrap();
-            last.insert(upload.vehicle.clone(), at_ms)
-                .is_none_or(|before| before < at_ms)
+            last.insert(upload.vehicle.clone(), at_ms).is_none_or(|before| before < at_ms)
         })
     };
     assert!(in_order(&normal));
-    let reordered = uploads(
-        &config(
-            3,
-            Faults {
-                reorder: 0.3,
-                ..Faults::default()
-            },
-        ),
-        HOUR_MS / 4,
-    );
+    let reordered = uploads(&config(3, Faults { reorder: 0.3, ..Faults::default() }), HOUR_MS / 4);
     assert!(!in_order(&reordered));
 
-    let gappy = uploads(
-        &config(
-            3,
-            Faults {
-                gaps: 0.01,
-                ..Faults::default()
-            },
-        ),
-        HOUR_MS / 4,
-    );
+    let gappy = uploads(&config(3, Faults { gaps: 0.01, ..Faults::default() }), HOUR_MS / 4);
     assert!(samples(&gappy).len() < samples(&normal).len() * 9 / 10);
 
-    let config = config(
-        3,
-        Faults {
-            clock_skew: 1.0,
-            ..Faults::default()
-        },
-    );
+    let config = config(3, Faults { clock_skew: 1.0, ..Faults::default() });
     let first_times: HashSet<i64> = uploads(&config, 60_000)
         .iter()
-        .map(|upload| {
-            (samples(std::slice::from_ref(upload))[0].at_ms.unwrap() - config.start_ms) / 60_000
-        })
+        .map(|upload| (samples(std::slice::from_ref(upload))[0].at_ms.unwrap() - config.start_ms) / 60_000)
         .collect();
-    assert!(
-        first_times.iter().any(|minutes| *minutes != 0),
-        "all clocks are right"
-    );
+    assert!(first_times.iter().any(|minutes| *minutes != 0), "all clocks are right");
 
-    let nonsense = uploads(
-        &self::config(
-            3,
-            Faults {
-                nonsense: 0.2,
-                ..Faults::default()
-            },
-        ),
-        HOUR_MS / 4,
-    );
+    let nonsense = uploads(&self::config(3, Faults { nonsense: 0.2, ..Faults::default() }), HOUR_MS / 4);
     let spoilt = samples(&nonsense);
     assert!(spoilt.iter().any(|sample| sample.at_ms.is_none()));
-    assert!(
-        spoilt
-            .iter()
-            .any(|sample| sample.signals[SPEED].is_string())
-    );
+    assert!(spoilt.iter().any(|sample| sample.signals[SPEED].is_string()));
     assert!(spoilt.iter().any(|sample| sample.signals[LATITUDE] == 0.0));
 }
 
 #[test]
 fn probabilities_beyond_their_range_do_no_harm() {
-    let wild = Faults {
-        duplicates: 7.0,
-        reorder: -1.0,
-        clock_skew: f64::NAN,
-        gaps: f64::NEG_INFINITY,
-        nonsense: f64::INFINITY,
-    };
+    let wild =
+        Faults { duplicates: 7.0, reorder: -1.0, clock_skew: f64::NAN, gaps: f64::NEG_INFINITY, nonsense: f64::INFINITY };
     assert!(!uploads(&config(1, wild), 60_000).is_empty());
 }

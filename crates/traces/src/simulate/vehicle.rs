@@ -60,9 +60,7 @@ pub(super) struct Sent {
 impl SimVehicle {
     pub(super) fn new(config: &SimConfig, index: usize) -> Self {
         // An odd factor spreads the vehicles over the seeds, so that vehicle 1 of seed 1 is not vehicle 0 of seed 2.
-        let mut rng = StdRng::seed_from_u64(
-            config.seed ^ (index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
-        );
+        let mut rng = StdRng::seed_from_u64(config.seed ^ (index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let is_electric = index % 2 == 1;
         let air_c = rng.random_range(-2.0..26.0);
         let skew_ms = if faults::happens(config.faults.clock_skew, &mut rng) {
@@ -124,11 +122,7 @@ impl SimVehicle {
             let elapsed_s = f64::from(i32::try_from(step_ms).unwrap_or_default()) / 1000.0;
             let (moved_m, step) = self.drive.step(elapsed_s, &mut self.rng);
             self.odometer_m += moved_m;
-            self.powertrain.step(
-                self.drive.speed_ms(),
-                self.drive.acceleration_ms2(),
-                elapsed_s,
-            );
+            self.powertrain.step(self.drive.speed_ms(), self.drive.acceleration_ms2(), elapsed_s);
             self.wear(elapsed_s);
             if step == Step::RoundDone {
                 return step;
@@ -139,11 +133,7 @@ impl SimVehicle {
 
     /// Faults come and go; each change is to be reported with the next sample.
     fn wear(&mut self, elapsed_s: f64) {
-        let chance = if self.fault.is_some() {
-            FAULT_CLEARS
-        } else {
-            FAULT_SHOWS
-        };
+        let chance = if self.fault.is_some() { FAULT_CLEARS } else { FAULT_SHOWS };
         if !faults::happens(chance * elapsed_s, &mut self.rng) {
             return;
         }
@@ -154,15 +144,8 @@ impl SimVehicle {
                 Powertrain::Combustion { .. } => &COMBUSTION_FAULTS,
                 Powertrain::Electric { .. } => &ELECTRIC_FAULTS,
             };
-            let status = if self.rng.random_bool(0.7) {
-                "active"
-            } else {
-                "pending"
-            };
-            Some(Dtc {
-                code: codes[self.rng.random_range(0..codes.len())].to_owned(),
-                status: status.to_owned(),
-            })
+            let status = if self.rng.random_bool(0.7) { "active" } else { "pending" };
+            Some(Dtc { code: codes[self.rng.random_range(0..codes.len())].to_owned(), status: status.to_owned() })
         };
         let at_ms = self.next_ms + self.skew_ms;
         // Only a clock at the end of time has no text.
@@ -179,11 +162,7 @@ impl SimVehicle {
             id: id.finish(&at),
             source: self.source.clone(),
             time: at.clone(),
-            body: Body::Diagnostic(Diagnostic {
-                at,
-                mil: dtcs.iter().any(|dtc| dtc.status == "active"),
-                dtcs,
-            }),
+            body: Body::Diagnostic(Diagnostic { at, mil: dtcs.iter().any(|dtc| dtc.status == "active"), dtcs }),
         }
     }
 
@@ -217,17 +196,8 @@ impl SimVehicle {
         let mut signals = Map::new();
         let mut put = |path: &str, value: Value| signals.insert(path.to_owned(), value);
         put(SPEED, rounded(self.drive.speed_ms() * 3.6, 10.0));
-        put(
-            LATITUDE,
-            rounded(place.latitude + self.rng.random_range(-jitter..jitter), 1e6),
-        );
-        put(
-            LONGITUDE,
-            rounded(
-                place.longitude + self.rng.random_range(-jitter..jitter),
-                1e6,
-            ),
-        );
+        put(LATITUDE, rounded(place.latitude + self.rng.random_range(-jitter..jitter), 1e6));
+        put(LONGITUDE, rounded(place.longitude + self.rng.random_range(-jitter..jitter), 1e6));
         put(ALTITUDE, rounded(place.altitude_m, 10.0));
         put(HEADING, rounded(place.heading, 10.0));
         put(ODOMETER, whole(self.odometer_m));
@@ -253,10 +223,6 @@ impl SimVehicle {
 
     fn post(&mut self, due_ms: i64, upload: Upload, sent: &mut Vec<Sent>) {
         self.sent += 1;
-        sent.push(Sent {
-            due_ms,
-            number: self.sent,
-            upload,
-        });
+        sent.push(Sent { due_ms, number: self.sent, upload });
     }
 }
