@@ -4,11 +4,13 @@
 //! published can be published again (consumers know an event by its id), and what is stored is done: a retry that finds an
 //! event stored has nothing left to do.
 
+mod aside;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures::stream::{self, StreamExt as _};
 use roadcast_domain::cloudevent::{self, Envelope};
-use roadcast_domain::event::{Event, StoredEvent};
+use roadcast_domain::event::StoredEvent;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::intake;
 use roadcast_domain::refusal::{Reason, Refusal};
@@ -26,6 +28,7 @@ use serde_json::value::RawValue;
 
 use crate::cached::{CachedEntitlements, CachedSubjects};
 use crate::pack::pack;
+use aside::Aside;
 
 /// Processes batches of the stream.
 pub struct Process<A, Q, V, E, B, S, L, K> {
@@ -115,7 +118,8 @@ where
         let (mut pending, parked) = self.judge(records, &mut outcome).await;
         self.park(parked, &mut outcome).await;
         self.drop_known(&mut pending, &mut outcome).await;
-        self.publish(&mut pending, &mut outcome).await;
+        let unpublishable = self.publish(records, &mut pending, &mut outcome).await;
+        self.park(unpublishable, &mut outcome).await;
         let unstorable = self.store(records, pending, &mut outcome).await;
         self.park(unstorable, &mut outcome).await;
         outcome
@@ -266,8 +270,14 @@ where
         Ok(known)
     }
 
-    /// Publishes what some fleet may see; drops what could not be published, so that it is not stored.
-    async fn publish(&self, pending: &mut Vec<Pending<'_>>, outcome: &mut Outcome) {
+    /// Publishes what some fleet may see; drops what could not be published, so that it is not stored. Answers what the bus
+    /// refuses for good.
+    async fn publish(
+        &self,
+        records: &[Record],
+        pending: &mut Vec<Pending<'_>>,
+        outcome: &mut Outcome,
+    ) -> Vec<(usize, Parked)> {
         let mut published = Vec::with_capacity(pending.len());
         let mut unseen = Vec::new();
         for event in pending.drain(..) {
@@ -289,16 +299,26 @@ where
         let entries: Vec<Batch> =
             runs.iter().map(|run| Batch { events: run.iter().map(|(_, json)| json.clone()).collect() }).collect();
         let results = self.bus.publish(&entries).await;
+        let mut unpublishable = Vec::new();
         for (run, result) in runs.into_iter().zip(results) {
-            match result {
-                Ok(()) => {
+            match (result, run.as_slice()) {
+                (Ok(()), _) => {
                     outcome.counts.entries_published += 1;
                     pending.extend(run.into_iter().map(|(event, _)| event));
                 }
-                Err(error) => outcome.fail(run.iter().map(|(event, _)| event.record).min().unwrap_or(0), error),
+                // Only an event that stands alone can be too large for the bus.
+                (Err(error), [(event, _)])
+                    if error.kind() == PortErrorKind::Rejected && event.bytes.get().len() > LARGE_BYTES =>
+                {
+                    let aside = Aside { record: &records[event.record] };
+                    unpublishable.push((event.record, aside.unstorable(&event.stored.event, event.bytes)));
+                    outcome.failures.push(error);
+                }
+                (Err(error), _) => outcome.fail(run.iter().map(|(event, _)| event.record).min().unwrap_or(0), error),
             }
         }
         pending.append(&mut unseen);
+        unpublishable
     }
 
     fn anybody_live(&self, entitlements: &[roadcast_domain::entitlement::Entitlement]) -> bool {
@@ -339,7 +359,7 @@ where
             match result {
                 Ok(Appended::New) => outcome.counts.samples_stored += event.event.sample_count(),
                 Ok(Appended::Known) => outcome.counts.events_deduplicated += 1,
-                Err(error) if error.kind() == PortErrorKind::Rejected => {
+                Err(error) if error.kind() == PortErrorKind::Rejected && bytes.get().len() > LARGE_BYTES => {
                     let aside = Aside { record: &records[record] };
                     unstorable.push((record, aside.unstorable(&event.event, bytes)));
                     outcome.failures.push(error);
@@ -361,6 +381,9 @@ where
     }
 }
 
+/// An event of fewer bytes fits into every store and bus: if it is refused, the fault is ours, and it comes again. A larger one
+/// may be refused for its size, whenever it comes.
+const LARGE_BYTES: usize = 256 * 1024;
 /// Vehicles that are looked up or merged at the same time.
 const CONCURRENCY: usize = 16;
 /// Events of one vehicle that lie within this of each other are looked up in one range, in milliseconds.
@@ -370,62 +393,5 @@ impl Outcome {
     fn fail(&mut self, record: usize, error: PortError) {
         self.retry_from = Some(self.retry_from.map_or(record, |first| first.min(record)));
         self.failures.push(error);
-    }
-}
-
-/// Setting aside what came in a record.
-struct Aside<'a> {
-    record: &'a Record,
-}
-
-impl Aside<'_> {
-    fn whole(&self, refusal: &Refusal, vid: Option<VehicleId>, bytes: &[u8], samples: usize) -> Parked {
-        Parked {
-            reason: refusal.reason,
-            pointer: refusal.pointer.clone(),
-            vid,
-            eid: None,
-            index: None,
-            samples,
-            bytes: bytes.to_vec(),
-            ..self.blank(refusal.reason)
-        }
-    }
-
-    fn sample(&self, vid: &VehicleId, eid: Eid, sample: &intake::ParkedSample) -> Parked {
-        Parked {
-            pointer: sample.pointer.clone(),
-            vid: Some(vid.clone()),
-            eid: Some(eid),
-            index: Some(sample.index),
-            bytes: sample.bytes.clone().into_bytes(),
-            ..self.blank(sample.reason)
-        }
-    }
-
-    fn unstorable(&self, event: &Event, bytes: &RawValue) -> Parked {
-        Parked {
-            vid: Some(event.vid.clone()),
-            eid: Some(event.eid),
-            samples: event.sample_count(),
-            bytes: bytes.get().as_bytes().to_vec(),
-            ..self.blank(Reason::Unstorable)
-        }
-    }
-
-    fn blank(&self, reason: Reason) -> Parked {
-        let RawRecord { sequence_number, arrived_at, .. } = &self.record.raw;
-        Parked {
-            reason,
-            pointer: String::new(),
-            vid: None,
-            eid: None,
-            index: None,
-            samples: 1,
-            shard: self.record.shard.clone(),
-            sequence_number: sequence_number.clone(),
-            arrived_at: *arrived_at,
-            bytes: Vec::new(),
-        }
     }
 }

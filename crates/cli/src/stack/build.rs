@@ -90,7 +90,9 @@ async fn compile(layout: &Layout, binaries: &[String]) -> Result<BTreeMap<String
     if let Some(output) = child.stdout.take() {
         let mut lines = BufReader::new(output).lines();
         while let Some(line) = lines.next_line().await? {
-            if let Ok(Built { executable: Some(path), target }) = serde_json::from_str(&line) {
+            if let Ok(Built { executable: Some(path), target }) = serde_json::from_str(&line)
+                && binaries.contains(&target.name)
+            {
                 executables.insert(target.name, path);
             }
         }

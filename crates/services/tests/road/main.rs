@@ -82,14 +82,48 @@ async fn poison_on_the_stream_is_set_aside_with_its_bytes_and_blocks_nothing() {
     assert!(world.memory.parked().iter().any(|item| item.bytes == b"\xff\xfe"), "the bytes are untouched");
 }
 
+/// An event of some 400 KB, by a text that no catalogue knows.
+fn large_event() -> serde_json::Value {
+    let mut large = event("large", &vec![(60, 50.0); 400]);
+    for sample in large["data"]["samples"].as_array_mut().unwrap() {
+        sample["signals"]["Oem.Note"] = json!("x".repeat(1000));
+    }
+    large
+}
+
 #[tokio::test]
 async fn an_event_that_the_stores_refuse_for_good_is_set_aside_and_does_not_come_again() {
     let world = World::new(4);
     let vid = world.vehicle("v").await;
-    world.upload(&vid, "huge", &[(60, 50.0)]).await;
+    world.ingest().upload(&admin(), &vid, &large_event().to_string()).await.unwrap();
     // Settling would never end if the record came again for ever.
     world.settle(|_| FaultPlan::always(Fault::Rejected).only(&["append"])).await;
+    let parked: Vec<_> = world.memory.parked().iter().map(|item| (item.reason, item.samples)).collect();
+    assert_eq!(parked, [(Reason::Unstorable, 400)]);
+}
+
+#[tokio::test]
+async fn an_event_that_the_bus_refuses_for_its_size_is_set_aside_and_the_next_one_passes() {
+    let world = World::new(9);
+    let vid = world.vehicle("v").await;
+    let fleet = world.fleet(std::slice::from_ref(&vid), &["telematics"]).await;
+    world.ingest().upload(&admin(), &vid, &large_event().to_string()).await.unwrap();
+    world.upload(&vid, "small", &[(60, 50.0)]).await;
+    world.settle(|_| FaultPlan::healthy()).await;
     assert_eq!(world.memory.parked().iter().map(|item| item.reason).collect::<Vec<_>>(), [Reason::Unstorable]);
+    assert_eq!(world.memory.events().len(), 1, "what is set aside is not stored as well");
+    assert_eq!(world.drain(&fleet).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_of_a_small_event_is_our_fault_and_nothing_is_set_aside_for_it() {
+    let world = World::new(10);
+    let vid = world.vehicle("v").await;
+    world.upload(&vid, "small", &[(60, 50.0)]).await;
+    // A missing right or table refuses everything, until somebody mends it.
+    world.settle(|_| FaultPlan::script([Some(Fault::Rejected); 3]).only(&["append"])).await;
+    assert!(world.memory.parked().is_empty());
+    assert_eq!(world.memory.events().len(), 1);
 }
 
 #[tokio::test]

@@ -1,0 +1,67 @@
+//! Setting aside what cannot be taken: each with the record it came in, and its bytes.
+
+use roadcast_domain::event::Event;
+use roadcast_domain::ids::{Eid, VehicleId};
+use roadcast_domain::intake;
+use roadcast_domain::refusal::{Reason, Refusal};
+use roadcast_ports::archive::{Parked, RawRecord};
+use serde_json::value::RawValue;
+
+use super::Record;
+
+/// Setting aside what came in a record.
+pub(super) struct Aside<'a> {
+    pub(super) record: &'a Record,
+}
+
+impl Aside<'_> {
+    pub(super) fn whole(&self, refusal: &Refusal, vid: Option<VehicleId>, bytes: &[u8], samples: usize) -> Parked {
+        Parked {
+            reason: refusal.reason,
+            pointer: refusal.pointer.clone(),
+            vid,
+            eid: None,
+            index: None,
+            samples,
+            bytes: bytes.to_vec(),
+            ..self.blank(refusal.reason)
+        }
+    }
+
+    pub(super) fn sample(&self, vid: &VehicleId, eid: Eid, sample: &intake::ParkedSample) -> Parked {
+        Parked {
+            pointer: sample.pointer.clone(),
+            vid: Some(vid.clone()),
+            eid: Some(eid),
+            index: Some(sample.index),
+            bytes: sample.bytes.clone().into_bytes(),
+            ..self.blank(sample.reason)
+        }
+    }
+
+    pub(super) fn unstorable(&self, event: &Event, bytes: &RawValue) -> Parked {
+        Parked {
+            vid: Some(event.vid.clone()),
+            eid: Some(event.eid),
+            samples: event.sample_count(),
+            bytes: bytes.get().as_bytes().to_vec(),
+            ..self.blank(Reason::Unstorable)
+        }
+    }
+
+    fn blank(&self, reason: Reason) -> Parked {
+        let RawRecord { sequence_number, arrived_at, .. } = &self.record.raw;
+        Parked {
+            reason,
+            pointer: String::new(),
+            vid: None,
+            eid: None,
+            index: None,
+            samples: 1,
+            shard: self.record.shard.clone(),
+            sequence_number: sequence_number.clone(),
+            arrived_at: *arrived_at,
+            bytes: Vec::new(),
+        }
+    }
+}
