@@ -29,15 +29,13 @@ impl Console {
 
     /// The result: the object for scripts, the text for people.
     pub(crate) fn result(&self, object: &impl Serialize, text: &str) -> anyhow::Result<()> {
+        let text = if self.json { serde_json::to_string(object)? } else { text.trim_end().to_owned() };
         let mut out = std::io::stdout().lock();
-        if self.json {
-            serde_json::to_writer(&mut out, object)?;
-            writeln!(out)?;
-        } else {
-            writeln!(out, "{}", text.trim_end())?;
+        match writeln!(out, "{text}").and_then(|()| out.flush()) {
+            // Whoever reads has read enough; what was done stays done.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            other => Ok(other?),
         }
-        out.flush()?;
-        Ok(())
     }
 
     /// Says what went wrong, cause by cause.

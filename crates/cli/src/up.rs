@@ -81,19 +81,23 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: args::Up) -
             Err(anyhow::anyhow!("the local AWS endpoint ended ({status}); its log is {}", layout.endpoint_log().display()))
         }
     };
-    let stack = match ready {
-        Ok(stack) => stack,
+    let ready = ready.and_then(|stack| {
+        let simulator = if options.detach && !options.no_simulate { Some(spawn_simulator(layout, &options)?) } else { None };
+        Ok((stack, simulator))
+    });
+    let (stack, simulator) = match ready {
+        Ok(ready) => ready,
         Err(error) => {
             stop(layout, &mut endpoint, console).await;
             return Err(error);
         }
     };
-    announce(&stack, console, &options, began)?;
     if options.detach {
-        let simulator = if options.no_simulate { None } else { Some(spawn_simulator(layout, &options)?) };
         RunFile { endpoint: endpoint.release(), foreground: None, simulator }.write(layout)?;
+        announce(&stack, console, &options, began)?;
         return Ok(ExitCode::SUCCESS);
     }
+    announce(&stack, console, &options, began)?;
     let outcome = serve(&stack, layout, &mut endpoint, &mut interrupt, &options).await;
     stop(layout, &mut endpoint, console).await;
     outcome.map(|()| ExitCode::SUCCESS)

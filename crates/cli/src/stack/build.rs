@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context as _, Result, bail};
@@ -12,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use super::layout::Layout;
 use super::venv::hex;
@@ -42,21 +46,33 @@ pub(crate) async fn functions(layout: &Layout, binaries: &[String], console: &Co
     let mut known: BTreeMap<String, Zipped> =
         fs::read(&index).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
     let mut step = console.counted("Packaging functions", executables.len() as u64);
-    let mut made = 0;
-    for (place, (binary, path)) in executables.iter().enumerate() {
-        step.reach(place as u64, binary);
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let slots = Arc::new(Semaphore::new(processors));
+    let mut tasks = JoinSet::new();
+    for (binary, path) in &executables {
         let source = Source::of(path)?;
-        let current =
-            known.get(binary).filter(|zipped| zipped.source == source && artefacts.join(&zipped.file_name).exists());
-        if current.is_none() {
-            let (folder, binary_name, from) = (artefacts.clone(), binary.clone(), source.clone());
-            let zipped = tokio::task::spawn_blocking(move || zip(&folder, &binary_name, from)).await??;
-            if let Some(old) = known.insert(binary.clone(), zipped.clone())
-                && old.file_name != zipped.file_name
-            {
-                let _ = fs::remove_file(artefacts.join(old.file_name));
-            }
-            made += 1;
+        let current = known.get(binary).filter(|zipped| zipped.source == source);
+        if current.is_some_and(|zipped| artefacts.join(&zipped.file_name).exists()) {
+            continue;
+        }
+        let (folder, binary, slots) = (artefacts.clone(), binary.clone(), Arc::clone(&slots));
+        tasks.spawn(async move {
+            let _slot = slots.acquire().await?;
+            let name = binary.clone();
+            let zipped = tokio::task::spawn_blocking(move || zip(&folder, &name, source)).await??;
+            anyhow::Ok((binary, zipped))
+        });
+    }
+    let made = tasks.len();
+    let mut done = executables.len() - made;
+    while let Some(zipped) = tasks.join_next().await {
+        let (binary, zipped) = zipped??;
+        done += 1;
+        step.reach(done as u64, &binary);
+        if let Some(old) = known.insert(binary, zipped.clone())
+            && old.file_name != zipped.file_name
+        {
+            let _ = fs::remove_file(artefacts.join(old.file_name));
         }
     }
     fs::write(&index, serde_json::to_vec_pretty(&known)?)?;
