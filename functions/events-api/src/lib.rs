@@ -1,5 +1,6 @@
 //! Events over HTTP: sending them, and reading a vehicle's.
 
+mod batch;
 mod receipt;
 mod refusal;
 
@@ -21,7 +22,8 @@ use roadcast_services::ingest::Ingest;
 use roadcast_services::query::{HistoryRange, Query};
 use serde_json::json;
 
-use crate::receipt::{BatchReceiptView, TakenView};
+use crate::batch::BatchReceiptView;
+use crate::receipt::TakenView;
 
 /// The operations on events.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
