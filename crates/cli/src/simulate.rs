@@ -8,7 +8,7 @@ use roadcast_traces::simulate::{Faults, SimConfig, Simulator};
 
 use crate::args;
 use crate::console::Console;
-use crate::simulator::Drive;
+use crate::simulator::{Drive, Sent};
 use crate::stack::Stack;
 use crate::stack::layout::Layout;
 use crate::stack::onboard;
@@ -42,15 +42,12 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: &args::Simu
 
     let drive = Drive { config, rate: options.rate.0, duration: options.duration };
     let mut step = console.step("Simulating");
-    let sent = tokio::select! {
-        sent = drive.run(&api, &vids, Some(&mut step)) => Some(sent?),
-        () = interrupt.wait() => None,
-    };
-    let Some(sent) = sent else {
-        step.done("stopped");
-        return Ok(ExitCode::SUCCESS);
-    };
-    step.done("done");
+    let mut sent = Sent::default();
+    tokio::select! {
+        () = drive.run(&api, &vids, &mut sent, Some(&mut step)) => {}
+        () = interrupt.wait() => {}
+    }
+    step.done("ended");
     let text = format!(
         "{} samples in {} uploads: {} accepted, {} refused",
         sent.accepted + sent.refused,

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::Result;
 use roadcast_traces::simulate::{SimConfig, Simulator};
 use roadcast_traces::{Upload, VehicleKey};
 use serde::Serialize;
@@ -41,17 +40,17 @@ pub(crate) struct Sent {
 }
 
 impl Drive {
-    /// Drives and sends until the time is over, or until it is dropped.
+    /// Drives and sends until the time is over, or until it is dropped; counts as it goes.
     pub(crate) async fn run(
         &self,
         api: &Arc<Api>,
         vids: &BTreeMap<VehicleKey, String>,
+        sent: &mut Sent,
         mut step: Option<&mut Step>,
-    ) -> Result<Sent> {
+    ) {
         let began = Instant::now();
         let start_ms = self.start_ms();
         let mut simulator = Simulator::new(&SimConfig { start_ms, ..self.config.clone() });
-        let mut sent = Sent::default();
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -60,12 +59,12 @@ impl Drive {
             // Never ahead of the clock: what would come from the future is set aside by the service.
             let until = (start_ms + ms(elapsed.mul_f64(self.rate))).min(now_ms());
             let uploads = simulator.next_uploads(until);
-            send(api, vids, uploads, &mut sent).await;
+            send(api, vids, uploads, sent).await;
             if let Some(step) = step.as_deref_mut() {
                 step.at(&format!("{} samples sent, {} refused", sent.accepted, sent.refused));
             }
             if self.duration.is_some_and(|duration| elapsed >= duration) {
-                return Ok(sent);
+                return;
             }
         }
     }

@@ -15,7 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::args;
 use crate::aws;
 use crate::console::{Console, note};
-use crate::simulator::Drive;
+use crate::simulator::{Drive, Sent};
 use crate::stack::endpoint::{self, Endpoint};
 use crate::stack::layout::Layout;
 use crate::stack::process::Leader;
@@ -172,11 +172,11 @@ async fn serve(
         if options.no_simulate {
             std::future::pending::<()>().await;
         }
-        drive.run(&api, &vids, None).await.map(drop)
+        drive.run(&api, &vids, &mut Sent::default(), None).await;
     };
     tokio::select! {
         () = interrupt.wait() => Ok(()),
-        result = simulating => result,
+        () = simulating => Ok(()),
         status = endpoint.ended() => {
             bail!("the local AWS endpoint ended ({status}); its log is {}", layout.endpoint_log().display())
         }
