@@ -61,13 +61,39 @@ impl Leader {
         // stranger has the leader's number now, no group of ours is left, because numbers of groups are not reused either.
         if ours || started(self.pid).is_none() {
             let _ = killpg(group, Signal::SIGTERM);
-            let deadline = Instant::now() + Duration::from_secs(2);
-            while killpg(group, None).is_ok() && Instant::now() < deadline {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
+            wait_for_the_end_of(group, Duration::from_secs(2)).await;
             let _ = killpg(group, Signal::SIGKILL);
+            // A kill is carried out after the call has returned.
+            wait_for_the_end_of(group, Duration::from_secs(2)).await;
         }
     }
+}
+
+async fn wait_for_the_end_of(group: Pid, patience: Duration) {
+    let deadline = Instant::now() + patience;
+    while has_running_members(group) && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Whether a process of the group still runs. A signal to the group cannot tell: it also reaches zombies, which stay until
+/// whoever inherited them collects them.
+fn has_running_members(group: Pid) -> bool {
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return killpg(group, None).is_ok();
+    };
+    let group = group.as_raw().to_string();
+    processes.flatten().any(|process| {
+        std::fs::read_to_string(process.path().join("stat")).is_ok_and(|stat| group_of_stat(&stat) == Some(&*group))
+    })
+}
+
+/// Field 5 of `/proc/PID/stat`, unless the process is a zombie.
+fn group_of_stat(stat: &str) -> Option<&str> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let mut fields = after_name.split_ascii_whitespace();
+    let state = fields.next()?;
+    (state != "Z").then(|| fields.nth(1)).flatten()
 }
 
 /// When a process started, as text that is only to be compared; nothing where it does not run (a zombie does not).
@@ -114,9 +140,9 @@ mod tests {
     async fn stopping_a_leader_stops_its_children_too() {
         let mut shell = Command::new("sh").args(["-c", "trap '' TERM; sleep 300 & wait"]).process_group(0).spawn().unwrap();
         let leader = Leader::of(shell.id()).unwrap();
+        assert!(has_running_members(Pid::from_raw(leader.pid())));
         leader.stop(Duration::from_millis(200)).await;
         shell.wait().unwrap();
-        let left = killpg(Pid::from_raw(leader.pid()), None);
-        assert!(left.is_err(), "no process of the group is left");
+        assert!(!has_running_members(Pid::from_raw(leader.pid())), "no process of the group is left");
     }
 }
