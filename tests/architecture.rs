@@ -12,11 +12,13 @@ use serde_json::Value;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("roadcast-signals", &[]),
     ("roadcast-traces", &[]),
+    ("roadcast-blocks", &["roadcast-signals"]),
     ("roadcast-domain", &["roadcast-signals"]),
     ("roadcast-ports", &["roadcast-domain", "roadcast-signals"]),
-    ("roadcast-services", &["roadcast-domain", "roadcast-ports", "roadcast-signals"]),
-    ("roadcast-aws", &["roadcast-domain", "roadcast-ports", "roadcast-signals"]),
-    ("roadcast-testbed", &["roadcast-domain", "roadcast-ports", "roadcast-signals"]),
+    ("roadcast-packing", &["roadcast-blocks", "roadcast-domain", "roadcast-ports", "roadcast-signals"]),
+    ("roadcast-services", &["roadcast-domain", "roadcast-packing", "roadcast-ports", "roadcast-signals"]),
+    ("roadcast-aws", &["roadcast-domain", "roadcast-packing", "roadcast-ports", "roadcast-signals"]),
+    ("roadcast-testbed", &["roadcast-domain", "roadcast-packing", "roadcast-ports", "roadcast-signals"]),
     ("roadcast-lambda-kit", &["roadcast-domain", "roadcast-ports", "roadcast-services", "roadcast-signals"]),
 ];
 
