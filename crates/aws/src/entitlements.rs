@@ -10,12 +10,14 @@ use roadcast_ports::PortError;
 use roadcast_ports::entitlements::Entitlements;
 
 use crate::item::{self, Item, RECORD, Unreadable};
-use crate::keys::KeyRange;
+use crate::keys::{Key, KeyRange};
 use crate::subscriptions::{GRANT_FLEET, GRANT_VEHICLE};
 
 const READ: &str = "reading entitlements";
 /// The consent epoch, on the pair's own item, so that writing a grant again never turns it back.
 const EPOCH: &str = "epoch";
+/// Counts the changes to what any fleet may see.
+pub(crate) const VERSION: &str = "version";
 
 /// Entitlements in `DynamoDB`. All are read consistently: what was taken away a moment ago must not be handed out.
 #[derive(Clone, Debug)]
@@ -75,6 +77,14 @@ impl Entitlements for DynamoEntitlements {
         Ok(entitlements)
     }
 
+    async fn version(&self) -> Result<u64, PortError> {
+        let Some(item) = item::get(&self.client, &self.table, &Key::entitlements_version(), READ).await? else {
+            return Ok(0);
+        };
+        let version = item::number(&item, VERSION).map_err(|error| error.into_port_error(READ))?;
+        Ok(version.unwrap_or_default())
+    }
+
     /// The packages that every stack begins with; others come with the loading of reference data.
     async fn packages(&self) -> Result<Packages, PortError> {
         Ok(Packages::seed())
@@ -115,7 +125,7 @@ mod tests {
     use aws_sdk_dynamodb::types::AttributeValue;
     use roadcast_domain::entitlement::Grant;
     use roadcast_domain::ids::SubscriptionId;
-    use roadcast_domain::subscription::Validity;
+    use roadcast_domain::subscription::{DeliveryFormat, Validity};
     use roadcast_signals::Timestamp;
 
     use super::*;
@@ -132,6 +142,7 @@ mod tests {
         let grant = Grant {
             subscription_id: SubscriptionId::from_random(subscription),
             packages: vec!["alerts".to_owned()],
+            delivery_format: DeliveryFormat::Json,
             validity: Validity { valid_from: Timestamp::from_ms(0), valid_until: None },
         };
         item(vid, RECORD, AttributeValue::S(serde_json::to_string(&grant).unwrap()))

@@ -1,26 +1,36 @@
 //! The form of an item in `vehicleEvents`.
 //!
-//! `vid` and `eid` are its key, `fmt` says how to read the rest. Form 1, one event an item: `event`, the `CloudEvent` as it
-//! is handed out; `origin`, where it came from; both JSON, packed where they are long; `received`, in milliseconds.
+//! `vid` and `eid` are its key, `fmt` says how to read the rest.
+//!
+//! | `fmt` | `eid` | attributes |
+//! |---|---|---|
+//! | 1, one event | the event's id | `event`, the `CloudEvent` as it is handed out; `origin`, where it came from; both JSON, packed where they are long; `received`, in milliseconds |
+//! | 2, a segment of telemetry | the first event's id, `#`, a digest of all ids | `block`, the events (`docs/blocks.md`); `origins`, where each came from |
 
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use roadcast_domain::event::{Event, StoredEvent};
-use roadcast_domain::ids::Eid;
+use roadcast_domain::ids::{Eid, VehicleId};
+use roadcast_packing::log::LogItem;
+use roadcast_packing::segment::Segment;
 
 use crate::item::{self, Item, Unreadable};
-use crate::keys::{EID, Key};
+use crate::keys::{EID, Key, VID};
 use crate::packed_text::{pack, unpack};
 
 const FMT: &str = "fmt";
 const ONE_EVENT: u32 = 1;
+const SEGMENT: u32 = 2;
 const EVENT: &str = "event";
 const ORIGIN: &str = "origin";
 const RECEIVED: &str = "received";
+const BLOCK: &str = "block";
+const ORIGINS: &str = "origins";
 
-/// An item that cannot be read. It is an error, and not skipped: the event was promised to be there.
+/// An item that cannot be read. It is an error, and not skipped: its events were promised to be there.
 #[derive(Debug, thiserror::Error)]
-#[error("the item of event {eid:?} cannot be read")]
-pub(crate) struct UnreadableEvent {
+#[error("the item {eid:?} cannot be read")]
+pub(crate) struct UnreadableItem {
     eid: String,
     #[source]
     why: Why,
@@ -36,19 +46,32 @@ enum Why {
     OtherEvent,
 }
 
-/// The item of an event.
-pub(crate) fn encode(stored: &StoredEvent) -> Result<Item, UnreadableEvent> {
-    let event = &stored.event;
-    encode_attributes(stored).map_err(|why| UnreadableEvent { eid: event.eid.to_string(), why: why.into() })
+/// The item of an event or a segment.
+pub(crate) fn encode(item: &LogItem) -> Result<Item, UnreadableItem> {
+    match item {
+        LogItem::Segment(segment) => Ok(encode_segment(segment)),
+        LogItem::Event(stored) => {
+            encode_event(stored).map_err(|why| UnreadableItem { eid: stored.event.eid.to_string(), why: why.into() })
+        }
+    }
 }
 
-fn encode_attributes(stored: &StoredEvent) -> Result<Item, Unreadable> {
+fn encode_segment(segment: &Segment) -> Item {
+    let binary = |bytes: &[u8]| AttributeValue::B(Blob::new(bytes));
+    let mut item = Key::event_item(&segment.vid, segment.key.clone()).attributes();
+    item.insert(FMT.to_owned(), AttributeValue::N(SEGMENT.to_string()));
+    item.insert(BLOCK.to_owned(), binary(&segment.block));
+    item.insert(ORIGINS.to_owned(), binary(&segment.origins));
+    item
+}
+
+fn encode_event(stored: &StoredEvent) -> Result<Item, Unreadable> {
     let event = &stored.event;
     let packed = |name, json: serde_json::Result<String>| {
         let json = json.map_err(|error| Unreadable::because(name, error))?;
         pack(json).map_err(|error| Unreadable::because(name, error))
     };
-    let mut item = Key::event(&event.vid, event.eid).attributes();
+    let mut item = Key::event_item(&event.vid, event.eid.to_string()).attributes();
     item.insert(FMT.to_owned(), AttributeValue::N(ONE_EVENT.to_string()));
     item.insert(EVENT.to_owned(), packed(EVENT, serde_json::to_string(&event.to_cloud_event()))?);
     item.insert(ORIGIN.to_owned(), packed(ORIGIN, serde_json::to_string(&stored.origin))?);
@@ -56,17 +79,30 @@ fn encode_attributes(stored: &StoredEvent) -> Result<Item, Unreadable> {
     Ok(item)
 }
 
-/// The event of an item.
-pub(crate) fn decode(item: &Item) -> Result<StoredEvent, UnreadableEvent> {
-    let unreadable = |why| UnreadableEvent { eid: item::text(item, EID).unwrap_or_default().to_owned(), why };
+/// What an item holds. A segment's bytes are not looked at yet.
+pub(crate) fn decode(item: &Item) -> Result<LogItem, UnreadableItem> {
+    let unreadable = |why| UnreadableItem { eid: item::text(item, EID).unwrap_or_default().to_owned(), why };
     decode_attributes(item).map_err(unreadable)
 }
 
-fn decode_attributes(item: &Item) -> Result<StoredEvent, Why> {
-    let form: u32 = item::number(item, FMT)?.ok_or_else(|| Unreadable::at(FMT))?;
-    if form != ONE_EVENT {
-        return Err(Why::Form(form));
+fn decode_attributes(item: &Item) -> Result<LogItem, Why> {
+    match item::number(item, FMT)?.ok_or_else(|| Unreadable::at(FMT))? {
+        ONE_EVENT => decode_event(item).map(|stored| LogItem::Event(Box::new(stored))),
+        SEGMENT => Ok(LogItem::Segment(decode_segment(item)?)),
+        form => Err(Why::Form(form)),
     }
+}
+
+fn decode_segment(item: &Item) -> Result<Segment, Unreadable> {
+    let binary = |name: &'static str| match item.get(name) {
+        Some(AttributeValue::B(bytes)) => Ok(bytes.as_ref().to_vec()),
+        _ => Err(Unreadable::at(name)),
+    };
+    let vid: VehicleId = item::parsed(item, VID)?;
+    Ok(Segment { vid, key: item::text(item, EID)?.to_owned(), block: binary(BLOCK)?, origins: binary(ORIGINS)? })
+}
+
+fn decode_event(item: &Item) -> Result<StoredEvent, Why> {
     let eid: Eid = item::parsed(item, EID)?;
     let (event, _) = Event::from_cloud_event(&unpack(item, EVENT)?).map_err(|error| Unreadable::because(EVENT, error))?;
     if event.eid != eid {
@@ -114,19 +150,38 @@ mod tests {
     fn telemetry_survives_its_item_to_the_bit_short_or_long() {
         for samples in [1, 500] {
             let event = telemetry(samples);
-            let item = encode(&event).unwrap();
+            let item = encode(&one(&event)).unwrap();
             assert_eq!(item[EVENT].is_b(), samples == 500, "a long event is packed");
-            let back = decode(&item).unwrap();
-            assert_eq!(back, event);
-            assert_eq!(serde_json::to_string(&back.event.to_cloud_event()).unwrap(), unpack(&item, EVENT).unwrap());
+            assert_eq!(decode(&item).unwrap(), one(&event));
+            assert_eq!(serde_json::to_string(&event.event.to_cloud_event()).unwrap(), unpack(&item, EVENT).unwrap());
         }
+    }
+
+    fn one(stored: &StoredEvent) -> LogItem {
+        LogItem::Event(Box::new(stored.clone()))
+    }
+
+    #[test]
+    fn a_segment_survives_its_item_and_takes_the_bytes_it_says() {
+        let events = [telemetry(3)];
+        let plan = roadcast_packing::segment::plan(&events);
+        let (segment, _) = &plan.segments[0];
+        let item = encode(&LogItem::Segment(segment.clone())).unwrap();
+        assert_eq!(decode(&item).unwrap(), LogItem::Segment(segment.clone()));
+        // DynamoDB counts names and values: texts and binary by their bytes, a number of one digit as two.
+        let bytes = |value: &AttributeValue| match value {
+            AttributeValue::S(text) => text.len(),
+            AttributeValue::B(binary) => binary.as_ref().len(),
+            _ => 2,
+        };
+        assert_eq!(segment.item_bytes(), item.iter().map(|(name, value)| name.len() + bytes(value)).sum::<usize>());
     }
 
     #[test]
     fn a_diagnosis_survives_its_item() {
         let json = r#"{"at":"2026-11-03T09:59:59.999Z","mil":true,"dtcs":[{"code":"P0301","status":"active"}]}"#;
         let event = stored(Body::Diagnostic(serde_json::from_str::<Diagnostic>(json).unwrap()));
-        assert_eq!(decode(&encode(&event).unwrap()).unwrap(), event);
+        assert_eq!(decode(&encode(&one(&event)).unwrap()).unwrap(), one(&event));
     }
 
     #[test]
@@ -134,26 +189,26 @@ mod tests {
         let event = telemetry(1);
         let eid = event.event.eid.to_string();
         let spoilt = |name: &str, value: Option<AttributeValue>| {
-            let mut item = encode(&event).unwrap();
+            let mut item = encode(&one(&event)).unwrap();
             item.remove(name);
             item.extend(value.map(|value| (name.to_owned(), value)));
             decode(&item).unwrap_err()
         };
         for error in [
-            spoilt(FMT, Some(AttributeValue::N("2".to_owned()))),
+            spoilt(FMT, Some(AttributeValue::N("3".to_owned()))),
             spoilt(FMT, None),
             spoilt(EVENT, Some(AttributeValue::S("{}".to_owned()))),
             spoilt(ORIGIN, None),
         ] {
             assert!(error.to_string().contains(&eid), "{error}");
         }
-        let unknown = spoilt(FMT, Some(AttributeValue::N("2".to_owned())));
-        assert_eq!(unknown.source().unwrap().to_string(), "form 2 is not known here");
+        let unknown = spoilt(FMT, Some(AttributeValue::N("3".to_owned())));
+        assert_eq!(unknown.source().unwrap().to_string(), "form 3 is not known here");
     }
 
     #[test]
     fn an_item_under_another_events_key_is_not_taken() {
-        let mut item = encode(&telemetry(1)).unwrap();
+        let mut item = encode(&one(&telemetry(1))).unwrap();
         item.insert(EID.to_owned(), AttributeValue::S(Eid::MIN.to_string()));
         assert!(decode(&item).is_err());
     }

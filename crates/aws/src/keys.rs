@@ -11,6 +11,7 @@
 //! | `fleet#<fleetId>` | `vehicle#<vid>#<subscriptionId>` | the same grant, to find what a fleet may see |
 //! | `vehicle#<vid>` | `grant#<fleetId>` | the pair's consent epoch, where it was ever raised |
 //! | `fleet#<fleetId>` | `vehicle#<vid>` | the same epoch |
+//! | `entitlements` | `version` | how often what fleets may see was changed |
 //! | `client#<clientId>` | `meta` | a machine client |
 //! | `client#<clientId>` | `vehicle#<vid>` | a vehicle that the client registered |
 //! | `vin#<SHA-256 of the VIN>` | `vehicle` | whose VIN it is; the VIN itself goes into no key |
@@ -73,9 +74,9 @@ impl Key {
         Self { partition: (VID, vid.to_string()), sort: None }
     }
 
-    /// An event, in `vehicleEvents`.
-    pub fn event(vid: &VehicleId, eid: Eid) -> Self {
-        Self { partition: (VID, vid.to_string()), sort: Some((EID, eid.to_string())) }
+    /// An event or a segment of events, in `vehicleEvents`: the key begins with the (first) event's id.
+    pub fn event_item(vid: &VehicleId, key: String) -> Self {
+        Self { partition: (VID, vid.to_string()), sort: Some((EID, key)) }
     }
 
     /// A vehicle's state, in `vehicleState`.
@@ -123,6 +124,11 @@ impl Key {
         Self::reference(fleet_partition(fleet_id), format!("vehicle#{vid}"))
     }
 
+    /// How often what fleets may see was changed.
+    pub fn entitlements_version() -> Self {
+        Self::reference("entitlements", "version")
+    }
+
     /// A machine client.
     pub fn client(client_id: &ClientId) -> Self {
         Self::reference(client_partition(client_id), META)
@@ -160,9 +166,9 @@ impl Key {
 }
 
 impl KeyRange {
-    /// The events of a vehicle from one to another.
-    pub fn events(vid: &VehicleId, from: Eid, to: Eid) -> Self {
-        Self { partition: (VID, vid.to_string()), sort: EID, from: from.to_string(), to: to.to_string() }
+    /// The items of a vehicle's log from one key to another.
+    pub fn events(vid: &VehicleId, from: &str, to: &str) -> Self {
+        Self { partition: (VID, vid.to_string()), sort: EID, from: from.to_owned(), to: to.to_owned() }
     }
 
     /// Every fleet.

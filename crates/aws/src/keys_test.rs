@@ -31,7 +31,7 @@ fn keys_have_the_attributes_that_the_template_gives_their_tables() {
     let (vid, fleet, subscription) = (VehicleId::from_random(1), FleetId::from_random(2), SubscriptionId::from_random(3));
     let (client, external) = (ClientId::new("c"), ExternalId::new("bus", "1").unwrap());
     check("Vehicles", &Key::vehicle(&vid));
-    check("VehicleEvents", &Key::event(&vid, Eid::MIN));
+    check("VehicleEvents", &Key::event_item(&vid, Eid::MIN.to_string()));
     check("VehicleState", &Key::state(&vid));
     check("FeedIndex", &Key::feed_pointer(&fleet, Eid::MIN));
     for key in [

@@ -1,24 +1,25 @@
 //! Last-known values: table `vehicleState`.
 //!
-//! An item holds `vid`, `rev`, which counts its changes, and `signals`, the state as JSON, packed where it is long.
+//! An item holds `vid`, `rev`, which counts its changes, and `state`, the readings as [`roadcast_packing::state`] writes them.
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use roadcast_domain::ids::VehicleId;
 use roadcast_domain::state::VehicleState;
-use roadcast_ports::state::StateStore;
+use roadcast_packing::state;
+use roadcast_ports::state::{Known, StateStore};
 use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::backoff;
 use crate::item::{self, Item, Unreadable};
 use crate::keys::Key;
-use crate::packed_text::{pack, unpack};
 use crate::sdk_error::port_error;
 
 const MERGE: &str = "merging a vehicle's state";
 const READ: &str = "reading a vehicle's state";
 const REV: &str = "rev";
-const SIGNALS: &str = "signals";
+const STATE: &str = "state";
 /// Writers of one vehicle meet only where its shard is processed in parallel or again.
 const TRIES: u32 = 10;
 
@@ -35,10 +36,9 @@ impl DynamoStateStore {
         Self { client, table: vehicle_state_table.into() }
     }
 
-    /// What is kept, and at which revision; 0 where nothing is.
-    async fn load(&self, vid: &VehicleId, context: &'static str) -> Result<(u64, VehicleState), PortError> {
+    async fn load(&self, vid: &VehicleId, context: &'static str) -> Result<Known, PortError> {
         let Some(item) = item::get(&self.client, &self.table, &Key::state(vid), context).await? else {
-            return Ok((0, VehicleState::default()));
+            return Ok(Known::default());
         };
         decode(&item).map_err(|error| error.into_port_error(context))
     }
@@ -59,18 +59,22 @@ impl DynamoStateStore {
 }
 
 impl StateStore for DynamoStateStore {
-    async fn merge(&self, vid: &VehicleId, readings: &VehicleState) -> Result<(), PortError> {
+    async fn read(&self, vid: &VehicleId) -> Result<Known, PortError> {
+        self.load(vid, READ).await
+    }
+
+    async fn merge(&self, vid: &VehicleId, mut known: Known, readings: &VehicleState) -> Result<(), PortError> {
         let mut lost = None;
         for attempt in 1..=TRIES {
-            let (rev, mut state) = self.load(vid, MERGE).await?;
-            if !state.merge(readings) {
+            if !known.state.merge(readings) {
                 return Ok(());
             }
-            match self.save(vid, rev, &state).await {
+            match self.save(vid, known.revision, &known.state).await {
                 Err(error) if error.kind() == PortErrorKind::Conflict => lost = Some(error),
                 answer => return answer,
             }
             backoff::wait(attempt).await;
+            known = self.load(vid, MERGE).await?;
         }
         // A merge conflicts with nothing for good: there are only too many of them at once.
         let error = PortError::new(PortErrorKind::Throttled, MERGE);
@@ -79,24 +83,21 @@ impl StateStore for DynamoStateStore {
             None => error,
         })
     }
-
-    async fn read(&self, vid: &VehicleId) -> Result<VehicleState, PortError> {
-        Ok(self.load(vid, READ).await?.1)
-    }
 }
 
 fn encode(vid: &VehicleId, rev: u64, state: &VehicleState) -> Result<Item, Unreadable> {
-    let json = serde_json::to_string(state).map_err(|error| Unreadable::because(SIGNALS, error))?;
+    let bytes = state::encode(state).map_err(|error| Unreadable::because(STATE, error))?;
     let mut item = Key::state(vid).attributes();
     item.insert(REV.to_owned(), AttributeValue::N(rev.to_string()));
-    item.insert(SIGNALS.to_owned(), pack(json).map_err(|error| Unreadable::because(SIGNALS, error))?);
+    item.insert(STATE.to_owned(), AttributeValue::B(Blob::new(bytes)));
     Ok(item)
 }
 
-fn decode(item: &Item) -> Result<(u64, VehicleState), Unreadable> {
-    let rev = item::number(item, REV)?.ok_or_else(|| Unreadable::at(REV))?;
-    let state = serde_json::from_str(&unpack(item, SIGNALS)?).map_err(|error| Unreadable::because(SIGNALS, error))?;
-    Ok((rev, state))
+fn decode(item: &Item) -> Result<Known, Unreadable> {
+    let revision = item::number(item, REV)?.ok_or_else(|| Unreadable::at(REV))?;
+    let Some(AttributeValue::B(bytes)) = item.get(STATE) else { return Err(Unreadable::at(STATE)) };
+    let state = state::decode(bytes.as_ref()).map_err(|error| Unreadable::because(STATE, error))?;
+    Ok(Known { state, revision })
 }
 
 #[cfg(test)]
@@ -118,7 +119,8 @@ mod tests {
             index: n,
         };
         let path = |n: u32| SignalPath::parse(&format!("acme.signal{n}")).unwrap();
-        VehicleState { signals: (0..signals).map(|n| (path(n), reading(n))).collect() }
+        let frontier = (signals > 0).then(|| Eid::first_at(at));
+        VehicleState { signals: (0..signals).map(|n| (path(n), reading(n))).collect(), frontier }
     }
 
     #[test]
@@ -126,7 +128,7 @@ mod tests {
         let vid = VehicleId::from_random(1);
         for signals in [0, 3, 2_000] {
             let item = encode(&vid, 41, &state(signals)).unwrap();
-            assert_eq!(decode(&item).unwrap(), (41, state(signals)));
+            assert_eq!(decode(&item).unwrap(), Known { state: state(signals), revision: 41 });
         }
     }
 

@@ -11,6 +11,7 @@ use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::batch_write;
+use crate::entitlements::VERSION;
 use crate::item::{self, Item, Unreadable};
 use crate::keys::{Key, KeyRange, PK};
 use crate::sdk_error::port_error;
@@ -66,7 +67,13 @@ impl Subscriptions for DynamoSubscriptions {
     }
 
     async fn write_grants(&self, subscription: &Subscription) -> Result<(), PortError> {
-        batch_write::put_all(&self.client, &self.table, grants(subscription)?, GRANT).await
+        batch_write::put_all(&self.client, &self.table, grants(subscription)?, GRANT).await?;
+        // Afterwards: who sees the new version must find the grants.
+        let raise = self.client.update_item().table_name(&self.table);
+        let raise = raise.set_key(Some(Key::entitlements_version().attributes()));
+        let raise = raise.update_expression("ADD #version :one").expression_attribute_names("#version", VERSION);
+        let raise = raise.expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
+        raise.send().await.map(|_| ()).map_err(|error| port_error(GRANT, error))
     }
 }
 
@@ -88,8 +95,7 @@ fn state_value(state: SubscriptionState, context: &'static str) -> Result<Attrib
 /// The items of a subscription's grants, by vehicle and by fleet.
 fn grants(subscription: &Subscription) -> Result<BTreeMap<Key, Item>, PortError> {
     let (fleet_id, id) = (&subscription.fleet_id, &subscription.subscription_id);
-    let grant =
-        Grant { subscription_id: id.clone(), packages: subscription.packages.clone(), validity: subscription.validity };
+    let grant = Grant::of(subscription);
     let mut items = BTreeMap::new();
     for vid in &subscription.vehicles {
         for key in [Key::grant_by_vehicle(vid, fleet_id, id), Key::grant_by_fleet(fleet_id, vid, id)] {

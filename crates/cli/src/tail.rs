@@ -5,6 +5,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use roadcast_domain::subscription::DeliveryFormat;
+use roadcast_packing::wire;
 use serde_json::Value;
 
 use crate::args;
@@ -40,8 +42,8 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: &args::Tail
         };
         let mut out = std::io::stdout().lock();
         for event in &feed.events {
-            let line = if console.json() { event.to_string() } else { line(event) };
-            if writeln!(out, "{line}").is_err() {
+            let lines = if console.json() { event.to_string() } else { lines(event) };
+            if writeln!(out, "{lines}").is_err() {
                 // Nobody reads any more; what was not shown is not acknowledged.
                 return Ok(ExitCode::SUCCESS);
             }
@@ -53,6 +55,17 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: &args::Tail
             None => {}
         }
     }
+}
+
+/// A CloudEvent's events, each in a line.
+fn lines(cloud_event: &Value) -> String {
+    let read = match wire::read(&cloud_event.to_string()) {
+        Ok(read) if read.format == DeliveryFormat::Blocks => read,
+        // What cannot be read is shown as it is.
+        _ => return line(cloud_event),
+    };
+    let lines = read.events.iter().map(|event| line(&serde_json::to_value(event.to_cloud_event()).unwrap_or_default()));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// An event in one line: time, vehicle, and of its last sample what tells most.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{Body, Event, Telemetry};
 use crate::ids::{FleetId, SubscriptionId, VehicleId};
 use crate::package::{Package, PackageName, Packages};
-use crate::subscription::Validity;
+use crate::subscription::{DeliveryFormat, Subscription, Validity};
 
 /// One subscription's share in what a fleet may see of one vehicle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ pub struct Grant {
     pub subscription_id: SubscriptionId,
     /// Its packages.
     pub packages: Vec<PackageName>,
+    /// In which form telemetry comes.
+    #[serde(default)]
+    pub delivery_format: DeliveryFormat,
     /// When it is valid.
     #[serde(flatten)]
     pub validity: Validity,
@@ -38,6 +41,18 @@ pub struct Entitlement {
 #[derive(Clone, Debug)]
 pub struct Coverage<'p> {
     packages: Vec<&'p Package>,
+}
+
+impl Grant {
+    /// What a subscription grants for each of its vehicles.
+    pub fn of(subscription: &Subscription) -> Self {
+        Self {
+            subscription_id: subscription.subscription_id.clone(),
+            packages: subscription.packages.clone(),
+            delivery_format: subscription.delivery_format,
+            validity: subscription.validity,
+        }
+    }
 }
 
 impl Entitlement {
@@ -63,6 +78,14 @@ impl Entitlement {
             return None;
         }
         self.coverage(packages, event.received, now).cut(event)
+    }
+
+    /// In which form telemetry comes: as blocks where every live grant asks for them, since whoever asked for JSON must be
+    /// able to read it.
+    pub fn delivery_format(&self, now: Timestamp) -> DeliveryFormat {
+        let live = || self.grants.iter().filter(|grant| grant.validity.holds_at(now));
+        let blocks = live().all(|grant| grant.delivery_format == DeliveryFormat::Blocks);
+        if blocks && live().next().is_some() { DeliveryFormat::Blocks } else { DeliveryFormat::Json }
     }
 
     /// Whether a live grant names that package.

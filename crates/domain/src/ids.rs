@@ -159,6 +159,16 @@ impl Eid {
         Self::at(time).or_hash(salt)
     }
 
+    /// The id of those bits, as [`bits`](Self::bits) gave them.
+    pub const fn from_bits(bits: u128) -> Self {
+        Self(bits)
+    }
+
+    /// Its 128 bits.
+    pub const fn bits(self) -> u128 {
+        self.0
+    }
+
     /// The event's time.
     pub fn time(self) -> Timestamp {
         // 48 bits always fit.

@@ -29,6 +29,9 @@ pub trait Entitlements: Send + Sync {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Entitlement>, PortError>> + Send;
 
+    /// A number that is another after every change to what any fleet may see. Who remembers answers asks for it first.
+    fn version(&self) -> impl Future<Output = Result<u64, PortError>> + Send;
+
     /// The packages there are.
     fn packages(&self) -> impl Future<Output = Result<Packages, PortError>> + Send;
 }

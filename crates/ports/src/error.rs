@@ -1,12 +1,13 @@
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 /// Why a port could not do its work, sorted by what the caller should do about it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PortError {
     kind: PortErrorKind,
     context: &'static str,
-    source: Option<Box<dyn Error + Send + Sync>>,
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 /// What the caller should do about a [`PortError`].
@@ -33,7 +34,7 @@ impl PortError {
     /// Keeps the cause, for the log.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(Arc::from(source.into()));
         self
     }
 

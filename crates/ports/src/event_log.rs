@@ -9,23 +9,15 @@ use crate::PortError;
 
 /// The log of accepted events. Appending the same event again changes nothing.
 pub trait EventLog: Send + Sync {
-    /// Stores events, of any vehicles, and answers one by one in their order: what fails does not keep the others out.
-    fn append(&self, events: &[StoredEvent]) -> impl Future<Output = Vec<Result<Appended, PortError>>> + Send;
+    /// Stores events, of any vehicles, and answers one by one in their order: what fails does not keep the others out. An
+    /// event that is stored already is left as it was, and is no error.
+    fn append(&self, events: &[StoredEvent]) -> impl Future<Output = Vec<Result<(), PortError>>> + Send;
 
     /// Events of one vehicle in `eid` order.
     fn range(&self, range: &EventRange) -> impl Future<Output = Result<EventPage, PortError>> + Send;
 
     /// One event. Reads what was stored just before.
     fn get(&self, vid: &VehicleId, eid: Eid) -> impl Future<Output = Result<Option<StoredEvent>, PortError>> + Send;
-}
-
-/// What appending an event did.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Appended {
-    /// It is stored now.
-    New,
-    /// It was stored before and was left as it was.
-    Known,
 }
 
 /// A stretch of one vehicle's log.

@@ -1,6 +1,8 @@
-//! Reference data, remembered for a few seconds.
+//! Reference data, remembered.
 //!
-//! A change in who may see what takes effect within [`TTL_MS`] wherever it is read through here.
+//! A change in who may see what takes effect within [`TTL_MS`] wherever it is read through here: entitlements are remembered
+//! until their version is another, and the version is asked for that often. So a warm function reads one item every few
+//! seconds, however many vehicles it meets.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -21,15 +23,21 @@ use roadcast_ports::vehicles::Vehicles;
 
 /// How long an answer is remembered, in milliseconds.
 pub const TTL_MS: i64 = 5_000;
+/// How long it is remembered whom a subject names, in milliseconds. A `vid` is for good; a name that moves on to another
+/// vehicle is noticed after this long.
+pub const NAME_TTL_MS: i64 = 10 * 60 * 1000;
 /// How many answers of one kind are remembered: a warm function must not grow without end.
-const CAPACITY: usize = 20_000;
+const CAPACITY: usize = 50_000;
 
 /// Answers of one kind, each with the time it was read.
-struct Memo<Q, A>(Mutex<HashMap<Q, (Timestamp, A)>>);
+struct Memo<Q, A> {
+    ttl_ms: i64,
+    answers: Mutex<HashMap<Q, (Timestamp, A)>>,
+}
 
 impl<Q: Eq + Hash + Clone, A: Clone> Memo<Q, A> {
-    fn new() -> Self {
-        Self(Mutex::new(HashMap::new()))
+    fn new(ttl_ms: i64) -> Self {
+        Self { ttl_ms, answers: Mutex::new(HashMap::new()) }
     }
 
     /// As [`get_or_ask`](Self::get_or_ask), but remembers only what `keep` says: who was not known a moment ago may be by now.
@@ -45,7 +53,7 @@ impl<Q: Eq + Hash + Clone, A: Clone> Memo<Q, A> {
     {
         let answer = self.get_or_ask(question, now, ask).await?;
         if !keep(&answer) {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(question);
+            self.answers.lock().unwrap_or_else(PoisonError::into_inner).remove(question);
         }
         Ok(answer)
     }
@@ -54,14 +62,14 @@ impl<Q: Eq + Hash + Clone, A: Clone> Memo<Q, A> {
     where
         F: Future<Output = Result<A, PortError>>,
     {
-        if let Some((read, answer)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(question)
-            && now.ms_since(*read) < TTL_MS
+        if let Some((read, answer)) = self.answers.lock().unwrap_or_else(PoisonError::into_inner).get(question)
+            && now.ms_since(*read) < self.ttl_ms
             && now >= *read
         {
             return Ok(answer.clone());
         }
         let answer = ask().await?;
-        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         if answers.len() >= CAPACITY {
             answers.clear();
         }
@@ -70,24 +78,55 @@ impl<Q: Eq + Hash + Clone, A: Clone> Memo<Q, A> {
     }
 }
 
-/// Entitlements, remembered.
+/// Entitlements, remembered until their version is another.
 pub struct CachedEntitlements<E, K> {
     entitlements: E,
     clock: K,
-    to_vehicle: Memo<VehicleId, Vec<Entitlement>>,
+    version: Memo<(), u64>,
+    to_vehicle: Mutex<OfVersion>,
     packages: Memo<(), Packages>,
+}
+
+/// What was read under one version.
+#[derive(Default)]
+struct OfVersion {
+    version: u64,
+    to_vehicle: HashMap<VehicleId, Vec<Entitlement>>,
 }
 
 impl<E, K> CachedEntitlements<E, K> {
     /// Remembers what `entitlements` answers.
     pub fn new(entitlements: E, clock: K) -> Self {
-        Self { entitlements, clock, to_vehicle: Memo::new(), packages: Memo::new() }
+        Self { entitlements, clock, version: Memo::new(TTL_MS), to_vehicle: Mutex::default(), packages: Memo::new(TTL_MS) }
     }
 }
 
 impl<E: Entitlements, K: Clock> Entitlements for CachedEntitlements<E, K> {
     async fn to_vehicle(&self, vid: &VehicleId) -> Result<Vec<Entitlement>, PortError> {
-        self.to_vehicle.get_or_ask(vid, self.clock.now(), || self.entitlements.to_vehicle(vid)).await
+        let version = self.version().await?;
+        {
+            let mut known = self.to_vehicle.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.version != version {
+                *known = OfVersion { version, to_vehicle: HashMap::new() };
+            }
+            if let Some(answer) = known.to_vehicle.get(vid) {
+                return Ok(answer.clone());
+            }
+        }
+        let answer = self.entitlements.to_vehicle(vid).await?;
+        let mut known = self.to_vehicle.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read under a version that is past by now, it may miss what changed since.
+        if known.version == version {
+            if known.to_vehicle.len() >= CAPACITY {
+                known.to_vehicle.clear();
+            }
+            known.to_vehicle.insert(vid.clone(), answer.clone());
+        }
+        Ok(answer)
+    }
+
+    async fn version(&self) -> Result<u64, PortError> {
+        self.version.get_or_ask(&(), self.clock.now(), || self.entitlements.version()).await
     }
 
     async fn of_fleet_to_vehicle(&self, fleet_id: &FleetId, vid: &VehicleId) -> Result<Option<Entitlement>, PortError> {
@@ -119,7 +158,7 @@ pub struct CachedFleets<F, K> {
 impl<F: Fleets, K: Clock> CachedFleets<F, K> {
     /// Remembers what `fleets` answers.
     pub fn new(fleets: F, clock: K) -> Self {
-        Self { fleets, clock, by_id: Memo::new() }
+        Self { fleets, clock, by_id: Memo::new(TTL_MS) }
     }
 
     /// The fleet of that id.
@@ -138,7 +177,7 @@ pub struct CachedClients<C, K> {
 impl<C: Clients, K: Clock> CachedClients<C, K> {
     /// Remembers what `clients` answers.
     pub fn new(clients: C, clock: K) -> Self {
-        Self { clients, clock, by_id: Memo::new() }
+        Self { clients, clock, by_id: Memo::new(TTL_MS) }
     }
 
     /// The client of that id.
@@ -158,7 +197,7 @@ pub struct CachedSubjects<V, K> {
 impl<V: Vehicles, K: Clock> CachedSubjects<V, K> {
     /// Remembers whom `vehicles` resolves.
     pub fn new(vehicles: V, clock: K) -> Self {
-        Self { vehicles, clock, by_subject: Memo::new() }
+        Self { vehicles, clock, by_subject: Memo::new(NAME_TTL_MS) }
     }
 
     /// Who the subject names.

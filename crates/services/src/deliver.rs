@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, FleetId, VehicleId};
+use roadcast_domain::subscription::DeliveryFormat;
+use roadcast_packing::wire;
 use roadcast_ports::PortError;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
@@ -27,12 +29,40 @@ pub struct Deliver<Q, E, K> {
 /// An answer of the feed.
 #[derive(Debug, Default)]
 pub struct Feed {
-    /// The events with the epochs of the consent they are under; each vehicle's in `eid` order, each event once.
-    pub events: Vec<(Event, u64)>,
+    /// The events; each vehicle's in `eid` order, each event once.
+    pub events: Vec<Delivered>,
     /// What acknowledges them; empty where there is nothing to acknowledge.
     pub receipts: Vec<String>,
     /// Messages that could not be read. They stay in the queue, and in the log.
     pub unreadable: Vec<String>,
+}
+
+/// An event as it is handed out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivered {
+    /// The event, cut to what the fleet may see.
+    pub event: Event,
+    /// The epoch of the consent it is under.
+    pub consent_epoch: u64,
+    /// The form that the fleet chose.
+    pub format: DeliveryFormat,
+}
+
+impl Feed {
+    /// The events as CloudEvents in JSON, telemetry as blocks where the fleet chose so.
+    pub fn cloud_events(&self) -> serde_json::Result<Vec<Box<RawValue>>> {
+        let mut written = Vec::new();
+        let alike = |a: &Delivered, b: &Delivered| {
+            a.event.vid == b.event.vid && a.consent_epoch == b.consent_epoch && a.format == b.format
+        };
+        for run in self.events.chunk_by(alike) {
+            let events: Vec<&Event> = run.iter().map(|delivered| &delivered.event).collect();
+            for cloud_event in wire::write(&events, run[0].format, Some(run[0].consent_epoch))? {
+                written.push(RawValue::from_string(cloud_event.json)?);
+            }
+        }
+        Ok(written)
+    }
 }
 
 impl<Q: FeedQueue, E: Entitlements, K: Clock> Deliver<Q, E, K> {
@@ -42,17 +72,18 @@ impl<Q: FeedQueue, E: Entitlements, K: Clock> Deliver<Q, E, K> {
         own_feed(caller, fleet_id)?;
         let messages = self.queue.receive(fleet_id, max, wait_s).await?;
         let mut feed = Feed::default();
-        let mut events: BTreeMap<(VehicleId, Eid), (Event, u64)> = BTreeMap::new();
+        let mut events: BTreeMap<(VehicleId, Eid), Delivered> = BTreeMap::new();
         let mut emptied = Vec::new();
         for Message { receipt, body } in messages {
             match read(&body) {
                 Err(error) => feed.unreadable.push(error.to_string()),
                 Ok(sent) => {
                     let mut left = false;
-                    for event in sent {
-                        if let Some((event, epoch)) = self.cut(fleet_id, &event).await? {
+                    for (event, format) in sent {
+                        if let Some((event, consent_epoch)) = self.cut(fleet_id, &event).await? {
                             left = true;
-                            events.insert((event.vid.clone(), event.eid), (event, epoch));
+                            let key = (event.vid.clone(), event.eid);
+                            events.insert(key, Delivered { event, consent_epoch, format });
                         }
                     }
                     if left { feed.receipts.push(receipt) } else { emptied.push(receipt) }
@@ -98,7 +129,12 @@ fn own_feed(caller: &Caller, fleet_id: &FleetId) -> Result<(), ServiceError> {
     }
 }
 
-fn read(body: &str) -> Result<Vec<Event>, roadcast_domain::event::NotOurEvent> {
-    let events: Vec<&RawValue> = serde_json::from_str(body)?;
-    events.into_iter().map(|event| Event::from_cloud_event(event.get()).map(|(event, _)| event)).collect()
+fn read(body: &str) -> Result<Vec<(Event, DeliveryFormat)>, wire::Unreadable> {
+    let cloud_events: Vec<&RawValue> = serde_json::from_str(body)?;
+    let mut events = Vec::with_capacity(cloud_events.len());
+    for cloud_event in cloud_events {
+        let read = wire::read(cloud_event.get())?;
+        events.extend(read.events.into_iter().map(|event| (event, read.format)));
+    }
+    Ok(events)
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use roadcast_domain::event::{Event, NotOurEvent};
+use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, FleetId, VehicleId};
+use roadcast_packing::wire;
 use roadcast_ports::PortError;
 use roadcast_ports::bus::{DeliveryBus, FleetBatch};
 use roadcast_ports::clock::Clock;
@@ -44,7 +45,7 @@ pub struct Counts {
 pub enum EnrichError {
     /// An event that cannot be read; the others of its entry were delivered.
     #[error("an event on the ingest bus cannot be read")]
-    Unreadable(#[from] NotOurEvent),
+    Unreadable(#[from] wire::Unreadable),
     /// A port failed.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -53,20 +54,19 @@ pub enum EnrichError {
     FleetUnknown(FleetId),
 }
 
-/// An event cut to a fleet's share.
+/// A CloudEvent with a fleet's share, and the events in it.
 struct Share {
-    vid: VehicleId,
-    eid: Eid,
+    events: Vec<(VehicleId, Eid)>,
     json: String,
 }
 
 impl<E: Entitlements, F: Fleets, D: DeliveryBus, I: FeedIndex, K: Clock> Enrich<E, F, D, I, K> {
     /// Delivers an entry of the ingest bus. Whatever of it can be delivered is; an error means that the whole entry
     /// should come again, which consumers do not notice after removing duplicates by `id`.
-    pub async fn entry(&self, events: &[&str]) -> Result<Counts, EnrichError> {
-        let mut counts = Counts { events_received: events.len(), ..Counts::default() };
+    pub async fn entry(&self, cloud_events: &[&str]) -> Result<Counts, EnrichError> {
+        let mut counts = Counts::default();
         let mut failed = None;
-        let shares = self.shares(events, &mut failed).await?;
+        let shares = self.shares(cloud_events, &mut counts, &mut failed).await?;
         for (fleet_id, shares) in shares {
             let Some(fleet) = self.fleets.get(&fleet_id).await? else {
                 failed.get_or_insert(EnrichError::FleetUnknown(fleet_id));
@@ -86,8 +86,8 @@ impl<E: Entitlements, F: Fleets, D: DeliveryBus, I: FeedIndex, K: Clock> Enrich<
                 match published {
                     Ok(()) => {
                         counts.entries_published += 1;
-                        counts.events_delivered += run.len();
-                        let events = run.iter().map(|share| (share.vid.clone(), share.eid)).collect();
+                        let events: Vec<_> = run.iter().flat_map(|share| share.events.iter().cloned()).collect();
+                        counts.events_delivered += events.len();
                         pointers.push(FeedPointer::stamped(fleet_id.clone(), events, self.clock.now()));
                     }
                     Err(error) => {
@@ -103,25 +103,31 @@ impl<E: Entitlements, F: Fleets, D: DeliveryBus, I: FeedIndex, K: Clock> Enrich<
     /// Each entitled fleet's share of the events, in their order.
     async fn shares(
         &self,
-        events: &[&str],
+        cloud_events: &[&str],
+        counts: &mut Counts,
         failed: &mut Option<EnrichError>,
     ) -> Result<BTreeMap<FleetId, Vec<Share>>, EnrichError> {
         let packages = self.entitlements.packages().await?;
         let mut shares: BTreeMap<FleetId, Vec<Share>> = BTreeMap::new();
-        for json in events {
-            let event = match Event::from_cloud_event(json) {
-                Ok((event, _)) => event,
+        for json in cloud_events {
+            let events = match wire::read(json) {
+                Ok(read) => read.events,
                 Err(unreadable) => {
                     failed.get_or_insert(unreadable.into());
                     continue;
                 }
             };
+            counts.events_received += events.len();
+            let Some(vid) = events.first().map(|event| &event.vid) else { continue };
             let now = self.clock.now();
-            for entitlement in self.entitlements.to_vehicle(&event.vid).await? {
-                let Some(share) = entitlement.cut(&event, &packages, now) else { continue };
-                let cloud_event = share.to_cloud_event().under_consent(entitlement.epoch);
-                let json = serde_json::to_string(&cloud_event).map_err(NotOurEvent::from)?;
-                shares.entry(entitlement.fleet_id).or_default().push(Share { vid: share.vid, eid: share.eid, json });
+            for entitlement in self.entitlements.to_vehicle(vid).await? {
+                let cut: Vec<Event> = events.iter().filter_map(|event| entitlement.cut(event, &packages, now)).collect();
+                let format = entitlement.delivery_format(now);
+                let written = wire::write(&cut.iter().collect::<Vec<_>>(), format, Some(entitlement.epoch));
+                for wire::Written { json, places } in written.map_err(wire::Unreadable::from)? {
+                    let events = places.iter().map(|place| (vid.clone(), cut[*place].eid)).collect();
+                    shares.entry(entitlement.fleet_id.clone()).or_default().push(Share { events, json });
+                }
             }
         }
         Ok(shares)

@@ -6,7 +6,7 @@ use roadcast_domain::fleet::{Client, ClientRole, Fleet};
 use roadcast_domain::ids::{FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::limits;
 use roadcast_domain::package::PackageName;
-use roadcast_domain::subscription::{Subscription, SubscriptionState, Validity};
+use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
 use roadcast_ports::clients::{AppClients, Clients, Credentials};
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::entitlements::Entitlements;
@@ -49,6 +49,9 @@ pub struct SubscriptionRequest {
     pub vehicles: Vec<VehicleId>,
     /// The packages.
     pub packages: Vec<PackageName>,
+    /// In which form telemetry comes; JSON where it is not said.
+    #[serde(default)]
+    pub delivery_format: DeliveryFormat,
     /// From when; from now on where it is not said.
     #[serde(default)]
     pub valid_from: Option<Timestamp>,
@@ -140,6 +143,7 @@ where
             fleet_id: fleet_id.clone(),
             vehicles: request.vehicles,
             packages: request.packages,
+            delivery_format: request.delivery_format,
             validity,
             state: SubscriptionState::Pending,
             reason: None,

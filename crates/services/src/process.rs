@@ -10,18 +10,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures::stream::{self, StreamExt as _};
 use roadcast_domain::cloudevent::{self, Envelope};
-use roadcast_domain::event::StoredEvent;
+use roadcast_domain::event::{Event, StoredEvent};
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::intake;
 use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::state::VehicleState;
 use roadcast_domain::subject::Subject;
+use roadcast_domain::subscription::DeliveryFormat;
+use roadcast_packing::wire;
 use roadcast_ports::archive::{Archive, Parked, Quarantine, RawBatch, RawRecord};
 use roadcast_ports::bus::{Batch, IngestBus};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::event_log::{Appended, EventLog, EventRange};
-use roadcast_ports::state::StateStore;
+use roadcast_ports::event_log::{EventLog, EventRange};
+use roadcast_ports::state::{Known, StateStore};
 use roadcast_ports::vehicles::Vehicles;
 use roadcast_ports::{PortError, PortErrorKind};
 use serde_json::value::RawValue;
@@ -117,10 +119,10 @@ where
         }
         let (mut pending, parked) = self.judge(records, &mut outcome).await;
         self.park(parked, &mut outcome).await;
-        self.drop_known(&mut pending, &mut outcome).await;
+        let known = self.drop_known(&mut pending, &mut outcome).await;
         let unpublishable = self.publish(records, &mut pending, &mut outcome).await;
         self.park(unpublishable, &mut outcome).await;
-        let unstorable = self.store(records, pending, &mut outcome).await;
+        let unstorable = self.store(records, pending, known, &mut outcome).await;
         self.park(unstorable, &mut outcome).await;
         outcome
     }
@@ -215,47 +217,55 @@ where
     }
 
     /// Drops events that this batch holds twice or that are stored already, and those that cannot be looked up for now.
-    async fn drop_known(&self, pending: &mut Vec<Pending<'_>>, outcome: &mut Outcome) {
+    /// Answers what is known of the vehicles of the others.
+    async fn drop_known(&self, pending: &mut Vec<Pending<'_>>, outcome: &mut Outcome) -> HashMap<VehicleId, Known> {
         let before = pending.len();
         let mut seen = BTreeSet::new();
         pending.retain(|event| seen.insert((event.stored.event.vid.clone(), event.stored.event.eid)));
+        outcome.counts.events_deduplicated += before - pending.len();
 
         let mut by_vehicle: BTreeMap<VehicleId, Vec<Eid>> = BTreeMap::new();
         for Pending { stored, .. } in pending.iter() {
             by_vehicle.entry(stored.event.vid.clone()).or_default().push(stored.event.eid);
         }
         let look_ups = by_vehicle.into_iter().map(|(vid, eids)| async move {
-            let known = self.known(&vid, eids).await;
-            (vid, known)
+            let answer = self.look_up(&vid, eids).await;
+            (vid, answer)
         });
-        let known: HashMap<VehicleId, Result<BTreeSet<Eid>, PortError>> =
+        let looked_up: Vec<(VehicleId, Result<(Known, BTreeSet<Eid>), PortError>)> =
             stream::iter(look_ups).buffer_unordered(CONCURRENCY).collect().await;
 
-        let mut kept = Vec::with_capacity(pending.len());
-        let mut unknown_for_now = BTreeMap::new();
-        for event in pending.drain(..) {
-            match known.get(&event.stored.event.vid) {
-                Some(Ok(known)) if known.contains(&event.stored.event.eid) => {}
-                Some(Ok(_)) => kept.push(event),
-                Some(Err(_)) | None => {
-                    unknown_for_now.entry(event.stored.event.vid.clone()).or_insert(event.record);
+        let mut known = HashMap::new();
+        for (vid, answer) in looked_up {
+            let is_of = |event: &Pending<'_>| event.stored.event.vid == vid;
+            match answer {
+                Ok((state, stored)) => {
+                    let before = pending.len();
+                    pending.retain(|event| !is_of(event) || !stored.contains(&event.stored.event.eid));
+                    outcome.counts.events_deduplicated += before - pending.len();
+                    known.insert(vid, state);
+                }
+                Err(error) => {
+                    outcome.fail(first_record(pending.iter().filter(|event| is_of(event))), error);
+                    pending.retain(|event| !is_of(event));
                 }
             }
         }
-        let waiting = before - kept.len();
-        outcome.counts.events_deduplicated += waiting;
-        for (vid, result) in known {
-            if let (Err(error), Some(record)) = (result, unknown_for_now.get(&vid)) {
-                outcome.fail(*record, error);
-            }
-        }
-        *pending = kept;
+        known
+    }
+
+    /// What is known of a vehicle, and which of these events of it are stored.
+    async fn look_up(&self, vid: &VehicleId, eids: Vec<Eid>) -> Result<(Known, BTreeSet<Eid>), PortError> {
+        let known = self.state.read(vid).await?;
+        let doubtful = eids.into_iter().filter(|eid| known.state.may_hold(*eid)).collect();
+        let stored = self.stored(vid, doubtful).await?;
+        Ok((known, stored))
     }
 
     /// Which of these events of a vehicle are stored.
-    async fn known(&self, vid: &VehicleId, mut eids: Vec<Eid>) -> Result<BTreeSet<Eid>, PortError> {
+    async fn stored(&self, vid: &VehicleId, mut eids: Vec<Eid>) -> Result<BTreeSet<Eid>, PortError> {
         eids.sort_unstable();
-        let mut known = BTreeSet::new();
+        let mut stored = BTreeSet::new();
         // Events that lie far apart are looked up apart, or a late one would read all that lies between.
         for stretch in eids.chunk_by(|a, b| b.time().ms_since(a.time()) < STRETCH_MS) {
             let (Some(first), Some(last)) = (stretch.first(), stretch.last()) else { continue };
@@ -263,11 +273,11 @@ where
             while let Some(start) = from {
                 let range = EventRange { vid: vid.clone(), from: start, to: *last, limit: 1000 };
                 let page = self.log.range(&range).await?;
-                known.extend(page.events.iter().map(|stored| stored.event.eid));
+                stored.extend(page.events.iter().map(|stored| stored.event.eid));
                 from = page.next;
             }
         }
-        Ok(known)
+        Ok(stored)
     }
 
     /// Publishes what some fleet may see; drops what could not be published, so that it is not stored. Answers what the bus
@@ -278,46 +288,45 @@ where
         pending: &mut Vec<Pending<'_>>,
         outcome: &mut Outcome,
     ) -> Vec<(usize, Parked)> {
-        let mut published = Vec::with_capacity(pending.len());
-        let mut unseen = Vec::new();
-        for event in pending.drain(..) {
-            let live = self.entitlements.to_vehicle(&event.stored.event.vid).await;
+        let mut left = Vec::with_capacity(pending.len());
+        let mut units: Vec<(Vec<Pending<'_>>, String)> = Vec::new();
+        for events in by_vehicle(pending.drain(..)) {
+            let Some(first) = events.first() else { continue };
+            let live = self.entitlements.to_vehicle(&first.stored.event.vid).await;
             match live.map(|all| self.anybody_live(&all)) {
-                Err(error) => outcome.fail(event.record, error),
+                Err(error) => outcome.fail(first_record(&events), error),
                 // Nobody may see it: it is stored, but stays off the buses.
-                Ok(false) => unseen.push(event),
-                Ok(true) => match serde_json::to_string(&event.stored.event.to_cloud_event()) {
-                    Ok(json) => published.push((event, json)),
-                    Err(error) => {
-                        let error = PortError::new(PortErrorKind::Rejected, "write an event").caused_by(error);
-                        outcome.fail(event.record, error);
-                    }
+                Ok(false) => left.extend(events),
+                Ok(true) => match write_units(events) {
+                    Ok(written) => units.extend(written),
+                    Err((record, error)) => outcome.fail(record, error),
                 },
             }
         }
-        let runs = pack(published, |(_, json)| json.len());
+        let runs = pack(units, |(_, json)| json.len());
         let entries: Vec<Batch> =
             runs.iter().map(|run| Batch { events: run.iter().map(|(_, json)| json.clone()).collect() }).collect();
         let results = self.bus.publish(&entries).await;
         let mut unpublishable = Vec::new();
         for (run, result) in runs.into_iter().zip(results) {
-            match (result, run.as_slice()) {
+            let events: Vec<Pending<'_>> = run.into_iter().flat_map(|(events, _)| events).collect();
+            match (result, events.as_slice()) {
                 (Ok(()), _) => {
                     outcome.counts.entries_published += 1;
-                    pending.extend(run.into_iter().map(|(event, _)| event));
+                    left.extend(events);
                 }
                 // Only an event that stands alone can be too large for the bus.
-                (Err(error), [(event, _)])
+                (Err(error), [event])
                     if error.kind() == PortErrorKind::Rejected && event.bytes.get().len() > LARGE_BYTES =>
                 {
                     let aside = Aside { record: &records[event.record] };
                     unpublishable.push((event.record, aside.unstorable(&event.stored.event, event.bytes)));
                     outcome.failures.push(error);
                 }
-                (Err(error), _) => outcome.fail(run.iter().map(|(event, _)| event.record).min().unwrap_or(0), error),
+                (Err(error), events) => outcome.fail(first_record(events), error),
             }
         }
-        pending.append(&mut unseen);
+        *pending = left;
         unpublishable
     }
 
@@ -328,15 +337,18 @@ where
 
     /// State first, then the log: an event in the log has nothing left to do. Answers what the stores refuse for good, which
     /// is set aside, or it would come again for ever.
-    async fn store(&self, records: &[Record], pending: Vec<Pending<'_>>, outcome: &mut Outcome) -> Vec<(usize, Parked)> {
-        let mut by_vehicle: BTreeMap<VehicleId, Vec<Pending<'_>>> = BTreeMap::new();
-        for event in pending {
-            by_vehicle.entry(event.stored.event.vid.clone()).or_default().push(event);
-        }
+    async fn store(
+        &self,
+        records: &[Record],
+        pending: Vec<Pending<'_>>,
+        mut known: HashMap<VehicleId, Known>,
+        outcome: &mut Outcome,
+    ) -> Vec<(usize, Parked)> {
         // A loop, because a closure over borrowed events is not general enough for the compiler here.
-        let mut merges = Vec::with_capacity(by_vehicle.len());
-        for (vid, events) in by_vehicle {
-            merges.push(self.merge_state(vid, events));
+        let mut merges = Vec::new();
+        for events in by_vehicle(pending.into_iter()) {
+            let known = events.first().and_then(|event| known.remove(&event.stored.event.vid)).unwrap_or_default();
+            merges.push(self.merge_state(known, events));
         }
         let after_merge: Vec<(Vec<Pending<'_>>, Result<(), PortError>)> =
             stream::iter(merges).buffer_unordered(CONCURRENCY).collect().await;
@@ -351,14 +363,13 @@ where
                         events.push(stored);
                     }
                 }
-                Err(error) => outcome.fail(pending.iter().map(|event| event.record).min().unwrap_or(0), error),
+                Err(error) => outcome.fail(first_record(&pending), error),
             }
         }
         let mut unstorable = Vec::new();
         for (((record, bytes), event), result) in places.into_iter().zip(&events).zip(self.log.append(&events).await) {
             match result {
-                Ok(Appended::New) => outcome.counts.samples_stored += event.event.sample_count(),
-                Ok(Appended::Known) => outcome.counts.events_deduplicated += 1,
+                Ok(()) => outcome.counts.samples_stored += event.event.sample_count(),
                 Err(error) if error.kind() == PortErrorKind::Rejected && bytes.get().len() > LARGE_BYTES => {
                     let aside = Aside { record: &records[record] };
                     unstorable.push((record, aside.unstorable(&event.event, bytes)));
@@ -371,14 +382,47 @@ where
     }
 
     /// Takes a vehicle's events into its state.
-    async fn merge_state<'r>(&self, vid: VehicleId, events: Vec<Pending<'r>>) -> (Vec<Pending<'r>>, Result<(), PortError>) {
+    async fn merge_state<'r>(&self, known: Known, events: Vec<Pending<'r>>) -> (Vec<Pending<'r>>, Result<(), PortError>) {
         let mut readings = VehicleState::default();
         for event in &events {
             readings.observe(&event.stored.event);
         }
-        let merged = if readings.signals.is_empty() { Ok(()) } else { self.state.merge(&vid, &readings).await };
+        let merged = match events.first() {
+            Some(first) => self.state.merge(&first.stored.event.vid, known, &readings).await,
+            None => Ok(()),
+        };
         (events, merged)
     }
+}
+
+/// Each vehicle's events together, in `eid` order.
+fn by_vehicle<'r>(events: impl Iterator<Item = Pending<'r>>) -> impl Iterator<Item = Vec<Pending<'r>>> {
+    let mut vehicles: BTreeMap<VehicleId, Vec<Pending<'r>>> = BTreeMap::new();
+    for event in events {
+        vehicles.entry(event.stored.event.vid.clone()).or_default().push(event);
+    }
+    vehicles.into_values().map(|mut events| {
+        events.sort_by_key(|event| event.stored.event.eid);
+        events
+    })
+}
+
+/// A vehicle's events as the CloudEvents that carry them over the ingest bus: in blocks, whatever form fleets want.
+#[allow(clippy::type_complexity)] // the error carries the first record that it keeps back
+fn write_units(events: Vec<Pending<'_>>) -> Result<Vec<(Vec<Pending<'_>>, String)>, (usize, PortError)> {
+    let all: Vec<&Event> = events.iter().map(|event| &event.stored.event).collect();
+    let written = wire::write(&all, DeliveryFormat::Blocks, None).map_err(|error| {
+        (first_record(&events), PortError::new(PortErrorKind::Rejected, "write events").caused_by(error))
+    })?;
+    let mut events: Vec<Option<Pending<'_>>> = events.into_iter().map(Some).collect();
+    let unit = |wire::Written { json, places }: wire::Written| {
+        (places.into_iter().filter_map(|place| events[place].take()).collect(), json)
+    };
+    Ok(written.into_iter().map(unit).collect())
+}
+
+fn first_record<'e, 'r: 'e>(events: impl IntoIterator<Item = &'e Pending<'r>>) -> usize {
+    events.into_iter().map(|event| event.record).min().unwrap_or(0)
 }
 
 /// An event of fewer bytes fits into every store and bus: if it is refused, the fault is ours, and it comes again. A larger one

@@ -107,7 +107,7 @@ impl<V: Vehicles, E: Entitlements, L: EventLog, S: StateStore, K: Clock> Query<V
     /// Last-known values, and the time they were read at.
     pub async fn state(&self, caller: &Caller, vid: &VehicleId) -> Result<(VehicleState, Timestamp), ServiceError> {
         let sight = self.sight(caller, vid).await?;
-        let mut state = self.state.read(vid).await?;
+        let mut state = self.state.read(vid).await?.state;
         let now = self.clock.now();
         if let Sight::Cut(entitlement, packages) = &sight {
             state.signals.retain(|path, known| {

@@ -6,6 +6,7 @@
 mod clock;
 pub mod esm;
 pub mod faulty;
+mod items;
 pub mod memory;
 mod random;
 mod stream;
@@ -13,6 +14,7 @@ mod stream;
 pub use clock::ManualClock;
 pub use esm::{BatchResponse, Esm, EsmConfig};
 pub use faulty::{Fault, FaultPlan, Faulty};
+pub use items::MemoryItems;
 pub use memory::Memory;
 pub use random::SeededRandomness;
 pub use stream::{MemoryStream, StreamRecordIn};

@@ -10,8 +10,8 @@ use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::feed::FeedQueue;
 use roadcast_services::deliver::Deliver;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 /// The operations on a feed.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,13 @@ pub struct FleetDelivery<Q, E, K> {
     pub deliver: Deliver<Q, E, K>,
 }
 
+#[derive(Serialize)]
+struct Answer {
+    events: Vec<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ack: Option<String>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Acknowledgement {
@@ -70,11 +77,9 @@ impl<Q: FeedQueue, E: Entitlements, K: Clock> FleetDelivery<Q, E, K> {
         for error in &feed.unreadable {
             tracing::error!(%fleet_id, error, "a message of fleet {fleet_id} cannot be read and stays in its queue: {error}");
         }
-        let events: Vec<_> = feed.events.iter().map(|(event, epoch)| event.to_cloud_event().under_consent(*epoch)).collect();
-        let mut answer = json!({ "events": events });
-        if !feed.receipts.is_empty() {
-            answer["ack"] = json!(Token { receipts: feed.receipts }.to_string());
-        }
+        let events = feed.cloud_events().map_err(Problem::internal)?;
+        let ack = (!feed.receipts.is_empty()).then(|| Token { receipts: feed.receipts }.to_string());
+        let answer = Answer { events, ack };
         // Nobody on the way may keep it: what it holds can be taken away.
         Ok(Response::ok(&answer)?.with_header("cache-control", "no-store"))
     }

@@ -47,7 +47,7 @@ fn channels(sdk: &Sdk, stack: &Stack) -> FleetChannels {
 async fn an_item_of_a_form_not_known_is_an_error_that_names_it(sdk: &Sdk, stack: &Stack) {
     let log = DynamoEventLog::new(sdk.dynamodb(), &stack.vehicle_events);
     let (vid, eid) = (VehicleId::from_random(OsRandomness.bits()), Eid::first_at(Timestamp::from_ms(1)));
-    let mut item = Key::event(&vid, eid).attributes();
+    let mut item = Key::event_item(&vid, eid.to_string()).attributes();
     item.insert("fmt".to_owned(), AttributeValue::N("77".to_owned()));
     sdk.dynamodb().put_item().table_name(&stack.vehicle_events).set_item(Some(item)).send().await.unwrap();
     let range = EventRange { vid: vid.clone(), from: Eid::MIN, to: Eid::MAX, limit: 10 };

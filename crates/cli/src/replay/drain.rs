@@ -11,6 +11,7 @@ use roadcast_domain::entitlement::{Entitlement, Grant};
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::package::Packages;
+use roadcast_packing::wire;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -145,8 +146,12 @@ async fn pump(
         let feed = app.feed(&fleet_id, WAIT_S).await?;
         {
             let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            for (vid, eid, samples) in feed.events.iter().filter_map(counted) {
-                if vehicles.contains(&vid) {
+            for event in &feed.events {
+                // A form that this tool cannot read is nothing it waits for: it shows up as missing.
+                for (vid, eid, samples) in counted(event).unwrap_or_default() {
+                    if !vehicles.contains(&vid) {
+                        continue;
+                    }
                     // The same event may come more than once; its samples are the same ones.
                     let known = seen.samples.entry(eid).or_default();
                     *known = samples.max(*known);
@@ -162,11 +167,10 @@ async fn pump(
     Ok(())
 }
 
-/// An event's vehicle, id and number of samples; a diagnosis counts as one.
-fn counted(event: &Value) -> Option<(VehicleId, Eid, u64)> {
-    let vid = event["subject"].as_str()?.parse().ok()?;
-    let eid = event["id"].as_str()?.parse().ok()?;
-    Some((vid, eid, event["data"]["samples"].as_array().map_or(1, |samples| samples.len() as u64)))
+/// Of each event in a CloudEvent the vehicle, the id and the number of samples; a diagnosis counts as one.
+fn counted(cloud_event: &Value) -> Result<Vec<(VehicleId, Eid, u64)>> {
+    let read = wire::read(&cloud_event.to_string())?;
+    Ok(read.events.into_iter().map(|event| (event.vid.clone(), event.eid, event.sample_count() as u64)).collect())
 }
 
 /// Which of the events a fleet with these subscriptions should get. It only decides how long to wait.
@@ -231,8 +235,13 @@ mod tests {
 
     #[test]
     fn a_diagnosis_counts_as_one_sample() {
-        let event = json!({"subject": "veh_0123456789abcdef", "id": "01KAFQ4J50B3T9W6Y2N8D5R7XE", "data": {"dtcs": []}});
-        assert_eq!(counted(&event).unwrap().2, 1);
-        assert!(counted(&json!({})).is_none());
+        let at = "2026-11-03T10:00:00.000Z";
+        let event = json!({
+            "specversion": "1.0", "id": "01KAFQ4J50B3T9W6Y2N8D5R7XE", "source": "urn:roadcast", "time": at,
+            "type": "roadcast.diagnostic.v1", "subject": "veh_0123456789abcdef", "receivedtime": at,
+            "data": {"at": at, "dtcs": []},
+        });
+        assert_eq!(counted(&event).unwrap()[0].2, 1);
+        assert!(counted(&json!({})).is_err());
     }
 }

@@ -39,6 +39,7 @@ fn entitlement(grants: &[(&[&str], i64, Option<i64>)]) -> Entitlement {
         .map(|(n, (packages, from, until))| Grant {
             subscription_id: SubscriptionId::from_random(n as u128),
             packages: packages.iter().map(|&name| name.to_owned()).collect(),
+            delivery_format: DeliveryFormat::Json,
             validity: Validity { valid_from: at(*from), valid_until: until.map(at) },
         })
         .collect();

@@ -22,6 +22,7 @@ pub async fn subscriptions_and_entitlements(
     two_subscriptions_to_a_vehicle_are_two_grants_of_one_entitlement(subscriptions, entitlements, &fresh).await;
     every_fleet_of_a_vehicle_is_found(subscriptions, entitlements, &fresh).await;
     a_fleets_entitlements_page_without_loss_or_repeat_at_every_limit(subscriptions, entitlements, &fresh).await;
+    every_change_is_another_version(entitlements, subscriptions, &fresh).await;
     the_seed_packages_are_there(entitlements).await;
 }
 
@@ -54,7 +55,7 @@ async fn grants_appear_in_every_direction_and_writing_them_again_changes_nothing
         assert_eq!(listed, vids.iter().collect::<Vec<_>>(), "grants written {times} entitle to every vehicle, listed by id");
         for vid in [&vids[0], &vids[60], &vids[119]] {
             let found = one(entitlements, &fleet, vid).await.expect("a granted vehicle is found by fleet and vehicle");
-            assert_eq!(found.grants, [grant(&active)], "grants written {times} are as the subscription says");
+            assert_eq!(found.grants, [Grant::of(&active)], "grants written {times} are as the subscription says");
             assert!(of_fleet.contains(&found), "a fleet's list and a single look-up agree");
             assert_eq!(to_vehicle(entitlements, vid).await, [found], "a vehicle's fleets and a single look-up agree");
         }
@@ -74,7 +75,7 @@ async fn two_subscriptions_to_a_vehicle_are_two_grants_of_one_entitlement(
     let mut grants = Vec::new();
     for package in ["telematics", "track-and-trace"] {
         let wanted = fresh.subscription(&fleet, vec![vid.clone()], &[package]);
-        grants.push(grant(&activated(subscriptions, wanted).await));
+        grants.push(Grant::of(&activated(subscriptions, wanted).await));
     }
     grants.sort_by(|a, b| a.subscription_id.cmp(&b.subscription_id));
     let mut found = one(entitlements, &fleet, &vid).await.expect("the vehicle is granted");
@@ -130,6 +131,18 @@ async fn the_seed_packages_are_there(entitlements: &impl Entitlements) {
 }
 
 /// Takes a subscription the whole way: a store shows its grants once both its state and its grants are written.
+async fn every_change_is_another_version(
+    entitlements: &impl Entitlements,
+    subscriptions: &impl Subscriptions,
+    fresh: &Fresh<'_, impl Randomness>,
+) {
+    let before = entitlements.version().await.expect("version answers");
+    let (fleet_id, vid) = (fresh.fleet_id(), fresh.vid());
+    activated(subscriptions, fresh.subscription(&fleet_id, vec![vid], &["alerts"])).await;
+    let after = entitlements.version().await.expect("version answers");
+    assert_ne!(before, after, "granting makes another version");
+}
+
 async fn activated(subscriptions: &impl Subscriptions, pending: Subscription) -> Subscription {
     use SubscriptionState::{Active, Pending, Provisioning};
     subscriptions.create(&pending).await.expect("a new subscription is created");
@@ -139,14 +152,6 @@ async fn activated(subscriptions: &impl Subscriptions, pending: Subscription) ->
     subscriptions.write_grants(&active).await.expect("its grants are written");
     subscriptions.replace(&active, Provisioning).await.expect("it becomes active");
     active
-}
-
-fn grant(subscription: &Subscription) -> Grant {
-    Grant {
-        subscription_id: subscription.subscription_id.clone(),
-        packages: subscription.packages.clone(),
-        validity: subscription.validity,
-    }
 }
 
 async fn to_vehicle(entitlements: &impl Entitlements, vid: &VehicleId) -> Vec<Entitlement> {

@@ -6,7 +6,7 @@ use roadcast_domain::diagnostic::{Diagnostic, DtcStatus, TroubleCode};
 use roadcast_domain::event::{Body, Event, Origin, StoredEvent, Telemetry};
 use roadcast_domain::fleet::Fleet;
 use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
-use roadcast_domain::subscription::{Subscription, SubscriptionState, Validity};
+use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
 use roadcast_domain::vehicle::{ExternalId, Vehicle, VehicleDetails};
 use roadcast_domain::vin::Vin;
 use roadcast_signals::{Sample, SignalPath, Signals, Timestamp, Value};
@@ -99,6 +99,7 @@ impl<'r, R: Randomness> Fresh<'r, R> {
             fleet_id: fleet_id.clone(),
             vehicles,
             packages: packages.iter().map(|&name| name.to_owned()).collect(),
+            delivery_format: DeliveryFormat::Blocks,
             validity: Validity { valid_from: NOON, valid_until: Some(NOON.plus_ms(1000)) },
             state: SubscriptionState::Pending,
             reason: None,

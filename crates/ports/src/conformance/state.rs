@@ -1,5 +1,7 @@
 //! [`StateStore`]
 
+use std::collections::BTreeMap;
+
 use futures::future::join_all;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::state::{LastKnown, VehicleState};
@@ -90,7 +92,8 @@ async fn merges_at_the_same_time_lose_nothing(store: &impl StateStore, fresh: &F
         })
         .collect();
     let mut expected = VehicleState::default();
-    let merges = parts.iter().map(|part| store.merge(&vid, part));
+    let known = store.read(&vid).await.expect("read answers");
+    let merges = parts.iter().map(|part| store.merge(&vid, known.clone(), part));
     for (part, merged) in parts.iter().zip(join_all(merges).await) {
         merged.expect("a merge among others is taken");
         expected.merge(part);
@@ -115,13 +118,16 @@ fn reading(at: Timestamp, salt: u128, value: Value) -> LastKnown {
 
 fn state<'p>(readings: impl IntoIterator<Item = (&'p str, LastKnown)>) -> VehicleState {
     let signals = readings.into_iter().map(|(path, reading)| (SignalPath::parse(path).expect("a signal path"), reading));
-    VehicleState { signals: signals.collect() }
+    let signals: BTreeMap<SignalPath, LastKnown> = signals.collect();
+    let frontier = signals.values().map(|reading| reading.eid).max();
+    VehicleState { signals, frontier }
 }
 
 async fn merge(store: &impl StateStore, vid: &VehicleId, readings: &VehicleState) {
-    store.merge(vid, readings).await.expect("merge takes the readings");
+    let known = store.read(vid).await.expect("read answers");
+    store.merge(vid, known, readings).await.expect("merge takes the readings");
 }
 
 async fn read(store: &impl StateStore, vid: &VehicleId) -> VehicleState {
-    store.read(vid).await.expect("read answers")
+    store.read(vid).await.expect("read answers").state
 }

@@ -51,7 +51,7 @@ async fn events_of_vehicles_that_nobody_may_see_are_stored_but_stay_off_the_bus(
     let vid = world.vehicle("lonely").await;
     world.upload(&vid, "a", &[(60, 50.0)]).await;
     world.settle(|_| FaultPlan::healthy()).await;
-    assert_eq!(world.memory.events().len(), 1);
+    assert_eq!(world.stored().len(), 1);
     assert!(world.memory.deliveries().is_empty() && world.memory.published().is_empty());
 }
 
@@ -73,7 +73,7 @@ async fn poison_on_the_stream_is_set_aside_with_its_bytes_and_blocks_nothing() {
     world.upload(&vid, "good", &[(60, 50.0)]).await;
     world.settle(|_| FaultPlan::healthy()).await;
 
-    assert_eq!(world.memory.events().len(), 1);
+    assert_eq!(world.stored().len(), 1);
     let mut reasons: Vec<Reason> = world.memory.parked().iter().map(|item| item.reason).collect();
     reasons.sort_unstable();
     let mut expected = poison.map(|(_, reason)| reason);
@@ -84,9 +84,10 @@ async fn poison_on_the_stream_is_set_aside_with_its_bytes_and_blocks_nothing() {
 
 /// An event of some 400 KB, by a text that no catalogue knows.
 fn large_event() -> serde_json::Value {
-    let mut large = event("large", &vec![(60, 50.0); 400]);
+    let samples: Vec<(i64, f64)> = (0..280).map(|ago_s| (ago_s, 50.0)).chain([(60, 50.0); 120]).collect();
+    let mut large = event("large", &samples);
     for sample in large["data"]["samples"].as_array_mut().unwrap() {
-        sample["signals"]["Oem.Note"] = json!("x".repeat(1000));
+        sample["signals"]["Oem.Note"] = json!(format!("{}{}", sample["at"], "x".repeat(980)));
     }
     large
 }
@@ -97,7 +98,7 @@ async fn an_event_that_the_stores_refuse_for_good_is_set_aside_and_does_not_come
     let vid = world.vehicle("v").await;
     world.ingest().upload(&admin(), &vid, &large_event().to_string()).await.unwrap();
     // Settling would never end if the record came again for ever.
-    world.settle(|_| FaultPlan::always(Fault::Rejected).only(&["append"])).await;
+    world.settle(|_| FaultPlan::always(Fault::Rejected).only(&["put_new"])).await;
     let parked: Vec<_> = world.memory.parked().iter().map(|item| (item.reason, item.samples)).collect();
     assert_eq!(parked, [(Reason::Unstorable, 400)]);
 }
@@ -111,7 +112,7 @@ async fn an_event_that_the_bus_refuses_for_its_size_is_set_aside_and_the_next_on
     world.upload(&vid, "small", &[(60, 50.0)]).await;
     world.settle(|_| FaultPlan::healthy()).await;
     assert_eq!(world.memory.parked().iter().map(|item| item.reason).collect::<Vec<_>>(), [Reason::Unstorable]);
-    assert_eq!(world.memory.events().len(), 1, "what is set aside is not stored as well");
+    assert_eq!(world.stored().len(), 1, "what is set aside is not stored as well");
     assert_eq!(world.drain(&fleet).await.len(), 1);
 }
 
@@ -121,9 +122,9 @@ async fn a_refusal_of_a_small_event_is_our_fault_and_nothing_is_set_aside_for_it
     let vid = world.vehicle("v").await;
     world.upload(&vid, "small", &[(60, 50.0)]).await;
     // A missing right or table refuses everything, until somebody mends it.
-    world.settle(|_| FaultPlan::script([Some(Fault::Rejected); 3]).only(&["append"])).await;
+    world.settle(|_| FaultPlan::script([Some(Fault::Rejected); 3]).only(&["put_new"])).await;
     assert!(world.memory.parked().is_empty());
-    assert_eq!(world.memory.events().len(), 1);
+    assert_eq!(world.stored().len(), 1);
 }
 
 #[tokio::test]
@@ -221,7 +222,7 @@ proptest! {
             }
             world.settle(|n| FaultPlan::seeded(n, 20)).await;
 
-            let stored = world.memory.events();
+            let stored = world.stored();
             prop_assert_eq!(stored.len(), first.len());
             let archived: BTreeSet<String> = world.memory.archived().iter()
                 .flat_map(|batch| batch.records.iter().map(|record| record.sequence_number.clone())).collect();

@@ -1,16 +1,19 @@
 //! The whole road in memory: uploads in, processed by the model of the mapping, enriched, and drained out of a feed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
-use roadcast_domain::event::{Body, Event};
+use roadcast_domain::event::{Body, Event, StoredEvent};
 use roadcast_domain::ids::{ClientId, Eid, FleetId, VehicleId};
+use roadcast_domain::subscription::DeliveryFormat;
 use roadcast_domain::vehicle::{ExternalId, VehicleDetails};
+use roadcast_packing::log::{LogItem, SegmentedLog};
+use roadcast_packing::wire;
 use roadcast_ports::archive::RawRecord;
 use roadcast_services::cached::{CachedClients, CachedEntitlements, CachedFleets, CachedSubjects};
-use roadcast_services::deliver::Deliver;
+use roadcast_services::deliver::{Deliver, Feed};
 use roadcast_services::enrich::Enrich;
 use roadcast_services::ingest::Ingest;
 use roadcast_services::onboard::{Onboard, SubscriptionRequest};
@@ -19,7 +22,7 @@ use roadcast_services::provision::{Provision, Step, Task};
 use roadcast_services::query::Query;
 use roadcast_services::vehicles::Register;
 use roadcast_testbed::{
-    BatchResponse, Esm, EsmConfig, FaultPlan, Faulty, ManualClock, Memory, SeededRandomness, StreamRecordIn,
+    BatchResponse, Esm, EsmConfig, FaultPlan, Faulty, ManualClock, Memory, MemoryItems, SeededRandomness, StreamRecordIn,
 };
 use serde_json::json;
 
@@ -29,6 +32,9 @@ pub(crate) const NOON: &str = "2026-01-01T12:00:00Z";
 pub(crate) struct World {
     pub(crate) memory: Memory,
     pub(crate) clock: ManualClock,
+    pub(crate) items: MemoryItems,
+    /// The form that new subscriptions ask for.
+    pub(crate) delivery_format: DeliveryFormat,
     seed: u64,
 }
 
@@ -39,7 +45,9 @@ pub(crate) fn admin() -> Caller {
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let clock = ManualClock::at(Timestamp::parse_rfc3339(NOON).unwrap());
-        Self { memory: Memory::with_shards(clock.clone(), 2), clock, seed }
+        let memory = Memory::with_shards(clock.clone(), 2);
+        let delivery_format = if seed.is_multiple_of(2) { DeliveryFormat::Blocks } else { DeliveryFormat::Json };
+        Self { memory, clock, items: MemoryItems::default(), delivery_format, seed }
     }
 
     pub(crate) async fn vehicle(&self, name: &str) -> VehicleId {
@@ -76,6 +84,7 @@ impl World {
         let request = SubscriptionRequest {
             vehicles: vehicles.to_vec(),
             packages: packages.iter().map(|&name| name.to_owned()).collect(),
+            delivery_format: self.delivery_format,
             valid_from: None,
             valid_until: None,
         };
@@ -117,7 +126,7 @@ impl World {
             entitlements: CachedEntitlements::new(failing(3), self.clock.clone()),
             bus: failing(4),
             state: failing(5),
-            log: failing(6),
+            log: SegmentedLog { items: Faulty::new(self.items.clone(), plan(6)) },
             clock: self.clock.clone(),
         };
         let config = EsmConfig { batch_size: 3, report_batch_item_failures: true, ..EsmConfig::default() };
@@ -172,23 +181,45 @@ impl World {
             if feed.receipts.is_empty() {
                 return events;
             }
-            let order: Vec<(VehicleId, Eid)> = feed.events.iter().map(|(event, _)| (event.vid.clone(), event.eid)).collect();
+            let order: Vec<(VehicleId, Eid)> =
+                feed.events.iter().map(|delivered| (delivered.event.vid.clone(), delivered.event.eid)).collect();
+            assert!(feed.events.iter().all(|delivered| delivered.format == self.delivery_format));
+            assert_eq!(written(&feed), feed.events.iter().map(|delivered| delivered.event.clone()).collect::<Vec<_>>());
             assert!(order.is_sorted(), "each vehicle's events come in eid order");
             deliver.acknowledge(&caller, fleet_id, &feed.receipts).await.unwrap();
-            let fresh = feed.events.into_iter().map(|(event, _)| event);
+            let fresh = feed.events.into_iter().map(|delivered| delivered.event);
             events.extend(fresh.filter(|event| seen.insert((event.vid.clone(), event.eid))));
         }
     }
 
-    pub(crate) fn query(&self) -> Query<Memory, Memory, Memory, Memory, ManualClock> {
+    /// Every event in the log.
+    pub(crate) fn stored(&self) -> Vec<StoredEvent> {
+        let mut events = BTreeMap::new();
+        for item in self.items.all() {
+            let read = match item {
+                LogItem::Event(stored) => vec![*stored],
+                LogItem::Segment(segment) => segment.events().unwrap(),
+            };
+            events.extend(read.into_iter().map(|stored| ((stored.event.vid.clone(), stored.event.eid), stored)));
+        }
+        events.into_values().collect()
+    }
+
+    pub(crate) fn query(&self) -> Query<Memory, Memory, SegmentedLog<MemoryItems>, Memory, ManualClock> {
         Query {
             vehicles: self.memory.clone(),
             entitlements: CachedEntitlements::new(self.memory.clone(), self.clock.clone()),
-            log: self.memory.clone(),
+            log: SegmentedLog { items: self.items.clone() },
             state: self.memory.clone(),
             clock: self.clock.clone(),
         }
     }
+}
+
+/// The events of a feed's answer, as a consumer reads them.
+fn written(feed: &Feed) -> Vec<Event> {
+    let cloud_events = feed.cloud_events().unwrap();
+    cloud_events.iter().flat_map(|cloud_event| wire::read(cloud_event.get()).unwrap().events).collect()
 }
 
 fn record(record: StreamRecordIn) -> Record {

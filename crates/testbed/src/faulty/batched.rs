@@ -4,7 +4,7 @@ use roadcast_domain::event::StoredEvent;
 use roadcast_domain::ids::{Eid, FleetId, VehicleId};
 use roadcast_ports::PortError;
 use roadcast_ports::bus::{Batch, DeliveryBus, FleetBatch, IngestBus};
-use roadcast_ports::event_log::{Appended, EventLog, EventPage, EventRange};
+use roadcast_ports::event_log::{EventLog, EventPage, EventRange};
 use roadcast_ports::feed::{FeedQueue, Message};
 use roadcast_ports::stream::{StreamRecord, TelemetryStream};
 
@@ -44,7 +44,7 @@ impl<P: Sync> Faulty<P> {
 }
 
 impl<P: EventLog> EventLog for Faulty<P> {
-    async fn append(&self, events: &[StoredEvent]) -> Vec<Result<Appended, PortError>> {
+    async fn append(&self, events: &[StoredEvent]) -> Vec<Result<(), PortError>> {
         self.one_by_one("append", events, |events| async move { self.inner.append(&events).await }).await
     }
 

@@ -8,6 +8,7 @@ use roadcast_domain::state::VehicleState;
 use roadcast_domain::subject::Subject;
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
 use roadcast_domain::vehicle::Vehicle;
+use roadcast_packing::log::{EventItems, ItemPage, LogItem};
 use roadcast_ports::PortError;
 use roadcast_ports::archive::{Archive, Parked, Quarantine, RawBatch};
 use roadcast_ports::clients::Clients;
@@ -15,7 +16,7 @@ use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::feed::{FeedIndex, FeedPointer};
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::provisioning::{FleetChannel, ProvisioningWorkflow};
-use roadcast_ports::state::StateStore;
+use roadcast_ports::state::{Known, StateStore};
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::{Registered, VehicleListing, VehiclePage, Vehicles};
 
@@ -42,12 +43,22 @@ impl<P: Sync> Faulty<P> {
 }
 
 impl<P: StateStore> StateStore for Faulty<P> {
-    async fn merge(&self, vid: &VehicleId, readings: &VehicleState) -> Result<(), PortError> {
-        self.at_once("merge", self.inner.merge(vid, readings)).await
+    async fn read(&self, vid: &VehicleId) -> Result<Known, PortError> {
+        self.at_once("read", self.inner.read(vid)).await
     }
 
-    async fn read(&self, vid: &VehicleId) -> Result<VehicleState, PortError> {
-        self.at_once("read", self.inner.read(vid)).await
+    async fn merge(&self, vid: &VehicleId, known: Known, readings: &VehicleState) -> Result<(), PortError> {
+        self.at_once("merge", self.inner.merge(vid, known, readings)).await
+    }
+}
+
+impl<P: EventItems> EventItems for Faulty<P> {
+    async fn put_new(&self, item: &LogItem) -> Result<(), PortError> {
+        self.at_once("put_new", self.inner.put_new(item)).await
+    }
+
+    async fn page(&self, vid: &VehicleId, from: &str, to: &str, most: usize) -> Result<ItemPage, PortError> {
+        self.at_once("page", self.inner.page(vid, from, to, most)).await
     }
 }
 
@@ -85,6 +96,10 @@ impl<P: Entitlements> Entitlements for Faulty<P> {
         limit: usize,
     ) -> Result<Vec<Entitlement>, PortError> {
         self.at_once("of_fleet", self.inner.of_fleet(fleet_id, after, limit)).await
+    }
+
+    async fn version(&self) -> Result<u64, PortError> {
+        self.at_once("version", self.inner.version()).await
     }
 
     async fn packages(&self) -> Result<Packages, PortError> {

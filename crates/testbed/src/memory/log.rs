@@ -1,27 +1,21 @@
 //! The event log and the last-known values.
 
-use std::collections::btree_map::Entry;
-
 use roadcast_domain::event::StoredEvent;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::state::VehicleState;
 use roadcast_ports::PortError;
-use roadcast_ports::event_log::{Appended, EventLog, EventPage, EventRange};
-use roadcast_ports::state::StateStore;
+use roadcast_ports::event_log::{EventLog, EventPage, EventRange};
+use roadcast_ports::state::{Known, StateStore};
 
 use super::Memory;
 
 impl EventLog for Memory {
-    async fn append(&self, events: &[StoredEvent]) -> Vec<Result<Appended, PortError>> {
+    async fn append(&self, events: &[StoredEvent]) -> Vec<Result<(), PortError>> {
         let mut world = self.world();
-        let append = |stored: &StoredEvent| match world.events.entry((stored.event.vid.clone(), stored.event.eid)) {
-            Entry::Occupied(_) => Ok(Appended::Known),
-            Entry::Vacant(place) => {
-                place.insert(stored.clone());
-                Ok(Appended::New)
-            }
-        };
-        events.iter().map(append).collect()
+        for stored in events {
+            world.events.entry((stored.event.vid.clone(), stored.event.eid)).or_insert_with(|| stored.clone());
+        }
+        events.iter().map(|_| Ok(())).collect()
     }
 
     async fn range(&self, range: &EventRange) -> Result<EventPage, PortError> {
@@ -42,12 +36,13 @@ impl EventLog for Memory {
 }
 
 impl StateStore for Memory {
-    async fn merge(&self, vid: &VehicleId, readings: &VehicleState) -> Result<(), PortError> {
-        self.world().states.entry(vid.clone()).or_default().merge(readings);
-        Ok(())
+    async fn read(&self, vid: &VehicleId) -> Result<Known, PortError> {
+        // Merging looks at the state as it is then, so no revision is needed.
+        Ok(Known { state: self.world().states.get(vid).cloned().unwrap_or_default(), revision: 0 })
     }
 
-    async fn read(&self, vid: &VehicleId) -> Result<VehicleState, PortError> {
-        Ok(self.world().states.get(vid).cloned().unwrap_or_default())
+    async fn merge(&self, vid: &VehicleId, _known: Known, readings: &VehicleState) -> Result<(), PortError> {
+        self.world().states.entry(vid.clone()).or_default().merge(readings);
+        Ok(())
     }
 }

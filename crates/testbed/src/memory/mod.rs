@@ -53,6 +53,7 @@ struct World {
     subscriptions: BTreeMap<(FleetId, SubscriptionId), Subscription>,
     grants: BTreeMap<(VehicleId, FleetId), BTreeMap<SubscriptionId, Grant>>,
     epochs: BTreeMap<(FleetId, VehicleId), u64>,
+    entitlements_version: u64,
     packages: Packages,
     workflows: Vec<(FleetId, SubscriptionId)>,
     queues: BTreeMap<FleetId, Queue>,
@@ -84,6 +85,7 @@ impl Memory {
             subscriptions: BTreeMap::new(),
             grants: BTreeMap::new(),
             epochs: BTreeMap::new(),
+            entitlements_version: 0,
             packages: Packages::seed(),
             workflows: Vec::new(),
             queues: BTreeMap::new(),
@@ -160,7 +162,9 @@ impl Memory {
 
     /// Raises the consent epoch of a fleet and vehicle, as taking something away does.
     pub fn raise_epoch(&self, fleet_id: &FleetId, vid: &VehicleId) {
-        *self.world().epochs.entry((fleet_id.clone(), vid.clone())).or_default() += 1;
+        let mut world = self.world();
+        *world.epochs.entry((fleet_id.clone(), vid.clone())).or_default() += 1;
+        world.entitlements_version += 1;
     }
 
     /// Replaces the packages there are.

@@ -66,9 +66,11 @@ impl Subscriptions for Memory {
     }
 
     async fn replace(&self, subscription: &Subscription, from: SubscriptionState) -> Result<(), PortError> {
-        match self.world().subscriptions.get_mut(&key(subscription)) {
+        let mut world = self.world();
+        match world.subscriptions.get_mut(&key(subscription)) {
             Some(kept) if kept.state == from => {
                 *kept = subscription.clone();
+                world.entitlements_version += 1;
                 Ok(())
             }
             _ => Err(PortError::new(PortErrorKind::Conflict, "replacing a subscription")),
@@ -77,15 +79,12 @@ impl Subscriptions for Memory {
 
     async fn write_grants(&self, subscription: &Subscription) -> Result<(), PortError> {
         let mut world = self.world();
-        let grant = Grant {
-            subscription_id: subscription.subscription_id.clone(),
-            packages: subscription.packages.clone(),
-            validity: subscription.validity,
-        };
+        let grant = Grant::of(subscription);
         for vid in &subscription.vehicles {
             let grants = world.grants.entry((vid.clone(), subscription.fleet_id.clone())).or_default();
             grants.insert(subscription.subscription_id.clone(), grant.clone());
         }
+        world.entitlements_version += 1;
         Ok(())
     }
 }
@@ -114,6 +113,10 @@ impl Entitlements for Memory {
         let vids = world.grants.keys().filter(|(_, granted)| granted == fleet_id).map(|(vid, _)| vid);
         let left = vids.filter(|vid| after.is_none_or(|after| *vid > after));
         Ok(left.filter_map(|vid| world.entitlement(fleet_id, vid)).take(limit).collect())
+    }
+
+    async fn version(&self) -> Result<u64, PortError> {
+        Ok(self.world().entitlements_version)
     }
 
     async fn packages(&self) -> Result<Packages, PortError> {

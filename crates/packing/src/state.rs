@@ -1,0 +1,98 @@
+//! A vehicle's state in bytes: the samples that its newest readings came in, as a block.
+//!
+//! | part | what |
+//! |---|---|
+//! | version | one byte |
+//! | frontier | 0, or 1 and 16 bytes |
+//! | places | for each sample of the block its place in its event, LEB128; their count first |
+//! | block | the rest: every reading in the sample and event it came in |
+
+use std::collections::BTreeMap;
+
+use roadcast_blocks::{Block, BlockEvent, DecodeError, EncodeError};
+use roadcast_domain::ids::Eid;
+use roadcast_domain::state::{LastKnown, VehicleState};
+use roadcast_signals::{Sample, Signals, Timestamp};
+
+use crate::bytes::{Malformed, Reader, write_number};
+
+const VERSION: u8 = 1;
+
+/// Bytes that are no state.
+#[derive(Debug, thiserror::Error)]
+pub enum UnreadableState {
+    /// Cut short or made up.
+    #[error("malformed")]
+    Malformed,
+    /// Written by a later release.
+    #[error("version {0} is not known here")]
+    Version(u8),
+    /// Its readings.
+    #[error("the readings")]
+    Block(#[from] DecodeError),
+}
+
+impl From<Malformed> for UnreadableState {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
+/// The bytes of a state.
+pub fn encode(state: &VehicleState) -> Result<Vec<u8>, EncodeError> {
+    let mut events: BTreeMap<(Eid, Timestamp), BTreeMap<(u32, Timestamp), Signals>> = BTreeMap::new();
+    for (path, known) in &state.signals {
+        let samples = events.entry((known.eid, known.received)).or_default();
+        samples.entry((known.index, known.at)).or_default().insert(path.clone(), known.value.clone());
+    }
+
+    let mut out = vec![VERSION, u8::from(state.frontier.is_some())];
+    out.extend(state.frontier.iter().flat_map(|frontier| frontier.bits().to_be_bytes()));
+    write_number(&mut out, events.values().map(BTreeMap::len).sum::<usize>() as u64);
+    for (index, _) in events.values().flat_map(BTreeMap::keys) {
+        write_number(&mut out, u64::from(*index));
+    }
+    let rows = events.into_iter().map(|((eid, received), samples)| BlockEvent {
+        eid: eid.bits(),
+        received,
+        samples: samples.into_iter().map(|((_, at), signals)| Sample { at, signals }).collect(),
+    });
+    let rows: Vec<BlockEvent> = rows.collect();
+    if !rows.is_empty() {
+        out.extend(Block::of_events(&rows)?.encode());
+    }
+    Ok(out)
+}
+
+/// The state of those bytes.
+pub fn decode(bytes: &[u8]) -> Result<VehicleState, UnreadableState> {
+    let mut reader = Reader(bytes);
+    let version = reader.byte()?;
+    if version != VERSION {
+        return Err(UnreadableState::Version(version));
+    }
+    let frontier = match reader.byte()? {
+        0 => None,
+        1 => Some(Eid::from_bits(u128::from_be_bytes(reader.take(16)?.try_into().map_err(|_| Malformed)?))),
+        _ => return Err(UnreadableState::Malformed),
+    };
+    let count = reader.count()?;
+    let mut places = Vec::with_capacity(count);
+    for _ in 0..count {
+        places.push(u32::try_from(reader.number()?).map_err(|_| Malformed)?);
+    }
+    let mut state = VehicleState { frontier, ..VehicleState::default() };
+    if reader.0.is_empty() && places.is_empty() {
+        return Ok(state);
+    }
+    let mut places = places.into_iter();
+    for BlockEvent { eid, received, samples } in Block::decode(reader.0)?.events() {
+        for Sample { at, signals } in samples {
+            let index = places.next().ok_or(Malformed)?;
+            let eid = Eid::from_bits(eid);
+            let known = |value| LastKnown { value, at, received, eid, index };
+            state.signals.extend(signals.into_iter().map(|(path, value)| (path, known(value))));
+        }
+    }
+    if places.next().is_some() { Err(UnreadableState::Malformed) } else { Ok(state) }
+}

@@ -1,0 +1,42 @@
+//! A table of the event log's items in memory.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use roadcast_domain::ids::VehicleId;
+use roadcast_packing::log::{EventItems, ItemPage, LogItem};
+use roadcast_ports::{PortError, PortErrorKind};
+
+use crate::lock;
+
+/// Bytes of a `DynamoDB` item at most.
+const ITEM_BYTES: usize = 400 * 1024;
+
+/// A table of items, for a [`SegmentedLog`](roadcast_packing::log::SegmentedLog). Clones are the same table.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryItems(Arc<Mutex<BTreeMap<(VehicleId, String), LogItem>>>);
+
+impl MemoryItems {
+    /// Every item, by vehicle and key.
+    pub fn all(&self) -> Vec<LogItem> {
+        lock(&self.0).values().cloned().collect()
+    }
+}
+
+impl EventItems for MemoryItems {
+    async fn put_new(&self, item: &LogItem) -> Result<(), PortError> {
+        if matches!(item, LogItem::Segment(segment) if segment.item_bytes() > ITEM_BYTES) {
+            return Err(PortError::new(PortErrorKind::Rejected, "putting an item of more than 400 KB"));
+        }
+        lock(&self.0).entry((item.vid().clone(), item.key())).or_insert_with(|| item.clone());
+        Ok(())
+    }
+
+    async fn page(&self, vid: &VehicleId, from: &str, to: &str, most: usize) -> Result<ItemPage, PortError> {
+        let items = lock(&self.0);
+        let key = |text: &str| (vid.clone(), text.to_owned());
+        let mut left = items.range(key(from)..=key(to)).map(|(_, item)| item.clone());
+        let page: Vec<LogItem> = left.by_ref().take(most.max(1)).collect();
+        Ok(ItemPage { items: page, more: left.next().is_some() })
+    }
+}
