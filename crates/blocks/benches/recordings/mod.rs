@@ -1,0 +1,70 @@
+//! Recordings as samples at our resolutions: what tests and benchmarks measure on.
+
+// Not every user of this module uses all of it.
+#![allow(dead_code)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use roadcast_blocks::BlockEvent;
+use roadcast_signals::{Sample, Signals, Timestamp, accept, reject_null_position};
+use roadcast_traces::Recording;
+
+/// Samples of a recording.
+pub struct Recorded {
+    /// Each vehicle's, in order.
+    pub vehicles: Vec<Vec<Sample>>,
+}
+
+/// How many samples an upload holds.
+const SAMPLES_PER_EVENT: usize = 10;
+
+/// The recording of that name beside this clone, if it is there.
+pub fn read(name: &str) -> Option<Recorded> {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let in_folder = |folder: &str| -> Option<Vec<PathBuf>> {
+        let mut files: Vec<PathBuf> =
+            std::fs::read_dir(data.join(folder)).ok()?.flatten().map(|entry| entry.path()).collect();
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "gz"));
+        files.sort();
+        Some(files)
+    };
+    let files = match name {
+        "envirocar" => vec![data.join("envirocar/measurements.ndjson.zst")],
+        "twizy" => in_folder("rsk_twizy")?,
+        "truck" => ["signalsFmsRecording.csv.gz", "signalsCovesaCvRecording.csv.gz"]
+            .map(|file| data.join("fms_vss_recording").join(file))
+            .to_vec(),
+        _ => return None,
+    };
+    let mut vehicles: BTreeMap<String, Vec<Sample>> = BTreeMap::new();
+    for file in files {
+        for row in Recording::open(&file, None).ok()?.rows() {
+            let Ok(roadcast_traces::Row::Sample(recorded)) = row else { continue };
+            let Ok(at) = Timestamp::parse_rfc3339(&recorded.at) else { continue };
+            let mut signals = Signals::new();
+            for (path, value) in &recorded.signals {
+                signals.extend(accept(path, value));
+            }
+            reject_null_position(&mut signals);
+            if !signals.is_empty() {
+                vehicles.entry(format!("{:?}", recorded.vehicle)).or_default().push(Sample { at, signals });
+            }
+        }
+    }
+    Some(Recorded { vehicles: vehicles.into_values().collect() })
+}
+
+/// A vehicle's samples as its uploads.
+pub fn events_of(samples: &[Sample]) -> Vec<BlockEvent> {
+    let event = |(number, samples): (usize, &[Sample])| {
+        let at = samples.iter().map(|sample| sample.at.ms()).min().unwrap_or_default();
+        let latest = samples.iter().map(|sample| sample.at).max().unwrap_or(Timestamp::from_ms(0));
+        // Any hash that does not repeat will do: it cannot be compressed.
+        let hash = (number as u128 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C834) >> 48;
+        // A second on the way, more or less.
+        let received = latest.plus_ms(700 + i64::try_from(hash % 600).unwrap_or_default());
+        BlockEvent { eid: u128::from(at.cast_unsigned()) << 80 | hash, received, samples: samples.to_vec() }
+    };
+    samples.chunks(SAMPLES_PER_EVENT).enumerate().map(event).collect()
+}

@@ -1,0 +1,420 @@
+//! Sequences of whole numbers.
+//!
+//! A number is predicted from those before it, and what remains is written: order 0 predicts the first number, order 1 the
+//! one before, order 2 the line through the two before. What remains is small, so it goes through a Rice code whose
+//! parameter follows the mean of what came, or, where most of it is zero, as runs of zeros. Where neither helps, all have the
+//! same width.
+
+use crate::DecodeError;
+use crate::bits::{BitReader, BitWriter, mask};
+
+/// How the first number of a sequence is written.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum First {
+    /// Within known bounds: as wide as they need.
+    Within { min: i64, width: u32 },
+    /// Near zero, on both sides.
+    Signed,
+    /// Not below zero.
+    Unsigned,
+}
+
+impl First {
+    /// Within bounds, both included.
+    pub(crate) fn within(min: i64, max: i64) -> Self {
+        let span = max.abs_diff(min);
+        Self::Within { min, width: 64 - span.leading_zeros() }
+    }
+
+    /// Whether it can write that number.
+    pub(crate) fn holds(self, value: i64) -> bool {
+        match self {
+            Self::Within { min, width } => value >= min && value.abs_diff(min) <= mask(width),
+            Self::Signed => true,
+            Self::Unsigned => value >= 0,
+        }
+    }
+
+    pub(crate) fn put_first(self, bits: &mut BitWriter, value: i64) {
+        debug_assert!(self.holds(value));
+        match self {
+            Self::Within { min, width } => bits.put(value.abs_diff(min), width),
+            Self::Signed => bits.put_golomb(zigzag(value), FIRST_ORDER),
+            Self::Unsigned => bits.put_golomb(value.cast_unsigned(), FIRST_ORDER),
+        }
+    }
+
+    pub(crate) fn take_first(self, bits: &mut BitReader<'_>) -> Result<i64, DecodeError> {
+        match self {
+            Self::Within { min, width } => Ok(min.wrapping_add_unsigned(bits.take(width)?)),
+            Self::Signed => Ok(unzigzag(bits.take_golomb(FIRST_ORDER)?)),
+            Self::Unsigned => Ok(bits.take_golomb(FIRST_ORDER)?.cast_signed()),
+        }
+    }
+}
+
+/// Speeds, temperatures and turns mostly have so many bits on their grids.
+const FIRST_ORDER: u32 = 7;
+
+/// How a sequence is written after its first number; the number is the code.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Form {
+    /// All are the first number.
+    Constant,
+    /// Rice codes of what remains after a prediction of that order.
+    Rice { order: u32 },
+    /// Runs of repeats, and Rice codes of the differences between them.
+    Runs,
+    /// What remains in that width each.
+    Packed { order: u32, width: u32 },
+}
+
+/// Bits of a prefix that tells the forms apart, short for frequent ones.
+const FORM_PREFIX: u32 = 2;
+
+/// Writes a sequence; its length is known to the reader.
+pub(crate) fn put(bits: &mut BitWriter, values: &[i64], first: First) {
+    let Some((head, rest)) = values.split_first() else { return };
+    first.put_first(bits, *head);
+    if rest.is_empty() {
+        return;
+    }
+    let orders = [0, 1, 2].map(|order| remains(values, order));
+    let form = choose(&orders);
+    match form {
+        Form::Constant => bits.put(0, FORM_PREFIX),
+        Form::Rice { order: 1 } => bits.put(1, FORM_PREFIX),
+        Form::Runs => bits.put(2, FORM_PREFIX),
+        Form::Rice { order } => bits.put(3 | u64::from(order == 2) << 3, FORM_PREFIX + 2),
+        Form::Packed { order, width } => bits.put(7 | u64::from(order == 1) << 3 | u64::from(width) << 4, FORM_PREFIX + 9),
+    }
+    match form {
+        Form::Constant => {}
+        Form::Rice { order } => put_rice(bits, &orders[order as usize]),
+        Form::Runs => put_runs(bits, &orders[1]),
+        Form::Packed { order, width } => orders[order as usize].iter().for_each(|remain| bits.put(*remain, width)),
+    }
+}
+
+/// Reads a sequence of that length.
+pub(crate) fn take(bits: &mut BitReader<'_>, length: usize, first: First) -> Result<Vec<i64>, DecodeError> {
+    if length == 0 {
+        return Ok(Vec::new());
+    }
+    let head = first.take_first(bits)?;
+    let mut values = Vec::with_capacity(length);
+    values.push(head);
+    if length == 1 {
+        return Ok(values);
+    }
+    match bits.take(FORM_PREFIX)? {
+        0 => values.resize(length, head),
+        1 => take_rice::<1>(bits, &mut values, length)?,
+        2 => take_runs(bits, &mut values, length)?,
+        _ if bits.take_bit()? => {
+            let (order, width) = (bits.take(1)?, bits.take(7)? as u32);
+            if width > 64 {
+                return Err(DecodeError::Malformed);
+            }
+            for _ in 1..length {
+                let remain = unzigzag(bits.take(width)?);
+                let before = if order == 1 { last(&values) } else { head };
+                values.push(before.wrapping_add(remain));
+            }
+        }
+        _ if bits.take_bit()? => take_rice::<2>(bits, &mut values, length)?,
+        _ => take_rice::<0>(bits, &mut values, length)?,
+    }
+    Ok(values)
+}
+
+fn last(values: &[i64]) -> i64 {
+    values.last().copied().unwrap_or_default()
+}
+
+/// What remains of all but the first number after a prediction of that order, small on both sides of zero.
+fn remains(values: &[i64], order: u32) -> Vec<u64> {
+    let head = values.first().copied().unwrap_or_default();
+    let (mut before, mut step) = (head, 0_i64);
+    let remain = |value: &i64| {
+        let predicted = match order {
+            0 => head,
+            1 => before,
+            _ => before.wrapping_add(step),
+        };
+        step = value.wrapping_sub(before);
+        before = *value;
+        zigzag(value.wrapping_sub(predicted))
+    };
+    values.iter().skip(1).map(remain).collect()
+}
+
+fn choose(orders: &[Vec<u64>; 3]) -> Form {
+    if orders[1].iter().all(|remain| *remain == 0) {
+        return Form::Constant;
+    }
+    let widest = |order: usize| 64 - orders[order].iter().fold(0, |all, remain| all | remain).leading_zeros();
+    let packed = |order: u32| {
+        let width = widest(order as usize);
+        (9 + u64::from(width) * orders[order as usize].len() as u64, Form::Packed { order, width })
+    };
+    let candidates = [
+        (rice_bits(&orders[1]), Form::Rice { order: 1 }),
+        (runs_bits(&orders[1]), Form::Runs),
+        (2 + rice_bits(&orders[0]), Form::Rice { order: 0 }),
+        (2 + rice_bits(&orders[2]), Form::Rice { order: 2 }),
+        packed(0),
+        packed(1),
+    ];
+    candidates.into_iter().min_by_key(|(bits, _)| *bits).map_or(Form::Constant, |(_, form)| form)
+}
+
+/// The Rice parameter, following the mean of what came.
+#[derive(Copy, Clone)]
+struct Parameter {
+    /// Sixteen times the mean.
+    mean: u64,
+}
+
+impl Parameter {
+    /// Bits of the first parameter.
+    const WIDTH: u32 = 4;
+
+    fn start(k: u32) -> Self {
+        Self { mean: 20 << k }
+    }
+
+    /// The start that suits these best.
+    fn start_for(remains: &[u64]) -> u32 {
+        let first = &remains[..remains.len().min(12)];
+        let sum = first.iter().fold(0_u64, |sum, remain| sum.saturating_add(*remain));
+        let mean = sum / first.len().max(1) as u64;
+        Self { mean: mean.saturating_mul(16).min(MOST) }.k().min(mask(Self::WIDTH) as u32)
+    }
+
+    /// The best parameter for numbers of that mean: the logarithm of 0.69 of it.
+    #[inline]
+    fn k(self) -> u32 {
+        64 - (self.mean * 11 >> 8).leading_zeros()
+    }
+
+    #[inline]
+    fn follow(&mut self, remain: u64) {
+        let scaled = remain.min(MOST >> 4) << 4;
+        self.mean = self.mean - (self.mean >> 3) + (scaled >> 3);
+    }
+}
+
+/// The largest scaled mean: so that nothing overflows.
+const MOST: u64 = 1 << 58;
+/// So many zeros before a number mean that it follows as it is.
+const ESCAPE: u32 = 24;
+
+fn put_rice(bits: &mut BitWriter, remains: &[u64]) {
+    let start = Parameter::start_for(remains);
+    bits.put(u64::from(start), Parameter::WIDTH);
+    let mut parameter = Parameter::start(start);
+    for remain in remains {
+        put_one(bits, *remain, parameter.k());
+        parameter.follow(*remain);
+    }
+}
+
+fn rice_bits(remains: &[u64]) -> u64 {
+    let mut parameter = Parameter::start(Parameter::start_for(remains));
+    let mut total = u64::from(Parameter::WIDTH);
+    for remain in remains {
+        total += u64::from(one_bits(*remain, parameter.k()));
+        parameter.follow(*remain);
+    }
+    total
+}
+
+#[inline]
+fn put_one(bits: &mut BitWriter, remain: u64, k: u32) {
+    let quotient = remain >> k;
+    if quotient >= u64::from(ESCAPE) {
+        bits.put(0, ESCAPE);
+        bits.put(remain, 64);
+    } else {
+        let quotient = quotient as u32;
+        bits.put(1 << quotient, quotient + 1);
+        bits.put(remain & mask(k), k);
+    }
+}
+
+#[inline]
+fn one_bits(remain: u64, k: u32) -> u32 {
+    let quotient = remain >> k;
+    if quotient >= u64::from(ESCAPE) { ESCAPE + 64 } else { quotient as u32 + 1 + k }
+}
+
+#[inline]
+fn take_one(bits: &mut BitReader<'_>, k: u32) -> Result<u64, DecodeError> {
+    let quotient = bits.take_zeros(ESCAPE)?;
+    if quotient == ESCAPE {
+        return bits.take(64);
+    }
+    Ok(u64::from(quotient) << k | bits.take(k)?)
+}
+
+fn take_rice<const ORDER: u32>(bits: &mut BitReader<'_>, values: &mut Vec<i64>, length: usize) -> Result<(), DecodeError> {
+    let mut parameter = Parameter::start(bits.take(Parameter::WIDTH)? as u32);
+    let head = last(values);
+    let (mut before, mut step) = (head, 0_i64);
+    for _ in 1..length {
+        let remain = take_one(bits, parameter.k())?;
+        parameter.follow(remain);
+        let predicted = match ORDER {
+            0 => head,
+            1 => before,
+            _ => before.wrapping_add(step),
+        };
+        let value = predicted.wrapping_add(unzigzag(remain));
+        step = value.wrapping_sub(before);
+        before = value;
+        values.push(value);
+    }
+    Ok(())
+}
+
+/// Runs of zeros and what stands between them: the last run goes to the end.
+fn put_runs(bits: &mut BitWriter, remains: &[u64]) {
+    let steps: Vec<u64> = remains.iter().filter(|remain| **remain > 0).map(|remain| remain - 1).collect();
+    let start = Parameter::start_for(&steps);
+    bits.put(u64::from(start), Parameter::WIDTH);
+    let (mut lengths, mut parameter) = (Parameter::start(RUN_START), Parameter::start(start));
+    let mut run = 0;
+    for remain in remains {
+        if *remain == 0 {
+            run += 1;
+            continue;
+        }
+        put_one(bits, run, lengths.k());
+        lengths.follow(run);
+        put_one(bits, remain - 1, parameter.k());
+        parameter.follow(remain - 1);
+        run = 0;
+    }
+    if run > 0 {
+        put_one(bits, run, lengths.k());
+    }
+}
+
+/// Runs are long where they pay.
+const RUN_START: u32 = 3;
+
+fn runs_bits(remains: &[u64]) -> u64 {
+    let zeros = remains.iter().filter(|remain| **remain == 0).count();
+    if zeros * 2 < remains.len() {
+        return u64::MAX;
+    }
+    let steps: Vec<u64> = remains.iter().filter(|remain| **remain > 0).map(|remain| remain - 1).collect();
+    let mut total = rice_bits(&steps);
+    let mut lengths = Parameter::start(RUN_START);
+    let mut run = 0;
+    for remain in remains {
+        if *remain == 0 {
+            run += 1;
+            continue;
+        }
+        total += u64::from(one_bits(run, lengths.k()));
+        lengths.follow(run);
+        run = 0;
+    }
+    if run > 0 {
+        total += u64::from(one_bits(run, lengths.k()));
+    }
+    total
+}
+
+fn take_runs(bits: &mut BitReader<'_>, values: &mut Vec<i64>, length: usize) -> Result<(), DecodeError> {
+    let start = bits.take(Parameter::WIDTH)? as u32;
+    let (mut lengths, mut parameter) = (Parameter::start(RUN_START), Parameter::start(start));
+    while values.len() < length {
+        let run = take_one(bits, lengths.k())?;
+        lengths.follow(run);
+        if run > (length - values.len()) as u64 {
+            return Err(DecodeError::Malformed);
+        }
+        let before = last(values);
+        values.resize(values.len() + run as usize, before);
+        if values.len() < length {
+            let step = take_one(bits, parameter.k())?;
+            parameter.follow(step);
+            values.push(before.wrapping_add(unzigzag(step.wrapping_add(1))));
+        }
+    }
+    Ok(())
+}
+
+/// Small numbers for those near zero on both sides.
+#[inline]
+pub(crate) fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)).cast_unsigned()
+}
+
+#[inline]
+pub(crate) fn unzigzag(value: u64) -> i64 {
+    (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bits_of(values: &[i64], first: First) -> usize {
+        let mut bits = BitWriter::default();
+        put(&mut bits, values, first);
+        bits.put(1, 1);
+        let bytes = bits.finish();
+        let mut bits = BitReader::new(&bytes);
+        assert_eq!(take(&mut bits, values.len(), first).unwrap(), values);
+        assert!(bits.take_bit().unwrap(), "the reader ends where the writer did");
+        bytes.len() * 8 - bits.left()
+    }
+
+    #[test]
+    fn a_constant_costs_next_to_nothing_and_a_line_little() {
+        assert!(bits_of(&[500; 60], First::Signed) < 20);
+        let line: Vec<i64> = (0..60).map(|n| 1_000_000 + n * 997).collect();
+        assert!(bits_of(&line, First::Signed) < 60 * 6, "{}", bits_of(&line, First::Signed));
+    }
+
+    #[test]
+    fn a_value_that_seldom_changes_costs_less_than_a_bit_each() {
+        let steps: Vec<i64> = (0..120).map(|n| 90 + n / 30).collect();
+        assert!(bits_of(&steps, First::Unsigned) < 60);
+    }
+
+    #[test]
+    fn the_ends_of_the_range_and_leaps_between_them_come_back() {
+        let values = [i64::MIN, i64::MAX, 0, -1, i64::MIN, i64::MIN, 1, i64::MAX, i64::MAX];
+        for first in [First::Signed, First::within(i64::MIN, i64::MAX)] {
+            bits_of(&values, first);
+            bits_of(&values[1..], first);
+        }
+        bits_of(&values[1..], First::Unsigned);
+    }
+
+    proptest! {
+        #[test]
+        fn any_sequence_comes_back(
+            values in prop_oneof![
+                prop::collection::vec(any::<i64>(), 0..40),
+                prop::collection::vec(-3_i64..3, 0..200),
+                prop::collection::vec(prop_oneof![9 => Just(7_i64), 1 => -1000_i64..1000], 0..200),
+            ],
+            unsigned: bool,
+        ) {
+            bits_of(&values, if unsigned && values.first().is_none_or(|first| *first >= 0) { First::Unsigned } else { First::Signed });
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes: Vec<u8>, length in 0_usize..200) {
+            let _ = take(&mut BitReader::new(&bytes), length, First::Signed);
+        }
+    }
+}
