@@ -9,5 +9,8 @@ pub mod segment;
 pub mod state;
 pub mod wire;
 
+#[cfg(test)]
+mod tests;
+
 /// The media type of a telemetry block, as `datacontenttype` says it.
 pub const BLOCK_CONTENT_TYPE: &str = "application/vnd.roadcast.block";

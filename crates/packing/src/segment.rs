@@ -76,7 +76,7 @@ impl Segment {
     }
 
     /// The segment of these telemetry events of one vehicle, in `eid` order; nothing where no block can hold them.
-    fn of(events: &[&StoredEvent]) -> Option<Self> {
+    pub(crate) fn of(events: &[&StoredEvent]) -> Option<Self> {
         let first = &events.first()?.event;
         let block = block_of(events.iter().map(|stored| &stored.event))?.encode();
         let origins: Vec<&Origin> = events.iter().map(|stored| &stored.origin).collect();

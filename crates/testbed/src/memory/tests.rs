@@ -2,6 +2,7 @@
 
 use roadcast_domain::fleet::Fleet;
 use roadcast_domain::ids::FleetId;
+use roadcast_packing::log::SegmentedLog;
 use roadcast_ports::PortErrorKind;
 use roadcast_ports::bus::{Batch, DeliveryBus, FleetBatch, IngestBus};
 use roadcast_ports::clock::Clock;
@@ -9,13 +10,15 @@ use roadcast_ports::conformance;
 use roadcast_ports::feed::FeedQueue;
 use roadcast_ports::provisioning::FleetChannel;
 
-use crate::{ManualClock, Memory, SeededRandomness};
+use crate::{ManualClock, Memory, MemoryItems, SeededRandomness};
 
 #[tokio::test]
 async fn memory_passes_every_suite_again_and_again() {
     let (memory, random) = (Memory::default(), SeededRandomness::new(1));
+    let log = SegmentedLog { items: MemoryItems::default() };
     for _ in 0..2 {
         conformance::event_log(&memory, &random).await;
+        conformance::event_log(&log, &random).await;
         conformance::state_store(&memory, &random).await;
         conformance::vehicles(&memory, &random).await;
         conformance::fleets(&memory, &random).await;
