@@ -1,6 +1,6 @@
 //! Reading CloudEvents 1.0 in JSON, single and batched.
 //!
-//! Source: CloudEvents 1.0.2, "JSON Event Format". What Roadcast adds: `time` is required, and `data` must be JSON.
+//! Source: CloudEvents 1.0.2, "JSON Event Format". What Roadcast adds: `time` and data are required.
 
 use std::collections::BTreeMap;
 
@@ -34,10 +34,24 @@ pub struct Envelope<'a> {
     /// When it happened, by the sender.
     pub time: Timestamp,
     /// Its data.
-    pub data: &'a RawValue,
+    pub data: Data<'a>,
     /// Attributes beyond the specification's own.
     pub extensions: BTreeMap<String, serde_json::Value>,
     members: BTreeMap<String, &'a RawValue>,
+}
+
+/// An event's data as it was sent.
+#[derive(Clone, Debug)]
+pub enum Data<'a> {
+    /// JSON, in `data`.
+    Json(&'a RawValue),
+    /// Bytes of another media type, in `data_base64`.
+    Binary {
+        /// `datacontenttype`.
+        content_type: String,
+        /// The text of `data_base64`.
+        base64: String,
+    },
 }
 
 /// Splits a body into its events: the members of an array, or the one object that it is.
@@ -72,23 +86,12 @@ impl<'a> Envelope<'a> {
         let source = required("source")?;
         let event_type = required("type")?;
         let subject = attribute("subject")?;
-        if let Some(content_type) = attribute("datacontenttype")?
-            && !is_json(&content_type)
-        {
-            let detail = "data must be JSON: application/json or a type that ends in +json";
-            return Err(Refusal::new(Reason::NotACloudEvent, "/datacontenttype", detail));
-        }
         let Some(time) = attribute("time")? else {
             return Err(Refusal::new(Reason::TimeMissing, "/time", "time is required: when the event happened, RFC 3339"));
         };
         let time = Timestamp::parse_rfc3339(&time)
             .map_err(|_| Refusal::new(Reason::NotACloudEvent, "/time", "time must be an RFC 3339 date and time"))?;
-        if members.contains_key("data_base64") {
-            return Err(Refusal::new(Reason::DataInvalid, "/data_base64", "send JSON in data"));
-        }
-        let Some(data) = members.get("data").copied() else {
-            return Err(Refusal::new(Reason::DataInvalid, "/data", "data is required"));
-        };
+        let data = data(&members)?;
         let extensions = extensions(&members)?;
         Ok(Self { id, source, event_type, subject, time, data, extensions, members })
     }
@@ -100,6 +103,25 @@ impl<'a> Envelope<'a> {
             self.members.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         members.insert("subject", &subject);
         serde_json::to_string(&members)
+    }
+}
+
+/// JSON in `data`, or bytes in `data_base64`, as `datacontenttype` says.
+fn data<'a>(members: &BTreeMap<String, &'a RawValue>) -> Result<Data<'a>, Refusal> {
+    let content_type = attribute(members, "datacontenttype")?;
+    let json = members.get("data").copied();
+    match (content_type.filter(|content_type| !is_json(content_type)), members.get("data_base64")) {
+        (None, Some(_)) => Err(Refusal::new(Reason::DataInvalid, "/data_base64", "send JSON in data")),
+        (None, None) => json.map(Data::Json).ok_or_else(|| Refusal::new(Reason::DataInvalid, "/data", "data is required")),
+        (Some(content_type), Some(base64)) if json.is_none() => {
+            let base64 = serde_json::from_str(base64.get())
+                .map_err(|_| Refusal::new(Reason::DataInvalid, "/data_base64", "data_base64 must be a string"))?;
+            Ok(Data::Binary { content_type, base64 })
+        }
+        (Some(_), _) => {
+            let detail = "data must be JSON (application/json or a type that ends in +json), or bytes in data_base64 alone";
+            Err(Refusal::new(Reason::NotACloudEvent, "/datacontenttype", detail))
+        }
     }
 }
 
@@ -129,7 +151,7 @@ fn is_json(content_type: &str) -> bool {
 fn extensions(members: &BTreeMap<String, &RawValue>) -> Result<BTreeMap<String, serde_json::Value>, Refusal> {
     let mut found = BTreeMap::new();
     for (name, raw) in members {
-        if CONTEXT.contains(&name.as_str()) || name == "data" || raw.get() == "null" {
+        if CONTEXT.contains(&name.as_str()) || name == "data" || name == "data_base64" || raw.get() == "null" {
             continue;
         }
         let pointer = || format!("/{}", name.replace('~', "~0").replace('/', "~1"));

@@ -64,11 +64,11 @@ impl Intake {
     }
 }
 
-/// Judges an event about `vid` that was received at `received`.
-pub fn judge(envelope: &Envelope<'_>, vid: &VehicleId, received: Timestamp) -> Result<Intake, Refusal> {
+/// Judges an event about `vid` that was received at `received`. `data` is its data in JSON, whatever form it was sent in.
+pub fn judge(envelope: &Envelope<'_>, data: &RawValue, vid: &VehicleId, received: Timestamp) -> Result<Intake, Refusal> {
     let judged = match EventType::from_name(&envelope.event_type) {
-        Some(EventType::Telemetry) => judge_telemetry(envelope.data, received)?,
-        Some(EventType::Diagnostic) => judge_diagnostic(envelope.data, received)?,
+        Some(EventType::Telemetry) => judge_telemetry(data, received)?,
+        Some(EventType::Diagnostic) => judge_diagnostic(data, received)?,
         Some(EventType::Alert) | None => {
             return Err(Refusal::new(
                 Reason::TypeUnknown,

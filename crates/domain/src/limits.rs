@@ -4,6 +4,10 @@
 /// functions see it, base64.
 pub const UPLOAD_BYTES: usize = 768 * 1024;
 
+/// Bytes that a compressed record of the stream may unpack to: several times what any upload holds, and no more, whatever
+/// its few bytes claim.
+pub const UNPACKED_RECORD_BYTES: usize = 4 * 1024 * 1024;
+
 /// Samples of one event.
 pub const SAMPLES_PER_EVENT: usize = 500;
 

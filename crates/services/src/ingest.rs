@@ -11,6 +11,7 @@ use roadcast_domain::limits;
 use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::subject::Subject;
 use roadcast_domain::vehicle::Vehicle;
+use roadcast_packing::incoming;
 use roadcast_ports::PortError;
 use roadcast_ports::clients::Clients;
 use roadcast_ports::clock::Clock;
@@ -315,14 +316,14 @@ fn judge(
     if !sender.may_use(&envelope.source) {
         return Err(EventError::SourceNotYours);
     }
-    let intake = intake::judge(envelope, vid, received)?;
+    let intake = intake::judge(envelope, &*incoming::data_of(envelope)?, vid, received)?;
     let json = envelope
         .to_json_about(vid)
         .map_err(|_| Refusal::new(Reason::NotACloudEvent, "", "the event cannot be written as JSON"))?;
     Ok(Judged { id: envelope.id.clone(), source: envelope.source.clone(), json, intake })
 }
 
-/// A batch of events in the order they came.
+/// A batch of events in the order they came, packed.
 fn record_of<'a>(vid: &VehicleId, events: impl Iterator<Item = &'a str>) -> StreamRecord {
     let mut data = String::from("[");
     for (place, event) in events.enumerate() {
@@ -332,5 +333,5 @@ fn record_of<'a>(vid: &VehicleId, events: impl Iterator<Item = &'a str>) -> Stre
         data.push_str(event);
     }
     data.push(']');
-    StreamRecord { vid: vid.clone(), data: data.into_bytes() }
+    StreamRecord { vid: vid.clone(), data: incoming::compress(&data) }
 }

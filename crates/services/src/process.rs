@@ -17,7 +17,7 @@ use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::state::VehicleState;
 use roadcast_domain::subject::Subject;
 use roadcast_domain::subscription::DeliveryFormat;
-use roadcast_packing::wire;
+use roadcast_packing::{incoming, wire};
 use roadcast_ports::archive::{Archive, Parked, Quarantine, RawBatch, RawRecord};
 use roadcast_ports::bus::{Batch, IngestBus};
 use roadcast_ports::clock::Clock;
@@ -91,11 +91,20 @@ pub struct Counts {
     pub entries_published: usize,
 }
 
-/// An event on its way: the record it came in, and its bytes there.
-struct Pending<'r> {
+/// An event on its way: the record it came in, its place there, and how long it was.
+struct Pending {
     record: usize,
-    bytes: &'r RawValue,
+    place: usize,
+    bytes: usize,
     stored: StoredEvent,
+}
+
+impl Pending {
+    /// An event of fewer bytes fits into every store and bus: if it is refused, the fault is ours, and it comes again. A larger
+    /// one may be refused for its size, whenever it comes.
+    fn is_large(&self) -> bool {
+        self.bytes > 256 * 1024
+    }
 }
 
 impl<A, Q, V, E, B, S, L, K> Process<A, Q, V, E, B, S, L, K>
@@ -139,16 +148,14 @@ where
     }
 
     /// Judges every event of every record.
-    async fn judge<'r>(&self, records: &'r [Record], outcome: &mut Outcome) -> (Vec<Pending<'r>>, Vec<(usize, Parked)>) {
+    async fn judge(&self, records: &[Record], outcome: &mut Outcome) -> (Vec<Pending>, Vec<(usize, Parked)>) {
         let mut pending = Vec::new();
         let mut parked = Vec::new();
         for (place, record) in records.iter().enumerate() {
             let aside = Aside { record };
-            let events = match std::str::from_utf8(&record.raw.data) {
-                Ok(text) => cloudevent::split(text),
-                Err(_) => Err(Refusal::new(Reason::NotJson, "", "not UTF-8")),
-            };
-            let events = match events {
+            // One record at a time: what a compressed one unpacks to is gone before the next.
+            let text = incoming::text_of(&record.raw.data);
+            let events = match text.as_ref().map_err(Clone::clone).and_then(|text| cloudevent::split(text)) {
                 Ok(events) => events,
                 Err(refusal) => {
                     outcome.counts.samples_received += 1;
@@ -156,20 +163,26 @@ where
                     continue;
                 }
             };
-            for event in events {
-                let samples = intake::count_samples(event);
-                outcome.counts.samples_received += samples;
+            for (place_in_record, event) in events.into_iter().enumerate() {
                 match self.judge_event(event, record).await {
-                    Err(error) => outcome.fail(place, error),
+                    Err(error) => {
+                        outcome.counts.samples_received += incoming::count_samples(event);
+                        outcome.fail(place, error);
+                    }
                     Ok(Err((refusal, vid))) => {
+                        let samples = incoming::count_samples(event);
+                        outcome.counts.samples_received += samples;
                         parked.push((place, aside.whole(&refusal, vid, event.get().as_bytes(), samples)));
                     }
                     Ok(Ok((vid, intake))) => {
+                        outcome.counts.samples_received += intake.sample_count;
                         for (reason, count) in intake.rejected_by_reason() {
                             *outcome.counts.signals_rejected.entry(reason).or_default() += count;
                         }
                         parked.extend(intake.parked.iter().map(|sample| (place, aside.sample(&vid, intake.eid, sample))));
-                        pending.extend(intake.accepted.map(|stored| Pending { record: place, bytes: event, stored }));
+                        let bytes = event.get().len();
+                        let on_its_way = |stored| Pending { record: place, place: place_in_record, bytes, stored };
+                        pending.extend(intake.accepted.map(on_its_way));
                     }
                 }
             }
@@ -196,7 +209,13 @@ where
             let refusal = Refusal::new(Reason::VehicleUnknown, "/subject", "no vehicle of that name is registered");
             return Ok(Err((refusal, None)));
         };
-        Ok(match intake::judge(&envelope, &vid, record.raw.arrived_at) {
+        if matches!(Subject::parse(&record.partition_key), Some(Subject::Vid(keyed)) if keyed != vid) {
+            let refusal = Refusal::new(Reason::VehicleUnknown, "/subject", "not the vehicle that the record was sent for");
+            return Ok(Err((refusal, None)));
+        }
+        let judged =
+            incoming::data_of(&envelope).and_then(|data| intake::judge(&envelope, &data, &vid, record.raw.arrived_at));
+        Ok(match judged {
             Ok(intake) => Ok((vid, intake)),
             Err(refusal) => Err((refusal, Some(vid))),
         })
@@ -218,7 +237,7 @@ where
 
     /// Drops events that this batch holds twice or that are stored already, and those that cannot be looked up for now.
     /// Answers what is known of the vehicles of the others.
-    async fn drop_known(&self, pending: &mut Vec<Pending<'_>>, outcome: &mut Outcome) -> HashMap<VehicleId, Known> {
+    async fn drop_known(&self, pending: &mut Vec<Pending>, outcome: &mut Outcome) -> HashMap<VehicleId, Known> {
         let before = pending.len();
         let mut seen = BTreeSet::new();
         pending.retain(|event| seen.insert((event.stored.event.vid.clone(), event.stored.event.eid)));
@@ -237,7 +256,7 @@ where
 
         let mut known = HashMap::new();
         for (vid, answer) in looked_up {
-            let is_of = |event: &Pending<'_>| event.stored.event.vid == vid;
+            let is_of = |event: &Pending| event.stored.event.vid == vid;
             match answer {
                 Ok((state, stored)) => {
                     let before = pending.len();
@@ -282,14 +301,9 @@ where
 
     /// Publishes what some fleet may see; drops what could not be published, so that it is not stored. Answers what the bus
     /// refuses for good.
-    async fn publish(
-        &self,
-        records: &[Record],
-        pending: &mut Vec<Pending<'_>>,
-        outcome: &mut Outcome,
-    ) -> Vec<(usize, Parked)> {
+    async fn publish(&self, records: &[Record], pending: &mut Vec<Pending>, outcome: &mut Outcome) -> Vec<(usize, Parked)> {
         let mut left = Vec::with_capacity(pending.len());
-        let mut units: Vec<(Vec<Pending<'_>>, String)> = Vec::new();
+        let mut units: Vec<(Vec<Pending>, String)> = Vec::new();
         for events in by_vehicle(pending.drain(..)) {
             let Some(first) = events.first() else { continue };
             let live = self.entitlements.to_vehicle(&first.stored.event.vid).await;
@@ -309,18 +323,16 @@ where
         let results = self.bus.publish(&entries).await;
         let mut unpublishable = Vec::new();
         for (run, result) in runs.into_iter().zip(results) {
-            let events: Vec<Pending<'_>> = run.into_iter().flat_map(|(events, _)| events).collect();
+            let events: Vec<Pending> = run.into_iter().flat_map(|(events, _)| events).collect();
             match (result, events.as_slice()) {
                 (Ok(()), _) => {
                     outcome.counts.entries_published += 1;
                     left.extend(events);
                 }
                 // Only an event that stands alone can be too large for the bus.
-                (Err(error), [event])
-                    if error.kind() == PortErrorKind::Rejected && event.bytes.get().len() > LARGE_BYTES =>
-                {
+                (Err(error), [event]) if error.kind() == PortErrorKind::Rejected && event.is_large() => {
                     let aside = Aside { record: &records[event.record] };
-                    unpublishable.push((event.record, aside.unstorable(&event.stored.event, event.bytes)));
+                    unpublishable.push((event.record, aside.unstorable(&event.stored.event, event.place)));
                     outcome.failures.push(error);
                 }
                 (Err(error), events) => outcome.fail(first_record(events), error),
@@ -340,7 +352,7 @@ where
     async fn store(
         &self,
         records: &[Record],
-        pending: Vec<Pending<'_>>,
+        pending: Vec<Pending>,
         mut known: HashMap<VehicleId, Known>,
         outcome: &mut Outcome,
     ) -> Vec<(usize, Parked)> {
@@ -350,29 +362,26 @@ where
             let known = events.first().and_then(|event| known.remove(&event.stored.event.vid)).unwrap_or_default();
             merges.push(self.merge_state(known, events));
         }
-        let after_merge: Vec<(Vec<Pending<'_>>, Result<(), PortError>)> =
+        let after_merge: Vec<(Vec<Pending>, Result<(), PortError>)> =
             stream::iter(merges).buffer_unordered(CONCURRENCY).collect().await;
 
-        let mut places = Vec::new();
-        let mut events = Vec::new();
+        let mut merged = Vec::new();
         for (pending, result) in after_merge {
             match result {
-                Ok(()) => {
-                    for Pending { record, bytes, stored } in pending {
-                        places.push((record, bytes));
-                        events.push(stored);
-                    }
-                }
+                Ok(()) => merged.extend(pending),
                 Err(error) => outcome.fail(first_record(&pending), error),
             }
         }
+        let origin = |event: Pending| ((event.record, event.place, event.is_large()), event.stored);
+        let (origins, events): (Vec<_>, Vec<StoredEvent>) = merged.into_iter().map(origin).unzip();
+        let appended = self.log.append(&events).await;
         let mut unstorable = Vec::new();
-        for (((record, bytes), event), result) in places.into_iter().zip(&events).zip(self.log.append(&events).await) {
+        for (((record, place, is_large), stored), result) in origins.into_iter().zip(&events).zip(appended) {
             match result {
-                Ok(()) => outcome.counts.samples_stored += event.event.sample_count(),
-                Err(error) if error.kind() == PortErrorKind::Rejected && bytes.get().len() > LARGE_BYTES => {
+                Ok(()) => outcome.counts.samples_stored += stored.event.sample_count(),
+                Err(error) if error.kind() == PortErrorKind::Rejected && is_large => {
                     let aside = Aside { record: &records[record] };
-                    unstorable.push((record, aside.unstorable(&event.event, bytes)));
+                    unstorable.push((record, aside.unstorable(&stored.event, place)));
                     outcome.failures.push(error);
                 }
                 Err(error) => outcome.fail(record, error),
@@ -382,7 +391,7 @@ where
     }
 
     /// Takes a vehicle's events into its state.
-    async fn merge_state<'r>(&self, known: Known, events: Vec<Pending<'r>>) -> (Vec<Pending<'r>>, Result<(), PortError>) {
+    async fn merge_state(&self, known: Known, events: Vec<Pending>) -> (Vec<Pending>, Result<(), PortError>) {
         let mut readings = VehicleState::default();
         for event in &events {
             readings.observe(&event.stored.event);
@@ -396,8 +405,8 @@ where
 }
 
 /// Each vehicle's events together, in `eid` order.
-fn by_vehicle<'r>(events: impl Iterator<Item = Pending<'r>>) -> impl Iterator<Item = Vec<Pending<'r>>> {
-    let mut vehicles: BTreeMap<VehicleId, Vec<Pending<'r>>> = BTreeMap::new();
+fn by_vehicle(events: impl Iterator<Item = Pending>) -> impl Iterator<Item = Vec<Pending>> {
+    let mut vehicles: BTreeMap<VehicleId, Vec<Pending>> = BTreeMap::new();
     for event in events {
         vehicles.entry(event.stored.event.vid.clone()).or_default().push(event);
     }
@@ -409,25 +418,22 @@ fn by_vehicle<'r>(events: impl Iterator<Item = Pending<'r>>) -> impl Iterator<It
 
 /// A vehicle's events as the CloudEvents that carry them over the ingest bus: in blocks, whatever form fleets want.
 #[allow(clippy::type_complexity)] // the error carries the first record that it keeps back
-fn write_units(events: Vec<Pending<'_>>) -> Result<Vec<(Vec<Pending<'_>>, String)>, (usize, PortError)> {
+fn write_units(events: Vec<Pending>) -> Result<Vec<(Vec<Pending>, String)>, (usize, PortError)> {
     let all: Vec<&Event> = events.iter().map(|event| &event.stored.event).collect();
     let written = wire::write(&all, DeliveryFormat::Blocks, None).map_err(|error| {
         (first_record(&events), PortError::new(PortErrorKind::Rejected, "write events").caused_by(error))
     })?;
-    let mut events: Vec<Option<Pending<'_>>> = events.into_iter().map(Some).collect();
+    let mut events: Vec<Option<Pending>> = events.into_iter().map(Some).collect();
     let unit = |wire::Written { json, places }: wire::Written| {
         (places.into_iter().filter_map(|place| events[place].take()).collect(), json)
     };
     Ok(written.into_iter().map(unit).collect())
 }
 
-fn first_record<'e, 'r: 'e>(events: impl IntoIterator<Item = &'e Pending<'r>>) -> usize {
+fn first_record<'e>(events: impl IntoIterator<Item = &'e Pending>) -> usize {
     events.into_iter().map(|event| event.record).min().unwrap_or(0)
 }
 
-/// An event of fewer bytes fits into every store and bus: if it is refused, the fault is ours, and it comes again. A larger one
-/// may be refused for its size, whenever it comes.
-const LARGE_BYTES: usize = 256 * 1024;
 /// Vehicles that are looked up or merged at the same time.
 const CONCURRENCY: usize = 16;
 /// Events of one vehicle that lie within this of each other are looked up in one range, in milliseconds.

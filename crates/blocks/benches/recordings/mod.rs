@@ -11,16 +11,16 @@ use roadcast_signals::{Sample, Signals, Timestamp, accept, reject_null_position}
 use roadcast_traces::Recording;
 
 /// Samples of a recording.
-pub struct Recorded {
+pub(crate) struct Recorded {
     /// Each vehicle's, in order.
-    pub vehicles: Vec<Vec<Sample>>,
+    pub(crate) vehicles: Vec<Vec<Sample>>,
 }
 
 /// How many samples an upload holds.
 const SAMPLES_PER_EVENT: usize = 10;
 
 /// The recording of that name beside this clone, if it is there.
-pub fn read(name: &str) -> Option<Recorded> {
+pub(crate) fn read(name: &str) -> Option<Recorded> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     let in_folder = |folder: &str| -> Option<Vec<PathBuf>> {
         let mut files: Vec<PathBuf> =
@@ -56,7 +56,7 @@ pub fn read(name: &str) -> Option<Recorded> {
 }
 
 /// A vehicle's samples as its uploads.
-pub fn events_of(samples: &[Sample]) -> Vec<BlockEvent> {
+pub(crate) fn events_of(samples: &[Sample]) -> Vec<BlockEvent> {
     let event = |(number, samples): (usize, &[Sample])| {
         let at = samples.iter().map(|sample| sample.at.ms()).min().unwrap_or_default();
         let latest = samples.iter().map(|sample| sample.at).max().unwrap_or(Timestamp::from_ms(0));

@@ -11,6 +11,7 @@ use roadcast_domain::cloudevent::{self, Envelope};
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::intake;
+use roadcast_packing::incoming;
 use roadcast_ports::event_log::{EventLog as _, EventRange};
 
 use super::reconcile::{Archived, Facts, Quarantined, Stored, is_settled};
@@ -118,15 +119,17 @@ impl Collector {
             return Ok(());
         }
         let bytes = line.data.bytes()?;
-        let Ok(text) = std::str::from_utf8(&bytes) else { return Ok(()) };
-        for raw in cloudevent::split(text).unwrap_or_default() {
+        let Ok(text) = incoming::text_of(&bytes) else { return Ok(()) };
+        for raw in cloudevent::split(&text).unwrap_or_default() {
             let Ok(envelope) = Envelope::read(raw) else { continue };
             let vid = envelope.subject.as_deref().and_then(|subject| subject.parse::<VehicleId>().ok());
             let Some(vid) = vid.filter(|vid| envelope.source == REPLAY_SOURCE && self.vehicles.contains(vid)) else {
                 continue;
             };
             // The same function, with the same time, as the stream processor's.
-            let Ok(judged) = intake::judge(&envelope, &vid, line.arrived_at) else { continue };
+            let judged =
+                incoming::data_of(&envelope).and_then(|data| intake::judge(&envelope, &data, &vid, line.arrived_at));
+            let Ok(judged) = judged else { continue };
             let event = self.facts.archived.entry(judged.eid).or_insert_with(|| Archived {
                 copies: 0,
                 samples: judged.sample_count as u64,

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::cloudevent::Data;
 
 fn received() -> Timestamp {
     Timestamp::parse_rfc3339("2026-01-01T12:00:00Z").unwrap()
@@ -21,7 +22,9 @@ fn event(event_type: &str, data: &serde_json::Value) -> String {
 
 fn judge_json(text: &str) -> Result<Intake, Refusal> {
     let raw: &RawValue = serde_json::from_str(text).unwrap();
-    judge(&Envelope::read(raw).unwrap(), &vid(), received())
+    let envelope = Envelope::read(raw).unwrap();
+    let Data::Json(data) = envelope.data else { panic!("JSON") };
+    judge(&envelope, data, &vid(), received())
 }
 
 fn telemetry(samples: &serde_json::Value) -> Result<Intake, Refusal> {

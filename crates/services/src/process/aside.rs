@@ -1,11 +1,12 @@
 //! Setting aside what cannot be taken: each with the record it came in, and its bytes.
 
+use roadcast_domain::cloudevent;
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::intake;
 use roadcast_domain::refusal::{Reason, Refusal};
+use roadcast_packing::incoming;
 use roadcast_ports::archive::{Parked, RawRecord};
-use serde_json::value::RawValue;
 
 use super::Record;
 
@@ -39,12 +40,16 @@ impl Aside<'_> {
         }
     }
 
-    pub(super) fn unstorable(&self, event: &Event, bytes: &RawValue) -> Parked {
+    /// An event that the stores refuse; `place` is its place in the record.
+    pub(super) fn unstorable(&self, event: &Event, place: usize) -> Parked {
+        let text = incoming::text_of(&self.record.raw.data).unwrap_or_default();
+        // It was read from there a moment ago.
+        let bytes = cloudevent::split(&text).ok().and_then(|events| events.get(place).map(|event| event.get().to_owned()));
         Parked {
             vid: Some(event.vid.clone()),
             eid: Some(event.eid),
             samples: event.sample_count(),
-            bytes: bytes.get().as_bytes().to_vec(),
+            bytes: bytes.unwrap_or_default().into_bytes(),
             ..self.blank(Reason::Unstorable)
         }
     }

@@ -12,6 +12,7 @@ use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::Eid;
 use roadcast_domain::refusal::Reason;
 use roadcast_domain::state::VehicleState;
+use roadcast_packing::{BLOCK_CONTENT_TYPE, incoming};
 use roadcast_services::ServiceError;
 use roadcast_services::ingest::IngestError;
 use roadcast_services::query::HistoryRange;
@@ -80,6 +81,46 @@ async fn poison_on_the_stream_is_set_aside_with_its_bytes_and_blocks_nothing() {
     expected.sort_unstable();
     assert_eq!(reasons, expected);
     assert!(world.memory.parked().iter().any(|item| item.bytes == b"\xff\xfe"), "the bytes are untouched");
+}
+
+#[tokio::test]
+async fn every_payload_form_of_a_record_gives_the_same_events() {
+    let samples = [(60, 50.1), (50, 51.4), (40, 49.9)];
+    let mut stored = Vec::new();
+    for form in 0..4 {
+        let world = World::new(11);
+        let vid = world.vehicle("v").await;
+        let mut sent = event("a", &samples);
+        if form >= 2 {
+            // The same samples, as a device would make a block of them.
+            let telemetry: roadcast_domain::event::Telemetry = serde_json::from_value(sent["data"].take()).unwrap();
+            sent.as_object_mut().unwrap().remove("data");
+            sent["datacontenttype"] = json!(BLOCK_CONTENT_TYPE);
+            sent["data_base64"] = json!(incoming::block_base64(&telemetry.samples).unwrap());
+        }
+        let text = json!([sent]).to_string();
+        let record = if form % 2 == 0 { text.into_bytes() } else { incoming::compress(&text) };
+        world.memory.stream().put_bytes(vid.as_str(), &record);
+        world.settle(|_| FaultPlan::healthy()).await;
+        assert!(world.memory.parked().is_empty(), "form {form}");
+        stored.push(world.stored());
+    }
+    assert_eq!(stored[0][0].event.sample_count(), 3);
+    assert!(stored.iter().all(|events| *events == stored[0]));
+}
+
+#[tokio::test]
+async fn a_device_cannot_speak_for_another_vehicle_than_the_one_its_record_is_keyed_by() {
+    let world = World::new(12);
+    let (own, other) = (world.vehicle("own").await, world.vehicle("other").await);
+    for (subject, id) in [(other.as_str(), "a"), ("test:other", "b"), ("test:own", "c"), (own.as_str(), "d")] {
+        let mut sent = event(id, &[(60, 50.0)]);
+        sent["subject"] = json!(subject);
+        world.memory.stream().put_bytes(own.as_str(), sent.to_string().as_bytes());
+    }
+    world.settle(|_| FaultPlan::healthy()).await;
+    assert_eq!(world.memory.parked().iter().map(|item| item.reason).collect::<Vec<_>>(), [Reason::VehicleUnknown; 2]);
+    assert!(world.stored().iter().all(|stored| stored.event.vid == own) && world.stored().len() == 2);
 }
 
 /// An event of some 400 KB, by a text that no catalogue knows.
