@@ -8,6 +8,7 @@ pub mod esm;
 pub mod faulty;
 mod items;
 pub mod memory;
+pub mod meter;
 mod random;
 mod stream;
 

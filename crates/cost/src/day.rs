@@ -1,0 +1,453 @@
+//! A day of this design: the real use cases, run under the meter.
+//!
+//! The commuters' curve has four levels. Of each, some minutes are run with as many vehicles as drive then, after two that
+//! fill caches and buckets and are not counted, and taken as often as the level lasts. More than [`CELL`] vehicles are so many
+//! cells: shards do not share anything, so each adds the same again; only what fleets ask for does not grow with them.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use futures::executor::block_on;
+use roadcast_domain::Timestamp;
+use roadcast_domain::caller::Caller;
+use roadcast_domain::event::Telemetry;
+use roadcast_domain::ids::{FleetId, VehicleId};
+use roadcast_lambda_kit::kinesis::KinesisEvent;
+use roadcast_packing::{BLOCK_CONTENT_TYPE, incoming};
+use roadcast_ports::clock::Clock as _;
+use roadcast_services::query::HistoryRange;
+use roadcast_testbed::esm::kinesis_event;
+use roadcast_testbed::meter::{Item, Usage, rules};
+use roadcast_testbed::{BatchResponse, Esm, EsmConfig, StreamRecordIn};
+use roadcast_traces::Upload;
+use roadcast_traces::simulate::{SimConfig, Simulator};
+use serde_json::Value;
+
+use crate::GIB;
+use crate::workload::{
+    CURVE, DAYS, HISTORY_QUERIES_A_DAY, HOURS, POLL_EVERY_S, Payload, SAMPLES_PER_UPLOAD, STATE_QUERIES_A_DAY, Way, Workload,
+};
+use crate::world::{Meters, World, admin, computed};
+
+/// Vehicles that are run at once.
+pub const CELL: u32 = 10_000;
+/// Memory of the functions, in MiB, as the template has it.
+pub const EVENTS_API_MIB: f64 = 512.0;
+/// See [`EVENTS_API_MIB`].
+pub const PROCESSOR_MIB: f64 = 512.0;
+/// See [`EVENTS_API_MIB`].
+pub const SMALL_MIB: f64 = 256.0;
+/// Settings of the mapping, as the template has them.
+pub const BATCH_SIZE: usize = 10_000;
+/// See [`BATCH_SIZE`].
+pub const WINDOW_S: i64 = 60;
+/// See [`BATCH_SIZE`].
+pub const PARALLELIZATION_FACTOR: usize = 4;
+/// The share of invocations that are traced, as the template's sampling rule has it.
+pub const TRACED: f64 = 0.01;
+/// Shards have so much room above the peak.
+const HEADROOM: f64 = 1.25;
+/// A partner gathers for so long before it posts.
+const PARTNER_EVERY_S: i64 = 30;
+/// Bytes of a line of the API's access log.
+const ACCESS_LOG_BYTES: f64 = 350.0;
+const WARM_UP_S: i64 = 120;
+/// Samples that are run of each level, about.
+const SAMPLES_PER_LEVEL: i64 = 240_000;
+
+/// A month, from a day that was run.
+#[derive(Clone, Debug)]
+pub struct Month {
+    /// What was used.
+    pub usage: Usage,
+    /// Samples delivered to each fleet.
+    pub delivered: BTreeMap<FleetId, f64>,
+    /// What the peak needs.
+    pub peak: Peak,
+    /// What the samples took.
+    pub sizes: Sizes,
+}
+
+/// What the peak needs.
+#[derive(Copy, Clone, Debug, Default, PartialEq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Peak {
+    /// Records put in a second.
+    pub records_per_second: f64,
+    /// Bytes put in a second.
+    pub bytes_per_second: f64,
+    /// Shards.
+    pub shards: f64,
+    /// Batches of the processor at once, at most.
+    pub processor_concurrency: f64,
+    /// Write units in a second.
+    pub write_units_per_second: f64,
+    /// Requests to the API in a second.
+    pub api_requests_per_second: f64,
+}
+
+/// Bytes of a sample, on average.
+#[derive(Copy, Clone, Debug, Default, PartialEq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sizes {
+    /// As the device says it in JSON.
+    pub json: f64,
+    /// On the stream, with its share of the envelope.
+    pub record: f64,
+    /// Of its block in the log.
+    pub block: f64,
+    /// Of where it came from (source, id, extensions), in the log.
+    pub origins: f64,
+}
+
+/// Runs a day, and takes it thirty times. `report` hears how far it is, from 0 to 1.
+pub fn month(workload: &Workload, way: Way, payload: Payload, report: &dyn Fn(f64)) -> Month {
+    let cells = f64::from(workload.vehicles.div_ceil(CELL).max(1));
+    let vehicles = f64::from(workload.vehicles) / cells;
+    let mut month =
+        Month { usage: Usage::default(), delivered: BTreeMap::new(), peak: Peak::default(), sizes: Sizes::default() };
+    for (level, (hours, share)) in CURVE.into_iter().enumerate() {
+        let driving = (vehicles * share).round().max(1.0);
+        let slice = block_on(run(driving, workload.fleets, way, payload));
+        // Where less than one vehicle drives on average, one does for a part of the time.
+        let of_time = hours * 3600.0 * DAYS / slice.seconds * (vehicles * share / driving).min(1.0);
+        month.usage.add_times(&slice.road, of_time * cells);
+        // Fleets ask as often whatever drives; only what they get grows with the cells.
+        let asked = hours * 3600.0 * DAYS / slice.seconds;
+        month.usage.add_times(&slice.feed, asked * cells);
+        month.usage.add_times(&slice.idle_feed, -asked * (cells - 1.0));
+        for (fleet_id, samples) in &slice.delivered {
+            *month.delivered.entry(fleet_id.clone()).or_default() += samples * of_time * cells;
+        }
+        if level == 0 {
+            month.usage.add_times(&slice.queries, f64::from(workload.fleets) * DAYS);
+            month.peak = slice.peak(cells, workload);
+            month.sizes = slice.sizes;
+        }
+        report((level + 1) as f64 / CURVE.len() as f64);
+    }
+    let requests = month.usage.total(Item::RestRequest);
+    month.usage.add(Item::LogGb, None, requests * ACCESS_LOG_BYTES / GIB);
+    month.usage.add(Item::Trace, None, month.usage.total(Item::LambdaRequest) * TRACED);
+    month.usage.add(Item::KinesisShardHour, None, month.peak.shards * HOURS);
+    let state_gib = f64::from(workload.vehicles) * 500.0 / GIB;
+    month.usage.add(Item::DynamodbStorage, None, state_gib);
+    month
+}
+
+/// Some minutes of one level.
+struct Slice {
+    seconds: f64,
+    road: Usage,
+    feed: Usage,
+    idle_feed: Usage,
+    queries: Usage,
+    delivered: BTreeMap<FleetId, f64>,
+    records: f64,
+    record_bytes: f64,
+    sizes: Sizes,
+}
+
+impl Slice {
+    fn peak(&self, cells: f64, workload: &Workload) -> Peak {
+        let records_per_second = self.records / self.seconds * cells;
+        let bytes_per_second = self.record_bytes / self.seconds * cells;
+        let shards = rules::shards(bytes_per_second * HEADROOM, records_per_second * HEADROOM);
+        Peak {
+            records_per_second,
+            bytes_per_second,
+            shards,
+            processor_concurrency: shards * PARALLELIZATION_FACTOR as f64,
+            write_units_per_second: self.road.total(Item::DynamodbWriteUnit) / self.seconds * cells,
+            api_requests_per_second: self.road.total(Item::RestRequest) / self.seconds * cells
+                + f64::from(workload.fleets) / f64::from(POLL_EVERY_S),
+        }
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a count of vehicles
+async fn run(driving: f64, fleets: u32, way: Way, payload: Payload) -> Slice {
+    let config = SimConfig { vehicles: driving as usize, samples_per_upload: SAMPLES_PER_UPLOAD, ..SimConfig::default() };
+    let mut simulator = Simulator::new(&config);
+    let keys = simulator.vehicles().map(|(key, _)| key.clone()).collect();
+    let meters = Meters::default();
+    let start = Timestamp::from_ms(config.start_ms);
+    // As many shards as the peak needs; fewer vehicles use the same ones.
+    let shards = if payload == Payload::Json && way != Way::PartnerHttp && way != Way::VehicleHttp { 2 } else { 1 };
+    let world = World::new(start, keys, fleets, shards, &meters).await;
+    let mut mapping = Esm::new(
+        EsmConfig {
+            batch_size: BATCH_SIZE,
+            window_ms: WINDOW_S * 1000,
+            parallelization_factor: PARALLELIZATION_FACTOR,
+            report_batch_item_failures: true,
+            bisect_batch_on_function_error: true,
+            ..EsmConfig::default()
+        },
+        world.memory.stream().clone(),
+        world.clock.clone(),
+    );
+    let mut road =
+        Road { world: &world, meters: &meters, way, payload, waiting: Vec::new(), posted: 0, totals: Totals::default() };
+
+    let seconds = (SAMPLES_PER_LEVEL / config.vehicles as i64).clamp(120, 1200) / 60 * 60;
+    for second in 1..=WARM_UP_S + seconds {
+        if second == WARM_UP_S + 1 {
+            meters.road.reset();
+            meters.feed.reset();
+            road.totals = Totals::default();
+        }
+        let now = config.start_ms + second * 1000;
+        world.clock.set(Timestamp::from_ms(now));
+        road.send(simulator.next_uploads(now)).await;
+        if mapping.next_due().is_some_and(|due| due <= world.clock.now()) {
+            mapping.poll(&async |records| Ok::<_, Infallible>(road_process(&world, &meters, records).await)).await;
+            road.enrich().await;
+        }
+        for (n, fleet_id) in world.fleets.iter().enumerate() {
+            if (second + n as i64) % i64::from(POLL_EVERY_S) == 0 {
+                road.drain(fleet_id).await;
+            }
+        }
+    }
+    let (road_usage, feed) = (meters.road.usage(), meters.feed.usage());
+    meters.feed.reset();
+    let polls = seconds / i64::from(POLL_EVERY_S);
+    // Nothing comes any more, so every poll is an idle one.
+    road.clear().await;
+    meters.feed.reset();
+    for fleet_id in &world.fleets {
+        for _ in 0..polls.min(20) {
+            road.drain(fleet_id).await;
+        }
+    }
+    let mut idle_feed = Usage::default();
+    idle_feed.add_times(&meters.feed.usage(), polls as f64 / polls.min(20) as f64);
+    meters.feed.reset();
+    road.ask().await;
+    let totals = road.totals;
+    let sizes = sizes(&world, &totals);
+    Slice {
+        seconds: seconds as f64,
+        road: road_usage,
+        feed,
+        idle_feed,
+        queries: meters.feed.usage(),
+        delivered: totals.delivered,
+        records: totals.records,
+        record_bytes: totals.record_bytes,
+        sizes,
+    }
+}
+
+/// What was counted beside the meters.
+#[derive(Clone, Debug, Default)]
+struct Totals {
+    records: f64,
+    record_bytes: f64,
+    samples: f64,
+    json_bytes: f64,
+    delivered: BTreeMap<FleetId, f64>,
+}
+
+struct Road<'w> {
+    world: &'w World,
+    meters: &'w Meters,
+    way: Way,
+    payload: Payload,
+    /// What partners have gathered.
+    waiting: Vec<Value>,
+    posted: i64,
+    totals: Totals,
+}
+
+impl Road<'_> {
+    /// Sends uploads the way they go.
+    async fn send(&mut self, uploads: Vec<Upload>) {
+        for upload in uploads {
+            let Some(vid) = self.world.vehicles.get(&upload.vehicle) else { continue };
+            self.totals.samples += upload.samples as f64;
+            let json: usize =
+                upload.events.iter().flat_map(|event| event.samples()).map(|s| s.to_json().to_string().len()).sum();
+            self.totals.json_bytes += json as f64;
+            let events = upload.events.iter().map(|event| self.written(event.to_cloud_event(None), vid));
+            let events: Vec<Value> = events.collect();
+            match self.way {
+                Way::Iot | Way::PutRecords => self.put(vid, &events),
+                Way::VehicleHttp => self.post(Some(vid), &Value::from(events).to_string()).await,
+                Way::PartnerHttp => self.waiting.extend(events),
+            }
+        }
+        let now = self.world.clock.now().ms() / 1000;
+        if self.way == Way::PartnerHttp && now - self.posted >= PARTNER_EVERY_S {
+            self.posted = now;
+            self.post_waiting().await;
+        }
+    }
+
+    /// An event as the device writes it.
+    fn written(&self, mut event: Value, vid: &VehicleId) -> Value {
+        if self.way == Way::PartnerHttp {
+            event["subject"] = Value::from(vid.as_str());
+        }
+        let telemetry = serde_json::from_value::<Telemetry>(event["data"].clone());
+        if let (Payload::Compact, Ok(telemetry)) = (self.payload, telemetry)
+            && let Ok(block) = incoming::block_base64(&telemetry.samples)
+        {
+            event["datacontenttype"] = Value::from(BLOCK_CONTENT_TYPE);
+            event["data_base64"] = Value::from(block);
+            event.as_object_mut().map(|event| event.remove("data"));
+        }
+        event
+    }
+
+    /// Puts an upload onto the stream, through the topic rule or directly.
+    fn put(&mut self, vid: &VehicleId, events: &[Value]) {
+        let meter = &self.meters.road;
+        for event in events {
+            let record = event.to_string();
+            if self.way == Way::Iot {
+                meter.count(Item::IotRule, rules::iot_steps(record.len()));
+                meter.count(Item::IotAction, rules::iot_steps(record.len()));
+                // Connected while it drives: ten seconds an upload.
+                meter.count(Item::IotConnectionMinute, SAMPLES_PER_UPLOAD as f64 / 60.0 / events.len() as f64);
+            }
+            meter.count(Item::KinesisPutUnit, rules::put_units(record.len() + vid.as_str().len()));
+            self.totals.records += 1.0;
+            self.totals.record_bytes += (record.len() + vid.as_str().len()) as f64;
+            self.world.memory.stream().put_bytes(vid.as_str(), record.as_bytes());
+        }
+    }
+
+    /// Each fleet's partner posts what it has, in requests that the API takes.
+    async fn post_waiting(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting);
+        let mut bodies: BTreeMap<usize, Vec<Vec<Value>>> = BTreeMap::new();
+        let partners = self.world.fleets.len();
+        for event in waiting {
+            let digest = event["subject"].as_str().map_or(0, |vid| vid.bytes().map(usize::from).sum());
+            let requests = bodies.entry(digest % partners).or_default();
+            match requests.last_mut() {
+                Some(body) if body.len() < 100 => body.push(event),
+                _ => requests.push(vec![event]),
+            }
+        }
+        for body in bodies.into_values().flatten() {
+            self.post(None, &Value::from(body).to_string()).await;
+        }
+    }
+
+    /// A request to the API: about one vehicle, or a batch.
+    async fn post(&mut self, vid: Option<&VehicleId>, body: &str) {
+        let before = self.world.memory.stream().records().len();
+        let started = computed();
+        let taken = match vid {
+            Some(vid) => self.world.ingest.upload(&admin(), vid, body).await.is_ok(),
+            None => self.world.ingest.batch(&admin(), body).await.is_ok(),
+        };
+        debug_assert!(taken, "the API takes what is simulated");
+        self.meters.road.invocation(EVENTS_API_MIB, computed().saturating_sub(started), None);
+        self.meters.road.count(Item::RestRequest, 1.0);
+        for record in self.world.memory.stream().records().split_off(before) {
+            self.totals.records += 1.0;
+            self.totals.record_bytes += (record.data.len() + record.partition_key.len()) as f64;
+        }
+    }
+
+    /// Enriches what was published: an invocation an entry.
+    async fn enrich(&mut self) {
+        for batch in self.world.memory.take_published() {
+            let events: Vec<&str> = batch.events.iter().map(String::as_str).collect();
+            let started = computed();
+            let enriched = self.world.enrich.entry(&events).await;
+            debug_assert!(enriched.is_ok(), "enrichment takes what was published");
+            self.meters.road.invocation(SMALL_MIB, computed().saturating_sub(started), None);
+        }
+    }
+
+    /// A fleet asks for news until there are none.
+    async fn drain(&mut self, fleet_id: &FleetId) {
+        let caller = Caller::Fleet(fleet_id.clone());
+        loop {
+            let started = computed();
+            let Ok(feed) = self.world.deliver.feed(&caller, fleet_id, 10, 0).await else { return };
+            let bytes: usize = feed.cloud_events().map_or(0, |events| events.iter().map(|event| event.get().len()).sum());
+            self.meters.feed.invocation(SMALL_MIB, computed().saturating_sub(started), Some(fleet_id));
+            self.meters.feed.count_for(fleet_id, Item::RestRequest, 1.0);
+            self.meters.feed.count_for(fleet_id, Item::DataOut, (bytes + 300) as f64 / GIB);
+            let samples: usize = feed.events.iter().map(|delivered| delivered.event.sample_count()).sum();
+            *self.totals.delivered.entry(fleet_id.clone()).or_default() += samples as f64;
+            if feed.receipts.is_empty() {
+                return;
+            }
+            let started = computed();
+            let _ = self.world.deliver.acknowledge(&caller, fleet_id, &feed.receipts).await;
+            self.meters.feed.invocation(SMALL_MIB, computed().saturating_sub(started), Some(fleet_id));
+            self.meters.feed.count_for(fleet_id, Item::RestRequest, 1.0);
+            if feed.receipts.len() < 10 {
+                return;
+            }
+        }
+    }
+
+    /// Empties every feed.
+    async fn clear(&mut self) {
+        let delivered = self.totals.delivered.clone();
+        for fleet_id in &self.world.fleets {
+            self.drain(fleet_id).await;
+        }
+        self.totals.delivered = delivered;
+    }
+
+    /// What one fleet asks in a day, beside its feed.
+    async fn ask(&self) {
+        let Some((fleet_id, vid)) = self.world.fleets.first().zip(self.world.vehicles.values().next()) else { return };
+        let caller = Caller::Admin(roadcast_domain::ids::ClientId::new(fleet_id.as_str()));
+        let now = self.world.clock.now();
+        const TIMES: f64 = 10.0;
+        let mut asked = Usage::default();
+        for (queries, history) in [(STATE_QUERIES_A_DAY, false), (HISTORY_QUERIES_A_DAY, true)] {
+            self.meters.feed.reset();
+            for _ in 0..TIMES as u32 {
+                let started = computed();
+                if history {
+                    let range = HistoryRange::between(vid.clone(), Some(now.plus_ms(-600_000)), Some(now), 1000);
+                    let _ = self.world.query.history(&caller, &range).await;
+                } else {
+                    let _ = self.world.query.state(&caller, vid).await;
+                }
+                self.meters.feed.invocation(SMALL_MIB, computed().saturating_sub(started), None);
+                self.meters.feed.count(Item::RestRequest, 1.0);
+            }
+            asked.add_times(&self.meters.feed.usage(), queries / TIMES);
+        }
+        self.meters.feed.reset();
+        for (item, _, quantity) in asked.iter() {
+            self.meters.feed.count(item, quantity);
+        }
+    }
+}
+
+/// A batch of the processor: from the event that Lambda hands over to the answer.
+async fn road_process(world: &World, meters: &Meters, records: Vec<StreamRecordIn>) -> BatchResponse {
+    let event = kinesis_event(&records);
+    let started = computed();
+    let Ok(event) = serde_json::from_str::<KinesisEvent>(&event) else { return BatchResponse::success() };
+    let batch = event.into_batch(world.clock.now());
+    let outcome = world.process.batch(&batch.records).await;
+    meters.road.invocation(PROCESSOR_MIB, computed().saturating_sub(started), None);
+    match outcome.retry_from {
+        Some(place) => BatchResponse::from_record_on(records[place].sequence_number.clone()),
+        None => BatchResponse::success(),
+    }
+}
+
+fn sizes(world: &World, totals: &Totals) -> Sizes {
+    let (block, origins, stored) = world.stored();
+    Sizes {
+        json: totals.json_bytes / totals.samples,
+        record: totals.record_bytes / totals.samples,
+        block: block / stored,
+        origins: origins / stored,
+    }
+}

@@ -1,0 +1,180 @@
+//! A deployment in memory under a meter: vehicles that drive, fleets that subscribe to them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use roadcast_blocks::Block;
+use roadcast_domain::Timestamp;
+use roadcast_domain::caller::Caller;
+use roadcast_domain::fleet::Fleet;
+use roadcast_domain::ids::{ClientId, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
+use roadcast_domain::vehicle::{ExternalId, Vehicle, VehicleDetails};
+use roadcast_packing::log::{LogItem, SegmentedLog};
+use roadcast_ports::fleets::Fleets;
+use roadcast_ports::provisioning::FleetChannel as _;
+use roadcast_ports::subscriptions::Subscriptions;
+use roadcast_ports::vehicles::Vehicles as _;
+use roadcast_services::cached::{CachedClients, CachedEntitlements, CachedFleets, CachedSubjects};
+use roadcast_services::deliver::Deliver;
+use roadcast_services::enrich::Enrich;
+use roadcast_services::ingest::Ingest;
+use roadcast_services::process::Process;
+use roadcast_services::query::Query;
+use roadcast_testbed::meter::{Meter, Metered};
+use roadcast_testbed::{ManualClock, Memory, MemoryItems};
+use roadcast_traces::VehicleKey;
+
+type Port = Metered<Memory>;
+type Log = SegmentedLog<Metered<MemoryItems>>;
+
+/// The deployment: each function with its ports, warm.
+pub(crate) struct World {
+    pub(crate) clock: ManualClock,
+    pub(crate) memory: Memory,
+    items: MemoryItems,
+    pub(crate) vehicles: BTreeMap<VehicleKey, VehicleId>,
+    pub(crate) fleets: Vec<FleetId>,
+    pub(crate) ingest: Ingest<Port, Port, Port, ManualClock>,
+    pub(crate) process: Process<Port, Port, Port, Port, Port, Port, Log, ManualClock>,
+    pub(crate) enrich: Enrich<Port, Port, Port, Port, ManualClock>,
+    pub(crate) deliver: Deliver<Port, Port, ManualClock>,
+    pub(crate) query: Query<Port, Port, Log, Port, ManualClock>,
+}
+
+/// The meters: what grows with the vehicles, and what fleets' polls cost.
+#[derive(Clone, Default)]
+pub(crate) struct Meters {
+    pub(crate) road: Meter,
+    pub(crate) feed: Meter,
+}
+
+/// Who may send everything.
+pub(crate) fn admin() -> Caller {
+    Caller::Admin(ClientId::new("admin"))
+}
+
+impl World {
+    /// A deployment of these vehicles, spread over so many fleets that each get all of theirs, in blocks.
+    pub(crate) async fn new(start: Timestamp, keys: Vec<VehicleKey>, fleets: u32, shards: usize, meters: &Meters) -> Self {
+        let clock = ManualClock::at(start);
+        let memory = Memory::with_shards(clock.clone(), shards);
+        let items = MemoryItems::default();
+        let fleets: Vec<FleetId> = (0..fleets).map(|n| FleetId::from_random(u128::from(n) + 1)).collect();
+        let mut vehicles = BTreeMap::new();
+        let mut of_fleet: BTreeMap<&FleetId, Vec<VehicleId>> = BTreeMap::new();
+        for (n, key) in (0_u32..).zip(keys) {
+            let vid = VehicleId::from_random(mixed(n));
+            of_fleet.entry(&fleets[n as usize % fleets.len()]).or_default().push(vid.clone());
+            register(&memory, &vid, &key, start).await;
+            vehicles.insert(key, vid);
+        }
+        for (fleet_id, vids) in of_fleet {
+            subscribe(&memory, fleet_id, vids, start).await;
+        }
+
+        let road = |meter: &Meter| Metered::new(memory.clone(), meter);
+        let entitlements = |meter: &Meter| CachedEntitlements::new(road(meter), clock.clone());
+        let log = |meter: &Meter| SegmentedLog { items: Metered::new(items.clone(), meter) };
+        let Meters { road: meter, feed } = meters;
+        Self {
+            ingest: Ingest {
+                vehicles: road(meter),
+                clients: CachedClients::new(road(meter), clock.clone()),
+                stream: road(meter),
+                clock: clock.clone(),
+            },
+            process: Process {
+                archive: road(meter),
+                quarantine: road(meter),
+                subjects: CachedSubjects::new(road(meter), clock.clone()),
+                entitlements: entitlements(meter),
+                bus: road(meter),
+                state: road(meter),
+                log: log(meter),
+                clock: clock.clone(),
+            },
+            enrich: Enrich {
+                entitlements: entitlements(meter),
+                fleets: CachedFleets::new(road(meter), clock.clone()),
+                bus: road(meter),
+                index: road(meter),
+                clock: clock.clone(),
+            },
+            deliver: Deliver { queue: road(feed), entitlements: entitlements(feed), clock: clock.clone() },
+            query: Query {
+                vehicles: road(feed),
+                entitlements: entitlements(feed),
+                log: log(feed),
+                state: road(feed),
+                clock: clock.clone(),
+            },
+            clock,
+            memory,
+            items,
+            vehicles,
+            fleets,
+        }
+    }
+
+    /// Bytes of blocks and of origins in the log, and samples there.
+    pub(crate) fn stored(&self) -> (f64, f64, f64) {
+        let mut sums = (0.0, 0.0, 0.0);
+        for item in self.items.all() {
+            if let LogItem::Segment(segment) = item {
+                sums.0 += segment.block.len() as f64;
+                sums.1 += segment.origins.len() as f64;
+                let samples = Block::decode(&segment.block).map_or(0, |block| block.times().len());
+                sums.2 += samples as f64;
+            }
+        }
+        sums
+    }
+}
+
+/// Ids that spread over shards and lanes as random ones do.
+fn mixed(n: u32) -> u128 {
+    (u128::from(n) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)
+}
+
+async fn register(memory: &Memory, vid: &VehicleId, key: &VehicleKey, now: Timestamp) {
+    let external_ids = ExternalId::new(&key.scheme, &key.value).into_iter().collect();
+    let details = VehicleDetails { external_ids, ..VehicleDetails::default() };
+    let vehicle = Vehicle { vid: vid.clone(), details, version: 1, owner: None, created_at: now, updated_at: now };
+    // A world in memory refuses nothing.
+    let _ = memory.register(&vehicle).await;
+}
+
+async fn subscribe(memory: &Memory, fleet_id: &FleetId, vehicles: Vec<VehicleId>, now: Timestamp) {
+    let fleet = Fleet {
+        fleet_id: fleet_id.clone(),
+        name: "A fleet".to_owned(),
+        delivery_bus: "delivery".to_owned(),
+        created_at: now,
+    };
+    let subscription = Subscription {
+        subscription_id: SubscriptionId::from_random(1),
+        fleet_id: fleet_id.clone(),
+        vehicles,
+        packages: ["telematics", "track-and-trace", "diagnostics", "ev-battery"].map(str::to_owned).to_vec(),
+        delivery_format: DeliveryFormat::Blocks,
+        validity: Validity { valid_from: now, valid_until: None },
+        state: SubscriptionState::Active,
+        reason: None,
+        created_at: now,
+        updated_at: now,
+    };
+    let _ = Fleets::create(memory, &fleet).await;
+    let _ = memory.ensure_queue(&fleet).await;
+    let _ = memory.ensure_rule(&fleet).await;
+    let _ = Subscriptions::create(memory, &subscription).await;
+    let _ = memory.write_grants(&subscription).await;
+}
+
+/// How long this thread has computed.
+pub(crate) fn computed() -> Duration {
+    let clock = nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID);
+    clock.map_or(Duration::ZERO, |time| {
+        Duration::new(time.tv_sec().unsigned_abs(), u32::try_from(time.tv_nsec()).unwrap_or(0))
+    })
+}

@@ -1,0 +1,99 @@
+//! What AWS bills.
+
+/// Something that is counted and has a price. Its name is that of the price sheet, `infra/prices.csv`.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)] // the price sheet says what each is, and its unit
+pub enum Item {
+    LambdaRequest,
+    LambdaGbSecond,
+    LambdaGbSecondX86,
+    RestRequest,
+    DynamodbWriteUnit,
+    DynamodbReadUnit,
+    DynamodbStorage,
+    DynamodbBackup,
+    KinesisShardHour,
+    KinesisPutUnit,
+    BusChunk,
+    SqsRequest,
+    IotConnectionMinute,
+    IotRule,
+    IotAction,
+    S3Put,
+    S3Storage,
+    DataOut,
+    LogGb,
+    MetricMonth,
+    AlarmMonth,
+    DashboardMonth,
+    Trace,
+    CognitoClientMonth,
+    CognitoToken,
+}
+
+impl Item {
+    /// Every item, in the order of the price sheet.
+    pub const ALL: [Self; 25] = [
+        Self::LambdaRequest,
+        Self::LambdaGbSecond,
+        Self::LambdaGbSecondX86,
+        Self::RestRequest,
+        Self::DynamodbWriteUnit,
+        Self::DynamodbReadUnit,
+        Self::DynamodbStorage,
+        Self::DynamodbBackup,
+        Self::KinesisShardHour,
+        Self::KinesisPutUnit,
+        Self::BusChunk,
+        Self::SqsRequest,
+        Self::IotConnectionMinute,
+        Self::IotRule,
+        Self::IotAction,
+        Self::S3Put,
+        Self::S3Storage,
+        Self::DataOut,
+        Self::LogGb,
+        Self::MetricMonth,
+        Self::AlarmMonth,
+        Self::DashboardMonth,
+        Self::Trace,
+        Self::CognitoClientMonth,
+        Self::CognitoToken,
+    ];
+
+    /// Its name in the price sheet.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LambdaRequest => "lambda_request",
+            Self::LambdaGbSecond => "lambda_gb_second",
+            Self::LambdaGbSecondX86 => "lambda_gb_second_x86",
+            Self::RestRequest => "rest_request",
+            Self::DynamodbWriteUnit => "dynamodb_write_unit",
+            Self::DynamodbReadUnit => "dynamodb_read_unit",
+            Self::DynamodbStorage => "dynamodb_storage",
+            Self::DynamodbBackup => "dynamodb_backup",
+            Self::KinesisShardHour => "kinesis_shard_hour",
+            Self::KinesisPutUnit => "kinesis_put_unit",
+            Self::BusChunk => "bus_chunk",
+            Self::SqsRequest => "sqs_request",
+            Self::IotConnectionMinute => "iot_connection_minute",
+            Self::IotRule => "iot_rule",
+            Self::IotAction => "iot_action",
+            Self::S3Put => "s3_put",
+            Self::S3Storage => "s3_storage",
+            Self::DataOut => "data_out",
+            Self::LogGb => "log_gb",
+            Self::MetricMonth => "metric_month",
+            Self::AlarmMonth => "alarm_month",
+            Self::DashboardMonth => "dashboard_month",
+            Self::Trace => "trace",
+            Self::CognitoClientMonth => "cognito_client_month",
+            Self::CognitoToken => "cognito_token",
+        }
+    }
+
+    /// The item of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|item| item.name() == name)
+    }
+}
