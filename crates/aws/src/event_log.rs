@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::Client;
 use roadcast_domain::event::StoredEvent;
 use roadcast_domain::ids::{Eid, VehicleId};
-use roadcast_packing::log::{EventItems, ItemPage, LogItem, SegmentedLog};
+use roadcast_packing::log::{EventItems, ItemPage, ItemRange, LogItem, SegmentedLog};
 use roadcast_ports::event_log::{EventLog, EventPage, EventRange};
 use roadcast_ports::{PortError, PortErrorKind};
 
@@ -60,13 +60,14 @@ impl EventItems for Items {
         }
     }
 
-    async fn page(&self, vid: &VehicleId, from: &str, to: &str, most: usize) -> Result<ItemPage, PortError> {
-        if from > to {
+    async fn page(&self, range: &ItemRange<'_>) -> Result<ItemPage, PortError> {
+        if range.from > range.to {
             // DynamoDB refuses such a range.
             return Ok(ItemPage::default());
         }
-        let keys = KeyRange::events(vid, from, to);
-        let page = item::page(&self.client, &self.table, &keys, Some(most.max(1)), None, READ).await?;
+        let keys = KeyRange::events(range.vid, range.from, range.to);
+        let keys = if range.consistent { keys } else { keys.lagging() };
+        let page = item::page(&self.client, &self.table, &keys, Some(range.most.max(1)), None, READ).await?;
         let items = page.items.iter().map(event_item::decode).collect::<Result<_, _>>();
         Ok(ItemPage { items: items.map_err(|error| unreadable(READ, error))?, more: page.next.is_some() })
     }

@@ -91,7 +91,7 @@ pub(crate) struct Page {
     pub(crate) next: Option<Item>,
 }
 
-/// A page of a range, read consistently; at most `limit` items, where there is a limit.
+/// A page of a range, read consistently unless the range says otherwise; at most `limit` items, where there is a limit.
 pub(crate) async fn page(
     client: &Client,
     table: &str,
@@ -111,7 +111,7 @@ pub(crate) async fn page(
         .expression_attribute_values(":to", AttributeValue::S(range.to.clone()))
         .set_limit(limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
         .set_exclusive_start_key(start)
-        .consistent_read(true)
+        .consistent_read(range.consistent)
         .send()
         .await
         .map_err(|error| port_error(context, error))?;

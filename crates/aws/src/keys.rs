@@ -66,6 +66,8 @@ pub struct KeyRange {
     pub from: String,
     /// The last sort key that may come.
     pub to: String,
+    /// Whether it must show what was written just before.
+    pub consistent: bool,
 }
 
 impl Key {
@@ -168,7 +170,13 @@ impl Key {
 impl KeyRange {
     /// The items of a vehicle's log from one key to another.
     pub fn events(vid: &VehicleId, from: &str, to: &str) -> Self {
-        Self { partition: (VID, vid.to_string()), sort: EID, from: from.to_owned(), to: to.to_owned() }
+        Self { partition: (VID, vid.to_string()), sort: EID, from: from.to_owned(), to: to.to_owned(), consistent: true }
+    }
+
+    /// The same, where it may lag behind by a moment, at half the price.
+    #[must_use]
+    pub fn lagging(self) -> Self {
+        Self { consistent: false, ..self }
     }
 
     /// Every fleet.
@@ -212,7 +220,7 @@ impl KeyRange {
     /// All sort keys of a partition of `reference` that begin with a prefix.
     fn reference(pk: String, prefix: String) -> Self {
         let to = format!("{prefix}{AFTER_ANY_ID}");
-        Self { partition: (PK, pk), sort: SK, from: prefix, to }
+        Self { partition: (PK, pk), sort: SK, from: prefix, to, consistent: true }
     }
 }
 

@@ -119,8 +119,8 @@ mod tests {
             index: n,
         };
         let path = |n: u32| SignalPath::parse(&format!("acme.signal{n}")).unwrap();
-        let frontier = (signals > 0).then(|| Eid::first_at(at));
-        VehicleState { signals: (0..signals).map(|n| (path(n), reading(n))).collect(), frontier }
+        let horizon = (signals > 0).then_some(at);
+        VehicleState { signals: (0..signals).map(|n| (path(n), reading(n))).collect(), horizon }
     }
 
     #[test]

@@ -25,7 +25,8 @@ use serde_json::Value;
 
 use crate::GIB;
 use crate::workload::{
-    CURVE, DAYS, HISTORY_QUERIES_A_DAY, HOURS, POLL_EVERY_S, Payload, SAMPLES_PER_UPLOAD, STATE_QUERIES_A_DAY, Way, Workload,
+    CURVE, DAYS, HISTORY_QUERIES_A_DAY, HOURS, POLL_EVERY_S, Payload, SAMPLES_PER_S, SAMPLES_PER_UPLOAD,
+    STATE_QUERIES_A_DAY, Way, Workload,
 };
 use crate::world::{Meters, World, admin, computed};
 
@@ -42,7 +43,7 @@ pub const BATCH_SIZE: usize = 10_000;
 /// See [`BATCH_SIZE`].
 pub const WINDOW_S: i64 = 60;
 /// See [`BATCH_SIZE`].
-pub const PARALLELIZATION_FACTOR: usize = 4;
+pub const PARALLELIZATION_FACTOR: usize = 3;
 /// The share of invocations that are traced, as the template's sampling rule has it.
 pub const TRACED: f64 = 0.01;
 /// Shards have so much room above the peak.
@@ -51,15 +52,20 @@ const HEADROOM: f64 = 1.25;
 const PARTNER_EVERY_S: i64 = 30;
 /// Bytes of a line of the API's access log.
 const ACCESS_LOG_BYTES: f64 = 350.0;
-const WARM_UP_S: i64 = 120;
+/// Bytes of a vehicle's state in storage, about.
+const STATE_BYTES: f64 = 500.0;
+/// Two windows: by then every vehicle was seen once, as it was long ago in a deployment that runs.
+const WARM_UP_S: i64 = 130;
 /// Samples that are run of each level, about.
-const SAMPLES_PER_LEVEL: i64 = 240_000;
+const SAMPLES_PER_LEVEL: i64 = 120_000;
 
 /// A month, from a day that was run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Month {
-    /// What was used.
+    /// What was used to carry what vehicles sent, and to answer queries.
     pub usage: Usage,
+    /// What fleets' polls take while nothing comes.
+    pub idle: Usage,
     /// Samples delivered to each fleet.
     pub delivered: BTreeMap<FleetId, f64>,
     /// What the peak needs.
@@ -100,44 +106,92 @@ pub struct Sizes {
     pub origins: f64,
 }
 
-/// Runs a day, and takes it thirty times. `report` hears how far it is, from 0 to 1.
-pub fn month(workload: &Workload, way: Way, payload: Payload, report: &dyn Fn(f64)) -> Month {
+/// A day of one way in that was run: the four levels.
+pub struct Day {
+    workload: Workload,
+    cells: f64,
+    way: Way,
+    slices: Vec<Slice>,
+}
+
+/// Runs a day. `report` hears how far it is, from 0 to 1.
+pub fn run_day(workload: &Workload, way: Way, payload: Payload, report: &dyn Fn(f64)) -> Day {
     let cells = f64::from(workload.vehicles.div_ceil(CELL).max(1));
     let vehicles = f64::from(workload.vehicles) / cells;
-    let mut month =
-        Month { usage: Usage::default(), delivered: BTreeMap::new(), peak: Peak::default(), sizes: Sizes::default() };
-    for (level, (hours, share)) in CURVE.into_iter().enumerate() {
-        let driving = (vehicles * share).round().max(1.0);
-        let slice = block_on(run(driving, workload.fleets, way, payload));
+    let mut slices = Vec::with_capacity(CURVE.len());
+    for (_, share) in CURVE {
         // Where less than one vehicle drives on average, one does for a part of the time.
-        let of_time = hours * 3600.0 * DAYS / slice.seconds * (vehicles * share / driving).min(1.0);
-        month.usage.add_times(&slice.road, of_time * cells);
-        // Fleets ask as often whatever drives; only what they get grows with the cells.
-        let asked = hours * 3600.0 * DAYS / slice.seconds;
-        month.usage.add_times(&slice.feed, asked * cells);
-        month.usage.add_times(&slice.idle_feed, -asked * (cells - 1.0));
-        for (fleet_id, samples) in &slice.delivered {
-            *month.delivered.entry(fleet_id.clone()).or_default() += samples * of_time * cells;
-        }
-        if level == 0 {
-            month.usage.add_times(&slice.queries, f64::from(workload.fleets) * DAYS);
-            month.peak = slice.peak(cells, workload);
-            month.sizes = slice.sizes;
-        }
-        report((level + 1) as f64 / CURVE.len() as f64);
+        slices.push(block_on(run((vehicles * share).round().max(1.0), workload.fleets, way, payload)));
+        report(slices.len() as f64 / CURVE.len() as f64);
     }
-    let requests = month.usage.total(Item::RestRequest);
-    month.usage.add(Item::LogGb, None, requests * ACCESS_LOG_BYTES / GIB);
-    month.usage.add(Item::Trace, None, month.usage.total(Item::LambdaRequest) * TRACED);
-    month.usage.add(Item::KinesisShardHour, None, month.peak.shards * HOURS);
-    let state_gib = f64::from(workload.vehicles) * 500.0 / GIB;
-    month.usage.add(Item::DynamodbStorage, None, state_gib);
-    month
+    Day { workload: workload.clone(), cells, way, slices }
+}
+
+impl Day {
+    /// The same day with other numbers of vehicles, as so many cells of it.
+    #[must_use]
+    pub fn times(&self, cells: u32) -> Self {
+        let workload = Workload { vehicles: self.workload.vehicles * cells, ..self.workload.clone() };
+        Self { workload, cells: self.cells * f64::from(cells), way: self.way, slices: self.slices.clone() }
+    }
+
+    /// The same day by IoT, where it was run by `PutRecords`: what follows on the stream is the same.
+    #[must_use]
+    pub fn by_iot(&self) -> Self {
+        let mut day =
+            Self { way: Way::Iot, workload: self.workload.clone(), cells: self.cells, slices: self.slices.clone() };
+        for slice in &mut day.slices {
+            let steps = slice.iot_steps;
+            slice.sent.add(Item::IotRule, None, steps);
+            slice.sent.add(Item::IotAction, None, steps);
+            // Connected while it drives.
+            slice.sent.add(Item::IotConnectionMinute, None, slice.sent_samples / SAMPLES_PER_S / 60.0);
+        }
+        day
+    }
+
+    /// The month: the day thirty times.
+    pub fn month(&self) -> Month {
+        let (workload, cells) = (&self.workload, self.cells);
+        let vehicles = f64::from(workload.vehicles) / cells;
+        let mut month = Month::default();
+        for ((hours, share), slice) in CURVE.into_iter().zip(&self.slices) {
+            let expected = hours * 3600.0 * DAYS * vehicles * share * SAMPLES_PER_S;
+            month.usage.add_times(&slice.sent, expected / slice.sent_samples * cells);
+            // Windows do not end where the minutes do: what was processed is taken by the samples that it was.
+            let processed: f64 = slice.delivered.values().sum();
+            month.usage.add_times(&slice.road, expected / processed * cells);
+            // Fleets ask as often whatever drives, and that stands apart; what they are given grows with the vehicles.
+            let asked = hours * 3600.0 * DAYS / slice.seconds;
+            month.usage.add_times(&slice.feed, asked * cells);
+            month.usage.add_times(&slice.idle_feed, -asked * cells);
+            month.idle.add_times(&slice.idle_feed, asked);
+            for (fleet_id, samples) in &slice.delivered {
+                *month.delivered.entry(fleet_id.clone()).or_default() += samples * expected / processed * cells;
+            }
+        }
+        if let Some(peak) = self.slices.first() {
+            month.usage.add_times(&peak.queries, f64::from(workload.fleets) * DAYS);
+            month.peak = peak.peak(cells, workload);
+            month.sizes = peak.sizes;
+        }
+        for usage in [&mut month.usage, &mut month.idle] {
+            usage.add(Item::LogGb, None, usage.total(Item::RestRequest) * ACCESS_LOG_BYTES / GIB);
+            usage.add(Item::Trace, None, usage.total(Item::LambdaRequest) * TRACED);
+        }
+        month.usage.add(Item::KinesisShardHour, None, month.peak.shards * HOURS);
+        month.usage.add(Item::DynamodbStorage, None, f64::from(workload.vehicles) * STATE_BYTES / GIB);
+        month
+    }
 }
 
 /// Some minutes of one level.
+#[derive(Clone)]
 struct Slice {
+    iot_steps: f64,
     seconds: f64,
+    sent: Usage,
+    sent_samples: f64,
     road: Usage,
     feed: Usage,
     idle_feed: Usage,
@@ -159,7 +213,7 @@ impl Slice {
             shards,
             processor_concurrency: shards * PARALLELIZATION_FACTOR as f64,
             write_units_per_second: self.road.total(Item::DynamodbWriteUnit) / self.seconds * cells,
-            api_requests_per_second: self.road.total(Item::RestRequest) / self.seconds * cells
+            api_requests_per_second: self.sent.total(Item::RestRequest) / self.seconds * cells
                 + f64::from(workload.fleets) / f64::from(POLL_EVERY_S),
         }
     }
@@ -190,9 +244,11 @@ async fn run(driving: f64, fleets: u32, way: Way, payload: Payload) -> Slice {
     let mut road =
         Road { world: &world, meters: &meters, way, payload, waiting: Vec::new(), posted: 0, totals: Totals::default() };
 
-    let seconds = (SAMPLES_PER_LEVEL / config.vehicles as i64).clamp(120, 1200) / 60 * 60;
+    // Whole stretches, at whose ends the vehicles' states are written.
+    let seconds = (SAMPLES_PER_LEVEL / config.vehicles as i64).clamp(300, 1200) / 300 * 300;
     for second in 1..=WARM_UP_S + seconds {
         if second == WARM_UP_S + 1 {
+            meters.sent.reset();
             meters.road.reset();
             meters.feed.reset();
             road.totals = Totals::default();
@@ -228,7 +284,10 @@ async fn run(driving: f64, fleets: u32, way: Way, payload: Payload) -> Slice {
     let totals = road.totals;
     let sizes = sizes(&world, &totals);
     Slice {
+        iot_steps: totals.iot_steps,
         seconds: seconds as f64,
+        sent: meters.sent.usage(),
+        sent_samples: totals.samples,
         road: road_usage,
         feed,
         idle_feed,
@@ -243,6 +302,7 @@ async fn run(driving: f64, fleets: u32, way: Way, payload: Payload) -> Slice {
 /// What was counted beside the meters.
 #[derive(Clone, Debug, Default)]
 struct Totals {
+    iot_steps: f64,
     records: f64,
     record_bytes: f64,
     samples: f64,
@@ -301,17 +361,12 @@ impl Road<'_> {
         event
     }
 
-    /// Puts an upload onto the stream, through the topic rule or directly.
+    /// Puts an upload onto the stream; through a topic rule it is the same record.
     fn put(&mut self, vid: &VehicleId, events: &[Value]) {
-        let meter = &self.meters.road;
+        let meter = &self.meters.sent;
         for event in events {
             let record = event.to_string();
-            if self.way == Way::Iot {
-                meter.count(Item::IotRule, rules::iot_steps(record.len()));
-                meter.count(Item::IotAction, rules::iot_steps(record.len()));
-                // Connected while it drives: ten seconds an upload.
-                meter.count(Item::IotConnectionMinute, SAMPLES_PER_UPLOAD as f64 / 60.0 / events.len() as f64);
-            }
+            self.totals.iot_steps += rules::iot_steps(record.len());
             meter.count(Item::KinesisPutUnit, rules::put_units(record.len() + vid.as_str().len()));
             self.totals.records += 1.0;
             self.totals.record_bytes += (record.len() + vid.as_str().len()) as f64;
@@ -346,8 +401,8 @@ impl Road<'_> {
             None => self.world.ingest.batch(&admin(), body).await.is_ok(),
         };
         debug_assert!(taken, "the API takes what is simulated");
-        self.meters.road.invocation(EVENTS_API_MIB, computed().saturating_sub(started), None);
-        self.meters.road.count(Item::RestRequest, 1.0);
+        self.meters.sent.invocation(EVENTS_API_MIB, computed().saturating_sub(started), None);
+        self.meters.sent.count(Item::RestRequest, 1.0);
         for record in self.world.memory.stream().records().split_off(before) {
             self.totals.records += 1.0;
             self.totals.record_bytes += (record.data.len() + record.partition_key.len()) as f64;
@@ -380,10 +435,8 @@ impl Road<'_> {
             if feed.receipts.is_empty() {
                 return;
             }
-            let started = computed();
+            // Acknowledged with the next call: no request of its own, but its part of that one.
             let _ = self.world.deliver.acknowledge(&caller, fleet_id, &feed.receipts).await;
-            self.meters.feed.invocation(SMALL_MIB, computed().saturating_sub(started), Some(fleet_id));
-            self.meters.feed.count_for(fleet_id, Item::RestRequest, 1.0);
             if feed.receipts.len() < 10 {
                 return;
             }

@@ -15,11 +15,11 @@ use roadcast_ports::fleets::Fleets;
 use roadcast_ports::provisioning::FleetChannel as _;
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles as _;
-use roadcast_services::cached::{CachedClients, CachedEntitlements, CachedFleets, CachedSubjects};
+use roadcast_services::cached::{CachedClients, CachedEntitlements, CachedFleets, CachedSubjects, CachedVehicles};
 use roadcast_services::deliver::Deliver;
 use roadcast_services::enrich::Enrich;
 use roadcast_services::ingest::Ingest;
-use roadcast_services::process::Process;
+use roadcast_services::process::{Process, Recent};
 use roadcast_services::query::Query;
 use roadcast_testbed::meter::{Meter, Metered};
 use roadcast_testbed::{ManualClock, Memory, MemoryItems};
@@ -45,6 +45,7 @@ pub(crate) struct World {
 /// The meters: what grows with the vehicles, and what fleets' polls cost.
 #[derive(Clone, Default)]
 pub(crate) struct Meters {
+    pub(crate) sent: Meter,
     pub(crate) road: Meter,
     pub(crate) feed: Meter,
 }
@@ -76,12 +77,12 @@ impl World {
         let road = |meter: &Meter| Metered::new(memory.clone(), meter);
         let entitlements = |meter: &Meter| CachedEntitlements::new(road(meter), clock.clone());
         let log = |meter: &Meter| SegmentedLog { items: Metered::new(items.clone(), meter) };
-        let Meters { road: meter, feed } = meters;
+        let Meters { sent, road: meter, feed } = meters;
         Self {
             ingest: Ingest {
-                vehicles: road(meter),
-                clients: CachedClients::new(road(meter), clock.clone()),
-                stream: road(meter),
+                vehicles: CachedVehicles::new(road(sent), clock.clone()),
+                clients: CachedClients::new(road(sent), clock.clone()),
+                stream: road(sent),
                 clock: clock.clone(),
             },
             process: Process {
@@ -92,6 +93,7 @@ impl World {
                 bus: road(meter),
                 state: road(meter),
                 log: log(meter),
+                recent: Recent::default(),
                 clock: clock.clone(),
             },
             enrich: Enrich {

@@ -37,16 +37,20 @@ impl LastKnown {
 pub struct VehicleState {
     /// By signal.
     pub signals: BTreeMap<SignalPath, LastKnown>,
-    /// The largest id of an event that was taken in. State is kept before the log, so an event beyond it was never stored:
-    /// data that comes in order needs no look-up for duplicates.
-    pub frontier: Option<Eid>,
+    /// Every stored event of an earlier time is in `signals`; later ones, of [`TAIL_MS`] at most, may be in the log alone.
+    /// Nothing where nothing was ever stored.
+    pub horizon: Option<Timestamp>,
 }
+
+/// How long a stretch of the log may be ahead of the state, in milliseconds: to write a vehicle's state with each of its
+/// batches would cost as much as to write its events.
+pub const TAIL_MS: i64 = 5 * 60 * 1000;
 
 impl VehicleState {
     /// Takes in an event; says whether anything became newer.
     pub fn observe(&mut self, event: &Event) -> bool {
-        let mut changed = self.reach(Some(event.eid));
-        let Body::Telemetry(telemetry) = &event.body else { return changed };
+        let Body::Telemetry(telemetry) = &event.body else { return false };
+        let mut changed = false;
         for (index, sample) in telemetry.samples.iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             // A signal is a path of the catalogue. Others would let a sender that makes up paths grow a state without end.
@@ -61,21 +65,25 @@ impl VehicleState {
 
     /// Takes in what another state knows; says whether anything became newer.
     pub fn merge(&mut self, other: &Self) -> bool {
-        let further = self.reach(other.frontier);
+        let further = other.horizon > self.horizon;
+        self.horizon = self.horizon.max(other.horizon);
         other.signals.iter().fold(further, |changed, (path, reading)| self.take(path, reading.clone()) || changed)
     }
 
-    /// Whether an event of that id may be stored already.
-    pub fn may_hold(&self, eid: Eid) -> bool {
-        self.frontier.is_some_and(|frontier| eid <= frontier)
+    /// Whether an event of that time may be stored already: nothing is stored beyond the tail before the horizon moves on.
+    pub fn may_hold(&self, time: Timestamp) -> bool {
+        self.horizon.is_some_and(|horizon| time.ms_since(horizon) < TAIL_MS)
     }
 
-    fn reach(&mut self, eid: Option<Eid>) -> bool {
-        let further = eid > self.frontier;
-        if further {
-            self.frontier = eid;
-        }
-        further
+    /// Whether an event of that time lies in the tail, where the log alone says what is known.
+    pub fn leaves_to_the_log(&self, time: Timestamp) -> bool {
+        self.horizon.is_some_and(|horizon| (0..TAIL_MS).contains(&time.ms_since(horizon)))
+    }
+
+    /// Moves the horizon on, to the start of the stretch that a time lies in. Everything before must be taken in.
+    pub fn move_on_to(&mut self, time: Timestamp) {
+        let stretch = Timestamp::from_ms(time.ms().div_euclid(TAIL_MS) * TAIL_MS);
+        self.horizon = self.horizon.max(Some(stretch));
     }
 
     fn take(&mut self, path: &SignalPath, reading: LastKnown) -> bool {

@@ -56,15 +56,23 @@ pub trait EventItems: Send + Sync {
     /// Puts an item, unless there is one of its key already: that one stands.
     fn put_new(&self, item: &LogItem) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Items of a vehicle with keys from `from` to `to`, both included, in the order of their keys, read consistently. `most`
-    /// is how many are wanted at once.
-    fn page(
-        &self,
-        vid: &VehicleId,
-        from: &str,
-        to: &str,
-        most: usize,
-    ) -> impl Future<Output = Result<ItemPage, PortError>> + Send;
+    /// A page of a vehicle's items, in the order of their keys.
+    fn page(&self, range: &ItemRange<'_>) -> impl Future<Output = Result<ItemPage, PortError>> + Send;
+}
+
+/// A stretch of one vehicle's items.
+#[derive(Clone, Debug)]
+pub struct ItemRange<'a> {
+    /// The vehicle.
+    pub vid: &'a VehicleId,
+    /// The first key that may come.
+    pub from: &'a str,
+    /// The last key that may come.
+    pub to: &'a str,
+    /// How many are wanted at once.
+    pub most: usize,
+    /// Whether it must show what was put just before.
+    pub consistent: bool,
 }
 
 /// A page of items.
@@ -120,7 +128,9 @@ impl<T: EventItems> EventLog for SegmentedLog<T> {
         let mut from = bucket_start(range.from);
         let to = format!("{}{AFTER_EID}", range.to);
         while range.from <= range.to {
-            let page = self.items.page(&range.vid, &from, &to, ITEMS_AT_ONCE.min(limit)).await?;
+            let most = ITEMS_AT_ONCE.min(limit);
+            let wanted = ItemRange { vid: &range.vid, from: &from, to: &to, most, consistent: range.consistent };
+            let page = self.items.page(&wanted).await?;
             if let Some(last) = page.items.last() {
                 // The next key in order.
                 from = last.key() + "\0";
@@ -144,7 +154,7 @@ impl<T: EventItems> EventLog for SegmentedLog<T> {
     }
 
     async fn get(&self, vid: &VehicleId, eid: Eid) -> Result<Option<StoredEvent>, PortError> {
-        let range = EventRange { vid: vid.clone(), from: eid, to: eid, limit: 1 };
+        let range = EventRange { vid: vid.clone(), from: eid, to: eid, limit: 1, consistent: true };
         Ok(self.range(&range).await?.events.pop())
     }
 }

@@ -3,7 +3,7 @@
 //! | part | what |
 //! |---|---|
 //! | version | one byte |
-//! | frontier | 0, or 1 and 16 bytes |
+//! | horizon | 0, or 1 and milliseconds since 1970 in 8 bytes, the highest first |
 //! | places | for each sample of the block its place in its event, LEB128; their count first |
 //! | block | the rest: every reading in the sample and event it came in |
 
@@ -46,8 +46,8 @@ pub fn encode(state: &VehicleState) -> Result<Vec<u8>, EncodeError> {
         samples.entry((known.index, known.at)).or_default().insert(path.clone(), known.value.clone());
     }
 
-    let mut out = vec![VERSION, u8::from(state.frontier.is_some())];
-    out.extend(state.frontier.iter().flat_map(|frontier| frontier.bits().to_be_bytes()));
+    let mut out = vec![VERSION, u8::from(state.horizon.is_some())];
+    out.extend(state.horizon.iter().flat_map(|horizon| horizon.ms().to_be_bytes()));
     write_number(&mut out, events.values().map(BTreeMap::len).sum::<usize>() as u64);
     for (index, _) in events.values().flat_map(BTreeMap::keys) {
         write_number(&mut out, u64::from(*index));
@@ -71,9 +71,9 @@ pub fn decode(bytes: &[u8]) -> Result<VehicleState, UnreadableState> {
     if version != VERSION {
         return Err(UnreadableState::Version(version));
     }
-    let frontier = match reader.byte()? {
+    let horizon = match reader.byte()? {
         0 => None,
-        1 => Some(Eid::from_bits(u128::from_be_bytes(reader.take(16)?.try_into().map_err(|_| Malformed)?))),
+        1 => Some(Timestamp::from_ms(i64::from_be_bytes(reader.take(8)?.try_into().map_err(|_| Malformed)?))),
         _ => return Err(UnreadableState::Malformed),
     };
     let count = reader.count()?;
@@ -81,7 +81,7 @@ pub fn decode(bytes: &[u8]) -> Result<VehicleState, UnreadableState> {
     for _ in 0..count {
         places.push(u32::try_from(reader.number()?).map_err(|_| Malformed)?);
     }
-    let mut state = VehicleState { frontier, ..VehicleState::default() };
+    let mut state = VehicleState { horizon, ..VehicleState::default() };
     if reader.0.is_empty() && places.is_empty() {
         return Ok(state);
     }

@@ -31,6 +31,8 @@ pub struct EventRange {
     pub to: Eid,
     /// At most so many events in one page; at least 1.
     pub limit: usize,
+    /// Whether it must show what was stored just before; otherwise it may lag behind by a moment, at half the price.
+    pub consistent: bool,
 }
 
 /// A page of a range.

@@ -14,6 +14,7 @@ use roadcast_domain::fleet::{Client, Fleet};
 use roadcast_domain::ids::{ClientId, FleetId, VehicleId};
 use roadcast_domain::package::Packages;
 use roadcast_domain::subject::Subject;
+use roadcast_domain::vehicle::Vehicle;
 use roadcast_ports::PortError;
 use roadcast_ports::clients::Clients;
 use roadcast_ports::clock::Clock;
@@ -184,6 +185,39 @@ impl<C: Clients, K: Clock> CachedClients<C, K> {
     pub async fn get(&self, client_id: &ClientId) -> Result<Option<Client>, PortError> {
         let ask = || self.clients.get(client_id);
         self.by_id.get_or_ask_if(client_id, self.clock.now(), ask, Option::is_some).await
+    }
+}
+
+/// Registered vehicles, remembered: whom a sender may speak about is asked with every upload.
+pub struct CachedVehicles<V, K> {
+    vehicles: V,
+    clock: K,
+    by_id: Memo<VehicleId, Option<Vehicle>>,
+    by_subject: Memo<Subject, Option<VehicleId>>,
+}
+
+impl<V: Vehicles, K: Clock> CachedVehicles<V, K> {
+    /// Remembers what `vehicles` answers.
+    pub fn new(vehicles: V, clock: K) -> Self {
+        Self { vehicles, clock, by_id: Memo::new(NAME_TTL_MS), by_subject: Memo::new(NAME_TTL_MS) }
+    }
+
+    /// The vehicle of that id.
+    pub async fn get(&self, vid: &VehicleId) -> Result<Option<Vehicle>, PortError> {
+        self.by_id.get_or_ask_if(vid, self.clock.now(), || self.vehicles.get(vid), Option::is_some).await
+    }
+
+    /// The vehicle that the subject names.
+    pub async fn named(&self, subject: &Subject) -> Result<Option<Vehicle>, PortError> {
+        let ask = || self.vehicles.resolve(subject);
+        let vid = match subject {
+            Subject::Vid(vid) => Some(vid.clone()),
+            _ => self.by_subject.get_or_ask_if(subject, self.clock.now(), ask, Option::is_some).await?,
+        };
+        match vid {
+            Some(vid) => self.get(&vid).await,
+            None => Ok(None),
+        }
     }
 }
 

@@ -19,12 +19,12 @@ use roadcast_ports::stream::{StreamRecord, TelemetryStream};
 use roadcast_ports::vehicles::Vehicles;
 use serde_json::value::RawValue;
 
-use crate::cached::CachedClients;
+use crate::cached::{CachedClients, CachedVehicles};
 
 /// Takes uploads in.
 pub struct Ingest<V, C, S, K> {
     /// The register.
-    pub vehicles: V,
+    pub vehicles: CachedVehicles<V, K>,
     /// The ingest clients and their sources.
     pub clients: CachedClients<C, K>,
     /// Where uploads go.
@@ -195,10 +195,7 @@ impl<V: Vehicles, C: Clients, S: TelemetryStream, K: Clock> Ingest<V, C, S, K> {
         if !known.contains_key(subject) {
             let vehicle = match Subject::parse(subject) {
                 None => None,
-                Some(subject) => match self.vehicles.resolve(&subject).await? {
-                    None => None,
-                    Some(vid) => self.vehicles.get(&vid).await?,
-                },
+                Some(subject) => self.vehicles.named(&subject).await?,
             };
             known.insert(subject.clone(), vehicle.filter(|vehicle| sender.may_send_about(vehicle)));
         }

@@ -15,6 +15,7 @@ mod pack;
 pub mod process;
 pub mod provision;
 pub mod query;
+mod tail;
 pub mod vehicles;
 
 pub use error::{ServiceError, Wrong};

@@ -5,13 +5,16 @@
 //! event stored has nothing left to do.
 
 mod aside;
+mod recent;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures::stream::{self, StreamExt as _};
+use roadcast_domain::Timestamp;
 use roadcast_domain::cloudevent::{self, Envelope};
+use roadcast_domain::entitlement::Entitlement;
 use roadcast_domain::event::{Event, StoredEvent};
-use roadcast_domain::ids::{Eid, VehicleId};
+use roadcast_domain::ids::{Eid, FleetId, VehicleId};
 use roadcast_domain::intake;
 use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::state::VehicleState;
@@ -30,7 +33,9 @@ use serde_json::value::RawValue;
 
 use crate::cached::{CachedEntitlements, CachedSubjects};
 use crate::pack::pack;
+use crate::tail;
 use aside::Aside;
+pub use recent::Recent;
 
 /// Processes batches of the stream.
 pub struct Process<A, Q, V, E, B, S, L, K> {
@@ -48,6 +53,8 @@ pub struct Process<A, Q, V, E, B, S, L, K> {
     pub state: S,
     /// The events.
     pub log: L,
+    /// What was stored lately.
+    pub recent: Recent,
     /// The time.
     pub clock: K,
 }
@@ -276,7 +283,8 @@ where
     /// What is known of a vehicle, and which of these events of it are stored.
     async fn look_up(&self, vid: &VehicleId, eids: Vec<Eid>) -> Result<(Known, BTreeSet<Eid>), PortError> {
         let known = self.state.read(vid).await?;
-        let doubtful = eids.into_iter().filter(|eid| known.state.may_hold(*eid)).collect();
+        let in_doubt = |eid: &Eid| known.state.may_hold(eid.time()) && !self.recent.is_behind(vid, *eid);
+        let doubtful = eids.into_iter().filter(in_doubt).collect();
         let stored = self.stored(vid, doubtful).await?;
         Ok((known, stored))
     }
@@ -290,7 +298,7 @@ where
             let (Some(first), Some(last)) = (stretch.first(), stretch.last()) else { continue };
             let mut from = Some(*first);
             while let Some(start) = from {
-                let range = EventRange { vid: vid.clone(), from: start, to: *last, limit: 1000 };
+                let range = EventRange { vid: vid.clone(), from: start, to: *last, limit: 1000, consistent: false };
                 let page = self.log.range(&range).await?;
                 stored.extend(page.events.iter().map(|stored| stored.event.eid));
                 from = page.next;
@@ -303,27 +311,29 @@ where
     /// refuses for good.
     async fn publish(&self, records: &[Record], pending: &mut Vec<Pending>, outcome: &mut Outcome) -> Vec<(usize, Parked)> {
         let mut left = Vec::with_capacity(pending.len());
-        let mut units: Vec<(Vec<Pending>, String)> = Vec::new();
+        let mut units: Vec<(Option<FleetId>, Vec<Pending>, String)> = Vec::new();
         for events in by_vehicle(pending.drain(..)) {
             let Some(first) = events.first() else { continue };
             let live = self.entitlements.to_vehicle(&first.stored.event.vid).await;
-            match live.map(|all| self.anybody_live(&all)) {
+            match live.map(|all| self.first_live(&all)) {
                 Err(error) => outcome.fail(first_record(&events), error),
                 // Nobody may see it: it is stored, but stays off the buses.
-                Ok(false) => left.extend(events),
-                Ok(true) => match write_units(events) {
-                    Ok(written) => units.extend(written),
+                Ok(None) => left.extend(events),
+                Ok(fleet_id) => match write_units(events) {
+                    Ok(written) => units.extend(written.into_iter().map(|(events, json)| (fleet_id.clone(), events, json))),
                     Err((record, error)) => outcome.fail(record, error),
                 },
             }
         }
-        let runs = pack(units, |(_, json)| json.len());
+        // A fleet's vehicles together: each entry becomes an entry for every fleet in it.
+        units.sort_by(|a, b| a.0.cmp(&b.0));
+        let runs = pack(units, |(_, _, json)| json.len());
         let entries: Vec<Batch> =
-            runs.iter().map(|run| Batch { events: run.iter().map(|(_, json)| json.clone()).collect() }).collect();
+            runs.iter().map(|run| Batch { events: run.iter().map(|(_, _, json)| json.clone()).collect() }).collect();
         let results = self.bus.publish(&entries).await;
         let mut unpublishable = Vec::new();
         for (run, result) in runs.into_iter().zip(results) {
-            let events: Vec<Pending> = run.into_iter().flat_map(|(events, _)| events).collect();
+            let events: Vec<Pending> = run.into_iter().flat_map(|(_, events, _)| events).collect();
             match (result, events.as_slice()) {
                 (Ok(()), _) => {
                     outcome.counts.entries_published += 1;
@@ -342,9 +352,11 @@ where
         unpublishable
     }
 
-    fn anybody_live(&self, entitlements: &[roadcast_domain::entitlement::Entitlement]) -> bool {
+    /// The first fleet that may see the vehicle now.
+    fn first_live(&self, entitlements: &[Entitlement]) -> Option<FleetId> {
         let now = self.clock.now();
-        entitlements.iter().any(|entitlement| entitlement.is_live(now))
+        let mut live = entitlements.iter().filter(|entitlement| entitlement.is_live(now));
+        live.next().map(|entitlement| entitlement.fleet_id.clone())
     }
 
     /// State first, then the log: an event in the log has nothing left to do. Answers what the stores refuse for good, which
@@ -378,7 +390,10 @@ where
         let mut unstorable = Vec::new();
         for (((record, place, is_large), stored), result) in origins.into_iter().zip(&events).zip(appended) {
             match result {
-                Ok(()) => outcome.counts.samples_stored += stored.event.sample_count(),
+                Ok(()) => {
+                    self.recent.note(stored);
+                    outcome.counts.samples_stored += stored.event.sample_count();
+                }
                 Err(error) if error.kind() == PortErrorKind::Rejected && is_large => {
                     let aside = Aside { record: &records[record] };
                     unstorable.push((record, aside.unstorable(&stored.event, place)));
@@ -390,17 +405,37 @@ where
         unstorable
     }
 
-    /// Takes a vehicle's events into its state.
+    /// Takes a vehicle's events into its state, unless all of them may be left to the log: then nothing is written, and who
+    /// reads the state reads the tail of the log with it. When the tail grows too long, it is taken in as a whole.
     async fn merge_state(&self, known: Known, events: Vec<Pending>) -> (Vec<Pending>, Result<(), PortError>) {
+        let times = events.iter().map(|event| event.stored.event.eid.time());
+        if times.clone().all(|time| known.state.leaves_to_the_log(time)) {
+            return (events, Ok(()));
+        }
+        let latest = times.max();
+        let merged = self.take_in(known, &events, latest).await;
+        (events, merged)
+    }
+
+    async fn take_in(&self, known: Known, events: &[Pending], latest: Option<Timestamp>) -> Result<(), PortError> {
+        let (Some(first), Some(latest)) = (events.first(), latest) else { return Ok(()) };
+        let vid = &first.stored.event.vid;
         let mut readings = VehicleState::default();
-        for event in &events {
+        if let Some(horizon) = known.state.horizon
+            && !known.state.may_hold(latest)
+        {
+            for stored in tail::read(&self.log, vid, horizon).await? {
+                readings.observe(&stored.event);
+            }
+        }
+        for event in events {
             readings.observe(&event.stored.event);
         }
-        let merged = match events.first() {
-            Some(first) => self.state.merge(&first.stored.event.vid, known, &readings).await,
-            None => Ok(()),
-        };
-        (events, merged)
+        // Late events alone do not move it: what lies between is in the log.
+        if !known.state.may_hold(latest) {
+            readings.move_on_to(latest);
+        }
+        self.state.merge(vid, known, &readings).await
     }
 }
 

@@ -13,8 +13,8 @@ use roadcast_ports::event_log::{EventLog, EventRange};
 use roadcast_ports::state::StateStore;
 use roadcast_ports::vehicles::Vehicles;
 
-use crate::ServiceError;
 use crate::cached::CachedEntitlements;
+use crate::{ServiceError, tail};
 
 /// Answers queries about a vehicle's data.
 pub struct Query<V, E, L, S, K> {
@@ -88,7 +88,8 @@ impl<V: Vehicles, E: Entitlements, L: EventLog, S: StateStore, K: Clock> Query<V
                 break;
             };
             let limit = range.limit - history.events.len();
-            let page = self.log.range(&EventRange { vid: range.vid.clone(), from, to: range.to, limit }).await?;
+            let page =
+                self.log.range(&EventRange { vid: range.vid.clone(), from, to: range.to, limit, consistent: true }).await?;
             let now = self.clock.now();
             history.events.extend(page.events.into_iter().filter_map(|stored| sight.of(stored.event, now)));
             history.next = page.next;
@@ -107,7 +108,7 @@ impl<V: Vehicles, E: Entitlements, L: EventLog, S: StateStore, K: Clock> Query<V
     /// Last-known values, and the time they were read at.
     pub async fn state(&self, caller: &Caller, vid: &VehicleId) -> Result<(VehicleState, Timestamp), ServiceError> {
         let sight = self.sight(caller, vid).await?;
-        let mut state = self.state.read(vid).await?.state;
+        let mut state = self.newest(vid).await?;
         let now = self.clock.now();
         if let Sight::Cut(entitlement, packages) = &sight {
             state.signals.retain(|path, known| {
@@ -115,6 +116,17 @@ impl<V: Vehicles, E: Entitlements, L: EventLog, S: StateStore, K: Clock> Query<V
             });
         }
         Ok((state, now))
+    }
+
+    /// What is known of a vehicle: its state, and what the log has beyond.
+    async fn newest(&self, vid: &VehicleId) -> Result<VehicleState, ServiceError> {
+        let mut state = self.state.read(vid).await?.state;
+        if let Some(horizon) = state.horizon {
+            for stored in tail::read(&self.log, vid, horizon).await? {
+                state.observe(&stored.event);
+            }
+        }
+        Ok(state)
     }
 
     /// How much the caller may see of the vehicle; `NotFound` where it may not know that the vehicle exists.

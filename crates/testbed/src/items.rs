@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use roadcast_domain::ids::VehicleId;
-use roadcast_packing::log::{EventItems, ItemPage, LogItem};
+use roadcast_packing::log::{EventItems, ItemPage, ItemRange, LogItem};
 use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::lock;
@@ -32,11 +32,11 @@ impl EventItems for MemoryItems {
         Ok(())
     }
 
-    async fn page(&self, vid: &VehicleId, from: &str, to: &str, most: usize) -> Result<ItemPage, PortError> {
+    async fn page(&self, range: &ItemRange<'_>) -> Result<ItemPage, PortError> {
         let items = lock(&self.0);
-        let key = |text: &str| (vid.clone(), text.to_owned());
-        let mut left = items.range(key(from)..=key(to)).map(|(_, item)| item.clone());
-        let page: Vec<LogItem> = left.by_ref().take(most.max(1)).collect();
+        let key = |text: &str| (range.vid.clone(), text.to_owned());
+        let mut left = items.range(key(range.from)..=key(range.to)).map(|(_, item)| item.clone());
+        let page: Vec<LogItem> = left.by_ref().take(range.most.max(1)).collect();
         Ok(ItemPage { items: page, more: left.next().is_some() })
     }
 }

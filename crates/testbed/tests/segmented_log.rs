@@ -83,8 +83,7 @@ proptest! {
                     vid: vid.clone(),
                     from: Eid::first_at(at(from)),
                     to: Eid::first_at(at(from + length)),
-                    limit,
-                };
+                    limit, consistent: true };
                 prop_assert_eq!(pages(&segmented, range.clone()).await, pages(&plain, range).await);
             }
             for stored in &events {

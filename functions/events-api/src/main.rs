@@ -8,7 +8,7 @@ use roadcast_events_api::EventsApi;
 use roadcast_lambda_kit::auth::Callers;
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::run::{Failure, Function};
-use roadcast_services::cached::{CachedClients, CachedEntitlements};
+use roadcast_services::cached::{CachedClients, CachedEntitlements, CachedVehicles};
 use roadcast_services::ingest::Ingest;
 use roadcast_services::query::Query;
 
@@ -22,7 +22,7 @@ async fn main() -> Result<(), Failure> {
 
     let api = EventsApi {
         ingest: Ingest {
-            vehicles: vehicles.clone(),
+            vehicles: CachedVehicles::new(vehicles.clone(), SystemClock),
             clients: clients(),
             stream: KinesisTelemetryStream::new(sdk.kinesis(), function.var(Variable::TelemetryStream)?),
             clock: SystemClock,

@@ -73,6 +73,10 @@ impl<Q: FeedQueue, E: Entitlements, K: Clock> FleetDelivery<Q, E, K> {
     async fn read(&self, request: &Request, caller: &Caller, fleet_id: &FleetId) -> Result<Response, Problem> {
         let max = small(request.query_number("max", 1..=10, 10)?);
         let wait_s = small(request.query_number("wait", 0..=20, 0)?);
+        // The answer before, acknowledged on the way: one call in place of two.
+        if let Some(token) = request.query::<Token>("ack", "a token of this feed, as it was given")? {
+            self.deliver.acknowledge(caller, fleet_id, &token.receipts).await?;
+        }
         let feed = self.deliver.feed(caller, fleet_id, max, wait_s).await?;
         for error in &feed.unreadable {
             tracing::error!(%fleet_id, error, "a message of fleet {fleet_id} cannot be read and stays in its queue: {error}");

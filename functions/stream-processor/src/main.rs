@@ -9,7 +9,7 @@ use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::kinesis::{self, KinesisEvent};
 use roadcast_lambda_kit::run::{Failure, Function};
 use roadcast_services::cached::{CachedEntitlements, CachedSubjects};
-use roadcast_services::process::Process;
+use roadcast_services::process::{Process, Recent};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
@@ -27,6 +27,7 @@ async fn main() -> Result<(), Failure> {
         bus: EventBridgeIngestBus::new(sdk.eventbridge(), function.var(Variable::IngestBus)?),
         state: DynamoStateStore::new(sdk.dynamodb(), function.var(Variable::VehicleStateTable)?),
         log: DynamoEventLog::new(sdk.dynamodb(), function.var(Variable::VehicleEventsTable)?),
+        recent: Recent::default(),
         clock: SystemClock,
     };
     let (process, metrics) = (&process, function.metrics.clone());

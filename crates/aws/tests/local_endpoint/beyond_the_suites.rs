@@ -50,7 +50,7 @@ async fn an_item_of_a_form_not_known_is_an_error_that_names_it(sdk: &Sdk, stack:
     let mut item = Key::event_item(&vid, eid.to_string()).attributes();
     item.insert("fmt".to_owned(), AttributeValue::N("77".to_owned()));
     sdk.dynamodb().put_item().table_name(&stack.vehicle_events).set_item(Some(item)).send().await.unwrap();
-    let range = EventRange { vid: vid.clone(), from: Eid::MIN, to: Eid::MAX, limit: 10 };
+    let range = EventRange { vid: vid.clone(), from: Eid::MIN, to: Eid::MAX, limit: 10, consistent: true };
     for error in [log.range(&range).await.unwrap_err(), log.get(&vid, eid).await.unwrap_err()] {
         assert_eq!(error.kind(), PortErrorKind::Rejected);
         assert!(std::error::Error::source(&error).unwrap().to_string().contains(&eid.to_string()));

@@ -181,7 +181,7 @@ impl Collector {
                 let (Some(first), Some(last)) = (stretch.first(), stretch.last()) else { continue };
                 let mut from = Some(*first);
                 while let Some(start) = from {
-                    let range = EventRange { vid: vid.clone(), from: start, to: *last, limit: PAGE };
+                    let range = EventRange { vid: vid.clone(), from: start, to: *last, limit: PAGE, consistent: true };
                     let page = self.log.range(&range).await?;
                     found.extend(page.events);
                     from = page.next;

@@ -141,7 +141,7 @@ async fn both_ends_of_a_range_belong_to_it(log: &impl EventLog, fresh: &Fresh<'_
     events.sort_by_key(|event| event.event.eid);
     let eids: Vec<Eid> = events.iter().map(|event| event.event.eid).collect();
 
-    let between = |from, to| pages(log, EventRange { vid: vid.clone(), from, to, limit: 2 });
+    let between = |from, to| pages(log, EventRange { vid: vid.clone(), from, to, limit: 2, consistent: true });
     assert_eq!(between(eids[1], eids[3]).await, events[1..=3], "from and to are both in the range");
     assert_eq!(between(eids[2], eids[2]).await, events[2..=2], "a range of one id holds that event");
     let after = eids[1].next().expect("not the last id");
@@ -178,7 +178,7 @@ async fn get(log: &impl EventLog, event: &StoredEvent) -> Option<StoredEvent> {
 }
 
 async fn all(log: &impl EventLog, vid: &VehicleId, limit: usize) -> Vec<StoredEvent> {
-    pages(log, EventRange { vid: vid.clone(), from: Eid::MIN, to: Eid::MAX, limit }).await
+    pages(log, EventRange { vid: vid.clone(), from: Eid::MIN, to: Eid::MAX, limit, consistent: true }).await
 }
 
 async fn pages(log: &impl EventLog, mut range: EventRange) -> Vec<StoredEvent> {

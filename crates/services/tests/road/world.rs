@@ -12,12 +12,12 @@ use roadcast_domain::vehicle::{ExternalId, VehicleDetails};
 use roadcast_packing::log::{LogItem, SegmentedLog};
 use roadcast_packing::wire;
 use roadcast_ports::archive::RawRecord;
-use roadcast_services::cached::{CachedClients, CachedEntitlements, CachedFleets, CachedSubjects};
+use roadcast_services::cached::{CachedClients, CachedEntitlements, CachedFleets, CachedSubjects, CachedVehicles};
 use roadcast_services::deliver::{Deliver, Feed};
 use roadcast_services::enrich::Enrich;
 use roadcast_services::ingest::Ingest;
 use roadcast_services::onboard::{Onboard, SubscriptionRequest};
-use roadcast_services::process::{Process, Record};
+use roadcast_services::process::{Process, Recent, Record};
 use roadcast_services::provision::{Provision, Step, Task};
 use roadcast_services::query::Query;
 use roadcast_services::vehicles::Register;
@@ -103,7 +103,7 @@ impl World {
 
     pub(crate) fn ingest(&self) -> Ingest<Memory, Memory, Memory, ManualClock> {
         Ingest {
-            vehicles: self.memory.clone(),
+            vehicles: CachedVehicles::new(self.memory.clone(), self.clock.clone()),
             clients: CachedClients::new(self.memory.clone(), self.clock.clone()),
             stream: self.memory.clone(),
             clock: self.clock.clone(),
@@ -127,6 +127,7 @@ impl World {
             bus: failing(4),
             state: failing(5),
             log: SegmentedLog { items: Faulty::new(self.items.clone(), plan(6)) },
+            recent: Recent::default(),
             clock: self.clock.clone(),
         };
         let config = EsmConfig { batch_size: 3, report_batch_item_failures: true, ..EsmConfig::default() };

@@ -8,7 +8,7 @@ use roadcast_domain::state::VehicleState;
 use roadcast_domain::subject::Subject;
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
 use roadcast_domain::vehicle::Vehicle;
-use roadcast_packing::log::{EventItems, ItemPage, LogItem};
+use roadcast_packing::log::{EventItems, ItemPage, ItemRange, LogItem};
 use roadcast_ports::PortError;
 use roadcast_ports::archive::{Archive, Parked, Quarantine, RawBatch};
 use roadcast_ports::clients::Clients;
@@ -57,8 +57,8 @@ impl<P: EventItems> EventItems for Faulty<P> {
         self.at_once("put_new", self.inner.put_new(item)).await
     }
 
-    async fn page(&self, vid: &VehicleId, from: &str, to: &str, most: usize) -> Result<ItemPage, PortError> {
-        self.at_once("page", self.inner.page(vid, from, to, most)).await
+    async fn page(&self, range: &ItemRange<'_>) -> Result<ItemPage, PortError> {
+        self.at_once("page", self.inner.page(range)).await
     }
 }
 

@@ -7,7 +7,7 @@ use roadcast_domain::package::Packages;
 use roadcast_domain::state::VehicleState;
 use roadcast_domain::subject::Subject;
 use roadcast_domain::vehicle::Vehicle;
-use roadcast_packing::log::{EventItems, ItemPage, LogItem};
+use roadcast_packing::log::{EventItems, ItemPage, ItemRange, LogItem};
 use roadcast_packing::{pointers, state};
 use roadcast_ports::PortError;
 use roadcast_ports::archive::{Archive, Parked, Quarantine, RawBatch};
@@ -275,9 +275,11 @@ impl<P: EventItems> EventItems for Metered<P> {
         self.inner.put_new(item).await
     }
 
-    async fn page(&self, vid: &VehicleId, from: &str, to: &str, most: usize) -> Result<ItemPage, PortError> {
-        let page = self.inner.page(vid, from, to, most).await?;
-        self.read(page.items.iter().map(item_bytes).sum());
+    async fn page(&self, range: &ItemRange<'_>) -> Result<ItemPage, PortError> {
+        let page = self.inner.page(range).await?;
+        let units = rules::read_units(page.items.iter().map(item_bytes).sum());
+        self.meter.count(Item::DynamodbReadUnit, if range.consistent { units } else { units / 2.0 });
+        self.meter.wait(waits::DYNAMODB_READ);
         Ok(page)
     }
 }
