@@ -46,6 +46,7 @@ pub(crate) enum Command {
     /// Drive simulated vehicles, flawless or faulty.
     #[command(after_help = "Examples:
   cargo roadcast simulate --vehicles 5 --duration 60s
+  cargo roadcast simulate --via kinesis --payload block
   cargo roadcast simulate --rate 10x --duplicates 0.05 --reorder 0.1 --clock-skew 0.02 --nonsense 0.01")]
     Simulate(Simulate),
     /// Send recordings through the HTTP API, and reconcile what came of them.
@@ -62,6 +63,43 @@ With --wait it ends with 2 where the counts do not add up.")]
   cargo roadcast tail --fleet flt_0123456789abcdef
   cargo roadcast --json tail --fleet flt_0123456789abcdef --once   what is there now, an event a line")]
     Tail(Tail),
+    /// Print what a month would cost on AWS: the real use cases run a day under a meter.
+    #[command(after_help = "Examples:
+  cargo roadcast cost
+  cargo roadcast cost --vehicles 2500 --fleets 4 --tenants
+  cargo roadcast --json cost | jq '.iot.traffic, .put_records.traffic'
+
+It needs no running stack, nothing from AWS, and about two minutes for 10,000 vehicles.
+Prices are those of infra/prices.csv; docs/performance.md says how they are counted.")]
+    Cost(Cost),
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Cost {
+    /// How many vehicles.
+    #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub(crate) vehicles: u32,
+    /// How many fleets they belong to.
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) fleets: u32,
+    /// What devices send: blocks, or plain JSON.
+    #[arg(long, value_enum, default_value_t = CostPayload::Compact)]
+    pub(crate) payload: CostPayload,
+    /// Split the bill by fleet.
+    #[arg(long)]
+    pub(crate) tenants: bool,
+    /// Show 100 to 1,000,000 vehicles too, and what each needs.
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub(crate) scaling: bool,
+}
+
+/// What devices send.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum CostPayload {
+    /// Blocks made on the device.
+    Compact,
+    /// Plain JSON.
+    Json,
 }
 
 #[derive(Debug, clap::Args)]
@@ -88,6 +126,12 @@ pub(crate) struct Simulate {
     /// How many vehicles.
     #[arg(long, default_value_t = 3, value_name = "N")]
     pub(crate) vehicles: usize,
+    /// How they send: as a partner over HTTP, as records put into the stream, or as devices of IoT Core.
+    #[arg(long, value_enum, default_value_t = SimulatedWay::Http)]
+    pub(crate) via: SimulatedWay,
+    /// What they send.
+    #[arg(long, value_enum, default_value_t = SimulatedPayload::Json)]
+    pub(crate) payload: SimulatedPayload,
     /// The same seed makes the same vehicles and drives.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
@@ -112,6 +156,28 @@ pub(crate) struct Simulate {
     /// For how long, such as 60s, 10m or 1h; until Ctrl-C where it is left out.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) duration: Option<Duration>,
+}
+
+/// How simulated vehicles send.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum SimulatedWay {
+    /// Requests to the API.
+    Http,
+    /// PutRecords.
+    Kinesis,
+    /// Messages to the topic rule (Basic Ingest). Locally the tool does the rule's Kinesis action itself.
+    Iot,
+}
+
+/// What simulated vehicles send.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum SimulatedPayload {
+    /// Plain JSON.
+    Json,
+    /// JSON as a zstd frame; not over HTTP.
+    Zstd,
+    /// A block made on the device, in JSON.
+    Block,
 }
 
 #[derive(Debug, clap::Args)]

@@ -4,6 +4,7 @@ mod api;
 mod args;
 mod aws;
 mod console;
+mod cost;
 mod down;
 mod replay;
 mod simulate;
@@ -42,6 +43,7 @@ async fn run(args: Args, console: &Console) -> anyhow::Result<ExitCode> {
         Command::Status => status::run(&layout, console).await,
         Command::Simulate(options) => simulate::run(&layout, console, &options).await,
         Command::Replay(options) => replay::run(&layout, console, &options).await,
+        Command::Cost(options) => cost::run(console, &options).await,
         Command::Tail(options) => tail::run(&layout, console, &options).await,
     }
 }

@@ -8,6 +8,7 @@ use roadcast_traces::simulate::{Faults, SimConfig, Simulator};
 
 use crate::args;
 use crate::console::Console;
+use crate::simulator::way::Way;
 use crate::simulator::{Drive, Sent};
 use crate::stack::Stack;
 use crate::stack::layout::Layout;
@@ -40,11 +41,12 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: &args::Simu
     let vids = onboard::register(&api, registrations, &mut step).await?;
     step.done(&format!("{} vehicles", vids.len()));
 
+    let way = Arc::new(Way::into_stack(options.via, options.payload, &stack, &api)?);
     let drive = Drive { config, rate: options.rate.0, duration: options.duration };
     let mut step = console.step("Simulating");
     let mut sent = Sent::default();
     tokio::select! {
-        () = drive.run(&api, &vids, &mut sent, Some(&mut step)) => {}
+        () = drive.run(&way, &vids, &mut sent, Some(&mut step)) => {}
         () = interrupt.wait() => {}
     }
     step.done("ended");

@@ -1,4 +1,6 @@
-//! Simulated vehicles that send through the HTTP API, in step with the clock.
+//! Simulated vehicles that send in step with the clock.
+
+pub(crate) mod way;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,8 +13,8 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::api::Api;
 use crate::console::Step;
+use way::{Outcome, Way};
 
 /// How often the vehicles are moved on.
 const TICK: Duration = Duration::from_millis(500);
@@ -43,7 +45,7 @@ impl Drive {
     /// Drives and sends until the time is over, or until it is dropped; counts as it goes.
     pub(crate) async fn run(
         &self,
-        api: &Arc<Api>,
+        way: &Arc<Way>,
         vids: &BTreeMap<VehicleKey, String>,
         sent: &mut Sent,
         mut step: Option<&mut Step>,
@@ -59,7 +61,7 @@ impl Drive {
             // Never ahead of the clock: what would come from the future is set aside by the service.
             let until = (start_ms + ms(elapsed.mul_f64(self.rate))).min(now_ms());
             let uploads = simulator.next_uploads(until);
-            send(api, vids, uploads, sent).await;
+            send(way, vids, uploads, sent).await;
             if let Some(step) = step.as_deref_mut() {
                 step.at(&format!("{} samples sent, {} refused", sent.accepted, sent.refused));
             }
@@ -78,7 +80,7 @@ impl Drive {
 }
 
 /// Sends uploads: each vehicle's in order, different vehicles' side by side.
-async fn send(api: &Arc<Api>, vids: &BTreeMap<VehicleKey, String>, uploads: Vec<Upload>, sent: &mut Sent) {
+async fn send(way: &Arc<Way>, vids: &BTreeMap<VehicleKey, String>, uploads: Vec<Upload>, sent: &mut Sent) {
     let mut by_vehicle: BTreeMap<String, Vec<Upload>> = BTreeMap::new();
     for upload in uploads {
         if let Some(vid) = vids.get(&upload.vehicle) {
@@ -88,7 +90,7 @@ async fn send(api: &Arc<Api>, vids: &BTreeMap<VehicleKey, String>, uploads: Vec<
     let slots = Arc::new(Semaphore::new(CONCURRENCY));
     let mut tasks = JoinSet::new();
     for (vid, uploads) in by_vehicle {
-        let (api, slots) = (Arc::clone(api), Arc::clone(&slots));
+        let (way, slots) = (Arc::clone(way), Arc::clone(&slots));
         tasks.spawn(async move {
             let mut sent = Sent::default();
             let _slot = slots.acquire().await;
@@ -96,10 +98,10 @@ async fn send(api: &Arc<Api>, vids: &BTreeMap<VehicleKey, String>, uploads: Vec<
                 let events: Vec<Value> = upload.events.iter().map(|event| event.to_cloud_event(None)).collect();
                 let samples = upload.samples as u64;
                 sent.uploads += 1;
-                match api.send_events(&vid, &events).await {
-                    Ok(answer) if answer.status.is_success() => sent.accepted += samples,
-                    Ok(_) => sent.refused += samples,
-                    Err(_) => sent.failed_uploads += 1,
+                match way.send(&vid, events).await {
+                    Outcome::Accepted => sent.accepted += samples,
+                    Outcome::Refused => sent.refused += samples,
+                    Outcome::Failed => sent.failed_uploads += 1,
                 }
             }
             sent

@@ -15,6 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::args;
 use crate::aws;
 use crate::console::{Console, note};
+use crate::simulator::way::Way;
 use crate::simulator::{Drive, Sent};
 use crate::stack::endpoint::{self, Endpoint};
 use crate::stack::layout::Layout;
@@ -154,7 +155,7 @@ async fn serve(
     interrupt: &mut Interrupt,
     options: &args::Up,
 ) -> Result<()> {
-    let api = Arc::new(stack.client(&stack.file.demo.ingest_client_id).await?);
+    let way = Arc::new(Way::http(Arc::new(stack.client(&stack.file.demo.ingest_client_id).await?)));
     let vids = stack
         .file
         .demo
@@ -172,7 +173,7 @@ async fn serve(
         if options.no_simulate {
             std::future::pending::<()>().await;
         }
-        drive.run(&api, &vids, &mut Sent::default(), None).await;
+        drive.run(&way, &vids, &mut Sent::default(), None).await;
     };
     tokio::select! {
         () = interrupt.wait() => Ok(()),

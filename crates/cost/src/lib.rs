@@ -17,6 +17,7 @@ mod world;
 pub use bill::{Bill, Kind, Line, Share};
 pub use fixed::fixed;
 pub use prices::{Price, PriceError, Prices};
+pub use roadcast_testbed::meter::Usage;
 pub use workload::{Payload, Way, Workload};
 
 /// Bytes of a gigabyte as AWS bills it.

@@ -67,7 +67,7 @@ impl MemoryStream {
     }
 
     /// A shard's records from that place on.
-    pub(crate) fn read(&self, shard: usize, from: usize) -> Vec<StreamRecordIn> {
+    pub fn read(&self, shard: usize, from: usize) -> Vec<StreamRecordIn> {
         lock(&self.shards)[shard].iter().skip(from).cloned().collect()
     }
 }
