@@ -96,7 +96,7 @@ impl Bill {
 
     /// Dollars of one kind.
     pub fn sum(&self, kind: Kind) -> f64 {
-        self.lines.iter().filter(|line| line.kind == kind).map(|line| line.dollars).sum()
+        self.lines.iter().filter(|line| line.kind == kind).fold(0.0, |sum, line| sum + line.dollars)
     }
 
     /// Dollars.

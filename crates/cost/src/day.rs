@@ -52,6 +52,8 @@ const HEADROOM: f64 = 1.25;
 const PARTNER_EVERY_S: i64 = 30;
 /// Bytes of a line of the API's access log.
 const ACCESS_LOG_BYTES: f64 = 350.0;
+/// Samples whose JSON is weighed: enough for a mean.
+const WEIGHED: f64 = 20_000.0;
 /// Bytes of a vehicle's state in storage, about.
 const STATE_BYTES: f64 = 500.0;
 /// Two windows: by then every vehicle was seen once, as it was long ago in a deployment that runs.
@@ -314,6 +316,7 @@ struct Totals {
     records: f64,
     record_bytes: f64,
     samples: f64,
+    weighed: f64,
     json_bytes: f64,
     delivered: BTreeMap<FleetId, f64>,
 }
@@ -337,9 +340,12 @@ impl Road<'_> {
         for upload in uploads {
             let Some(vid) = self.world.vehicles.get(&upload.vehicle) else { continue };
             self.totals.samples += upload.samples as f64;
-            let json: usize =
-                upload.events.iter().flat_map(|event| event.samples()).map(|s| s.to_json().to_string().len()).sum();
-            self.totals.json_bytes += json as f64;
+            if self.totals.weighed < WEIGHED {
+                for sample in upload.events.iter().flat_map(|event| event.samples()) {
+                    self.totals.weighed += 1.0;
+                    self.totals.json_bytes += sample.to_json().to_string().len() as f64;
+                }
+            }
             let events = upload.events.iter().map(|event| self.written(event.to_cloud_event(None), vid));
             let events: Vec<Value> = events.collect();
             match self.way {
@@ -509,7 +515,7 @@ async fn road_process(world: &World, meters: &Meters, records: Vec<StreamRecordI
 fn sizes(world: &World, totals: &Totals) -> Sizes {
     let (block, origins, stored) = world.stored();
     Sizes {
-        json: totals.json_bytes / totals.samples,
+        json: totals.json_bytes / totals.weighed,
         record: totals.record_bytes / totals.samples,
         block: block / stored,
         origins: origins / stored,

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use roadcast_blocks::BlockEvent;
 use roadcast_signals::{Sample, Signals, Timestamp, accept, reject_null_position};
-use roadcast_traces::Recording;
+use roadcast_traces::simulate::{SimConfig, Simulator};
+use roadcast_traces::{RecordedSample, Recording};
 
 /// Samples of a recording.
 pub(crate) struct Recorded {
@@ -30,6 +31,7 @@ pub(crate) fn read(name: &str) -> Option<Recorded> {
         Some(files)
     };
     let files = match name {
+        "simulated" => return Some(simulated()),
         "envirocar" => vec![data.join("envirocar/measurements.ndjson.zst")],
         "twizy" => in_folder("rsk_twizy")?,
         "truck" => ["signalsFmsRecording.csv.gz", "signalsCovesaCvRecording.csv.gz"]
@@ -41,18 +43,31 @@ pub(crate) fn read(name: &str) -> Option<Recorded> {
     for file in files {
         for row in Recording::open(&file, None).ok()?.rows() {
             let Ok(roadcast_traces::Row::Sample(recorded)) = row else { continue };
-            let Ok(at) = Timestamp::parse_rfc3339(&recorded.at) else { continue };
-            let mut signals = Signals::new();
-            for (path, value) in &recorded.signals {
-                signals.extend(accept(path, value));
-            }
-            reject_null_position(&mut signals);
-            if !signals.is_empty() {
-                vehicles.entry(format!("{:?}", recorded.vehicle)).or_default().push(Sample { at, signals });
-            }
+            vehicles.entry(recorded.vehicle.to_string()).or_default().extend(rounded(&recorded));
         }
     }
     Some(Recorded { vehicles: vehicles.into_values().collect() })
+}
+
+/// Twenty minutes of ten vehicles that are made up.
+fn simulated() -> Recorded {
+    let mut simulator = Simulator::new(&SimConfig::default());
+    let uploads = simulator.next_uploads(SimConfig::default().start_ms + 20 * 60 * 1000);
+    let mut vehicles: BTreeMap<String, Vec<Sample>> = BTreeMap::new();
+    for upload in uploads {
+        for recorded in upload.events.iter().flat_map(roadcast_traces::TraceEvent::samples) {
+            vehicles.entry(upload.vehicle.to_string()).or_default().extend(rounded(recorded));
+        }
+    }
+    Recorded { vehicles: vehicles.into_values().collect() }
+}
+
+/// A sample as it is kept: what the catalogue takes, on its grid.
+fn rounded(recorded: &RecordedSample) -> Option<Sample> {
+    let at = Timestamp::parse_rfc3339(&recorded.at).ok()?;
+    let mut signals: Signals = recorded.signals.iter().filter_map(|(path, value)| accept(path, value).ok()).collect();
+    reject_null_position(&mut signals);
+    (!signals.is_empty()).then_some(Sample { at, signals })
 }
 
 /// A vehicle's samples as its uploads.
