@@ -57,7 +57,7 @@ const GOLOMB_ESCAPE: u32 = 40;
 
 fn golomb(value: u64, k: u32) -> (u64, u32) {
     let quotient = (value >> k).saturating_add(1);
-    (quotient, 63 - quotient.leading_zeros())
+    (quotient, quotient.ilog2())
 }
 
 /// Bits that [`BitWriter::put_golomb`] takes.
@@ -93,16 +93,13 @@ impl<'a> BitReader<'a> {
     #[inline]
     fn peek(&self) -> u64 {
         let byte = self.at / 8;
-        let word = match self.bytes.get(byte..byte + 8) {
-            Some(eight) => {
-                u64::from_le_bytes([eight[0], eight[1], eight[2], eight[3], eight[4], eight[5], eight[6], eight[7]])
-            }
-            None => {
-                let mut eight = [0; 8];
-                let rest = self.bytes.get(byte..).unwrap_or_default();
-                eight[..rest.len()].copy_from_slice(rest);
-                u64::from_le_bytes(eight)
-            }
+        let word = if let Some(eight) = self.bytes.get(byte..).and_then(<[u8]>::first_chunk) {
+            u64::from_le_bytes(*eight)
+        } else {
+            let mut eight = [0; 8];
+            let rest = self.bytes.get(byte..).unwrap_or_default();
+            eight[..rest.len()].copy_from_slice(rest);
+            u64::from_le_bytes(eight)
         };
         word >> (self.at % 8)
     }

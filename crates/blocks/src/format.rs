@@ -29,7 +29,9 @@ impl Block {
         let (known, unknown) = self.columns.split_at(self.columns.partition_point(|column| column.path.def().is_some()));
         put_numbers_of(&mut bits, known);
         bits.put_golomb(unknown.len() as u64, 0);
-        unknown.iter().for_each(|column| put_text(&mut bits, column.path.as_str()));
+        for column in unknown {
+            put_text(&mut bits, column.path.as_str());
+        }
         let mut presences = Vec::new();
         let full = self.columns.iter().all(|column| column.presence == Presence::All);
         bits.put_bit(!full);
@@ -118,7 +120,9 @@ fn put_numbers_of(bits: &mut BitWriter, columns: &[Column]) {
     let order = (0..8).min_by_key(cost).unwrap_or_default();
     bits.put_golomb(columns.len() as u64, 4);
     bits.put(u64::from(order), 3);
-    steps.iter().for_each(|step| bits.put_golomb(*step, order));
+    for step in steps {
+        bits.put_golomb(step, order);
+    }
 }
 
 fn take_paths(bits: &mut BitReader<'_>) -> Result<Vec<SignalPath>, DecodeError> {

@@ -195,7 +195,7 @@ impl Parameter {
     /// The best parameter for numbers of that mean: the logarithm of 0.69 of it.
     #[inline]
     fn k(self) -> u32 {
-        64 - (self.mean * 11 >> 8).leading_zeros()
+        64 - ((self.mean * 11) >> 8).leading_zeros()
     }
 
     #[inline]

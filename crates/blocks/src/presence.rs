@@ -60,9 +60,13 @@ impl Presence {
         bits.put_bit(in_runs < present.len());
         if in_runs < present.len() {
             bits.put_bit(present.first().copied().unwrap_or_default());
-            lengths.iter().for_each(|length| bits.put_golomb(*length, RUN_ORDER));
+            for length in lengths {
+                bits.put_golomb(length, RUN_ORDER);
+            }
         } else {
-            present.iter().for_each(|bit| bits.put_bit(*bit));
+            for bit in present {
+                bits.put_bit(*bit);
+            }
         }
         known.push(present);
     }

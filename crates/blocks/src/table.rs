@@ -28,9 +28,9 @@ pub(crate) fn put_times(bits: &mut BitWriter, times: &[i64]) {
     let usual = First::within(0, (1 << TIME_BITS) - 1);
     bits.put_bit(!usual.holds(*first));
     if usual.holds(*first) {
-        usual.put_first(bits, *first)
+        usual.put_first(bits, *first);
     } else {
-        bits.put(first.cast_unsigned(), 64)
+        bits.put(first.cast_unsigned(), 64);
     }
     let steps: Vec<i64> = rest.iter().zip(times).map(|(at, before)| at.wrapping_sub(*before)).collect();
     let tick = TICKS.iter().position(|tick| steps.iter().all(|step| step % tick == 0)).unwrap_or(TICKS.len() - 1);

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::cast_sign_loss, clippy::format_collect)]
 
 use proptest::prelude::*;
 use roadcast_signals::{Catalogue, Sample, SignalPath, Signals, Timestamp, Value};

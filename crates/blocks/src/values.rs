@@ -138,13 +138,17 @@ impl Values {
             Self::Texts { dictionary, places } => {
                 bits.put(TEXTS, KIND_BITS);
                 bits.put_golomb(dictionary.len() as u64, 0);
-                dictionary.iter().for_each(|text| put_text(bits, text));
+                for text in dictionary {
+                    put_text(bits, text);
+                }
                 let points: Vec<i64> = places.iter().map(|place| i64::from(*place)).collect();
                 ints::put(bits, &points, First::Unsigned);
             }
             Self::Any(values) => {
                 bits.put(ANY, KIND_BITS);
-                values.iter().for_each(|value| put_any(bits, value));
+                for value in values {
+                    put_any(bits, value);
+                }
             }
         }
     }
@@ -265,7 +269,9 @@ fn put_any(bits: &mut BitWriter, value: &Value) {
         Value::List(list) => {
             bits.put(3, 2);
             bits.put_golomb(list.len() as u64, 2);
-            list.iter().for_each(|entry| put_any(bits, entry));
+            for entry in list {
+                put_any(bits, entry);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Real recordings in blocks: nothing is lost, and they are as small as is promised.
 
 // A test stops at the first surprise.
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![allow(clippy::cast_precision_loss, clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 #[path = "../benches/recordings/mod.rs"]
 mod recordings;

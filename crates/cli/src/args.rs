@@ -126,7 +126,7 @@ pub(crate) struct Simulate {
     /// How many vehicles.
     #[arg(long, default_value_t = 3, value_name = "N")]
     pub(crate) vehicles: usize,
-    /// How they send: as a partner over HTTP, as records put into the stream, or as devices of IoT Core.
+    /// How they send: as a partner over HTTP, as records put into the stream, or as devices of `IoT` Core.
     #[arg(long, value_enum, default_value_t = SimulatedWay::Http)]
     pub(crate) via: SimulatedWay,
     /// What they send.

@@ -1,5 +1,8 @@
 //! `cost`: what a month costs, by way in, beside other designs.
 
+// Parts of a whole, as percentages.
+#![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
+
 use std::fmt::Write as _;
 use std::process::ExitCode;
 

@@ -115,9 +115,9 @@ impl Bill {
             let counted = used.total(item);
             for share in &mut shares {
                 let own = if counted > 0.0 { used.of_fleet(item, &share.fleet_id) / counted } else { 0.0 };
-                let shared = if counted > 0.0 { used.shared(item) / counted } else { 1.0 };
+                let common = if counted > 0.0 { used.shared(item) / counted } else { 1.0 };
                 share.own += line.dollars * own;
-                share.shared += line.dollars * shared * samples[&share.fleet_id] / all;
+                share.shared += line.dollars * common * samples[&share.fleet_id] / all;
             }
         }
         // In whole cents the largest part takes what rounding left over.

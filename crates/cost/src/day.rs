@@ -52,6 +52,8 @@ const HEADROOM: f64 = 1.25;
 const PARTNER_EVERY_S: i64 = 30;
 /// Bytes of a line of the API's access log.
 const ACCESS_LOG_BYTES: f64 = 350.0;
+/// Each query is run so often.
+const TIMES: f64 = 10.0;
 /// Samples whose JSON is weighed: enough for a mean.
 const WEIGHED: f64 = 20_000.0;
 /// Bytes of a vehicle's state in storage, about.
@@ -137,7 +139,7 @@ impl Day {
         Self { workload, cells: self.cells * f64::from(cells), way: self.way, slices: self.slices.clone() }
     }
 
-    /// The same day by IoT, where it was run by `PutRecords`: what follows on the stream is the same.
+    /// The same day by `IoT`, where it was run by `PutRecords`: what follows on the stream is the same.
     #[must_use]
     pub fn by_iot(&self) -> Self {
         let mut day =
@@ -341,7 +343,7 @@ impl Road<'_> {
             let Some(vid) = self.world.vehicles.get(&upload.vehicle) else { continue };
             self.totals.samples += upload.samples as f64;
             if self.totals.weighed < WEIGHED {
-                for sample in upload.events.iter().flat_map(|event| event.samples()) {
+                for sample in upload.events.iter().flat_map(roadcast_traces::TraceEvent::samples) {
                     self.totals.weighed += 1.0;
                     self.totals.json_bytes += sample.to_json().to_string().len() as f64;
                 }
@@ -474,7 +476,6 @@ impl Road<'_> {
         let Some((fleet_id, vid)) = self.world.fleets.first().zip(self.world.vehicles.values().next()) else { return };
         let caller = Caller::Admin(roadcast_domain::ids::ClientId::new(fleet_id.as_str()));
         let now = self.world.clock.now();
-        const TIMES: f64 = 10.0;
         let mut asked = Usage::default();
         for (queries, history) in [(STATE_QUERIES_A_DAY, false), (HISTORY_QUERIES_A_DAY, true)] {
             self.meters.feed.reset();

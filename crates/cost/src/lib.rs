@@ -4,7 +4,7 @@
 //! with the dated price sheet `infra/prices.csv`. The designs to compare with are in [`reference`].
 
 // Quantities are counts and bytes far below 2^53; they are multiplied as doubles.
-#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 
 mod bill;
 pub mod day;

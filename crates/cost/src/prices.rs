@@ -16,7 +16,8 @@ pub struct Price {
     pub what: String,
     /// What one of it is called.
     pub unit: String,
-    price: f64,
+    #[serde(rename = "price")]
+    dollars: f64,
     tiers: String,
     /// How many are free each month.
     pub free_per_month: f64,
@@ -80,7 +81,7 @@ impl Prices {
         let billed = (quantity - price.free_per_month).max(0.0);
         let mut dollars = 0.0;
         let mut from = 0.0;
-        let mut each = price.price;
+        let mut each = price.dollars;
         for (start, next) in tiers {
             dollars += (billed.min(*start) - from).max(0.0) * each;
             from = *start;

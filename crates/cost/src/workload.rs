@@ -33,7 +33,7 @@ pub(crate) const CURVE: [(f64, f64); 4] = [(2.0, 0.2), (2.0, 0.05), (10.0, 0.014
 /// How telemetry comes in.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// Devices over IoT Core, by a topic rule (Basic Ingest).
+    /// Devices over `IoT` Core, by a topic rule (Basic Ingest).
     Iot,
     /// Devices or gateways that call `PutRecords`.
     PutRecords,

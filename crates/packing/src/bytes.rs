@@ -5,6 +5,7 @@
 #[error("the bytes end early or hold a number that does not fit")]
 pub(crate) struct Malformed;
 
+#[allow(clippy::cast_possible_truncation)] // seven bits at a time
 pub(crate) fn write_number(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(0x80 | (number & 0x7F) as u8);
@@ -72,7 +73,9 @@ mod tests {
         #[test]
         fn numbers_and_texts_come_back(numbers: Vec<u64>, text: String) {
             let mut bytes = Vec::new();
-            numbers.iter().for_each(|number| write_number(&mut bytes, *number));
+            for number in numbers {
+                write_number(&mut bytes, number);
+            }
             write_text(&mut bytes, &text);
             let mut reader = Reader(&bytes);
             for number in numbers {

@@ -127,7 +127,10 @@ impl<T: EventItems> EventLog for SegmentedLog<T> {
         let mut bucket = Bucket::default();
         let mut from = bucket_start(range.from);
         let to = format!("{}{AFTER_EID}", range.to);
-        while range.from <= range.to {
+        if range.from > range.to {
+            return Ok(EventPage::default());
+        }
+        loop {
             let most = ITEMS_AT_ONCE.min(limit);
             let wanted = ItemRange { vid: &range.vid, from: &from, to: &to, most, consistent: range.consistent };
             let page = self.items.page(&wanted).await?;

@@ -96,6 +96,17 @@ fn a_segment_is_filled_to_a_write_unit_and_not_beyond() {
 }
 
 #[test]
+fn ten_minutes_at_a_sample_a_second_take_a_twentieth_of_the_read_units_of_an_item_a_sample() {
+    let events: Vec<StoredEvent> = (0..60).map(|n| drive(1, n, n * 10, 10)).collect();
+    // As the stream's batches bring them, a minute at a time.
+    let minutes = events.chunks(6).map(plan);
+    let bytes: usize = minutes.flat_map(|plan| plan.segments).map(|(segment, _)| segment.item_bytes()).sum();
+    // A query adds up what it goes over, and counts started 4 KB.
+    let (in_segments, item_a_sample) = (bytes.div_ceil(4096), (600 * 620_usize).div_ceil(4096));
+    assert!(in_segments * 20 <= item_a_sample, "{in_segments} and {item_a_sample} read units");
+}
+
+#[test]
 fn diagnoses_and_events_too_large_for_any_block_are_stored_one_by_one() {
     let events = [diagnosis(1, 5), drive(1, 7, 0, 10)];
     let planned = plan(&events);

@@ -313,7 +313,7 @@ fn judge(
     if !sender.may_use(&envelope.source) {
         return Err(EventError::SourceNotYours);
     }
-    let intake = intake::judge(envelope, &*incoming::data_of(envelope)?, vid, received)?;
+    let intake = intake::judge(envelope, &incoming::data_of(envelope)?, vid, received)?;
     let json = envelope
         .to_json_about(vid)
         .map_err(|_| Refusal::new(Reason::NotACloudEvent, "", "the event cannot be written as JSON"))?;

@@ -98,6 +98,9 @@ pub struct Counts {
     pub entries_published: usize,
 }
 
+/// What is known of a vehicle, and which of the events asked for are stored.
+type LookUp = Result<(Known, BTreeSet<Eid>), PortError>;
+
 /// An event on its way: the record it came in, its place there, and how long it was.
 struct Pending {
     record: usize,
@@ -258,8 +261,7 @@ where
             let answer = self.look_up(&vid, eids).await;
             (vid, answer)
         });
-        let looked_up: Vec<(VehicleId, Result<(Known, BTreeSet<Eid>), PortError>)> =
-            stream::iter(look_ups).buffer_unordered(CONCURRENCY).collect().await;
+        let looked_up: Vec<(VehicleId, LookUp)> = stream::iter(look_ups).buffer_unordered(CONCURRENCY).collect().await;
 
         let mut known = HashMap::new();
         for (vid, answer) in looked_up {
@@ -281,7 +283,7 @@ where
     }
 
     /// What is known of a vehicle, and which of these events of it are stored.
-    async fn look_up(&self, vid: &VehicleId, eids: Vec<Eid>) -> Result<(Known, BTreeSet<Eid>), PortError> {
+    async fn look_up(&self, vid: &VehicleId, eids: Vec<Eid>) -> LookUp {
         let known = self.state.read(vid).await?;
         let in_doubt = |eid: &Eid| known.state.may_hold(eid.time()) && !self.recent.is_behind(vid, *eid);
         let doubtful = eids.into_iter().filter(in_doubt).collect();
@@ -377,15 +379,15 @@ where
         let after_merge: Vec<(Vec<Pending>, Result<(), PortError>)> =
             stream::iter(merges).buffer_unordered(CONCURRENCY).collect().await;
 
-        let mut merged = Vec::new();
+        let mut taken_in = Vec::new();
         for (pending, result) in after_merge {
             match result {
-                Ok(()) => merged.extend(pending),
+                Ok(()) => taken_in.extend(pending),
                 Err(error) => outcome.fail(first_record(&pending), error),
             }
         }
         let origin = |event: Pending| ((event.record, event.place, event.is_large()), event.stored);
-        let (origins, events): (Vec<_>, Vec<StoredEvent>) = merged.into_iter().map(origin).unzip();
+        let (origins, events): (Vec<_>, Vec<StoredEvent>) = taken_in.into_iter().map(origin).unzip();
         let appended = self.log.append(&events).await;
         let mut unstorable = Vec::new();
         for (((record, place, is_large), stored), result) in origins.into_iter().zip(&events).zip(appended) {

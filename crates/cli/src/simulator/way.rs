@@ -29,7 +29,7 @@ enum Road {
     Iot(Devices),
 }
 
-/// The data plane of IoT Core, and what stands in for the part of it that the local endpoint lacks.
+/// The data plane of `IoT` Core, and what stands in for the part of it that the local endpoint lacks.
 ///
 /// The endpoint takes a message and finds its rule, but does not run the rule's Kinesis action. So the record that the action
 /// would have put is put here: the message as it is, keyed by the last part of its topic.

@@ -20,7 +20,7 @@ pub fn chunks(bytes: usize) -> f64 {
     started(bytes, 64 * 1024)
 }
 
-/// Steps of a message that IoT rules and actions are counted by ("AWS IoT Core pricing": 5 KB each).
+/// Steps of a message that `IoT` rules and actions are counted by ("AWS `IoT` Core pricing": 5 KB each).
 pub fn iot_steps(message_bytes: usize) -> f64 {
     started(message_bytes, 5 * 1024)
 }
