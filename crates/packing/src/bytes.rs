@@ -73,8 +73,8 @@ mod tests {
         #[test]
         fn numbers_and_texts_come_back(numbers: Vec<u64>, text: String) {
             let mut bytes = Vec::new();
-            for number in numbers {
-                write_number(&mut bytes, number);
+            for number in &numbers {
+                write_number(&mut bytes, *number);
             }
             write_text(&mut bytes, &text);
             let mut reader = Reader(&bytes);
