@@ -5,35 +5,31 @@
 //! event stored has nothing left to do.
 
 mod aside;
+mod known;
+mod publish;
 mod recent;
+mod store;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 
-use futures::stream::{self, StreamExt as _};
-use roadcast_domain::Timestamp;
 use roadcast_domain::cloudevent::{self, Envelope};
-use roadcast_domain::entitlement::Entitlement;
-use roadcast_domain::event::{Event, StoredEvent};
-use roadcast_domain::ids::{Eid, FleetId, VehicleId};
+use roadcast_domain::event::StoredEvent;
+use roadcast_domain::ids::VehicleId;
 use roadcast_domain::intake;
 use roadcast_domain::refusal::{Reason, Refusal};
-use roadcast_domain::state::VehicleState;
 use roadcast_domain::subject::Subject;
-use roadcast_domain::subscription::DeliveryFormat;
-use roadcast_packing::{incoming, wire};
+use roadcast_packing::incoming;
+use roadcast_ports::PortError;
 use roadcast_ports::archive::{Archive, Parked, Quarantine, RawBatch, RawRecord};
-use roadcast_ports::bus::{Batch, IngestBus};
+use roadcast_ports::bus::IngestBus;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::event_log::{EventLog, EventRange};
-use roadcast_ports::state::{Known, StateStore};
+use roadcast_ports::event_log::EventLog;
+use roadcast_ports::state::StateStore;
 use roadcast_ports::vehicles::Vehicles;
-use roadcast_ports::{PortError, PortErrorKind};
 use serde_json::value::RawValue;
 
 use crate::cached::{CachedEntitlements, CachedSubjects};
-use crate::pack::pack;
-use crate::tail;
 use aside::Aside;
 pub use recent::Recent;
 
@@ -97,9 +93,6 @@ pub struct Counts {
     /// Entries put onto the ingest bus.
     pub entries_published: usize,
 }
-
-/// What is known of a vehicle, and which of the events asked for are stored.
-type LookUp = Result<(Known, BTreeSet<Eid>), PortError>;
 
 /// An event on its way: the record it came in, its place there, and how long it was.
 struct Pending {
@@ -244,201 +237,6 @@ where
             Err(error) => outcome.fail(first, error),
         }
     }
-
-    /// Drops events that this batch holds twice or that are stored already, and those that cannot be looked up for now.
-    /// Answers what is known of the vehicles of the others.
-    async fn drop_known(&self, pending: &mut Vec<Pending>, outcome: &mut Outcome) -> HashMap<VehicleId, Known> {
-        let before = pending.len();
-        let mut seen = BTreeSet::new();
-        pending.retain(|event| seen.insert((event.stored.event.vid.clone(), event.stored.event.eid)));
-        outcome.counts.events_deduplicated += before - pending.len();
-
-        let mut by_vehicle: BTreeMap<VehicleId, Vec<Eid>> = BTreeMap::new();
-        for Pending { stored, .. } in pending.iter() {
-            by_vehicle.entry(stored.event.vid.clone()).or_default().push(stored.event.eid);
-        }
-        let look_ups = by_vehicle.into_iter().map(|(vid, eids)| async move {
-            let answer = self.look_up(&vid, eids).await;
-            (vid, answer)
-        });
-        let looked_up: Vec<(VehicleId, LookUp)> = stream::iter(look_ups).buffer_unordered(CONCURRENCY).collect().await;
-
-        let mut known = HashMap::new();
-        for (vid, answer) in looked_up {
-            let is_of = |event: &Pending| event.stored.event.vid == vid;
-            match answer {
-                Ok((state, stored)) => {
-                    let before = pending.len();
-                    pending.retain(|event| !is_of(event) || !stored.contains(&event.stored.event.eid));
-                    outcome.counts.events_deduplicated += before - pending.len();
-                    known.insert(vid, state);
-                }
-                Err(error) => {
-                    outcome.fail(first_record(pending.iter().filter(|event| is_of(event))), error);
-                    pending.retain(|event| !is_of(event));
-                }
-            }
-        }
-        known
-    }
-
-    /// What is known of a vehicle, and which of these events of it are stored.
-    async fn look_up(&self, vid: &VehicleId, eids: Vec<Eid>) -> LookUp {
-        let known = self.state.read(vid).await?;
-        let in_doubt = |eid: &Eid| known.state.may_hold(eid.time()) && !self.recent.is_behind(vid, *eid);
-        let doubtful = eids.into_iter().filter(in_doubt).collect();
-        let stored = self.stored(vid, doubtful).await?;
-        Ok((known, stored))
-    }
-
-    /// Which of these events of a vehicle are stored.
-    async fn stored(&self, vid: &VehicleId, mut eids: Vec<Eid>) -> Result<BTreeSet<Eid>, PortError> {
-        eids.sort_unstable();
-        let mut stored = BTreeSet::new();
-        // Events that lie far apart are looked up apart, or a late one would read all that lies between.
-        for stretch in eids.chunk_by(|a, b| b.time().ms_since(a.time()) < STRETCH_MS) {
-            let (Some(first), Some(last)) = (stretch.first(), stretch.last()) else { continue };
-            let mut from = Some(*first);
-            while let Some(start) = from {
-                let range = EventRange { vid: vid.clone(), from: start, to: *last, limit: 1000, consistent: false };
-                let page = self.log.range(&range).await?;
-                stored.extend(page.events.iter().map(|stored| stored.event.eid));
-                from = page.next;
-            }
-        }
-        Ok(stored)
-    }
-
-    /// Publishes what some fleet may see; drops what could not be published, so that it is not stored. Answers what the bus
-    /// refuses for good.
-    async fn publish(&self, records: &[Record], pending: &mut Vec<Pending>, outcome: &mut Outcome) -> Vec<(usize, Parked)> {
-        let mut left = Vec::with_capacity(pending.len());
-        let mut units: Vec<(Option<FleetId>, Vec<Pending>, String)> = Vec::new();
-        for events in by_vehicle(pending.drain(..)) {
-            let Some(first) = events.first() else { continue };
-            let live = self.entitlements.to_vehicle(&first.stored.event.vid).await;
-            match live.map(|all| self.first_live(&all)) {
-                Err(error) => outcome.fail(first_record(&events), error),
-                // Nobody may see it: it is stored, but stays off the buses.
-                Ok(None) => left.extend(events),
-                Ok(fleet_id) => match write_units(events) {
-                    Ok(written) => units.extend(written.into_iter().map(|(events, json)| (fleet_id.clone(), events, json))),
-                    Err((record, error)) => outcome.fail(record, error),
-                },
-            }
-        }
-        // A fleet's vehicles together: each entry becomes an entry for every fleet in it.
-        units.sort_by(|a, b| a.0.cmp(&b.0));
-        let runs = pack(units, |(_, _, json)| json.len());
-        let entries: Vec<Batch> =
-            runs.iter().map(|run| Batch { events: run.iter().map(|(_, _, json)| json.clone()).collect() }).collect();
-        let results = self.bus.publish(&entries).await;
-        let mut unpublishable = Vec::new();
-        for (run, result) in runs.into_iter().zip(results) {
-            let events: Vec<Pending> = run.into_iter().flat_map(|(_, events, _)| events).collect();
-            match (result, events.as_slice()) {
-                (Ok(()), _) => {
-                    outcome.counts.entries_published += 1;
-                    left.extend(events);
-                }
-                // Only an event that stands alone can be too large for the bus.
-                (Err(error), [event]) if error.kind() == PortErrorKind::Rejected && event.is_large() => {
-                    let aside = Aside { record: &records[event.record] };
-                    unpublishable.push((event.record, aside.unstorable(&event.stored.event, event.place)));
-                    outcome.failures.push(error);
-                }
-                (Err(error), events) => outcome.fail(first_record(events), error),
-            }
-        }
-        *pending = left;
-        unpublishable
-    }
-
-    /// The first fleet that may see the vehicle now.
-    fn first_live(&self, entitlements: &[Entitlement]) -> Option<FleetId> {
-        let now = self.clock.now();
-        let mut live = entitlements.iter().filter(|entitlement| entitlement.is_live(now));
-        live.next().map(|entitlement| entitlement.fleet_id.clone())
-    }
-
-    /// State first, then the log: an event in the log has nothing left to do. Answers what the stores refuse for good, which
-    /// is set aside, or it would come again for ever.
-    async fn store(
-        &self,
-        records: &[Record],
-        pending: Vec<Pending>,
-        mut known: HashMap<VehicleId, Known>,
-        outcome: &mut Outcome,
-    ) -> Vec<(usize, Parked)> {
-        // A loop, because a closure over borrowed events is not general enough for the compiler here.
-        let mut merges = Vec::new();
-        for events in by_vehicle(pending.into_iter()) {
-            let known = events.first().and_then(|event| known.remove(&event.stored.event.vid)).unwrap_or_default();
-            merges.push(self.merge_state(known, events));
-        }
-        let after_merge: Vec<(Vec<Pending>, Result<(), PortError>)> =
-            stream::iter(merges).buffer_unordered(CONCURRENCY).collect().await;
-
-        let mut taken_in = Vec::new();
-        for (pending, result) in after_merge {
-            match result {
-                Ok(()) => taken_in.extend(pending),
-                Err(error) => outcome.fail(first_record(&pending), error),
-            }
-        }
-        let origin = |event: Pending| ((event.record, event.place, event.is_large()), event.stored);
-        let (origins, events): (Vec<_>, Vec<StoredEvent>) = taken_in.into_iter().map(origin).unzip();
-        let appended = self.log.append(&events).await;
-        let mut unstorable = Vec::new();
-        for (((record, place, is_large), stored), result) in origins.into_iter().zip(&events).zip(appended) {
-            match result {
-                Ok(()) => {
-                    self.recent.note(stored);
-                    outcome.counts.samples_stored += stored.event.sample_count();
-                }
-                Err(error) if error.kind() == PortErrorKind::Rejected && is_large => {
-                    let aside = Aside { record: &records[record] };
-                    unstorable.push((record, aside.unstorable(&stored.event, place)));
-                    outcome.failures.push(error);
-                }
-                Err(error) => outcome.fail(record, error),
-            }
-        }
-        unstorable
-    }
-
-    /// Takes a vehicle's events into its state, unless all of them may be left to the log: then nothing is written, and who
-    /// reads the state reads the tail of the log with it. When the tail grows too long, it is taken in as a whole.
-    async fn merge_state(&self, known: Known, events: Vec<Pending>) -> (Vec<Pending>, Result<(), PortError>) {
-        let times = events.iter().map(|event| event.stored.event.eid.time());
-        if times.clone().all(|time| known.state.leaves_to_the_log(time)) {
-            return (events, Ok(()));
-        }
-        let latest = times.max();
-        let merged = self.take_in(known, &events, latest).await;
-        (events, merged)
-    }
-
-    async fn take_in(&self, known: Known, events: &[Pending], latest: Option<Timestamp>) -> Result<(), PortError> {
-        let (Some(first), Some(latest)) = (events.first(), latest) else { return Ok(()) };
-        let vid = &first.stored.event.vid;
-        let mut readings = VehicleState::default();
-        if let Some(horizon) = known.state.horizon
-            && !known.state.may_hold(latest)
-        {
-            for stored in tail::read(&self.log, vid, horizon).await? {
-                readings.observe(&stored.event);
-            }
-        }
-        for event in events {
-            readings.observe(&event.stored.event);
-        }
-        // Late events alone do not move it: what lies between is in the log.
-        if !known.state.may_hold(latest) {
-            readings.move_on_to(latest);
-        }
-        self.state.merge(vid, known, &readings).await
-    }
 }
 
 /// Each vehicle's events together, in `eid` order.
@@ -453,28 +251,12 @@ fn by_vehicle(events: impl Iterator<Item = Pending>) -> impl Iterator<Item = Vec
     })
 }
 
-/// A vehicle's events as the CloudEvents that carry them over the ingest bus: in blocks, whatever form fleets want.
-#[allow(clippy::type_complexity)] // the error carries the first record that it keeps back
-fn write_units(events: Vec<Pending>) -> Result<Vec<(Vec<Pending>, String)>, (usize, PortError)> {
-    let all: Vec<&Event> = events.iter().map(|event| &event.stored.event).collect();
-    let written = wire::write(&all, DeliveryFormat::Blocks, None).map_err(|error| {
-        (first_record(&events), PortError::new(PortErrorKind::Rejected, "write events").caused_by(error))
-    })?;
-    let mut events: Vec<Option<Pending>> = events.into_iter().map(Some).collect();
-    let unit = |wire::Written { json, places }: wire::Written| {
-        (places.into_iter().filter_map(|place| events[place].take()).collect(), json)
-    };
-    Ok(written.into_iter().map(unit).collect())
-}
-
 fn first_record<'e>(events: impl IntoIterator<Item = &'e Pending>) -> usize {
     events.into_iter().map(|event| event.record).min().unwrap_or(0)
 }
 
 /// Vehicles that are looked up or merged at the same time.
 const CONCURRENCY: usize = 16;
-/// Events of one vehicle that lie within this of each other are looked up in one range, in milliseconds.
-const STRETCH_MS: i64 = 10 * 60 * 1000;
 
 impl Outcome {
     fn fail(&mut self, record: usize, error: PortError) {
