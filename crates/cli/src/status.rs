@@ -72,7 +72,7 @@ pub(crate) async fn run(layout: &Layout, console: &Console) -> Result<ExitCode> 
 async fn counts(stack: &Stack) -> Result<BTreeMap<&'static str, i64>> {
     let client = aws_sdk_dynamodb::Client::new(&stack.config);
     let mut counts = BTreeMap::new();
-    for (name, output) in [("vehicles", "VehiclesTableName"), ("events", "VehicleEventsTableName")] {
+    for (name, output) in [("vehicles", "VehiclesTableName"), ("eventItems", "VehicleEventsTableName")] {
         let table = client.describe_table().table_name(stack.file.output(output)?).send().await;
         let table = table.with_context(|| format!("cannot look at the table of {name}"))?;
         counts

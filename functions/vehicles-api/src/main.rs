@@ -29,11 +29,7 @@ async fn main() -> Result<(), Failure> {
         query: Query {
             vehicles,
             entitlements: CachedEntitlements::new(entitlements, SystemClock),
-            // Not asked for here: events are the events' operations.
-            log: DynamoEventLog::new(
-                sdk.dynamodb(),
-                function.env.optional(Variable::VehicleEventsTable).unwrap_or_default(),
-            ),
+            log: DynamoEventLog::new(sdk.dynamodb(), function.var(Variable::VehicleEventsTable)?),
             state: DynamoStateStore::new(sdk.dynamodb(), function.var(Variable::VehicleStateTable)?),
             clock: SystemClock,
         },
