@@ -119,6 +119,14 @@ fn times(criterion: &mut Criterion) {
         group.bench_function("zstd-3 decompress", |bench| {
             bench.iter(|| packed.iter().map(|bytes| unpack.decompress(bytes, longest).unwrap().len()).sum::<usize>());
         });
+        group.bench_function("zstd-3 decompress and parse", |bench| {
+            bench.iter(|| {
+                let values = |bytes: &Vec<u8>| -> Vec<roadcast_signals::Sample> {
+                    serde_json::from_slice(&unpack.decompress(bytes, longest).unwrap()).unwrap()
+                };
+                packed.iter().map(values).map(|samples| black_box(samples).len()).sum::<usize>()
+            });
+        });
         group.finish();
     }
 }

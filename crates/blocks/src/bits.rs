@@ -52,6 +52,8 @@ impl BitWriter {
     }
 }
 
+/// Bits of one look at least, wherever in a byte it begins.
+const LOOK_BITS: u32 = 57;
 /// Numbers whose code would be longer than 2 × 40 bits are written as they are after 40 zeros.
 const GOLOMB_ESCAPE: u32 = 40;
 
@@ -134,6 +136,19 @@ impl<'a> BitReader<'a> {
         let zeros = self.peek().trailing_zeros().min(most);
         self.skip(if zeros < most { zeros + 1 } else { zeros })?;
         Ok(zeros)
+    }
+
+    /// A Rice code of parameter `k`; nothing where it has `most` zeros or more, or does not lie in one look.
+    #[inline]
+    pub(crate) fn take_short_rice(&mut self, k: u32, most: u32) -> Option<u64> {
+        let word = self.peek();
+        let zeros = word.trailing_zeros();
+        let width = zeros + 1 + k;
+        if zeros >= most || width > LOOK_BITS || self.left() < width as usize {
+            return None;
+        }
+        self.at += width as usize;
+        Some(u64::from(zeros) << k | word >> (zeros + 1) & mask(k))
     }
 
     pub(crate) fn take_golomb(&mut self, k: u32) -> Result<u64, DecodeError> {

@@ -251,6 +251,9 @@ fn one_bits(remain: u64, k: u32) -> u32 {
 
 #[inline]
 fn take_one(bits: &mut BitReader<'_>, k: u32) -> Result<u64, DecodeError> {
+    if let Some(remain) = bits.take_short_rice(k, ESCAPE) {
+        return Ok(remain);
+    }
     let quotient = bits.take_zeros(ESCAPE)?;
     if quotient == ESCAPE {
         return bits.take(64);
