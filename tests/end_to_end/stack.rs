@@ -112,7 +112,9 @@ impl Stack {
     pub(crate) fn down(&self) -> bool {
         let output = tool(&self.dir).arg("down").output().expect("cargo runs");
         assert!(output.status.success(), "down: {}", String::from_utf8_lossy(&output.stderr));
-        std::path::Path::new(&format!("/proc/{}", self.endpoint_pid)).exists()
+        // A zombie runs no more; it stays until whoever inherited it collects it.
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.endpoint_pid)).unwrap_or_default();
+        stat.rsplit_once(')').is_some_and(|(_, after_name)| !after_name.trim_start().starts_with('Z'))
     }
 }
 
