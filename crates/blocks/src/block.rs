@@ -1,5 +1,6 @@
 //! The block: events and times by row, signals by column.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use roadcast_signals::{Catalogue, Sample, SignalPath, Signals, Timestamp, Value};
@@ -39,6 +40,14 @@ pub struct Column {
     pub values: Values,
 }
 
+impl Column {
+    /// Signals of the catalogue by number, then the others by path.
+    pub(crate) fn order(&self, other: &Self) -> Ordering {
+        let number = |column: &Self| column.path.def().map_or(u32::MAX, |def| u32::from(def.number));
+        number(self).cmp(&number(other)).then_with(|| self.path.cmp(&other.path))
+    }
+}
+
 impl Block {
     /// The block of these events, in their order.
     pub fn of_events(events: &[BlockEvent]) -> Result<Self, EncodeError> {
@@ -71,6 +80,10 @@ impl Block {
             limits::TEXT_BYTES,
             "bytes of texts",
         )?;
+        // What a reader would refuse is not written.
+        let sparse = columns.iter().filter(|column| column.presence != Presence::All).count();
+        limits::to_encode(sparse * times.len(), limits::CELLS, "cells")?;
+        columns.iter().try_for_each(|column| column.values.check())?;
         Ok(Self { events, times, columns })
     }
 
@@ -190,10 +203,7 @@ impl<'s> Gathered<'s> {
             Column { presence: Presence::of_rows(&present, rows), values, path }
         };
         let mut columns: Vec<Column> = self.columns.into_iter().map(column).collect();
-        columns.sort_by(|a, b| {
-            let number = |column: &Column| column.path.def().map_or(u32::MAX, |def| u32::from(def.number));
-            number(a).cmp(&number(b)).then_with(|| a.path.cmp(&b.path))
-        });
+        columns.sort_by(Column::order);
         columns
     }
 }

@@ -4,7 +4,7 @@ use roadcast_signals::{Resolution, SignalPath, Value};
 
 use crate::bits::{BitReader, BitWriter};
 use crate::ints::{self, First};
-use crate::{DecodeError, limits};
+use crate::{DecodeError, EncodeError, limits};
 
 /// The values of one signal, in the order of the samples that have it.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,6 +115,25 @@ impl Values {
             Self::Any(values) => values.iter().map(of).sum(),
             Self::Grid { .. } | Self::Numbers(_) | Self::Bools(_) => 0,
         }
+    }
+
+    /// Whether each text and list is as short as a reader asks for.
+    pub(crate) fn check(&self) -> Result<(), EncodeError> {
+        match self {
+            Self::Texts { dictionary, .. } => dictionary.iter().try_for_each(|text| check_text(text)),
+            Self::Any(values) => values.iter().try_for_each(check_any),
+            Self::Grid { .. } | Self::Numbers(_) | Self::Bools(_) => Ok(()),
+        }
+    }
+
+    /// The values of a signal that was written by its path, which the catalogue may have learnt since.
+    pub(crate) fn take_by_path(bits: &mut BitReader<'_>, path: &SignalPath, count: usize) -> Result<Self, DecodeError> {
+        let values = Self::take(bits, &SignalPath::Unknown(path.as_str().into()), count)?;
+        if path.def().is_none() {
+            return Ok(values);
+        }
+        let values: Vec<Value> = (0..count).filter_map(|place| values.get(place)).collect();
+        Ok(Self::of(path, &values.iter().collect::<Vec<_>>()))
     }
 
     pub(crate) fn put(&self, bits: &mut BitWriter, path: &SignalPath) {
@@ -230,6 +249,21 @@ fn take_numbers(bits: &mut BitReader<'_>, count: usize) -> Result<Vec<f64>, Deco
         numbers.push(if number.is_finite() { number } else { return Err(DecodeError::Malformed) });
     }
     Ok(numbers)
+}
+
+fn check_text(text: &str) -> Result<(), EncodeError> {
+    limits::to_encode(text.len(), limits::TEXT, "bytes of a text")
+}
+
+fn check_any(value: &Value) -> Result<(), EncodeError> {
+    match value {
+        Value::Bool(_) | Value::Number(_) => Ok(()),
+        Value::Text(text) => check_text(text),
+        Value::List(list) => {
+            limits::to_encode(list.len(), limits::LIST, "entries of a list")?;
+            list.iter().try_for_each(check_any)
+        }
+    }
 }
 
 pub(crate) fn put_text(bits: &mut BitWriter, text: &str) {
