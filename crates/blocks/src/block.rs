@@ -7,7 +7,7 @@ use roadcast_signals::{Catalogue, Sample, SignalPath, Signals, Timestamp, Value}
 
 use crate::presence::Presence;
 use crate::table::EventRow;
-use crate::values::Values;
+use crate::values::{NUMBER_BYTES, Values};
 use crate::{EncodeError, limits};
 
 /// An event of a block.
@@ -84,7 +84,24 @@ impl Block {
         let sparse = columns.iter().filter(|column| column.presence != Presence::All).count();
         limits::to_encode(sparse * times.len(), limits::CELLS, "cells")?;
         columns.iter().try_for_each(|column| column.values.check())?;
-        Ok(Self { events, times, columns })
+        let block = Self { events, times, columns };
+        if block.most_bytes() > limits::BYTES {
+            limits::to_encode(block.encode().len(), limits::BYTES, "bytes")?;
+        }
+        Ok(block)
+    }
+
+    /// Bytes that it never takes more than: far above what it takes, and quickly told.
+    pub(crate) fn most_bytes(&self) -> usize {
+        let presence = |column: &Column| match &column.presence {
+            Presence::All => 0,
+            Presence::Some(bits) => bits.len().div_ceil(8),
+        };
+        let column =
+            |column: &Column| 2 * NUMBER_BYTES + column.path.as_str().len() + presence(column) + column.values.most_bytes();
+        // An event has an id, a count and a time.
+        let rows = NUMBER_BYTES * (8 + self.times.len() + 4 * self.events.len());
+        rows + self.columns.iter().map(column).sum::<usize>()
     }
 
     /// Its events, row by row. A block of bare samples has none.

@@ -13,6 +13,7 @@ fn check(events: &[BlockEvent]) -> Vec<u8> {
     let block = Block::of_events(events).unwrap();
     assert_same(&block.events(), events);
     let bytes = block.encode();
+    assert!(bytes.len() <= block.most_bytes());
     let back = Block::decode(&bytes).unwrap();
     assert_eq!(back, block);
     assert_same(&back.events(), events);
@@ -143,6 +144,13 @@ fn what_a_reader_would_refuse_is_not_written() {
     let list = |entries: usize, entry: Value| Value::List(vec![entry; entries].into());
     assert!(!refused(list(limits::LIST, text(1))) && refused(list(limits::LIST + 1, text(1))));
     assert!(refused(list(1, text(limits::TEXT + 1))));
+
+    // Different texts, so that each is written: a thousand are read, and some more are too many bytes.
+    let note = |n: usize| sample(Value::from(format!("{n:04}{}", "x".repeat(limits::TEXT - 4)).as_str()));
+    let notes: Vec<Sample> = (0..1100).map(note).collect();
+    let block = Block::of_samples(&notes[..1000]).unwrap();
+    assert_eq!(Block::decode(&block.encode()).unwrap(), block);
+    assert_eq!(Block::of_samples(&notes), Err(EncodeError::TooMany { what: "bytes", limit: limits::BYTES }));
 }
 
 /// A value that `accept` could let through for that path.

@@ -126,6 +126,21 @@ impl Values {
         }
     }
 
+    /// Bytes that they never take more than.
+    pub(crate) fn most_bytes(&self) -> usize {
+        let any = |value: &Value| match value {
+            Value::List(list) => NUMBER_BYTES * (1 + list.len()),
+            Value::Bool(_) | Value::Number(_) | Value::Text(_) => NUMBER_BYTES,
+        };
+        let all = match self {
+            Self::Grid { .. } | Self::Numbers(_) | Self::Bools(_) => NUMBER_BYTES * self.len(),
+            Self::Texts { dictionary, places } => NUMBER_BYTES * (dictionary.len() + places.len()),
+            Self::Any(values) => values.iter().map(any).sum(),
+        };
+        // The kind, how many texts, the form of the sequence.
+        2 * NUMBER_BYTES + all + self.text_bytes()
+    }
+
     /// The values of a signal that was written by its path, which the catalogue may have learnt since.
     pub(crate) fn take_by_path(bits: &mut BitReader<'_>, path: &SignalPath, count: usize) -> Result<Self, DecodeError> {
         let values = Self::take(bits, &SignalPath::Unknown(path.as_str().into()), count)?;
@@ -202,6 +217,9 @@ const KIND_BITS: u32 = 3;
 /// Signals that the catalogue gives no grid may lie on one all the same.
 const GUESSED_DECIMALS: u8 = 4;
 const DECIMALS_BITS: u32 = 4;
+
+/// The longest code of a first number. Those after it take eight bytes at most, packed; a double takes ten, a text's length three.
+pub(crate) const NUMBER_BYTES: usize = 14;
 
 fn usual_resolution(path: &SignalPath) -> Option<Resolution> {
     path.def().and_then(|def| def.resolution)
