@@ -1,12 +1,13 @@
 //! The block: events and times by row, signals by column.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use roadcast_signals::{Catalogue, Sample, SignalPath, Signals, Timestamp, Value};
 
 use crate::presence::Presence;
 use crate::table::EventRow;
-use crate::values::Values;
+use crate::values::{NUMBER_BYTES, Values};
 use crate::{EncodeError, limits};
 
 /// An event of a block.
@@ -37,6 +38,14 @@ pub struct Column {
     pub presence: Presence,
     /// Its values, one for each sample that has it.
     pub values: Values,
+}
+
+impl Column {
+    /// Signals of the catalogue by number, then the others by path.
+    pub(crate) fn order(&self, other: &Self) -> Ordering {
+        let number = |column: &Self| column.path.def().map_or(u32::MAX, |def| u32::from(def.number));
+        number(self).cmp(&number(other)).then_with(|| self.path.cmp(&other.path))
+    }
 }
 
 impl Block {
@@ -71,7 +80,28 @@ impl Block {
             limits::TEXT_BYTES,
             "bytes of texts",
         )?;
-        Ok(Self { events, times, columns })
+        // What a reader would refuse is not written.
+        let sparse = columns.iter().filter(|column| column.presence != Presence::All).count();
+        limits::to_encode(sparse * times.len(), limits::CELLS, "cells")?;
+        columns.iter().try_for_each(|column| column.values.check())?;
+        let block = Self { events, times, columns };
+        if block.most_bytes() > limits::BYTES {
+            limits::to_encode(block.encode().len(), limits::BYTES, "bytes")?;
+        }
+        Ok(block)
+    }
+
+    /// Bytes that it never takes more than: far above what it takes, and quickly told.
+    pub(crate) fn most_bytes(&self) -> usize {
+        let presence = |column: &Column| match &column.presence {
+            Presence::All => 0,
+            Presence::Some(bits) => bits.len().div_ceil(8),
+        };
+        let column =
+            |column: &Column| 2 * NUMBER_BYTES + column.path.as_str().len() + presence(column) + column.values.most_bytes();
+        // An event has an id, a count and a time.
+        let rows = NUMBER_BYTES * (8 + self.times.len() + 4 * self.events.len());
+        rows + self.columns.iter().map(column).sum::<usize>()
     }
 
     /// Its events, row by row. A block of bare samples has none.
@@ -190,10 +220,7 @@ impl<'s> Gathered<'s> {
             Column { presence: Presence::of_rows(&present, rows), values, path }
         };
         let mut columns: Vec<Column> = self.columns.into_iter().map(column).collect();
-        columns.sort_by(|a, b| {
-            let number = |column: &Column| column.path.def().map_or(u32::MAX, |def| u32::from(def.number));
-            number(a).cmp(&number(b)).then_with(|| a.path.cmp(&b.path))
-        });
+        columns.sort_by(Column::order);
         columns
     }
 }

@@ -79,7 +79,7 @@ impl Block {
         };
         let times = take_times(&mut bits, rows)?;
         let events = events.with_times(&times)?;
-        let paths = take_paths(&mut bits)?;
+        let (paths, numbered) = take_paths(&mut bits)?;
 
         let mut presences = Vec::with_capacity(paths.len());
         let mut known = Vec::new();
@@ -96,12 +96,14 @@ impl Block {
         }
         let mut columns = Vec::with_capacity(paths.len());
         let mut text_bytes = 0;
-        for (path, presence) in paths.into_iter().zip(presences) {
-            let values = Values::take(&mut bits, &path, presence.count(rows))?;
+        for (place, (path, presence)) in paths.into_iter().zip(presences).enumerate() {
+            let take = if place < numbered { Values::take } else { Values::take_by_path };
+            let values = take(&mut bits, &path, presence.count(rows))?;
             text_bytes += values.text_bytes();
             limits::to_decode(text_bytes as u64, limits::TEXT_BYTES, "bytes of texts")?;
             columns.push(Column { path, presence, values });
         }
+        columns.sort_by(Column::order);
         Ok(Self { events, times, columns })
     }
 }
@@ -125,7 +127,8 @@ fn put_numbers_of(bits: &mut BitWriter, columns: &[Column]) {
     }
 }
 
-fn take_paths(bits: &mut BitReader<'_>) -> Result<Vec<SignalPath>, DecodeError> {
+/// The signals, and how many of them were written by number.
+fn take_paths(bits: &mut BitReader<'_>) -> Result<(Vec<SignalPath>, usize), DecodeError> {
     let count = limits::to_decode(bits.take_golomb(4)?, limits::COLUMNS, "signals")?;
     let order = bits.take(3)? as u32;
     let mut paths = Vec::new();
@@ -144,5 +147,5 @@ fn take_paths(bits: &mut BitReader<'_>) -> Result<Vec<SignalPath>, DecodeError> 
         }
         paths.push(path);
     }
-    Ok(paths)
+    Ok((paths, count))
 }

@@ -48,7 +48,7 @@ impl First {
         match self {
             Self::Within { min, width } => Ok(min.wrapping_add_unsigned(bits.take(width)?)),
             Self::Signed => Ok(unzigzag(bits.take_golomb(FIRST_ORDER)?)),
-            Self::Unsigned => Ok(bits.take_golomb(FIRST_ORDER)?.cast_signed()),
+            Self::Unsigned => bits.take_golomb(FIRST_ORDER)?.try_into().map_err(|_| DecodeError::Malformed),
         }
     }
 }

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::cast_sign_loss, clippy::format_collect)]
 
 use proptest::prelude::*;
-use roadcast_signals::{Catalogue, Sample, SignalPath, Signals, Timestamp, Value};
+use roadcast_signals::{Catalogue, Resolution, Sample, SignalPath, Signals, Timestamp, Value};
 
 use super::*;
 
@@ -13,6 +13,7 @@ fn check(events: &[BlockEvent]) -> Vec<u8> {
     let block = Block::of_events(events).unwrap();
     assert_same(&block.events(), events);
     let bytes = block.encode();
+    assert!(bytes.len() <= block.most_bytes());
     let back = Block::decode(&bytes).unwrap();
     assert_eq!(back, block);
     assert_same(&back.events(), events);
@@ -95,6 +96,61 @@ fn what_is_no_block_says_what_it_is() {
 fn an_event_without_samples_is_refused() {
     let empty = BlockEvent { eid: 1, received: Timestamp::from_ms(0), samples: Vec::new() };
     assert_eq!(Block::of_events(&[empty]).unwrap_err(), EncodeError::NoSamples);
+}
+
+#[test]
+fn a_signal_that_the_catalogue_has_learnt_since_is_read_as_its_writer_wrote_it() {
+    // A writer that knows speed only: the rest goes by path, in the order of the paths.
+    let rows = [1.25, 2.5, 401.0];
+    let unknown = |path: &str, points: &[i64]| Column {
+        path: SignalPath::Unknown(path.into()),
+        presence: Presence::All,
+        values: Values::Grid { resolution: Resolution::from_decimals(2).unwrap(), points: points.to_vec() },
+    };
+    let speed = Column { path: SignalPath::parse("Vehicle.Speed").unwrap(), ..unknown("", &[]) };
+    let resolution = speed.path.def().and_then(|def| def.resolution).unwrap();
+    let block = Block {
+        events: Vec::new(),
+        times: vec![0, 1000, 2000],
+        columns: vec![
+            Column { values: Values::Grid { resolution, points: vec![10, 20, 30] }, ..speed },
+            unknown("Acme.A", &[125, 250, 40_100]),
+            // Off the grid that the catalogue gives it now, and beyond its range.
+            unknown("Vehicle.OBD.EngineSpeed", &[125, 250, 2_000_000]),
+            unknown("Vehicle.OBD.CoolantTemperature", &[120, 250, -40]),
+            unknown("Zeta.Z", &[125, 250, 40_100]),
+        ],
+    };
+    let read = Block::decode(&block.encode()).unwrap();
+    assert_eq!(Block::of_samples(&read.samples()).unwrap(), read, "as if it had been written by number");
+    assert_eq!(Block::decode(&read.encode()).unwrap(), read);
+    let values = |block: &Block, path: &str| {
+        let column = block.columns.iter().find(|column| column.path.as_str() == path).unwrap();
+        (0..3).filter_map(|row| column.values.get(row)).collect::<Vec<_>>()
+    };
+    for column in &block.columns {
+        let path = column.path.as_str();
+        assert_eq!(values(&read, path), values(&block, path), "{path}");
+    }
+    assert_eq!(values(&read, "Acme.A"), rows.map(Value::Number));
+}
+
+#[test]
+fn what_a_reader_would_refuse_is_not_written() {
+    let sample = |value| Sample { at: Timestamp::from_ms(0), signals: signals([("acme.a", value)]) };
+    let refused = |value| Block::of_samples(&[sample(value)]).is_err();
+    let text = |bytes: usize| Value::from("x".repeat(bytes).as_str());
+    assert!(!refused(text(limits::TEXT)) && refused(text(limits::TEXT + 1)));
+    let list = |entries: usize, entry: Value| Value::List(vec![entry; entries].into());
+    assert!(!refused(list(limits::LIST, text(1))) && refused(list(limits::LIST + 1, text(1))));
+    assert!(refused(list(1, text(limits::TEXT + 1))));
+
+    // Different texts, so that each is written: a thousand are read, and some more are too many bytes.
+    let note = |n: usize| sample(Value::from(format!("{n:04}{}", "x".repeat(limits::TEXT - 4)).as_str()));
+    let notes: Vec<Sample> = (0..1100).map(note).collect();
+    let block = Block::of_samples(&notes[..1000]).unwrap();
+    assert_eq!(Block::decode(&block.encode()).unwrap(), block);
+    assert_eq!(Block::of_samples(&notes), Err(EncodeError::TooMany { what: "bytes", limit: limits::BYTES }));
 }
 
 /// A value that `accept` could let through for that path.

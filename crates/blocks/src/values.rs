@@ -4,7 +4,7 @@ use roadcast_signals::{Resolution, SignalPath, Value};
 
 use crate::bits::{BitReader, BitWriter};
 use crate::ints::{self, First};
-use crate::{DecodeError, limits};
+use crate::{DecodeError, EncodeError, limits};
 
 /// The values of one signal, in the order of the samples that have it.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,6 +117,40 @@ impl Values {
         }
     }
 
+    /// Whether each text and list is as short as a reader asks for.
+    pub(crate) fn check(&self) -> Result<(), EncodeError> {
+        match self {
+            Self::Texts { dictionary, .. } => dictionary.iter().try_for_each(|text| check_text(text)),
+            Self::Any(values) => values.iter().try_for_each(check_any),
+            Self::Grid { .. } | Self::Numbers(_) | Self::Bools(_) => Ok(()),
+        }
+    }
+
+    /// Bytes that they never take more than.
+    pub(crate) fn most_bytes(&self) -> usize {
+        let any = |value: &Value| match value {
+            Value::List(list) => NUMBER_BYTES * (1 + list.len()),
+            Value::Bool(_) | Value::Number(_) | Value::Text(_) => NUMBER_BYTES,
+        };
+        let all = match self {
+            Self::Grid { .. } | Self::Numbers(_) | Self::Bools(_) => NUMBER_BYTES * self.len(),
+            Self::Texts { dictionary, places } => NUMBER_BYTES * (dictionary.len() + places.len()),
+            Self::Any(values) => values.iter().map(any).sum(),
+        };
+        // The kind, how many texts, the form of the sequence.
+        2 * NUMBER_BYTES + all + self.text_bytes()
+    }
+
+    /// The values of a signal that was written by its path, which the catalogue may have learnt since.
+    pub(crate) fn take_by_path(bits: &mut BitReader<'_>, path: &SignalPath, count: usize) -> Result<Self, DecodeError> {
+        let values = Self::take(bits, &SignalPath::Unknown(path.as_str().into()), count)?;
+        if path.def().is_none() {
+            return Ok(values);
+        }
+        let values: Vec<Value> = (0..count).filter_map(|place| values.get(place)).collect();
+        Ok(Self::of(path, &values.iter().collect::<Vec<_>>()))
+    }
+
     pub(crate) fn put(&self, bits: &mut BitWriter, path: &SignalPath) {
         match self {
             Self::Grid { resolution, points } => {
@@ -184,6 +218,9 @@ const KIND_BITS: u32 = 3;
 const GUESSED_DECIMALS: u8 = 4;
 const DECIMALS_BITS: u32 = 4;
 
+/// The longest code of a first number. Those after it take eight bytes at most, packed; a double takes ten, a text's length three.
+pub(crate) const NUMBER_BYTES: usize = 14;
+
 fn usual_resolution(path: &SignalPath) -> Option<Resolution> {
     path.def().and_then(|def| def.resolution)
 }
@@ -230,6 +267,21 @@ fn take_numbers(bits: &mut BitReader<'_>, count: usize) -> Result<Vec<f64>, Deco
         numbers.push(if number.is_finite() { number } else { return Err(DecodeError::Malformed) });
     }
     Ok(numbers)
+}
+
+fn check_text(text: &str) -> Result<(), EncodeError> {
+    limits::to_encode(text.len(), limits::TEXT, "bytes of a text")
+}
+
+fn check_any(value: &Value) -> Result<(), EncodeError> {
+    match value {
+        Value::Bool(_) | Value::Number(_) => Ok(()),
+        Value::Text(text) => check_text(text),
+        Value::List(list) => {
+            limits::to_encode(list.len(), limits::LIST, "entries of a list")?;
+            list.iter().try_for_each(check_any)
+        }
+    }
 }
 
 pub(crate) fn put_text(bits: &mut BitWriter, text: &str) {
