@@ -264,9 +264,15 @@ fn one_bits(remain: u64, k: u32) -> u32 {
 
 #[inline]
 fn take_one(bits: &mut BitReader<'_>, k: u32) -> Result<u64, DecodeError> {
-    if let Some(remain) = bits.take_short_rice(k, ESCAPE) {
-        return Ok(remain);
+    match bits.take_short_rice(k, ESCAPE) {
+        Some(remain) => Ok(remain),
+        None => take_long(bits, k),
     }
+}
+
+/// What does not lie in one look, or is no code.
+#[cold]
+fn take_long(bits: &mut BitReader<'_>, k: u32) -> Result<u64, DecodeError> {
     let quotient = bits.take_zeros(ESCAPE)?;
     if quotient == ESCAPE {
         return bits.take(64);
