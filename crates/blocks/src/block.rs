@@ -117,7 +117,10 @@ impl Block {
 
     /// Every sample, whatever event it is of, in order.
     pub fn samples(&self) -> Vec<Sample> {
-        let mut rows: Vec<Vec<(SignalPath, Value)>> = vec![Vec::with_capacity(self.columns.len()); self.times.len()];
+        // As many as a row has on average: few rows have many of a block's signals where those are many.
+        let values: usize = self.columns.iter().map(|column| column.values.len()).sum();
+        let usual = values.div_ceil(self.times.len().max(1));
+        let mut rows: Vec<Vec<(SignalPath, Value)>> = self.times.iter().map(|_| Vec::with_capacity(usual)).collect();
         for column in self.by_path() {
             for (place, row) in column.presence.rows(self.times.len()).enumerate() {
                 // Every row that is present has a value: both come from the same place.
@@ -180,6 +183,9 @@ impl Block {
     }
 }
 
+/// A column has room for so many at first: most blocks have about a minute's.
+const USUAL_SAMPLES: usize = 64;
+
 /// Values by signal, as rows are gone through.
 #[derive(Default)]
 struct Gathered<'s> {
@@ -195,11 +201,15 @@ impl<'s> Gathered<'s> {
         let before = std::mem::take(&mut self.before);
         let mut now = Vec::with_capacity(signals.len());
         for (place, (path, value)) in signals.iter().enumerate() {
-            let same = |column: &&usize| self.columns[**column].0.as_str() == path.as_str();
+            // Mostly the catalogue's own text, so that its place tells.
+            let same = |column: &&usize| {
+                let (before, now) = (self.columns[**column].0.as_str(), path.as_str());
+                std::ptr::eq(before, now) || before == now
+            };
             let column = match before.get(place).filter(same) {
                 Some(column) => *column,
                 None => *self.by_path.entry(path.as_str()).or_insert_with(|| {
-                    self.columns.push((path, Vec::new(), Vec::new()));
+                    self.columns.push((path, Vec::with_capacity(USUAL_SAMPLES), Vec::with_capacity(USUAL_SAMPLES)));
                     self.columns.len() - 1
                 }),
             };
@@ -215,7 +225,10 @@ impl<'s> Gathered<'s> {
     fn columns(self, rows: usize) -> Vec<Column> {
         let column = |(path, present, values): (&SignalPath, Vec<u32>, Vec<&Value>)| {
             // What was stored before the catalogue knew it is known now.
-            let path = Catalogue::get().by_path(path.as_str()).map_or_else(|| path.clone(), SignalPath::from);
+            let path = match path {
+                SignalPath::Known(def) => SignalPath::Known(def),
+                SignalPath::Unknown(text) => Catalogue::get().by_path(text).map_or_else(|| path.clone(), SignalPath::from),
+            };
             let values = Values::of(&path, &values);
             Column { presence: Presence::of_rows(&present, rows), values, path }
         };

@@ -79,8 +79,8 @@ pub(crate) fn put(bits: &mut BitWriter, values: &[i64], first: First) {
     if rest.is_empty() {
         return;
     }
-    let orders = [0, 1, 2].map(|order| remains(values, order));
-    let form = choose(&orders);
+    let remains = remains(*head, rest);
+    let form = choose(&remains);
     match form {
         Form::Constant => bits.put(0, FORM_PREFIX),
         Form::Rice { order: 1 } => bits.put(1, FORM_PREFIX),
@@ -90,9 +90,9 @@ pub(crate) fn put(bits: &mut BitWriter, values: &[i64], first: First) {
     }
     match form {
         Form::Constant => {}
-        Form::Rice { order } => put_rice(bits, &orders[order as usize]),
-        Form::Runs => put_runs(bits, &orders[1]),
-        Form::Packed { order, width } => orders[order as usize].iter().for_each(|remain| bits.put(*remain, width)),
+        Form::Rice { order } => put_rice(bits, of_order(&remains, order)),
+        Form::Runs => put_runs(bits, of_order(&remains, 1)),
+        Form::Packed { order, width } => of_order(&remains, order).for_each(|remain| bits.put(remain, width)),
     }
 }
 
@@ -132,37 +132,48 @@ fn last(values: &[i64]) -> i64 {
     values.last().copied().unwrap_or_default()
 }
 
-/// What remains of all but the first number after a prediction of that order, small on both sides of zero.
-fn remains(values: &[i64], order: u32) -> Vec<u64> {
-    let head = values.first().copied().unwrap_or_default();
+/// What remains of each number after a prediction of each order, small on both sides of zero.
+type Remains = [u64; 3];
+
+fn remains(head: i64, rest: &[i64]) -> Vec<Remains> {
     let (mut before, mut step) = (head, 0_i64);
     let remain = |value: &i64| {
-        let predicted = match order {
-            0 => head,
-            1 => before,
-            _ => before.wrapping_add(step),
-        };
+        let predicted = [head, before, before.wrapping_add(step)];
         step = value.wrapping_sub(before);
         before = *value;
-        zigzag(value.wrapping_sub(predicted))
+        predicted.map(|predicted| zigzag(value.wrapping_sub(predicted)))
     };
-    values.iter().skip(1).map(remain).collect()
+    rest.iter().map(remain).collect()
 }
 
-fn choose(orders: &[Vec<u64>; 3]) -> Form {
-    if orders[1].iter().all(|remain| *remain == 0) {
+fn of_order(remains: &[Remains], order: u32) -> impl Iterator<Item = u64> + Clone {
+    remains.iter().map(move |remains| remains[order as usize])
+}
+
+fn choose(remains: &[Remains]) -> Form {
+    let mut all: Remains = [0; 3];
+    let mut zeros = 0;
+    for remains in remains {
+        for (all, remain) in all.iter_mut().zip(remains) {
+            *all |= remain;
+        }
+        zeros += usize::from(remains[1] == 0);
+    }
+    if all[1] == 0 {
         return Form::Constant;
     }
-    let widest = |order: usize| 64 - orders[order].iter().fold(0, |all, remain| all | remain).leading_zeros();
     let packed = |order: u32| {
-        let width = widest(order as usize);
-        (9 + u64::from(width) * orders[order as usize].len() as u64, Form::Packed { order, width })
+        let width = 64 - all[order as usize].leading_zeros();
+        (9 + u64::from(width) * remains.len() as u64, Form::Packed { order, width })
     };
+    let rice = rice_bits_of_each(remains);
+    // Runs pay where most is the same.
+    let runs = if zeros * 2 < remains.len() { u64::MAX } else { runs_bits(of_order(remains, 1)) };
     let candidates = [
-        (rice_bits(&orders[1]), Form::Rice { order: 1 }),
-        (runs_bits(&orders[1]), Form::Runs),
-        (2 + rice_bits(&orders[0]), Form::Rice { order: 0 }),
-        (2 + rice_bits(&orders[2]), Form::Rice { order: 2 }),
+        (rice[1], Form::Rice { order: 1 }),
+        (runs, Form::Runs),
+        (2 + rice[0], Form::Rice { order: 0 }),
+        (2 + rice[2], Form::Rice { order: 2 }),
         packed(0),
         packed(1),
     ];
@@ -185,10 +196,9 @@ impl Parameter {
     }
 
     /// The start that suits these best.
-    fn start_for(remains: &[u64]) -> u32 {
-        let first = &remains[..remains.len().min(12)];
-        let sum = first.iter().fold(0_u64, |sum, remain| sum.saturating_add(*remain));
-        let mean = sum / first.len().max(1) as u64;
+    fn start_for(remains: impl Iterator<Item = u64>) -> u32 {
+        let (sum, count) = remains.take(12).fold((0_u64, 0), |(sum, count), remain| (sum.saturating_add(remain), count + 1));
+        let mean = sum / count.max(1);
         Self { mean: mean.saturating_mul(16).min(MOST) }.k().min(mask(Self::WIDTH) as u32)
     }
 
@@ -210,24 +220,27 @@ const MOST: u64 = 1 << 58;
 /// So many zeros before a number mean that it follows as it is.
 const ESCAPE: u32 = 24;
 
-fn put_rice(bits: &mut BitWriter, remains: &[u64]) {
-    let start = Parameter::start_for(remains);
+fn put_rice(bits: &mut BitWriter, remains: impl Iterator<Item = u64> + Clone) {
+    let start = Parameter::start_for(remains.clone());
     bits.put(u64::from(start), Parameter::WIDTH);
     let mut parameter = Parameter::start(start);
     for remain in remains {
-        put_one(bits, *remain, parameter.k());
-        parameter.follow(*remain);
+        put_one(bits, remain, parameter.k());
+        parameter.follow(remain);
     }
 }
 
-fn rice_bits(remains: &[u64]) -> u64 {
-    let mut parameter = Parameter::start(Parameter::start_for(remains));
-    let mut total = u64::from(Parameter::WIDTH);
-    for remain in remains {
-        total += u64::from(one_bits(*remain, parameter.k()));
-        parameter.follow(*remain);
+/// Bits of Rice codes of each order. Each waits for its own parameter only, so that the processor works on all three at once.
+fn rice_bits_of_each(remains: &[Remains]) -> [u64; 3] {
+    let mut parameters = [0, 1, 2].map(|order| Parameter::start(Parameter::start_for(of_order(remains, order))));
+    let mut totals = [u64::from(Parameter::WIDTH); 3];
+    for remains in remains {
+        for order in 0..3 {
+            totals[order] += u64::from(one_bits(remains[order], parameters[order].k()));
+            parameters[order].follow(remains[order]);
+        }
     }
-    total
+    totals
 }
 
 #[inline]
@@ -251,9 +264,15 @@ fn one_bits(remain: u64, k: u32) -> u32 {
 
 #[inline]
 fn take_one(bits: &mut BitReader<'_>, k: u32) -> Result<u64, DecodeError> {
-    if let Some(remain) = bits.take_short_rice(k, ESCAPE) {
-        return Ok(remain);
+    match bits.take_short_rice(k, ESCAPE) {
+        Some(remain) => Ok(remain),
+        None => take_long(bits, k),
     }
+}
+
+/// What does not lie in one look, or is no code.
+#[cold]
+fn take_long(bits: &mut BitReader<'_>, k: u32) -> Result<u64, DecodeError> {
     let quotient = bits.take_zeros(ESCAPE)?;
     if quotient == ESCAPE {
         return bits.take(64);
@@ -281,15 +300,19 @@ fn take_rice<const ORDER: u32>(bits: &mut BitReader<'_>, values: &mut Vec<i64>, 
     Ok(())
 }
 
+/// What stands between runs of zeros.
+fn steps(remains: impl Iterator<Item = u64>) -> impl Iterator<Item = u64> {
+    remains.filter(|remain| *remain > 0).map(|remain| remain - 1)
+}
+
 /// Runs of zeros and what stands between them: the last run goes to the end.
-fn put_runs(bits: &mut BitWriter, remains: &[u64]) {
-    let steps: Vec<u64> = remains.iter().filter(|remain| **remain > 0).map(|remain| remain - 1).collect();
-    let start = Parameter::start_for(&steps);
+fn put_runs(bits: &mut BitWriter, remains: impl Iterator<Item = u64> + Clone) {
+    let start = Parameter::start_for(steps(remains.clone()));
     bits.put(u64::from(start), Parameter::WIDTH);
     let (mut lengths, mut parameter) = (Parameter::start(RUN_START), Parameter::start(start));
     let mut run = 0;
     for remain in remains {
-        if *remain == 0 {
+        if remain == 0 {
             run += 1;
             continue;
         }
@@ -307,22 +330,19 @@ fn put_runs(bits: &mut BitWriter, remains: &[u64]) {
 /// Runs are long where they pay.
 const RUN_START: u32 = 3;
 
-fn runs_bits(remains: &[u64]) -> u64 {
-    let zeros = remains.iter().filter(|remain| **remain == 0).count();
-    if zeros * 2 < remains.len() {
-        return u64::MAX;
-    }
-    let steps: Vec<u64> = remains.iter().filter(|remain| **remain > 0).map(|remain| remain - 1).collect();
-    let mut total = rice_bits(&steps);
-    let mut lengths = Parameter::start(RUN_START);
+fn runs_bits(remains: impl Iterator<Item = u64> + Clone) -> u64 {
+    let start = Parameter::start_for(steps(remains.clone()));
+    let (mut lengths, mut parameter) = (Parameter::start(RUN_START), Parameter::start(start));
+    let mut total = u64::from(Parameter::WIDTH);
     let mut run = 0;
     for remain in remains {
-        if *remain == 0 {
+        if remain == 0 {
             run += 1;
             continue;
         }
-        total += u64::from(one_bits(run, lengths.k()));
+        total += u64::from(one_bits(run, lengths.k()) + one_bits(remain - 1, parameter.k()));
         lengths.follow(run);
+        parameter.follow(remain - 1);
         run = 0;
     }
     if run > 0 {

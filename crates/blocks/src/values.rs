@@ -1,6 +1,8 @@
 //! The values of one signal.
 
-use roadcast_signals::{Resolution, SignalPath, Value};
+use std::sync::LazyLock;
+
+use roadcast_signals::{Catalogue, Resolution, SignalDef, SignalPath, Value};
 
 use crate::bits::{BitReader, BitWriter};
 use crate::ints::{self, First};
@@ -228,6 +230,18 @@ fn usual_resolution(path: &SignalPath) -> Option<Resolution> {
 /// How the first point is written: what the catalogue says of the signal's range saves bits in every block.
 fn first_of(path: &SignalPath, resolution: Resolution) -> First {
     let Some(def) = path.def() else { return First::Signed };
+    let usual = if def.resolution == Some(resolution) { FIRSTS.get(usize::from(def.number)) } else { None };
+    usual.copied().unwrap_or_else(|| first_within(def, resolution))
+}
+
+/// By number, on the grids that the catalogue gives: every column asks, so the answers are kept.
+static FIRSTS: LazyLock<Box<[First]>> = LazyLock::new(|| {
+    let first = |def: &SignalDef| def.resolution.map_or(First::Signed, |resolution| first_within(def, resolution));
+    // There is no signal 0.
+    std::iter::once(First::Signed).chain(Catalogue::get().iter().map(first)).collect()
+});
+
+fn first_within(def: &SignalDef, resolution: Resolution) -> First {
     let point = |end: Option<f64>| end.and_then(|end| resolution.grid(end));
     match (point(def.min), point(def.max)) {
         (Some(min), Some(max)) if max.abs_diff(min) < 1 << 32 => First::within(min, max),
