@@ -69,7 +69,7 @@ With --wait it ends with 2 where the counts do not add up.")]
   cargo roadcast cost --vehicles 2500 --fleets 4 --tenants
   cargo roadcast --json cost | jq '.iot.traffic, .put_records.traffic'
 
-It needs no running stack, nothing from AWS, and about two minutes for 10,000 vehicles.
+It needs no running stack, nothing from AWS, and about three minutes for 10,000 vehicles.
 Prices are those of infra/prices.csv; docs/performance.md says how they are counted.")]
     Cost(Cost),
 }
