@@ -14,6 +14,8 @@ pub mod ids;
 pub mod intake;
 pub mod limits;
 pub mod package;
+pub mod plan;
+pub mod selection;
 pub mod refusal;
 pub mod state;
 pub mod subject;

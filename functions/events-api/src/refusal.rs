@@ -18,6 +18,7 @@ pub(crate) fn of_upload(error: IngestError, batch: bool) -> Problem {
             Problem::new(ProblemType::PayloadTooLarge).with_detail(detail)
         }
         IngestError::VehicleNotFound => Problem::not_found(),
+        IngestError::VehicleRetired => Problem::new(ProblemType::Conflict).with_detail("the vehicle is retired"),
         IngestError::NotASender => {
             Problem::new(ProblemType::Forbidden).with_detail("only ingest clients and admins send events")
         }
