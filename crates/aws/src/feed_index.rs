@@ -64,11 +64,12 @@ impl DynamoFeedIndex {
 
 impl FeedIndex for DynamoFeedIndex {
     async fn record(&self, deliveries: &[Delivery]) -> Result<(), PortError> {
-        stream::iter(deliveries.chunks(batch_write::ITEMS_PER_REQUEST))
-            .map(|chunk| self.write(chunk))
-            .buffer_unordered(REQUESTS_AT_ONCE)
-            .try_collect()
-            .await
+        // A loop, because a closure over borrowed deliveries is not general enough for the compiler here.
+        let mut writes = Vec::new();
+        for chunk in deliveries.chunks(batch_write::ITEMS_PER_REQUEST) {
+            writes.push(self.write(chunk));
+        }
+        stream::iter(writes).buffer_unordered(REQUESTS_AT_ONCE).try_collect().await
     }
 
     async fn read(&self, range: &FeedRange) -> Result<FeedPage, PortError> {

@@ -36,6 +36,22 @@ mod subscriptions;
 mod transaction;
 mod vehicles;
 
+/// What stands before every operation of the API, in this order: clients, fleets, counts of requests, answers to keyed
+/// requests, and the time.
+pub type FrontPorts = (DynamoClients, DynamoFleets, DynamoRequests, DynamoRequests, SystemClock);
+
+/// The same, in that table.
+pub fn front_ports(sdk: &Sdk, reference_table: &str) -> FrontPorts {
+    let requests = DynamoRequests::new(sdk.dynamodb(), reference_table);
+    (
+        DynamoClients::new(sdk.dynamodb(), reference_table),
+        DynamoFleets::new(sdk.dynamodb(), reference_table),
+        requests.clone(),
+        requests,
+        SystemClock,
+    )
+}
+
 pub use app_clients::CognitoAppClients;
 pub use archive::S3Archive;
 pub use archive_reader::{ArchivedObject, Part, S3ArchiveReader};

@@ -3,9 +3,7 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use roadcast_domain::ids::FleetId;
-use roadcast_ports::requests::{
-    Answer, Answers, Claim, KeyedRequest, REQUEST_KEPT_MS, REQUEST_LEASE_MS, RequestCounts,
-};
+use roadcast_ports::requests::{Answer, Answers, Claim, KeyedRequest, REQUEST_KEPT_MS, REQUEST_LEASE_MS, RequestCounts};
 use roadcast_ports::{PortError, PortErrorKind};
 use roadcast_signals::Timestamp;
 

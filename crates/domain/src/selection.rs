@@ -97,9 +97,8 @@ mod tests {
 
     fn telemetry(samples: &[&[&str]]) -> Event {
         let at = Timestamp::from_ms(1_700_000_000_000);
-        let signals = |paths: &[&str]| {
-            paths.iter().map(|path| (SignalPath::parse(path).unwrap(), Value::Number(1.0))).collect()
-        };
+        let signals =
+            |paths: &[&str]| paths.iter().map(|path| (SignalPath::parse(path).unwrap(), Value::Number(1.0))).collect();
         let samples = samples.iter().map(|paths| Sample { at, signals: signals(paths) }).collect();
         event(Body::Telemetry(Telemetry { samples }))
     }

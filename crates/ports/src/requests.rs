@@ -11,8 +11,12 @@ use crate::PortError;
 /// Counts the requests of fleets, together for all copies of all functions.
 pub trait RequestCounts: Send + Sync {
     /// Adds requests of a fleet in the time window that began at `window`, and answers how many there are now.
-    fn add(&self, fleet_id: &FleetId, window: Timestamp, requests: u32)
-    -> impl Future<Output = Result<u32, PortError>> + Send;
+    fn add(
+        &self,
+        fleet_id: &FleetId,
+        window: Timestamp,
+        requests: u32,
+    ) -> impl Future<Output = Result<u32, PortError>> + Send;
 }
 
 /// How long a key of a request is remembered, in milliseconds.

@@ -88,12 +88,7 @@ where
     }
 
     /// A page of the fleets that the caller may see, all or its own, by id, after one.
-    pub async fn fleets(
-        &self,
-        caller: &Caller,
-        after: Option<&FleetId>,
-        limit: usize,
-    ) -> Result<Vec<Fleet>, ServiceError> {
+    pub async fn fleets(&self, caller: &Caller, after: Option<&FleetId>, limit: usize) -> Result<Vec<Fleet>, ServiceError> {
         match caller {
             Caller::Admin(_) => Ok(self.fleets.list(after, limit).await?),
             Caller::Fleet(own) if after.is_some_and(|after| after >= own) => Ok(Vec::new()),

@@ -18,7 +18,7 @@ use crate::cached::CachedEntitlements;
 use crate::{ServiceError, tail};
 
 mod history;
-pub use history::{History, HistoryRange, Resolution, SampleRow, SamplePlace, Series, Statistics, Window};
+pub use history::{History, HistoryRange, Resolution, SamplePlace, SampleRow, Series, Statistics, Window};
 
 /// Answers queries about a vehicle's data.
 pub struct Query<V, E, L, S, K> {

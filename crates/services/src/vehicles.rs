@@ -185,12 +185,7 @@ impl<V: Vehicles, E: Entitlements, K: Clock, R: Randomness> Register<V, E, K, R>
     }
 
     /// The one vehicle of that name.
-    async fn named(
-        &self,
-        caller: &Caller,
-        filter: &VehicleFilter,
-        name: &ExternalId,
-    ) -> Result<VehicleList, ServiceError> {
+    async fn named(&self, caller: &Caller, filter: &VehicleFilter, name: &ExternalId) -> Result<VehicleList, ServiceError> {
         let vid = self.vehicles.resolve(&Subject::External(name.clone())).await?;
         let found = match vid {
             None => Err(ServiceError::NotFound),

@@ -57,7 +57,7 @@ pub(crate) fn of_event(error: EventError, within: &str) -> Problem {
 }
 
 /// Malformed where it is no event at all, not valid where it is one that cannot be taken.
-fn of_refusal(refusal: &Refusal, within: &str) -> Problem {
+pub(crate) fn of_refusal(refusal: &Refusal, within: &str) -> Problem {
     let kind = match refusal.reason {
         Reason::NotJson => ProblemType::InvalidJson,
         Reason::NotACloudEvent | Reason::TimeMissing => ProblemType::BadRequest,

@@ -21,6 +21,7 @@ use roadcast_ports::feed::{Delivery, FeedIndex, FeedQueue, FeedRange};
 use roadcast_ports::provisioning::FleetChannel;
 use roadcast_ports::stream::{StreamRecord, TelemetryStream};
 use roadcast_ports::subscriptions::Subscriptions;
+use roadcast_signals::Timestamp;
 
 use crate::stack::{FEED_PREFIX, Stack};
 

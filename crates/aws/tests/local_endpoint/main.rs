@@ -11,8 +11,8 @@ mod stack;
 
 use endpoint::Endpoint;
 use roadcast_aws::{
-    CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoFleets, DynamoRequests, DynamoStateStore,
-    DynamoSubscriptions, DynamoVehicles, EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels,
+    CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoFleets, DynamoRequests,
+    DynamoStateStore, DynamoSubscriptions, DynamoVehicles, EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels,
     KinesisTelemetryStream, OsRandomness, S3Archive, Sdk, SqsFeedQueue, StepFunctionsProvisioning, SystemClock,
 };
 use roadcast_ports::conformance as suites;

@@ -69,9 +69,8 @@ pub async fn feed_index(index: &impl FeedIndex, clock: &impl Clock, random: &imp
     let before = clock.now();
     let (mine, other) = (fresh.fleet_id(), fresh.fleet_id());
     // More than any service writes in one request.
-    let deliveries: Vec<Delivery> = (0..60)
-        .flat_map(|n| [&mine, &other].map(|fleet_id| delivery(&fresh, fleet_id, 1 + n % 3)))
-        .collect();
+    let deliveries: Vec<Delivery> =
+        (0..60).flat_map(|n| [&mine, &other].map(|fleet_id| delivery(&fresh, fleet_id, 1 + n % 3))).collect();
     index.record(&deliveries).await.expect("deliveries are recorded");
     let again = &deliveries[..2];
     index.record(again).await.expect("the same are recorded again");

@@ -108,8 +108,7 @@ async fn a_trip(world: &World) -> (VehicleId, usize) {
     if uploads.is_empty() {
         println!("no real trips beside this clone: the trip is simulated");
         uploads.extend((0..200_u32).map(|n| {
-            let sent: Vec<(i64, f64)> =
-                (0..10).map(|k| (i64::from(n) * 50 + k * 5, f64::from(n % 37) * 1.3)).collect();
+            let sent: Vec<(i64, f64)> = (0..10).map(|k| (i64::from(n) * 50 + k * 5, f64::from(n % 37) * 1.3)).collect();
             (event(&n.to_string(), &sent).to_string(), sent.len())
         }));
     }

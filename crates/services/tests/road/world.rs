@@ -24,7 +24,8 @@ use roadcast_services::provision::{Provision, Step, Task};
 use roadcast_services::query::Query;
 use roadcast_services::vehicles::Register;
 use roadcast_testbed::{
-    BatchResponse, Esm, EsmConfig, Fault, FaultPlan, Faulty, ManualClock, Memory, MemoryItems, SeededRandomness, StreamRecordIn,
+    BatchResponse, Esm, EsmConfig, Fault, FaultPlan, Faulty, ManualClock, Memory, MemoryItems, SeededRandomness,
+    StreamRecordIn,
 };
 use serde_json::json;
 

@@ -49,7 +49,9 @@ impl Vehicles for Memory {
     async fn resolve(&self, subject: &Subject) -> Result<Option<VehicleId>, PortError> {
         let world = self.world();
         Ok(match subject {
-            Subject::Vid(vid) => world.vehicles.get(vid).filter(|kept| kept.retired_at.is_none()).map(|kept| kept.vid.clone()),
+            Subject::Vid(vid) => {
+                world.vehicles.get(vid).filter(|kept| kept.retired_at.is_none()).map(|kept| kept.vid.clone())
+            }
             Subject::Vin(_) | Subject::External(_) => world.named.get(subject).cloned(),
         })
     }

@@ -2,9 +2,7 @@
 
 use roadcast_domain::ids::FleetId;
 use roadcast_ports::PortError;
-use roadcast_ports::requests::{
-    Answer, Answers, Claim, KeyedRequest, REQUEST_KEPT_MS, REQUEST_LEASE_MS, RequestCounts,
-};
+use roadcast_ports::requests::{Answer, Answers, Claim, KeyedRequest, REQUEST_KEPT_MS, REQUEST_LEASE_MS, RequestCounts};
 use roadcast_signals::Timestamp;
 
 use super::Memory;
