@@ -104,9 +104,7 @@ fn block(base64: &str) -> Value {
         return json!({ "samples": block.samples() });
     }
     let events = block.events().into_iter();
-    let event = |e: roadcast_blocks::BlockEvent| {
-        json!({ "eid": roadcast_domain::ids::Eid::from_bits(e.eid), "received": e.received, "samples": e.samples })
-    };
+    let event = |e: roadcast_blocks::BlockEvent| json!({ "eid": roadcast_domain::ids::Eid::from_bits(e.eid), "received": e.received, "samples": e.samples });
     json!({ "events": events.map(event).collect::<Vec<_>>() })
 }
 

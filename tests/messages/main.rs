@@ -122,11 +122,9 @@ async fn records_of_the_golden_files_are_taken_in_full() {
     let contract = Contract::read();
     let only = |message: &str| golden::read(&contract, message).remove(0);
     let packed = STANDARD.decode(only("PackedRecord").as_str().unwrap()).unwrap();
-    for (record, samples) in [
-        (only("EventRecord").to_string().into_bytes(), 3),
-        (only("BatchRecord").to_string().into_bytes(), 2),
-        (packed, 2),
-    ] {
+    for (record, samples) in
+        [(only("EventRecord").to_string().into_bytes(), 3), (only("BatchRecord").to_string().into_bytes(), 2), (packed, 2)]
+    {
         let road = Road::new().await;
         road.put(&record);
         let outcome = road.process().await;
@@ -166,14 +164,16 @@ async fn a_message_as_the_golden_file_holds_it_is_handed_out_in_the_same_form() 
     road.deliver(message.as_array().unwrap().iter().map(Value::to_string).collect()).await;
     let feed = road.feed().await;
     assert_eq!((feed.unreadable.len(), feed.events.len()), (0, 6));
-    let handed_out: Vec<Value> = feed.cloud_events().unwrap().iter().map(|e| serde_json::from_str(e.get()).unwrap()).collect();
+    let handed_out: Vec<Value> =
+        feed.cloud_events().unwrap().iter().map(|e| serde_json::from_str(e.get()).unwrap()).collect();
     contract.check("FeedMessage", &Value::from(handed_out)).unwrap();
 }
 
 #[test]
 fn the_limits_and_the_reasons_are_those_of_the_code() {
     let contract = Contract::read();
-    let limit = |pointer: &str| usize::try_from(contract.at(&format!("/components/schemas{pointer}")).as_u64().unwrap()).unwrap();
+    let limit =
+        |pointer: &str| usize::try_from(contract.at(&format!("/components/schemas{pointer}")).as_u64().unwrap()).unwrap();
     assert_eq!(limit("/UploadRecord/maxItems"), limits::EVENTS_PER_UPLOAD);
     assert_eq!(limit("/SentAttribute/maxLength"), limits::ATTRIBUTE_BYTES);
     assert_eq!(limit("/SentSubject/maxLength"), limits::ATTRIBUTE_BYTES);

@@ -142,7 +142,11 @@ async fn publish(client: &Client, entries: &[BusEntry<'_>]) -> Vec<Result<(), Po
 }
 
 /// Publishes the entries at `places`, and again those that failed for reasons that pass.
-async fn publish_request(client: &Client, entries: &[BusEntry<'_>], places: Vec<usize>) -> Vec<(usize, Result<(), PortError>)> {
+async fn publish_request(
+    client: &Client,
+    entries: &[BusEntry<'_>],
+    places: Vec<usize>,
+) -> Vec<(usize, Result<(), PortError>)> {
     let mut answered = Vec::with_capacity(places.len());
     let mut left = places;
     for attempt in 1..=TRIES {
