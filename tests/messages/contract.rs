@@ -17,7 +17,7 @@ pub(crate) fn read(file: &str) -> String {
 pub(crate) struct Contract {
     document: Value,
     schemas: Schemas,
-    compiled: BTreeMap<(String, &'static str), SchemaIndex>,
+    parts: BTreeMap<(String, &'static str), SchemaIndex>,
 }
 
 impl Contract {
@@ -30,15 +30,15 @@ impl Contract {
         compiler.enable_format_assertions();
         compiler.add_resource(DOCUMENT, document.clone()).expect("a document");
         let mut schemas = Schemas::new();
-        let mut compiled = BTreeMap::new();
+        let mut parts = BTreeMap::new();
         for (name, message) in document["components"]["messages"].as_object().expect("messages") {
             for part in ["payload", "headers"].into_iter().filter(|part| message.get(part).is_some()) {
                 let place = format!("{DOCUMENT}#/components/messages/{name}/{part}");
                 let schema = compiler.compile(&place, &mut schemas).unwrap_or_else(|error| panic!("{place}: {error:#}"));
-                compiled.insert((name.clone(), part), schema);
+                parts.insert((name.clone(), part), schema);
             }
         }
-        Self { document, schemas, compiled }
+        Self { document, schemas, parts }
     }
 
     /// A part of the document.
@@ -72,7 +72,7 @@ impl Contract {
     }
 
     fn check_part(&self, message: &str, part: &'static str, value: &Value) -> Result<(), String> {
-        let schema = self.compiled.get(&(message.to_owned(), part)).unwrap_or_else(|| panic!("{message} has no {part}"));
+        let schema = self.parts.get(&(message.to_owned(), part)).unwrap_or_else(|| panic!("{message} has no {part}"));
         self.schemas.validate(value, *schema).map_err(|error| error.to_string())
     }
 }

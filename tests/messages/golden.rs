@@ -40,7 +40,7 @@ pub(crate) fn read(contract: &Contract, message: &str) -> Vec<Value> {
 pub(crate) fn compare(contract: &Contract, message: &str, written: &[Value]) -> Vec<String> {
     let renewing = std::env::var(RENEW).is_ok_and(|value| value == "1");
     let golden = if renewing && !path(contract, message).exists() { Vec::new() } else { read(contract, message) };
-    let meaning_of_all = |messages: &[Value]| Value::from_iter(messages.iter().cloned().map(meaning));
+    let meaning_of_all = |messages: &[Value]| messages.iter().cloned().map(meaning).collect::<Value>();
     let mut found = Vec::new();
     differences(&meaning_of_all(&golden), &meaning_of_all(written), "", &mut found);
     if renewing && !found.is_empty() {
