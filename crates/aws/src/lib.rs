@@ -53,16 +53,16 @@ pub fn front_ports(sdk: &Sdk, reference_table: &str) -> FrontPorts {
 }
 
 pub use app_clients::CognitoAppClients;
-pub use archive::S3Archive;
+pub use archive::{ObjectText, S3Archive, quarantine_objects, raw_object};
 pub use archive_reader::{ArchivedObject, Part, S3ArchiveReader};
-pub use buses::{EventBridgeDeliveryBus, EventBridgeIngestBus};
+pub use buses::{BusEntry, EventBridgeDeliveryBus, EventBridgeIngestBus};
 pub use clients::DynamoClients;
 pub use clock::{OsRandomness, SystemClock};
 pub use entitlements::DynamoEntitlements;
 pub use event_log::DynamoEventLog;
 pub use feed_index::DynamoFeedIndex;
 pub use feed_queue::SqsFeedQueue;
-pub use fleet_channels::{FleetChannels, NotABusArn};
+pub use fleet_channels::{FEED_INPUT_PATH, FleetChannels, NotABusArn, feed_pattern};
 pub use fleets::DynamoFleets;
 pub use provisioning::StepFunctionsProvisioning;
 pub use requests::DynamoRequests;
