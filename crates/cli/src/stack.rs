@@ -3,6 +3,7 @@
 pub(crate) mod build;
 pub(crate) mod deploy;
 pub(crate) mod endpoint;
+pub(crate) mod gateway;
 pub(crate) mod layout;
 pub(crate) mod onboard;
 pub(crate) mod package;

@@ -21,7 +21,7 @@ use crate::stack::endpoint::{self, Endpoint};
 use crate::stack::layout::Layout;
 use crate::stack::process::Leader;
 use crate::stack::state::{RunFile, StackFile};
-use crate::stack::{Stack, build, deploy, onboard, package, template, venv};
+use crate::stack::{Stack, build, deploy, gateway, onboard, package, template, venv};
 
 const DEFAULT_PORT: u16 = 4566;
 
@@ -124,25 +124,20 @@ impl Plan {
 }
 
 /// Deploys what changed, and onboards what is missing.
-async fn put_in_place(
-    layout: &Layout,
-    console: &Console,
-    plan: &Plan,
-    mut file: StackFile,
-    vehicles: usize,
-) -> Result<Stack> {
+async fn put_in_place(layout: &Layout, console: &Console, plan: &Plan, file: StackFile, vehicles: usize) -> Result<Stack> {
     let config = aws::config(file.port);
     let digest = deploy::digest(&plan.packaged);
     let deployed = deploy::outputs(&config).await?;
-    if let Some(outputs) = deployed.filter(|_| file.deployed == digest) {
-        file.outputs = outputs;
+    let mut stack = Stack { file, config };
+    if let Some(outputs) = deployed.filter(|_| stack.file.deployed == digest) {
+        stack.file.outputs = outputs;
         note("Deploying template.yaml: nothing changed");
     } else {
-        file.outputs = deploy::deploy(&config, &plan.packaged, plan.resources, console).await?;
-        file.deployed = digest;
+        stack.file.outputs = deploy::deploy(&stack.config, &plan.packaged, plan.resources, console).await?;
+        gateway::set_responses(&stack, layout).await?;
+        stack.file.deployed = digest;
     }
-    file.write(layout)?;
-    let mut stack = Stack { file, config };
+    stack.file.write(layout)?;
     onboard::demo(&mut stack, layout, vehicles, console).await?;
     Ok(stack)
 }
