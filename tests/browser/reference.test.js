@@ -1,7 +1,9 @@
 // The API reference of a running stack, in a real browser: it shows every operation, calls them, and asks nobody else for
 // anything.
 //
-//   npm ci && STATUS=$(cargo roadcast --json status) npm test
+//   tests/browser/run [FOLDER]
+//
+// or, step by step: npm ci && STATUS=$(cargo roadcast --json status) npm test
 //
 // CHROMIUM names the browser where it is not /usr/bin/chromium, SCREENSHOTS the folder that pictures go to.
 
