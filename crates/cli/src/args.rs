@@ -265,7 +265,8 @@ impl FromStr for Factor {
 /// An address of the API, without the slash at its end.
 fn address(text: &str) -> Result<String, String> {
     if ["https://", "http://", "/"].iter().any(|start| text.starts_with(start)) {
-        Ok(text.trim_end_matches('/').to_owned())
+        let trimmed = text.trim_end_matches('/');
+        Ok(if trimmed.is_empty() { text } else { trimmed }.to_owned())
     } else {
         Err("expected a URL such as https://api.example.com/dev, or a path such as /dev".to_owned())
     }
