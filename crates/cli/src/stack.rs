@@ -8,6 +8,7 @@ pub(crate) mod layout;
 pub(crate) mod onboard;
 pub(crate) mod package;
 pub(crate) mod process;
+pub(crate) mod reference;
 pub(crate) mod state;
 pub(crate) mod template;
 pub(crate) mod venv;
