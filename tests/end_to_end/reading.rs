@@ -93,9 +93,9 @@ pub(crate) fn filters_narrow(stack: &Stack, fleet: &str, vid: &str) {
         let samples = events.flat_map(|event| event["data"]["samples"].as_array().cloned().unwrap_or_default());
         samples.flat_map(|s| s["signals"].as_object().expect("signals").keys().cloned().collect::<Vec<_>>()).collect()
     };
-    let speed = BTreeSet::from(["Vehicle.Speed".to_owned()]);
-    assert_eq!(signals(stack.admin(), "signal=Vehicle.Speed"), speed);
-    assert!(signals(fleet, "signal=Vehicle.Speed").is_empty(), "a filter shows nothing that the packages do not");
+    let speed = BTreeSet::from(["Vehicle.OBD.Speed".to_owned()]);
+    assert_eq!(signals(stack.admin(), "signal=Vehicle.OBD.Speed"), speed);
+    assert!(signals(fleet, "signal=Vehicle.OBD.Speed").is_empty(), "a filter shows nothing that the packages do not");
     let places = signals(stack.admin(), "package=track-and-trace");
     assert!(!places.is_empty() && places.iter().all(|path| path.starts_with("Vehicle.CurrentLocation.")), "{places:?}");
     assert!(signals(stack.admin(), "type=roadcast.diagnostic.v1").is_empty());

@@ -18,6 +18,8 @@ pub(crate) struct VehicleView<'a> {
     details: &'a VehicleDetails,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retired_at: Option<Timestamp>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -28,6 +30,7 @@ impl<'a> From<&'a Vehicle> for VehicleView<'a> {
             vid: &vehicle.vid,
             details: &vehicle.details,
             warnings: vehicle.details.warnings(),
+            retired_at: vehicle.retired_at,
             created_at: vehicle.created_at,
             updated_at: vehicle.updated_at,
         }
