@@ -119,9 +119,9 @@ pub(crate) fn events_come_in_every_content_mode(stack: &Stack) {
     assert_eq!(send(&[("content-type", "application/cloudevents+json")], batch.clone()).status, 400);
     assert_eq!(send(&[("content-type", "text/plain")], batch.clone()).status, 415);
 
-    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packer.write_all(&batch).expect("into memory");
-    let packed = packer.finish().expect("gzip");
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&batch).expect("into memory");
+    let packed = gzip.finish().expect("gzip");
     let headers = [("content-type", "application/cloudevents-batch+json"), ("content-encoding", "gzip")];
     assert_eq!(send(&headers, packed).status, 202);
     assert_eq!(send(&headers, batch).status, 400, "what is said to be gzip and is not");

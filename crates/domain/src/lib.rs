@@ -24,3 +24,8 @@ pub mod vehicle;
 pub mod vin;
 
 pub use roadcast_signals::Timestamp;
+
+/// Reads an optional member that is there: null is no value of it. Who means that there is none leaves it out.
+pub fn present<'de, D: serde::Deserializer<'de>, T: serde::Deserialize<'de>>(member: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(member).map(Some)
+}

@@ -47,22 +47,22 @@ impl Vehicle {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VehicleDetails {
     /// Its VIN, if it has one. A unique attribute.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::present", skip_serializing_if = "Option::is_none")]
     pub vin: Option<Vin>,
     /// Its names elsewhere. Each is a unique attribute.
     #[serde(default)]
     pub external_ids: Vec<ExternalId>,
     /// Make, such as `Renault`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::present", skip_serializing_if = "Option::is_none")]
     pub make: Option<String>,
     /// Model, such as `Twizy`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::present", skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Model year.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::present", skip_serializing_if = "Option::is_none")]
     pub model_year: Option<u16>,
     /// Fuel type, such as `gasoline`, `diesel`, `electric`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::present", skip_serializing_if = "Option::is_none")]
     pub fuel_type: Option<String>,
     /// The owner's own attributes.
     #[serde(default)]
@@ -83,8 +83,8 @@ pub enum InvalidExternalId {
     /// The scheme is not 1 to 32 of a–z, 0–9 and `-`, or is `vin`, which has a field of its own.
     #[error("scheme must be 1 to 32 of a-z, 0-9 and '-', and not 'vin'")]
     Scheme,
-    /// The value is empty, longer than 128 bytes, or holds control characters.
-    #[error("value must be 1 to 128 bytes without control characters")]
+    /// The value is empty, longer than 128 characters, or holds control characters.
+    #[error("value must be 1 to 128 characters without control characters")]
     Value,
 }
 
@@ -95,7 +95,7 @@ impl ExternalId {
         if scheme.is_empty() || scheme.len() > 32 || scheme == "vin" || !scheme.bytes().all(plain) {
             return Err(InvalidExternalId::Scheme);
         }
-        if value.is_empty() || value.len() > 128 || value.chars().any(char::is_control) {
+        if value.is_empty() || value.chars().count() > 128 || value.chars().any(char::is_control) {
             return Err(InvalidExternalId::Value);
         }
         Ok(Self { scheme: scheme.to_owned(), value: value.to_owned() })
@@ -148,8 +148,8 @@ impl VehicleDetails {
             wrong.push(InvalidDetail { pointer: "/externalIds", detail: "at most 16" });
         }
         for (pointer, text) in [("/make", &self.make), ("/model", &self.model), ("/fuelType", &self.fuel_type)] {
-            if text.as_ref().is_some_and(|text| text.is_empty() || text.len() > 128) {
-                wrong.push(InvalidDetail { pointer, detail: "must be 1 to 128 bytes" });
+            if text.as_ref().is_some_and(|text| text.is_empty() || text.chars().count() > 128) {
+                wrong.push(InvalidDetail { pointer, detail: "must be 1 to 128 characters" });
             }
         }
         if self.model_year.is_some_and(|year| !(1886..=2100).contains(&year)) {

@@ -54,10 +54,10 @@ pub struct SubscriptionRequest {
     #[serde(default)]
     pub delivery_format: DeliveryFormat,
     /// From when; from now on where it is not said.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "roadcast_domain::present")]
     pub valid_from: Option<Timestamp>,
     /// Until when; for good where it is not said.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "roadcast_domain::present")]
     pub valid_until: Option<Timestamp>,
 }
 
@@ -239,8 +239,9 @@ fn may_see(caller: &Caller, fleet_id: &FleetId) -> Result<(), ServiceError> {
 
 fn checked_name(name: &str) -> Result<String, ServiceError> {
     let name = name.trim();
-    let plain = !name.is_empty() && name.len() <= 128 && !name.chars().any(char::is_control);
-    plain.then(|| name.to_owned()).ok_or_else(|| ServiceError::invalid("/name", "1 to 128 bytes without control characters"))
+    let plain = !name.is_empty() && name.chars().count() <= 128 && !name.chars().any(char::is_control);
+    let wrong = || ServiceError::invalid("/name", "1 to 128 characters without control characters");
+    plain.then(|| name.to_owned()).ok_or_else(wrong)
 }
 
 fn check_sources(sources: &[String]) -> Result<(), ServiceError> {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// A page of the catalogue, by number.
 pub(crate) fn signals(request: &Request, caller: &Caller, packages: &Packages) -> Result<Response, Problem> {
     let limit = request.query_number("limit", 1..=2000, 200)? as usize;
-    let text = request.query::<String>("q", "a text")?.unwrap_or_default().to_lowercase();
+    let text = crate::text(request, "q")?.unwrap_or_default().to_lowercase();
     let package = request.query::<String>("package", "a package's name")?.map(|name| {
         let package = packages.get(&name);
         package.ok_or_else(|| Problem::invalid_parameter("package", "no such package; GET /packages lists them"))

@@ -70,7 +70,7 @@ pub const ROUTES: &[Route<Operation>] = &[
     Route::new("GET", "/health", Access::Open, Operation::GetHealth),
 ];
 
-/// Bytes of a text to look for.
+/// Characters of a text to look for.
 const MAX_FILTER_LEN: usize = 128;
 
 /// Vehicles over HTTP.
@@ -169,17 +169,19 @@ fn version(tag: &str) -> u64 {
     tag.trim().trim_matches('"').parse().unwrap_or(0)
 }
 
-fn filter(request: &Request) -> Result<VehicleFilter, Problem> {
-    let text = |name| -> Result<Option<String>, Problem> {
-        let text = request.query::<String>(name, "a text")?;
-        match text {
-            Some(text) if text.is_empty() || text.len() > MAX_FILTER_LEN => {
-                Err(Problem::invalid_parameter(name, format!("must be 1 to {MAX_FILTER_LEN} bytes")))
-            }
-            text => Ok(text),
+/// A text to look for, in a query parameter.
+pub(crate) fn text(request: &Request, name: &str) -> Result<Option<String>, Problem> {
+    match request.query::<String>(name, "a text")? {
+        Some(text) if text.is_empty() || text.chars().count() > MAX_FILTER_LEN => {
+            Err(Problem::invalid_parameter(name, format!("must be 1 to {MAX_FILTER_LEN} characters")))
         }
-    };
-    let external_id = match text("externalId")? {
+        text => Ok(text),
+    }
+}
+
+fn filter(request: &Request) -> Result<VehicleFilter, Problem> {
+    let text = |name| text(request, name);
+    let external_id = match request.query::<String>("externalId", "a text")? {
         None => None,
         Some(id) => {
             let parts = id.split_once(':').ok_or_else(|| "must be a scheme, a colon and a value".to_owned());
