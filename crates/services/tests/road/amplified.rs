@@ -1,5 +1,7 @@
 //! Small records that unpack to much: what one sender packs must not cost the others of the batch more than some time.
 
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 use roadcast_domain::Timestamp;
@@ -15,7 +17,7 @@ use roadcast_ports::event_log::{EventLog, EventPage, EventRange};
 use roadcast_services::cached::{CachedEntitlements, CachedSubjects};
 use roadcast_services::process::{Outcome, Process, Recent, Record};
 use roadcast_signals::{Sample, SignalPath, Signals, Value};
-use roadcast_testbed::ManualClock;
+use roadcast_testbed::{FaultPlan, ManualClock};
 use serde_json::json;
 
 use crate::world::{NOON, World, event};
@@ -226,4 +228,49 @@ async fn where_records_take_long_the_rest_of_them_comes_again() {
         assert!(batches > 1);
     }
     assert!(world.memory.parked().is_empty());
+}
+
+/// A log in which every look-up waits its turn a few times, and which notes how many there are at once.
+#[derive(Clone, Default)]
+struct Waiting {
+    at_once: Arc<AtomicUsize>,
+    most_at_once: Arc<AtomicUsize>,
+    all: Arc<AtomicUsize>,
+}
+
+impl EventLog for Waiting {
+    async fn append(&self, events: &[StoredEvent]) -> Vec<Result<(), PortError>> {
+        events.iter().map(|_| Ok(())).collect()
+    }
+
+    async fn range(&self, _: &EventRange) -> Result<EventPage, PortError> {
+        self.all.fetch_add(1, Relaxed);
+        self.most_at_once.fetch_max(self.at_once.fetch_add(1, Relaxed) + 1, Relaxed);
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        self.at_once.fetch_sub(1, Relaxed);
+        Ok(EventPage::default())
+    }
+
+    async fn get(&self, _: &VehicleId, _: Eid) -> Result<Option<StoredEvent>, PortError> {
+        Ok(None)
+    }
+}
+
+#[tokio::test]
+async fn events_spread_over_years_are_looked_up_several_at_once() {
+    let world = World::new(26);
+    let vid = world.vehicle("sender").await;
+    world.upload(&vid, "now", &[(60, 50.0)]).await;
+    world.settle(|_| FaultPlan::healthy()).await;
+    let events: Vec<serde_json::Value> = (1..=1000).map(|n| event(&n.to_string(), &[(n * 3600, 50.0)])).collect();
+    let records = [record(&vid, 0, incoming::compress(&json!(events).to_string()))];
+    let log = Waiting::default();
+    let outcome = process(&world, world.memory.clone(), log.clone(), &records, 0).await;
+
+    assert_eq!((outcome.retry_from, outcome.counts.samples_stored), (None, 1000));
+    assert_eq!(log.all.load(Relaxed), 1000, "each stretch is looked up once");
+    let most_at_once = log.most_at_once.load(Relaxed);
+    assert!((8..=64).contains(&most_at_once), "{most_at_once} at once");
 }
