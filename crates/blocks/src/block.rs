@@ -133,6 +133,11 @@ impl Block {
         self.times.iter().zip(rows).map(sample).collect()
     }
 
+    /// Bytes that its values take as rows: [`VALUE_BYTES`](crate::limits::VALUE_BYTES) each, and texts each time a value has one.
+    pub fn unpacked_bytes(&self) -> usize {
+        self.columns.iter().map(|column| column.values.unpacked_bytes()).sum()
+    }
+
     fn by_path(&self) -> Vec<&Column> {
         let mut columns: Vec<&Column> = self.columns.iter().collect();
         columns.sort_by(|a, b| a.path.cmp(&b.path));

@@ -5,7 +5,7 @@ use roadcast_signals::{Catalogue, SignalPath};
 use crate::bits::{BitReader, BitWriter, golomb_bits};
 use crate::block::{Block, Column};
 use crate::presence::Presence;
-use crate::table::{put_events, put_times, take_events, take_times};
+use crate::table::{TakenEvents, put_events, put_times, take_events, take_times};
 use crate::values::{Values, put_text, take_text};
 use crate::{DecodeError, limits};
 
@@ -50,33 +50,25 @@ impl Block {
 
     /// The block of these bytes. No input makes it panic or allocate more than [`limits`] allow.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        limits::to_decode(bytes.len() as u64, limits::BYTES, "bytes")?;
-        let first = *bytes.first().ok_or(DecodeError::NotABlock)?;
-        if first & 0xF0 != MARK {
-            return Err(DecodeError::NotABlock);
-        }
-        if first & 0x0F != VERSION {
-            return Err(DecodeError::Version(first & 0x0F));
-        }
-        let (body, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(DecodeError::TooShort)?;
-        if crc32c::crc32c(body) != u32::from_le_bytes(*checksum) {
-            return Err(DecodeError::Checksum);
-        }
-        Self::decode_body(body)
+        Self::decode_body(checked(bytes)?, limits::VALUES)
+    }
+
+    /// As [`decode`](Self::decode), but a block of more than `most` values is refused before it is unpacked: a few bytes may
+    /// stand for as many values as a block may hold.
+    pub fn decode_at_most(bytes: &[u8], most: usize) -> Result<Self, DecodeError> {
+        Self::decode_body(checked(bytes)?, most.min(limits::VALUES))
+    }
+
+    /// How many samples the block of these bytes has, as it says itself: nothing else of it is unpacked.
+    pub fn count_samples(bytes: &[u8]) -> Result<usize, DecodeError> {
+        let mut bits = BitReader::new(checked(bytes)?);
+        take_head(&mut bits).map(|(_, rows)| rows)
     }
 
     /// As [`decode`](Self::decode), without looking at the checksum: for tests that make up bytes.
-    pub(crate) fn decode_body(body: &[u8]) -> Result<Self, DecodeError> {
+    pub(crate) fn decode_body(body: &[u8], most_values: usize) -> Result<Self, DecodeError> {
         let mut bits = BitReader::new(body);
-        bits.take(8)?;
-        // Numbers of the catalogue stay for ever, so its version only explains one that is not known here.
-        bits.take_golomb(2)?;
-        let events = take_events(&mut bits)?;
-        let rows = if events.samples.is_empty() {
-            limits::to_decode(bits.take_golomb(4)?, limits::SAMPLES, "samples")?
-        } else {
-            events.samples.iter().sum()
-        };
+        let (events, rows) = take_head(&mut bits)?;
         let times = take_times(&mut bits, rows)?;
         let events = events.with_times(&times)?;
         let (paths, numbered) = take_paths(&mut bits)?;
@@ -89,7 +81,7 @@ impl Block {
         for _ in &paths {
             let presence = if full { Presence::All } else { Presence::take(&mut bits, rows, &mut known)? };
             values += presence.count(rows);
-            limits::to_decode(values as u64, limits::VALUES, "values")?;
+            limits::to_decode(values as u64, most_values, "values")?;
             cells += if presence == Presence::All { 0 } else { rows };
             limits::to_decode(cells as u64, limits::CELLS, "cells")?;
             presences.push(presence);
@@ -106,6 +98,37 @@ impl Block {
         columns.sort_by(Column::order);
         Ok(Self { events, times, columns })
     }
+}
+
+/// The bytes before the checksum, where it fits and the version is known here.
+fn checked(bytes: &[u8]) -> Result<&[u8], DecodeError> {
+    limits::to_decode(bytes.len() as u64, limits::BYTES, "bytes")?;
+    let first = *bytes.first().ok_or(DecodeError::NotABlock)?;
+    if first & 0xF0 != MARK {
+        return Err(DecodeError::NotABlock);
+    }
+    if first & 0x0F != VERSION {
+        return Err(DecodeError::Version(first & 0x0F));
+    }
+    let (body, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(DecodeError::TooShort)?;
+    if crc32c::crc32c(body) != u32::from_le_bytes(*checksum) {
+        return Err(DecodeError::Checksum);
+    }
+    Ok(body)
+}
+
+/// What comes before the times: the events, and how many samples there are.
+fn take_head(bits: &mut BitReader<'_>) -> Result<(TakenEvents, usize), DecodeError> {
+    bits.take(8)?;
+    // Numbers of the catalogue stay for ever, so its version only explains one that is not known here.
+    bits.take_golomb(2)?;
+    let events = take_events(bits)?;
+    let rows = if events.samples.is_empty() {
+        limits::to_decode(bits.take_golomb(4)?, limits::SAMPLES, "samples")?
+    } else {
+        events.samples.iter().sum()
+    };
+    Ok((events, rows))
 }
 
 /// Writes which signals of the catalogue there are: by how far each number is from the one before.

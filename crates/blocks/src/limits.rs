@@ -21,6 +21,9 @@ pub const LIST: usize = 256;
 /// Bytes of one text or path.
 pub const TEXT: usize = 4096;
 
+/// What a value counts as in [`Block::unpacked_bytes`](crate::Block::unpacked_bytes), beside its text.
+pub const VALUE_BYTES: usize = 16;
+
 pub(crate) fn to_encode(count: usize, limit: usize, what: &'static str) -> Result<(), EncodeError> {
     if count > limit { Err(EncodeError::TooMany { what, limit }) } else { Ok(()) }
 }

@@ -153,6 +153,23 @@ fn what_a_reader_would_refuse_is_not_written() {
     assert_eq!(Block::of_samples(&notes), Err(EncodeError::TooMany { what: "bytes", limit: limits::BYTES }));
 }
 
+#[test]
+fn what_a_block_holds_is_told_before_it_is_unpacked() {
+    let text = Value::from("abc");
+    let list = Value::List(vec![Value::Bool(true); 5].into());
+    let row = |n: i64| Sample {
+        at: Timestamp::from_ms(n),
+        signals: signals([("acme.a", text.clone()), ("acme.b", list.clone()), ("Vehicle.Speed", Value::Number(1.0))]),
+    };
+    let block = Block::of_samples(&[row(1), row(2)]).unwrap();
+    let bytes = block.encode();
+    assert_eq!(Block::count_samples(&bytes), Ok(2));
+    assert_eq!(block.unpacked_bytes(), 2 * (8 * limits::VALUE_BYTES + 3));
+    assert_eq!(Block::decode_at_most(&bytes, 6), Ok(block));
+    assert_eq!(Block::decode_at_most(&bytes, 5), Err(DecodeError::TooMany { what: "values", limit: 5 }));
+    assert_eq!(Block::count_samples(&bytes[1..]), Err(DecodeError::NotABlock));
+}
+
 /// A value that `accept` could let through for that path.
 fn value_of(path: &str) -> BoxedStrategy<Value> {
     let def = SignalPath::parse(path).unwrap().def();
@@ -238,7 +255,7 @@ proptest! {
         let _ = Block::decode(&bytes);
         bytes.insert(0, 0xB1);
         let _ = Block::decode(&bytes);
-        let _ = Block::decode_body(&bytes);
+        let _ = Block::decode_body(&bytes, limits::VALUES);
     }
 
     #[test]
@@ -253,7 +270,7 @@ proptest! {
             let place = place.index(bytes.len());
             bytes[place] = byte;
         }
-        if let Ok(block) = Block::decode_body(&bytes[..bytes.len() - 4]) {
+        if let Ok(block) = Block::decode_body(&bytes[..bytes.len() - 4], limits::VALUES) {
             // Made up or not, it can be read and written.
             let _ = (block.events(), block.encode());
         }

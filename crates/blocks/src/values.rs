@@ -119,6 +119,13 @@ impl Values {
         }
     }
 
+    /// Bytes that they take as rows: [`VALUE_BYTES`](crate::limits::VALUE_BYTES) each, entries of lists too, and texts besides.
+    pub(crate) fn unpacked_bytes(&self) -> usize {
+        let entries = |value: &Value| if let Value::List(list) = value { list.len() } else { 0 };
+        let listed: usize = if let Self::Any(values) = self { values.iter().map(entries).sum() } else { 0 };
+        (self.len() + listed) * limits::VALUE_BYTES + self.text_bytes()
+    }
+
     /// Whether each text and list is as short as a reader asks for.
     pub(crate) fn check(&self) -> Result<(), EncodeError> {
         match self {

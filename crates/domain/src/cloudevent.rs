@@ -3,8 +3,10 @@
 //! Source: CloudEvents 1.0.2, "JSON Event Format". What Roadcast adds: `time` and data are required.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use roadcast_signals::Timestamp;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::ids::VehicleId;
@@ -59,15 +61,54 @@ pub enum Data<'a> {
 
 /// Splits a body into its events: the members of an array, or the one object that it is.
 pub fn split(body: &str) -> Result<Vec<&RawValue>, Refusal> {
+    split_at_most(body, usize::MAX)
+}
+
+/// As [`split`], but a body of more than `most` events is refused, without a list of them being made.
+pub fn split_at_most(body: &str, most: usize) -> Result<Vec<&RawValue>, Refusal> {
     let not_json = |error: &serde_json::Error| {
         let detail = format!("not JSON at line {} column {}", error.line(), error.column());
         Refusal::new(Reason::NotJson, "", detail)
     };
     let whole: &RawValue = serde_json::from_str(body).map_err(|error| not_json(&error))?;
     match whole.get().as_bytes().first() {
-        Some(b'[') => serde_json::from_str(whole.get()).map_err(|error| not_json(&error)),
+        Some(b'[') => AtMost(most)
+            .deserialize(&mut serde_json::Deserializer::from_str(whole.get()))
+            .map_err(|error| not_json(&error))?
+            .ok_or_else(|| Refusal::new(Reason::TooLarge, "", format!("at most {most} events"))),
         Some(b'{') => Ok(vec![whole]),
         _ => Err(Refusal::new(Reason::NotACloudEvent, "", "expected an event or an array of events")),
+    }
+}
+
+/// The members of an array; nothing where there are more than so many.
+struct AtMost(usize);
+
+impl<'de> DeserializeSeed<'de> for AtMost {
+    type Value = Option<Vec<&'de RawValue>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AtMost {
+    type Value = Option<Vec<&'de RawValue>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of events")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut events = Vec::new();
+        while let Some(event) = members.next_element()? {
+            if events.len() == self.0 {
+                while members.next_element::<IgnoredAny>()?.is_some() {}
+                return Ok(None);
+            }
+            events.push(event);
+        }
+        Ok(Some(events))
     }
 }
 
@@ -218,6 +259,16 @@ mod tests {
             event[attribute] = value;
             assert_eq!(read(&event), Err((reason, format!("/{attribute}"))), "{event}");
         }
+    }
+
+    #[test]
+    fn a_body_of_too_many_events_is_refused_whole() {
+        let body = |count: usize| format!("[{}]", vec!["{}"; count].join(","));
+        assert_eq!(split_at_most(&body(3), 3).unwrap().len(), 3);
+        assert_eq!(split_at_most(&body(4), 3).unwrap_err().reason, Reason::TooLarge);
+        assert_eq!(split_at_most(&body(100_000), 3).unwrap_err().reason, Reason::TooLarge);
+        assert_eq!(split_at_most("[{},{},{},", 3).unwrap_err().reason, Reason::NotJson);
+        assert_eq!(split(&body(4)).unwrap().len(), 4);
     }
 
     #[test]

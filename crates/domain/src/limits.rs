@@ -8,6 +8,13 @@ pub const UPLOAD_BYTES: usize = 768 * 1024;
 /// its few bytes claim.
 pub const UNPACKED_RECORD_BYTES: usize = 4 * 1024 * 1024;
 
+/// Bytes that the block of one event may unpack to, each value counted as 16 and texts besides: 500 samples of 130 signals. A
+/// vehicle that stands still says that in some hundred bytes, so what a block holds cannot be told from its size.
+pub const UNPACKED_BLOCK_BYTES: usize = 1024 * 1024;
+
+/// The same of all blocks of one record of the stream: 1,000 events of 60 samples of 30 signals.
+pub const UNPACKED_BLOCKS_BYTES: usize = 32 * 1024 * 1024;
+
 /// Samples of one event.
 pub const SAMPLES_PER_EVENT: usize = 500;
 
@@ -29,7 +36,7 @@ pub const ATTRIBUTE_BYTES: usize = 512;
 /// Trouble codes of one diagnostic event.
 pub const CODES_PER_EVENT: usize = 256;
 
-/// Events of one upload.
+/// Events of one upload, and of one record of the stream.
 pub const EVENTS_PER_UPLOAD: usize = 1000;
 
 /// Vehicles of one subscription.

@@ -9,6 +9,8 @@ use serde::Serialize;
 pub enum Reason {
     /// The bytes are not JSON.
     NotJson,
+    /// A record or a block that unpacks to more than it may.
+    TooLarge,
     /// Not a CloudEvents 1.0 event: an attribute is missing or wrong.
     NotACloudEvent,
     /// The envelope has no `time`, which Roadcast requires.
@@ -41,8 +43,9 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::NotJson,
+        Self::TooLarge,
         Self::NotACloudEvent,
         Self::TimeMissing,
         Self::TypeUnknown,
@@ -63,6 +66,7 @@ impl Reason {
     pub const fn code(self) -> &'static str {
         match self {
             Self::NotJson => "not_json",
+            Self::TooLarge => "too_large",
             Self::NotACloudEvent => "not_a_cloudevent",
             Self::TimeMissing => "time_missing",
             Self::TypeUnknown => "type_unknown",
@@ -84,6 +88,7 @@ impl Reason {
     pub const fn explanation(self) -> &'static str {
         match self {
             Self::NotJson => "the bytes are not JSON",
+            Self::TooLarge => "more than a record or a block may unpack to",
             Self::NotACloudEvent => "not a CloudEvents 1.0 event",
             Self::TimeMissing => "time is required",
             Self::TypeUnknown => "no such event type",

@@ -3,14 +3,19 @@
 //! A record is JSON, one CloudEvent or a batch, or the same as one zstd frame. An event's data is JSON, or a block of samples
 //! that was made on the device, with `datacontenttype` [`BLOCK_CONTENT_TYPE`] and the bytes in `data_base64`. All of it is
 //! brought to the one form that is judged, so that HTTP and the stream, and every payload, go through the same judgement.
+//!
+//! Frames and blocks say much in few bytes, and honest ones of a vehicle that stands still say the most: five minutes of it are
+//! some hundred bytes. So nothing is refused for how well it is packed, but for what it would unpack to, and before it is
+//! unpacked: what one record costs has a bound, whatever its sender wants.
 
 use std::borrow::Cow;
 use std::io::Read as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use roadcast_blocks::{Block, EncodeError};
-use roadcast_domain::cloudevent::{Data, Envelope};
+use roadcast_blocks::limits::VALUE_BYTES;
+use roadcast_blocks::{Block, DecodeError, EncodeError};
+use roadcast_domain::cloudevent::{self, Data, Envelope};
 use roadcast_domain::event::{EventType, Telemetry};
 use roadcast_domain::intake;
 use roadcast_domain::limits;
@@ -46,7 +51,7 @@ fn unpack(record: &[u8]) -> Result<Vec<u8>, Refusal> {
     let most = limits::UNPACKED_RECORD_BYTES as u64;
     decoder.by_ref().take(most + 1).read_to_end(&mut text).map_err(broken)?;
     if text.len() > limits::UNPACKED_RECORD_BYTES {
-        return Err(not_json("the zstd frame holds more than a record may"));
+        return Err(Refusal::new(Reason::TooLarge, "", "the zstd frame holds more than a record may"));
     }
     drop(decoder);
     if rest.is_empty() { Ok(text) } else { Err(not_json("something follows the zstd frame")) }
@@ -56,31 +61,81 @@ fn not_json(detail: &str) -> Refusal {
     Refusal::new(Reason::NotJson, "", detail)
 }
 
+/// The events of a record's text.
+pub fn events_of(text: &str) -> Result<Vec<&RawValue>, Refusal> {
+    cloudevent::split_at_most(text, limits::EVENTS_PER_UPLOAD)
+}
+
 /// An event's data as JSON.
 pub fn data_of<'a>(envelope: &Envelope<'a>) -> Result<Cow<'a, RawValue>, Refusal> {
-    let (content_type, base64) = match &envelope.data {
-        Data::Json(data) => return Ok(Cow::Borrowed(*data)),
-        Data::Binary { content_type, base64 } => (content_type, base64),
-    };
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case(BLOCK_CONTENT_TYPE) {
-        let detail = format!("data is JSON, or a block ({BLOCK_CONTENT_TYPE})");
-        return Err(Refusal::new(Reason::DataInvalid, "/datacontenttype", detail));
+    Room::default().data_of(envelope)
+}
+
+/// What the blocks of one record may still unpack to.
+#[derive(Debug)]
+pub struct Room {
+    bytes: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { bytes: limits::UNPACKED_BLOCKS_BYTES }
     }
-    if envelope.event_type != EventType::Telemetry.as_str() {
-        let detail = format!("only {} may come as a block", EventType::Telemetry.as_str());
-        return Err(Refusal::new(Reason::DataInvalid, "/datacontenttype", detail));
+}
+
+impl Room {
+    /// An event's data as JSON, if there is room for it.
+    pub fn data_of<'a>(&mut self, envelope: &Envelope<'a>) -> Result<Cow<'a, RawValue>, Refusal> {
+        let (content_type, base64) = match &envelope.data {
+            Data::Json(data) => return Ok(Cow::Borrowed(*data)),
+            Data::Binary { content_type, base64 } => (content_type, base64),
+        };
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case(BLOCK_CONTENT_TYPE) {
+            let detail = format!("data is JSON, or a block ({BLOCK_CONTENT_TYPE})");
+            return Err(Refusal::new(Reason::DataInvalid, "/datacontenttype", detail));
+        }
+        if envelope.event_type != EventType::Telemetry.as_str() {
+            let detail = format!("only {} may come as a block", EventType::Telemetry.as_str());
+            return Err(Refusal::new(Reason::DataInvalid, "/datacontenttype", detail));
+        }
+        let samples = self.unpack(base64)?.samples();
+        serde_json::value::to_raw_value(&Telemetry { samples })
+            .map(Cow::Owned)
+            .map_err(|_| wrong(Reason::DataInvalid, "a value that JSON cannot say"))
     }
-    let wrong = |detail: String| Refusal::new(Reason::DataInvalid, "/data_base64", detail);
-    let bytes = STANDARD.decode(base64).map_err(|_| wrong("not base64".to_owned()))?;
-    let block = Block::decode(&bytes).map_err(|error| wrong(error.to_string()))?;
-    if block.times().len() > limits::SAMPLES_PER_EVENT {
-        let detail =
-            format!("at most {} samples in an event; this one has {}", limits::SAMPLES_PER_EVENT, block.times().len());
-        return Err(Refusal::new(Reason::TooManySamples, "/data_base64", detail));
+
+    /// The block of that text, unless it holds more than there is room for.
+    fn unpack(&mut self, base64: &str) -> Result<Block, Refusal> {
+        let most = limits::UNPACKED_BLOCK_BYTES;
+        // No block takes more bytes than it unpacks to, but for one that is made to.
+        if self.bytes == 0 || base64.len() / 4 * 3 > most {
+            return Err(too_large());
+        }
+        let bytes = STANDARD.decode(base64).map_err(|_| wrong(Reason::DataInvalid, "not base64"))?;
+        let malformed = |error: DecodeError| wrong(Reason::DataInvalid, error.to_string());
+        let samples = Block::count_samples(&bytes).map_err(malformed)?;
+        if samples > limits::SAMPLES_PER_EVENT {
+            let detail = format!("at most {} samples in an event; this one has {samples}", limits::SAMPLES_PER_EVENT);
+            return Err(wrong(Reason::TooManySamples, detail));
+        }
+        let block = match Block::decode_at_most(&bytes, most / VALUE_BYTES) {
+            Err(DecodeError::TooMany { what: "values", .. }) => None,
+            decoded => Some(decoded.map_err(malformed)?).filter(|block| block.unpacked_bytes() <= most),
+        };
+        // What is not unpacked takes room as well, or a record could hold any number of such blocks.
+        self.bytes = self.bytes.saturating_sub(block.as_ref().map_or(most, Block::unpacked_bytes));
+        block.ok_or_else(too_large)
     }
-    let data = serde_json::value::to_raw_value(&Telemetry { samples: block.samples() });
-    data.map(Cow::Owned).map_err(|_| wrong("a value that JSON cannot say".to_owned()))
+}
+
+fn wrong(reason: Reason, detail: impl Into<String>) -> Refusal {
+    Refusal::new(reason, "/data_base64", detail)
+}
+
+fn too_large() -> Refusal {
+    let (one, all) = (limits::UNPACKED_BLOCK_BYTES / VALUE_BYTES, limits::UNPACKED_BLOCKS_BYTES / VALUE_BYTES);
+    wrong(Reason::TooLarge, format!("a block may hold {one} values, and those of one record {all}; texts count for more"))
 }
 
 /// How many samples an event holds, however wrong it is otherwise: 1 where its data cannot be counted.
@@ -88,8 +143,8 @@ pub fn count_samples(event: &RawValue) -> usize {
     match Envelope::read(event) {
         Ok(envelope @ Envelope { data: Data::Binary { .. }, .. }) => match &envelope.data {
             Data::Binary { base64, .. } => {
-                let block = STANDARD.decode(base64).ok().and_then(|bytes| Block::decode(&bytes).ok());
-                block.map_or(1, |block| block.times().len().max(1))
+                let samples = STANDARD.decode(base64).ok().and_then(|bytes| Block::count_samples(&bytes).ok());
+                samples.map_or(1, |samples| samples.max(1))
             }
             Data::Json(_) => 1,
         },
@@ -167,6 +222,50 @@ mod tests {
         assert_eq!(data(&many).unwrap_err(), (Reason::TooManySamples, at("/data_base64")));
     }
 
+    /// Samples of as many signals, always of the same values: a few bits each.
+    fn still(signals: usize, value: &Value) -> Vec<Sample> {
+        let numbered = (0..signals).map(|n| (SignalPath::parse(&format!("acme.s{n}")).unwrap(), value.clone()));
+        let signals: Signals = numbered.collect();
+        (0..500).map(|n| Sample { at: Timestamp::from_ms(1_793_000_000_000 + n), signals: signals.clone() }).collect()
+    }
+
+    #[test]
+    fn a_block_that_unpacks_to_too_much_is_refused_without_being_unpacked() {
+        let too_large = Err((Reason::TooLarge, "/data_base64".to_owned()));
+        let packed = |samples: &[Sample]| event(&block_base64(samples).unwrap());
+        let number = Value::Number(1.0);
+        assert!(data(&packed(&still(131, &number))).is_ok());
+        let wide = packed(&still(132, &number));
+        assert!(wide.to_string().len() < 4096, "it is small");
+        assert_eq!(data(&wide), too_large);
+        assert_eq!(count_samples(&serde_json::value::to_raw_value(&wide).unwrap()), 500);
+        assert_eq!(data(&packed(&still(3, &Value::from("x".repeat(1000).as_str())))), too_large);
+        assert_eq!(data(&packed(&still(1, &Value::List(vec![Value::Bool(true); 256].into())))), too_large);
+        assert_eq!(data(&event(&"A".repeat(2 * limits::UNPACKED_BLOCK_BYTES))), too_large);
+    }
+
+    #[test]
+    fn the_blocks_of_one_record_share_their_room() {
+        let judged = |signals: usize| {
+            let text = event(&block_base64(&still(signals, &Value::Number(1.0))).unwrap()).to_string();
+            let raw: &RawValue = serde_json::from_str(&text).unwrap();
+            let envelope = Envelope::read(raw).unwrap();
+            let mut room = Room::default();
+            (0..1000).filter(|_| room.data_of(&envelope).is_ok()).count()
+        };
+        // 1,000 events of 500 samples of four signals fit; of a hundred signals, those that stand first.
+        assert_eq!(judged(4), 1000);
+        assert_eq!(judged(100), limits::UNPACKED_BLOCKS_BYTES.div_ceil(500 * 100 * VALUE_BYTES));
+        assert_eq!(judged(200), 0);
+    }
+
+    #[test]
+    fn a_record_of_too_many_events_is_refused_whole() {
+        let record = |count: usize| format!("[{}]", vec!["{}"; count].join(","));
+        assert_eq!(events_of(&record(1000)).unwrap().len(), 1000);
+        assert_eq!(events_of(&record(1001)).unwrap_err().reason, Reason::TooLarge);
+    }
+
     #[test]
     fn a_packed_record_gives_the_text_it_was_made_of() {
         let text = event(&block_base64(&samples(500)).unwrap()).to_string().repeat(20);
@@ -181,7 +280,7 @@ mod tests {
     fn a_frame_that_unpacks_to_more_than_a_record_may_hold_is_refused_without_being_unpacked() {
         let bomb = zstd::bulk::compress(&vec![b' '; 1 << 30], 1).unwrap();
         assert!(bomb.len() < limits::UPLOAD_BYTES);
-        assert!(text_of(&bomb).unwrap_err().detail.contains("more than a record"));
+        assert_eq!(text_of(&bomb).unwrap_err().reason, Reason::TooLarge);
     }
 
     #[test]

@@ -3,23 +3,27 @@
 //! In that order, because each step makes the next one safe to lose: what is archived can be processed again, what is
 //! published can be published again (consumers know an event by its id), and what is stored is done: a retry that finds an
 //! event stored has nothing left to do.
+//!
+//! A batch is usually one portion. Where its records unpack to more than is good for the function's memory, what was judged so
+//! far is carried on before the next event is read; where they take long, the rest of them comes again. So no sender can make
+//! a batch fail that holds others' records, whatever is in his.
 
 mod aside;
 mod known;
+mod portion;
 mod publish;
 mod recent;
 mod store;
 
 use std::collections::BTreeMap;
 
-use roadcast_domain::cloudevent::{self, Envelope};
+use roadcast_domain::cloudevent::Envelope;
 use roadcast_domain::event::StoredEvent;
 use roadcast_domain::ids::VehicleId;
 use roadcast_domain::intake;
 use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::subject::Subject;
-use roadcast_packing::incoming;
-use roadcast_ports::PortError;
+use roadcast_packing::incoming::{self, Room};
 use roadcast_ports::archive::{Archive, Parked, Quarantine, RawBatch, RawRecord};
 use roadcast_ports::bus::IngestBus;
 use roadcast_ports::clock::Clock;
@@ -27,11 +31,17 @@ use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::event_log::EventLog;
 use roadcast_ports::state::StateStore;
 use roadcast_ports::vehicles::Vehicles;
+use roadcast_ports::{PortError, PortErrorKind};
 use serde_json::value::RawValue;
 
 use crate::cached::{CachedEntitlements, CachedSubjects};
 use aside::Aside;
+use portion::Portion;
 pub use recent::Recent;
+
+/// How long records of a batch are begun with, in milliseconds: half of the function's time. What was begun by then ends well
+/// within the other half, because what one record and one portion may hold is bounded.
+const BEGIN_WITHIN_MS: i64 = 60 * 1000;
 
 /// Processes batches of the stream.
 pub struct Process<A, Q, V, E, B, S, L, K> {
@@ -129,13 +139,26 @@ where
             outcome.fail(0, error);
             return outcome;
         }
-        let (mut pending, parked) = self.judge(records, &mut outcome).await;
-        self.park(parked, &mut outcome).await;
-        let known = self.drop_known(&mut pending, &mut outcome).await;
-        let unpublishable = self.publish(records, &mut pending, &mut outcome).await;
-        self.park(unpublishable, &mut outcome).await;
-        let unstorable = self.store(records, pending, known, &mut outcome).await;
-        self.park(unstorable, &mut outcome).await;
+        let started = self.clock.now();
+        let mut portion = Portion::default();
+        for (place, record) in records.iter().enumerate() {
+            // The first is always begun with, so that every batch gets on.
+            if place > 0 && self.clock.now().ms_since(started) > BEGIN_WITHIN_MS {
+                outcome.fail(place, PortError::new(PortErrorKind::TimedOut, "beginning with the rest of the batch"));
+                break;
+            }
+            // One record at a time: what a compressed one unpacks to is gone before the next.
+            let text = incoming::text_of(&record.raw.data);
+            match text.as_ref().map_err(Clone::clone).and_then(|text| incoming::events_of(text)) {
+                Ok(events) => self.judge(records, place, &events, &mut portion, &mut outcome).await,
+                Err(refusal) => {
+                    outcome.counts.samples_received += 1;
+                    portion.park(place, Aside { record }.whole(&refusal, None, &record.raw.data, 1));
+                }
+            }
+            self.carry_on_if_full(records, &mut portion, &mut outcome).await;
+        }
+        self.carry_on(records, portion, &mut outcome).await;
         outcome
     }
 
@@ -150,47 +173,61 @@ where
         Ok(())
     }
 
-    /// Judges every event of every record.
-    async fn judge(&self, records: &[Record], outcome: &mut Outcome) -> (Vec<Pending>, Vec<(usize, Parked)>) {
-        let mut pending = Vec::new();
-        let mut parked = Vec::new();
-        for (place, record) in records.iter().enumerate() {
-            let aside = Aside { record };
-            // One record at a time: what a compressed one unpacks to is gone before the next.
-            let text = incoming::text_of(&record.raw.data);
-            let events = match text.as_ref().map_err(Clone::clone).and_then(|text| cloudevent::split(text)) {
-                Ok(events) => events,
-                Err(refusal) => {
-                    outcome.counts.samples_received += 1;
-                    parked.push((place, aside.whole(&refusal, None, &record.raw.data, 1)));
-                    continue;
+    /// Judges the events of the record at that place.
+    async fn judge(
+        &self,
+        records: &[Record],
+        place: usize,
+        events: &[&RawValue],
+        portion: &mut Portion,
+        outcome: &mut Outcome,
+    ) {
+        let record = &records[place];
+        let aside = Aside { record };
+        let mut room = Room::default();
+        for (place_in_record, event) in events.iter().enumerate() {
+            match self.judge_event(event, record, &mut room).await {
+                Err(error) => {
+                    outcome.counts.samples_received += incoming::count_samples(event);
+                    outcome.fail(place, error);
                 }
-            };
-            for (place_in_record, event) in events.into_iter().enumerate() {
-                match self.judge_event(event, record).await {
-                    Err(error) => {
-                        outcome.counts.samples_received += incoming::count_samples(event);
-                        outcome.fail(place, error);
+                Ok(Err((refusal, vid))) => {
+                    let samples = incoming::count_samples(event);
+                    outcome.counts.samples_received += samples;
+                    portion.park(place, aside.whole(&refusal, vid, event.get().as_bytes(), samples));
+                }
+                Ok(Ok((vid, intake))) => {
+                    outcome.counts.samples_received += intake.sample_count;
+                    for (reason, count) in intake.rejected_by_reason() {
+                        *outcome.counts.signals_rejected.entry(reason).or_default() += count;
                     }
-                    Ok(Err((refusal, vid))) => {
-                        let samples = incoming::count_samples(event);
-                        outcome.counts.samples_received += samples;
-                        parked.push((place, aside.whole(&refusal, vid, event.get().as_bytes(), samples)));
+                    for sample in &intake.parked {
+                        portion.park(place, aside.sample(&vid, intake.eid, sample));
                     }
-                    Ok(Ok((vid, intake))) => {
-                        outcome.counts.samples_received += intake.sample_count;
-                        for (reason, count) in intake.rejected_by_reason() {
-                            *outcome.counts.signals_rejected.entry(reason).or_default() += count;
-                        }
-                        parked.extend(intake.parked.iter().map(|sample| (place, aside.sample(&vid, intake.eid, sample))));
-                        let bytes = event.get().len();
-                        let on_its_way = |stored| Pending { record: place, place: place_in_record, bytes, stored };
-                        pending.extend(intake.accepted.map(on_its_way));
+                    if let Some(stored) = intake.accepted {
+                        portion.take(Pending { record: place, place: place_in_record, bytes: event.get().len(), stored });
                     }
                 }
             }
+            self.carry_on_if_full(records, portion, outcome).await;
         }
-        (pending, parked)
+    }
+
+    async fn carry_on_if_full(&self, records: &[Record], portion: &mut Portion, outcome: &mut Outcome) {
+        if portion.is_full() {
+            self.carry_on(records, std::mem::take(portion), outcome).await;
+        }
+    }
+
+    /// Carries on what was judged: sets aside, drops what is known, publishes, stores.
+    async fn carry_on(&self, records: &[Record], portion: Portion, outcome: &mut Outcome) {
+        let Portion { mut pending, parked, .. } = portion;
+        self.park(parked, outcome).await;
+        let known = self.drop_known(&mut pending, outcome).await;
+        let unpublishable = self.publish(records, &mut pending, outcome).await;
+        self.park(unpublishable, outcome).await;
+        let unstorable = self.store(records, pending, known, outcome).await;
+        self.park(unstorable, outcome).await;
     }
 
     #[allow(clippy::type_complexity)] // two kinds of failure: ours is tried again, the event's own is set aside
@@ -198,6 +235,7 @@ where
         &self,
         event: &RawValue,
         record: &Record,
+        room: &mut Room,
     ) -> Result<Result<(VehicleId, intake::Intake), (Refusal, Option<VehicleId>)>, PortError> {
         let envelope = match Envelope::read(event) {
             Ok(envelope) => envelope,
@@ -216,8 +254,7 @@ where
             let refusal = Refusal::new(Reason::VehicleUnknown, "/subject", "not the vehicle that the record was sent for");
             return Ok(Err((refusal, None)));
         }
-        let judged =
-            incoming::data_of(&envelope).and_then(|data| intake::judge(&envelope, &data, &vid, record.raw.arrived_at));
+        let judged = room.data_of(&envelope).and_then(|data| intake::judge(&envelope, &data, &vid, record.raw.arrived_at));
         Ok(match judged {
             Ok(intake) => Ok((vid, intake)),
             Err(refusal) => Err((refusal, Some(vid))),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use futures::stream::{self, StreamExt as _};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_ports::PortError;
 use roadcast_ports::event_log::{EventLog, EventRange};
@@ -66,17 +66,25 @@ impl<A, Q, V, E, B, S: StateStore, L: EventLog, K> Process<A, Q, V, E, B, S, L, 
     /// Which of these events of a vehicle are stored.
     async fn stored(&self, vid: &VehicleId, mut eids: Vec<Eid>) -> Result<BTreeSet<Eid>, PortError> {
         eids.sort_unstable();
-        let mut stored = BTreeSet::new();
-        // Events that lie far apart are looked up apart, or a late one would read all that lies between.
+        // Events that lie far apart are looked up apart, or a late one would read all that lies between; several at once,
+        // because a sender may spread a few kilobytes over years.
+        let mut look_ups = Vec::new();
         for stretch in eids.chunk_by(|a, b| b.time().ms_since(a.time()) < STRETCH_MS) {
-            let (Some(first), Some(last)) = (stretch.first(), stretch.last()) else { continue };
-            let mut from = Some(*first);
-            while let Some(start) = from {
-                let range = EventRange { vid: vid.clone(), from: start, to: *last, limit: 1000, consistent: false };
-                let page = self.log.range(&range).await?;
-                stored.extend(page.events.iter().map(|stored| stored.event.eid));
-                from = page.next;
+            if let (Some(first), Some(last)) = (stretch.first(), stretch.last()) {
+                look_ups.push(self.stored_between(vid, *first, *last));
             }
+        }
+        stream::iter(look_ups).buffer_unordered(CONCURRENCY).try_concat().await
+    }
+
+    async fn stored_between(&self, vid: &VehicleId, first: Eid, last: Eid) -> Result<BTreeSet<Eid>, PortError> {
+        let mut stored = BTreeSet::new();
+        let mut from = Some(first);
+        while let Some(start) = from {
+            let range = EventRange { vid: vid.clone(), from: start, to: last, limit: 1000, consistent: false };
+            let page = self.log.range(&range).await?;
+            stored.extend(page.events.iter().map(|stored| stored.event.eid));
+            from = page.next;
         }
         Ok(stored)
     }

@@ -3,6 +3,7 @@
 // A test stops at the first surprise.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod amplified;
 mod arrivals;
 mod history;
 mod world;
