@@ -137,3 +137,7 @@ pub(super) fn quota_headers(standing: Standing) -> [(&'static str, String); 2] {
         ("ratelimit", format!("\"fleet\";r={remaining};t={reset_s}")),
     ]
 }
+
+#[cfg(test)]
+#[path = "front_test.rs"]
+mod tests;

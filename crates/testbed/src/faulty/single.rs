@@ -16,9 +16,12 @@ use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedRange};
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::provisioning::{FleetChannel, ProvisioningWorkflow};
+use roadcast_ports::requests::{Answer, Answers, Claim, KeyedRequest, RequestCounts};
 use roadcast_ports::state::{Known, StateStore};
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::{Registered, VehicleListing, VehiclePage, Vehicles};
+
+use roadcast_signals::Timestamp;
 
 use super::Faulty;
 
@@ -197,5 +200,25 @@ impl<P: FleetChannel> FleetChannel for Faulty<P> {
 
     async fn ensure_rule(&self, fleet: &Fleet) -> Result<(), PortError> {
         self.at_once("ensure_rule", self.inner.ensure_rule(fleet)).await
+    }
+}
+
+impl<P: RequestCounts> RequestCounts for Faulty<P> {
+    async fn add(&self, fleet_id: &FleetId, window: Timestamp, requests: u32) -> Result<u32, PortError> {
+        self.at_once("add", self.inner.add(fleet_id, window, requests)).await
+    }
+}
+
+impl<P: Answers> Answers for Faulty<P> {
+    async fn claim(&self, request: &KeyedRequest, now: Timestamp) -> Result<Claim, PortError> {
+        self.at_once("claim", self.inner.claim(request, now)).await
+    }
+
+    async fn keep(&self, request: &KeyedRequest, answer: &Answer, now: Timestamp) -> Result<(), PortError> {
+        self.at_once("keep", self.inner.keep(request, answer, now)).await
+    }
+
+    async fn release(&self, request: &KeyedRequest) -> Result<(), PortError> {
+        self.at_once("release", self.inner.release(request)).await
     }
 }
