@@ -1,0 +1,117 @@
+"""What schemathesis does not know of this API: what the gateway answers, what is slow, and two promises of our own."""
+
+import json
+import os
+import re
+
+import schemathesis
+import yaml
+from schemathesis.core.failures import Failure
+
+PROBLEMS = "https://roadcast.dev/problems/"
+
+with open("openapi.yaml", encoding="utf-8") as file:
+    GATEWAY_RESPONSES = yaml.safe_load(file)["x-amazon-apigateway-gateway-responses"]
+
+# The local endpoint's own refusals, and which response of the gateway the contract puts in their place on AWS.
+LOCAL_REFUSALS = {
+    b'{"message":"Unauthorized"}': "UNAUTHORIZED",
+    b'{"message":"Missing Authentication Token"}': "MISSING_AUTHENTICATION_TOKEN",
+}
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    """Answers as API Gateway would where the local endpoint, which knows no gateway responses, refuses by itself."""
+    refusal = LOCAL_REFUSALS.get(response.content.replace(b": ", b":").strip())
+    if refusal is None:
+        return
+    gateway = GATEWAY_RESPONSES[refusal]
+    response.status_code = int(gateway["statusCode"])
+    response.content = gateway["responseTemplates"]["application/json"].encode()
+    for parameter, value in gateway["responseParameters"].items():
+        response.headers[parameter.removeprefix("gatewayresponse.header.").lower()] = [value.strip("'")]
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """A feed is asked for without long polling: every wait that is allowed would be waited for."""
+    wait = (case.query or {}).get("wait")
+    if case.path.endswith("/feed") and isinstance(wait, int) and not isinstance(wait, bool) and 1 < wait <= 20:
+        case.query["wait"] = 1
+
+
+def problem_of(response):
+    """The problem document of an answer, or nothing where it is none."""
+    if not any(value.startswith("application/problem+json") for value in response.headers.get("content-type", [])):
+        return None
+    return json.loads(response.content)
+
+
+@schemathesis.hook
+def filter_failure(context, failure, case, response):
+    """Drops what is no fault, each for a reason of its own."""
+    problem = problem_of(response) or {}
+    pointers = {error["pointer"] for error in problem.get("errors", [])}
+    name = type(failure).__name__
+    # A cursor and a feed's token are texts that only the API makes; a text drawn at random is refused.
+    if name == "RejectedPositiveData" and response.status_code == 400 and pointers and pointers <= {"?cursor", "?ack"}:
+        return False
+    # OpenAPI cannot say that `from` is before `to`.
+    if name == "RejectedPositiveData" and response.status_code == 400 and "from" in (case.query or {}) and pointers == {"?to"}:
+        return False
+    # API Gateway knows methods and paths together: a method that a resource lacks is a resource that does not exist.
+    if name == "UnsupportedMethodResponse" and problem.get("type") == PROBLEMS + "not-found":
+        return False
+    return True
+
+
+class UndocumentedProblem(Failure):
+    """A problem document that the documentation does not know, or that contradicts itself."""
+
+
+class MisplacedProblem(Failure):
+    """A problem document that names a place that the request does not have."""
+
+
+def fail(kind, case, title, message):
+    """Fails the check."""
+    raise kind(operation=case.operation.label, title=title, message=message)
+
+
+@schemathesis.check
+def problems_are_documented(ctx, response, case):
+    """Every problem has a page in docs/problems, and its status is that of the answer."""
+    problem = problem_of(response)
+    if problem is None:
+        return
+    kind = problem["type"].removeprefix(PROBLEMS)
+    if not re.fullmatch("[a-z-]+", kind) or not os.path.exists(f"docs/problems/{kind}.md"):
+        fail(UndocumentedProblem, case, "Undocumented problem", f"docs/problems has no page on {problem['type']}")
+    if problem.get("status", response.status_code) != response.status_code:
+        fail(UndocumentedProblem, case, "Wrong status in a problem", f"status {problem['status']} in a {response.status_code}")
+
+
+@schemathesis.check
+def problems_name_their_places(ctx, response, case):
+    """Every `errors[].pointer` is a parameter of the operation, or leads to something in the body or missing there."""
+    for error in (problem_of(response) or {}).get("errors", []):
+        pointer = error["pointer"]
+        if pointer.startswith("?"):
+            declared = {parameter.name for parameter in case.operation.query}
+            if pointer[1:] not in declared:
+                fail(MisplacedProblem, case, "No such parameter", f"{pointer} is no parameter of {case.operation.label}")
+        elif pointer and not leads_somewhere(pointer, response.request.body):
+            fail(MisplacedProblem, case, "No such place", f"{pointer} leads nowhere in the body that was sent")
+
+
+def leads_somewhere(pointer, body):
+    """Whether all of a JSON pointer but its last segment exists in the body, and that can have members."""
+    try:
+        node = json.loads(body)
+        *parents, last = [segment.replace("~1", "/").replace("~0", "~") for segment in pointer.split("/")[1:]]
+        for segment in parents:
+            node = node[int(segment) if isinstance(node, list) else segment]
+    except (ValueError, TypeError, KeyError, IndexError):
+        return False
+    return isinstance(node, dict) or (isinstance(node, list) and last.isdigit() and int(last) <= len(node))
