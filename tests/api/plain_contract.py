@@ -1,9 +1,13 @@
-"""Writes openapi.yaml as plain OpenAPI in JSON: without what only API Gateway reads.
+"""Writes openapi.yaml as plain OpenAPI in JSON, for tools that are not API Gateway.
 
-Usage: plain_contract.py CONTRACT OUTPUT
+Usage: plain_contract.py CONTRACT FOLDER
+
+`openapi.json` is the contract without what only API Gateway reads. `client.json`, which clients are generated from, also keeps
+only the first media type of each request body: of a body of several, openapi-python-client makes code that cannot be imported.
 """
 
 import json
+import pathlib
 import sys
 
 import yaml
@@ -18,6 +22,19 @@ def plain(node):
     return node
 
 
+def with_one_media_type(node):
+    """The node with one media type in each request body."""
+    if isinstance(node, list):
+        return [with_one_media_type(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    node = {name: with_one_media_type(value) for name, value in node.items()}
+    body = node.get("requestBody")
+    if isinstance(body, dict) and "content" in body:
+        node["requestBody"] = {**body, "content": dict(list(body["content"].items())[:1])}
+    return node
+
+
 class Loader(yaml.SafeLoader):
     """Reads times as the texts that they are in JSON."""
 
@@ -27,9 +44,14 @@ Loader.yaml_implicit_resolvers = {
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
+
+def main():
+    """Reads the contract, and writes both."""
+    contract, folder = map(pathlib.Path, sys.argv[1:])
+    document = plain(yaml.load(contract.read_text(encoding="utf-8"), Loader))
+    (folder / "openapi.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
+    (folder / "client.json").write_text(json.dumps(with_one_media_type(document), indent=1), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    contract, output = sys.argv[1:]
-    with open(contract, encoding="utf-8") as file:
-        document = yaml.load(file, Loader)
-    with open(output, "w", encoding="utf-8") as file:
-        json.dump(plain(document), file, indent=1)
+    main()
