@@ -71,7 +71,7 @@ def until(what, ask):
     """Asks once a second until there is something."""
     for _ in range(PATIENCE_S):
         if found := ask():
-            print(f"{what}: after a while")
+            print(f"{what}: there")
             return found
         time.sleep(1)
     raise SystemExit(f"{what}: nothing after {PATIENCE_S} s")
