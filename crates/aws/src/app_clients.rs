@@ -10,6 +10,7 @@ use roadcast_ports::{PortError, PortErrorKind};
 use crate::sdk_error::port_error;
 
 const CREATE: &str = "making an app client";
+const DESCRIBE: &str = "reading an app client";
 const ACCESS_TOKEN_MINUTES: i32 = 60;
 const NAME_CHARACTERS: usize = 128;
 
@@ -50,6 +51,18 @@ impl AppClients for CognitoAppClients {
             Some(Credentials { client_id: ClientId::new(made.client_id?), client_secret: made.client_secret? })
         });
         credentials.ok_or_else(|| PortError::new(PortErrorKind::Unavailable, CREATE))
+    }
+
+    async fn credentials(&self, client_id: &ClientId) -> Result<Option<Credentials>, PortError> {
+        let request = self.client.describe_user_pool_client().user_pool_id(&self.user_pool_id).client_id(client_id.as_str());
+        let found = match request.send().await {
+            Ok(found) => found.user_pool_client,
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => None,
+            Err(error) => return Err(port_error(DESCRIBE, error)),
+        };
+        Ok(found.and_then(|found| {
+            Some(Credentials { client_id: ClientId::new(found.client_id?), client_secret: found.client_secret? })
+        }))
     }
 }
 

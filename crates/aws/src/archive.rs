@@ -36,45 +36,64 @@ impl S3Archive {
         Self { client, bucket: bucket.into() }
     }
 
-    async fn put(&self, key: String, text: &[u8], context: &'static str) -> Result<(), PortError> {
-        let object = compress(text).map_err(|error| unwritable(context, error))?;
+    async fn put(&self, object: ObjectText, context: &'static str) -> Result<(), PortError> {
+        let body = compress(&object.text).map_err(|error| unwritable(context, error))?;
         self.client
             .put_object()
             .bucket(&self.bucket)
-            .key(key)
+            .key(object.key)
             .content_type("application/zstd")
-            .body(ByteStream::from(object))
+            .body(ByteStream::from(body))
             .send()
             .await
             .map(|_| ())
             .map_err(|error| port_error(context, error))
     }
-
-    async fn park_reason(&self, reason: Reason, items: Vec<&Parked>) -> Result<(), PortError> {
-        let lines: Vec<QuarantineLine> = items.iter().map(|item| QuarantineLine::of(item)).collect();
-        let text = to_text(&lines).map_err(|error| unwritable(PARK, error))?;
-        let Some(key) = quarantine_key(reason, &items, &text) else { return Ok(()) };
-        self.put(key, &text, PARK).await
-    }
 }
 
 impl Archive for S3Archive {
     async fn keep(&self, batch: &RawBatch) -> Result<(), PortError> {
-        let Some(key) = raw_key(batch) else { return Ok(()) };
-        let text = to_text(&raw_lines(batch)).map_err(|error| unwritable(KEEP, error))?;
-        self.put(key, &text, KEEP).await
+        let Some(object) = raw_object(batch).map_err(|error| unwritable(KEEP, error))? else { return Ok(()) };
+        self.put(object, KEEP).await
     }
 }
 
 impl Quarantine for S3Archive {
     async fn park(&self, items: &[Parked]) -> Result<(), PortError> {
-        let mut by_reason: BTreeMap<Reason, Vec<&Parked>> = BTreeMap::new();
-        for item in items {
-            by_reason.entry(item.reason).or_default().push(item);
-        }
+        let objects = quarantine_objects(items).map_err(|error| unwritable(PARK, error))?;
         // At most as many at once as there are reasons.
-        try_join_all(by_reason.into_iter().map(|(reason, items)| self.park_reason(reason, items))).await.map(|_| ())
+        try_join_all(objects.into_iter().map(|object| self.put(object, PARK))).await.map(|_| ())
     }
+}
+
+/// An object before it is packed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectText {
+    /// Its key.
+    pub key: String,
+    /// Its lines.
+    pub text: Vec<u8>,
+}
+
+/// The object of a batch; none of an empty one.
+pub fn raw_object(batch: &RawBatch) -> Result<Option<ObjectText>, LinesError> {
+    let Some(key) = raw_key(batch) else { return Ok(None) };
+    Ok(Some(ObjectText { key, text: to_text(&raw_lines(batch))? }))
+}
+
+/// The objects of items set aside, one for each reason.
+pub fn quarantine_objects(items: &[Parked]) -> Result<Vec<ObjectText>, LinesError> {
+    let mut by_reason: BTreeMap<Reason, Vec<&Parked>> = BTreeMap::new();
+    for item in items {
+        by_reason.entry(item.reason).or_default().push(item);
+    }
+    let mut objects = Vec::with_capacity(by_reason.len());
+    for (reason, items) in by_reason {
+        let lines: Vec<QuarantineLine> = items.iter().map(|item| QuarantineLine::of(item)).collect();
+        let text = to_text(&lines)?;
+        objects.extend(quarantine_key(reason, &items, &text).map(|key| ObjectText { key, text }));
+    }
+    Ok(objects)
 }
 
 fn raw_key(batch: &RawBatch) -> Option<String> {

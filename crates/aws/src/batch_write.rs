@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::Config;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use roadcast_ports::{PortError, PortErrorKind};
@@ -13,7 +15,7 @@ use crate::keys::Key;
 use crate::sdk_error::port_error;
 
 /// What `BatchWriteItem` takes.
-const ITEMS_PER_REQUEST: usize = 25;
+pub(crate) const ITEMS_PER_REQUEST: usize = 25;
 const REQUESTS_AT_ONCE: usize = 4;
 const TRIES: u32 = 8;
 
@@ -25,20 +27,34 @@ pub(crate) async fn put_all(
     items: BTreeMap<Key, Item>,
     context: &'static str,
 ) -> Result<(), PortError> {
-    let mut puts = items.into_values().filter_map(|item| {
-        let put = PutRequest::builder().set_item(Some(item)).build().ok()?;
-        Some(WriteRequest::builder().put_request(put).build())
-    });
-    let requests: Vec<Vec<WriteRequest>> = std::iter::from_fn(|| {
-        let request: Vec<WriteRequest> = puts.by_ref().take(ITEMS_PER_REQUEST).collect();
-        (!request.is_empty()).then_some(request)
-    })
-    .collect();
+    let requests: Vec<Vec<WriteRequest>> = puts(items).chunks(ITEMS_PER_REQUEST).map(<[_]>::to_vec).collect();
     stream::iter(requests)
         .map(|request| put_request(client, table, request, context))
         .buffer_unordered(REQUESTS_AT_ONCE)
         .try_collect()
         .await
+}
+
+/// One try of one request, of 25 items at most, without the SDK's own further tries: for items that must be made anew for
+/// each.
+pub(crate) async fn put_once(
+    client: &Client,
+    table: &str,
+    items: BTreeMap<Key, Item>,
+    context: &'static str,
+) -> Result<(), PortError> {
+    let once = Config::builder().retry_config(RetryConfig::disabled());
+    let request = client.batch_write_item().request_items(table, puts(items)).customize().config_override(once);
+    let left = request.send().await.map_err(|error| port_error(context, error))?.unprocessed_items.unwrap_or_default();
+    if left.values().all(Vec::is_empty) { Ok(()) } else { Err(PortError::new(PortErrorKind::Throttled, context)) }
+}
+
+fn puts(items: BTreeMap<Key, Item>) -> Vec<WriteRequest> {
+    let put = |item| {
+        let put = PutRequest::builder().set_item(Some(item)).build().ok()?;
+        Some(WriteRequest::builder().put_request(put).build())
+    };
+    items.into_values().filter_map(put).collect()
 }
 
 async fn put_request(

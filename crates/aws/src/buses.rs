@@ -39,9 +39,8 @@ impl EventBridgeIngestBus {
 
 impl IngestBus for EventBridgeIngestBus {
     async fn publish(&self, entries: &[Batch]) -> Vec<Result<(), PortError>> {
-        let entries =
-            entries.iter().map(|batch| Entry { bus: &self.bus, source: INGEST, detail: detail("", &batch.events) });
-        publish(&self.client, &entries.collect::<Vec<_>>()).await
+        let entries: Vec<BusEntry<'_>> = entries.iter().map(|batch| BusEntry::ingest(&self.bus, batch)).collect();
+        publish(&self.client, &entries).await
     }
 }
 
@@ -60,12 +59,8 @@ impl EventBridgeDeliveryBus {
 
 impl DeliveryBus for EventBridgeDeliveryBus {
     async fn publish(&self, entries: &[FleetBatch]) -> Vec<Result<(), PortError>> {
-        let entries = entries.iter().map(|batch| Entry {
-            bus: &batch.bus,
-            source: DELIVERY,
-            detail: detail(&format!(r#""fleetId":"{}","#, batch.fleet_id), &batch.events),
-        });
-        publish(&self.client, &entries.collect::<Vec<_>>()).await
+        let entries: Vec<BusEntry<'_>> = entries.iter().map(BusEntry::delivery).collect();
+        publish(&self.client, &entries).await
     }
 }
 
@@ -86,33 +81,50 @@ fn detail(before: &str, events: &[String]) -> String {
     detail
 }
 
-#[derive(Debug)]
-struct Entry<'b> {
-    bus: &'b str,
-    source: &'static str,
-    detail: String,
+/// An entry as it is put onto a bus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BusEntry<'b> {
+    /// The bus, by name or ARN.
+    pub bus: &'b str,
+    /// Who puts it there.
+    pub source: &'static str,
+    /// What it is.
+    pub detail_type: &'static str,
+    /// What it holds, in JSON.
+    pub detail: String,
 }
 
-impl Entry<'_> {
+impl<'b> BusEntry<'b> {
+    /// From the stream-processor to enrichment.
+    pub fn ingest(bus: &'b str, batch: &Batch) -> Self {
+        Self { bus, source: INGEST, detail_type: DETAIL_TYPE, detail: detail("", &batch.events) }
+    }
+
+    /// From enrichment to a fleet's queue.
+    pub fn delivery(batch: &'b FleetBatch) -> Self {
+        let detail = detail(&format!(r#""fleetId":"{}","#, batch.fleet_id), &batch.events);
+        Self { bus: &batch.bus, source: DELIVERY, detail_type: DETAIL_TYPE, detail }
+    }
+
     /// As the service counts it.
     fn bytes(&self) -> usize {
-        TIME_BYTES + self.source.len() + DETAIL_TYPE.len() + self.detail.len()
+        TIME_BYTES + self.source.len() + self.detail_type.len() + self.detail.len()
     }
 
     fn to_request(&self) -> PutEventsRequestEntry {
         PutEventsRequestEntry::builder()
             .event_bus_name(self.bus)
             .source(self.source)
-            .detail_type(DETAIL_TYPE)
+            .detail_type(self.detail_type)
             .detail(&self.detail)
             .build()
     }
 }
 
-async fn publish(client: &Client, entries: &[Entry<'_>]) -> Vec<Result<(), PortError>> {
+async fn publish(client: &Client, entries: &[BusEntry<'_>]) -> Vec<Result<(), PortError>> {
     let mut answers: Vec<Result<(), PortError>> = entries
         .iter()
-        .map(Entry::bytes)
+        .map(BusEntry::bytes)
         .map(|bytes| if bytes > ENTRY_BYTES { Err(too_large(PUBLISH, bytes, ENTRY_BYTES)) } else { Ok(()) })
         .collect();
     let fitting: Vec<usize> = (0..entries.len()).filter(|place| answers[*place].is_ok()).collect();
@@ -130,7 +142,11 @@ async fn publish(client: &Client, entries: &[Entry<'_>]) -> Vec<Result<(), PortE
 }
 
 /// Publishes the entries at `places`, and again those that failed for reasons that pass.
-async fn publish_request(client: &Client, entries: &[Entry<'_>], places: Vec<usize>) -> Vec<(usize, Result<(), PortError>)> {
+async fn publish_request(
+    client: &Client,
+    entries: &[BusEntry<'_>],
+    places: Vec<usize>,
+) -> Vec<(usize, Result<(), PortError>)> {
     let mut answered = Vec::with_capacity(places.len());
     let mut left = places;
     for attempt in 1..=TRIES {

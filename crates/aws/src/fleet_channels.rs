@@ -13,9 +13,10 @@ use aws_sdk_sqs::operation::create_queue::CreateQueueError;
 use aws_sdk_sqs::operation::get_queue_url::GetQueueUrlError;
 use aws_sdk_sqs::types::QueueAttributeName;
 use roadcast_domain::fleet::Fleet;
+use roadcast_domain::ids::FleetId;
 use roadcast_ports::provisioning::FleetChannel;
 use roadcast_ports::{PortError, PortErrorKind};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::per_entry::EntryFailure;
 use crate::sdk_error::{kind_of_code, port_error};
@@ -31,6 +32,8 @@ const VISIBILITY_S: u32 = 60;
 /// What a bus delivers at most in one message.
 const MESSAGE_BYTES: u32 = 1024 * 1024;
 const TARGET_ID: &str = "feed";
+/// What a fleet's rule takes of an entry: a queue holds CloudEvents batches.
+pub const FEED_INPUT_PATH: &str = "$.detail.events";
 /// The longest the bus tries.
 const MAX_AGE_S: i32 = 24 * 60 * 60;
 const MAX_RETRIES: i32 = 185;
@@ -139,7 +142,7 @@ impl FleetChannel for FleetChannels {
             .name(&name)
             .event_bus_name(&fleet.delivery_bus)
             .description("One fleet's events go to its feed queue.")
-            .event_pattern(json!({ "detail": { "fleetId": [fleet.fleet_id] } }).to_string())
+            .event_pattern(feed_pattern(&fleet.fleet_id).to_string())
             .state(RuleState::Enabled)
             .send()
             .await
@@ -147,7 +150,7 @@ impl FleetChannel for FleetChannels {
         let target = Target::builder()
             .id(TARGET_ID)
             .arn(queue_arn)
-            .input_path("$.detail.events")
+            .input_path(FEED_INPUT_PATH)
             .dead_letter_config(DeadLetterConfig::builder().arn(dlq_arn).build())
             .retry_policy(
                 RetryPolicy::builder().maximum_event_age_in_seconds(MAX_AGE_S).maximum_retry_attempts(MAX_RETRIES).build(),
@@ -161,6 +164,11 @@ impl FleetChannel for FleetChannels {
         let kind = kind_of_code(&code);
         Err(EntryFailure { code, message: failed.error_message.unwrap_or_default() }.into_error(kind, RULE))
     }
+}
+
+/// Which entries of a delivery bus a fleet's rule takes.
+pub fn feed_pattern(fleet_id: &FleetId) -> Value {
+    json!({ "detail": { "fleetId": [fleet_id] } })
 }
 
 type Attributes = HashMap<QueueAttributeName, String>;

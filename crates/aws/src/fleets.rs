@@ -42,8 +42,7 @@ impl Fleets for DynamoFleets {
         item.as_ref().map(item::record).transpose().map_err(|error| error.into_port_error(READ))
     }
 
-    async fn list(&self) -> Result<Vec<Fleet>, PortError> {
-        let items = item::all(&self.client, &self.table, &KeyRange::all_fleets(), READ).await?;
-        items.iter().map(item::record).collect::<Result<_, _>>().map_err(|error| error.into_port_error(READ))
+    async fn list(&self, after: Option<&FleetId>, limit: usize) -> Result<Vec<Fleet>, PortError> {
+        item::records(&self.client, &self.table, &KeyRange::fleets(after), limit, READ).await
     }
 }

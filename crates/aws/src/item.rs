@@ -136,3 +136,24 @@ pub(crate) async fn all(
         }
     }
 }
+
+/// The first records of a range, at most `limit`. A page may be cut for its bytes before it is full.
+pub(crate) async fn records<T: DeserializeOwned>(
+    client: &Client,
+    table: &str,
+    range: &KeyRange,
+    limit: usize,
+    context: &'static str,
+) -> Result<Vec<T>, PortError> {
+    let mut records = Vec::new();
+    let mut start = None;
+    loop {
+        let page = page(client, table, range, Some(limit.max(1) - records.len()), start, context).await?;
+        let read = page.items.iter().map(record).collect::<Result<Vec<_>, _>>();
+        records.extend(read.map_err(|error| error.into_port_error(context))?);
+        match page.next {
+            Some(next) if records.len() < limit => start = Some(next),
+            _ => return Ok(records),
+        }
+    }
+}

@@ -16,6 +16,8 @@
 //! | `client#<clientId>` | `vehicle#<vid>` | a vehicle that the client registered |
 //! | `vin#<SHA-256 of the VIN>` | `vehicle` | whose VIN it is; the VIN itself goes into no key |
 //! | `external#<scheme>#<value>` | `vehicle` | whose external id it is |
+//! | `requests#<fleetId>` | `<start of the minute>` | how many requests the fleet made in it; expires |
+//! | `request#<digest>` | `meta` | a request with an `Idempotency-Key`, and its answer; expires |
 //!
 //! A pair's epoch sorts right before the pair's grants, so one query reads both.
 
@@ -88,7 +90,7 @@ impl Key {
 
     /// A pointer, in `feedIndex`: a fleet's feed has one partition an hour.
     pub fn feed_pointer(fleet_id: &FleetId, stamp: Eid) -> Self {
-        Self { partition: (FEED, format!("{fleet_id}#{}", hour(stamp.time()))), sort: Some((STAMP, stamp.to_string())) }
+        Self { partition: (FEED, feed_partition(fleet_id, stamp.time())), sort: Some((STAMP, stamp.to_string())) }
     }
 
     /// A fleet.
@@ -151,6 +153,16 @@ impl Key {
         Self::reference(format!("external#{}#{}", id.scheme(), id.value()), UNIQUE)
     }
 
+    /// How many requests a fleet made in a time window.
+    pub fn request_count(fleet_id: &FleetId, window: Timestamp) -> Self {
+        Self::reference(format!("requests#{fleet_id}"), window.to_string())
+    }
+
+    /// A request that carries a key of its caller's, by their digest.
+    pub fn keyed_request(digest: &str) -> Self {
+        Self::reference(format!("request#{digest}"), META)
+    }
+
     fn reference(pk: impl Into<String>, sk: impl Into<String>) -> Self {
         Self { partition: (PK, pk.into()), sort: Some((SK, sk.into())) }
     }
@@ -179,14 +191,21 @@ impl KeyRange {
         Self { consistent: false, ..self }
     }
 
-    /// Every fleet.
-    pub fn all_fleets() -> Self {
-        Self::reference(ALL_FLEETS.to_owned(), String::from("flt_"))
+    /// A fleet's pointers of the hour of `from`, from there on and up to `to`.
+    pub fn feed_pointers(fleet_id: &FleetId, from: Eid, to: Eid) -> Self {
+        let partition = (FEED, feed_partition(fleet_id, from.time()));
+        Self { partition, sort: STAMP, from: from.to_string(), to: to.to_string(), consistent: true }
     }
 
-    /// The subscriptions of a fleet.
-    pub fn subscriptions(fleet_id: &FleetId) -> Self {
-        Self::reference(fleet_partition(fleet_id), "subscription#".to_owned())
+    /// Every fleet after one.
+    pub fn fleets(after: Option<&FleetId>) -> Self {
+        Self::reference(ALL_FLEETS.to_owned(), "flt_".to_owned()).after(after)
+    }
+
+    /// The subscriptions of a fleet, after one.
+    pub fn subscriptions(fleet_id: &FleetId, after: Option<&SubscriptionId>) -> Self {
+        let after = after.map(|after| format!("subscription#{after}"));
+        Self::reference(fleet_partition(fleet_id), "subscription#".to_owned()).after(after)
     }
 
     /// Every fleet's grants and epochs to one vehicle.
@@ -201,20 +220,22 @@ impl KeyRange {
 
     /// One fleet's grants and epochs, by vehicle, after one.
     pub fn grants_of_fleet(fleet_id: &FleetId, after: Option<&VehicleId>) -> Self {
-        let mut range = Self::reference(fleet_partition(fleet_id), "vehicle#".to_owned());
-        if let Some(after) = after {
-            range.from = format!("vehicle#{after}{AFTER_ANY_ID}");
-        }
-        range
+        let after = after.map(|after| format!("vehicle#{after}"));
+        Self::reference(fleet_partition(fleet_id), "vehicle#".to_owned()).after(after)
     }
 
     /// The vehicles that a client registered, after one.
     pub fn owned_vehicles(owner: &ClientId, after: Option<&VehicleId>) -> Self {
-        let mut range = Self::reference(client_partition(owner), "vehicle#".to_owned());
+        let after = after.map(|after| format!("vehicle#{after}"));
+        Self::reference(client_partition(owner), "vehicle#".to_owned()).after(after)
+    }
+
+    /// The range without what comes up to `after`, and what begins with it.
+    fn after(mut self, after: Option<impl std::fmt::Display>) -> Self {
         if let Some(after) = after {
-            range.from = format!("vehicle#{after}{AFTER_ANY_ID}");
+            self.from = format!("{after}{AFTER_ANY_ID}");
         }
-        range
+        self
     }
 
     /// All sort keys of a partition of `reference` that begin with a prefix.
@@ -234,6 +255,16 @@ fn vehicle_partition(vid: &VehicleId) -> String {
 
 fn client_partition(client_id: &ClientId) -> String {
     format!("client#{client_id}")
+}
+
+fn feed_partition(fleet_id: &FleetId, at: Timestamp) -> String {
+    format!("{fleet_id}#{}", hour(at))
+}
+
+/// When the hour after that of a time begins.
+pub fn next_hour(at: Timestamp) -> Timestamp {
+    const HOUR_MS: i64 = 60 * 60 * 1000;
+    Timestamp::from_ms((at.ms().div_euclid(HOUR_MS) + 1) * HOUR_MS)
 }
 
 /// `yyyy-mm-ddThh` of a time.

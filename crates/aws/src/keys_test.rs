@@ -46,6 +46,8 @@ fn keys_have_the_attributes_that_the_template_gives_their_tables() {
         Key::owned_vehicle(&client, &vid),
         Key::vin(&"WVWZZZ3CZEE140287".parse().unwrap()),
         Key::external_id(&external),
+        Key::request_count(&fleet, Timestamp::from_ms(0)),
+        Key::keyed_request("digest"),
     ] {
         check("Reference", &key);
     }

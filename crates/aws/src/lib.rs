@@ -27,6 +27,7 @@ pub mod keys;
 mod packed_text;
 mod per_entry;
 mod provisioning;
+mod requests;
 mod sdk;
 mod sdk_error;
 mod state_store;
@@ -35,19 +36,36 @@ mod subscriptions;
 mod transaction;
 mod vehicles;
 
+/// What stands before every operation of the API, in this order: clients, fleets, counts of requests, answers to keyed
+/// requests, and the time.
+pub type FrontPorts = (DynamoClients, DynamoFleets, DynamoRequests, DynamoRequests, SystemClock);
+
+/// The same, in that table.
+pub fn front_ports(sdk: &Sdk, reference_table: &str) -> FrontPorts {
+    let requests = DynamoRequests::new(sdk.dynamodb(), reference_table);
+    (
+        DynamoClients::new(sdk.dynamodb(), reference_table),
+        DynamoFleets::new(sdk.dynamodb(), reference_table),
+        requests.clone(),
+        requests,
+        SystemClock,
+    )
+}
+
 pub use app_clients::CognitoAppClients;
-pub use archive::S3Archive;
+pub use archive::{ObjectText, S3Archive, quarantine_objects, raw_object};
 pub use archive_reader::{ArchivedObject, Part, S3ArchiveReader};
-pub use buses::{EventBridgeDeliveryBus, EventBridgeIngestBus};
+pub use buses::{BusEntry, EventBridgeDeliveryBus, EventBridgeIngestBus};
 pub use clients::DynamoClients;
 pub use clock::{OsRandomness, SystemClock};
 pub use entitlements::DynamoEntitlements;
 pub use event_log::DynamoEventLog;
 pub use feed_index::DynamoFeedIndex;
 pub use feed_queue::SqsFeedQueue;
-pub use fleet_channels::{FleetChannels, NotABusArn};
+pub use fleet_channels::{FEED_INPUT_PATH, FleetChannels, NotABusArn, feed_pattern};
 pub use fleets::DynamoFleets;
 pub use provisioning::StepFunctionsProvisioning;
+pub use requests::DynamoRequests;
 pub use sdk::Sdk;
 pub use state_store::DynamoStateStore;
 pub use stream::KinesisTelemetryStream;

@@ -54,9 +54,13 @@ impl Subscriptions for DynamoSubscriptions {
         item.as_ref().map(item::record).transpose().map_err(|error| error.into_port_error(READ))
     }
 
-    async fn list(&self, fleet_id: &FleetId) -> Result<Vec<Subscription>, PortError> {
-        let items = item::all(&self.client, &self.table, &KeyRange::subscriptions(fleet_id), READ).await?;
-        items.iter().map(item::record).collect::<Result<_, _>>().map_err(|error| error.into_port_error(READ))
+    async fn list(
+        &self,
+        fleet_id: &FleetId,
+        after: Option<&SubscriptionId>,
+        limit: usize,
+    ) -> Result<Vec<Subscription>, PortError> {
+        item::records(&self.client, &self.table, &KeyRange::subscriptions(fleet_id, after), limit, READ).await
     }
 
     async fn replace(&self, subscription: &Subscription, from: SubscriptionState) -> Result<(), PortError> {

@@ -179,12 +179,11 @@ impl Vehicles for DynamoVehicles {
     }
 
     async fn resolve(&self, subject: &Subject) -> Result<Option<VehicleId>, PortError> {
-        let (table, key) = match subject {
-            Subject::Vid(vid) => (&self.vehicles, Key::vehicle(vid)),
-            Subject::Vin(vin) => (&self.reference, Key::vin(vin)),
-            Subject::External(id) => (&self.reference, Key::external_id(id)),
+        let Some(key) = name_key(subject) else {
+            let Subject::Vid(vid) = subject else { return Ok(None) };
+            return Ok(self.get(vid).await?.filter(|vehicle| vehicle.retired_at.is_none()).map(|vehicle| vehicle.vid));
         };
-        let item = item::get(&self.client, table, &key, RESOLVE).await?;
+        let item = item::get(&self.client, &self.reference, &key, RESOLVE).await?;
         item.map(|item| item::parsed(&item, VID)).transpose().map_err(|error| error.into_port_error(RESOLVE))
     }
 
@@ -198,8 +197,16 @@ impl Vehicles for DynamoVehicles {
 
 /// The keys of a vehicle's unique attributes, each once: a transaction may not name one twice.
 fn unique_keys(vehicle: &Vehicle) -> BTreeSet<Key> {
-    let details = &vehicle.details;
-    details.vin.iter().map(Key::vin).chain(details.external_ids.iter().map(Key::external_id)).collect()
+    vehicle.names().filter_map(|name| name_key(&name)).collect()
+}
+
+/// Where it is kept whose name it is; a `vid` is a key of its own.
+fn name_key(name: &Subject) -> Option<Key> {
+    match name {
+        Subject::Vid(_) => None,
+        Subject::Vin(vin) => Some(Key::vin(vin)),
+        Subject::External(id) => Some(Key::external_id(id)),
+    }
 }
 
 fn owner_key(vehicle: &Vehicle) -> Option<Key> {
@@ -238,6 +245,7 @@ mod tests {
             details: VehicleDetails { external_ids: vec![bus.clone(), bus], ..VehicleDetails::default() },
             version: 1,
             owner: None,
+            retired_at: None,
             created_at: Timestamp::from_ms(0),
             updated_at: Timestamp::from_ms(0),
         };

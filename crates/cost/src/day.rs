@@ -15,7 +15,7 @@ use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_lambda_kit::kinesis::KinesisEvent;
 use roadcast_packing::{BLOCK_CONTENT_TYPE, incoming};
 use roadcast_ports::clock::Clock as _;
-use roadcast_services::query::HistoryRange;
+use roadcast_services::query::EventsRange;
 use roadcast_testbed::esm::kinesis_event;
 use roadcast_testbed::meter::{Item, Usage, rules};
 use roadcast_testbed::{BatchResponse, Esm, EsmConfig, StreamRecordIn};
@@ -490,8 +490,8 @@ impl Road<'_> {
             for _ in 0..TIMES as u32 {
                 let started = computed();
                 if history {
-                    let range = HistoryRange::between(vid.clone(), Some(now.plus_ms(-600_000)), Some(now), 1000);
-                    let _ = self.world.query.history(&caller, &range).await;
+                    let range = EventsRange::between(vid.clone(), Some(now.plus_ms(-600_000)), Some(now), 1000);
+                    let _ = self.world.query.events(&caller, &range).await;
                 } else {
                     let _ = self.world.query.state(&caller, vid).await;
                 }

@@ -8,6 +8,7 @@ use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::fleet::Fleet;
 use roadcast_domain::ids::{ClientId, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::plan::Plan;
 use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
 use roadcast_domain::vehicle::{ExternalId, Vehicle, VehicleDetails};
 use roadcast_packing::log::{LogItem, SegmentedLog};
@@ -142,7 +143,8 @@ fn mixed(n: u32) -> u128 {
 async fn register(memory: &Memory, vid: &VehicleId, key: &VehicleKey, now: Timestamp) {
     let external_ids = ExternalId::new(&key.scheme, &key.value).into_iter().collect();
     let details = VehicleDetails { external_ids, ..VehicleDetails::default() };
-    let vehicle = Vehicle { vid: vid.clone(), details, version: 1, owner: None, created_at: now, updated_at: now };
+    let vehicle =
+        Vehicle { vid: vid.clone(), details, version: 1, owner: None, retired_at: None, created_at: now, updated_at: now };
     // A world in memory refuses nothing.
     let _ = memory.register(&vehicle).await;
 }
@@ -152,6 +154,7 @@ async fn subscribe(memory: &Memory, fleet_id: &FleetId, vehicles: Vec<VehicleId>
         fleet_id: fleet_id.clone(),
         name: "A fleet".to_owned(),
         delivery_bus: "delivery".to_owned(),
+        plan: Plan::Standard,
         created_at: now,
     };
     let subscription = Subscription {

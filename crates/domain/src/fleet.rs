@@ -4,6 +4,7 @@ use roadcast_signals::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ClientId, FleetId};
+use crate::plan::Plan;
 
 /// A customer: the tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +16,9 @@ pub struct Fleet {
     pub name: String,
     /// The delivery bus that carries its events. Rules per bus are limited, so fleets may be spread over several.
     pub delivery_bus: String,
+    /// How much it may ask for.
+    #[serde(default)]
+    pub plan: Plan,
     /// When it was created.
     pub created_at: Timestamp,
 }

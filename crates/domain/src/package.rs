@@ -24,11 +24,16 @@ pub struct Package {
 impl Package {
     /// Whether the package holds the signal of that path.
     pub fn holds_signal(&self, path: &str) -> bool {
-        self.signals.iter().any(|pattern| match pattern.strip_suffix('*') {
-            // The dot stays in the branch, so that `Vehicle.OBD.*` does not reach `Vehicle.OBDX`.
-            Some(branch) => path.len() > branch.len() && path.starts_with(branch),
-            None => pattern == path,
-        })
+        self.signals.iter().any(|pattern| pattern_names(pattern, path))
+    }
+}
+
+/// Whether a pattern, which is a path or a branch followed by `.*`, names the signal of that path.
+pub(crate) fn pattern_names(pattern: &str, path: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        // The dot stays in the branch, so that `Vehicle.OBD.*` does not reach `Vehicle.OBDX`.
+        Some(branch) => path.len() > branch.len() && path.starts_with(branch),
+        None => pattern == path,
     }
 }
 

@@ -6,6 +6,7 @@ use roadcast_signals::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ClientId, VehicleId};
+use crate::subject::Subject;
 use crate::vin::Vin;
 
 /// A vehicle, as it is kept.
@@ -21,10 +22,24 @@ pub struct Vehicle {
     /// The ingest client that registered it and may send its events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<ClientId>,
+    /// When it was taken out of service. Its names are free from then on, nobody sends its events any more, and what it
+    /// reported before stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retired_at: Option<Timestamp>,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+impl Vehicle {
+    /// The names that no other vehicle may have; a retired vehicle has none.
+    pub fn names(&self) -> impl Iterator<Item = Subject> {
+        let details = (self.retired_at.is_none()).then_some(&self.details);
+        let vin = details.and_then(|details| details.vin.clone()).map(Subject::Vin);
+        let external = details.into_iter().flat_map(|details| details.external_ids.iter().cloned()).map(Subject::External);
+        vin.into_iter().chain(external)
+    }
 }
 
 /// What a caller may say of a vehicle.

@@ -56,6 +56,7 @@ problem_types! {
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "The resource has no such method";
     NotAcceptable = "not-acceptable", NOT_ACCEPTABLE, "There is no representation of an accepted media type";
     Conflict = "conflict", CONFLICT, "The request contradicts what is there";
+    RequestInProgress = "request-in-progress", CONFLICT, "A request with this Idempotency-Key is under way";
     PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "The resource changed since it was read";
     PayloadTooLarge = "payload-too-large", PAYLOAD_TOO_LARGE, "The body is too large";
     UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "The body's media type is not taken here";
@@ -63,6 +64,7 @@ problem_types! {
     InvalidEvent = "invalid-event", UNPROCESSABLE_ENTITY, "The event is not valid";
     NoUsableSample = "no-usable-sample", UNPROCESSABLE_ENTITY, "No sample of the event is usable";
     NoEventAccepted = "no-event-accepted", UNPROCESSABLE_ENTITY, "No event was accepted";
+    IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for another request";
     PreconditionRequired = "precondition-required", PRECONDITION_REQUIRED, "The request needs If-Match";
     TooManyRequests = "too-many-requests", TOO_MANY_REQUESTS, "Too many requests";
     Internal = "internal-error", INTERNAL_SERVER_ERROR, "Something went wrong on our side";

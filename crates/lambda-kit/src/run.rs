@@ -9,15 +9,12 @@ use std::time::Instant;
 use futures::FutureExt as _;
 use http::StatusCode;
 use lambda_runtime::{LambdaEvent, service_fn};
-use roadcast_ports::clients::Clients;
-use roadcast_ports::clock::Clock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
 
-use crate::auth::Callers;
 use crate::config::{Env, Variable};
-use crate::http::{self as gateway, Api, ProxyRequest, Response};
+use crate::http::{self as gateway, Api, Front, FrontPorts, ProxyRequest, Response};
 use crate::metrics::{Metric, Metrics};
 use crate::observe;
 use crate::problem::Problem;
@@ -49,23 +46,19 @@ impl Function {
     }
 
     /// Serves HTTP until the environment is shut down.
-    pub async fn serve_http<A, C, K>(self, api: A, callers: Callers<C, K>) -> Result<(), Failure>
-    where
-        A: Api,
-        C: Clients,
-        K: Clock,
-    {
-        let (api, callers, metrics) = (&api, &callers, &self.metrics);
+    pub async fn serve_http<A: Api, P: FrontPorts>(self, api: A, front: Front<P>) -> Result<(), Failure> {
+        let (api, front, metrics) = (&api, &front, &self.metrics);
         let handler = |event: LambdaEvent<ProxyRequest>| async move {
             let started = Instant::now();
             let request_id = event.context.request_id.clone();
             let span = tracing::info_span!("request", request_id, trace_id = trace_id(&event.context));
+            let accept_encoding = event.payload.header("accept-encoding").unwrap_or_default().to_owned();
             // Boxed: its type, all the way down into the SDK, is too deep for the compiler. A panic is answered like any
             // other fault of ours.
-            let answer = gateway::answer(api, callers, event.payload).instrument(span.clone()).boxed();
+            let answer = gateway::answer(api, front, event.payload).instrument(span.clone()).boxed();
             let answer = AssertUnwindSafe(answer).catch_unwind().await;
             let response = match answer.unwrap_or_else(|_| Err(Problem::internal("the handler panicked"))) {
-                Ok(response) => response,
+                Ok(response) => response.packed_for(&accept_encoding),
                 Err(problem) => {
                     let problem = problem.with_instance(format!("urn:request:{request_id}"));
                     span.in_scope(|| log_problem(&problem));

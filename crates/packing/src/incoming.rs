@@ -65,7 +65,7 @@ pub fn data_of<'a>(envelope: &Envelope<'a>) -> Result<Cow<'a, RawValue>, Refusal
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case(BLOCK_CONTENT_TYPE) {
         let detail = format!("data is JSON, or a block ({BLOCK_CONTENT_TYPE})");
-        return Err(Refusal::new(Reason::NotACloudEvent, "/datacontenttype", detail));
+        return Err(Refusal::new(Reason::DataInvalid, "/datacontenttype", detail));
     }
     if envelope.event_type != EventType::Telemetry.as_str() {
         let detail = format!("only {} may come as a block", EventType::Telemetry.as_str());
@@ -160,9 +160,9 @@ mod tests {
         let at = |pointer: &str| pointer.to_owned();
         assert_eq!(with("data_base64", "?"), (Reason::DataInvalid, at("/data_base64")));
         assert_eq!(with("data_base64", "AAAA"), (Reason::DataInvalid, at("/data_base64")));
-        assert_eq!(with("datacontenttype", "image/png"), (Reason::NotACloudEvent, at("/datacontenttype")));
+        assert_eq!(with("datacontenttype", "image/png"), (Reason::DataInvalid, at("/datacontenttype")));
         assert_eq!(with("type", "roadcast.diagnostic.v1"), (Reason::DataInvalid, at("/datacontenttype")));
-        assert_eq!(with("data", "both"), (Reason::NotACloudEvent, at("/datacontenttype")));
+        assert_eq!(with("data", "both"), (Reason::DataInvalid, at("/datacontenttype")));
         let many = event(&block_base64(&samples(501)).unwrap());
         assert_eq!(data(&many).unwrap_err(), (Reason::TooManySamples, at("/data_base64")));
     }

@@ -21,6 +21,9 @@ pub trait Clients: Send + Sync {
 pub trait AppClients: Send + Sync {
     /// Makes a client that may ask for tokens with that scope.
     fn create(&self, name: &str, scope: Scope) -> impl Future<Output = Result<Credentials, PortError>> + Send;
+
+    /// The credentials of a client that was made before.
+    fn credentials(&self, client_id: &ClientId) -> impl Future<Output = Result<Option<Credentials>, PortError>> + Send;
 }
 
 /// A new client's credentials. The secret is handed to the caller once and kept nowhere.

@@ -35,28 +35,67 @@ pub struct Message {
     pub body: String,
 }
 
-/// The index of what was delivered to each fleet, by received time: pointers only.
+/// How long before now a reader of the index stops, in milliseconds. A writer stamps again what it could not write within
+/// half of that, so nothing appears behind a reader.
+pub const INDEX_LAG_MS: i64 = 10_000;
+/// How old a stamp may be when it is written, in milliseconds.
+pub const STAMP_AGE_MS: i64 = INDEX_LAG_MS / 2;
+
+/// The index of what was delivered to each fleet, by the time of delivery: pointers only.
 pub trait FeedIndex: Send + Sync {
-    /// Records pointers.
-    fn record(&self, pointers: &[FeedPointer]) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Records what was delivered, each under a stamp of the moment that it is written. What is recorded twice stands there
+    /// twice.
+    fn record(&self, deliveries: &[Delivery]) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Pointers of one fleet in the order of their stamps. Shows what was recorded just before.
+    fn read(&self, range: &FeedRange) -> impl Future<Output = Result<FeedPage, PortError>> + Send;
+}
+
+/// Events that were delivered to a fleet together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The fleet.
+    pub fleet_id: FleetId,
+    /// The events.
+    pub events: Vec<(VehicleId, Eid)>,
 }
 
 /// Where to find events that were delivered to a fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedPointer {
-    /// The fleet.
-    pub fleet_id: FleetId,
     /// When it was stamped, and a hash of what it points to.
     pub stamp: Eid,
     /// The events.
     pub events: Vec<(VehicleId, Eid)>,
 }
 
+/// A stretch of a fleet's pointers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedRange {
+    /// The fleet.
+    pub fleet_id: FleetId,
+    /// The first stamp that may come.
+    pub from: Eid,
+    /// The last stamp that may come.
+    pub to: Eid,
+    /// At most so many pointers in one page; at least 1.
+    pub limit: usize,
+}
+
+/// A page of pointers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FeedPage {
+    /// In the order of their stamps.
+    pub pointers: Vec<FeedPointer>,
+    /// Where the next page starts, if the range goes on. It may turn out to be empty, and so may this one.
+    pub next: Option<Eid>,
+}
+
 impl FeedPointer {
     /// The pointer to these events, stamped now.
-    pub fn stamped(fleet_id: FleetId, events: Vec<(VehicleId, Eid)>, now: Timestamp) -> Self {
+    pub fn stamped(events: Vec<(VehicleId, Eid)>, now: Timestamp) -> Self {
         // Any mixing will do: it only keeps two pointers of one millisecond apart, and the same pointer the same.
         let salt = events.iter().fold(0_u128, |salt, (_, eid)| salt.rotate_left(7) ^ eid.hash());
-        Self { fleet_id, stamp: Eid::stamped(now, salt), events }
+        Self { stamp: Eid::stamped(now, salt), events }
     }
 }

@@ -15,6 +15,6 @@ pub trait Fleets: Send + Sync {
     /// The fleet of that id.
     fn get(&self, fleet_id: &FleetId) -> impl Future<Output = Result<Option<Fleet>, PortError>> + Send;
 
-    /// All fleets, by id.
-    fn list(&self) -> impl Future<Output = Result<Vec<Fleet>, PortError>> + Send;
+    /// Fleets by id, after one; at most `limit`.
+    fn list(&self, after: Option<&FleetId>, limit: usize) -> impl Future<Output = Result<Vec<Fleet>, PortError>> + Send;
 }

@@ -14,6 +14,7 @@ pub mod event_log;
 pub mod feed;
 pub mod fleets;
 pub mod provisioning;
+pub mod requests;
 pub mod state;
 pub mod stream;
 pub mod subscriptions;

@@ -19,8 +19,13 @@ pub trait Subscriptions: Send + Sync {
         subscription_id: &SubscriptionId,
     ) -> impl Future<Output = Result<Option<Subscription>, PortError>> + Send;
 
-    /// A fleet's subscriptions, by id.
-    fn list(&self, fleet_id: &FleetId) -> impl Future<Output = Result<Vec<Subscription>, PortError>> + Send;
+    /// A fleet's subscriptions by id, after one; at most `limit`.
+    fn list(
+        &self,
+        fleet_id: &FleetId,
+        after: Option<&SubscriptionId>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Subscription>, PortError>> + Send;
 
     /// Replaces a subscription that is still in state `from`; a conflict where it no longer is.
     fn replace(

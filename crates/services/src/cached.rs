@@ -13,6 +13,7 @@ use roadcast_domain::entitlement::Entitlement;
 use roadcast_domain::fleet::{Client, Fleet};
 use roadcast_domain::ids::{ClientId, FleetId, VehicleId};
 use roadcast_domain::package::Packages;
+use roadcast_domain::plan::Plan;
 use roadcast_domain::subject::Subject;
 use roadcast_domain::vehicle::Vehicle;
 use roadcast_ports::PortError;
@@ -165,6 +166,26 @@ impl<F: Fleets, K: Clock> CachedFleets<F, K> {
     /// The fleet of that id.
     pub async fn get(&self, fleet_id: &FleetId) -> Result<Option<Fleet>, PortError> {
         self.by_id.get_or_ask(fleet_id, self.clock.now(), || self.fleets.get(fleet_id)).await
+    }
+}
+
+/// Fleets' plans, remembered for longer: a new plan may take its time, and a poller should not pay for it.
+pub struct CachedPlans<F, K> {
+    fleets: F,
+    clock: K,
+    by_id: Memo<FleetId, Plan>,
+}
+
+impl<F: Fleets, K: Clock> CachedPlans<F, K> {
+    /// Remembers what `fleets` answers.
+    pub fn new(fleets: F, clock: K) -> Self {
+        Self { fleets, clock, by_id: Memo::new(NAME_TTL_MS) }
+    }
+
+    /// The plan of that fleet.
+    pub async fn of(&self, fleet_id: &FleetId) -> Result<Plan, PortError> {
+        let ask = || async { Ok(self.fleets.get(fleet_id).await?.map(|fleet| fleet.plan).unwrap_or_default()) };
+        self.by_id.get_or_ask(fleet_id, self.clock.now(), ask).await
     }
 }
 

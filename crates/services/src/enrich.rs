@@ -9,7 +9,7 @@ use roadcast_ports::PortError;
 use roadcast_ports::bus::{DeliveryBus, FleetBatch};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::feed::{FeedIndex, FeedPointer};
+use roadcast_ports::feed::{Delivery, FeedIndex};
 use roadcast_ports::fleets::Fleets;
 
 use crate::cached::{CachedEntitlements, CachedFleets};
@@ -81,21 +81,21 @@ impl<E: Entitlements, F: Fleets, D: DeliveryBus, I: FeedIndex, K: Clock> Enrich<
                     events: run.iter().map(|share| share.json.clone()).collect(),
                 })
                 .collect();
-            let mut pointers = Vec::with_capacity(runs.len());
+            let mut deliveries = Vec::with_capacity(runs.len());
             for (run, published) in runs.iter().zip(self.bus.publish(&entries).await) {
                 match published {
                     Ok(()) => {
                         counts.entries_published += 1;
                         let events: Vec<_> = run.iter().flat_map(|share| share.events.iter().cloned()).collect();
                         counts.events_delivered += events.len();
-                        pointers.push(FeedPointer::stamped(fleet_id.clone(), events, self.clock.now()));
+                        deliveries.push(Delivery { fleet_id: fleet_id.clone(), events });
                     }
                     Err(error) => {
                         failed.get_or_insert(EnrichError::Port(error));
                     }
                 }
             }
-            self.index.record(&pointers).await?;
+            self.index.record(&deliveries).await?;
         }
         failed.map_or(Ok(counts), Err)
     }

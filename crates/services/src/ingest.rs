@@ -42,6 +42,9 @@ pub enum IngestError {
     /// No such vehicle, as far as the caller may know.
     #[error("no such vehicle")]
     VehicleNotFound,
+    /// The vehicle is out of service.
+    #[error("the vehicle is retired")]
+    VehicleRetired,
     /// The caller does not send events.
     #[error("only ingest clients and admins send events")]
     NotASender,
@@ -118,6 +121,9 @@ impl<V: Vehicles, C: Clients, S: TelemetryStream, K: Clock> Ingest<V, C, S, K> {
         let sender = self.sender(caller).await?;
         let vehicle = self.vehicles.get(vid).await?.filter(|vehicle| sender.may_send_about(vehicle));
         let vehicle = vehicle.ok_or(IngestError::VehicleNotFound)?;
+        if vehicle.retired_at.is_some() {
+            return Err(IngestError::VehicleRetired);
+        }
         let received = self.clock.now();
 
         let mut judged = Vec::with_capacity(events.len());
@@ -197,7 +203,8 @@ impl<V: Vehicles, C: Clients, S: TelemetryStream, K: Clock> Ingest<V, C, S, K> {
                 None => None,
                 Some(subject) => self.vehicles.named(&subject).await?,
             };
-            known.insert(subject.clone(), vehicle.filter(|vehicle| sender.may_send_about(vehicle)));
+            let vehicle = vehicle.filter(|vehicle| vehicle.retired_at.is_none() && sender.may_send_about(vehicle));
+            known.insert(subject.clone(), vehicle);
         }
         let Some(Some(vehicle)) = known.get(subject) else {
             return Err(Refusal::new(Reason::VehicleUnknown, "/subject", "no such vehicle").into());

@@ -3,9 +3,10 @@
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::{Caller, Scope};
 use roadcast_domain::fleet::{Client, ClientRole, Fleet};
-use roadcast_domain::ids::{FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::ids::{ClientId, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::limits;
 use roadcast_domain::package::PackageName;
+use roadcast_domain::plan::Plan;
 use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
 use roadcast_ports::clients::{AppClients, Clients, Credentials};
 use roadcast_ports::clock::{Clock, Randomness};
@@ -73,22 +74,24 @@ where
     R: Randomness,
 {
     /// Takes in a fleet.
-    pub async fn create_fleet(&self, caller: &Caller, name: &str) -> Result<Fleet, ServiceError> {
+    pub async fn create_fleet(&self, caller: &Caller, name: &str, plan: Plan) -> Result<Fleet, ServiceError> {
         admin(caller)?;
         let fleet = Fleet {
             fleet_id: FleetId::from_random(self.randomness.bits()),
             name: checked_name(name)?,
             delivery_bus: self.delivery_bus.clone(),
+            plan,
             created_at: self.clock.now(),
         };
         self.fleets.create(&fleet).await?;
         Ok(fleet)
     }
 
-    /// The fleets that the caller may see: all, or its own.
-    pub async fn fleets(&self, caller: &Caller) -> Result<Vec<Fleet>, ServiceError> {
+    /// A page of the fleets that the caller may see, all or its own, by id, after one.
+    pub async fn fleets(&self, caller: &Caller, after: Option<&FleetId>, limit: usize) -> Result<Vec<Fleet>, ServiceError> {
         match caller {
-            Caller::Admin(_) => Ok(self.fleets.list().await?),
+            Caller::Admin(_) => Ok(self.fleets.list(after, limit).await?),
+            Caller::Fleet(own) if after.is_some_and(|after| after >= own) => Ok(Vec::new()),
             Caller::Fleet(own) => Ok(self.fleets.get(own).await?.into_iter().collect()),
             Caller::Ingest(_) => Err(NOT_INGEST),
         }
@@ -155,11 +158,23 @@ where
         Ok(subscription)
     }
 
-    /// A fleet's subscriptions.
-    pub async fn subscriptions(&self, caller: &Caller, fleet_id: &FleetId) -> Result<Vec<Subscription>, ServiceError> {
+    /// The credentials of a client that the caller made before.
+    pub async fn credentials(&self, caller: &Caller, client_id: &ClientId) -> Result<Credentials, ServiceError> {
+        admin(caller)?;
+        self.app_clients.credentials(client_id).await?.ok_or(ServiceError::NotFound)
+    }
+
+    /// A page of a fleet's subscriptions, by id, after one.
+    pub async fn subscriptions(
+        &self,
+        caller: &Caller,
+        fleet_id: &FleetId,
+        after: Option<&SubscriptionId>,
+        limit: usize,
+    ) -> Result<Vec<Subscription>, ServiceError> {
         may_see(caller, fleet_id)?;
         self.fleets.get(fleet_id).await?.ok_or(ServiceError::NotFound)?;
-        Ok(self.subscriptions.list(fleet_id).await?)
+        Ok(self.subscriptions.list(fleet_id, after, limit).await?)
     }
 
     /// The subscription of that id.

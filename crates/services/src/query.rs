@@ -6,6 +6,7 @@ use roadcast_domain::entitlement::Entitlement;
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::package::Packages;
+use roadcast_domain::selection::Selection;
 use roadcast_domain::state::VehicleState;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
@@ -15,6 +16,9 @@ use roadcast_ports::vehicles::Vehicles;
 
 use crate::cached::CachedEntitlements;
 use crate::{ServiceError, tail};
+
+mod history;
+pub use history::{History, HistoryRange, Resolution, SamplePlace, SampleRow, Series, Statistics, Window};
 
 /// Answers queries about a vehicle's data.
 pub struct Query<V, E, L, S, K> {
@@ -31,29 +35,32 @@ pub struct Query<V, E, L, S, K> {
 }
 
 /// Which of a vehicle's events are asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HistoryRange {
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventsRange {
     /// The vehicle.
     pub vid: VehicleId,
     /// The first id that may come.
     pub from: Eid,
     /// The last id that may come.
     pub to: Eid,
+    /// What of them.
+    pub selection: Selection,
     /// At most so many events.
     pub limit: usize,
 }
 
-impl HistoryRange {
+impl EventsRange {
     /// Events whose time lies in [`from`, `to`).
     pub fn between(vid: VehicleId, from: Option<Timestamp>, to: Option<Timestamp>, limit: usize) -> Self {
         let last = |to: Timestamp| Eid::stamped(to.plus_ms(-1), u128::MAX);
-        Self { vid, from: from.map_or(Eid::MIN, Eid::first_at), to: to.map_or(Eid::MAX, last), limit }
+        let (from, to) = (from.map_or(Eid::MIN, Eid::first_at), to.map_or(Eid::MAX, last));
+        Self { vid, from, to, selection: Selection::default(), limit }
     }
 }
 
 /// A page of a vehicle's events.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct History {
+pub struct Events {
     /// In `eid` order.
     pub events: Vec<Event>,
     /// Where the next page starts, if there may be more.
@@ -80,22 +87,23 @@ const READS_PER_PAGE: usize = 10;
 
 impl<V: Vehicles, E: Entitlements, L: EventLog, S: StateStore, K: Clock> Query<V, E, L, S, K> {
     /// A page of a vehicle's events.
-    pub async fn history(&self, caller: &Caller, range: &HistoryRange) -> Result<History, ServiceError> {
+    pub async fn events(&self, caller: &Caller, range: &EventsRange) -> Result<Events, ServiceError> {
         let sight = self.sight(caller, &range.vid).await?;
-        let mut history = History { events: Vec::new(), next: Some(range.from) };
+        let mut found = Events { events: Vec::new(), next: Some(range.from) };
         for _ in 0..READS_PER_PAGE {
-            let Some(from) = history.next.filter(|from| *from <= range.to && history.events.len() < range.limit) else {
+            let Some(from) = found.next.filter(|from| *from <= range.to && found.events.len() < range.limit) else {
                 break;
             };
-            let limit = range.limit - history.events.len();
+            let limit = range.limit - found.events.len();
             let page =
                 self.log.range(&EventRange { vid: range.vid.clone(), from, to: range.to, limit, consistent: true }).await?;
             let now = self.clock.now();
-            history.events.extend(page.events.into_iter().filter_map(|stored| sight.of(stored.event, now)));
-            history.next = page.next;
+            let seen = page.events.into_iter().filter_map(|stored| sight.of(stored.event, now));
+            found.events.extend(seen.filter_map(|event| range.selection.cut(event)));
+            found.next = page.next;
         }
-        history.next = history.next.filter(|next| *next <= range.to);
-        Ok(history)
+        found.next = found.next.filter(|next| *next <= range.to);
+        Ok(found)
     }
 
     /// One event.

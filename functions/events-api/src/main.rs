@@ -1,13 +1,14 @@
 //! The function behind the operations on events.
 
 use roadcast_aws::{
-    DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoStateStore, DynamoVehicles, KinesisTelemetryStream, Sdk,
-    SystemClock,
+    DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoStateStore, DynamoVehicles,
+    KinesisTelemetryStream, Sdk, SystemClock,
 };
 use roadcast_events_api::EventsApi;
-use roadcast_lambda_kit::auth::Callers;
 use roadcast_lambda_kit::config::Variable;
+use roadcast_lambda_kit::http::Front;
 use roadcast_lambda_kit::run::{Failure, Function};
+use roadcast_services::arrivals::Arrivals;
 use roadcast_services::cached::{CachedClients, CachedEntitlements, CachedVehicles};
 use roadcast_services::ingest::Ingest;
 use roadcast_services::query::Query;
@@ -18,19 +19,20 @@ async fn main() -> Result<(), Failure> {
     let sdk = Sdk::load().await;
     let reference = function.var(Variable::ReferenceTable)?;
     let vehicles = DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference);
-    let clients = || CachedClients::new(DynamoClients::new(sdk.dynamodb(), &reference), SystemClock);
+    let entitlements = || CachedEntitlements::new(DynamoEntitlements::new(sdk.dynamodb(), &reference), SystemClock);
+    let log = DynamoEventLog::new(sdk.dynamodb(), function.var(Variable::VehicleEventsTable)?);
 
     let api = EventsApi {
         ingest: Ingest {
             vehicles: CachedVehicles::new(vehicles.clone(), SystemClock),
-            clients: clients(),
+            clients: CachedClients::new(DynamoClients::new(sdk.dynamodb(), &reference), SystemClock),
             stream: KinesisTelemetryStream::new(sdk.kinesis(), function.var(Variable::TelemetryStream)?),
             clock: SystemClock,
         },
         query: Query {
             vehicles,
-            entitlements: CachedEntitlements::new(DynamoEntitlements::new(sdk.dynamodb(), &reference), SystemClock),
-            log: DynamoEventLog::new(sdk.dynamodb(), function.var(Variable::VehicleEventsTable)?),
+            entitlements: entitlements(),
+            log: log.clone(),
             // Not asked for here: the state is the vehicles' operation.
             state: DynamoStateStore::new(
                 sdk.dynamodb(),
@@ -38,6 +40,12 @@ async fn main() -> Result<(), Failure> {
             ),
             clock: SystemClock,
         },
+        arrivals: Arrivals {
+            entitlements: entitlements(),
+            log,
+            index: DynamoFeedIndex::new(sdk.dynamodb(), function.var(Variable::FeedIndexTable)?),
+            clock: SystemClock,
+        },
     };
-    function.serve_http(api, Callers::new(clients())).await
+    function.serve_http(api, Front::of(roadcast_aws::front_ports(&sdk, &reference))).await
 }

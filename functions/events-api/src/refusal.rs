@@ -18,6 +18,7 @@ pub(crate) fn of_upload(error: IngestError, batch: bool) -> Problem {
             Problem::new(ProblemType::PayloadTooLarge).with_detail(detail)
         }
         IngestError::VehicleNotFound => Problem::not_found(),
+        IngestError::VehicleRetired => Problem::new(ProblemType::Conflict).with_detail("the vehicle is retired"),
         IngestError::NotASender => {
             Problem::new(ProblemType::Forbidden).with_detail("only ingest clients and admins send events")
         }
@@ -56,7 +57,7 @@ pub(crate) fn of_event(error: EventError, within: &str) -> Problem {
 }
 
 /// Malformed where it is no event at all, not valid where it is one that cannot be taken.
-fn of_refusal(refusal: &Refusal, within: &str) -> Problem {
+pub(crate) fn of_refusal(refusal: &Refusal, within: &str) -> Problem {
     let kind = match refusal.reason {
         Reason::NotJson => ProblemType::InvalidJson,
         Reason::NotACloudEvent | Reason::TimeMissing => ProblemType::BadRequest,

@@ -27,13 +27,8 @@ const ITS_FLEET: Access = Access::Scopes(&[Scope::Read]);
 
 /// The operations' routes.
 pub const ROUTES: &[Route<Operation>] = &[
-    Route { method: "GET", resource: "/fleets/{fleetId}/feed", access: ITS_FLEET, operation: Operation::ReadFeed },
-    Route {
-        method: "POST",
-        resource: "/fleets/{fleetId}/feed/ack",
-        access: ITS_FLEET,
-        operation: Operation::AcknowledgeFeed,
-    },
+    Route::new("GET", "/fleets/{fleetId}/feed", ITS_FLEET, Operation::ReadFeed).with_query(&["max", "wait", "ack"]),
+    Route::new("POST", "/fleets/{fleetId}/feed/ack", ITS_FLEET, Operation::AcknowledgeFeed),
 ];
 
 /// A fleet's feed over HTTP.

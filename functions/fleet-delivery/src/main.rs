@@ -1,11 +1,11 @@
 //! The function behind the operations on feeds.
 
-use roadcast_aws::{DynamoClients, DynamoEntitlements, Sdk, SqsFeedQueue, SystemClock};
+use roadcast_aws::{DynamoEntitlements, Sdk, SqsFeedQueue, SystemClock};
 use roadcast_fleet_delivery::FleetDelivery;
-use roadcast_lambda_kit::auth::Callers;
 use roadcast_lambda_kit::config::Variable;
+use roadcast_lambda_kit::http::Front;
 use roadcast_lambda_kit::run::{Failure, Function};
-use roadcast_services::cached::{CachedClients, CachedEntitlements};
+use roadcast_services::cached::CachedEntitlements;
 use roadcast_services::deliver::Deliver;
 
 #[tokio::main(flavor = "current_thread")]
@@ -21,6 +21,5 @@ async fn main() -> Result<(), Failure> {
             clock: SystemClock,
         },
     };
-    let clients = CachedClients::new(DynamoClients::new(sdk.dynamodb(), &reference), SystemClock);
-    function.serve_http(api, Callers::new(clients)).await
+    function.serve_http(api, Front::of(roadcast_aws::front_ports(&sdk, &reference))).await
 }

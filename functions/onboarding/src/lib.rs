@@ -3,8 +3,9 @@
 use http::StatusCode;
 use roadcast_domain::caller::{Caller, Scope};
 use roadcast_domain::fleet::{ClientRole, Fleet};
-use roadcast_domain::ids::FleetId;
-use roadcast_lambda_kit::http::{Access, Api, Request, Response, Route};
+use roadcast_domain::ids::{ClientId, FleetId};
+use roadcast_domain::plan::Plan;
+use roadcast_lambda_kit::http::{Access, Api, Page, Request, Response, Route};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clients::{AppClients, Clients};
 use roadcast_ports::clock::{Clock, Randomness};
@@ -42,19 +43,17 @@ const SUBSCRIPTIONS: &str = "/fleets/{fleetId}/subscriptions";
 
 /// The operations' routes.
 pub const ROUTES: &[Route<Operation>] = &[
-    Route { method: "GET", resource: "/fleets", access: READERS, operation: Operation::ListFleets },
-    Route { method: "POST", resource: "/fleets", access: ADMINS, operation: Operation::CreateFleet },
-    Route { method: "GET", resource: "/fleets/{fleetId}", access: READERS, operation: Operation::GetFleet },
-    Route { method: "POST", resource: "/clients", access: ADMINS, operation: Operation::CreateClient },
-    Route { method: "GET", resource: SUBSCRIPTIONS, access: READERS, operation: Operation::ListSubscriptions },
-    Route { method: "POST", resource: SUBSCRIPTIONS, access: ADMINS, operation: Operation::CreateSubscription },
-    Route {
-        method: "GET",
-        resource: "/fleets/{fleetId}/subscriptions/{subscriptionId}",
-        access: READERS,
-        operation: Operation::GetSubscription,
-    },
+    Route::new("GET", "/fleets", READERS, Operation::ListFleets).with_query(&["limit", "cursor"]),
+    Route::new("POST", "/fleets", ADMINS, Operation::CreateFleet).creating(),
+    Route::new("GET", "/fleets/{fleetId}", READERS, Operation::GetFleet),
+    Route::new("POST", "/clients", ADMINS, Operation::CreateClient).creating(),
+    Route::new("GET", SUBSCRIPTIONS, READERS, Operation::ListSubscriptions).with_query(&["limit", "cursor"]),
+    Route::new("POST", SUBSCRIPTIONS, ADMINS, Operation::CreateSubscription).creating(),
+    Route::new("GET", "/fleets/{fleetId}/subscriptions/{subscriptionId}", READERS, Operation::GetSubscription),
 ];
+
+/// The member of a new client's answer that is shown once.
+const SECRET: &str = "clientSecret";
 
 /// Onboarding over HTTP.
 pub struct Onboarding<F, C, A, U, V, E, W, K, R> {
@@ -66,6 +65,8 @@ pub struct Onboarding<F, C, A, U, V, E, W, K, R> {
 #[serde(deny_unknown_fields)]
 struct FleetInput {
     name: String,
+    #[serde(default)]
+    plan: Plan,
 }
 
 #[derive(Deserialize)]
@@ -95,12 +96,15 @@ where
         let onboard = &self.onboard;
         match operation {
             Operation::ListFleets => {
-                let fleets = onboard.fleets(caller).await?;
-                Response::ok(&json!({"items": fleets.iter().map(fleet_view).collect::<Vec<_>>()}))
+                let page = Page::of(request, caller);
+                let limit = request.query_number("limit", 1..=100, 50)? as usize;
+                let fleets = onboard.fleets(caller, page.start()?.as_ref(), limit).await?;
+                let next = fleets.last().filter(|_| fleets.len() == limit).map(|last| &last.fleet_id);
+                page.answer(json!({"items": fleets.iter().map(fleet_view).collect::<Vec<_>>()}), next)
             }
             Operation::CreateFleet => {
-                let FleetInput { name } = request.json()?;
-                let fleet = onboard.create_fleet(caller, &name).await?;
+                let FleetInput { name, plan } = request.json()?;
+                let fleet = onboard.create_fleet(caller, &name, plan).await?;
                 // Relative: behind a stage, the path has a prefix.
                 let location = format!("fleets/{}", fleet.fleet_id);
                 Ok(Response::json(StatusCode::CREATED, &fleet_view(&fleet))?.with_header("location", location))
@@ -108,8 +112,12 @@ where
             Operation::GetFleet => Response::ok(&fleet_view(&onboard.fleet(caller, &request.path("fleetId")?).await?)),
             Operation::CreateClient => self.create_client(request, caller).await,
             Operation::ListSubscriptions => {
-                let subscriptions = onboard.subscriptions(caller, &request.path("fleetId")?).await?;
-                Response::ok(&json!({ "items": subscriptions }))
+                let page = Page::of(request, caller);
+                let limit = request.query_number("limit", 1..=100, 50)? as usize;
+                let fleet_id = request.path("fleetId")?;
+                let subscriptions = onboard.subscriptions(caller, &fleet_id, page.start()?.as_ref(), limit).await?;
+                let next = subscriptions.last().filter(|_| subscriptions.len() == limit).map(|last| &last.subscription_id);
+                page.answer(json!({ "items": subscriptions }), next)
             }
             Operation::CreateSubscription => self.subscribe(request, caller).await,
             Operation::GetSubscription => {
@@ -117,6 +125,18 @@ where
                 Response::ok(&onboard.subscription(caller, &fleet_id, &id).await?)
             }
         }
+    }
+
+    /// A new client's answer, to the admin who lost it: the secret comes from the user pool, which alone keeps it.
+    async fn restore(&self, operation: Operation, caller: &Caller, mut answer: Response) -> Result<Response, Problem> {
+        if operation != Operation::CreateClient {
+            return Ok(answer);
+        }
+        let mut view: Value = serde_json::from_str(answer.body()).map_err(Problem::internal)?;
+        let client_id = ClientId::new(view["clientId"].as_str().unwrap_or_default());
+        view[SECRET] = json!(self.onboard.credentials(caller, &client_id).await?.client_secret);
+        answer.set_json(&view);
+        Ok(answer)
     }
 }
 
@@ -137,7 +157,7 @@ where
         let (client, credentials) = self.onboard.create_client(caller, &name, role).await?;
         let mut view = json!({
             "clientId": client.client_id,
-            "clientSecret": credentials.client_secret,
+            SECRET: credentials.client_secret,
             "name": client.name,
         });
         match client.role {
@@ -150,8 +170,9 @@ where
                 view["sources"] = json!(sources);
             }
         }
-        // The secret is shown this once: nobody on the way may keep it.
-        Ok(Response::json(StatusCode::CREATED, &view)?.with_header("cache-control", "no-store"))
+        // The secret is shown this once: nobody on the way may keep it, and we do not either.
+        let created = Response::json(StatusCode::CREATED, &view)?.with_secret(SECRET);
+        Ok(created.with_header("cache-control", "no-store"))
     }
 
     async fn subscribe(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
@@ -166,5 +187,5 @@ where
 
 /// A fleet as callers see it: which bus carries its events is not their concern.
 fn fleet_view(fleet: &Fleet) -> Value {
-    json!({"fleetId": fleet.fleet_id, "name": fleet.name, "createdAt": fleet.created_at})
+    json!({"fleetId": fleet.fleet_id, "name": fleet.name, "plan": fleet.plan, "createdAt": fleet.created_at})
 }

@@ -4,11 +4,10 @@ use roadcast_aws::{
     CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoFleets, DynamoSubscriptions, DynamoVehicles, OsRandomness,
     Sdk, StepFunctionsProvisioning, SystemClock,
 };
-use roadcast_lambda_kit::auth::Callers;
 use roadcast_lambda_kit::config::Variable;
+use roadcast_lambda_kit::http::Front;
 use roadcast_lambda_kit::run::{Failure, Function};
 use roadcast_onboarding::Onboarding;
-use roadcast_services::cached::CachedClients;
 use roadcast_services::onboard::Onboard;
 
 #[tokio::main(flavor = "current_thread")]
@@ -32,6 +31,5 @@ async fn main() -> Result<(), Failure> {
             randomness: OsRandomness,
         },
     };
-    let clients = CachedClients::new(DynamoClients::new(sdk.dynamodb(), &reference), SystemClock);
-    function.serve_http(api, Callers::new(clients)).await
+    function.serve_http(api, Front::of(roadcast_aws::front_ports(&sdk, &reference))).await
 }

@@ -1,11 +1,12 @@
-//! Vehicles over HTTP: the register, and last-known values.
+//! Vehicles over HTTP: the register, last-known values, and what may be known of vehicles at all: signals and packages.
 
+mod catalogue;
 mod view;
 
 use http::StatusCode;
 use roadcast_domain::caller::{Caller, Scope};
 use roadcast_domain::ids::VehicleId;
-use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
+use roadcast_domain::vehicle::{ExternalId, Vehicle, VehicleDetails};
 use roadcast_lambda_kit::http::{Access, Api, Page, Request, Response, Route};
 use roadcast_lambda_kit::problem::{Problem, ProblemType};
 use roadcast_ports::clock::{Clock, Randomness};
@@ -14,7 +15,7 @@ use roadcast_ports::event_log::EventLog;
 use roadcast_ports::state::StateStore;
 use roadcast_ports::vehicles::Vehicles;
 use roadcast_services::query::Query;
-use roadcast_services::vehicles::Register;
+use roadcast_services::vehicles::{Register, VehicleFilter};
 use serde_json::json;
 
 use crate::view::{StateView, VehicleView};
@@ -30,8 +31,14 @@ pub enum Operation {
     GetVehicle,
     /// `PUT /vehicles/{vid}`
     ReplaceVehicle,
+    /// `DELETE /vehicles/{vid}`
+    RetireVehicle,
     /// `GET /vehicles/{vid}/state`
     GetVehicleState,
+    /// `GET /signals`
+    ListSignals,
+    /// `GET /packages`
+    ListPackages,
     /// `GET /health`
     GetHealth,
 }
@@ -42,13 +49,29 @@ const READERS: Access = Access::Scopes(&[Scope::Read, Scope::Admin]);
 
 /// The operations' routes.
 pub const ROUTES: &[Route<Operation>] = &[
-    Route { method: "GET", resource: "/vehicles", access: ANYBODY, operation: Operation::ListVehicles },
-    Route { method: "POST", resource: "/vehicles", access: REGISTRARS, operation: Operation::RegisterVehicle },
-    Route { method: "GET", resource: "/vehicles/{vid}", access: ANYBODY, operation: Operation::GetVehicle },
-    Route { method: "PUT", resource: "/vehicles/{vid}", access: REGISTRARS, operation: Operation::ReplaceVehicle },
-    Route { method: "GET", resource: "/vehicles/{vid}/state", access: READERS, operation: Operation::GetVehicleState },
-    Route { method: "GET", resource: "/health", access: Access::Open, operation: Operation::GetHealth },
+    Route::new("GET", "/vehicles", ANYBODY, Operation::ListVehicles).with_query(&[
+        "q",
+        "externalId",
+        "make",
+        "model",
+        "modelYear",
+        "fuelType",
+        "retired",
+        "limit",
+        "cursor",
+    ]),
+    Route::new("POST", "/vehicles", REGISTRARS, Operation::RegisterVehicle).creating(),
+    Route::new("GET", "/vehicles/{vid}", ANYBODY, Operation::GetVehicle),
+    Route::new("PUT", "/vehicles/{vid}", REGISTRARS, Operation::ReplaceVehicle),
+    Route::new("DELETE", "/vehicles/{vid}", REGISTRARS, Operation::RetireVehicle),
+    Route::new("GET", "/vehicles/{vid}/state", READERS, Operation::GetVehicleState),
+    Route::new("GET", "/signals", ANYBODY, Operation::ListSignals).with_query(&["q", "package", "limit", "cursor"]),
+    Route::new("GET", "/packages", ANYBODY, Operation::ListPackages),
+    Route::new("GET", "/health", Access::Open, Operation::GetHealth),
 ];
+
+/// Bytes of a text to look for.
+const MAX_FILTER_LEN: usize = 128;
 
 /// Vehicles over HTTP.
 pub struct VehiclesApi<V, E, L, S, K, R> {
@@ -77,7 +100,10 @@ where
             Operation::RegisterVehicle => self.register_vehicle(request, caller).await,
             Operation::GetVehicle => with_etag(&self.register.get(caller, &request.path("vid")?).await?, StatusCode::OK),
             Operation::ReplaceVehicle => self.replace(request, caller).await,
+            Operation::RetireVehicle => self.retire(request, caller).await,
             Operation::GetVehicleState => self.state(request, caller).await,
+            Operation::ListSignals => catalogue::signals(request, caller, &self.query.entitlements.packages().await?),
+            Operation::ListPackages => catalogue::packages(&self.query.entitlements.packages().await?),
             Operation::GetHealth => health(),
         }
     }
@@ -101,8 +127,9 @@ where
 {
     async fn list(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let limit = request.query_number("limit", 1..=100, 50)?;
+        let filter = filter(request)?;
         let page = Page::of(request, caller);
-        let list = self.register.list(caller, page.start::<VehicleId>()?, limit as usize).await?;
+        let list = self.register.list(caller, &filter, page.start::<VehicleId>()?, limit as usize).await?;
         let items: Vec<VehicleView<'_>> = list.vehicles.iter().map(VehicleView::from).collect();
         page.answer(json!({ "items": items }), list.next.as_ref())
     }
@@ -120,10 +147,14 @@ where
             let detail = "send If-Match with the ETag that GET answered";
             return Err(Problem::new(ProblemType::PreconditionRequired).with_detail(detail));
         };
-        // A tag that is none of ours cannot match.
-        let version = tag.trim().trim_matches('"').parse().unwrap_or(0);
         let details: VehicleDetails = request.json()?;
-        with_etag(&self.register.replace(caller, &vid, details, version).await?, StatusCode::OK)
+        with_etag(&self.register.replace(caller, &vid, details, version(tag)).await?, StatusCode::OK)
+    }
+
+    async fn retire(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+        let version = request.header("if-match").map(version);
+        self.register.retire(caller, &request.path("vid")?, version).await?;
+        Ok(Response::no_content())
     }
 
     async fn state(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
@@ -131,6 +162,40 @@ where
         let (state, now) = self.query.state(caller, &vid).await?;
         Response::ok(&StateView::of(&vid, &state, now))
     }
+}
+
+/// The version that an `If-Match` names. A tag that is none of ours cannot match.
+fn version(tag: &str) -> u64 {
+    tag.trim().trim_matches('"').parse().unwrap_or(0)
+}
+
+fn filter(request: &Request) -> Result<VehicleFilter, Problem> {
+    let text = |name| -> Result<Option<String>, Problem> {
+        let text = request.query::<String>(name, "a text")?;
+        match text {
+            Some(text) if text.is_empty() || text.len() > MAX_FILTER_LEN => {
+                Err(Problem::invalid_parameter(name, format!("must be 1 to {MAX_FILTER_LEN} bytes")))
+            }
+            text => Ok(text),
+        }
+    };
+    let external_id = match text("externalId")? {
+        None => None,
+        Some(id) => {
+            let parts = id.split_once(':').ok_or_else(|| "must be a scheme, a colon and a value".to_owned());
+            let parsed = parts.and_then(|(scheme, value)| ExternalId::new(scheme, value).map_err(|e| e.to_string()));
+            Some(parsed.map_err(|detail| Problem::invalid_parameter("externalId", detail))?)
+        }
+    };
+    Ok(VehicleFilter {
+        text: text("q")?,
+        external_id,
+        make: text("make")?,
+        model: text("model")?,
+        model_year: request.query("modelYear", "a year")?,
+        fuel_type: text("fuelType")?,
+        retired: request.query("retired", "true or false")?.unwrap_or_default(),
+    })
 }
 
 fn health() -> Result<Response, Problem> {

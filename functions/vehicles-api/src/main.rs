@@ -1,12 +1,10 @@
 //! The function behind the operations on vehicles.
 
-use roadcast_aws::{
-    DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoStateStore, DynamoVehicles, OsRandomness, Sdk, SystemClock,
-};
-use roadcast_lambda_kit::auth::Callers;
+use roadcast_aws::{DynamoEntitlements, DynamoEventLog, DynamoStateStore, DynamoVehicles, OsRandomness, Sdk, SystemClock};
 use roadcast_lambda_kit::config::Variable;
+use roadcast_lambda_kit::http::Front;
 use roadcast_lambda_kit::run::{Failure, Function};
-use roadcast_services::cached::{CachedClients, CachedEntitlements};
+use roadcast_services::cached::CachedEntitlements;
 use roadcast_services::query::Query;
 use roadcast_services::vehicles::Register;
 use roadcast_vehicles_api::VehiclesApi;
@@ -34,6 +32,5 @@ async fn main() -> Result<(), Failure> {
             clock: SystemClock,
         },
     };
-    let clients = CachedClients::new(DynamoClients::new(sdk.dynamodb(), &reference), SystemClock);
-    function.serve_http(api, Callers::new(clients)).await
+    function.serve_http(api, Front::of(roadcast_aws::front_ports(&sdk, &reference))).await
 }

@@ -7,17 +7,17 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use roadcast_aws::keys::{EXPIRES_AT, Key};
 use roadcast_aws::{
     DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoSubscriptions, EventBridgeIngestBus, FleetChannels,
-    KinesisTelemetryStream, OsRandomness, Sdk, SqsFeedQueue,
+    KinesisTelemetryStream, OsRandomness, Sdk, SqsFeedQueue, SystemClock,
 };
 use roadcast_domain::fleet::Fleet;
 use roadcast_domain::ids::{Eid, FleetId, VehicleId};
 use roadcast_ports::PortErrorKind;
 use roadcast_ports::bus::{Batch, IngestBus};
-use roadcast_ports::clock::Randomness;
+use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::conformance::Fresh;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::event_log::{EventLog, EventRange};
-use roadcast_ports::feed::{FeedIndex, FeedPointer, FeedQueue};
+use roadcast_ports::feed::{Delivery, FeedIndex, FeedQueue, FeedRange};
 use roadcast_ports::provisioning::FleetChannel;
 use roadcast_ports::stream::{StreamRecord, TelemetryStream};
 use roadcast_ports::subscriptions::Subscriptions;
@@ -79,11 +79,13 @@ async fn a_raised_epoch_outlasts_writing_the_grants_again(sdk: &Sdk, stack: &Sta
 }
 
 async fn a_pointer_is_stored_with_its_expiry(sdk: &Sdk, stack: &Stack) {
-    let now = Timestamp::parse_rfc3339("2026-11-03T09:59:59.999Z").unwrap();
-    let pointer = FeedPointer::stamped(FleetId::from_random(OsRandomness.bits()), Vec::new(), now);
+    let now = SystemClock.now();
+    let fleet_id = FleetId::from_random(OsRandomness.bits());
     let index = DynamoFeedIndex::new(sdk.dynamodb(), &stack.feed_index);
-    index.record(&[pointer.clone(), pointer.clone()]).await.unwrap();
-    let key = Key::feed_pointer(&pointer.fleet_id, pointer.stamp).attributes();
+    index.record(&[Delivery { fleet_id: fleet_id.clone(), events: Vec::new() }]).await.unwrap();
+    let range = FeedRange { fleet_id: fleet_id.clone(), from: Eid::first_at(now), to: Eid::MAX, limit: 1 };
+    let pointer = index.read(&range).await.unwrap().pointers.remove(0);
+    let key = Key::feed_pointer(&fleet_id, pointer.stamp).attributes();
     let item =
         sdk.dynamodb().get_item().table_name(&stack.feed_index).set_key(Some(key)).send().await.unwrap().item.unwrap();
     assert!(item[EXPIRES_AT].as_n().unwrap().parse::<i64>().unwrap() > now.ms() / 1000);

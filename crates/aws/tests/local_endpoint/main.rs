@@ -11,9 +11,9 @@ mod stack;
 
 use endpoint::Endpoint;
 use roadcast_aws::{
-    CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoFleets, DynamoStateStore,
-    DynamoSubscriptions, DynamoVehicles, EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels,
-    KinesisTelemetryStream, OsRandomness, S3Archive, Sdk, SqsFeedQueue, StepFunctionsProvisioning,
+    CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoFleets, DynamoRequests,
+    DynamoStateStore, DynamoSubscriptions, DynamoVehicles, EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels,
+    KinesisTelemetryStream, OsRandomness, S3Archive, Sdk, SqsFeedQueue, StepFunctionsProvisioning, SystemClock,
 };
 use roadcast_ports::conformance as suites;
 use stack::Stack;
@@ -52,8 +52,12 @@ async fn tables(sdk: &Sdk, stack: &Stack) {
     let entitlements = DynamoEntitlements::new(sdk.dynamodb(), &stack.reference);
     suites::subscriptions_and_entitlements(&subscriptions, &entitlements, random).await;
     println!("entitlements");
-    suites::feed_index(&DynamoFeedIndex::new(sdk.dynamodb(), &stack.feed_index), random).await;
+    suites::feed_index(&DynamoFeedIndex::new(sdk.dynamodb(), &stack.feed_index), &SystemClock, random).await;
     println!("feed index");
+    let requests = DynamoRequests::new(sdk.dynamodb(), &stack.reference);
+    suites::request_counts(&requests, random).await;
+    suites::answers(&requests, random).await;
+    println!("requests");
 }
 
 async fn streams_and_buses(sdk: &Sdk, stack: &Stack) {

@@ -33,14 +33,32 @@ impl<'a> Page<'a> {
     /// The answer: `body`, with the cursor of the next page and the link to it (RFC 8288) where there may be one.
     pub fn answer(&self, mut body: Value, next: Option<&impl Serialize>) -> Result<Response, Problem> {
         let Some(next) = next else { return Response::ok(&body) };
+        let (cursor, link) = self.next(next)?;
+        body["next"] = cursor.into();
+        Ok(Response::ok(&body)?.with_header("link", link))
+    }
+
+    /// A text answer, with the link to the next page where there may be one.
+    pub fn answer_text(
+        &self,
+        media_type: &'static str,
+        body: String,
+        next: Option<&impl Serialize>,
+    ) -> Result<Response, Problem> {
+        let response = Response::text(media_type, body);
+        let Some(next) = next else { return Ok(response) };
+        Ok(response.with_header("link", self.next(next)?.1))
+    }
+
+    /// The cursor of the next page, and the link to it.
+    fn next(&self, next: &impl Serialize) -> Result<(String, String), Problem> {
         let cursor = self.cursors.write(self.caller, &self.request.list(), next)?;
         let mut link = String::from("<?");
         for (name, value) in self.request.query_but("cursor") {
             let _ = write!(link, "{name}={}&", percent_encoded(value));
         }
         let _ = write!(link, "cursor={cursor}>; rel=\"next\"");
-        body["next"] = cursor.into();
-        Ok(Response::ok(&body)?.with_header("link", link))
+        Ok((cursor, link))
     }
 }
 

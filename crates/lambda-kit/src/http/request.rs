@@ -1,12 +1,15 @@
 use std::collections::HashMap;
 use std::fmt;
+use std::io::Read as _;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use flate2::read::GzDecoder;
 use roadcast_domain::caller::Scope;
 use roadcast_domain::ids::ClientId;
+use roadcast_domain::limits;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -79,6 +82,14 @@ pub struct Request {
     body: Vec<u8>,
 }
 
+impl ProxyRequest {
+    /// A header, by its name in whatever case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter().flatten();
+        headers.find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
 impl TryFrom<ProxyRequest> for Request {
     type Error = Problem;
 
@@ -97,6 +108,9 @@ impl TryFrom<ProxyRequest> for Request {
             })
         });
         let headers = proxy.headers.unwrap_or_default();
+        let headers: HashMap<String, String> =
+            headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+        let body = unpacked(body, headers.get("content-encoding").map_or("identity", String::as_str))?;
         Ok(Self {
             method: proxy.http_method,
             resource: proxy.resource,
@@ -104,7 +118,7 @@ impl TryFrom<ProxyRequest> for Request {
             claims,
             path: proxy.path_parameters.unwrap_or_default(),
             query: proxy.query_string_parameters.unwrap_or_default(),
-            headers: headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect(),
+            headers,
             body,
         })
     }
@@ -123,6 +137,13 @@ impl Request {
         self.query.get(name).map(parse).transpose()
     }
 
+    /// A query parameter that lists things with commas between them, if it is there; an error completes the sentence.
+    pub fn query_list<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<Vec<T>>, Problem> {
+        let Some(text) = self.query.get(name) else { return Ok(None) };
+        let parsed = text.split(',').map(|part| parse(part.trim())).collect::<Result<Vec<T>, String>>();
+        parsed.map(Some).map_err(|detail| Problem::invalid_parameter(name, detail))
+    }
+
     /// A whole number in a query parameter, or `default` where it is not there.
     pub fn query_number(&self, name: &str, range: RangeInclusive<u32>, default: u32) -> Result<u32, Problem> {
         let expected = format!("a whole number from {} to {}", range.start(), range.end());
@@ -137,6 +158,41 @@ impl Request {
     /// A header, by its lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
+    }
+
+    /// Every header whose lower-case name begins so, by the rest of its name.
+    pub fn headers_of<'r>(&'r self, prefix: &'r str) -> impl Iterator<Item = (&'r str, &'r str)> {
+        self.headers.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
+    }
+
+    /// The one of these media types that the caller likes best (RFC 9110, 12.5.1); of those liked alike, the first.
+    pub fn preferred(&self, offered: &[&'static str]) -> Result<&'static str, Problem> {
+        let accept = self.header("accept").filter(|accept| !accept.trim().is_empty()).unwrap_or("*/*");
+        let weighed = offered.iter().map(|offer| (weight(accept, offer), *offer));
+        let best = weighed.reduce(|best, other| if other.0 > best.0 { other } else { best });
+        best.filter(|(weight, _)| *weight > 0.0)
+            .map(|(_, offer)| offer)
+            .ok_or_else(|| Problem::new(ProblemType::NotAcceptable).with_detail(format!("there is {}", offered.join(", "))))
+    }
+
+    /// Refuses parameters that the operation does not have.
+    pub fn expect_query(&self, known: &[&str]) -> Result<(), Problem> {
+        let mut unknown: Vec<&str> = self.query.keys().map(String::as_str).filter(|name| !known.contains(name)).collect();
+        unknown.sort_unstable();
+        let detail = match known {
+            [] => "there is no such parameter; the operation has none".to_owned(),
+            known => format!("there is no such parameter; there are {}", known.join(", ")),
+        };
+        let problems = unknown.into_iter().map(|name| (format!("?{name}"), detail.clone()));
+        let problem = problems.fold(None, |problem: Option<Problem>, (pointer, detail)| {
+            Some(problem.unwrap_or_else(|| Problem::new(ProblemType::InvalidParameter)).with_error(pointer, detail))
+        });
+        problem.map_or(Ok(()), Err)
+    }
+
+    /// The body's bytes.
+    pub fn body(&self) -> &[u8] {
+        &self.body
     }
 
     /// The body as text.
@@ -183,6 +239,46 @@ impl Request {
         // Debug output quotes its texts, so that no two lists run together.
         format!("{} {path:?} {:?}", self.resource, self.query_but("cursor"))
     }
+}
+
+/// The body without its content coding (RFC 9110, 8.4).
+fn unpacked(body: Vec<u8>, coding: &str) -> Result<Vec<u8>, Problem> {
+    match coding.trim().to_ascii_lowercase().as_str() {
+        "identity" | "" => Ok(body),
+        "gzip" | "x-gzip" => {
+            let mut plain = Vec::new();
+            // One byte more than any operation takes: a body that unpacks to more is refused for its size.
+            let mut reader = GzDecoder::new(body.as_slice()).take(limits::UPLOAD_BYTES as u64 + 1);
+            let wrong = |_| Problem::new(ProblemType::BadRequest).with_detail("the body is not gzip");
+            reader.read_to_end(&mut plain).map_err(wrong)?;
+            Ok(plain)
+        }
+        _ => {
+            let problem = Problem::new(ProblemType::UnsupportedMediaType).with_detail("send the body plain, or as gzip");
+            Err(problem.with_header("accept-encoding", "gzip, identity".to_owned()))
+        }
+    }
+}
+
+/// How much a caller likes a media type: by the most specific range that `Accept` has for it.
+fn weight(accept: &str, offer: &str) -> f32 {
+    let kind = offer.split('/').next().unwrap_or_default();
+    let mut best = (0, 0.0);
+    for range in accept.split(',') {
+        let mut parts = range.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let specific = match name.as_str() {
+            "*/*" => 1,
+            name if name.strip_suffix("/*") == Some(kind) => 2,
+            name if name == offer => 3,
+            _ => continue,
+        };
+        let q = parts.find_map(|part| part.strip_prefix("q=")).map_or(Some(1.0), |q| q.parse::<f32>().ok());
+        if specific > best.0 {
+            best = (specific, q.unwrap_or(0.0));
+        }
+    }
+    best.1
 }
 
 /// JSON that does not parse is malformed; JSON of another shape is not valid, at a place that can be named.
@@ -253,6 +349,55 @@ mod tests {
         for text in ["0", "101", "-1", "x", ""] {
             assert_eq!(limit(text).unwrap_err().errors()[0].pointer, "?limit");
         }
+    }
+
+    #[test]
+    fn a_parameter_that_the_operation_does_not_have_is_named() {
+        let query =
+            serde_json::json!({"resource": "/x", "httpMethod": "GET", "queryStringParameters": {"form": "1", "limit": "2"}});
+        let request = request(&query);
+        let problem = request.expect_query(&["from", "limit"]).unwrap_err();
+        assert_eq!((problem.status().as_u16(), problem.errors()[0].pointer.as_str()), (400, "?form"));
+        assert!(request.expect_query(&["form", "limit"]).is_ok());
+    }
+
+    #[test]
+    fn the_best_liked_media_type_is_given() {
+        let preferred = |accept: &str| {
+            let proxy = serde_json::json!({"resource": "/x", "httpMethod": "GET", "headers": {"Accept": accept}});
+            request(&proxy).preferred(&["application/json", "text/csv"]).ok()
+        };
+        for (accept, expected) in [
+            ("", Some("application/json")),
+            ("*/*", Some("application/json")),
+            ("text/csv", Some("text/csv")),
+            ("text/*;q=0.9, application/json;q=0.5", Some("text/csv")),
+            ("text/html, application/xhtml+xml, */*;q=0.8", Some("application/json")),
+            ("application/json;q=0, */*", Some("text/csv")),
+            ("image/png", None),
+        ] {
+            assert_eq!(preferred(accept), expected, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn a_packed_body_is_unpacked_and_one_that_grows_too_large_is_cut_off() {
+        use std::io::Write as _;
+        let packed = |plain: &[u8]| {
+            let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            packer.write_all(plain).unwrap();
+            STANDARD.encode(packer.finish().unwrap())
+        };
+        let read = |body: String, coding: &str| {
+            let proxy = serde_json::json!({"resource": "/x", "httpMethod": "POST", "body": body, "isBase64Encoded": true,
+                "headers": {"Content-Encoding": coding}});
+            Request::try_from(serde_json::from_value::<ProxyRequest>(proxy).unwrap())
+        };
+        assert_eq!(read(packed(b"{}"), "gzip").unwrap().body(), b"{}");
+        let bomb = read(packed(&vec![b' '; 50_000_000]), "gzip").unwrap();
+        assert_eq!(bomb.body().len(), limits::UPLOAD_BYTES + 1);
+        assert_eq!(read(STANDARD.encode("{}"), "gzip").unwrap_err().status().as_u16(), 400);
+        assert_eq!(read(STANDARD.encode("{}"), "br").unwrap_err().status().as_u16(), 415);
     }
 
     #[test]

@@ -1,11 +1,9 @@
 use std::future::Future;
 
 use roadcast_domain::caller::{Caller, Scope};
-use roadcast_ports::clients::Clients;
-use roadcast_ports::clock::Clock;
 
+use super::front::{Front, FrontPorts, quota_headers};
 use super::{ProxyRequest, Request, Response};
-use crate::auth::Callers;
 use crate::problem::{Problem, ProblemType};
 
 /// One operation of the HTTP contract.
@@ -17,8 +15,31 @@ pub struct Route<O> {
     pub resource: &'static str,
     /// Who may call it.
     pub access: Access,
+    /// The parameters that a query may hold; any other is refused, because a misspelt filter would filter nothing.
+    pub query: &'static [&'static str],
+    /// Whether it creates something, so that a request may carry an `Idempotency-Key`.
+    pub creates: bool,
     /// The operation.
     pub operation: O,
+}
+
+impl<O: Copy> Route<O> {
+    /// An operation without query parameters.
+    pub const fn new(method: &'static str, resource: &'static str, access: Access, operation: O) -> Self {
+        Self { method, resource, access, query: &[], creates: false, operation }
+    }
+
+    /// Takes these query parameters.
+    #[must_use]
+    pub const fn with_query(self, query: &'static [&'static str]) -> Self {
+        Self { query, ..self }
+    }
+
+    /// Creates something.
+    #[must_use]
+    pub const fn creating(self) -> Self {
+        Self { creates: true, ..self }
+    }
 }
 
 /// Who may call an operation.
@@ -46,6 +67,16 @@ pub trait Api: Send + Sync {
         caller: &Caller,
     ) -> impl Future<Output = Result<Response, Problem>> + Send;
 
+    /// An answer that was given before, with the secret that is not kept with it, to the same caller.
+    fn restore(
+        &self,
+        _operation: Self::Operation,
+        _caller: &Caller,
+        answer: Response,
+    ) -> impl Future<Output = Result<Response, Problem>> + Send {
+        async { Ok(answer) }
+    }
+
     /// Does an operation that is open to everybody.
     fn call_open(&self, _operation: Self::Operation, _request: &Request) -> Result<Response, Problem> {
         Err(Problem::not_found())
@@ -53,20 +84,41 @@ pub trait Api: Send + Sync {
 }
 
 /// Answers a request: finds its operation and its caller, and does it.
-pub async fn answer<A: Api, C: Clients, K: Clock>(
-    api: &A,
-    callers: &Callers<C, K>,
-    proxy: ProxyRequest,
-) -> Result<Response, Problem> {
+pub async fn answer<A: Api, P: FrontPorts>(api: &A, front: &Front<P>, proxy: ProxyRequest) -> Result<Response, Problem> {
     let request = Request::try_from(proxy)?;
     let route = route_of(A::ROUTES, &request)?;
-    match route.access {
-        Access::Open => api.call_open(route.operation, &request),
-        Access::Scopes(scopes) => {
-            let caller = callers.caller(request.claims.as_ref(), scopes).await?;
-            api.call(route.operation, &request, &caller).await
+    let Access::Scopes(scopes) = route.access else {
+        request.expect_query(route.query)?;
+        return api.call_open(route.operation, &request);
+    };
+    let caller = front.callers.caller(request.claims.as_ref(), scopes).await?;
+    let standing = front.admit(&caller).await?;
+    let answer = async {
+        request.expect_query(route.query)?;
+        if route.creates {
+            front.once(api, route, &request, &caller).await
+        } else {
+            call(api, route, &request, &caller).await
+        }
+    };
+    match (answer.await, standing) {
+        (answer, None) => answer,
+        (Ok(response), Some(standing)) => {
+            Ok(quota_headers(standing).into_iter().fold(response, |r, (n, v)| r.with_header(n, v)))
+        }
+        (Err(problem), Some(standing)) => {
+            Err(quota_headers(standing).into_iter().fold(problem, |p, (n, v)| p.with_header(n, v)))
         }
     }
+}
+
+pub(super) async fn call<A: Api>(
+    api: &A,
+    route: &Route<A::Operation>,
+    request: &Request,
+    caller: &Caller,
+) -> Result<Response, Problem> {
+    api.call(route.operation, request, caller).await
 }
 
 /// The operation that a request is for.

@@ -30,7 +30,12 @@ pub async fn app_clients(clients: &impl AppClients, random: &impl Randomness) {
     let second = clients.create(&name, Scope::Ingest).await.expect("a second client of that name is made");
     assert_ne!(first.client_id, second.client_id, "two clients of one name have ids of their own");
     assert_ne!(first.client_secret, second.client_secret, "each client has a secret of its own");
+    let nobody = clients.credentials(&Fresh::new(random).client_id()).await.expect("credentials answers");
+    assert!(nobody.is_none(), "a client that was not made has none");
     for credentials in [first, second] {
+        let kept = clients.credentials(&credentials.client_id).await.expect("credentials answers");
+        let kept = kept.map(|kept| (kept.client_id, kept.client_secret));
+        assert_eq!(kept, Some((credentials.client_id.clone(), credentials.client_secret.clone())), "they are found again");
         assert!(!credentials.client_id.as_str().is_empty(), "a client has an id");
         assert!(!credentials.client_secret.is_empty(), "a client has a secret");
         let shown = format!("{credentials:?}");

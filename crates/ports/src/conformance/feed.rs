@@ -1,12 +1,12 @@
 //! [`FleetChannel`], [`DeliveryBus`] and [`FeedQueue`] together, and [`FeedIndex`]
 
-use roadcast_domain::ids::FleetId;
+use roadcast_domain::ids::{Eid, FleetId};
 use serde_json::Value;
 
 use super::fresh::{Fresh, NOON};
 use crate::bus::{DeliveryBus, FleetBatch};
-use crate::clock::Randomness;
-use crate::feed::{FeedIndex, FeedPointer, FeedQueue, Message};
+use crate::clock::{Clock, Randomness};
+use crate::feed::{Delivery, FeedIndex, FeedQueue, FeedRange, Message};
 use crate::provisioning::FleetChannel;
 
 /// How often an asynchronous bus is given the time to deliver.
@@ -62,21 +62,54 @@ pub async fn feed(
     assert!(answers.is_empty(), "acknowledging nothing answers nothing");
 }
 
-/// What every [`FeedIndex`] does. Reading it back is for the pipe's own tests.
-pub async fn feed_index(index: &impl FeedIndex, random: &impl Randomness) {
+/// What every [`FeedIndex`] does, under a clock that tells the time that it stamps with.
+pub async fn feed_index(index: &impl FeedIndex, clock: &impl Clock, random: &impl Randomness) {
     let fresh = Fresh::new(random);
     index.record(&[]).await.expect("recording nothing is fine");
-    // More than any service writes in one request, over several hours.
-    let pointers: Vec<FeedPointer> = (0..120)
-        .map(|n| {
-            let at = NOON.plus_ms(n * 60_000);
-            let events = [fresh.telemetry(&fresh.vid(), at), fresh.telemetry(&fresh.vid(), at)];
-            let events = events.map(|stored| (stored.event.vid, stored.event.eid)).to_vec();
-            FeedPointer::stamped(fresh.fleet_id(), events, at)
-        })
-        .collect();
-    index.record(&pointers).await.expect("pointers are recorded");
-    index.record(&pointers).await.expect("the same pointers are recorded again");
+    let before = clock.now();
+    let (mine, other) = (fresh.fleet_id(), fresh.fleet_id());
+    // More than any service writes in one request.
+    let deliveries: Vec<Delivery> =
+        (0..60).flat_map(|n| [&mine, &other].map(|fleet_id| delivery(&fresh, fleet_id, 1 + n % 3))).collect();
+    index.record(&deliveries).await.expect("deliveries are recorded");
+    let again = &deliveries[..2];
+    index.record(again).await.expect("the same are recorded again");
+
+    let range = |limit, from| FeedRange { fleet_id: mine.clone(), from, to: Eid::stamped(clock.now(), u128::MAX), limit };
+    for limit in [1, 7, 1000] {
+        let mut read = Vec::new();
+        let mut next = Some(Eid::first_at(before));
+        while let Some(from) = next {
+            let page = index.read(&range(limit, from)).await.expect("the index is read");
+            assert!(page.pointers.len() <= limit, "a page holds at most its limit of {limit}");
+            read.extend(page.pointers);
+            next = page.next;
+        }
+        assert!(read.is_sorted_by_key(|pointer| pointer.stamp), "pointers come in the order of their stamps");
+        assert!(read.iter().all(|pointer| pointer.stamp.time() >= before), "a stamp is the time of writing");
+        for Delivery { events, .. } in deliveries.iter().filter(|delivery| delivery.fleet_id == mine) {
+            let found = read.iter().filter(|pointer| pointer.events == *events).count();
+            let expected = if *events == again[0].events { 1..=2 } else { 1..=1 };
+            assert!(expected.contains(&found), "pages of {limit} hold each pointer once for each time it was recorded");
+        }
+        assert!(read.len() <= 61, "a fleet's pointers are its own");
+    }
+    let yesterday = before.plus_ms(-24 * 60 * 60 * 1000);
+    let mut page = index.read(&range(10, Eid::first_at(yesterday))).await.expect("the index is read");
+    while let (true, Some(next)) = (page.pointers.is_empty(), page.next) {
+        page = index.read(&range(10, next)).await.expect("the index is read");
+    }
+    assert_eq!(page.pointers.len(), 10, "hours without pointers are passed over");
+    let nobody = FeedRange { fleet_id: fresh.fleet_id(), ..range(10, Eid::first_at(before)) };
+    assert_eq!(index.read(&nobody).await.expect("the index is read").pointers, [], "another fleet has none");
+}
+
+fn delivery(fresh: &Fresh<'_, impl Randomness>, fleet_id: &FleetId, count: usize) -> Delivery {
+    let event = |_| {
+        let stored = fresh.telemetry(&fresh.vid(), NOON);
+        (stored.event.vid, stored.event.eid)
+    };
+    Delivery { fleet_id: fleet_id.clone(), events: (0..count).map(event).collect() }
 }
 
 async fn publish(bus: &impl DeliveryBus, batches: &[FleetBatch]) {

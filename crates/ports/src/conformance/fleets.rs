@@ -28,9 +28,19 @@ pub async fn fleets(fleets: &impl Fleets, random: &impl Randomness) {
     let kept = fleets.get(&mine[0].fleet_id).await.expect("get answers");
     assert_eq!(kept.as_ref(), Some(&mine[0]), "a refused fleet changes nothing");
 
-    let listed = fleets.list().await.expect("list answers");
-    assert!(listed.is_sorted_by(|a, b| a.fleet_id < b.fleet_id), "fleets are listed by id, each once");
-    for fleet in &mine {
-        assert!(listed.contains(fleet), "every fleet is listed, as it is kept");
+    for limit in [1, 2, 1000] {
+        let mut listed: Vec<Fleet> = Vec::new();
+        loop {
+            let page = fleets.list(listed.last().map(|fleet| &fleet.fleet_id), limit).await.expect("list answers");
+            assert!(page.len() <= limit, "a page holds at most its limit of {limit}");
+            if page.is_empty() {
+                break;
+            }
+            listed.extend(page);
+        }
+        assert!(listed.is_sorted_by(|a, b| a.fleet_id < b.fleet_id), "fleets are listed by id, each once");
+        for fleet in &mine {
+            assert!(listed.contains(fleet), "every fleet is listed, as it is kept");
+        }
     }
 }

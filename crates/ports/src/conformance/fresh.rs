@@ -6,6 +6,7 @@ use roadcast_domain::diagnostic::{Diagnostic, DtcStatus, TroubleCode};
 use roadcast_domain::event::{Body, Event, Origin, StoredEvent, Telemetry};
 use roadcast_domain::fleet::Fleet;
 use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::plan::Plan;
 use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
 use roadcast_domain::vehicle::{ExternalId, Vehicle, VehicleDetails};
 use roadcast_domain::vin::Vin;
@@ -77,6 +78,7 @@ impl<'r, R: Randomness> Fresh<'r, R> {
             },
             version: 1,
             owner: Some(self.client_id()),
+            retired_at: None,
             created_at: NOON,
             updated_at: NOON,
         }
@@ -88,6 +90,7 @@ impl<'r, R: Randomness> Fresh<'r, R> {
             fleet_id: self.fleet_id(),
             name: "Suite & Söhne".to_owned(),
             delivery_bus: delivery_bus.to_owned(),
+            plan: Plan::Plus,
             created_at: NOON,
         }
     }

@@ -32,6 +32,8 @@ mod fresh;
 #[cfg(feature = "conformance")]
 mod provisioning;
 #[cfg(feature = "conformance")]
+mod requests;
+#[cfg(feature = "conformance")]
 mod state;
 #[cfg(feature = "conformance")]
 mod stream;
@@ -51,6 +53,7 @@ pub use self::{
     fleets::fleets,
     fresh::Fresh,
     provisioning::provisioning_workflow,
+    requests::{answers, request_counts},
     state::state_store,
     stream::telemetry_stream,
     subscriptions::subscriptions,

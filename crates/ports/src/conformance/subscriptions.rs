@@ -38,15 +38,17 @@ async fn a_new_subscription_is_kept_and_an_id_is_taken_once(
 
 async fn a_fleet_lists_its_own_by_id(subscriptions: &impl Subscriptions, fresh: &Fresh<'_, impl Randomness>) {
     let (fleet, other) = (fresh.fleet_id(), fresh.fleet_id());
-    assert!(subscriptions.list(&fleet).await.expect("list answers").is_empty(), "a new fleet lists nothing");
+    assert!(subscriptions.list(&fleet, None, 10).await.expect("list answers").is_empty(), "a new fleet lists nothing");
     let mut mine: Vec<Subscription> = (0..4).map(|_| fresh.subscription(&fleet, vec![fresh.vid()], &["alerts"])).collect();
     mine[0].validity = Validity { valid_from: NOON, valid_until: None };
     for subscription in mine.iter().chain([&fresh.subscription(&other, vec![fresh.vid()], &["alerts"])]) {
         subscriptions.create(subscription).await.expect("a new subscription is created");
     }
     mine.sort_by(|a, b| a.subscription_id.cmp(&b.subscription_id));
-    let listed = subscriptions.list(&fleet).await.expect("list answers");
+    let listed = subscriptions.list(&fleet, None, 10).await.expect("list answers");
     assert_eq!(listed, mine, "a fleet lists its own subscriptions by id, and no other's");
+    let second = subscriptions.list(&fleet, Some(&mine[0].subscription_id), 2).await.expect("list answers");
+    assert_eq!(second, mine[1..3], "a page goes on after the one before");
 }
 
 async fn replacing_asks_for_the_state_before(subscriptions: &impl Subscriptions, fresh: &Fresh<'_, impl Randomness>) {

@@ -19,6 +19,7 @@ pub async fn vehicles(vehicles: &impl Vehicles, random: &impl Randomness) {
     replacing_asks_for_the_version_before(vehicles, &fresh).await;
     replacing_moves_unique_attributes(vehicles, &fresh).await;
     subjects_are_resolved_in_all_forms(vehicles, &fresh).await;
+    a_retired_vehicle_gives_up_its_names(vehicles, &fresh).await;
     a_listing_pages_without_loss_or_repeat_at_every_limit(vehicles, &fresh).await;
 }
 
@@ -146,6 +147,24 @@ async fn subjects_are_resolved_in_all_forms(vehicles: &impl Vehicles, fresh: &Fr
         let message = format!("what was not registered names nobody: {subject:?}");
         assert_eq!(resolve(vehicles, subject).await, None, "{message}");
     }
+}
+
+async fn a_retired_vehicle_gives_up_its_names(vehicles: &impl Vehicles, fresh: &Fresh<'_, impl Randomness>) {
+    let first = registered(vehicles, fresh).await;
+    let retired = Vehicle { version: first.version + 1, retired_at: Some(NOON), ..first.clone() };
+    vehicles.replace(&retired).await.expect("a vehicle may be retired");
+    assert_eq!(get(vehicles, &first.vid).await.as_ref(), Some(&retired), "a retired vehicle is still there to be read");
+    let external = Subject::External(first.details.external_ids[0].clone());
+    let vin = Subject::Vin(first.details.vin.clone().expect("it has a VIN"));
+    for subject in [Subject::Vid(first.vid.clone()), vin.clone(), external] {
+        let message = format!("a retired vehicle is named by nobody: {subject:?}");
+        assert_eq!(resolve(vehicles, subject).await, None, "{message}");
+    }
+    let heir = Vehicle { vid: fresh.vid(), ..first.clone() };
+    assert_eq!(register(vehicles, &heir).await, Registered::New, "its names are free for another");
+    assert_eq!(resolve(vehicles, vin).await, Some(heir.vid), "which has them then");
+    let again = Vehicle { version: retired.version + 1, updated_at: NOON.plus_ms(1), ..retired };
+    vehicles.replace(&again).await.expect("what stays of it may change without its names");
 }
 
 async fn a_listing_pages_without_loss_or_repeat_at_every_limit(

@@ -3,6 +3,8 @@
 // A test stops at the first surprise.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod arrivals;
+mod history;
 mod world;
 
 use std::collections::BTreeSet;
@@ -15,7 +17,7 @@ use roadcast_domain::state::VehicleState;
 use roadcast_packing::{BLOCK_CONTENT_TYPE, incoming};
 use roadcast_services::ServiceError;
 use roadcast_services::ingest::IngestError;
-use roadcast_services::query::HistoryRange;
+use roadcast_services::query::EventsRange;
 use roadcast_testbed::{Fault, FaultPlan};
 use serde_json::json;
 use world::{World, admin, event, paths};
@@ -42,8 +44,8 @@ async fn a_fleet_drains_its_vehicles_and_packages_and_others_do_not_exist_for_it
     assert!(matches!(world.query().state(&caller, &theirs).await, Err(ServiceError::NotFound)));
     let (state, _) = world.query().state(&caller, &ours).await.unwrap();
     assert!(state.signals.keys().all(|path| path.as_str().starts_with("Vehicle.CurrentLocation.")), "{state:?}");
-    let range = HistoryRange::between(theirs, None, None, 10);
-    assert!(matches!(world.query().history(&caller, &range).await, Err(ServiceError::NotFound)));
+    let range = EventsRange::between(theirs, None, None, 10);
+    assert!(matches!(world.query().events(&caller, &range).await, Err(ServiceError::NotFound)));
 }
 
 #[tokio::test]
@@ -225,10 +227,10 @@ async fn history_pages_through_everything_once_at_any_page_size() {
     }
     world.settle(|_| FaultPlan::healthy()).await;
     for limit in [1, 7, 23, 100] {
-        let mut range = HistoryRange::between(vid.clone(), None, None, limit);
+        let mut range = EventsRange::between(vid.clone(), None, None, limit);
         let mut seen: Vec<Eid> = Vec::new();
         loop {
-            let page = world.query().history(&admin(), &range).await.unwrap();
+            let page = world.query().events(&admin(), &range).await.unwrap();
             seen.extend(page.events.iter().map(|event| event.eid));
             match page.next {
                 Some(next) => range.from = next,

@@ -7,11 +7,13 @@ use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::event::{Body, Event, StoredEvent};
 use roadcast_domain::ids::{ClientId, Eid, FleetId, VehicleId};
+use roadcast_domain::plan::Plan;
 use roadcast_domain::subscription::DeliveryFormat;
 use roadcast_domain::vehicle::{ExternalId, VehicleDetails};
 use roadcast_packing::log::{LogItem, SegmentedLog};
 use roadcast_packing::wire;
 use roadcast_ports::archive::RawRecord;
+use roadcast_services::arrivals::Arrivals;
 use roadcast_services::cached::{CachedClients, CachedEntitlements, CachedFleets, CachedSubjects, CachedVehicles};
 use roadcast_services::deliver::{Deliver, Feed};
 use roadcast_services::enrich::Enrich;
@@ -22,9 +24,22 @@ use roadcast_services::provision::{Provision, Step, Task};
 use roadcast_services::query::Query;
 use roadcast_services::vehicles::Register;
 use roadcast_testbed::{
-    BatchResponse, Esm, EsmConfig, FaultPlan, Faulty, ManualClock, Memory, MemoryItems, SeededRandomness, StreamRecordIn,
+    BatchResponse, Esm, EsmConfig, Fault, FaultPlan, Faulty, ManualClock, Memory, MemoryItems, SeededRandomness,
+    StreamRecordIn,
 };
 use serde_json::json;
+
+/// The stream processor in a world that fails.
+type FailingProcess = Process<
+    Faulty<Memory>,
+    Faulty<Memory>,
+    Memory,
+    Faulty<Memory>,
+    Faulty<Memory>,
+    Faulty<Memory>,
+    SegmentedLog<Faulty<MemoryItems>>,
+    ManualClock,
+>;
 
 /// Noon of a day: the clock's start.
 pub(crate) const NOON: &str = "2026-01-01T12:00:00Z";
@@ -77,7 +92,7 @@ impl World {
             clock: self.clock.clone(),
             randomness: SeededRandomness::new(self.seed ^ (self.memory.workflows().len() as u64 + 77)),
         };
-        let fleet_id = onboard.create_fleet(&admin(), "A fleet").await.unwrap().fleet_id;
+        let fleet_id = onboard.create_fleet(&admin(), "A fleet", Plan::Standard).await.unwrap().fleet_id;
         if vehicles.is_empty() {
             return fleet_id;
         }
@@ -117,19 +132,7 @@ impl World {
 
     /// Processes and enriches all there is, under these faults, until nothing is left to do.
     pub(crate) async fn settle(&self, faults: impl Fn(u64) -> FaultPlan) {
-        let plan = |n| faults(self.seed.wrapping_add(n));
-        let failing = |n| Faulty::new(self.memory.clone(), plan(n));
-        let process = Process {
-            archive: failing(1),
-            quarantine: failing(2),
-            subjects: CachedSubjects::new(self.memory.clone(), self.clock.clone()),
-            entitlements: CachedEntitlements::new(failing(3), self.clock.clone()),
-            bus: failing(4),
-            state: failing(5),
-            log: SegmentedLog { items: Faulty::new(self.items.clone(), plan(6)) },
-            recent: Recent::default(),
-            clock: self.clock.clone(),
-        };
+        let process = self.process(&|n| faults(self.seed.wrapping_add(n)));
         let config = EsmConfig { batch_size: 3, report_batch_item_failures: true, ..EsmConfig::default() };
         let mut mapping = Esm::new(config, self.memory.stream().clone(), self.clock.clone());
         mapping
@@ -144,6 +147,40 @@ impl World {
             .await;
         assert!(mapping.discarded().is_empty(), "nothing may be given up");
         self.enrich(&faults).await;
+    }
+
+    fn process(&self, plan: &impl Fn(u64) -> FaultPlan) -> FailingProcess {
+        let failing = |n| Faulty::new(self.memory.clone(), plan(n));
+        Process {
+            archive: failing(1),
+            quarantine: failing(2),
+            subjects: CachedSubjects::new(self.memory.clone(), self.clock.clone()),
+            entitlements: CachedEntitlements::new(failing(3), self.clock.clone()),
+            bus: failing(4),
+            state: failing(5),
+            log: SegmentedLog { items: Faulty::new(self.items.clone(), plan(6)) },
+            recent: Recent::default(),
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// Processes all there is once, with a log that takes nothing, and enriches what was published. The records come again
+    /// with the next [`settle`](Self::settle).
+    pub(crate) async fn process_without_log(&self) {
+        let log_fails = |n| if n == 6 { FaultPlan::always(Fault::Unavailable) } else { FaultPlan::healthy() };
+        let records: Vec<Record> = self.memory.stream().records().into_iter().map(record).collect();
+        let outcome = self.process(&log_fails).batch(&records).await;
+        assert!(outcome.retry_from.is_some(), "the batch must come again");
+        self.enrich(&|_| FaultPlan::healthy()).await;
+    }
+
+    pub(crate) fn arrivals(&self) -> Arrivals<Memory, SegmentedLog<MemoryItems>, Memory, ManualClock> {
+        Arrivals {
+            entitlements: CachedEntitlements::new(self.memory.clone(), self.clock.clone()),
+            log: SegmentedLog { items: self.items.clone() },
+            index: self.memory.clone(),
+            clock: self.clock.clone(),
+        }
     }
 
     async fn enrich(&self, faults: &impl Fn(u64) -> FaultPlan) {

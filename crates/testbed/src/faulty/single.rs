@@ -13,7 +13,7 @@ use roadcast_ports::PortError;
 use roadcast_ports::archive::{Archive, Parked, Quarantine, RawBatch};
 use roadcast_ports::clients::Clients;
 use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::feed::{FeedIndex, FeedPointer};
+use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedRange};
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::provisioning::{FleetChannel, ProvisioningWorkflow};
 use roadcast_ports::state::{Known, StateStore};
@@ -75,8 +75,12 @@ impl<P: Quarantine> Quarantine for Faulty<P> {
 }
 
 impl<P: FeedIndex> FeedIndex for Faulty<P> {
-    async fn record(&self, pointers: &[FeedPointer]) -> Result<(), PortError> {
-        self.at_once("record", self.inner.record(pointers)).await
+    async fn record(&self, deliveries: &[Delivery]) -> Result<(), PortError> {
+        self.at_once("record", self.inner.record(deliveries)).await
+    }
+
+    async fn read(&self, range: &FeedRange) -> Result<FeedPage, PortError> {
+        self.at_once("read", self.inner.read(range)).await
     }
 }
 
@@ -138,8 +142,8 @@ impl<P: Fleets> Fleets for Faulty<P> {
         self.at_once("get", self.inner.get(fleet_id)).await
     }
 
-    async fn list(&self) -> Result<Vec<Fleet>, PortError> {
-        self.at_once("list", self.inner.list()).await
+    async fn list(&self, after: Option<&FleetId>, limit: usize) -> Result<Vec<Fleet>, PortError> {
+        self.at_once("list", self.inner.list(after, limit)).await
     }
 }
 
@@ -162,8 +166,13 @@ impl<P: Subscriptions> Subscriptions for Faulty<P> {
         self.at_once("get", self.inner.get(fleet_id, subscription_id)).await
     }
 
-    async fn list(&self, fleet_id: &FleetId) -> Result<Vec<Subscription>, PortError> {
-        self.at_once("list", self.inner.list(fleet_id)).await
+    async fn list(
+        &self,
+        fleet_id: &FleetId,
+        after: Option<&SubscriptionId>,
+        limit: usize,
+    ) -> Result<Vec<Subscription>, PortError> {
+        self.at_once("list", self.inner.list(fleet_id, after, limit)).await
     }
 
     async fn replace(&self, subscription: &Subscription, from: SubscriptionState) -> Result<(), PortError> {

@@ -3,7 +3,7 @@
 use roadcast_domain::ids::FleetId;
 use roadcast_ports::bus::{DeliveryBus, FleetBatch};
 use roadcast_ports::clock::Clock;
-use roadcast_ports::feed::{FeedIndex, FeedPointer, FeedQueue, Message};
+use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedPointer, FeedQueue, FeedRange, Message};
 use roadcast_ports::{PortError, PortErrorKind};
 use roadcast_signals::Timestamp;
 
@@ -88,8 +88,24 @@ impl FeedQueue for Memory {
 }
 
 impl FeedIndex for Memory {
-    async fn record(&self, pointers: &[FeedPointer]) -> Result<(), PortError> {
-        self.world().pointers.extend_from_slice(pointers);
+    async fn record(&self, deliveries: &[Delivery]) -> Result<(), PortError> {
+        let now = self.clock.now();
+        let mut world = self.world();
+        for Delivery { fleet_id, events } in deliveries {
+            let pointers = world.pointers.entry(fleet_id.clone()).or_default();
+            pointers.push(FeedPointer::stamped(events.clone(), now));
+            // One stamp is one key: the same pointer in the same millisecond stands there once.
+            pointers.sort_by_key(|pointer| pointer.stamp);
+            pointers.dedup_by_key(|pointer| pointer.stamp);
+        }
         Ok(())
+    }
+
+    async fn read(&self, range: &FeedRange) -> Result<FeedPage, PortError> {
+        let world = self.world();
+        let all = world.pointers.get(&range.fleet_id).into_iter().flatten();
+        let mut found = all.filter(|pointer| (range.from..=range.to).contains(&pointer.stamp));
+        let pointers: Vec<FeedPointer> = found.by_ref().take(range.limit.max(1)).cloned().collect();
+        Ok(FeedPage { pointers, next: found.next().map(|pointer| pointer.stamp) })
     }
 }

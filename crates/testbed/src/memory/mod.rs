@@ -5,6 +5,7 @@ mod delivery;
 mod log;
 mod reference;
 mod register;
+mod requests;
 mod sink;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -21,10 +22,13 @@ use roadcast_domain::subscription::Subscription;
 use roadcast_domain::vehicle::Vehicle;
 use roadcast_ports::archive::{Parked, RawBatch};
 use roadcast_ports::bus::{Batch, FleetBatch};
+use roadcast_ports::clients::Credentials;
 use roadcast_ports::feed::FeedPointer;
+use roadcast_signals::Timestamp;
 
 use crate::{ManualClock, MemoryStream, lock};
 use delivery::Queue;
+use requests::Kept;
 
 /// The world in memory: implements every port but [`Clock`](roadcast_ports::clock::Clock) and
 /// [`Randomness`](roadcast_ports::clock::Randomness), and lets a test look inside. Clones are the same world.
@@ -42,14 +46,16 @@ struct World {
     parked: Vec<Parked>,
     published: Vec<Batch>,
     deliveries: Vec<FleetBatch>,
-    pointers: Vec<FeedPointer>,
+    pointers: BTreeMap<FleetId, Vec<FeedPointer>>,
+    requests: BTreeMap<(FleetId, Timestamp), u32>,
+    answers: BTreeMap<String, Kept>,
     events: BTreeMap<(VehicleId, Eid), StoredEvent>,
     states: BTreeMap<VehicleId, VehicleState>,
     vehicles: BTreeMap<VehicleId, Vehicle>,
     named: HashMap<Subject, VehicleId>,
     fleets: BTreeMap<FleetId, Fleet>,
     clients: BTreeMap<ClientId, Client>,
-    credentials_made: u64,
+    credentials: BTreeMap<ClientId, Credentials>,
     subscriptions: BTreeMap<(FleetId, SubscriptionId), Subscription>,
     grants: BTreeMap<(VehicleId, FleetId), BTreeMap<SubscriptionId, Grant>>,
     epochs: BTreeMap<(FleetId, VehicleId), u64>,
@@ -74,14 +80,16 @@ impl Memory {
             parked: Vec::new(),
             published: Vec::new(),
             deliveries: Vec::new(),
-            pointers: Vec::new(),
+            pointers: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            answers: BTreeMap::new(),
             events: BTreeMap::new(),
             states: BTreeMap::new(),
             vehicles: BTreeMap::new(),
             named: HashMap::new(),
             fleets: BTreeMap::new(),
             clients: BTreeMap::new(),
-            credentials_made: 0,
+            credentials: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             grants: BTreeMap::new(),
             epochs: BTreeMap::new(),
@@ -134,9 +142,9 @@ impl Memory {
         self.world().deliveries.clone()
     }
 
-    /// Every pointer recorded in the feed index, in order, repeats as they came.
-    pub fn pointers(&self) -> Vec<FeedPointer> {
-        self.world().pointers.clone()
+    /// A fleet's pointers in the feed index, in the order of their stamps, repeats as they came.
+    pub fn pointers(&self, fleet_id: &FleetId) -> Vec<FeedPointer> {
+        self.world().pointers.get(fleet_id).cloned().unwrap_or_default()
     }
 
     /// Every event in the log, by vehicle and `eid`.

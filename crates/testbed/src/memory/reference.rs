@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::ops::Bound;
 
 use roadcast_domain::caller::Scope;
 use roadcast_domain::entitlement::{Entitlement, Grant};
@@ -26,8 +27,10 @@ impl Fleets for Memory {
         Ok(self.world().fleets.get(fleet_id).cloned())
     }
 
-    async fn list(&self) -> Result<Vec<Fleet>, PortError> {
-        Ok(self.world().fleets.values().cloned().collect())
+    async fn list(&self, after: Option<&FleetId>, limit: usize) -> Result<Vec<Fleet>, PortError> {
+        let world = self.world();
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        Ok(world.fleets.range((after, Bound::Unbounded)).map(|(_, fleet)| fleet).take(limit).cloned().collect())
     }
 }
 
@@ -45,9 +48,15 @@ impl Clients for Memory {
 impl AppClients for Memory {
     async fn create(&self, _name: &str, _scope: Scope) -> Result<Credentials, PortError> {
         let mut world = self.world();
-        world.credentials_made += 1;
-        let made = world.credentials_made;
-        Ok(Credentials { client_id: ClientId::new(format!("client-{made}")), client_secret: format!("secret-{made}") })
+        let made = world.credentials.len() + 1;
+        let client_id = ClientId::new(format!("client-{made}"));
+        let credentials = Credentials { client_id: client_id.clone(), client_secret: format!("secret-{made}") };
+        world.credentials.insert(client_id, credentials.clone());
+        Ok(credentials)
+    }
+
+    async fn credentials(&self, client_id: &ClientId) -> Result<Option<Credentials>, PortError> {
+        Ok(self.world().credentials.get(client_id).cloned())
     }
 }
 
@@ -60,9 +69,16 @@ impl Subscriptions for Memory {
         Ok(self.world().subscriptions.get(&(fleet_id.clone(), subscription_id.clone())).cloned())
     }
 
-    async fn list(&self, fleet_id: &FleetId) -> Result<Vec<Subscription>, PortError> {
+    async fn list(
+        &self,
+        fleet_id: &FleetId,
+        after: Option<&SubscriptionId>,
+        limit: usize,
+    ) -> Result<Vec<Subscription>, PortError> {
         let world = self.world();
-        Ok(world.subscriptions.values().filter(|subscription| subscription.fleet_id == *fleet_id).cloned().collect())
+        let its = world.subscriptions.values().filter(|subscription| subscription.fleet_id == *fleet_id);
+        let left = its.filter(|subscription| after.is_none_or(|after| subscription.subscription_id > *after));
+        Ok(left.take(limit).cloned().collect())
     }
 
     async fn replace(&self, subscription: &Subscription, from: SubscriptionState) -> Result<(), PortError> {

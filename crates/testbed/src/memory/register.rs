@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use roadcast_domain::ids::VehicleId;
 use roadcast_domain::subject::Subject;
-use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
+use roadcast_domain::vehicle::Vehicle;
 use roadcast_ports::vehicles::{Registered, VehicleListing, VehiclePage, Vehicles};
 use roadcast_ports::{PortError, PortErrorKind};
 
@@ -14,7 +14,7 @@ use super::{Memory, World};
 impl Vehicles for Memory {
     async fn register(&self, vehicle: &Vehicle) -> Result<Registered, PortError> {
         let mut world = self.world();
-        let owners = world.owners_of(&vehicle.details);
+        let owners = world.owners_of(vehicle);
         let mut owners = owners.iter();
         match (owners.next(), owners.next()) {
             (Some(vid), None) => {
@@ -37,7 +37,7 @@ impl Vehicles for Memory {
         let mut world = self.world();
         let follows =
             world.vehicles.get(&vehicle.vid).is_some_and(|kept| kept.version.checked_add(1) == Some(vehicle.version));
-        let free = world.owners_of(&vehicle.details).iter().all(|owner| *owner == vehicle.vid);
+        let free = world.owners_of(vehicle).iter().all(|owner| *owner == vehicle.vid);
         if !follows || !free {
             return Err(conflict("replacing a vehicle"));
         }
@@ -49,7 +49,9 @@ impl Vehicles for Memory {
     async fn resolve(&self, subject: &Subject) -> Result<Option<VehicleId>, PortError> {
         let world = self.world();
         Ok(match subject {
-            Subject::Vid(vid) => world.vehicles.contains_key(vid).then(|| vid.clone()),
+            Subject::Vid(vid) => {
+                world.vehicles.get(vid).filter(|kept| kept.retired_at.is_none()).map(|kept| kept.vid.clone())
+            }
             Subject::Vin(_) | Subject::External(_) => world.named.get(subject).cloned(),
         })
     }
@@ -70,19 +72,14 @@ impl Vehicles for Memory {
 }
 
 impl World {
-    fn owners_of(&self, details: &VehicleDetails) -> BTreeSet<VehicleId> {
-        unique(details).filter_map(|name| self.named.get(&name).cloned()).collect()
+    fn owners_of(&self, vehicle: &Vehicle) -> BTreeSet<VehicleId> {
+        vehicle.names().filter_map(|name| self.named.get(&name).cloned()).collect()
     }
 
     fn keep(&mut self, vehicle: &Vehicle) {
-        self.named.extend(unique(&vehicle.details).map(|name| (name, vehicle.vid.clone())));
+        self.named.extend(vehicle.names().map(|name| (name, vehicle.vid.clone())));
         self.vehicles.insert(vehicle.vid.clone(), vehicle.clone());
     }
-}
-
-fn unique(details: &VehicleDetails) -> impl Iterator<Item = Subject> {
-    let external = details.external_ids.iter().cloned().map(Subject::External);
-    details.vin.clone().map(Subject::Vin).into_iter().chain(external)
 }
 
 fn conflict(context: &'static str) -> PortError {

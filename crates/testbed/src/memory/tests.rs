@@ -2,6 +2,7 @@
 
 use roadcast_domain::fleet::Fleet;
 use roadcast_domain::ids::FleetId;
+use roadcast_domain::plan::Plan;
 use roadcast_packing::log::SegmentedLog;
 use roadcast_ports::PortErrorKind;
 use roadcast_ports::bus::{Batch, DeliveryBus, FleetBatch, IngestBus};
@@ -31,14 +32,16 @@ async fn memory_passes_every_suite_again_and_again() {
         conformance::archive(&memory, &random).await;
         conformance::quarantine(&memory, &random).await;
         conformance::feed(&memory, &memory, &memory, "bus-a", &random).await;
-        conformance::feed_index(&memory, &random).await;
+        conformance::feed_index(&memory, memory.clock(), &random).await;
+        conformance::request_counts(&memory, &random).await;
+        conformance::answers(&memory, &random).await;
         conformance::provisioning_workflow(&memory, &random).await;
     }
 }
 
 fn fleet(clock: &ManualClock, bus: &str) -> Fleet {
     let fleet_id = FleetId::from_random(1);
-    Fleet { fleet_id, name: "fleet".to_owned(), delivery_bus: bus.to_owned(), created_at: clock.now() }
+    Fleet { fleet_id, name: "fleet".to_owned(), delivery_bus: bus.to_owned(), plan: Plan::Standard, created_at: clock.now() }
 }
 
 async fn deliver(memory: &Memory, fleet: &Fleet, bus: &str, events: &[&str]) {

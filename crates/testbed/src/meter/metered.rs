@@ -14,7 +14,7 @@ use roadcast_ports::archive::{Archive, Parked, Quarantine, RawBatch};
 use roadcast_ports::bus::{Batch, DeliveryBus, FleetBatch, IngestBus};
 use roadcast_ports::clients::Clients;
 use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::feed::{FeedIndex, FeedPointer, FeedQueue, Message};
+use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedQueue, FeedRange, Message};
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::state::{Known, StateStore};
 use roadcast_ports::stream::{StreamRecord, TelemetryStream};
@@ -164,8 +164,8 @@ impl<P: Fleets> Fleets for Metered<P> {
         self.inner.get(fleet_id).await
     }
 
-    async fn list(&self) -> Result<Vec<Fleet>, PortError> {
-        let fleets = self.inner.list().await?;
+    async fn list(&self, after: Option<&FleetId>, limit: usize) -> Result<Vec<Fleet>, PortError> {
+        let fleets = self.inner.list(after, limit).await?;
         self.read(REFERENCE_BYTES * fleets.len());
         Ok(fleets)
     }
@@ -220,14 +220,20 @@ fn entry_bytes(events: &[String]) -> usize {
 }
 
 impl<P: FeedIndex> FeedIndex for Metered<P> {
-    async fn record(&self, pointers: &[FeedPointer]) -> Result<(), PortError> {
-        for pointer in pointers {
-            let bytes = POINTER_BYTES + pointers::encode(&pointer.events).len();
-            self.write(Some(&pointer.fleet_id), bytes);
+    async fn record(&self, deliveries: &[Delivery]) -> Result<(), PortError> {
+        for delivery in deliveries {
+            let bytes = POINTER_BYTES + pointers::encode(&delivery.events).len();
+            self.write(Some(&delivery.fleet_id), bytes);
             // They are kept for a fortnight: half a month's worth is there at any time.
             self.store(bytes / 2);
         }
-        self.inner.record(pointers).await
+        self.inner.record(deliveries).await
+    }
+
+    async fn read(&self, range: &FeedRange) -> Result<FeedPage, PortError> {
+        let page = self.inner.read(range).await?;
+        self.read(page.pointers.iter().map(|pointer| POINTER_BYTES + pointers::encode(&pointer.events).len()).sum());
+        Ok(page)
     }
 }
 

@@ -1,0 +1,54 @@
+//! What is remembered of requests.
+
+use roadcast_domain::ids::FleetId;
+use roadcast_ports::PortError;
+use roadcast_ports::requests::{Answer, Answers, Claim, KeyedRequest, REQUEST_KEPT_MS, REQUEST_LEASE_MS, RequestCounts};
+use roadcast_signals::Timestamp;
+
+use super::Memory;
+
+/// A key that is taken.
+#[derive(Debug)]
+pub(super) struct Kept {
+    body: String,
+    since: Timestamp,
+    answer: Option<Answer>,
+}
+
+impl RequestCounts for Memory {
+    async fn add(&self, fleet_id: &FleetId, window: Timestamp, requests: u32) -> Result<u32, PortError> {
+        let mut world = self.world();
+        let count = world.requests.entry((fleet_id.clone(), window)).or_default();
+        *count += requests;
+        Ok(*count)
+    }
+}
+
+impl Answers for Memory {
+    async fn claim(&self, request: &KeyedRequest, now: Timestamp) -> Result<Claim, PortError> {
+        let mut world = self.world();
+        let kept = world.answers.get(&request.key).filter(|kept| now.ms_since(kept.since) < REQUEST_KEPT_MS);
+        let claim = match kept {
+            None => Claim::Granted,
+            Some(kept) if kept.body != request.body => Claim::OtherRequest,
+            Some(Kept { answer: Some(answer), .. }) => Claim::Answered(answer.clone()),
+            Some(kept) if now.ms_since(kept.since) < REQUEST_LEASE_MS => Claim::InProgress,
+            Some(_) => Claim::Granted,
+        };
+        if claim == Claim::Granted {
+            world.answers.insert(request.key.clone(), Kept { body: request.body.clone(), since: now, answer: None });
+        }
+        Ok(claim)
+    }
+
+    async fn keep(&self, request: &KeyedRequest, answer: &Answer, now: Timestamp) -> Result<(), PortError> {
+        let kept = Kept { body: request.body.clone(), since: now, answer: Some(answer.clone()) };
+        self.world().answers.insert(request.key.clone(), kept);
+        Ok(())
+    }
+
+    async fn release(&self, request: &KeyedRequest) -> Result<(), PortError> {
+        self.world().answers.remove(&request.key);
+        Ok(())
+    }
+}

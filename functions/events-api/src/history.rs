@@ -1,0 +1,170 @@
+//! A vehicle's history as a series of samples or windows, as JSON or CSV.
+
+use std::collections::BTreeMap;
+
+use roadcast_domain::Timestamp;
+use roadcast_domain::caller::Caller;
+use roadcast_lambda_kit::http::{Page, Request, Response};
+use roadcast_lambda_kit::problem::Problem;
+use roadcast_ports::clock::Clock;
+use roadcast_ports::entitlements::Entitlements;
+use roadcast_ports::event_log::EventLog;
+use roadcast_ports::state::StateStore;
+use roadcast_ports::vehicles::Vehicles;
+use roadcast_services::query::{History, HistoryRange, Query, Resolution, SamplePlace, SampleRow, Series, Window};
+use roadcast_signals::{SignalPath, Value};
+use serde_json::json;
+
+use crate::read;
+
+const JSON: &str = "application/json";
+const CSV: &str = "text/csv";
+/// RFC 4180 names both parameters.
+const CSV_AS_WRITTEN: &str = "text/csv; charset=utf-8; header=present";
+
+/// A page of a vehicle's history.
+pub(crate) async fn get<V: Vehicles, E: Entitlements, L: EventLog, S: StateStore, K: Clock>(
+    query: &Query<V, E, L, S, K>,
+    request: &Request,
+    caller: &Caller,
+) -> Result<Response, Problem> {
+    let (from, to) = read::interval(request)?;
+    let limit = request.query_number("limit", 1..=10_000, 1000)?;
+    let resolution = request.query::<String>("resolution", "a length")?.map(|text| resolution(&text)).transpose()?;
+    let range = HistoryRange {
+        vid: request.path("vid")?,
+        from: from.unwrap_or(Timestamp::from_ms(0)),
+        to: to.unwrap_or(query.clock.now().plus_ms(roadcast_domain::limits::CLOCK_AHEAD_MS)),
+        selection: read::selection(request, &query.entitlements).await?,
+        limit: limit as usize,
+    };
+    let format = request.preferred(&[JSON, CSV])?;
+    let page = Page::of(request, caller);
+    match resolution {
+        None => {
+            let history = query.samples(caller, &range, page.start::<SamplePlace>()?).await?;
+            if format == CSV {
+                return page.answer_text(CSV_AS_WRITTEN, samples_csv(&history)?, history.next.as_ref());
+            }
+            let samples: Vec<_> =
+                history.rows.iter().map(|row| json!({"at": row.place.at, "signals": row.signals})).collect();
+            page.answer(json!({ "samples": samples }), history.next.as_ref())
+        }
+        Some(resolution) => {
+            let history = query.windows(caller, &range, resolution, page.start::<Timestamp>()?).await?;
+            if format == CSV {
+                return page.answer_text(CSV_AS_WRITTEN, windows_csv(&history)?, history.next.as_ref());
+            }
+            let windows: Vec<_> = history.rows.iter().map(window_view).collect();
+            let body = json!({ "resolution": format!("{}s", resolution.seconds()), "windows": windows });
+            page.answer(body, history.next.as_ref())
+        }
+    }
+}
+
+/// A number and a unit of time: `60s`, `5m`, `1h`, `1d`.
+fn resolution(text: &str) -> Result<Resolution, Problem> {
+    let parsed = || {
+        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+        let seconds = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 60 * 60,
+            "d" => 24 * 60 * 60,
+            _ => return None,
+        };
+        let plain = !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
+        Resolution::from_seconds(plain.then(|| number.parse::<u32>().ok())??.checked_mul(seconds)?)
+    };
+    parsed().ok_or_else(|| Problem::invalid_parameter("resolution", "must be a length from 1s to 1d, such as 60s, 5m or 1h"))
+}
+
+fn window_view(window: &Window) -> serde_json::Value {
+    let signals: BTreeMap<&str, serde_json::Value> =
+        window.signals.iter().map(|(path, series)| (path.as_str(), series_view(series))).collect();
+    json!({"at": window.at, "signals": signals})
+}
+
+fn series_view(series: &Series) -> serde_json::Value {
+    let mut view = json!({"last": series.last, "count": series.count});
+    if let Some(statistics) = &series.statistics {
+        view["min"] = number(statistics.min);
+        view["max"] = number(statistics.max);
+        view["mean"] = number(statistics.mean());
+    }
+    view
+}
+
+/// A number as signals write theirs: whole ones without a fraction.
+fn number(value: f64) -> serde_json::Value {
+    json!(Value::number(value))
+}
+
+fn samples_csv(history: &History<SampleRow, SamplePlace>) -> Result<String, Problem> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let write = |table: &mut csv::Writer<Vec<u8>>, row: [&str; 4]| table.write_record(row).map_err(Problem::internal);
+    write(&mut table, ["at", "signal", "unit", "value"])?;
+    for row in &history.rows {
+        let at = row.place.at.to_string();
+        for (path, value) in &row.signals {
+            write(&mut table, [&at, path.as_str(), unit(path), &cell(value)])?;
+        }
+    }
+    text(table)
+}
+
+fn windows_csv(history: &History<Window, Timestamp>) -> Result<String, Problem> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let write = |table: &mut csv::Writer<Vec<u8>>, row: [&str; 8]| table.write_record(row).map_err(Problem::internal);
+    write(&mut table, ["at", "signal", "unit", "min", "max", "mean", "last", "count"])?;
+    for window in &history.rows {
+        let at = window.at.to_string();
+        for (path, series) in &window.signals {
+            let numbers = series.statistics.map(|statistics| [statistics.min, statistics.max, statistics.mean()]);
+            let [min, max, mean] = numbers.map(|all| all.map(|n| cell(&Value::Number(n)))).unwrap_or_default();
+            let (last, count) = (cell(&series.last), series.count.to_string());
+            write(&mut table, [&at, path.as_str(), unit(path), &min, &max, &mean, &last, &count])?;
+        }
+    }
+    text(table)
+}
+
+fn unit(path: &SignalPath) -> &'static str {
+    path.def().and_then(|def| def.unit).unwrap_or_default()
+}
+
+/// A value in a cell: a text as it is, anything else as its JSON.
+fn cell(value: &Value) -> String {
+    value.as_text().map_or_else(|| json!(value).to_string(), str::to_owned)
+}
+
+fn text(table: csv::Writer<Vec<u8>>) -> Result<String, Problem> {
+    let bytes = table.into_inner().map_err(|error| Problem::internal(error.to_string()))?;
+    String::from_utf8(bytes).map_err(Problem::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resolution_is_a_number_and_a_unit() {
+        for (text, seconds) in [("1s", 1), ("60s", 60), ("5m", 300), ("1h", 3600), ("1d", 86_400), ("86400s", 86_400)] {
+            assert_eq!(resolution(text).unwrap().seconds(), seconds, "{text}");
+        }
+        for text in ["", "s", "60", "0s", "2d", "1.5m", "-1s", "+1s", "60S", "1 h", "99999999999s", "ä"] {
+            assert!(resolution(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_in_a_cell_is_quoted_where_it_must_be() {
+        let signals = [("Acme.Note", Value::Text("a,\"b\"".into())), ("Vehicle.Speed", Value::Number(48.0))];
+        let signals = signals.into_iter().map(|(path, value)| (SignalPath::parse(path).unwrap(), value)).collect();
+        let row = SampleRow { place: SamplePlace::first_at(Timestamp::from_ms(0)), signals };
+        let csv = samples_csv(&History { rows: vec![row], next: None }).unwrap();
+        let at = "1970-01-01T00:00:00.000Z";
+        let expected = format!("at,signal,unit,value\n{at},Acme.Note,,\"a,\"\"b\"\"\"\n{at},Vehicle.Speed,km/h,48\n");
+        assert_eq!(csv, expected);
+    }
+}

@@ -1,0 +1,61 @@
+//! What may be known of vehicles: the signals of the catalogue, and the packages that they are granted in.
+
+use roadcast_domain::caller::Caller;
+use roadcast_domain::package::{Package, Packages};
+use roadcast_lambda_kit::http::{Page, Request, Response};
+use roadcast_lambda_kit::problem::Problem;
+use roadcast_signals::{Catalogue, SignalDef};
+use serde_json::{Value, json};
+
+/// A page of the catalogue, by number.
+pub(crate) fn signals(request: &Request, caller: &Caller, packages: &Packages) -> Result<Response, Problem> {
+    let limit = request.query_number("limit", 1..=2000, 200)? as usize;
+    let text = request.query::<String>("q", "a text")?.unwrap_or_default().to_lowercase();
+    let package = request.query::<String>("package", "a package's name")?.map(|name| {
+        let package = packages.get(&name);
+        package.ok_or_else(|| Problem::invalid_parameter("package", "no such package; GET /packages lists them"))
+    });
+    let package = package.transpose()?;
+    let page = Page::of(request, caller);
+    let after = page.start::<u16>()?.unwrap_or_default();
+    let mut asked = Catalogue::get()
+        .iter()
+        .filter(|def| def.number > after)
+        .filter(|def| text.is_empty() || def.path.to_lowercase().contains(&text))
+        .filter(|def| package.is_none_or(|package| package.holds_signal(def.path)));
+    let found: Vec<&SignalDef> = asked.by_ref().take(limit).collect();
+    let next = found.last().filter(|_| asked.next().is_some()).map(|last| last.number);
+    let items: Vec<Value> = found.into_iter().map(|def| signal_view(def, packages)).collect();
+    page.answer(json!({ "items": items }), next.as_ref())
+}
+
+/// Every package.
+pub(crate) fn packages(packages: &Packages) -> Result<Response, Problem> {
+    let items: Vec<&Package> = packages.iter().collect();
+    Response::ok(&json!({ "items": items }))
+}
+
+fn signal_view(def: &SignalDef, packages: &Packages) -> Value {
+    let datatype = if def.is_array { format!("{}[]", def.datatype) } else { def.datatype.to_string() };
+    let holding: Vec<&str> =
+        packages.iter().filter(|package| package.holds_signal(def.path)).map(|package| package.name.as_str()).collect();
+    let mut view = json!({"path": def.path, "datatype": datatype, "origin": def.origin.name(), "packages": holding});
+    let optional = [
+        ("unit", def.unit.map(Value::from)),
+        ("min", def.min.map(number)),
+        ("max", def.max.map(number)),
+        ("resolution", def.resolution.map(|resolution| number(resolution.value(1)))),
+        ("allowed", (!def.allowed.is_empty()).then(|| json!(def.allowed))),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            view[name] = value;
+        }
+    }
+    view
+}
+
+/// A number as signals write theirs: whole ones without a fraction.
+fn number(value: f64) -> Value {
+    json!(roadcast_signals::Value::number(value))
+}
