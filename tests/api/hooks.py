@@ -94,12 +94,12 @@ def problems_are_documented(ctx, response, case):
 
 @schemathesis.check
 def problems_name_their_places(ctx, response, case):
-    """Every `errors[].pointer` is a parameter of the operation, or leads to something in the body or missing there."""
+    """Every `errors[].pointer` is a parameter that was sent or could be, or leads to something in the body or missing there."""
     for error in (problem_of(response) or {}).get("errors", []):
         pointer = error["pointer"]
         if pointer.startswith("?"):
-            declared = {parameter.name for parameter in case.operation.query}
-            if pointer[1:] not in declared:
+            known = {parameter.name for parameter in case.operation.query} | {*(case.query or {})}
+            if pointer[1:] not in known:
                 fail(MisplacedProblem, case, "No such parameter", f"{pointer} is no parameter of {case.operation.label}")
         elif pointer and not leads_somewhere(pointer, response.request.body):
             fail(MisplacedProblem, case, "No such place", f"{pointer} leads nowhere in the body that was sent")

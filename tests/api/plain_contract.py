@@ -2,8 +2,9 @@
 
 Usage: plain_contract.py CONTRACT FOLDER
 
-`openapi.json` is the contract without what only API Gateway reads. `client.json`, which clients are generated from, also keeps
-only the first media type of each request body: of a body of several, openapi-python-client makes code that cannot be imported.
+`openapi.json` is the contract without what only API Gateway reads. `client.json`, which clients are generated from, leaves out
+what openapi-python-client does not take: of each request body it keeps the first media type only, as for several it makes code
+that cannot run, and headers that hold a time are any text.
 """
 
 import json
@@ -22,16 +23,18 @@ def plain(node):
     return node
 
 
-def with_one_media_type(node):
-    """The node with one media type in each request body."""
+def for_a_client(node):
+    """The node with one media type in each request body, and without formats of headers."""
     if isinstance(node, list):
-        return [with_one_media_type(item) for item in node]
+        return [for_a_client(item) for item in node]
     if not isinstance(node, dict):
         return node
-    node = {name: with_one_media_type(value) for name, value in node.items()}
-    body = node.get("requestBody")
+    node = {name: for_a_client(value) for name, value in node.items()}
+    body, schema = node.get("requestBody"), node.get("schema")
     if isinstance(body, dict) and "content" in body:
         node["requestBody"] = {**body, "content": dict(list(body["content"].items())[:1])}
+    if node.get("in") == "header" and isinstance(schema, dict):
+        node["schema"] = {name: value for name, value in schema.items() if name != "format"}
     return node
 
 
@@ -50,7 +53,7 @@ def main():
     contract, folder = map(pathlib.Path, sys.argv[1:])
     document = plain(yaml.load(contract.read_text(encoding="utf-8"), Loader))
     (folder / "openapi.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
-    (folder / "client.json").write_text(json.dumps(with_one_media_type(document), indent=1), encoding="utf-8")
+    (folder / "client.json").write_text(json.dumps(for_a_client(document), indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":
