@@ -84,6 +84,42 @@ fn the_code_serves_the_operations_of_the_contract_by_the_same_functions_and_scop
     assert!(surplus.is_empty(), "not in the contract: {surplus:?}");
 }
 
+/// The names of an operation's query parameters, and whether it takes an `Idempotency-Key`.
+fn parameters_of_the_contract() -> BTreeMap<(String, String), (BTreeSet<String>, bool)> {
+    let contract = yaml("openapi.yaml");
+    let resolved = |parameter: &Value| match parameter["$ref"].as_str() {
+        None => parameter.clone(),
+        Some(reference) => contract.pointer(reference.trim_start_matches('#')).expect("a parameter").clone(),
+    };
+    let mut parameters = BTreeMap::new();
+    for (path, item) in contract["paths"].as_object().expect("paths") {
+        for (verb, operation) in VERBS.iter().filter_map(|verb| Some((verb, item.get(*verb)?))) {
+            let all = operation["parameters"].as_array().into_iter().flatten().map(resolved);
+            let (query, others): (Vec<Value>, Vec<Value>) = all.partition(|parameter| parameter["in"] == "query");
+            let names = query.iter().map(|parameter| parameter["name"].as_str().expect("a name").to_owned());
+            let keyed = others.iter().any(|parameter| parameter["name"] == "Idempotency-Key");
+            parameters.insert((verb.to_uppercase(), path.clone()), (names.collect(), keyed));
+        }
+    }
+    parameters
+}
+
+#[test]
+fn the_code_takes_the_parameters_of_the_contract_and_no_others() {
+    fn check<O>(contract: &BTreeMap<(String, String), (BTreeSet<String>, bool)>, routes: &[Route<O>]) {
+        for route in routes {
+            let said = &contract[&(route.method.to_owned(), route.resource.to_owned())];
+            let query = route.query.iter().map(|&name| name.to_owned()).collect();
+            assert_eq!(*said, (query, route.creates), "{} {}", route.method, route.resource);
+        }
+    }
+    let contract = parameters_of_the_contract();
+    check(&contract, roadcast_events_api::ROUTES);
+    check(&contract, roadcast_vehicles_api::ROUTES);
+    check(&contract, roadcast_fleet_delivery::ROUTES);
+    check(&contract, roadcast_onboarding::ROUTES);
+}
+
 #[test]
 fn the_seven_core_operations_keep_their_paths_and_verbs() {
     let contract = of_the_contract();

@@ -9,6 +9,7 @@ use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::event::Telemetry;
 use roadcast_domain::ids::{ClientId, FleetId, VehicleId};
+use roadcast_domain::plan::Plan;
 use roadcast_domain::subscription::DeliveryFormat;
 use roadcast_domain::vehicle::{ExternalId, VehicleDetails};
 use roadcast_packing::log::SegmentedLog;
@@ -78,7 +79,7 @@ impl Road {
             clock: clock.clone(),
             randomness: SeededRandomness::new(3),
         };
-        let fleet_id = onboard.create_fleet(&admin(), "Nordwind Logistics").await.expect("a fleet").fleet_id;
+        let fleet_id = onboard.create_fleet(&admin(), "Nordwind Logistics", Plan::Standard).await.expect("a fleet").fleet_id;
         let provision = Provision {
             fleets: memory.clone(),
             subscriptions: memory.clone(),

@@ -1,6 +1,7 @@
 //! Machine clients' credentials: Cognito.
 
 use aws_sdk_cognitoidentityprovider::Client;
+use aws_sdk_cognitoidentityprovider::operation::describe_user_pool_client::DescribeUserPoolClientError;
 use aws_sdk_cognitoidentityprovider::types::{ExplicitAuthFlowsType, OAuthFlowType, TimeUnitsType, TokenValidityUnitsType};
 use roadcast_domain::caller::Scope;
 use roadcast_domain::ids::ClientId;
@@ -57,7 +58,11 @@ impl AppClients for CognitoAppClients {
         let request = self.client.describe_user_pool_client().user_pool_id(&self.user_pool_id).client_id(client_id.as_str());
         let found = match request.send().await {
             Ok(found) => found.user_pool_client,
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => None,
+            Err(error)
+                if error.as_service_error().is_some_and(DescribeUserPoolClientError::is_resource_not_found_exception) =>
+            {
+                None
+            }
             Err(error) => return Err(port_error(DESCRIBE, error)),
         };
         Ok(found.and_then(|found| {

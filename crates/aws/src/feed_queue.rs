@@ -162,7 +162,7 @@ mod tests {
         let kind = |code: &str, sender_fault| {
             failure(BatchResultErrorEntry::builder().id("0").code(code).sender_fault(sender_fault).build().unwrap()).kind()
         };
-        assert_eq!(kind("ReceiptHandleIsInvalid", true), PortErrorKind::Rejected);
+        assert_eq!(kind("ReceiptHandleIsInvalid", true), PortErrorKind::Conflict);
         assert_eq!(kind("SomethingBroke", false), PortErrorKind::Unavailable);
         assert_eq!(kind("RequestThrottled", true), PortErrorKind::Throttled);
     }

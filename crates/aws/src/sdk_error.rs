@@ -70,7 +70,9 @@ pub(crate) fn kind_of_code(code: &str) -> PortErrorKind {
         | "TransactionInProgressException"
         | "ConcurrentModificationException"
         | "OperationAborted"
-        | "PreconditionFailed" => PortErrorKind::Conflict,
+        | "PreconditionFailed"
+        // What it names is not there, or never was.
+        | "ReceiptHandleIsInvalid" => PortErrorKind::Conflict,
         "RequestTimeout" | "RequestTimeoutException" => PortErrorKind::TimedOut,
         "InternalFailure"
         | "InternalException"

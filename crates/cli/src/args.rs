@@ -72,6 +72,27 @@ With --wait it ends with 2 where the counts do not add up.")]
 It needs no running stack, nothing from AWS, and about three minutes for 10,000 vehicles.
 Prices are those of infra/prices.csv; docs/performance.md says how they are counted.")]
     Cost(Cost),
+    /// Write the API reference, a page to read and to try every operation on, into a folder.
+    #[command(after_help = "Examples:
+  cargo roadcast reference --out site --api /dev     for one origin that serves the page and the API's stage `dev`
+  cargo roadcast reference --out site --api https://abc123.execute-api.eu-central-1.amazonaws.com/dev
+  aws s3 sync site s3://BUCKET --cache-control no-cache     BUCKET is the stack's output ApiReferenceBucketName
+
+`cargo roadcast up` publishes the same page by itself. It needs npm, which fetches Swagger UI once.
+The page calls the origin that it is served from and no other, so operations can be tried where the API is behind
+the same name; elsewhere it is there to be read.")]
+    Reference(Reference),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Reference {
+    /// The folder; it is made where it is not there.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: PathBuf,
+    /// Where the API is: a URL, or a path where the page is served from the same origin. That of the stack that runs here
+    /// where it is left out.
+    #[arg(long, value_name = "URL", value_parser = address)]
+    pub(crate) api: Option<String>,
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -241,6 +262,16 @@ impl FromStr for Factor {
     }
 }
 
+/// An address of the API, without the slash at its end.
+fn address(text: &str) -> Result<String, String> {
+    if ["https://", "http://", "/"].iter().any(|start| text.starts_with(start)) {
+        let trimmed = text.trim_end_matches('/');
+        Ok(if trimmed.is_empty() { text } else { trimmed }.to_owned())
+    } else {
+        Err("expected a URL such as https://api.example.com/dev, or a path such as /dev".to_owned())
+    }
+}
+
 fn probability(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
@@ -287,5 +318,7 @@ mod tests {
         assert_eq!(duration("1.5m").unwrap(), Duration::from_secs(90));
         assert!(duration("-1s").is_err());
         assert!(probability("1.2").is_err());
+        assert_eq!(address("https://api.example.com/dev/").unwrap(), "https://api.example.com/dev");
+        assert!(address("api.example.com").is_err());
     }
 }

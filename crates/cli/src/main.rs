@@ -6,6 +6,7 @@ mod aws;
 mod console;
 mod cost;
 mod down;
+mod reference;
 mod replay;
 mod simulate;
 mod simulator;
@@ -44,6 +45,7 @@ async fn run(args: Args, console: &Console) -> anyhow::Result<ExitCode> {
         Command::Simulate(options) => simulate::run(&layout, console, &options).await,
         Command::Replay(options) => replay::run(&layout, console, &options).await,
         Command::Cost(options) => cost::run(console, &options).await,
+        Command::Reference(options) => reference::run(&layout, console, &options).await,
         Command::Tail(options) => tail::run(&layout, console, &options).await,
     }
 }

@@ -3,10 +3,12 @@
 pub(crate) mod build;
 pub(crate) mod deploy;
 pub(crate) mod endpoint;
+pub(crate) mod gateway;
 pub(crate) mod layout;
 pub(crate) mod onboard;
 pub(crate) mod package;
 pub(crate) mod process;
+pub(crate) mod reference;
 pub(crate) mod state;
 pub(crate) mod template;
 pub(crate) mod venv;

@@ -35,6 +35,7 @@ pub(crate) async fn run(layout: &Layout, console: &Console) -> Result<ExitCode> 
         "api": stack.api_url()?,
         "tokenUrl": stack.token_url(),
         "endpoint": format!("http://127.0.0.1:{}", stack.file.port),
+        "reference": stack.file.reference,
         "pid": run.map(|run| run.endpoint.pid()),
         "simulating": simulating,
         "fleets": fleets,
@@ -55,6 +56,9 @@ pub(crate) async fn run(layout: &Layout, console: &Console) -> Result<ExitCode> 
         stack.file.port,
         crate::aws::REGION
     );
+    if let Some(reference) = &stack.file.reference {
+        writeln!(text, "Reference {reference} (every operation, to read and to try)")?;
+    }
     let counted: Vec<String> = counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
     writeln!(text, "Stored    {}", counted.join(", "))?;
     for fleet in &fleets {

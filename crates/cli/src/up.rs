@@ -21,7 +21,7 @@ use crate::stack::endpoint::{self, Endpoint};
 use crate::stack::layout::Layout;
 use crate::stack::process::Leader;
 use crate::stack::state::{RunFile, StackFile};
-use crate::stack::{Stack, build, deploy, onboard, package, template, venv};
+use crate::stack::{Stack, build, deploy, gateway, onboard, package, reference, template, venv};
 
 const DEFAULT_PORT: u16 = 4566;
 
@@ -123,27 +123,24 @@ impl Plan {
     }
 }
 
-/// Deploys what changed, and onboards what is missing.
-async fn put_in_place(
-    layout: &Layout,
-    console: &Console,
-    plan: &Plan,
-    mut file: StackFile,
-    vehicles: usize,
-) -> Result<Stack> {
+/// Deploys what changed, onboards what is missing, and publishes the API reference.
+async fn put_in_place(layout: &Layout, console: &Console, plan: &Plan, file: StackFile, vehicles: usize) -> Result<Stack> {
     let config = aws::config(file.port);
     let digest = deploy::digest(&plan.packaged);
     let deployed = deploy::outputs(&config).await?;
-    if let Some(outputs) = deployed.filter(|_| file.deployed == digest) {
-        file.outputs = outputs;
+    let mut stack = Stack { file, config };
+    if let Some(outputs) = deployed.filter(|_| stack.file.deployed == digest) {
+        stack.file.outputs = outputs;
         note("Deploying template.yaml: nothing changed");
     } else {
-        file.outputs = deploy::deploy(&config, &plan.packaged, plan.resources, console).await?;
-        file.deployed = digest;
+        stack.file.outputs = deploy::deploy(&stack.config, &plan.packaged, plan.resources, console).await?;
+        gateway::set_responses(&stack, layout).await?;
+        stack.file.deployed = digest;
     }
-    file.write(layout)?;
-    let mut stack = Stack { file, config };
+    stack.file.write(layout)?;
     onboard::demo(&mut stack, layout, vehicles, console).await?;
+    stack.file.reference = reference::publish(&stack, layout, console).await;
+    stack.file.write(layout)?;
     Ok(stack)
 }
 
@@ -241,6 +238,7 @@ fn announce(stack: &Stack, console: &Console, options: &args::Up, began: Instant
         "tokenUrl": stack.token_url(),
         "endpoint": format!("http://127.0.0.1:{}", stack.file.port),
         "port": stack.file.port,
+        "reference": stack.file.reference,
         "fleetId": demo.fleet_id,
         "vehicles": demo.vehicles,
         "seconds": seconds,
@@ -251,9 +249,10 @@ fn announce(stack: &Stack, console: &Console, options: &args::Up, began: Instant
         "
 Roadcast runs, after {seconds:.0} s; {stop}.
 
-  API     {api}
-  Tokens  {token_url}
-  Fleet   {fleet_id} (Demo fleet)
+  API        {api}
+  Reference  {reference}
+  Tokens     {token_url}
+  Fleet      {fleet_id} (Demo fleet)
   More, with fresh tokens: cargo roadcast status
 
 Try next, in another terminal:
@@ -262,6 +261,7 @@ Try next, in another terminal:
   curl -H \"Authorization: Bearer $TOKEN\" {api}/vehicles
   curl -H \"Authorization: Bearer $TOKEN\" {api}/vehicles/{vid}/state
 ",
+        reference = stack.file.reference.as_deref().unwrap_or("left out, see above"),
         token_url = stack.token_url(),
         fleet_id = demo.fleet_id,
     );

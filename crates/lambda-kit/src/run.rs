@@ -52,7 +52,9 @@ impl Function {
             let started = Instant::now();
             let request_id = event.context.request_id.clone();
             let span = tracing::info_span!("request", request_id, trace_id = trace_id(&event.context));
-            let accept_encoding = event.payload.header("accept-encoding").unwrap_or_default().to_owned();
+            // The gateway hands bytes on as bytes to whoever says what they accept; to others they would go as base64.
+            let says = event.payload.header("accept").and(event.payload.header("accept-encoding"));
+            let accept_encoding = says.unwrap_or_default().to_owned();
             // Boxed: its type, all the way down into the SDK, is too deep for the compiler. A panic is answered like any
             // other fault of ours.
             let answer = gateway::answer(api, front, event.payload).instrument(span.clone()).boxed();

@@ -18,7 +18,7 @@ pub trait FeedQueue: Send + Sync {
         wait_s: u8,
     ) -> impl Future<Output = Result<Vec<Message>, PortError>> + Send;
 
-    /// Removes messages for good, and answers one by one in their order.
+    /// Removes messages for good, and answers one by one in their order. A receipt that is none is a conflict.
     fn acknowledge(
         &self,
         fleet_id: &FleetId,

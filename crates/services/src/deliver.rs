@@ -7,14 +7,17 @@ use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, FleetId, VehicleId};
 use roadcast_domain::subscription::DeliveryFormat;
 use roadcast_packing::wire;
-use roadcast_ports::PortError;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::feed::{FeedQueue, Message};
+use roadcast_ports::{PortError, PortErrorKind};
 use serde_json::value::RawValue;
 
 use crate::ServiceError;
 use crate::cached::CachedEntitlements;
+
+/// What is wrong with an acknowledgement that names no message of the feed.
+pub const NOT_A_TOKEN: &str = "is not a token of this feed: send it as it was given";
 
 /// Hands out fleets' feeds.
 pub struct Deliver<Q, E, K> {
@@ -98,8 +101,11 @@ impl<Q: FeedQueue, E: Entitlements, K: Clock> Deliver<Q, E, K> {
     /// Removes what was handed out from the feed for good.
     pub async fn acknowledge(&self, caller: &Caller, fleet_id: &FleetId, receipts: &[String]) -> Result<(), ServiceError> {
         own_feed(caller, fleet_id)?;
-        self.queue.acknowledge(fleet_id, receipts).await.into_iter().collect::<Result<(), PortError>>()?;
-        Ok(())
+        let done: Result<(), PortError> = self.queue.acknowledge(fleet_id, receipts).await.into_iter().collect();
+        done.map_err(|error| match error.kind() {
+            PortErrorKind::Conflict => ServiceError::invalid("/ack", NOT_A_TOKEN),
+            _ => error.into(),
+        })
     }
 
     /// The event cut to what the fleet may see now: between delivery and reading, something may have been taken away.

@@ -9,7 +9,8 @@ use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::feed::FeedQueue;
-use roadcast_services::deliver::Deliver;
+use roadcast_services::ServiceError;
+use roadcast_services::deliver::{Deliver, NOT_A_TOKEN};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -70,7 +71,10 @@ impl<Q: FeedQueue, E: Entitlements, K: Clock> FleetDelivery<Q, E, K> {
         let wait_s = small(request.query_number("wait", 0..=20, 0)?);
         // The answer before, acknowledged on the way: one call in place of two.
         if let Some(token) = request.query::<Token>("ack", "a token of this feed, as it was given")? {
-            self.deliver.acknowledge(caller, fleet_id, &token.receipts).await?;
+            self.deliver.acknowledge(caller, fleet_id, &token.receipts).await.map_err(|error| match error {
+                ServiceError::Invalid(_) => Problem::invalid_parameter("ack", NOT_A_TOKEN),
+                error => error.into(),
+            })?;
         }
         let feed = self.deliver.feed(caller, fleet_id, max, wait_s).await?;
         for error in &feed.unreadable {
@@ -85,7 +89,7 @@ impl<Q: FeedQueue, E: Entitlements, K: Clock> FleetDelivery<Q, E, K> {
 
     async fn acknowledge(&self, request: &Request, caller: &Caller, fleet_id: &FleetId) -> Result<Response, Problem> {
         let Acknowledgement { ack } = request.json()?;
-        let wrong = |()| Problem::invalid_body("/ack", "is not a token of this feed: send it as it was given");
+        let wrong = |()| Problem::invalid_body("/ack", NOT_A_TOKEN);
         let token: Token = ack.parse().map_err(wrong)?;
         self.deliver.acknowledge(caller, fleet_id, &token.receipts).await?;
         Ok(Response::no_content())

@@ -70,10 +70,10 @@ struct FleetInput {
 }
 
 #[derive(Deserialize)]
-struct ClientInput {
-    name: String,
-    #[serde(flatten)]
-    role: ClientRole,
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+enum ClientInput {
+    Fleet { name: String, fleet_id: FleetId },
+    Ingest { name: String, sources: Vec<String> },
 }
 
 impl<F, C, A, U, V, E, W, K, R> Api for Onboarding<F, C, A, U, V, E, W, K, R>
@@ -153,7 +153,10 @@ where
     R: Randomness,
 {
     async fn create_client(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let ClientInput { name, role } = request.json()?;
+        let (name, role) = match request.json()? {
+            ClientInput::Fleet { name, fleet_id } => (name, ClientRole::Fleet { fleet_id }),
+            ClientInput::Ingest { name, sources } => (name, ClientRole::Ingest { sources }),
+        };
         let (client, credentials) = self.onboard.create_client(caller, &name, role).await?;
         let mut view = json!({
             "clientId": client.client_id,

@@ -39,13 +39,18 @@ impl Layout {
         &self.dir
     }
 
-    /// What every stack of the workspace shares: the Python environment and the packaged functions.
+    /// What every stack of the workspace shares: the Python environment, Swagger UI and the packaged functions.
     fn shared(&self) -> PathBuf {
         self.root.join(".roadcast")
     }
 
     pub(crate) fn venv(&self) -> PathBuf {
         self.shared().join("venv")
+    }
+
+    /// Where npm installs Swagger UI.
+    pub(crate) fn swagger_ui(&self) -> PathBuf {
+        self.shared().join("swagger-ui")
     }
 
     pub(crate) fn artefacts(&self) -> PathBuf {

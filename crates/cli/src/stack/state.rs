@@ -22,6 +22,8 @@ pub(crate) struct StackFile {
     pub(crate) deployed: String,
     /// The template's outputs.
     pub(crate) outputs: BTreeMap<String, String>,
+    /// Where the API reference page is; nothing where it could not be made.
+    pub(crate) reference: Option<String>,
     /// The demo fleet.
     pub(crate) demo: Demo,
     /// The client through which each fleet's feed is drained here: fleet → client.

@@ -1,5 +1,7 @@
 //! What stands before every operation: who calls, how much they may ask for, and whether they asked before.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use roadcast_domain::caller::Caller;
 use roadcast_ports::clients::Clients;
 use roadcast_ports::clock::Clock;
@@ -124,10 +126,10 @@ fn digest(parts: &[&[u8]]) -> String {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    URL_SAFE_NO_PAD.encode(&hash.finalize()[..16])
 }
 
-/// The headers that tell how a fleet stands with its quota (IETF draft "RateLimit header fields for HTTP").
+/// The headers that tell how a fleet stands with its quota (IETF draft "`RateLimit` header fields for HTTP").
 pub(super) fn quota_headers(standing: Standing) -> [(&'static str, String); 2] {
     let Standing { quota, remaining, reset_s, .. } = standing;
     [

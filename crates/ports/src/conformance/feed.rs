@@ -4,6 +4,7 @@ use roadcast_domain::ids::{Eid, FleetId};
 use serde_json::Value;
 
 use super::fresh::{Fresh, NOON};
+use crate::PortErrorKind;
 use crate::bus::{DeliveryBus, FleetBatch};
 use crate::clock::{Clock, Randomness};
 use crate::feed::{Delivery, FeedIndex, FeedQueue, FeedRange, Message};
@@ -58,6 +59,8 @@ pub async fn feed(
     assert_eq!(drain(queue, &other.fleet_id, 1).await.len(), 1, "the other fleet receives its own");
     let left = queue.receive(&mine.fleet_id, 10, 0).await.expect("receive answers");
     assert!(left.is_empty(), "what was acknowledged does not come again");
+    let made_up = queue.acknowledge(&mine.fleet_id, &["made up".to_owned()]).await.remove(0);
+    assert_eq!(made_up.map_err(|error| error.kind()), Err(PortErrorKind::Conflict), "a receipt that is none is a conflict");
     let answers = queue.acknowledge(&mine.fleet_id, &[]).await;
     assert!(answers.is_empty(), "acknowledging nothing answers nothing");
 }

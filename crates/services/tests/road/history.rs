@@ -136,7 +136,7 @@ fn recorded_uploads(path: &str) -> Vec<(String, usize)> {
     let first = uploads[0].vehicle.clone();
     let of_one = uploads.into_iter().filter(|upload| upload.vehicle == first);
     let body = |upload: &Upload| {
-        serde_json::Value::from_iter(upload.events.iter().map(|event| event.to_cloud_event(None))).to_string()
+        upload.events.iter().map(|event| event.to_cloud_event(None)).collect::<serde_json::Value>().to_string()
     };
     of_one.map(|upload| (body(&upload), upload.samples)).collect()
 }

@@ -76,7 +76,7 @@ impl FeedQueue for Memory {
         let mut queue = world.queues.get_mut(fleet_id);
         let mut acknowledge = |receipt: &String| {
             let read = receipt.split_once('-').and_then(|(id, taken)| Some((id.parse().ok()?, taken.parse().ok()?)));
-            let (id, taken): (u64, u64) = read.ok_or(PortError::new(PortErrorKind::Rejected, "acknowledging a message"))?;
+            let (id, taken): (u64, u64) = read.ok_or(PortError::new(PortErrorKind::Conflict, "acknowledging a message"))?;
             if let Some(queue) = queue.as_deref_mut() {
                 // A receipt from before the message was taken again is accepted and does nothing, as in SQS.
                 queue.messages.retain(|message| (message.id, message.taken) != (id, taken));

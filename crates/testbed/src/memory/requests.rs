@@ -29,11 +29,10 @@ impl Answers for Memory {
         let mut world = self.world();
         let kept = world.answers.get(&request.key).filter(|kept| now.ms_since(kept.since) < REQUEST_KEPT_MS);
         let claim = match kept {
-            None => Claim::Granted,
             Some(kept) if kept.body != request.body => Claim::OtherRequest,
             Some(Kept { answer: Some(answer), .. }) => Claim::Answered(answer.clone()),
             Some(kept) if now.ms_since(kept.since) < REQUEST_LEASE_MS => Claim::InProgress,
-            Some(_) => Claim::Granted,
+            None | Some(_) => Claim::Granted,
         };
         if claim == Claim::Granted {
             world.answers.insert(request.key.clone(), Kept { body: request.body.clone(), since: now, answer: None });
