@@ -5,6 +5,10 @@
 // A test stops at the first surprise.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod access;
+mod contract;
+mod creating;
+mod reading;
 mod recording;
 mod stack;
 
@@ -32,7 +36,7 @@ fn a_recording_goes_in_over_http_and_comes_out_where_it_may_be_seen() {
     assert_eq!((&first["refused"], &first["deduplicated"]), (&json!(0), &json!(0)), "{first}");
 
     feed_holds_positions_of_the_one_vehicle(&stack, &fleet_id, &fleet, &seen, recording.rows / 2);
-    let feed: Value = json_of(&stack, &stranger, &format!("/fleets/{stranger_id}/feed"));
+    let feed = stack.json(&stranger, &format!("/fleets/{stranger_id}/feed"));
     assert_eq!(feed["events"], json!([]));
 
     // What a fleet may not see is not there.
@@ -44,9 +48,9 @@ fn a_recording_goes_in_over_http_and_comes_out_where_it_may_be_seen() {
         (&stranger, format!("/fleets/{fleet_id}/feed")),
         (&stranger, format!("/fleets/{fleet_id}/subscriptions")),
     ] {
-        assert_eq!(stack.get(token, &path).send().expect("an answer").status(), 404, "{path}");
+        assert_eq!(stack.get(token, &path).status, 404, "{path}");
     }
-    assert_eq!(stack.get("no token", "/vehicles").send().expect("an answer").status(), 401);
+    assert_eq!(stack.get("no token", "/vehicles").status, 401);
 
     history_pages_without_loss_or_repeat(&stack, &seen, recording.rows / 2);
     state_is_cut_to_the_fleets_packages(&stack, &fleet, &seen);
@@ -56,15 +60,15 @@ fn a_recording_goes_in_over_http_and_comes_out_where_it_may_be_seen() {
     assert_eq!((&second["stored"], &second["deduplicated"]), (&json!(0), &json!(recording.rows)), "{second}");
 
     bad_input_is_answered_with_the_field(&stack, &seen);
+    access::every_operation_asks_who_calls(&stack, &seen, (&fleet_id, &fleet), &stranger);
+    reading::a_series_and_its_windows_agree(&stack, &seen, recording.rows / 2);
+    reading::filters_narrow(&stack, &fleet, &seen);
+    reading::pages_hold_each_event_once_while_others_arrive(&stack);
+    reading::arrivals_come_once_to_a_poller(&stack);
+    creating::a_repeat_under_the_same_key_creates_nothing(&stack);
+    creating::a_vehicle_is_found_replaced_and_retired(&stack);
+    creating::events_come_in_every_content_mode(&stack);
     assert!(!stack.down(), "the endpoint still runs");
-}
-
-fn json_of(stack: &Stack, token: &str, path: &str) -> Value {
-    let answer = stack.get(token, path).send().expect("an answer");
-    let status = answer.status();
-    let text = answer.text().expect("a body");
-    assert!(status.is_success(), "{path}: {status} {text}");
-    serde_json::from_str(&text).unwrap_or_else(|_| panic!("{path}: {text}"))
 }
 
 fn feed_holds_positions_of_the_one_vehicle(stack: &Stack, fleet_id: &str, token: &str, vid: &str, samples: usize) {
@@ -72,7 +76,7 @@ fn feed_holds_positions_of_the_one_vehicle(stack: &Stack, fleet_id: &str, token:
     let mut drained = 0;
     let mut ids = BTreeSet::new();
     loop {
-        let feed = json_of(stack, token, &format!("{path}?wait=3"));
+        let feed = stack.json(token, &format!("{path}?wait=3"));
         let Some(ack) = feed.get("ack") else { break };
         let events = feed["events"].as_array().expect("events");
         let order: Vec<&str> = events.iter().map(|event| event["id"].as_str().expect("an id")).collect();
@@ -87,7 +91,7 @@ fn feed_holds_positions_of_the_one_vehicle(stack: &Stack, fleet_id: &str, token:
                 }
             }
         }
-        assert_eq!(stack.post(token, &format!("{path}/ack"), &json!({ "ack": ack })).status(), 204);
+        assert_eq!(stack.post(token, &format!("{path}/ack"), &json!({ "ack": ack })).status, 204);
     }
     assert_eq!(drained, samples);
 }
@@ -98,7 +102,7 @@ fn history_pages_without_loss_or_repeat(stack: &Stack, vid: &str, samples: usize
     let mut cursor = String::new();
     loop {
         let path = format!("/vehicles/{vid}/events?from=2000-01-01T00:00:00Z&to=2030-01-01T00:00:00Z&limit=2{cursor}");
-        let page = json_of(stack, stack.admin(), &path);
+        let page = stack.json(stack.admin(), &path);
         for event in page["events"].as_array().expect("events") {
             assert!(seen.insert(event["id"].to_string()), "{} twice", event["id"]);
             count += event["data"]["samples"].as_array().expect("samples").len();
@@ -111,7 +115,7 @@ fn history_pages_without_loss_or_repeat(stack: &Stack, vid: &str, samples: usize
 
 fn state_is_cut_to_the_fleets_packages(stack: &Stack, token: &str, vid: &str) {
     let paths = |token: &str| -> Vec<String> {
-        let state = json_of(stack, token, &format!("/vehicles/{vid}/state"));
+        let state = stack.json(token, &format!("/vehicles/{vid}/state"));
         state["signals"].as_object().expect("signals").keys().cloned().collect()
     };
     let (all, own) = (paths(stack.admin()), paths(token));
@@ -141,12 +145,12 @@ fn bad_input_is_answered_with_the_field(stack: &Stack, vid: &str) {
         (event((0..501).map(|_| sample(noon, 1.0)).collect()), 422, "/data/samples"),
     ] {
         let answer = stack.post(stack.admin(), &format!("/vehicles/{vid}/events"), &body);
-        assert_eq!(answer.headers()["content-type"], "application/problem+json");
-        let (code, problem) = (answer.status().as_u16(), answer.json::<Value>().expect("a problem"));
-        assert_eq!((code, &problem["errors"][0]["pointer"]), (status, &json!(pointer)), "{problem}");
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+        let problem = answer.json();
+        assert_eq!((answer.status, &problem["errors"][0]["pointer"]), (status, &json!(pointer)), "{problem}");
     }
     let unknown = stack.post(stack.admin(), "/vehicles/veh_0000000000000000/events", &event(vec![sample(noon, 1.0)]));
-    assert_eq!(unknown.status(), 404);
+    assert_eq!(unknown.status, 404);
     let huge = json!({"padding": "x".repeat(768 * 1024)});
-    assert_eq!(stack.post(stack.admin(), &format!("/vehicles/{vid}/events"), &huge).status(), 413);
+    assert_eq!(stack.post(stack.admin(), &format!("/vehicles/{vid}/events"), &huge).status, 413);
 }

@@ -1,16 +1,40 @@
 //! A stack of the test's own, started and stopped through the tool as a user would.
 
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use reqwest::blocking::{Client, RequestBuilder, Response};
+use reqwest::Method;
+use reqwest::blocking::Client;
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::contract::Contract;
+
+/// An answer of the API, which the contract allows.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.body))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
 
 /// A running stack; it is stopped when this goes.
 pub(crate) struct Stack {
     dir: TempDir,
     http: Client,
+    pub(crate) contract: Contract,
     api: String,
     token_url: String,
     admin: String,
@@ -41,6 +65,7 @@ impl Stack {
         Self {
             dir,
             http: Client::builder().no_proxy().build().expect("a client"),
+            contract: Contract::read(),
             api: text(&status["api"]),
             token_url: text(&status["tokenUrl"]),
             admin: text(&status["tokens"]["admin"]),
@@ -54,12 +79,59 @@ impl Stack {
         json_of(&output, "replay")
     }
 
-    pub(crate) fn get(&self, token: &str, path: &str) -> RequestBuilder {
-        self.http.get(format!("{}{path}", self.api)).bearer_auth(token)
+    /// Calls the API, and holds its answer against the contract.
+    pub(crate) fn call(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        headers: &[(&str, &str)],
+        body: impl Into<Vec<u8>>,
+    ) -> Answer {
+        let verb = Method::from_bytes(method.as_bytes()).expect("a method");
+        let mut request = self.http.request(verb, format!("{}{path}", self.api)).body(body.into());
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let answer = request.send().expect("an answer");
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let bytes = answer.bytes().expect("a body");
+        let body = match headers.get("content-encoding") {
+            Some(coding) if coding == "gzip" => unpacked(&bytes),
+            _ => String::from_utf8(bytes.to_vec()).expect("a text"),
+        };
+        let answer = Answer { status, headers, body };
+        let media_type = answer.header("content-type").filter(|_| !answer.body.is_empty());
+        self.contract.check(method, path, status, media_type, &answer.body);
+        answer
     }
 
-    pub(crate) fn post(&self, token: &str, path: &str, body: &Value) -> Response {
-        self.http.post(format!("{}{path}", self.api)).bearer_auth(token).json(body).send().expect("an answer")
+    pub(crate) fn get(&self, token: &str, path: &str) -> Answer {
+        self.call("GET", path, Some(token), &[], "")
+    }
+
+    /// The JSON of an answer that must be a success.
+    pub(crate) fn json(&self, token: &str, path: &str) -> Value {
+        let answer = self.get(token, path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        answer.json()
+    }
+
+    pub(crate) fn post(&self, token: &str, path: &str, body: &Value) -> Answer {
+        self.call("POST", path, Some(token), &[("content-type", "application/json")], body.to_string())
+    }
+
+    /// Every item of a list, page by page; `items` is the member that holds them.
+    pub(crate) fn all(&self, token: &str, path: &str, items: &str) -> Vec<Value> {
+        let mut all = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let mut page = self.json(token, &format!("{path}{cursor}"));
+            all.append(page[items].as_array_mut().expect("a list"));
+            let Some(next) = page["next"].as_str() else { return all };
+            cursor = format!("{}cursor={next}", if path.contains('?') { '&' } else { '?' });
+        }
     }
 
     pub(crate) fn admin(&self) -> &str {
@@ -68,26 +140,36 @@ impl Stack {
 
     /// A fleet with a client of its own, subscribed to these vehicles: its id and a token.
     pub(crate) fn fleet(&self, vehicles: &[&str], packages: &[&str]) -> (String, String) {
-        let fleet: Value =
-            self.post(&self.admin, "/fleets", &serde_json::json!({"name": "A fleet"})).json().expect("a fleet");
+        let fleet = self.post(&self.admin, "/fleets", &serde_json::json!({"name": "A fleet"})).json();
         let fleet_id = fleet["fleetId"].as_str().expect("an id").to_owned();
         let wanted = serde_json::json!({"name": "An app", "kind": "fleet", "fleetId": fleet_id});
-        let client: Value = self.post(&self.admin, "/clients", &wanted).json().expect("a client");
+        let client = self.post(&self.admin, "/clients", &wanted).json();
         if !vehicles.is_empty() {
             let wanted = serde_json::json!({"vehicles": vehicles, "packages": packages});
             let answer = self.post(&self.admin, &format!("/fleets/{fleet_id}/subscriptions"), &wanted);
-            assert_eq!(answer.status(), 202);
-            let subscription: Value = answer.json().expect("a subscription");
+            assert_eq!(answer.status, 202);
+            let subscription = answer.json();
             self.wait_until_active(&fleet_id, subscription["subscriptionId"].as_str().expect("an id"));
         }
+        (fleet_id, self.token_of(&client))
+    }
+
+    /// A token of an ingest client of its own.
+    pub(crate) fn ingest_client(&self, source: &str) -> String {
+        let wanted = serde_json::json!({"name": "A gateway", "kind": "ingest", "sources": [source]});
+        self.token_of(&self.post(&self.admin, "/clients", &wanted).json())
+    }
+
+    /// A token of the client that was made.
+    pub(crate) fn token_of(&self, client: &Value) -> String {
         let text = |name: &str| client[name].as_str().expect("a text").to_owned();
-        (fleet_id, self.token(&text("clientId"), &text("clientSecret")))
+        self.token(&text("clientId"), &text("clientSecret"))
     }
 
     fn wait_until_active(&self, fleet_id: &str, subscription_id: &str) {
         let path = format!("/fleets/{fleet_id}/subscriptions/{subscription_id}");
         for _ in 0..200 {
-            let subscription: Value = self.get(&self.admin, &path).send().expect("an answer").json().expect("JSON");
+            let subscription = self.json(&self.admin, &path);
             if subscription["state"] == "active" {
                 return;
             }
@@ -116,6 +198,12 @@ impl Stack {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.endpoint_pid)).unwrap_or_default();
         stat.rsplit_once(')').is_some_and(|(_, after_name)| !after_name.trim_start().starts_with('Z'))
     }
+}
+
+fn unpacked(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(bytes).read_to_string(&mut text).expect("gzip");
+    text
 }
 
 impl Drop for Stack {

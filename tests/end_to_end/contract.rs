@@ -1,0 +1,133 @@
+//! The HTTP contract: what openapi.yaml says of an answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use boon::{Compiler, Draft, SchemaIndex, Schemas};
+use serde_json::Value;
+
+const VERBS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+/// A name for the document in references and errors.
+const DOCUMENT: &str = "https://roadcast.dev/openapi.yaml";
+
+/// An operation, as the contract states it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Operation {
+    pub(crate) method: String,
+    /// The path's template.
+    pub(crate) path: String,
+    pub(crate) id: String,
+    pub(crate) scopes: BTreeSet<String>,
+}
+
+/// The contract, its answers' schemas compiled.
+pub(crate) struct Contract {
+    pub(crate) operations: Vec<Operation>,
+    /// By operation id, status and media type; no schema where the answer has no body.
+    answers: BTreeMap<(String, u16), BTreeMap<String, SchemaIndex>>,
+    schemas: Schemas,
+}
+
+impl Contract {
+    pub(crate) fn read() -> Self {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../openapi.yaml");
+        let text = std::fs::read_to_string(path).expect("openapi.yaml is there");
+        let document: Value = serde_norway::from_str(&text).expect("openapi.yaml is YAML");
+        let mut compiler = Compiler::new();
+        // OpenAPI 3.0 speaks a dialect of this draft.
+        compiler.set_default_draft(Draft::V4);
+        compiler.enable_format_assertions();
+        compiler.add_resource(DOCUMENT, document.clone()).expect("a document");
+        let mut contract = Self { operations: Vec::new(), answers: BTreeMap::new(), schemas: Schemas::new() };
+        for (path, item) in document["paths"].as_object().expect("paths") {
+            for verb in VERBS.iter().filter(|verb| item.get(**verb).is_some()) {
+                let operation = &item[*verb];
+                let id = operation["operationId"].as_str().expect("an id").to_owned();
+                let pointer = format!("/paths/{}/{verb}/responses", escaped(path));
+                for status in operation["responses"].as_object().expect("responses").keys() {
+                    let at = resolved(&document, format!("{pointer}/{status}"));
+                    let content = document.pointer(&format!("{at}/content")).and_then(Value::as_object);
+                    let schema = |media_type: &String| {
+                        let place = format!("{at}/content/{}/schema", escaped(media_type));
+                        let place = format!("{DOCUMENT}#{}", place.replace('{', "%7B").replace('}', "%7D"));
+                        let schema = compiler.compile(&place, &mut contract.schemas);
+                        (media_type.clone(), schema.unwrap_or_else(|error| panic!("{place}: {error:#}")))
+                    };
+                    let media_types = content.into_iter().flat_map(serde_json::Map::keys).map(schema).collect();
+                    contract.answers.insert((id.clone(), status.parse().expect("a status")), media_types);
+                }
+                let scopes = operation["security"].as_array().into_iter().flatten();
+                let scopes = scopes.flat_map(|scheme| scheme["cognito"].as_array().cloned().unwrap_or_default());
+                let scopes = scopes.filter_map(|scope| scope.as_str().map(str::to_owned)).collect();
+                let method = verb.to_uppercase();
+                contract.operations.push(Operation { method, path: path.clone(), id, scopes });
+            }
+        }
+        contract
+    }
+
+    /// Holds an answer against the contract: its status, its media type and its body.
+    pub(crate) fn check(&self, method: &str, path: &str, status: u16, media_type: Option<&str>, body: &str) {
+        let Some(operation) = self.operation(method, path) else {
+            assert_eq!(status, 404, "{method} {path} is in no contract: {body}");
+            return;
+        };
+        let what = format!("{} answered {status}", operation.id);
+        let media_types = self.answers.get(&(operation.id.clone(), status));
+        let media_types = media_types.unwrap_or_else(|| panic!("{what}, which the contract does not know: {body}"));
+        let Some(media_type) = media_type else {
+            assert!(media_types.is_empty() && body.is_empty(), "{what} without a media type: {body}");
+            return;
+        };
+        let essence = media_type.split(';').next().unwrap_or_default().trim();
+        let schema = media_types.get(essence).unwrap_or_else(|| panic!("{what} as {media_type}: {body}"));
+        let value = if essence.ends_with("json") {
+            serde_json::from_str(body).unwrap_or_else(|error| panic!("{what} with what is no JSON: {error}: {body}"))
+        } else {
+            Value::String(body.to_owned())
+        };
+        if let Err(error) = self.schemas.validate(&value, *schema) {
+            panic!("{what} against the contract: {error:#}\n{body}");
+        }
+    }
+
+    /// The operation that a request is for.
+    fn operation(&self, method: &str, path: &str) -> Option<&Operation> {
+        let path = path.split('?').next().unwrap_or_default();
+        self.operations.iter().find(|operation| operation.method == method && is_of(path, &operation.path))
+    }
+}
+
+/// Whether a path is one of a template's.
+fn is_of(path: &str, template: &str) -> bool {
+    let (path, template): (Vec<&str>, Vec<&str>) = (path.split('/').collect(), template.split('/').collect());
+    path.len() == template.len() && path.iter().zip(template).all(|(is, said)| *is == said || said.starts_with('{'))
+}
+
+/// Where a response is: at the pointer, or where its reference leads.
+fn resolved(document: &Value, pointer: String) -> String {
+    let reference = document.pointer(&pointer).and_then(|response| response["$ref"].as_str());
+    reference.map_or(pointer, |reference| reference.trim_start_matches('#').to_owned())
+}
+
+/// A member's name in a JSON pointer.
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+#[test]
+fn a_renamed_member_an_unknown_status_and_another_media_type_are_noticed() {
+    let contract = Contract::read();
+    let fails = |status: u16, media_type: &str, body: &str| {
+        let check = || contract.check("GET", "/fleets?limit=1", status, Some(media_type), body);
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).is_err()
+    };
+    let fleet = |id: &str| {
+        format!(r#"{{"items":[{{"{id}":"flt_x","name":"n","plan":"standard","createdAt":"2026-01-01T00:00:00.000Z"}}]}}"#)
+    };
+    assert!(!fails(200, "application/json", &fleet("fleetId")));
+    assert!(fails(200, "application/json", &fleet("id")), "a renamed member");
+    assert!(fails(418, "application/json", &fleet("fleetId")), "an unknown status");
+    assert!(fails(200, "text/html", &fleet("fleetId")), "another media type");
+    assert!(fails(404, "application/problem+json", r#"{"type":"x","title":"y"}"#), "a status of another operation");
+    assert!(fails(400, "application/problem+json", r#"{"title":"y"}"#), "a missing member");
+}
