@@ -88,6 +88,10 @@ class UndocumentedProblem(Failure):
     """A problem document that the documentation does not know, or that contradicts itself."""
 
 
+class MistakenProblem(Failure):
+    """A problem document that says of the request what is not so."""
+
+
 class MisplacedProblem(Failure):
     """A problem document that names a place that the request does not have."""
 
@@ -108,6 +112,27 @@ def problems_are_documented(ctx, response, case):
         fail(UndocumentedProblem, case, "Undocumented problem", f"docs/problems has no page on {problem['type']}")
     if problem.get("status", response.status_code) != response.status_code:
         fail(UndocumentedProblem, case, "Wrong status in a problem", f"status {problem['status']} in a {response.status_code}")
+
+
+@schemathesis.check
+def only_what_is_not_json_is_invalid_json(ctx, response, case):
+    """JSON of another shape is `invalid-body`, which names the place."""
+    if (problem_of(response) or {}).get("type") == PROBLEMS + "invalid-json" and is_json(response.request.body):
+        fail(MistakenProblem, case, "JSON was called invalid", "the body is JSON, but answered as invalid-json")
+
+
+def is_json(body):
+    """Whether a body is JSON that every reader takes: no NaN, no number beyond a double, no half of a character."""
+
+    def number(text):
+        if float(text) in (float("inf"), float("-inf")):
+            raise ValueError(text)
+
+    try:
+        json.dumps(json.loads(body, parse_float=number, parse_constant=number), ensure_ascii=False).encode()
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 @schemathesis.check
