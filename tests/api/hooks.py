@@ -1,6 +1,7 @@
 """What schemathesis does not know of this API: what the gateway answers, what is slow, and two promises of our own."""
 
 import json
+import math
 import os
 import re
 
@@ -124,12 +125,12 @@ def only_what_is_not_json_is_invalid_json(ctx, response, case):
 def is_json(body):
     """Whether a body is JSON that every reader takes: no NaN, no number beyond a double, no half of a character."""
 
-    def number(text):
-        if float(text) in (float("inf"), float("-inf")):
+    def finite(text):
+        if not math.isfinite(float(text)):
             raise ValueError(text)
 
     try:
-        json.dumps(json.loads(body, parse_float=number, parse_constant=number), ensure_ascii=False).encode()
+        json.dumps(json.loads(body, parse_float=finite, parse_constant=finite), ensure_ascii=False).encode()
     except (ValueError, TypeError):
         return False
     return True
