@@ -8,13 +8,17 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_eventbridge::types::{DeadLetterConfig, RetryPolicy, RuleState, Target};
+use aws_sdk_eventbridge::operation::delete_rule::DeleteRuleError;
+use aws_sdk_eventbridge::operation::list_targets_by_rule::ListTargetsByRuleError;
+use aws_sdk_eventbridge::operation::remove_targets::RemoveTargetsError;
+use aws_sdk_eventbridge::types::{DeadLetterConfig, RetryPolicy, RuleState, Tag, Target};
 use aws_sdk_sqs::operation::create_queue::CreateQueueError;
+use aws_sdk_sqs::operation::delete_queue::DeleteQueueError;
 use aws_sdk_sqs::operation::get_queue_url::GetQueueUrlError;
 use aws_sdk_sqs::types::QueueAttributeName;
 use roadcast_domain::fleet::Fleet;
 use roadcast_domain::ids::FleetId;
-use roadcast_ports::provisioning::FleetChannel;
+use roadcast_ports::provisioning::{ChannelParts, FleetChannel};
 use roadcast_ports::{PortError, PortErrorKind};
 use serde_json::{Value, json};
 
@@ -23,6 +27,9 @@ use crate::sdk_error::{kind_of_code, port_error};
 
 const QUEUE: &str = "making a fleet's queue";
 const RULE: &str = "making a fleet's rule";
+const REMOVE: &str = "removing a fleet's queue and rule";
+const DRAIN: &str = "looking whether a fleet's queue is empty";
+const LOOK: &str = "looking for a fleet's queue and rule";
 /// A fleet that is away for a long weekend loses nothing; the event log has the rest.
 const FEED_RETENTION_S: u32 = 4 * 24 * 60 * 60;
 /// The most there is: somebody has to look at these.
@@ -32,6 +39,8 @@ const VISIBILITY_S: u32 = 60;
 /// What a bus delivers at most in one message.
 const MESSAGE_BYTES: u32 = 1024 * 1024;
 const TARGET_ID: &str = "feed";
+/// Whose a queue or rule is.
+const FLEET_TAG: &str = "roadcast:fleetId";
 /// What a fleet's rule takes of an entry: a queue holds CloudEvents batches.
 pub const FEED_INPUT_PATH: &str = "$.detail.events";
 /// The longest the bus tries.
@@ -100,7 +109,7 @@ impl FleetChannels {
     }
 
     /// The queue with these attributes, to which only the rule may send.
-    async fn ensure(&self, name: &str, rule_arn: &str, attributes: &Attributes) -> Result<(), PortError> {
+    async fn ensure(&self, fleet: &Fleet, name: &str, rule_arn: &str, attributes: &Attributes) -> Result<(), PortError> {
         let url = match self.queue_url(name, QUEUE).await? {
             Some(url) => url,
             None => self.create(name, attributes).await?,
@@ -109,7 +118,10 @@ impl FleetChannels {
         let policy = send_policy(&self.queue_arn(&url, QUEUE).await?, rule_arn);
         let mut attributes = attributes.clone();
         attributes.insert(QueueAttributeName::Policy, policy);
-        let request = self.sqs.set_queue_attributes().queue_url(url).set_attributes(Some(attributes));
+        let request = self.sqs.set_queue_attributes().queue_url(&url).set_attributes(Some(attributes));
+        request.send().await.map_err(|error| port_error(QUEUE, error))?;
+        // For whoever looks at a bill, and asks whose queue it is.
+        let request = self.sqs.tag_queue().queue_url(url).tags(FLEET_TAG, fleet.fleet_id.as_str());
         request.send().await.map(|_| ()).map_err(|error| port_error(QUEUE, error))
     }
 
@@ -130,11 +142,12 @@ impl FleetChannels {
 impl FleetChannel for FleetChannels {
     async fn ensure_queue(&self, fleet: &Fleet) -> Result<(), PortError> {
         let rule_arn = self.rule_arn(fleet);
-        self.ensure(&self.dlq_name(fleet), &rule_arn, &attributes(DLQ_RETENTION_S)).await?;
-        self.ensure(&self.name(fleet), &rule_arn, &attributes(FEED_RETENTION_S)).await
+        self.ensure(fleet, &self.dlq_name(fleet), &rule_arn, &attributes(DLQ_RETENTION_S)).await?;
+        self.ensure(fleet, &self.name(fleet), &rule_arn, &attributes(FEED_RETENTION_S)).await
     }
 
     async fn ensure_rule(&self, fleet: &Fleet) -> Result<(), PortError> {
+        let incomplete = |error| PortError::new(PortErrorKind::Rejected, RULE).caused_by(error);
         let name = self.name(fleet);
         let (queue_arn, dlq_arn) = (self.made_queue_arn(&name).await?, self.made_queue_arn(&self.dlq_name(fleet)).await?);
         self.eventbridge
@@ -144,6 +157,7 @@ impl FleetChannel for FleetChannels {
             .description("One fleet's events go to its feed queue.")
             .event_pattern(feed_pattern(&fleet.fleet_id).to_string())
             .state(RuleState::Enabled)
+            .tags(Tag::builder().key(FLEET_TAG).value(fleet.fleet_id.as_str()).build().map_err(incomplete)?)
             .send()
             .await
             .map_err(|error| port_error(RULE, error))?;
@@ -156,13 +170,69 @@ impl FleetChannel for FleetChannels {
                 RetryPolicy::builder().maximum_event_age_in_seconds(MAX_AGE_S).maximum_retry_attempts(MAX_RETRIES).build(),
             )
             .build()
-            .map_err(|error| PortError::new(PortErrorKind::Rejected, RULE).caused_by(error))?;
+            .map_err(incomplete)?;
         let request = self.eventbridge.put_targets().rule(&name).event_bus_name(&fleet.delivery_bus).targets(target);
         let answer = request.send().await.map_err(|error| port_error(RULE, error))?;
         let Some(failed) = answer.failed_entries.unwrap_or_default().into_iter().next() else { return Ok(()) };
         let code = failed.error_code.unwrap_or_default();
         let kind = kind_of_code(&code);
         Err(EntryFailure { code, message: failed.error_message.unwrap_or_default() }.into_error(kind, RULE))
+    }
+
+    async fn remove_rule(&self, fleet: &Fleet) -> Result<(), PortError> {
+        let (name, bus) = (self.name(fleet), &fleet.delivery_bus);
+        // A rule with a target cannot be deleted. Where there is no rule, both calls say so, and that is what is wanted.
+        let removed = self.eventbridge.remove_targets().rule(&name).event_bus_name(bus).ids(TARGET_ID).send().await;
+        match removed {
+            Err(error) if error.as_service_error().is_some_and(RemoveTargetsError::is_resource_not_found_exception) => {}
+            Err(error) => return Err(port_error(REMOVE, error)),
+            Ok(_) => {}
+        }
+        match self.eventbridge.delete_rule().name(&name).event_bus_name(bus).send().await {
+            Err(error) if error.as_service_error().is_some_and(DeleteRuleError::is_resource_not_found_exception) => Ok(()),
+            done => done.map(|_| ()).map_err(|error| port_error(REMOVE, error)),
+        }
+    }
+
+    async fn is_drained(&self, fleet: &Fleet) -> Result<bool, PortError> {
+        const COUNTS: [QueueAttributeName; 3] = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+        ];
+        let Some(url) = self.queue_url(&self.name(fleet), DRAIN).await? else { return Ok(true) };
+        let request = self.sqs.get_queue_attributes().queue_url(url).set_attribute_names(Some(COUNTS.to_vec()));
+        let counted = request.send().await.map_err(|error| port_error(DRAIN, error))?.attributes.unwrap_or_default();
+        Ok(COUNTS.iter().all(|name| counted.get(name).is_none_or(|count| count == "0")))
+    }
+
+    async fn remove_queue(&self, fleet: &Fleet) -> Result<(), PortError> {
+        for name in [self.name(fleet), self.dlq_name(fleet)] {
+            let Some(url) = self.queue_url(&name, REMOVE).await? else { continue };
+            match self.sqs.delete_queue().queue_url(url).send().await {
+                Err(error) if error.as_service_error().is_some_and(DeleteQueueError::is_queue_does_not_exist) => {}
+                Err(error) => return Err(port_error(REMOVE, error)),
+                Ok(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn what_is_there(&self, fleet: &Fleet) -> Result<ChannelParts, PortError> {
+        let name = self.name(fleet);
+        let rule = self.eventbridge.list_targets_by_rule().rule(&name).event_bus_name(&fleet.delivery_bus).send().await;
+        let rule = match rule {
+            Ok(targets) => targets.targets().iter().any(|target| target.id() == TARGET_ID),
+            Err(error) if error.as_service_error().is_some_and(ListTargetsByRuleError::is_resource_not_found_exception) => {
+                false
+            }
+            Err(error) => return Err(port_error(LOOK, error)),
+        };
+        Ok(ChannelParts {
+            queue: self.queue_url(&name, LOOK).await?.is_some(),
+            dead_letter_queue: self.queue_url(&self.dlq_name(fleet), LOOK).await?.is_some(),
+            rule,
+        })
     }
 }
 

@@ -2,16 +2,14 @@
 
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::operation::start_execution::StartExecutionError;
-use roadcast_domain::ids::{FleetId, SubscriptionId};
-use roadcast_ports::PortError;
-use roadcast_ports::provisioning::ProvisioningWorkflow;
-use serde_json::json;
+use roadcast_ports::provisioning::{ProvisioningWorkflow, WorkflowRun};
+use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::sdk_error::port_error;
 
 const START: &str = "starting the provisioning workflow";
 
-/// The workflow in Step Functions. An execution is named after its subscription, and a name runs once in 90 days.
+/// The workflow in Step Functions. An execution is named after its run, and a name runs once in 90 days.
 #[derive(Clone, Debug)]
 pub struct StepFunctionsProvisioning {
     client: Client,
@@ -26,10 +24,11 @@ impl StepFunctionsProvisioning {
 }
 
 impl ProvisioningWorkflow for StepFunctionsProvisioning {
-    async fn start(&self, fleet_id: &FleetId, subscription_id: &SubscriptionId) -> Result<(), PortError> {
-        let input = json!({ "fleetId": fleet_id, "subscriptionId": subscription_id });
+    async fn start(&self, run: &WorkflowRun) -> Result<(), PortError> {
+        let input = serde_json::to_string(run);
+        let input = input.map_err(|error| PortError::new(PortErrorKind::Rejected, START).caused_by(error))?;
         let request = self.client.start_execution().state_machine_arn(&self.state_machine_arn);
-        match request.name(subscription_id.as_str()).input(input.to_string()).send().await {
+        match request.name(run.name()).input(input).send().await {
             Ok(_) => Ok(()),
             Err(error) if error.as_service_error().is_some_and(StartExecutionError::is_execution_already_exists) => Ok(()),
             Err(error) => Err(port_error(START, error)),

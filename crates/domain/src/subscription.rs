@@ -41,6 +41,11 @@ pub enum SubscriptionState {
 }
 
 impl SubscriptionState {
+    /// Whether events of such a subscription may be on their way through the fleet's queue and rule.
+    pub const fn needs_a_channel(self) -> bool {
+        matches!(self, Self::Provisioning | Self::Active | Self::Suspended)
+    }
+
     /// Whether a subscription may go from this state to that one. Staying is allowed, so that a repeated step is no error.
     pub fn may_become(self, next: Self) -> bool {
         use SubscriptionState::{Active, Pending, Provisioning, Revoked, Suspended};
@@ -88,6 +93,9 @@ pub struct Subscription {
     pub validity: Validity,
     /// How far it is.
     pub state: SubscriptionState,
+    /// How often provisioning was started.
+    #[serde(default)]
+    pub attempts: u32,
     /// Why provisioning failed, where it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

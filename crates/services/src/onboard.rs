@@ -12,7 +12,7 @@ use roadcast_ports::clients::{AppClients, Clients, Credentials};
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::fleets::Fleets;
-use roadcast_ports::provisioning::ProvisioningWorkflow;
+use roadcast_ports::provisioning::{ProvisioningWorkflow, WorkflowRun};
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles;
 
@@ -149,13 +149,35 @@ where
             delivery_format: request.delivery_format,
             validity,
             state: SubscriptionState::Pending,
+            attempts: 1,
             reason: None,
             created_at: now,
             updated_at: now,
         };
         self.subscriptions.create(&subscription).await?;
-        self.workflow.start(fleet_id, &subscription.subscription_id).await?;
+        self.workflow.start(&provisioning_of(&subscription)).await?;
         Ok(subscription)
+    }
+
+    /// Starts provisioning a subscription that has not become active, once more: it failed, or nobody went on with it. Every
+    /// step may be repeated, so whatever was made is found made.
+    pub async fn provision_again(
+        &self,
+        caller: &Caller,
+        fleet_id: &FleetId,
+        subscription_id: &SubscriptionId,
+    ) -> Result<Subscription, ServiceError> {
+        admin(caller)?;
+        let known = self.subscriptions.get(fleet_id, subscription_id).await?.ok_or(ServiceError::NotFound)?;
+        let state = known.state;
+        if !matches!(state, SubscriptionState::Pending | SubscriptionState::Provisioning) {
+            return Err(ServiceError::Conflict("only a subscription that has not become active yet is provisioned"));
+        }
+        let again = Subscription { attempts: known.attempts + 1, reason: None, updated_at: self.clock.now(), ..known };
+        let replaced = self.subscriptions.replace(&again, state).await;
+        replaced.map_err(|error| ServiceError::or_conflict(error, "the subscription changed meanwhile"))?;
+        self.workflow.start(&provisioning_of(&again)).await?;
+        Ok(again)
     }
 
     /// The credentials of a client that the caller made before.
@@ -216,6 +238,15 @@ where
             }
         }
         if wrong.is_empty() { Ok(()) } else { Err(ServiceError::Invalid(wrong)) }
+    }
+}
+
+/// The run that provisions a subscription.
+fn provisioning_of(subscription: &Subscription) -> WorkflowRun {
+    WorkflowRun::Provision {
+        fleet_id: subscription.fleet_id.clone(),
+        subscription_id: subscription.subscription_id.clone(),
+        attempt: subscription.attempts,
     }
 }
 

@@ -5,11 +5,14 @@ use roadcast_domain::ids::{FleetId, SubscriptionId};
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::fleets::Fleets;
-use roadcast_ports::provisioning::FleetChannel;
+use roadcast_ports::provisioning::{ChannelParts, FleetChannel};
 use roadcast_ports::subscriptions::Subscriptions;
 use serde::{Deserialize, Serialize};
 
 use crate::ServiceError;
+
+/// Subscriptions of a fleet that are looked at together.
+const PAGE: usize = 100;
 
 /// Does the workflow's steps.
 pub struct Provision<F, U, H, K> {
@@ -23,7 +26,7 @@ pub struct Provision<F, U, H, K> {
     pub clock: K,
 }
 
-/// A task of the workflow.
+/// A task of the workflow: a step of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Task {
@@ -33,20 +36,11 @@ pub struct Task {
     pub fleet_id: FleetId,
     /// For which subscription.
     pub subscription_id: SubscriptionId,
-    /// Why the workflow failed, for [`Step::Fail`].
+    /// In which of its runs.
+    pub attempt: u32,
+    /// The name of the error for which the workflow gave up, for [`Step::GiveUp`].
     #[serde(default)]
-    pub error: Option<WorkflowError>,
-}
-
-/// An error as Step Functions hands it to a catcher.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct WorkflowError {
-    /// Its name.
-    pub error: String,
-    /// Its cause, for the log only.
-    #[serde(default)]
-    pub cause: String,
+    pub error: Option<String>,
 }
 
 /// What to do.
@@ -59,8 +53,8 @@ pub enum Step {
     EnsureRule,
     /// The grants exist, and the subscription is active.
     Activate,
-    /// The workflow gave up: the subscription is pending again, and says why.
-    Fail,
+    /// The workflow gave up: what nobody needs is removed, and the subscription is pending again and says why.
+    GiveUp,
 }
 
 impl<F: Fleets, U: Subscriptions, H: FleetChannel, K: Clock> Provision<F, U, H, K> {
@@ -69,6 +63,10 @@ impl<F: Fleets, U: Subscriptions, H: FleetChannel, K: Clock> Provision<F, U, H, 
         let fleet = self.fleets.get(&task.fleet_id).await?.ok_or(ServiceError::NotFound)?;
         let subscription =
             self.subscriptions.get(&task.fleet_id, &task.subscription_id).await?.ok_or(ServiceError::NotFound)?;
+        if task.attempt != subscription.attempts {
+            // A later run is under way: this one has nothing left to say.
+            return Err(ServiceError::Conflict("another run provisions the subscription"));
+        }
         match task.step {
             Step::EnsureQueue => {
                 self.advance(subscription, SubscriptionState::Provisioning, None).await?;
@@ -76,21 +74,46 @@ impl<F: Fleets, U: Subscriptions, H: FleetChannel, K: Clock> Provision<F, U, H, 
             }
             Step::EnsureRule => self.channel.ensure_rule(&fleet).await?,
             Step::Activate => self.activate(&fleet, subscription).await?,
-            Step::Fail => {
-                // The cause may hold what is none of the caller's business; the log of the execution has it.
-                let name = task.error.as_ref().map_or("unknown", |error| error.error.as_str());
-                let reason = format!("provisioning failed after several tries ({name})");
-                self.advance(subscription, SubscriptionState::Pending, Some(reason)).await?;
-            }
+            Step::GiveUp => self.give_up(&fleet, subscription, task.error.as_deref()).await?,
         }
         Ok(())
     }
 
-    /// Grants first: an active subscription never lacks one.
+    /// Grants first: an active subscription never lacks one, nor anything that its events go through.
     async fn activate(&self, fleet: &Fleet, subscription: Subscription) -> Result<(), ServiceError> {
         debug_assert_eq!(fleet.fleet_id, subscription.fleet_id);
+        if self.channel.what_is_there(fleet).await? != ChannelParts::ALL {
+            // Somebody who gave up meanwhile removed it. The run is given up, too; the next one makes it anew.
+            return Err(ServiceError::Conflict("the fleet's queue or rule is gone"));
+        }
         self.subscriptions.write_grants(&subscription).await?;
         self.advance(subscription, SubscriptionState::Active, None).await
+    }
+
+    /// Everything is there or nothing: queue and rule go, unless another subscription of the fleet needs them.
+    async fn give_up(&self, fleet: &Fleet, subscription: Subscription, error: Option<&str>) -> Result<(), ServiceError> {
+        if !self.is_needed_by_others(&subscription).await? {
+            self.channel.remove_rule(fleet).await?;
+            self.channel.remove_queue(fleet).await?;
+        }
+        // The cause may hold what is none of the caller's business; the log of the execution has it.
+        let reason = format!("provisioning failed after several tries ({})", error.unwrap_or("unknown"));
+        self.advance(subscription, SubscriptionState::Pending, Some(reason)).await
+    }
+
+    async fn is_needed_by_others(&self, subscription: &Subscription) -> Result<bool, ServiceError> {
+        let mut after = None;
+        loop {
+            let page = self.subscriptions.list(&subscription.fleet_id, after.as_ref(), PAGE).await?;
+            let mut others = page.iter().filter(|other| other.subscription_id != subscription.subscription_id);
+            if others.any(|other| other.state.needs_a_channel()) {
+                return Ok(true);
+            }
+            match page.last() {
+                Some(last) => after = Some(last.subscription_id.clone()),
+                None => return Ok(false),
+            }
+        }
     }
 
     async fn advance(
@@ -100,7 +123,7 @@ impl<F: Fleets, U: Subscriptions, H: FleetChannel, K: Clock> Provision<F, U, H, 
         reason: Option<String>,
     ) -> Result<(), ServiceError> {
         let from = subscription.state;
-        if from == next {
+        if from == next && subscription.reason == reason {
             return Ok(());
         }
         if !from.may_become(next) {

@@ -11,6 +11,7 @@ pub mod memory;
 pub mod meter;
 mod random;
 mod stream;
+pub mod workflow;
 
 pub use clock::ManualClock;
 pub use esm::{BatchResponse, Esm, EsmConfig};

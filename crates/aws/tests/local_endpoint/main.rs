@@ -74,6 +74,7 @@ async fn streams_and_buses(sdk: &Sdk, stack: &Stack) {
     let channels = FleetChannels::new(sdk.sqs(), sdk.eventbridge(), stack::FEED_PREFIX, &stack.delivery_bus_arn).unwrap();
     let bus = EventBridgeDeliveryBus::new(sdk.eventbridge());
     suites::feed(&queue, &channels, &bus, &stack.delivery_bus, random).await;
+    suites::fleet_channel(&channels, &stack.delivery_bus, random).await;
     println!("feed");
     suites::provisioning_workflow(&StepFunctionsProvisioning::new(sdk.step_functions(), &stack.state_machine), random).await;
     println!("provisioning workflow");

@@ -105,6 +105,7 @@ impl<'r, R: Randomness> Fresh<'r, R> {
             delivery_format: DeliveryFormat::Blocks,
             validity: Validity { valid_from: NOON, valid_until: Some(NOON.plus_ms(1000)) },
             state: SubscriptionState::Pending,
+            attempts: 1,
             reason: None,
             created_at: NOON,
             updated_at: NOON,

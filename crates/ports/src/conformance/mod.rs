@@ -52,7 +52,7 @@ pub use self::{
     feed::{feed, feed_index},
     fleets::fleets,
     fresh::Fresh,
-    provisioning::provisioning_workflow,
+    provisioning::{fleet_channel, provisioning_workflow},
     requests::{answers, request_counts},
     state::state_store,
     stream::telemetry_stream,

@@ -6,6 +6,7 @@
 mod amplified;
 mod arrivals;
 mod history;
+mod provisioning;
 mod world;
 
 use std::collections::BTreeSet;

@@ -109,7 +109,10 @@ impl World {
         // Every step twice: a workflow may repeat them.
         for step in [Step::EnsureQueue, Step::EnsureRule, Step::EnsureRule, Step::Activate, Step::Activate] {
             let subscription_id = subscription.subscription_id.clone();
-            provision.step(&Task { step, fleet_id: fleet_id.clone(), subscription_id, error: None }).await.unwrap();
+            provision
+                .step(&Task { step, fleet_id: fleet_id.clone(), subscription_id, attempt: 1, error: None })
+                .await
+                .unwrap();
         }
         let seen = onboard.subscription(&Caller::Fleet(fleet_id.clone()), &fleet_id, &subscription.subscription_id).await;
         assert_eq!(serde_json::to_value(seen.unwrap().state).unwrap(), json!("active"));

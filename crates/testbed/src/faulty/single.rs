@@ -15,7 +15,7 @@ use roadcast_ports::clients::Clients;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedRange};
 use roadcast_ports::fleets::Fleets;
-use roadcast_ports::provisioning::{FleetChannel, ProvisioningWorkflow};
+use roadcast_ports::provisioning::{ChannelParts, FleetChannel, ProvisioningWorkflow, WorkflowRun};
 use roadcast_ports::requests::{Answer, Answers, Claim, KeyedRequest, RequestCounts};
 use roadcast_ports::state::{Known, StateStore};
 use roadcast_ports::subscriptions::Subscriptions;
@@ -188,8 +188,8 @@ impl<P: Subscriptions> Subscriptions for Faulty<P> {
 }
 
 impl<P: ProvisioningWorkflow> ProvisioningWorkflow for Faulty<P> {
-    async fn start(&self, fleet_id: &FleetId, subscription_id: &SubscriptionId) -> Result<(), PortError> {
-        self.at_once("start", self.inner.start(fleet_id, subscription_id)).await
+    async fn start(&self, run: &WorkflowRun) -> Result<(), PortError> {
+        self.at_once("start", self.inner.start(run)).await
     }
 }
 
@@ -200,6 +200,22 @@ impl<P: FleetChannel> FleetChannel for Faulty<P> {
 
     async fn ensure_rule(&self, fleet: &Fleet) -> Result<(), PortError> {
         self.at_once("ensure_rule", self.inner.ensure_rule(fleet)).await
+    }
+
+    async fn remove_rule(&self, fleet: &Fleet) -> Result<(), PortError> {
+        self.at_once("remove_rule", self.inner.remove_rule(fleet)).await
+    }
+
+    async fn is_drained(&self, fleet: &Fleet) -> Result<bool, PortError> {
+        self.at_once("is_drained", self.inner.is_drained(fleet)).await
+    }
+
+    async fn remove_queue(&self, fleet: &Fleet) -> Result<(), PortError> {
+        self.at_once("remove_queue", self.inner.remove_queue(fleet)).await
+    }
+
+    async fn what_is_there(&self, fleet: &Fleet) -> Result<ChannelParts, PortError> {
+        self.at_once("what_is_there", self.inner.what_is_there(fleet)).await
     }
 }
 

@@ -24,6 +24,7 @@ use roadcast_ports::archive::{Parked, RawBatch};
 use roadcast_ports::bus::{Batch, FleetBatch};
 use roadcast_ports::clients::Credentials;
 use roadcast_ports::feed::FeedPointer;
+use roadcast_ports::provisioning::WorkflowRun;
 use roadcast_signals::Timestamp;
 
 use crate::{ManualClock, MemoryStream, lock};
@@ -61,7 +62,7 @@ struct World {
     epochs: BTreeMap<(FleetId, VehicleId), u64>,
     entitlements_version: u64,
     packages: Packages,
-    workflows: Vec<(FleetId, SubscriptionId)>,
+    workflows: Vec<WorkflowRun>,
     queues: BTreeMap<FleetId, Queue>,
     rules: BTreeSet<(String, FleetId)>,
 }
@@ -153,7 +154,7 @@ impl Memory {
     }
 
     /// The workflows that were started, in order, each once.
-    pub fn workflows(&self) -> Vec<(FleetId, SubscriptionId)> {
+    pub fn workflows(&self) -> Vec<WorkflowRun> {
         self.world().workflows.clone()
     }
 

@@ -36,6 +36,7 @@ async fn memory_passes_every_suite_again_and_again() {
         conformance::request_counts(&memory, &random).await;
         conformance::answers(&memory, &random).await;
         conformance::provisioning_workflow(&memory, &random).await;
+        conformance::fleet_channel(&memory, "bus-a", &random).await;
     }
 }
 
