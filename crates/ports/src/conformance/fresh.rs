@@ -106,6 +106,7 @@ impl<'r, R: Randomness> Fresh<'r, R> {
             validity: Validity { valid_from: NOON, valid_until: Some(NOON.plus_ms(1000)) },
             state: SubscriptionState::Pending,
             reason: None,
+            version: 1,
             created_at: NOON,
             updated_at: NOON,
         }
