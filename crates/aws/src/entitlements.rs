@@ -15,7 +15,7 @@ use crate::subscriptions::{GRANT_FLEET, GRANT_VEHICLE};
 
 const READ: &str = "reading entitlements";
 /// The consent epoch, on the pair's own item, so that writing a grant again never turns it back.
-const EPOCH: &str = "epoch";
+pub(crate) const EPOCH: &str = "epoch";
 /// Counts the changes to what any fleet may see.
 pub(crate) const VERSION: &str = "version";
 
@@ -144,6 +144,7 @@ mod tests {
             packages: vec!["alerts".to_owned()],
             delivery_format: DeliveryFormat::Json,
             validity: Validity { valid_from: Timestamp::from_ms(0), valid_until: None },
+            suspended: false,
         };
         item(vid, RECORD, AttributeValue::S(serde_json::to_string(&grant).unwrap()))
     }

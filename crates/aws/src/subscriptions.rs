@@ -1,25 +1,27 @@
 //! Subscriptions and their grants, in `reference`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use roadcast_domain::entitlement::Grant;
-use roadcast_domain::ids::{FleetId, SubscriptionId};
+use roadcast_domain::ids::{FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::{PortError, PortErrorKind};
 
-use crate::batch_write;
-use crate::entitlements::VERSION;
+use crate::entitlements::{EPOCH, VERSION};
 use crate::item::{self, Item, Unreadable};
 use crate::keys::{Key, KeyRange, PK};
 use crate::sdk_error::port_error;
+use crate::transaction::{ACTIONS_PER_TRANSACTION, Condition, Transaction};
 
 const CREATE: &str = "creating a subscription";
 const READ: &str = "reading subscriptions";
 const REPLACE: &str = "replacing a subscription";
+const UPDATE: &str = "updating a subscription";
 const GRANT: &str = "writing grants";
+const NARROW: &str = "narrowing grants";
 /// The state once more, for conditions to look at.
 const STATE: &str = "state";
 /// Whose grant it is.
@@ -27,8 +29,9 @@ pub(crate) const GRANT_FLEET: &str = "fleetId";
 /// Which vehicle's grant it is.
 pub(crate) const GRANT_VEHICLE: &str = "vid";
 
-/// Subscriptions in `DynamoDB`. Grants are items of their own, two for each vehicle: they are there from activation on, so
-/// a grant that is there is one of an active subscription.
+/// Subscriptions in `DynamoDB`. Grants are items of their own, two for each vehicle: they are there from activation on until
+/// the subscription is revoked. Each transaction that changes some looks at the subscription's version, so that two changes at
+/// a time never leave the grants of one under the record of the other.
 #[derive(Clone, Debug)]
 pub struct DynamoSubscriptions {
     client: Client,
@@ -64,20 +67,92 @@ impl Subscriptions for DynamoSubscriptions {
     }
 
     async fn replace(&self, subscription: &Subscription, from: SubscriptionState) -> Result<(), PortError> {
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(encode(subscription, REPLACE)?));
-        let put = put.condition_expression("#state = :from").expression_attribute_names("#state", STATE);
-        let put = put.expression_attribute_values(":from", state_value(from, REPLACE)?);
-        put.send().await.map(|_| ()).map_err(|error| port_error(REPLACE, error))
+        let condition = at_version(subscription, Some(("=", from)), REPLACE)?;
+        self.put_next(subscription, condition, REPLACE).await
+    }
+
+    async fn update(&self, subscription: &Subscription) -> Result<(), PortError> {
+        let condition = at_version(subscription, None, UPDATE)?;
+        self.put_next(subscription, condition, UPDATE).await
     }
 
     async fn write_grants(&self, subscription: &Subscription) -> Result<(), PortError> {
-        batch_write::put_all(&self.client, &self.table, grants(subscription)?, GRANT).await?;
+        let (fleet_id, id) = (&subscription.fleet_id, &subscription.subscription_id);
+        let grant = Grant::of(subscription);
+        let vehicles: Vec<&VehicleId> = BTreeSet::from_iter(&subscription.vehicles).into_iter().collect();
+        // Two items for each vehicle, and the look at the subscription.
+        for some in vehicles.chunks((ACTIONS_PER_TRANSACTION - 1) / 2) {
+            let mut writes = self.while_at_version(subscription, GRANT)?;
+            for vid in some {
+                for key in grant_keys(fleet_id, vid, id) {
+                    let item = grant_item(&key, fleet_id, vid, &grant, GRANT)?;
+                    writes = writes.put(&self.table, item, &key, Condition::None)?;
+                }
+            }
+            writes.commit().await?;
+        }
         // Afterwards: who sees the new version must find the grants.
+        self.raise_version(GRANT).await
+    }
+
+    async fn narrow_grants(
+        &self,
+        subscription: &Subscription,
+        vehicles: &[VehicleId],
+        left: Option<&Grant>,
+    ) -> Result<(), PortError> {
+        let (fleet_id, id) = (&subscription.fleet_id, &subscription.subscription_id);
+        let vehicles: Vec<&VehicleId> = BTreeSet::from_iter(vehicles).into_iter().collect();
+        // Two grants and two epochs for each vehicle, and the look at the subscription.
+        for some in vehicles.chunks((ACTIONS_PER_TRANSACTION - 1) / 4) {
+            let mut writes = self.while_at_version(subscription, NARROW)?;
+            for vid in some {
+                for key in grant_keys(fleet_id, vid, id) {
+                    writes = match left {
+                        Some(left) => {
+                            let item = grant_item(&key, fleet_id, vid, left, NARROW)?;
+                            writes.put(&self.table, item, &key, Condition::None)?
+                        }
+                        None => writes.delete(&self.table, &key, Condition::None)?,
+                    };
+                }
+                for key in [Key::epoch_by_vehicle(vid, fleet_id), Key::epoch_by_fleet(fleet_id, vid)] {
+                    writes = writes.count(&self.table, &key, EPOCH, pair(fleet_id, vid))?;
+                }
+            }
+            writes.commit().await?;
+        }
+        // Afterwards: who sees the new version must not find what was taken away.
+        self.raise_version(NARROW).await
+    }
+}
+
+impl DynamoSubscriptions {
+    /// Keeps the subscription as the next version.
+    async fn put_next(
+        &self,
+        subscription: &Subscription,
+        condition: Condition,
+        context: &'static str,
+    ) -> Result<(), PortError> {
+        let next = Subscription { version: subscription.version + 1, ..subscription.clone() };
+        let key = Key::subscription(&next.fleet_id, &next.subscription_id);
+        Transaction::new(&self.client, context).put(&self.table, encode(&next, context)?, &key, condition)?.commit().await
+    }
+
+    /// A transaction that is nothing once the subscription is changed or revoked.
+    fn while_at_version(&self, subscription: &Subscription, context: &'static str) -> Result<Transaction, PortError> {
+        let key = Key::subscription(&subscription.fleet_id, &subscription.subscription_id);
+        let condition = at_version(subscription, Some(("<>", SubscriptionState::Revoked)), context)?;
+        Transaction::new(&self.client, context).check(&self.table, &key, condition)
+    }
+
+    async fn raise_version(&self, context: &'static str) -> Result<(), PortError> {
         let raise = self.client.update_item().table_name(&self.table);
         let raise = raise.set_key(Some(Key::entitlements_version().attributes()));
         let raise = raise.update_expression("ADD #version :one").expression_attribute_names("#version", VERSION);
         let raise = raise.expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
-        raise.send().await.map(|_| ()).map_err(|error| port_error(GRANT, error))
+        raise.send().await.map(|_| ()).map_err(|error| port_error(context, error))
     }
 }
 
@@ -85,7 +160,30 @@ fn encode(subscription: &Subscription, context: &'static str) -> Result<Item, Po
     let key = Key::subscription(&subscription.fleet_id, &subscription.subscription_id);
     let mut item = item::with_record(&key, subscription, context)?;
     item.insert(STATE.to_owned(), state_value(subscription.state, context)?);
+    item.insert(VERSION.to_owned(), AttributeValue::N(subscription.version.to_string()));
     Ok(item)
+}
+
+/// That the subscription is kept at its version, and in a state that compares so to that one, where it is given. One that was
+/// kept before versions were counted is at its first.
+fn at_version(
+    subscription: &Subscription,
+    state: Option<(&str, SubscriptionState)>,
+    context: &'static str,
+) -> Result<Condition, PortError> {
+    let mut names = HashMap::from([("#version".to_owned(), VERSION.to_owned()), ("#state".to_owned(), STATE.to_owned())]);
+    let mut values = Item::from([(":version".to_owned(), AttributeValue::N(subscription.version.to_string()))]);
+    let mut rule = "#version = :version".to_owned();
+    if subscription.version == 1 {
+        rule = format!("({rule} OR (attribute_exists(#state) AND attribute_not_exists(#version)))");
+    }
+    if let Some((compares, state)) = state {
+        rule = format!("#state {compares} :state AND {rule}");
+        values.insert(":state".to_owned(), state_value(state, context)?);
+    } else if subscription.version != 1 {
+        names.remove("#state");
+    }
+    Ok(Condition::Holds(rule, values, names))
 }
 
 fn state_value(state: SubscriptionState, context: &'static str) -> Result<AttributeValue, PortError> {
@@ -96,18 +194,27 @@ fn state_value(state: SubscriptionState, context: &'static str) -> Result<Attrib
     }
 }
 
-/// The items of a subscription's grants, by vehicle and by fleet.
-fn grants(subscription: &Subscription) -> Result<BTreeMap<Key, Item>, PortError> {
-    let (fleet_id, id) = (&subscription.fleet_id, &subscription.subscription_id);
-    let grant = Grant::of(subscription);
-    let mut items = BTreeMap::new();
-    for vid in &subscription.vehicles {
-        for key in [Key::grant_by_vehicle(vid, fleet_id, id), Key::grant_by_fleet(fleet_id, vid, id)] {
-            let mut item = item::with_record(&key, &grant, GRANT)?;
-            item.insert(GRANT_FLEET.to_owned(), AttributeValue::S(fleet_id.to_string()));
-            item.insert(GRANT_VEHICLE.to_owned(), AttributeValue::S(vid.to_string()));
-            items.insert(key, item);
-        }
-    }
-    Ok(items)
+/// A grant's keys, by vehicle and by fleet.
+fn grant_keys(fleet_id: &FleetId, vid: &VehicleId, id: &SubscriptionId) -> [Key; 2] {
+    [Key::grant_by_vehicle(vid, fleet_id, id), Key::grant_by_fleet(fleet_id, vid, id)]
+}
+
+fn grant_item(
+    key: &Key,
+    fleet_id: &FleetId,
+    vid: &VehicleId,
+    grant: &Grant,
+    context: &'static str,
+) -> Result<Item, PortError> {
+    let mut item = item::with_record(key, grant, context)?;
+    item.extend(pair(fleet_id, vid));
+    Ok(item)
+}
+
+/// Whose item it is.
+fn pair(fleet_id: &FleetId, vid: &VehicleId) -> Item {
+    Item::from([
+        (GRANT_FLEET.to_owned(), AttributeValue::S(fleet_id.to_string())),
+        (GRANT_VEHICLE.to_owned(), AttributeValue::S(vid.to_string())),
+    ])
 }

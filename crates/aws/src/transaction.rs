@@ -1,9 +1,11 @@
 //! Writing several items at once or none.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::transact_write_items::builders::TransactWriteItemsFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::backoff;
@@ -11,6 +13,8 @@ use crate::item::Item;
 use crate::keys::Key;
 use crate::sdk_error::{Cancelled, cancellation, transaction_error};
 
+/// What `TransactWriteItems` takes.
+pub(crate) const ACTIONS_PER_TRANSACTION: usize = 100;
 /// Tries where another transaction was at one of the items.
 const TRIES: u32 = 6;
 
@@ -23,20 +27,34 @@ pub(crate) enum Condition {
     Equals(&'static str, AttributeValue),
     /// None is there, or its attribute has that value.
     AbsentOrEquals(&'static str, AttributeValue),
+    /// It is there, and holds so by an expression of its own, with names and values for it.
+    Holds(String, Item, HashMap<String, String>),
     /// Nothing.
     None,
 }
 
+/// A condition as a request takes it.
+#[derive(Debug, Default)]
+struct Expression {
+    text: Option<String>,
+    names: Option<HashMap<String, String>>,
+    values: Option<Item>,
+}
+
 impl Condition {
     /// Expression, attribute and value, over the key's first attribute.
-    fn expression(self, key: &'static str) -> (Option<&'static str>, Option<&'static str>, Option<AttributeValue>) {
+    fn expression(self, key: &'static str) -> Expression {
+        let one = |text: &str, name: &str, value: Option<AttributeValue>| Expression {
+            text: Some(text.to_owned()),
+            names: Some([("#name".to_owned(), name.to_owned())].into()),
+            values: value.map(|value| [(":value".to_owned(), value)].into()),
+        };
         match self {
-            Self::Absent => (Some("attribute_not_exists(#name)"), Some(key), None),
-            Self::Equals(name, value) => (Some("#name = :value"), Some(name), Some(value)),
-            Self::AbsentOrEquals(name, value) => {
-                (Some("attribute_not_exists(#name) OR #name = :value"), Some(name), Some(value))
-            }
-            Self::None => (None, None, None),
+            Self::Absent => one("attribute_not_exists(#name)", key, None),
+            Self::Equals(name, value) => one("#name = :value", name, Some(value)),
+            Self::AbsentOrEquals(name, value) => one("attribute_not_exists(#name) OR #name = :value", name, Some(value)),
+            Self::Holds(text, values, names) => Expression { text: Some(text), names: Some(names), values: Some(values) },
+            Self::None => Expression::default(),
         }
     }
 }
@@ -55,13 +73,13 @@ impl Transaction {
 
     /// Writes an item, if the one that is there meets the condition.
     pub(crate) fn put(mut self, table: &str, item: Item, key: &Key, condition: Condition) -> Result<Self, PortError> {
-        let (expression, name, value) = condition.expression(key.partition_attribute());
+        let Expression { text, names, values } = condition.expression(key.partition_attribute());
         let put = Put::builder()
             .table_name(table)
             .set_item(Some(item))
-            .set_condition_expression(expression.map(str::to_owned))
-            .set_expression_attribute_names(name.map(|name| [("#name".to_owned(), name.to_owned())].into()))
-            .set_expression_attribute_values(value.map(|value| [(":value".to_owned(), value)].into()))
+            .set_condition_expression(text)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
             .build()
             .map_err(|error| incomplete(self.context, error))?;
         self.request = self.request.transact_items(TransactWriteItem::builder().put(put).build());
@@ -70,16 +88,50 @@ impl Transaction {
 
     /// Deletes an item, if it meets the condition.
     pub(crate) fn delete(mut self, table: &str, key: &Key, condition: Condition) -> Result<Self, PortError> {
-        let (expression, name, value) = condition.expression(key.partition_attribute());
+        let Expression { text, names, values } = condition.expression(key.partition_attribute());
         let delete = Delete::builder()
             .table_name(table)
             .set_key(Some(key.attributes()))
-            .set_condition_expression(expression.map(str::to_owned))
-            .set_expression_attribute_names(name.map(|name| [("#name".to_owned(), name.to_owned())].into()))
-            .set_expression_attribute_values(value.map(|value| [(":value".to_owned(), value)].into()))
+            .set_condition_expression(text)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
             .build()
             .map_err(|error| incomplete(self.context, error))?;
         self.request = self.request.transact_items(TransactWriteItem::builder().delete(delete).build());
+        Ok(self)
+    }
+
+    /// Looks at an item that is not written: all depends on the condition.
+    pub(crate) fn check(mut self, table: &str, key: &Key, condition: Condition) -> Result<Self, PortError> {
+        let Expression { text, names, values } = condition.expression(key.partition_attribute());
+        let check = ConditionCheck::builder()
+            .table_name(table)
+            .set_key(Some(key.attributes()))
+            .set_condition_expression(text)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            .build()
+            .map_err(|error| incomplete(self.context, error))?;
+        self.request = self.request.transact_items(TransactWriteItem::builder().condition_check(check).build());
+        Ok(self)
+    }
+
+    /// Adds one to a number of an item, and sets other attributes of it.
+    pub(crate) fn count(mut self, table: &str, key: &Key, number: &str, others: Item) -> Result<Self, PortError> {
+        let mut update = Update::builder()
+            .table_name(table)
+            .set_key(Some(key.attributes()))
+            .expression_attribute_names("#number", number)
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
+        let mut set = Vec::with_capacity(others.len());
+        for (place, (name, value)) in others.into_iter().enumerate() {
+            set.push(format!("#other{place} = :other{place}"));
+            update = update.expression_attribute_names(format!("#other{place}"), name);
+            update = update.expression_attribute_values(format!(":other{place}"), value);
+        }
+        let update = update.update_expression(format!("SET {} ADD #number :one", set.join(", ")));
+        let update = update.build().map_err(|error| incomplete(self.context, error))?;
+        self.request = self.request.transact_items(TransactWriteItem::builder().update(update).build());
         Ok(self)
     }
 

@@ -166,6 +166,7 @@ async fn subscribe(memory: &Memory, fleet_id: &FleetId, vehicles: Vec<VehicleId>
         validity: Validity { valid_from: now, valid_until: None },
         state: SubscriptionState::Active,
         reason: None,
+        version: 1,
         created_at: now,
         updated_at: now,
     };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{Body, Event, Telemetry};
 use crate::ids::{FleetId, SubscriptionId, VehicleId};
 use crate::package::{Package, PackageName, Packages};
-use crate::subscription::{DeliveryFormat, Subscription, Validity};
+use crate::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
 
 /// One subscription's share in what a fleet may see of one vehicle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,9 +22,12 @@ pub struct Grant {
     /// When it is valid.
     #[serde(flatten)]
     pub validity: Validity,
+    /// Whether the subscription is suspended: nothing is readable by it, and what it covers is kept for when it goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
 }
 
-/// What one fleet may see of one vehicle: the grants of its active subscriptions.
+/// What one fleet may see of one vehicle: the grants of its active and suspended subscriptions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entitlement {
     /// The fleet.
@@ -33,7 +36,7 @@ pub struct Entitlement {
     pub vid: VehicleId,
     /// Raised whenever something is taken away.
     pub epoch: u64,
-    /// The grants of active subscriptions.
+    /// The grants of active and suspended subscriptions.
     pub grants: Vec<Grant>,
 }
 
@@ -51,23 +54,51 @@ impl Grant {
             packages: subscription.packages.clone(),
             delivery_format: subscription.delivery_format,
             validity: subscription.validity,
+            suspended: subscription.state == SubscriptionState::Suspended,
         }
+    }
+
+    /// What both grant, in the form of the other; nothing where they have no package or no time in common.
+    pub fn within(&self, other: &Self) -> Option<Self> {
+        let packages: Vec<PackageName> =
+            self.packages.iter().filter(|name| other.packages.contains(name)).cloned().collect();
+        let validity = self.validity.within(other.validity)?;
+        let suspended = self.suspended || other.suspended;
+        (!packages.is_empty()).then(|| Self { packages, validity, suspended, ..other.clone() })
+    }
+
+    /// Whether it grants something that the other does not.
+    pub fn exceeds(&self, other: &Self) -> bool {
+        self.within(other).is_none_or(|common| {
+            let all = self.packages.iter().all(|name| common.packages.contains(name));
+            !all || common.validity != self.validity || common.suspended != self.suspended
+        })
+    }
+
+    fn is_live(&self, now: Timestamp) -> bool {
+        !self.suspended && self.validity.holds_at(now)
     }
 }
 
 impl Entitlement {
     /// Whether any grant is live: the fleet may know that the vehicle exists.
     pub fn is_live(&self, now: Timestamp) -> bool {
+        self.grants.iter().any(|grant| grant.is_live(now))
+    }
+
+    /// Whether what comes in is kept for the fleet: a grant is valid, be it suspended.
+    pub fn is_kept_for(&self, now: Timestamp) -> bool {
         self.grants.iter().any(|grant| grant.validity.holds_at(now))
     }
 
     /// What is covered of data received at `received`: by grants that are live now, and were valid then.
     pub fn coverage<'p>(&self, packages: &'p Packages, received: Timestamp, now: Timestamp) -> Coverage<'p> {
-        let names = self
-            .grants
-            .iter()
-            .filter(|grant| grant.validity.holds_at(now) && grant.validity.holds_at(received))
-            .flat_map(|grant| &grant.packages);
+        self.coverage_by(packages, received, |grant| grant.is_live(now))
+    }
+
+    fn coverage_by<'p>(&self, packages: &'p Packages, received: Timestamp, counts: impl Fn(&Grant) -> bool) -> Coverage<'p> {
+        let grants = self.grants.iter().filter(|grant| counts(grant) && grant.validity.holds_at(received));
+        let names = grants.flat_map(|grant| &grant.packages);
         Coverage { packages: names.filter_map(|name| packages.get(name)).collect() }
     }
 
@@ -80,17 +111,25 @@ impl Entitlement {
         self.coverage(packages, event.received, now).cut(event)
     }
 
-    /// In which form telemetry comes: as blocks where every live grant asks for them, since whoever asked for JSON must be
+    /// The event as this fleet might see it now if nothing were suspended: what is kept for it.
+    pub fn cut_to_keep(&self, event: &Event, packages: &Packages, now: Timestamp) -> Option<Event> {
+        if self.vid != event.vid {
+            return None;
+        }
+        self.coverage_by(packages, event.received, |grant| grant.validity.holds_at(now)).cut(event)
+    }
+
+    /// In which form telemetry comes: as blocks where every valid grant asks for them, since whoever asked for JSON must be
     /// able to read it.
     pub fn delivery_format(&self, now: Timestamp) -> DeliveryFormat {
-        let live = || self.grants.iter().filter(|grant| grant.validity.holds_at(now));
-        let blocks = live().all(|grant| grant.delivery_format == DeliveryFormat::Blocks);
-        if blocks && live().next().is_some() { DeliveryFormat::Blocks } else { DeliveryFormat::Json }
+        let valid = || self.grants.iter().filter(|grant| grant.validity.holds_at(now));
+        let blocks = valid().all(|grant| grant.delivery_format == DeliveryFormat::Blocks);
+        if blocks && valid().next().is_some() { DeliveryFormat::Blocks } else { DeliveryFormat::Json }
     }
 
     /// Whether a live grant names that package.
     pub fn has_package(&self, name: &str, now: Timestamp) -> bool {
-        self.grants.iter().any(|grant| grant.validity.holds_at(now) && grant.packages.iter().any(|package| package == name))
+        self.grants.iter().any(|grant| grant.is_live(now) && grant.packages.iter().any(|package| package == name))
     }
 }
 

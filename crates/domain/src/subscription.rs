@@ -3,6 +3,7 @@
 use roadcast_signals::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::entitlement::Grant;
 use crate::ids::{FleetId, SubscriptionId, VehicleId};
 use crate::package::PackageName;
 
@@ -22,6 +23,13 @@ impl Validity {
     pub fn holds_at(&self, time: Timestamp) -> bool {
         self.valid_from <= time && self.valid_until.is_none_or(|until| time < until)
     }
+
+    /// The time that lies in both, if there is any.
+    pub fn within(self, other: Self) -> Option<Self> {
+        let valid_from = self.valid_from.max(other.valid_from);
+        let valid_until = [self.valid_until, other.valid_until].into_iter().flatten().min();
+        valid_until.is_none_or(|until| valid_from < until).then_some(Self { valid_from, valid_until })
+    }
 }
 
 /// How far a subscription is on its way.
@@ -34,7 +42,7 @@ pub enum SubscriptionState {
     Provisioning,
     /// Events flow.
     Active,
-    /// Stopped for now.
+    /// Stopped for now: nothing is readable, and what comes in is kept for when it goes on.
     Suspended,
     /// Ended for good.
     Revoked,
@@ -99,10 +107,25 @@ pub struct Subscription {
     /// Why provisioning failed, where it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Counts its changes, from 1.
+    #[serde(default = "first_version")]
+    pub version: u64,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+impl Subscription {
+    /// What it grants for each of its vehicles in the state that it is in; nothing before it is active, or once it is revoked.
+    pub fn grant(&self) -> Option<Grant> {
+        matches!(self.state, SubscriptionState::Active | SubscriptionState::Suspended).then(|| Grant::of(self))
+    }
+}
+
+/// That of a subscription which was kept before versions were counted.
+const fn first_version() -> u64 {
+    1
 }
 
 #[cfg(test)]
@@ -115,6 +138,17 @@ mod tests {
         let week = Validity { valid_from: at(10), valid_until: Some(at(20)) };
         assert_eq!([9, 10, 19, 20].map(|ms| week.holds_at(at(ms))), [false, true, true, false]);
         assert!(Validity { valid_from: at(10), valid_until: None }.holds_at(at(i64::MAX)));
+    }
+
+    #[test]
+    fn what_lies_in_two_validities_ends_with_the_earlier_one() {
+        let validity = |from, until: Option<i64>| Validity {
+            valid_from: Timestamp::from_ms(from),
+            valid_until: until.map(Timestamp::from_ms),
+        };
+        assert_eq!(validity(10, None).within(validity(5, Some(20))), Some(validity(10, Some(20))));
+        assert_eq!(validity(10, Some(15)).within(validity(5, Some(20))), Some(validity(10, Some(15))));
+        assert_eq!(validity(10, Some(15)).within(validity(15, None)), None);
     }
 
     #[test]

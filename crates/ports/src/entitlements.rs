@@ -8,8 +8,8 @@ use roadcast_domain::package::Packages;
 
 use crate::PortError;
 
-/// What fleets may see. Answers hold the grants of active subscriptions, whatever their validity: that is compared at
-/// each use, so that expiry needs no job.
+/// What fleets may see. Answers hold the grants of active and suspended subscriptions, whatever their validity: that is
+/// compared at each use, so that expiry needs no job.
 pub trait Entitlements: Send + Sync {
     /// Every fleet's entitlement to one vehicle.
     fn to_vehicle(&self, vid: &VehicleId) -> impl Future<Output = Result<Vec<Entitlement>, PortError>> + Send;

@@ -2,12 +2,17 @@
 
 use std::future::Future;
 
-use roadcast_domain::ids::{FleetId, SubscriptionId};
+use roadcast_domain::entitlement::Grant;
+use roadcast_domain::ids::{FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
 
 use crate::PortError;
 
-/// The subscriptions. Whoever moves one to `active` makes its grants visible to [`Entitlements`](crate::entitlements::Entitlements).
+/// The subscriptions, and the grants that [`Entitlements`](crate::entitlements::Entitlements) answers.
+///
+/// A change takes several writes, and any may be the last one before a crash. So whoever changes a subscription first claims
+/// its next version, which shuts out everybody who read the one before; then takes away; then keeps the changed subscription;
+/// then adds. What a subscription no longer says is gone by the time that it says so.
 pub trait Subscriptions: Send + Sync {
     /// Keeps a new subscription; a conflict where its id is taken.
     fn create(&self, subscription: &Subscription) -> impl Future<Output = Result<(), PortError>> + Send;
@@ -27,13 +32,27 @@ pub trait Subscriptions: Send + Sync {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Subscription>, PortError>> + Send;
 
-    /// Replaces a subscription that is still in state `from`; a conflict where it no longer is.
+    /// Replaces a subscription that is still in state `from` and at its version, as the next version; a conflict where it no
+    /// longer is.
     fn replace(
         &self,
         subscription: &Subscription,
         from: SubscriptionState,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Writes the subscription's grants, vehicle by vehicle. Doing it again changes nothing.
+    /// Replaces a subscription that is still at its version, as the next version; a conflict where it no longer is.
+    fn update(&self, subscription: &Subscription) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Writes the grants of a subscription that is still at its version and not revoked, vehicle by vehicle; a conflict where it
+    /// no longer is. Doing it again changes nothing.
     fn write_grants(&self, subscription: &Subscription) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Takes away the grants of a subscription that is still at its version from these vehicles, or leaves `left` in their place,
+    /// and raises the consent epoch of each; a conflict where it no longer is. Doing it again changes nothing but epochs.
+    fn narrow_grants(
+        &self,
+        subscription: &Subscription,
+        vehicles: &[VehicleId],
+        left: Option<&Grant>,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
 }

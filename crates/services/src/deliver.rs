@@ -1,9 +1,13 @@
 //! A fleet's feed: taking messages off its queue, cut once more to what it may see now.
+//!
+//! A message with something that a suspended subscription covers stays in the queue, for when it goes on; what the fleet may see
+//! of it is handed out, and comes again with it. See `docs/decisions/0018-suspended.md`.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use roadcast_domain::caller::Caller;
-use roadcast_domain::event::Event;
+use roadcast_domain::event::{Body, Event};
 use roadcast_domain::ids::{Eid, FleetId, VehicleId};
 use roadcast_domain::subscription::DeliveryFormat;
 use roadcast_packing::wire;
@@ -38,6 +42,15 @@ pub struct Feed {
     pub receipts: Vec<String>,
     /// Messages that could not be read. They stay in the queue, and in the log.
     pub unreadable: Vec<String>,
+}
+
+/// How much of an event the fleet may see.
+#[derive(Default)]
+struct Cut {
+    /// What it may see now, under which epoch.
+    seen: Option<(Event, u64)>,
+    /// Whether a suspended subscription covers more of it.
+    held: bool,
 }
 
 /// An event as it is handed out.
@@ -81,15 +94,20 @@ impl<Q: FeedQueue, E: Entitlements, K: Clock> Deliver<Q, E, K> {
             match read(&body) {
                 Err(error) => feed.unreadable.push(error.to_string()),
                 Ok(sent) => {
-                    let mut left = false;
+                    let (mut left, mut stays) = (false, false);
                     for (event, format) in sent {
-                        if let Some((event, consent_epoch)) = self.cut(fleet_id, &event).await? {
+                        let cut = self.cut(fleet_id, &event).await?;
+                        stays |= cut.held;
+                        if let Some((event, consent_epoch)) = cut.seen {
                             left = true;
-                            let key = (event.vid.clone(), event.eid);
-                            events.insert(key, Delivered { event, consent_epoch, format });
+                            stays |= !take(&mut events, Delivered { event, consent_epoch, format });
                         }
                     }
-                    if left { feed.receipts.push(receipt) } else { emptied.push(receipt) }
+                    match (stays, left) {
+                        (true, _) => {}
+                        (false, true) => feed.receipts.push(receipt),
+                        (false, false) => emptied.push(receipt),
+                    }
                 }
             }
         }
@@ -109,12 +127,15 @@ impl<Q: FeedQueue, E: Entitlements, K: Clock> Deliver<Q, E, K> {
     }
 
     /// The event cut to what the fleet may see now: between delivery and reading, something may have been taken away.
-    async fn cut(&self, fleet_id: &FleetId, event: &Event) -> Result<Option<(Event, u64)>, PortError> {
+    async fn cut(&self, fleet_id: &FleetId, event: &Event) -> Result<Cut, PortError> {
         let Some(entitlement) = self.entitlements.of_fleet_to_vehicle(fleet_id, &event.vid).await? else {
-            return Ok(None);
+            return Ok(Cut::default());
         };
         let packages = self.entitlements.packages().await?;
-        Ok(entitlement.cut(event, &packages, self.clock.now()).map(|cut| (cut, entitlement.epoch)))
+        let now = self.clock.now();
+        let seen = entitlement.cut(event, &packages, now);
+        let held = entitlement.cut_to_keep(event, &packages, now) != seen;
+        Ok(Cut { seen: seen.map(|event| (event, entitlement.epoch)), held })
     }
 
     /// A message of which the fleet may see nothing any more would come again for ever.
@@ -133,6 +154,30 @@ fn own_feed(caller: &Caller, fleet_id: &FleetId) -> Result<(), ServiceError> {
         Caller::Fleet(_) => Err(ServiceError::NotFound),
         Caller::Admin(_) | Caller::Ingest(_) => Err(ServiceError::Forbidden("a feed is read by its fleet's own clients")),
     }
+}
+
+/// Takes an event into an answer that has each once, in its fullest form; says whether nothing of it is left out.
+fn take(events: &mut BTreeMap<(VehicleId, Eid), Delivered>, delivered: Delivered) -> bool {
+    match events.entry((delivered.event.vid.clone(), delivered.event.eid)) {
+        Entry::Vacant(place) => {
+            place.insert(delivered);
+            true
+        }
+        Entry::Occupied(mut place) if covers(&delivered.event, &place.get().event) => {
+            place.insert(delivered);
+            true
+        }
+        Entry::Occupied(place) => covers(&place.get().event, &delivered.event),
+    }
+}
+
+/// Whether one form of an event holds all that another holds.
+fn covers(event: &Event, other: &Event) -> bool {
+    let (Body::Telemetry(all), Body::Telemetry(some)) = (&event.body, &other.body) else { return true };
+    some.samples.iter().all(|sample| {
+        let mut same = all.samples.iter().filter(|there| there.at == sample.at);
+        same.any(|there| sample.signals.iter().all(|(path, value)| there.signals.get(path) == Some(value)))
+    })
 }
 
 fn read(body: &str) -> Result<Vec<(Event, DeliveryFormat)>, wire::Unreadable> {

@@ -1,9 +1,15 @@
 //! Enrichment: who is entitled to an event, and to how much of it.
+//!
+//! What a suspended subscription covers goes into the queue as well, for when it goes on, but in messages of its own: a message
+//! of which part is held back would come again and again with the rest. See `docs/decisions/0018-suspended.md`.
 
 use std::collections::BTreeMap;
 
+use roadcast_domain::Timestamp;
+use roadcast_domain::entitlement::Entitlement;
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, FleetId, VehicleId};
+use roadcast_domain::package::Packages;
 use roadcast_packing::wire;
 use roadcast_ports::PortError;
 use roadcast_ports::bus::{DeliveryBus, FleetBatch};
@@ -54,6 +60,9 @@ pub enum EnrichError {
     FleetUnknown(FleetId),
 }
 
+/// A fleet's share, and whether it is held back for now.
+type Destination = (FleetId, bool);
+
 /// A CloudEvent with a fleet's share, and the events in it.
 struct Share {
     events: Vec<(VehicleId, Eid)>,
@@ -67,7 +76,7 @@ impl<E: Entitlements, F: Fleets, D: DeliveryBus, I: FeedIndex, K: Clock> Enrich<
         let mut counts = Counts::default();
         let mut failed = None;
         let shares = self.shares(cloud_events, &mut counts, &mut failed).await?;
-        for (fleet_id, shares) in shares {
+        for ((fleet_id, _), shares) in shares {
             let Some(fleet) = self.fleets.get(&fleet_id).await? else {
                 failed.get_or_insert(EnrichError::FleetUnknown(fleet_id));
                 continue;
@@ -100,15 +109,15 @@ impl<E: Entitlements, F: Fleets, D: DeliveryBus, I: FeedIndex, K: Clock> Enrich<
         failed.map_or(Ok(counts), Err)
     }
 
-    /// Each entitled fleet's share of the events, in their order.
+    /// Each entitled fleet's share of the events, in their order: what it may see, and apart from that what is held back.
     async fn shares(
         &self,
         cloud_events: &[&str],
         counts: &mut Counts,
         failed: &mut Option<EnrichError>,
-    ) -> Result<BTreeMap<FleetId, Vec<Share>>, EnrichError> {
+    ) -> Result<BTreeMap<Destination, Vec<Share>>, EnrichError> {
         let packages = self.entitlements.packages().await?;
-        let mut shares: BTreeMap<FleetId, Vec<Share>> = BTreeMap::new();
+        let mut shares: BTreeMap<Destination, Vec<Share>> = BTreeMap::new();
         for json in cloud_events {
             let events = match wire::read(json) {
                 Ok(read) => read.events,
@@ -121,15 +130,30 @@ impl<E: Entitlements, F: Fleets, D: DeliveryBus, I: FeedIndex, K: Clock> Enrich<
             let Some(vid) = events.first().map(|event| &event.vid) else { continue };
             let now = self.clock.now();
             for entitlement in self.entitlements.to_vehicle(vid).await? {
-                let cut: Vec<Event> = events.iter().filter_map(|event| entitlement.cut(event, &packages, now)).collect();
                 let format = entitlement.delivery_format(now);
-                let written = wire::write(&cut.iter().collect::<Vec<_>>(), format, Some(entitlement.epoch));
-                for wire::Written { json, places } in written.map_err(wire::Unreadable::from)? {
-                    let events = places.iter().map(|place| (vid.clone(), cut[*place].eid)).collect();
-                    shares.entry(entitlement.fleet_id.clone()).or_default().push(Share { events, json });
+                let (seen, held) = divide(&entitlement, &events, &packages, now);
+                for (cut, is_held) in [(seen, false), (held, true)] {
+                    let written = wire::write(&cut.iter().collect::<Vec<_>>(), format, Some(entitlement.epoch));
+                    for wire::Written { json, places } in written.map_err(wire::Unreadable::from)? {
+                        let events = places.iter().map(|place| (vid.clone(), cut[*place].eid)).collect();
+                        let destination = (entitlement.fleet_id.clone(), is_held);
+                        shares.entry(destination).or_default().push(Share { events, json });
+                    }
                 }
             }
         }
         Ok(shares)
     }
+}
+
+/// The events as the fleet may see them now, and those of which something is held back, with all that is kept for it. An event
+/// may be in both: it is delivered in part now, and whole once the subscription goes on.
+fn divide(entitlement: &Entitlement, events: &[Event], packages: &Packages, now: Timestamp) -> (Vec<Event>, Vec<Event>) {
+    let (mut seen, mut held) = (Vec::new(), Vec::new());
+    for event in events {
+        let cut = entitlement.cut(event, packages, now);
+        held.extend(entitlement.cut_to_keep(event, packages, now).filter(|kept| cut.as_ref() != Some(kept)));
+        seen.extend(cut);
+    }
+    (seen, held)
 }

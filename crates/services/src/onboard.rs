@@ -1,5 +1,7 @@
 //! Onboarding: fleets, their clients, and their subscriptions.
 
+use std::collections::BTreeSet;
+
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::{Caller, Scope};
 use roadcast_domain::fleet::{Client, ClientRole, Fleet};
@@ -15,6 +17,7 @@ use roadcast_ports::fleets::Fleets;
 use roadcast_ports::provisioning::{ProvisioningWorkflow, WorkflowRun};
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles;
+use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::{ServiceError, Wrong};
 
@@ -42,6 +45,17 @@ pub struct Onboard<F, C, A, U, V, E, W, K, R> {
     pub randomness: R,
 }
 
+/// What a subscription is asked to do.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// To stop for now.
+    Suspend,
+    /// To go on.
+    Resume,
+    /// To end for good.
+    Revoke,
+}
+
 /// What a fleet is asked to be given.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -53,7 +67,7 @@ pub struct SubscriptionRequest {
     /// In which form telemetry comes; JSON where it is not said.
     #[serde(default)]
     pub delivery_format: DeliveryFormat,
-    /// From when; from now on where it is not said.
+    /// From when. Where it is not said: from now on, and where the subscription is there already, as it is.
     #[serde(default, deserialize_with = "roadcast_domain::present")]
     pub valid_from: Option<Timestamp>,
     /// Until when; for good where it is not said.
@@ -138,9 +152,9 @@ where
     ) -> Result<Subscription, ServiceError> {
         admin(caller)?;
         self.fleets.get(fleet_id).await?.ok_or(ServiceError::NotFound)?;
-        self.check(&request).await?;
         let now = self.clock.now();
         let validity = Validity { valid_from: request.valid_from.unwrap_or(now), valid_until: request.valid_until };
+        self.check(&request, validity).await?;
         let subscription = Subscription {
             subscription_id: SubscriptionId::from_random(self.randomness.bits()),
             fleet_id: fleet_id.clone(),
@@ -151,6 +165,7 @@ where
             state: SubscriptionState::Pending,
             attempts: 1,
             reason: None,
+            version: 1,
             created_at: now,
             updated_at: now,
         };
@@ -178,6 +193,93 @@ where
         replaced.map_err(|error| ServiceError::or_conflict(error, "the subscription changed meanwhile"))?;
         self.workflow.start(&provisioning_of(&again)).await?;
         Ok(again)
+    }
+
+    /// Changes what a subscription is for, if it is still at `version`. What it no longer covers is gone when this answers, but
+    /// for the moment that others remember what they read.
+    pub async fn resubscribe(
+        &self,
+        caller: &Caller,
+        fleet_id: &FleetId,
+        subscription_id: &SubscriptionId,
+        request: SubscriptionRequest,
+        version: u64,
+    ) -> Result<Subscription, ServiceError> {
+        admin(caller)?;
+        let kept = self.subscriptions.get(fleet_id, subscription_id).await?.ok_or(ServiceError::NotFound)?;
+        if kept.state == SubscriptionState::Revoked {
+            return Err(ServiceError::Conflict("a revoked subscription does not change; subscribe anew"));
+        }
+        if kept.version != version {
+            return Err(ServiceError::Stale);
+        }
+        let valid_from = request.valid_from.unwrap_or(kept.validity.valid_from);
+        let validity = Validity { valid_from, valid_until: request.valid_until };
+        self.check(&request, validity).await?;
+        let SubscriptionRequest { vehicles, packages, delivery_format, .. } = request;
+        let wanted = Subscription { vehicles, packages, delivery_format, validity, ..kept.clone() };
+        self.change(kept, wanted).await.map_err(|error| match error.kind() {
+            PortErrorKind::Conflict => ServiceError::Stale,
+            _ => error.into(),
+        })
+    }
+
+    /// Moves a subscription from one state to another. Where it is there already, that is no error.
+    pub async fn move_subscription(
+        &self,
+        caller: &Caller,
+        fleet_id: &FleetId,
+        subscription_id: &SubscriptionId,
+        step: Move,
+    ) -> Result<Subscription, ServiceError> {
+        admin(caller)?;
+        let mut tries = MOVE_TRIES;
+        loop {
+            let kept = self.subscriptions.get(fleet_id, subscription_id).await?.ok_or(ServiceError::NotFound)?;
+            let state = step.from(kept.state).map_err(ServiceError::Conflict)?;
+            let wanted = Subscription { state, ..kept.clone() };
+            tries -= 1;
+            match self.change(kept, wanted).await {
+                // Somebody else was at it, such as the workflow that provisions it.
+                Err(error) if error.kind() == PortErrorKind::Conflict && tries > 0 => {}
+                moved => {
+                    return moved.map_err(|error| ServiceError::or_conflict(error, "the subscription changes right now"));
+                }
+            }
+        }
+    }
+
+    /// Makes of the subscription that is kept the one that is wanted. First a version is claimed, so that who read the one
+    /// before writes nothing any more; then what is no longer covered is taken away; then the record says so; then what is
+    /// covered anew is added. So wherever it stops, less is readable than the record says, never more. Doing it again ends it.
+    async fn change(&self, mut kept: Subscription, wanted: Subscription) -> Result<Subscription, PortError> {
+        let left = kept.grant().zip(wanted.grant()).and_then(|(before, after)| before.within(&after));
+        let stay: BTreeSet<&VehicleId> = left.iter().flat_map(|_| &wanted.vehicles).collect();
+        let (stay, gone): (Vec<VehicleId>, Vec<VehicleId>) =
+            kept.vehicles.iter().cloned().partition(|vid| stay.contains(vid));
+        let narrower = kept.grant().zip(left.as_ref()).is_some_and(|(before, left)| before.exceeds(left));
+        let differs = kept != wanted;
+
+        if differs && kept.state != SubscriptionState::Revoked && (narrower || !gone.is_empty()) {
+            self.subscriptions.update(&kept).await?;
+            kept.version += 1;
+            if !gone.is_empty() {
+                self.subscriptions.narrow_grants(&kept, &gone, None).await?;
+            }
+            if narrower {
+                self.subscriptions.narrow_grants(&kept, &stay, left.as_ref()).await?;
+            }
+        }
+        let mut wanted = Subscription { version: kept.version, ..wanted };
+        if differs {
+            wanted.updated_at = self.clock.now();
+            self.subscriptions.update(&wanted).await?;
+            wanted.version += 1;
+        }
+        if wanted.grant().is_some() {
+            self.subscriptions.write_grants(&wanted).await?;
+        }
+        Ok(wanted)
     }
 
     /// The credentials of a client that the caller made before.
@@ -210,7 +312,7 @@ where
         self.subscriptions.get(fleet_id, subscription_id).await?.ok_or(ServiceError::NotFound)
     }
 
-    async fn check(&self, request: &SubscriptionRequest) -> Result<(), ServiceError> {
+    async fn check(&self, request: &SubscriptionRequest, validity: Validity) -> Result<(), ServiceError> {
         let mut wrong = Vec::new();
         if request.vehicles.is_empty() || request.vehicles.len() > limits::VEHICLES_PER_SUBSCRIPTION {
             let detail = format!("1 to {} vehicles", limits::VEHICLES_PER_SUBSCRIPTION);
@@ -225,9 +327,7 @@ where
                 wrong.push(Wrong::new(format!("/packages/{place}"), "no such package"));
             }
         }
-        if let (Some(from), Some(until)) = (request.valid_from.or(Some(self.clock.now())), request.valid_until)
-            && until <= from
-        {
+        if validity.valid_until.is_some_and(|until| until <= validity.valid_from) {
             wrong.push(Wrong::new("/validUntil", "must be later than validFrom"));
         }
         if wrong.is_empty() {
@@ -249,6 +349,23 @@ fn provisioning_of(subscription: &Subscription) -> WorkflowRun {
         attempt: subscription.attempts,
     }
 }
+
+impl Move {
+    /// The state that a subscription gets to from that one, or why it cannot.
+    fn from(self, state: SubscriptionState) -> Result<SubscriptionState, &'static str> {
+        use SubscriptionState::{Active, Pending, Provisioning, Revoked, Suspended};
+        match (self, state) {
+            (Self::Revoke, _) => Ok(Revoked),
+            (_, Revoked) => Err("the subscription is revoked, and stays so; subscribe anew"),
+            (_, Pending | Provisioning) => Err("the subscription is not active yet"),
+            (Self::Suspend, Active | Suspended) => Ok(Suspended),
+            (Self::Resume, Active | Suspended) => Ok(Active),
+        }
+    }
+}
+
+/// Tries of a move that meets another change.
+const MOVE_TRIES: u32 = 4;
 
 const NOT_INGEST: ServiceError = ServiceError::Forbidden("ingest clients send events; they do not read fleets");
 

@@ -82,6 +82,10 @@ impl<F: Fleets, U: Subscriptions, H: FleetChannel, K: Clock> Provision<F, U, H, 
     /// Grants first: an active subscription never lacks one, nor anything that its events go through.
     async fn activate(&self, fleet: &Fleet, subscription: Subscription) -> Result<(), ServiceError> {
         debug_assert_eq!(fleet.fleet_id, subscription.fleet_id);
+        if !matches!(subscription.state, SubscriptionState::Provisioning | SubscriptionState::Active) {
+            // A step that comes late must not resume what was suspended since.
+            return Err(ServiceError::Conflict("the subscription's state does not allow this step"));
+        }
         if self.channel.what_is_there(fleet).await? != ChannelParts::ALL {
             // Somebody who gave up meanwhile removed it. The run is given up, too; the next one makes it anew.
             return Err(ServiceError::Conflict("the fleet's queue or rule is gone"));
@@ -92,6 +96,11 @@ impl<F: Fleets, U: Subscriptions, H: FleetChannel, K: Clock> Provision<F, U, H, 
 
     /// Everything is there or nothing: queue and rule go, unless another subscription of the fleet needs them.
     async fn give_up(&self, fleet: &Fleet, subscription: Subscription, error: Option<&str>) -> Result<(), ServiceError> {
+        if !matches!(subscription.state, SubscriptionState::Pending | SubscriptionState::Provisioning) {
+            // It got there, and only the answer was lost.
+            return Ok(());
+        }
+        self.subscriptions.narrow_grants(&subscription, &subscription.vehicles, None).await?;
         if !self.is_needed_by_others(&subscription).await? {
             self.channel.remove_rule(fleet).await?;
             self.channel.remove_queue(fleet).await?;

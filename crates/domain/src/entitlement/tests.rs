@@ -41,6 +41,7 @@ fn entitlement(grants: &[(&[&str], i64, Option<i64>)]) -> Entitlement {
             packages: packages.iter().map(|&name| name.to_owned()).collect(),
             delivery_format: DeliveryFormat::Json,
             validity: Validity { valid_from: at(*from), valid_until: until.map(at) },
+            suspended: false,
         })
         .collect();
     Entitlement { fleet_id: FleetId::from_random(1), vid: vid(), epoch: 0, grants }
@@ -75,6 +76,35 @@ fn a_live_grant_does_not_open_what_another_ended_grant_covered() {
     let two = entitlement(&[(&["identification"], 0, Some(10)), (&["track-and-trace"], 0, None)]);
     assert_eq!(paths(two.cut(&event(&[&PATHS], at(5)), &Packages::seed(), at(50))), [["Vehicle.CurrentLocation.Latitude"]]);
     assert!(!two.has_package("identification", at(50)));
+}
+
+#[test]
+fn a_suspended_grant_opens_nothing_and_what_it_covers_is_kept() {
+    let mut two = entitlement(&[(&["identification"], 0, None), (&["track-and-trace"], 0, None)]);
+    two.grants[0].suspended = true;
+    let (event, packages) = (event(&[&PATHS], at(5)), Packages::seed());
+    assert_eq!(paths(two.cut(&event, &packages, at(9))), [["Vehicle.CurrentLocation.Latitude"]]);
+    assert!(!two.has_package("identification", at(9)));
+    let kept = paths(two.cut_to_keep(&event, &packages, at(9)));
+    assert_eq!(kept, [["Vehicle.CurrentLocation.Latitude", "Vehicle.VehicleIdentification.VIN"]]);
+    two.grants[1].suspended = true;
+    assert!(!two.is_live(at(9)) && two.is_kept_for(at(9)) && two.cut(&event, &packages, at(9)).is_none());
+}
+
+#[test]
+fn what_two_grants_have_in_common_exceeds_neither() {
+    let one = |packages: &[&str], from, until| entitlement(&[(packages, from, until)]).grants.remove(0);
+    let wide = one(&["telematics", "alerts"], 0, None);
+    for narrow in
+        [one(&["alerts"], 0, None), one(&["telematics", "alerts"], 5, None), one(&["telematics", "alerts"], 0, Some(9))]
+    {
+        assert!(wide.exceeds(&narrow) && !narrow.exceeds(&wide));
+        assert_eq!(wide.within(&narrow).as_ref(), Some(&narrow));
+    }
+    let suspended = Grant { suspended: true, ..wide.clone() };
+    assert!(wide.exceeds(&suspended) && !suspended.exceeds(&wide));
+    assert_eq!(wide.within(&one(&["diagnostics"], 0, None)), None);
+    assert_eq!(one(&["alerts"], 0, Some(5)).within(&one(&["alerts"], 5, None)), None);
 }
 
 #[test]

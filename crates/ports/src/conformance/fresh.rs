@@ -107,6 +107,7 @@ impl<'r, R: Randomness> Fresh<'r, R> {
             state: SubscriptionState::Pending,
             attempts: 1,
             reason: None,
+            version: 1,
             created_at: NOON,
             updated_at: NOON,
         }

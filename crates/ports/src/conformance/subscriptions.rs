@@ -14,6 +14,7 @@ pub async fn subscriptions(subscriptions: &impl Subscriptions, random: &impl Ran
     a_new_subscription_is_kept_and_an_id_is_taken_once(subscriptions, &fresh).await;
     a_fleet_lists_its_own_by_id(subscriptions, &fresh).await;
     replacing_asks_for_the_state_before(subscriptions, &fresh).await;
+    updating_asks_for_the_version(subscriptions, &fresh).await;
 }
 
 async fn a_new_subscription_is_kept_and_an_id_is_taken_once(
@@ -57,12 +58,18 @@ async fn replacing_asks_for_the_state_before(subscriptions: &impl Subscriptions,
     subscriptions.create(&pending).await.expect("a new subscription is created");
     let moved = Subscription { state: Provisioning, updated_at: NOON.plus_ms(1), ..pending.clone() };
     subscriptions.replace(&moved, Pending).await.expect("a subscription in the state asked for is replaced");
-    assert_eq!(get(subscriptions, &pending).await.as_ref(), Some(&moved), "what replaced is read back");
+    let moved = Subscription { version: 2, ..moved };
+    assert_eq!(get(subscriptions, &pending).await.as_ref(), Some(&moved), "what replaced is read back, as the next version");
 
-    let late = Subscription { state: Active, ..pending.clone() };
+    let late = Subscription { state: Active, ..moved.clone() };
+    let stale = Subscription { version: 1, ..moved.clone() };
     let unknown = fresh.subscription(&pending.fleet_id, vec![fresh.vid()], &["alerts"]);
-    for (refused, why) in [(&late, "in another state"), (&unknown, "that is not there")] {
-        let refused = subscriptions.replace(refused, Pending).await.map_err(|error| error.kind());
+    for (refused, from, why) in [
+        (&late, Pending, "in another state"),
+        (&stale, Provisioning, "at another version"),
+        (&unknown, Pending, "that is not there"),
+    ] {
+        let refused = subscriptions.replace(refused, from).await.map_err(|error| error.kind());
         assert_eq!(refused, Err(PortErrorKind::Conflict), "replacing a subscription {why} is a conflict");
     }
     assert_eq!(get(subscriptions, &pending).await.as_ref(), Some(&moved), "a refused replacement changes nothing");
@@ -71,7 +78,24 @@ async fn replacing_asks_for_the_state_before(subscriptions: &impl Subscriptions,
     let reason = Some("queue: unavailable".to_owned());
     let failed = Subscription { state: Pending, reason, updated_at: NOON.plus_ms(2), ..moved };
     subscriptions.replace(&failed, Provisioning).await.expect("it may go back");
+    let failed = Subscription { version: 3, ..failed };
     assert_eq!(get(subscriptions, &pending).await, Some(failed), "a reason is kept with the state");
+}
+
+async fn updating_asks_for_the_version(subscriptions: &impl Subscriptions, fresh: &Fresh<'_, impl Randomness>) {
+    let first = fresh.subscription(&fresh.fleet_id(), vec![fresh.vid(), fresh.vid()], &["alerts"]);
+    subscriptions.create(&first).await.expect("a new subscription is created");
+    let fewer = Subscription { vehicles: vec![first.vehicles[1].clone()], ..first.clone() };
+    subscriptions.update(&fewer).await.expect("a subscription at its version is updated, whatever its state");
+    let fewer = Subscription { version: 2, ..fewer };
+    assert_eq!(get(subscriptions, &first).await.as_ref(), Some(&fewer), "an update is read back, as the next version");
+    let unknown = fresh.subscription(&first.fleet_id, vec![fresh.vid()], &["alerts"]);
+    for (refused, why) in [(&first, "at another version"), (&unknown, "that is not there")] {
+        let refused = subscriptions.update(refused).await.map_err(|error| error.kind());
+        assert_eq!(refused, Err(PortErrorKind::Conflict), "updating a subscription {why} is a conflict");
+    }
+    assert_eq!(get(subscriptions, &first).await, Some(fewer), "a refused update changes nothing");
+    assert_eq!(get(subscriptions, &unknown).await, None, "a refused update makes no subscription");
 }
 
 async fn get(subscriptions: &impl Subscriptions, wanted: &Subscription) -> Option<Subscription> {

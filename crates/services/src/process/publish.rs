@@ -16,7 +16,7 @@ use super::{Outcome, Pending, Process, Record, by_vehicle, first_record};
 use crate::pack::pack;
 
 impl<A, Q, V, E: Entitlements, B: IngestBus, S, L, K: Clock> Process<A, Q, V, E, B, S, L, K> {
-    /// Publishes what some fleet may see; drops what could not be published, so that it is not stored. Answers what the bus
+    /// Publishes what some fleet may see or is to be kept for one; drops what could not be published, so that it is not stored. Answers what the bus
     /// refuses for good.
     pub(super) async fn publish(
         &self,
@@ -28,8 +28,8 @@ impl<A, Q, V, E: Entitlements, B: IngestBus, S, L, K: Clock> Process<A, Q, V, E,
         let mut units: Vec<(Option<FleetId>, Vec<Pending>, String)> = Vec::new();
         for events in by_vehicle(pending.drain(..)) {
             let Some(first) = events.first() else { continue };
-            let live = self.entitlements.to_vehicle(&first.stored.event.vid).await;
-            match live.map(|all| self.first_live(&all)) {
+            let entitled = self.entitlements.to_vehicle(&first.stored.event.vid).await;
+            match entitled.map(|all| self.first_fleet(&all)) {
                 Err(error) => outcome.fail(first_record(&events), error),
                 // Nobody may see it: it is stored, but stays off the buses.
                 Ok(None) => left.extend(events),
@@ -66,11 +66,11 @@ impl<A, Q, V, E: Entitlements, B: IngestBus, S, L, K: Clock> Process<A, Q, V, E,
         unpublishable
     }
 
-    /// The first fleet that may see the vehicle now.
-    fn first_live(&self, entitlements: &[Entitlement]) -> Option<FleetId> {
+    /// The first fleet that may see the vehicle now, or will once its subscription goes on.
+    fn first_fleet(&self, entitlements: &[Entitlement]) -> Option<FleetId> {
         let now = self.clock.now();
-        let mut live = entitlements.iter().filter(|entitlement| entitlement.is_live(now));
-        live.next().map(|entitlement| entitlement.fleet_id.clone())
+        let mut kept_for = entitlements.iter().filter(|entitlement| entitlement.is_kept_for(now));
+        kept_for.next().map(|entitlement| entitlement.fleet_id.clone())
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod amplified;
 mod arrivals;
+mod consent;
 mod history;
 mod provisioning;
 mod world;

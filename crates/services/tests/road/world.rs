@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::event::{Body, Event, StoredEvent};
-use roadcast_domain::ids::{ClientId, Eid, FleetId, VehicleId};
+use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::plan::Plan;
 use roadcast_domain::subscription::DeliveryFormat;
 use roadcast_domain::vehicle::{ExternalId, VehicleDetails};
@@ -40,6 +40,10 @@ type FailingProcess = Process<
     SegmentedLog<Faulty<MemoryItems>>,
     ManualClock,
 >;
+
+/// Onboarding with subscriptions that fail, or do not.
+pub(crate) type Onboarding =
+    Onboard<Memory, Memory, Memory, Faulty<Memory>, Memory, Memory, Memory, ManualClock, SeededRandomness>;
 
 /// Noon of a day: the clock's start.
 pub(crate) const NOON: &str = "2026-01-01T12:00:00Z";
@@ -79,20 +83,7 @@ impl World {
 
     /// A fleet with a subscription that is provisioned to `active`.
     pub(crate) async fn fleet(&self, vehicles: &[VehicleId], packages: &[&str]) -> FleetId {
-        let memory = || self.memory.clone();
-        let onboard = Onboard {
-            fleets: memory(),
-            clients: memory(),
-            app_clients: memory(),
-            subscriptions: memory(),
-            vehicles: memory(),
-            entitlements: memory(),
-            workflow: memory(),
-            delivery_bus: "delivery".to_owned(),
-            clock: self.clock.clone(),
-            randomness: SeededRandomness::new(self.seed ^ (self.memory.workflows().len() as u64 + 77)),
-        };
-        let fleet_id = onboard.create_fleet(&admin(), "A fleet", Plan::Standard).await.unwrap().fleet_id;
+        let fleet_id = self.onboard().create_fleet(&admin(), "A fleet", Plan::Standard).await.unwrap().fleet_id;
         if vehicles.is_empty() {
             return fleet_id;
         }
@@ -103,7 +94,36 @@ impl World {
             valid_from: None,
             valid_until: None,
         };
-        let subscription = onboard.subscribe(&admin(), &fleet_id, request).await.unwrap();
+        self.subscribe(&fleet_id, request).await;
+        fleet_id
+    }
+
+    pub(crate) fn onboard(&self) -> Onboarding {
+        self.onboard_with(FaultPlan::healthy())
+    }
+
+    /// Onboarding whose subscriptions fail by that plan.
+    pub(crate) fn onboard_with(&self, plan: FaultPlan) -> Onboarding {
+        let memory = || self.memory.clone();
+        Onboard {
+            fleets: memory(),
+            clients: memory(),
+            app_clients: memory(),
+            subscriptions: Faulty::new(memory(), plan),
+            vehicles: memory(),
+            entitlements: memory(),
+            workflow: memory(),
+            delivery_bus: "delivery".to_owned(),
+            clock: self.clock.clone(),
+            randomness: SeededRandomness::new(self.seed ^ (self.memory.workflows().len() as u64 + 77)),
+        }
+    }
+
+    /// A subscription that is provisioned to `active`.
+    pub(crate) async fn subscribe(&self, fleet_id: &FleetId, request: SubscriptionRequest) -> SubscriptionId {
+        let memory = || self.memory.clone();
+        let onboard = self.onboard();
+        let subscription = onboard.subscribe(&admin(), fleet_id, request).await.unwrap();
         let provision =
             Provision { fleets: memory(), subscriptions: memory(), channel: memory(), clock: self.clock.clone() };
         // Every step twice: a workflow may repeat them.
@@ -114,9 +134,9 @@ impl World {
                 .await
                 .unwrap();
         }
-        let seen = onboard.subscription(&Caller::Fleet(fleet_id.clone()), &fleet_id, &subscription.subscription_id).await;
+        let seen = onboard.subscription(&Caller::Fleet(fleet_id.clone()), fleet_id, &subscription.subscription_id).await;
         assert_eq!(serde_json::to_value(seen.unwrap().state).unwrap(), json!("active"));
-        fleet_id
+        subscription.subscription_id
     }
 
     pub(crate) fn ingest(&self) -> Ingest<Memory, Memory, Memory, ManualClock> {
@@ -206,13 +226,17 @@ impl World {
         }
     }
 
-    /// Drains a fleet's feed, and says what a consumer has after removing duplicates by id.
-    pub(crate) async fn drain(&self, fleet_id: &FleetId) -> Vec<Event> {
-        let deliver = Deliver {
+    pub(crate) fn deliver(&self) -> Deliver<Memory, Memory, ManualClock> {
+        Deliver {
             queue: self.memory.clone(),
             entitlements: CachedEntitlements::new(self.memory.clone(), self.clock.clone()),
             clock: self.clock.clone(),
-        };
+        }
+    }
+
+    /// Drains a fleet's feed, and says what a consumer has after removing duplicates by id.
+    pub(crate) async fn drain(&self, fleet_id: &FleetId) -> Vec<Event> {
+        let deliver = self.deliver();
         let caller = Caller::Fleet(fleet_id.clone());
         let mut seen = BTreeSet::new();
         let mut events = Vec::new();
@@ -258,7 +282,7 @@ impl World {
 }
 
 /// The events of a feed's answer, as a consumer reads them.
-fn written(feed: &Feed) -> Vec<Event> {
+pub(crate) fn written(feed: &Feed) -> Vec<Event> {
     let cloud_events = feed.cloud_events().unwrap();
     cloud_events.iter().flat_map(|cloud_event| wire::read(cloud_event.get()).unwrap().events).collect()
 }

@@ -1,6 +1,6 @@
 //! Operations that succeed or fail as a whole.
 
-use roadcast_domain::entitlement::Entitlement;
+use roadcast_domain::entitlement::{Entitlement, Grant};
 use roadcast_domain::fleet::{Client, Fleet};
 use roadcast_domain::ids::{ClientId, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::package::Packages;
@@ -184,6 +184,19 @@ impl<P: Subscriptions> Subscriptions for Faulty<P> {
 
     async fn write_grants(&self, subscription: &Subscription) -> Result<(), PortError> {
         self.at_once("write_grants", self.inner.write_grants(subscription)).await
+    }
+
+    async fn update(&self, subscription: &Subscription) -> Result<(), PortError> {
+        self.at_once("update", self.inner.update(subscription)).await
+    }
+
+    async fn narrow_grants(
+        &self,
+        subscription: &Subscription,
+        vehicles: &[VehicleId],
+        left: Option<&Grant>,
+    ) -> Result<(), PortError> {
+        self.at_once("narrow_grants", self.inner.narrow_grants(subscription, vehicles, left)).await
     }
 }
 

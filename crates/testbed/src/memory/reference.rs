@@ -84,21 +84,52 @@ impl Subscriptions for Memory {
     async fn replace(&self, subscription: &Subscription, from: SubscriptionState) -> Result<(), PortError> {
         let mut world = self.world();
         match world.subscriptions.get_mut(&key(subscription)) {
-            Some(kept) if kept.state == from => {
-                *kept = subscription.clone();
-                world.entitlements_version += 1;
+            Some(kept) if kept.state == from && kept.version == subscription.version => {
+                *kept = Subscription { version: kept.version + 1, ..subscription.clone() };
                 Ok(())
             }
             _ => Err(PortError::new(PortErrorKind::Conflict, "replacing a subscription")),
         }
     }
 
+    async fn update(&self, subscription: &Subscription) -> Result<(), PortError> {
+        let mut world = self.world();
+        world.check_version(subscription, "updating a subscription")?;
+        let next = Subscription { version: subscription.version + 1, ..subscription.clone() };
+        world.subscriptions.insert(key(subscription), next);
+        Ok(())
+    }
+
     async fn write_grants(&self, subscription: &Subscription) -> Result<(), PortError> {
         let mut world = self.world();
+        if world.check_version(subscription, "writing grants")? == SubscriptionState::Revoked {
+            return Err(PortError::new(PortErrorKind::Conflict, "writing grants"));
+        }
         let grant = Grant::of(subscription);
         for vid in &subscription.vehicles {
             let grants = world.grants.entry((vid.clone(), subscription.fleet_id.clone())).or_default();
             grants.insert(subscription.subscription_id.clone(), grant.clone());
+        }
+        world.entitlements_version += 1;
+        Ok(())
+    }
+
+    async fn narrow_grants(
+        &self,
+        subscription: &Subscription,
+        vehicles: &[VehicleId],
+        left: Option<&Grant>,
+    ) -> Result<(), PortError> {
+        let mut world = self.world();
+        world.check_version(subscription, "narrowing grants")?;
+        for vid in vehicles {
+            let (fleet_id, id) = key(subscription);
+            *world.epochs.entry((fleet_id.clone(), vid.clone())).or_default() += 1;
+            let grants = world.grants.entry((vid.clone(), fleet_id)).or_default();
+            match left {
+                Some(left) => grants.insert(id, left.clone()),
+                None => grants.remove(&id),
+            };
         }
         world.entitlements_version += 1;
         Ok(())
@@ -141,16 +172,19 @@ impl Entitlements for Memory {
 }
 
 impl World {
-    /// What a fleet may see of a vehicle: the grants written for subscriptions that are active.
+    /// What a fleet may see of a vehicle: the grants that are written.
     fn entitlement(&self, fleet_id: &FleetId, vid: &VehicleId) -> Option<Entitlement> {
-        let granted = self.grants.get(&(vid.clone(), fleet_id.clone()))?;
-        let is_active = |grant: &&Grant| {
-            let key = (fleet_id.clone(), grant.subscription_id.clone());
-            self.subscriptions.get(&key).is_some_and(|subscription| subscription.state == SubscriptionState::Active)
-        };
-        let grants: Vec<Grant> = granted.values().filter(is_active).cloned().collect();
+        let grants: Vec<Grant> = self.grants.get(&(vid.clone(), fleet_id.clone()))?.values().cloned().collect();
         let epoch = self.epochs.get(&(fleet_id.clone(), vid.clone())).copied().unwrap_or_default();
         (!grants.is_empty()).then(|| Entitlement { fleet_id: fleet_id.clone(), vid: vid.clone(), epoch, grants })
+    }
+}
+
+impl World {
+    /// The state of the subscription that is kept, if it is still at that version.
+    fn check_version(&self, subscription: &Subscription, context: &'static str) -> Result<SubscriptionState, PortError> {
+        let kept = self.subscriptions.get(&key(subscription)).filter(|kept| kept.version == subscription.version);
+        kept.map(|kept| kept.state).ok_or(PortError::new(PortErrorKind::Conflict, context))
     }
 }
 
