@@ -76,7 +76,9 @@ fn call(stack: &Stack, operation: &Operation, path: &str, token: Option<&str>) -
         "registerVehicle" | "replaceVehicle" => json!({"externalIds": [{"scheme": "access", "value": "1"}]}),
         "createFleet" => json!({"name": "Nobody's"}),
         "createClient" => json!({"name": "Nobody's", "kind": "ingest", "sources": ["urn:nobody"]}),
-        "createSubscription" => json!({"vehicles": ["veh_0000000000000000"], "packages": ["alerts"]}),
+        "createSubscription" | "replaceSubscription" => {
+            json!({"vehicles": ["veh_0000000000000000"], "packages": ["alerts"]})
+        }
         "acknowledgeFeed" => json!({"ack": "QUJD"}),
         _ => event("access", "urn:access", None),
     };

@@ -175,8 +175,8 @@ fn take(events: &mut BTreeMap<(VehicleId, Eid), Delivered>, delivered: Delivered
 fn covers(event: &Event, other: &Event) -> bool {
     let (Body::Telemetry(all), Body::Telemetry(some)) = (&event.body, &other.body) else { return true };
     some.samples.iter().all(|sample| {
-        let mut same = all.samples.iter().filter(|there| there.at == sample.at);
-        same.any(|there| sample.signals.iter().all(|(path, value)| there.signals.get(path) == Some(value)))
+        let mut there = all.samples.iter().filter(|kept| kept.at == sample.at);
+        there.any(|kept| sample.signals.iter().all(|(path, value)| kept.signals.get(path) == Some(value)))
     })
 }
 

@@ -1,12 +1,15 @@
 //! Onboarding over HTTP: fleets, clients and subscriptions.
 
 use http::StatusCode;
+use roadcast_domain::Timestamp;
 use roadcast_domain::caller::{Caller, Scope};
 use roadcast_domain::fleet::{ClientRole, Fleet};
-use roadcast_domain::ids::{ClientId, FleetId};
+use roadcast_domain::ids::{ClientId, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::package::PackageName;
 use roadcast_domain::plan::Plan;
+use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
 use roadcast_lambda_kit::http::{Access, Api, Page, Request, Response, Route};
-use roadcast_lambda_kit::problem::Problem;
+use roadcast_lambda_kit::problem::{Problem, ProblemType};
 use roadcast_ports::clients::{AppClients, Clients};
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::entitlements::Entitlements;
@@ -14,8 +17,8 @@ use roadcast_ports::fleets::Fleets;
 use roadcast_ports::provisioning::ProvisioningWorkflow;
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles;
-use roadcast_services::onboard::{Onboard, SubscriptionRequest};
-use serde::Deserialize;
+use roadcast_services::onboard::{Move, Onboard, SubscriptionRequest};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// The operations of onboarding.
@@ -35,11 +38,23 @@ pub enum Operation {
     CreateSubscription,
     /// `GET /fleets/{fleetId}/subscriptions/{subscriptionId}`
     GetSubscription,
+    /// `PUT /fleets/{fleetId}/subscriptions/{subscriptionId}`
+    ReplaceSubscription,
+    /// `POST /fleets/{fleetId}/subscriptions/{subscriptionId}/suspend`
+    SuspendSubscription,
+    /// `POST /fleets/{fleetId}/subscriptions/{subscriptionId}/resume`
+    ResumeSubscription,
+    /// `POST /fleets/{fleetId}/subscriptions/{subscriptionId}/revoke`
+    RevokeSubscription,
 }
 
 const ADMINS: Access = Access::Scopes(&[Scope::Admin]);
 const READERS: Access = Access::Scopes(&[Scope::Read, Scope::Admin]);
 const SUBSCRIPTIONS: &str = "/fleets/{fleetId}/subscriptions";
+const SUBSCRIPTION: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}";
+const SUSPEND: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}/suspend";
+const RESUME: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}/resume";
+const REVOKE: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}/revoke";
 
 /// The operations' routes.
 pub const ROUTES: &[Route<Operation>] = &[
@@ -49,7 +64,11 @@ pub const ROUTES: &[Route<Operation>] = &[
     Route::new("POST", "/clients", ADMINS, Operation::CreateClient).creating(),
     Route::new("GET", SUBSCRIPTIONS, READERS, Operation::ListSubscriptions).with_query(&["limit", "cursor"]),
     Route::new("POST", SUBSCRIPTIONS, ADMINS, Operation::CreateSubscription).creating(),
-    Route::new("GET", "/fleets/{fleetId}/subscriptions/{subscriptionId}", READERS, Operation::GetSubscription),
+    Route::new("GET", SUBSCRIPTION, READERS, Operation::GetSubscription),
+    Route::new("PUT", SUBSCRIPTION, ADMINS, Operation::ReplaceSubscription),
+    Route::new("POST", SUSPEND, ADMINS, Operation::SuspendSubscription),
+    Route::new("POST", RESUME, ADMINS, Operation::ResumeSubscription),
+    Route::new("POST", REVOKE, ADMINS, Operation::RevokeSubscription),
 ];
 
 /// The member of a new client's answer that is shown once.
@@ -143,13 +162,17 @@ where
                 let fleet_id = request.path("fleetId")?;
                 let subscriptions = onboard.subscriptions(caller, &fleet_id, page.start()?.as_ref(), limit).await?;
                 let next = subscriptions.last().filter(|_| subscriptions.len() == limit).map(|last| &last.subscription_id);
-                page.answer(json!({ "items": subscriptions }), next)
+                page.answer(json!({"items": subscriptions.iter().map(SubscriptionView::from).collect::<Vec<_>>()}), next)
             }
             Operation::CreateSubscription => self.subscribe(request, caller).await,
             Operation::GetSubscription => {
                 let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
-                Response::ok(&onboard.subscription(caller, &fleet_id, &id).await?)
+                with_etag(&onboard.subscription(caller, &fleet_id, &id).await?)
             }
+            Operation::ReplaceSubscription => self.resubscribe(request, caller).await,
+            Operation::SuspendSubscription => self.move_subscription(request, caller, Move::Suspend).await,
+            Operation::ResumeSubscription => self.move_subscription(request, caller, Move::Resume).await,
+            Operation::RevokeSubscription => self.move_subscription(request, caller, Move::Revoke).await,
         }
     }
 
@@ -206,9 +229,68 @@ where
         let wanted: SubscriptionRequest = request.json()?;
         let subscription = self.onboard.subscribe(caller, &fleet_id, wanted).await?;
         let location = format!("subscriptions/{}", subscription.subscription_id);
-        let accepted = Response::json(StatusCode::ACCEPTED, &subscription)?;
+        let accepted = Response::json(StatusCode::ACCEPTED, &SubscriptionView::from(&subscription))?;
         Ok(accepted.with_header("location", location).with_header("retry-after", "1"))
     }
+
+    async fn resubscribe(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+        let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
+        let Some(tag) = request.header("if-match") else {
+            let detail = "send If-Match with the ETag that GET answered";
+            return Err(Problem::new(ProblemType::PreconditionRequired).with_detail(detail));
+        };
+        let wanted: SubscriptionRequest = request.json()?;
+        with_etag(&self.onboard.resubscribe(caller, &fleet_id, &id, wanted, version(tag)).await?)
+    }
+
+    async fn move_subscription(&self, request: &Request, caller: &Caller, step: Move) -> Result<Response, Problem> {
+        let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
+        with_etag(&self.onboard.move_subscription(caller, &fleet_id, &id, step).await?)
+    }
+}
+
+/// A subscription as callers see it: its version is in the `ETag`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SubscriptionView<'s> {
+    subscription_id: &'s SubscriptionId,
+    fleet_id: &'s FleetId,
+    vehicles: &'s [VehicleId],
+    packages: &'s [PackageName],
+    delivery_format: DeliveryFormat,
+    #[serde(flatten)]
+    validity: Validity,
+    state: SubscriptionState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'s str>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl<'s> From<&'s Subscription> for SubscriptionView<'s> {
+    fn from(subscription: &'s Subscription) -> Self {
+        Self {
+            subscription_id: &subscription.subscription_id,
+            fleet_id: &subscription.fleet_id,
+            vehicles: &subscription.vehicles,
+            packages: &subscription.packages,
+            delivery_format: subscription.delivery_format,
+            validity: subscription.validity,
+            state: subscription.state,
+            reason: subscription.reason.as_deref(),
+            created_at: subscription.created_at,
+            updated_at: subscription.updated_at,
+        }
+    }
+}
+
+fn with_etag(subscription: &Subscription) -> Result<Response, Problem> {
+    Ok(Response::ok(&SubscriptionView::from(subscription))?.with_header("etag", format!("\"{}\"", subscription.version)))
+}
+
+/// The version that an `If-Match` names. A tag that is none of ours cannot match.
+fn version(tag: &str) -> u64 {
+    tag.trim().trim_matches('"').parse().unwrap_or(0)
 }
 
 /// A fleet as callers see it: which bus carries its events is not their concern.
