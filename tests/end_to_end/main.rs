@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod access;
+mod consent;
 mod contract;
 mod creating;
 mod reading;
@@ -65,6 +66,8 @@ fn a_recording_goes_in_over_http_and_comes_out_where_it_may_be_seen() {
     reading::filters_narrow(&stack, &fleet, &seen);
     reading::pages_hold_each_event_once_while_others_arrive(&stack);
     reading::arrivals_come_once_to_a_poller(&stack);
+    consent::what_is_taken_back_is_gone_from_queries_and_from_queued_messages(&stack);
+    consent::a_suspended_subscription_goes_on_without_loss(&stack);
     creating::a_repeat_under_the_same_key_creates_nothing(&stack);
     creating::a_vehicle_is_found_replaced_and_retired(&stack);
     creating::events_come_in_every_content_mode(&stack);

@@ -98,7 +98,10 @@ impl Road {
                 onboard.subscribe(&admin(), &fleet_id, request).await.expect("a subscription").subscription_id;
             for step in [Step::EnsureQueue, Step::EnsureRule, Step::Activate] {
                 let (fleet_id, subscription_id) = (fleet_id.clone(), subscription_id.clone());
-                provision.step(&Task { step, fleet_id, subscription_id, error: None }).await.expect("provisioned");
+                provision
+                    .step(&Task { step, fleet_id, subscription_id, attempt: 1, error: None })
+                    .await
+                    .expect("provisioned");
             }
         }
         // Something was taken away before.

@@ -165,6 +165,7 @@ async fn subscribe(memory: &Memory, fleet_id: &FleetId, vehicles: Vec<VehicleId>
         delivery_format: DeliveryFormat::Blocks,
         validity: Validity { valid_from: now, valid_until: None },
         state: SubscriptionState::Active,
+        attempts: 1,
         reason: None,
         version: 1,
         created_at: now,

@@ -40,6 +40,8 @@ pub enum Operation {
     GetSubscription,
     /// `PUT /fleets/{fleetId}/subscriptions/{subscriptionId}`
     ReplaceSubscription,
+    /// `POST /fleets/{fleetId}/subscriptions/{subscriptionId}/provision`
+    ProvisionSubscription,
     /// `POST /fleets/{fleetId}/subscriptions/{subscriptionId}/suspend`
     SuspendSubscription,
     /// `POST /fleets/{fleetId}/subscriptions/{subscriptionId}/resume`
@@ -52,6 +54,7 @@ const ADMINS: Access = Access::Scopes(&[Scope::Admin]);
 const READERS: Access = Access::Scopes(&[Scope::Read, Scope::Admin]);
 const SUBSCRIPTIONS: &str = "/fleets/{fleetId}/subscriptions";
 const SUBSCRIPTION: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}";
+const PROVISION: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}/provision";
 const SUSPEND: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}/suspend";
 const RESUME: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}/resume";
 const REVOKE: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}/revoke";
@@ -66,6 +69,7 @@ pub const ROUTES: &[Route<Operation>] = &[
     Route::new("POST", SUBSCRIPTIONS, ADMINS, Operation::CreateSubscription).creating(),
     Route::new("GET", SUBSCRIPTION, READERS, Operation::GetSubscription),
     Route::new("PUT", SUBSCRIPTION, ADMINS, Operation::ReplaceSubscription),
+    Route::new("POST", PROVISION, ADMINS, Operation::ProvisionSubscription),
     Route::new("POST", SUSPEND, ADMINS, Operation::SuspendSubscription),
     Route::new("POST", RESUME, ADMINS, Operation::ResumeSubscription),
     Route::new("POST", REVOKE, ADMINS, Operation::RevokeSubscription),
@@ -170,6 +174,7 @@ where
                 with_etag(&onboard.subscription(caller, &fleet_id, &id).await?)
             }
             Operation::ReplaceSubscription => self.resubscribe(request, caller).await,
+            Operation::ProvisionSubscription => self.provision_again(request, caller).await,
             Operation::SuspendSubscription => self.move_subscription(request, caller, Move::Suspend).await,
             Operation::ResumeSubscription => self.move_subscription(request, caller, Move::Resume).await,
             Operation::RevokeSubscription => self.move_subscription(request, caller, Move::Revoke).await,
@@ -222,6 +227,13 @@ where
         // The secret is shown this once: nobody on the way may keep it, and we do not either.
         let created = Response::json(StatusCode::CREATED, &view)?.with_secret(SECRET);
         Ok(created.with_header("cache-control", "no-store"))
+    }
+
+    async fn provision_again(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+        let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
+        let subscription = self.onboard.provision_again(caller, &fleet_id, &id).await?;
+        let accepted = Response::json(StatusCode::ACCEPTED, &SubscriptionView::from(&subscription))?;
+        Ok(accepted.with_header("retry-after", "1"))
     }
 
     async fn subscribe(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
