@@ -30,6 +30,8 @@ pub enum Operation {
     CreateFleet,
     /// `GET /fleets/{fleetId}`
     GetFleet,
+    /// `GET /fleets/{fleetId}/audit`
+    ListChanges,
     /// `POST /clients`
     CreateClient,
     /// `GET /fleets/{fleetId}/subscriptions`
@@ -61,6 +63,7 @@ pub const ROUTES: &[Route<Operation>] = &[
     Route::new("GET", "/fleets", READERS, Operation::ListFleets).with_query(&["limit", "cursor"]),
     Route::new("POST", "/fleets", ADMINS, Operation::CreateFleet).creating(),
     Route::new("GET", "/fleets/{fleetId}", READERS, Operation::GetFleet),
+    Route::new("GET", "/fleets/{fleetId}/audit", ADMINS, Operation::ListChanges).with_query(&["limit", "cursor"]),
     Route::new("POST", "/clients", ADMINS, Operation::CreateClient).creating(),
     Route::new("GET", SUBSCRIPTIONS, READERS, Operation::ListSubscriptions).with_query(&["limit", "cursor"]),
     Route::new("POST", SUBSCRIPTIONS, ADMINS, Operation::CreateSubscription).creating(),
@@ -129,6 +132,13 @@ where
                 Ok(Response::json(StatusCode::CREATED, &fleet_view(&fleet))?.with_header("location", location))
             }
             Operation::GetFleet => Response::ok(&fleet_view(&onboard.fleet(caller, &request.path("fleetId")?).await?)),
+            Operation::ListChanges => {
+                let page = Page::of(request, caller);
+                let limit = request.query_number("limit", 1..=100, 50)? as usize;
+                let changes = onboard.changes(caller, &request.path("fleetId")?, page.start()?, limit).await?;
+                let next = changes.last().filter(|_| changes.len() == limit).map(|last| &last.change_id);
+                page.answer(json!({ "items": changes }), next)
+            }
             Operation::CreateClient => self.create_client(request, caller).await,
             Operation::ListSubscriptions => {
                 let page = Page::of(request, caller);
