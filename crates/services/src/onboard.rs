@@ -363,7 +363,7 @@ fn admin(caller: &Caller) -> Result<Author, ServiceError> {
     }
 }
 
-fn may_see(caller: &Caller, fleet_id: &FleetId) -> Result<(), ServiceError> {
+pub(crate) fn may_see(caller: &Caller, fleet_id: &FleetId) -> Result<(), ServiceError> {
     match caller {
         Caller::Admin(_) => Ok(()),
         Caller::Fleet(own) if own == fleet_id => Ok(()),

@@ -13,11 +13,13 @@ use roadcast_lambda_kit::problem::{Problem, ProblemType};
 use roadcast_ports::clients::{AppClients, Clients};
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::entitlements::Entitlements;
+use roadcast_ports::feed::FeedIndex;
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::provisioning::ProvisioningWorkflow;
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles;
 use roadcast_services::onboard::{Move, Onboard, SubscriptionRequest};
+use roadcast_services::receipts::Receipts;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -42,6 +44,8 @@ pub enum Operation {
     GetSubscription,
     /// `PUT /fleets/{fleetId}/subscriptions/{subscriptionId}`
     ReplaceSubscription,
+    /// `GET /fleets/{fleetId}/subscriptions/{subscriptionId}/receipt`
+    GetReceipt,
     /// `POST /fleets/{fleetId}/subscriptions/{subscriptionId}/suspend`
     SuspendSubscription,
     /// `POST /fleets/{fleetId}/subscriptions/{subscriptionId}/resume`
@@ -54,6 +58,7 @@ const ADMINS: Access = Access::Scopes(&[Scope::Admin]);
 const READERS: Access = Access::Scopes(&[Scope::Read, Scope::Admin]);
 const SUBSCRIPTIONS: &str = "/fleets/{fleetId}/subscriptions";
 const SUBSCRIPTION: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}";
+const RECEIPT: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}/receipt";
 const SUSPEND: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}/suspend";
 const RESUME: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}/resume";
 const REVOKE: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}/revoke";
@@ -69,6 +74,7 @@ pub const ROUTES: &[Route<Operation>] = &[
     Route::new("POST", SUBSCRIPTIONS, ADMINS, Operation::CreateSubscription).creating(),
     Route::new("GET", SUBSCRIPTION, READERS, Operation::GetSubscription),
     Route::new("PUT", SUBSCRIPTION, ADMINS, Operation::ReplaceSubscription),
+    Route::new("GET", RECEIPT, READERS, Operation::GetReceipt).with_query(&["from", "to"]),
     Route::new("POST", SUSPEND, ADMINS, Operation::SuspendSubscription),
     Route::new("POST", RESUME, ADMINS, Operation::ResumeSubscription),
     Route::new("POST", REVOKE, ADMINS, Operation::RevokeSubscription),
@@ -78,9 +84,11 @@ pub const ROUTES: &[Route<Operation>] = &[
 const SECRET: &str = "clientSecret";
 
 /// Onboarding over HTTP.
-pub struct Onboarding<F, C, A, U, V, E, W, K, R> {
+pub struct Onboarding<F, C, A, U, V, E, W, I, K, R> {
     /// Takes fleets in.
     pub onboard: Onboard<F, C, A, U, V, E, W, K, R>,
+    /// Says what subscriptions brought.
+    pub receipts: Receipts<F, U, I, K>,
 }
 
 #[derive(Deserialize)]
@@ -98,7 +106,7 @@ enum ClientInput {
     Ingest { name: String, sources: Vec<String> },
 }
 
-impl<F, C, A, U, V, E, W, K, R> Api for Onboarding<F, C, A, U, V, E, W, K, R>
+impl<F, C, A, U, V, E, W, I, K, R> Api for Onboarding<F, C, A, U, V, E, W, I, K, R>
 where
     F: Fleets,
     C: Clients,
@@ -107,6 +115,7 @@ where
     V: Vehicles,
     E: Entitlements,
     W: ProvisioningWorkflow,
+    I: FeedIndex,
     K: Clock,
     R: Randomness,
 {
@@ -154,6 +163,11 @@ where
                 with_etag(&onboard.subscription(caller, &fleet_id, &id).await?)
             }
             Operation::ReplaceSubscription => self.resubscribe(request, caller).await,
+            Operation::GetReceipt => {
+                let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
+                let time = |name| request.query(name, "an RFC 3339 time");
+                Response::ok(&self.receipts.receipt(caller, &fleet_id, &id, time("from")?, time("to")?).await?)
+            }
             Operation::SuspendSubscription => self.move_subscription(request, caller, Move::Suspend).await,
             Operation::ResumeSubscription => self.move_subscription(request, caller, Move::Resume).await,
             Operation::RevokeSubscription => self.move_subscription(request, caller, Move::Revoke).await,
@@ -173,7 +187,7 @@ where
     }
 }
 
-impl<F, C, A, U, V, E, W, K, R> Onboarding<F, C, A, U, V, E, W, K, R>
+impl<F, C, A, U, V, E, W, I, K, R> Onboarding<F, C, A, U, V, E, W, I, K, R>
 where
     F: Fleets,
     C: Clients,
@@ -182,6 +196,7 @@ where
     V: Vehicles,
     E: Entitlements,
     W: ProvisioningWorkflow,
+    I: FeedIndex,
     K: Clock,
     R: Randomness,
 {

@@ -20,6 +20,7 @@ use roadcast_services::ServiceError;
 use roadcast_services::arrivals::{ArrivalsRange, Place};
 use roadcast_services::onboard::{Move, SubscriptionRequest};
 use roadcast_services::query::EventsRange;
+use roadcast_services::receipts::{Deliveries, Period, Receipts};
 use roadcast_testbed::{Fault, FaultPlan};
 
 use crate::world::{World, admin};
@@ -562,6 +563,7 @@ async fn no_more_than_the_record(world: &World, fleet: &FleetId, vehicles: &[Veh
 
 #[tokio::test]
 async fn every_change_is_told_with_who_made_it_and_a_repeat_is_none() {
+    use SubscriptionState::{Active, Pending, Provisioning, Revoked, Suspended};
     let world = World::new(62);
     let vid = world.vehicle("v").await;
     let fleet = world.fleet(std::slice::from_ref(&vid), &["telematics"]).await;
@@ -572,7 +574,6 @@ async fn every_change_is_told_with_who_made_it_and_a_repeat_is_none() {
     }
     let trail = world.onboard().changes(&admin(), &fleet, None, 100).await.unwrap();
     let states: Vec<_> = trail.iter().rev().filter_map(Change::state).collect();
-    use SubscriptionState::{Active, Pending, Provisioning, Revoked, Suspended};
     assert_eq!(states, [Pending, Provisioning, Active, Suspended, Active, Revoked]);
     let by_admin = Author::Admin { client_id: ClientId::new("admin") };
     let by: Vec<&Author> = trail.iter().rev().map(|change| &change.by).collect();
@@ -583,4 +584,46 @@ async fn every_change_is_told_with_who_made_it_and_a_repeat_is_none() {
         let refused = world.onboard().changes(&caller, &fleet, None, 10).await;
         assert!(matches!(refused, Err(ServiceError::Forbidden(_))), "{caller:?}");
     }
+}
+
+#[tokio::test]
+async fn a_receipt_tells_when_it_was_active_and_what_was_delivered_also_after_its_end() {
+    let world = World::new(63);
+    let (vid, other) = (world.vehicle("v").await, world.vehicle("o").await);
+    let fleet = world.fleet(&[vid.clone(), other.clone()], &["telematics"]).await;
+    let began = world.clock.now();
+    let before = only(&world, &fleet).await;
+    let id = &before.subscription_id;
+    let mut delivered = Vec::new();
+    for name in ["a", "b"] {
+        world.clock.advance_ms(60_000);
+        delivered.push(world.clock.now());
+        world.upload(&vid, name, &[(60, 50.0)]).await;
+        world.settle(|_| FaultPlan::healthy()).await;
+    }
+    // A vehicle that was taken out is told of still.
+    let fewer = request(std::slice::from_ref(&vid), &["telematics"], DeliveryFormat::Json);
+    world.onboard().resubscribe(&admin(), &fleet, id, fewer, before.version).await.unwrap();
+    world.clock.advance_ms(60_000);
+    world.onboard().move_subscription(&admin(), &fleet, id, Move::Revoke).await.unwrap();
+    let ended = world.clock.now();
+    world.clock.advance_ms(60_000);
+
+    let memory = || world.memory.clone();
+    let receipts = Receipts { fleets: memory(), subscriptions: memory(), index: memory(), clock: world.clock.clone() };
+    let caller = Caller::Fleet(fleet.clone());
+    let receipt = receipts.receipt(&caller, &fleet, id, None, None).await.unwrap();
+    assert_eq!(receipt.active, [Period { from: began, to: Some(ended) }]);
+    assert_eq!(receipt.counted, Period { from: began, to: Some(world.clock.now()) });
+    let mut expected = vec![
+        Deliveries { vid: vid.clone(), events: 2, first: Some(delivered[0]), last: Some(delivered[1]) },
+        Deliveries { vid: other, events: 0, first: None, last: None },
+    ];
+    expected.sort_by(|a, b| a.vid.cmp(&b.vid));
+    assert_eq!(receipt.vehicles, expected);
+
+    let second = receipts.receipt(&admin(), &fleet, id, Some(delivered[1]), Some(ended)).await.unwrap();
+    assert_eq!(second.vehicles.iter().map(|vehicle| vehicle.events).sum::<usize>(), 1);
+    let stranger = Caller::Fleet(world.fleet(&[], &[]).await);
+    assert!(matches!(receipts.receipt(&stranger, &fleet, id, None, None).await, Err(ServiceError::NotFound)));
 }
