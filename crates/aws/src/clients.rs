@@ -1,6 +1,7 @@
 //! Machine clients, in `reference`.
 
 use aws_sdk_dynamodb::Client as DynamoDb;
+use roadcast_domain::audit::Change;
 use roadcast_domain::fleet::Client;
 use roadcast_domain::ids::ClientId;
 use roadcast_ports::PortError;
@@ -8,7 +9,7 @@ use roadcast_ports::clients::Clients;
 
 use crate::item;
 use crate::keys::Key;
-use crate::sdk_error::port_error;
+use crate::transaction::{Condition, Transaction};
 
 const PUT: &str = "keeping a client";
 const READ: &str = "reading a client";
@@ -28,10 +29,13 @@ impl DynamoClients {
 }
 
 impl Clients for DynamoClients {
-    async fn put(&self, client: &Client) -> Result<(), PortError> {
-        let item = item::with_record(&Key::client(&client.client_id), client, PUT)?;
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        put.send().await.map(|_| ()).map_err(|error| port_error(PUT, error))
+    async fn put(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
+        let key = Key::client(&client.client_id);
+        Transaction::new(&self.client, PUT)
+            .put(&self.table, item::with_record(&key, client, PUT)?, &key, Condition::None)?
+            .keep(&self.table, change)?
+            .commit()
+            .await
     }
 
     async fn get(&self, client_id: &ClientId) -> Result<Option<Client>, PortError> {

@@ -1,8 +1,9 @@
 //! Fleets, in `reference`.
 
 use aws_sdk_dynamodb::Client;
+use roadcast_domain::audit::Change;
 use roadcast_domain::fleet::Fleet;
-use roadcast_domain::ids::FleetId;
+use roadcast_domain::ids::{Eid, FleetId};
 use roadcast_ports::PortError;
 use roadcast_ports::fleets::Fleets;
 
@@ -12,6 +13,7 @@ use crate::transaction::{Condition, Transaction};
 
 const CREATE: &str = "creating a fleet";
 const READ: &str = "reading fleets";
+const READ_CHANGES: &str = "reading changes of a fleet";
 
 /// Fleets in `DynamoDB`: each under its own key, read often, and once more in the list of all.
 #[derive(Clone, Debug)]
@@ -28,11 +30,12 @@ impl DynamoFleets {
 }
 
 impl Fleets for DynamoFleets {
-    async fn create(&self, fleet: &Fleet) -> Result<(), PortError> {
+    async fn create(&self, fleet: &Fleet, change: Option<&Change>) -> Result<(), PortError> {
         let (key, listed) = (Key::fleet(&fleet.fleet_id), Key::listed_fleet(&fleet.fleet_id));
         Transaction::new(&self.client, CREATE)
             .put(&self.table, item::with_record(&key, fleet, CREATE)?, &key, Condition::Absent)?
             .put(&self.table, item::with_record(&listed, fleet, CREATE)?, &listed, Condition::Absent)?
+            .keep(&self.table, change)?
             .commit()
             .await
     }
@@ -44,5 +47,9 @@ impl Fleets for DynamoFleets {
 
     async fn list(&self, after: Option<&FleetId>, limit: usize) -> Result<Vec<Fleet>, PortError> {
         item::records(&self.client, &self.table, &KeyRange::fleets(after), limit, READ).await
+    }
+
+    async fn changes(&self, fleet_id: &FleetId, before: Option<Eid>, limit: usize) -> Result<Vec<Change>, PortError> {
+        item::records(&self.client, &self.table, &KeyRange::changes(fleet_id, before), limit, READ_CHANGES).await
     }
 }

@@ -112,6 +112,7 @@ pub(crate) async fn page(
         .set_limit(limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
         .set_exclusive_start_key(start)
         .consistent_read(range.consistent)
+        .scan_index_forward(!range.backwards)
         .send()
         .await
         .map_err(|error| port_error(context, error))?;

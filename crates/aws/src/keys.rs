@@ -12,6 +12,7 @@
 //! | `vehicle#<vid>` | `grant#<fleetId>` | the pair's consent epoch, where it was ever raised |
 //! | `fleet#<fleetId>` | `vehicle#<vid>` | the same epoch |
 //! | `entitlements` | `version` | how often what fleets may see was changed |
+//! | `fleet#<fleetId>` | `audit#<changeId>` | a change of the fleet, a client or a subscription of it |
 //! | `client#<clientId>` | `meta` | a machine client |
 //! | `client#<clientId>` | `vehicle#<vid>` | a vehicle that the client registered |
 //! | `vin#<SHA-256 of the VIN>` | `vehicle` | whose VIN it is; the VIN itself goes into no key |
@@ -70,6 +71,8 @@ pub struct KeyRange {
     pub to: String,
     /// Whether it must show what was written just before.
     pub consistent: bool,
+    /// Whether the last sort key comes first.
+    pub backwards: bool,
 }
 
 impl Key {
@@ -133,6 +136,11 @@ impl Key {
         Self::reference("entitlements", "version")
     }
 
+    /// A change of what is kept of a fleet.
+    pub fn change(fleet_id: &FleetId, change_id: Eid) -> Self {
+        Self::reference(fleet_partition(fleet_id), format!("audit#{change_id}"))
+    }
+
     /// A machine client.
     pub fn client(client_id: &ClientId) -> Self {
         Self::reference(client_partition(client_id), META)
@@ -182,7 +190,14 @@ impl Key {
 impl KeyRange {
     /// The items of a vehicle's log from one key to another.
     pub fn events(vid: &VehicleId, from: &str, to: &str) -> Self {
-        Self { partition: (VID, vid.to_string()), sort: EID, from: from.to_owned(), to: to.to_owned(), consistent: true }
+        Self {
+            partition: (VID, vid.to_string()),
+            sort: EID,
+            from: from.to_owned(),
+            to: to.to_owned(),
+            consistent: true,
+            backwards: false,
+        }
     }
 
     /// The same, where it may lag behind by a moment, at half the price.
@@ -194,7 +209,7 @@ impl KeyRange {
     /// A fleet's pointers of the hour of `from`, from there on and up to `to`.
     pub fn feed_pointers(fleet_id: &FleetId, from: Eid, to: Eid) -> Self {
         let partition = (FEED, feed_partition(fleet_id, from.time()));
-        Self { partition, sort: STAMP, from: from.to_string(), to: to.to_string(), consistent: true }
+        Self { partition, sort: STAMP, from: from.to_string(), to: to.to_string(), consistent: true, backwards: false }
     }
 
     /// Every fleet after one.
@@ -206,6 +221,16 @@ impl KeyRange {
     pub fn subscriptions(fleet_id: &FleetId, after: Option<&SubscriptionId>) -> Self {
         let after = after.map(|after| format!("subscription#{after}"));
         Self::reference(fleet_partition(fleet_id), "subscription#".to_owned()).after(after)
+    }
+
+    /// What was changed of a fleet, the newest first, before one.
+    pub fn changes(fleet_id: &FleetId, before: Option<Eid>) -> Self {
+        let mut range = Self { backwards: true, ..Self::reference(fleet_partition(fleet_id), "audit#".to_owned()) };
+        if let Some(before) = before {
+            // The largest id that is smaller; a place before the first is none of a change's.
+            range.to = format!("audit#{}", Eid::from_bits(before.bits().saturating_sub(1)));
+        }
+        range
     }
 
     /// Every fleet's grants and epochs to one vehicle.
@@ -241,7 +266,7 @@ impl KeyRange {
     /// All sort keys of a partition of `reference` that begin with a prefix.
     fn reference(pk: String, prefix: String) -> Self {
         let to = format!("{prefix}{AFTER_ANY_ID}");
-        Self { partition: (PK, pk), sort: SK, from: prefix, to, consistent: true }
+        Self { partition: (PK, pk), sort: SK, from: prefix, to, consistent: true, backwards: false }
     }
 }
 

@@ -42,6 +42,7 @@ fn keys_have_the_attributes_that_the_template_gives_their_tables() {
         Key::grant_by_fleet(&fleet, &vid, &subscription),
         Key::epoch_by_vehicle(&vid, &fleet),
         Key::epoch_by_fleet(&fleet, &vid),
+        Key::change(&fleet, Eid::MIN),
         Key::client(&client),
         Key::owned_vehicle(&client, &vid),
         Key::vin(&"WVWZZZ3CZEE140287".parse().unwrap()),

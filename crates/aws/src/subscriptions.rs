@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
+use roadcast_domain::audit::Change;
 use roadcast_domain::entitlement::Grant;
 use roadcast_domain::ids::{FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
@@ -12,7 +13,7 @@ use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::entitlements::{EPOCH, VERSION};
 use crate::item::{self, Item, Unreadable};
-use crate::keys::{Key, KeyRange, PK};
+use crate::keys::{Key, KeyRange};
 use crate::sdk_error::port_error;
 use crate::transaction::{ACTIONS_PER_TRANSACTION, Condition, Transaction};
 
@@ -46,10 +47,13 @@ impl DynamoSubscriptions {
 }
 
 impl Subscriptions for DynamoSubscriptions {
-    async fn create(&self, subscription: &Subscription) -> Result<(), PortError> {
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(encode(subscription, CREATE)?));
-        let put = put.condition_expression("attribute_not_exists(#pk)").expression_attribute_names("#pk", PK);
-        put.send().await.map(|_| ()).map_err(|error| port_error(CREATE, error))
+    async fn create(&self, subscription: &Subscription, change: Option<&Change>) -> Result<(), PortError> {
+        let key = Key::subscription(&subscription.fleet_id, &subscription.subscription_id);
+        Transaction::new(&self.client, CREATE)
+            .put(&self.table, encode(subscription, CREATE)?, &key, Condition::Absent)?
+            .keep(&self.table, change)?
+            .commit()
+            .await
     }
 
     async fn get(&self, fleet_id: &FleetId, subscription_id: &SubscriptionId) -> Result<Option<Subscription>, PortError> {
@@ -68,12 +72,13 @@ impl Subscriptions for DynamoSubscriptions {
 
     async fn replace(&self, subscription: &Subscription, from: SubscriptionState) -> Result<(), PortError> {
         let condition = at_version(subscription, Some(("=", from)), REPLACE)?;
-        self.put_next(subscription, condition, REPLACE).await
+        let change = Change::of_provisioning(from, subscription);
+        self.put_next(subscription, condition, Some(&change), REPLACE).await
     }
 
-    async fn update(&self, subscription: &Subscription) -> Result<(), PortError> {
+    async fn update(&self, subscription: &Subscription, change: Option<&Change>) -> Result<(), PortError> {
         let condition = at_version(subscription, None, UPDATE)?;
-        self.put_next(subscription, condition, UPDATE).await
+        self.put_next(subscription, condition, change, UPDATE).await
     }
 
     async fn write_grants(&self, subscription: &Subscription) -> Result<(), PortError> {
@@ -133,11 +138,16 @@ impl DynamoSubscriptions {
         &self,
         subscription: &Subscription,
         condition: Condition,
+        change: Option<&Change>,
         context: &'static str,
     ) -> Result<(), PortError> {
         let next = Subscription { version: subscription.version + 1, ..subscription.clone() };
         let key = Key::subscription(&next.fleet_id, &next.subscription_id);
-        Transaction::new(&self.client, context).put(&self.table, encode(&next, context)?, &key, condition)?.commit().await
+        Transaction::new(&self.client, context)
+            .put(&self.table, encode(&next, context)?, &key, condition)?
+            .keep(&self.table, change)?
+            .commit()
+            .await
     }
 
     /// A transaction that is nothing once the subscription is changed or revoked.

@@ -6,10 +6,11 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::transact_write_items::builders::TransactWriteItemsFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
+use roadcast_domain::audit::Change;
 use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::backoff;
-use crate::item::Item;
+use crate::item::{self, Item};
 use crate::keys::Key;
 use crate::sdk_error::{Cancelled, cancellation, transaction_error};
 
@@ -84,6 +85,14 @@ impl Transaction {
             .map_err(|error| incomplete(self.context, error))?;
         self.request = self.request.transact_items(TransactWriteItem::builder().put(put).build());
         Ok(self)
+    }
+
+    /// Keeps a change of what else is written, if there is one to keep.
+    pub(crate) fn keep(self, table: &str, change: Option<&Change>) -> Result<Self, PortError> {
+        let Some(change) = change else { return Ok(self) };
+        let key = Key::change(&change.fleet_id, change.change_id);
+        let item = item::with_record(&key, change, self.context)?;
+        self.put(table, item, &key, Condition::None)
     }
 
     /// Deletes an item, if it meets the condition.

@@ -171,10 +171,10 @@ async fn subscribe(memory: &Memory, fleet_id: &FleetId, vehicles: Vec<VehicleId>
         created_at: now,
         updated_at: now,
     };
-    let _ = Fleets::create(memory, &fleet).await;
+    let _ = Fleets::create(memory, &fleet, None).await;
     let _ = memory.ensure_queue(&fleet).await;
     let _ = memory.ensure_rule(&fleet).await;
-    let _ = Subscriptions::create(memory, &subscription).await;
+    let _ = Subscriptions::create(memory, &subscription, None).await;
     let _ = memory.write_grants(&subscription).await;
 }
 

@@ -4,6 +4,7 @@
 //! sample through this crate: [`cloudevent`] reads the envelope, [`intake`] judges the event and its samples, [`event`] is
 //! what is stored and published, [`entitlement`] cuts it to what a fleet may see, [`state`] keeps the newest of each signal.
 
+pub mod audit;
 pub mod caller;
 pub mod cloudevent;
 pub mod diagnostic;

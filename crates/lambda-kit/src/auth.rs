@@ -53,7 +53,7 @@ mod tests {
     struct Known(Vec<Client>);
 
     impl Clients for Known {
-        async fn put(&self, _: &Client) -> Result<(), PortError> {
+        async fn put(&self, _: &Client, _: Option<&roadcast_domain::audit::Change>) -> Result<(), PortError> {
             Ok(())
         }
 

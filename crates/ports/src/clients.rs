@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use roadcast_domain::audit::Change;
 use roadcast_domain::caller::Scope;
 use roadcast_domain::fleet::Client;
 use roadcast_domain::ids::ClientId;
@@ -10,8 +11,8 @@ use crate::PortError;
 
 /// What is known of clients.
 pub trait Clients: Send + Sync {
-    /// Keeps a client.
-    fn put(&self, client: &Client) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Keeps a client, and the change that it is to its fleet.
+    fn put(&self, client: &Client, change: Option<&Change>) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// The client of that id.
     fn get(&self, client_id: &ClientId) -> impl Future<Output = Result<Option<Client>, PortError>> + Send;

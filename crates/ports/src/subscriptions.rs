@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use roadcast_domain::audit::Change;
 use roadcast_domain::entitlement::Grant;
 use roadcast_domain::ids::{FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
@@ -14,8 +15,12 @@ use crate::PortError;
 /// its next version, which shuts out everybody who read the one before; then takes away; then keeps the changed subscription;
 /// then adds. What a subscription no longer says is gone by the time that it says so.
 pub trait Subscriptions: Send + Sync {
-    /// Keeps a new subscription; a conflict where its id is taken.
-    fn create(&self, subscription: &Subscription) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Keeps a new subscription, and the change that it is; a conflict where its id is taken.
+    fn create(
+        &self,
+        subscription: &Subscription,
+        change: Option<&Change>,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// The subscription of that id.
     fn get(
@@ -32,16 +37,21 @@ pub trait Subscriptions: Send + Sync {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Subscription>, PortError>> + Send;
 
-    /// Replaces a subscription that is still in state `from` and at its version, as the next version; a conflict where it no
-    /// longer is.
+    /// Replaces a subscription that is still in state `from` and at its version, as the next version, and keeps that as a
+    /// change by provisioning; a conflict where it no longer is.
     fn replace(
         &self,
         subscription: &Subscription,
         from: SubscriptionState,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Replaces a subscription that is still at its version, as the next version; a conflict where it no longer is.
-    fn update(&self, subscription: &Subscription) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Replaces a subscription that is still at its version, as the next version, and keeps the change; a conflict
+    /// where it no longer is.
+    fn update(
+        &self,
+        subscription: &Subscription,
+        change: Option<&Change>,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Writes the grants of a subscription that is still at its version and not revoked, vehicle by vehicle; a conflict where it
     /// no longer is. Doing it again changes nothing.

@@ -3,7 +3,7 @@
 //! In the order of a sample's road: [`ingest`] takes uploads in, [`process`] archives, validates, publishes and stores
 //! them, [`enrich`] cuts them to what each fleet may see, [`deliver`] hands them out of a fleet's feed, [`query`] answers
 //! from the stores, [`arrivals`] tells a fleet what came in. Beside the road: [`vehicles`] keeps the register, [`onboard`] takes in fleets and subscriptions, and
-//! [`provision`] makes what they need. Before all of them stand [`quota`], how much a fleet may ask, and [`repeat`], what was
+//! [`provision`] makes what they need; [`receipts`] says what a subscription brought. Before all of them stand [`quota`], how much a fleet may ask, and [`repeat`], what was
 //! asked before.
 
 pub mod arrivals;
@@ -18,6 +18,7 @@ pub mod process;
 pub mod provision;
 pub mod query;
 pub mod quota;
+pub mod receipts;
 pub mod repeat;
 mod tail;
 pub mod vehicles;

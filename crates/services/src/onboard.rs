@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use roadcast_domain::Timestamp;
+use roadcast_domain::audit::{Author, Change};
 use roadcast_domain::caller::{Caller, Scope};
 use roadcast_domain::fleet::{Client, ClientRole, Fleet};
-use roadcast_domain::ids::{ClientId, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::limits;
 use roadcast_domain::package::PackageName;
 use roadcast_domain::plan::Plan;
@@ -89,7 +90,7 @@ where
 {
     /// Takes in a fleet.
     pub async fn create_fleet(&self, caller: &Caller, name: &str, plan: Plan) -> Result<Fleet, ServiceError> {
-        admin(caller)?;
+        let author = admin(caller)?;
         let fleet = Fleet {
             fleet_id: FleetId::from_random(self.randomness.bits()),
             name: checked_name(name)?,
@@ -97,7 +98,7 @@ where
             plan,
             created_at: self.clock.now(),
         };
-        self.fleets.create(&fleet).await?;
+        self.fleets.create(&fleet, Some(&Change::of_fleet(author, &fleet))).await?;
         Ok(fleet)
     }
 
@@ -124,7 +125,7 @@ where
         name: &str,
         role: ClientRole,
     ) -> Result<(Client, Credentials), ServiceError> {
-        admin(caller)?;
+        let author = admin(caller)?;
         let name = checked_name(name)?;
         let scope = match &role {
             ClientRole::Fleet { fleet_id } => {
@@ -139,7 +140,7 @@ where
         };
         let credentials = self.app_clients.create(&name, scope).await?;
         let client = Client { client_id: credentials.client_id.clone(), name, role, created_at: self.clock.now() };
-        self.clients.put(&client).await?;
+        self.clients.put(&client, Change::of_client(author, &client).as_ref()).await?;
         Ok((client, credentials))
     }
 
@@ -150,7 +151,7 @@ where
         fleet_id: &FleetId,
         request: SubscriptionRequest,
     ) -> Result<Subscription, ServiceError> {
-        admin(caller)?;
+        let author = admin(caller)?;
         self.fleets.get(fleet_id).await?.ok_or(ServiceError::NotFound)?;
         let now = self.clock.now();
         let validity = Validity { valid_from: request.valid_from.unwrap_or(now), valid_until: request.valid_until };
@@ -169,7 +170,8 @@ where
             created_at: now,
             updated_at: now,
         };
-        self.subscriptions.create(&subscription).await?;
+        let change = Change::of_subscription(author, None, &subscription);
+        self.subscriptions.create(&subscription, Some(&change)).await?;
         self.workflow.start(&provisioning_of(&subscription)).await?;
         Ok(subscription)
     }
@@ -205,7 +207,7 @@ where
         request: SubscriptionRequest,
         version: u64,
     ) -> Result<Subscription, ServiceError> {
-        admin(caller)?;
+        let author = admin(caller)?;
         let kept = self.subscriptions.get(fleet_id, subscription_id).await?.ok_or(ServiceError::NotFound)?;
         if kept.state == SubscriptionState::Revoked {
             return Err(ServiceError::Conflict("a revoked subscription does not change; subscribe anew"));
@@ -218,7 +220,7 @@ where
         self.check(&request, validity).await?;
         let SubscriptionRequest { vehicles, packages, delivery_format, .. } = request;
         let wanted = Subscription { vehicles, packages, delivery_format, validity, ..kept.clone() };
-        self.change(kept, wanted).await.map_err(|error| match error.kind() {
+        self.change(author, kept, wanted).await.map_err(|error| match error.kind() {
             PortErrorKind::Conflict => ServiceError::Stale,
             _ => error.into(),
         })
@@ -232,14 +234,14 @@ where
         subscription_id: &SubscriptionId,
         step: Move,
     ) -> Result<Subscription, ServiceError> {
-        admin(caller)?;
+        let author = admin(caller)?;
         let mut tries = MOVE_TRIES;
         loop {
             let kept = self.subscriptions.get(fleet_id, subscription_id).await?.ok_or(ServiceError::NotFound)?;
             let state = step.from(kept.state).map_err(ServiceError::Conflict)?;
             let wanted = Subscription { state, ..kept.clone() };
             tries -= 1;
-            match self.change(kept, wanted).await {
+            match self.change(author.clone(), kept, wanted).await {
                 // Somebody else was at it, such as the workflow that provisions it.
                 Err(error) if error.kind() == PortErrorKind::Conflict && tries > 0 => {}
                 moved => {
@@ -252,7 +254,7 @@ where
     /// Makes of the subscription that is kept the one that is wanted. First a version is claimed, so that who read the one
     /// before writes nothing any more; then what is no longer covered is taken away; then the record says so; then what is
     /// covered anew is added. So wherever it stops, less is readable than the record says, never more. Doing it again ends it.
-    async fn change(&self, mut kept: Subscription, wanted: Subscription) -> Result<Subscription, PortError> {
+    async fn change(&self, by: Author, mut kept: Subscription, wanted: Subscription) -> Result<Subscription, PortError> {
         let left = kept.grant().zip(wanted.grant()).and_then(|(before, after)| before.within(&after));
         let stay: BTreeSet<&VehicleId> = left.iter().flat_map(|_| &wanted.vehicles).collect();
         let (stay, gone): (Vec<VehicleId>, Vec<VehicleId>) =
@@ -261,7 +263,8 @@ where
         let differs = kept != wanted;
 
         if differs && kept.state != SubscriptionState::Revoked && (narrower || !gone.is_empty()) {
-            self.subscriptions.update(&kept).await?;
+            // What is changed is told once it is, with the record.
+            self.subscriptions.update(&kept, None).await?;
             kept.version += 1;
             if !gone.is_empty() {
                 self.subscriptions.narrow_grants(&kept, &gone, None).await?;
@@ -273,13 +276,27 @@ where
         let mut wanted = Subscription { version: kept.version, ..wanted };
         if differs {
             wanted.updated_at = self.clock.now();
-            self.subscriptions.update(&wanted).await?;
+            let change = Change::of_subscription(by, Some(&kept), &wanted);
+            self.subscriptions.update(&wanted, Some(&change)).await?;
             wanted.version += 1;
         }
         if wanted.grant().is_some() {
             self.subscriptions.write_grants(&wanted).await?;
         }
         Ok(wanted)
+    }
+
+    /// A page of what was changed of a fleet, its clients and its subscriptions, newest first, before one.
+    pub async fn changes(
+        &self,
+        caller: &Caller,
+        fleet_id: &FleetId,
+        before: Option<Eid>,
+        limit: usize,
+    ) -> Result<Vec<Change>, ServiceError> {
+        admin(caller)?;
+        self.fleets.get(fleet_id).await?.ok_or(ServiceError::NotFound)?;
+        Ok(self.fleets.changes(fleet_id, before, limit).await?)
     }
 
     /// The credentials of a client that the caller made before.
@@ -369,14 +386,15 @@ const MOVE_TRIES: u32 = 4;
 
 const NOT_INGEST: ServiceError = ServiceError::Forbidden("ingest clients send events; they do not read fleets");
 
-fn admin(caller: &Caller) -> Result<(), ServiceError> {
+/// Only admins onboard; what they change is theirs to answer for.
+fn admin(caller: &Caller) -> Result<Author, ServiceError> {
     match caller {
-        Caller::Admin(_) => Ok(()),
+        Caller::Admin(client_id) => Ok(Author::Admin { client_id: client_id.clone() }),
         Caller::Fleet(_) | Caller::Ingest(_) => Err(ServiceError::Forbidden("only admins onboard")),
     }
 }
 
-fn may_see(caller: &Caller, fleet_id: &FleetId) -> Result<(), ServiceError> {
+pub(crate) fn may_see(caller: &Caller, fleet_id: &FleetId) -> Result<(), ServiceError> {
     match caller {
         Caller::Admin(_) => Ok(()),
         Caller::Fleet(own) if own == fleet_id => Ok(()),

@@ -129,7 +129,7 @@ mod tests {
             plan,
             created_at: memory.clock().now(),
         };
-        memory.create(&fleet).await.unwrap();
+        memory.create(&fleet, None).await.unwrap();
         fleet_id
     }
 

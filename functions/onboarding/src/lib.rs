@@ -13,11 +13,13 @@ use roadcast_lambda_kit::problem::{Problem, ProblemType};
 use roadcast_ports::clients::{AppClients, Clients};
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::entitlements::Entitlements;
+use roadcast_ports::feed::FeedIndex;
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::provisioning::ProvisioningWorkflow;
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles;
 use roadcast_services::onboard::{Move, Onboard, SubscriptionRequest};
+use roadcast_services::receipts::Receipts;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -30,6 +32,8 @@ pub enum Operation {
     CreateFleet,
     /// `GET /fleets/{fleetId}`
     GetFleet,
+    /// `GET /fleets/{fleetId}/audit`
+    ListChanges,
     /// `POST /clients`
     CreateClient,
     /// `GET /fleets/{fleetId}/subscriptions`
@@ -42,6 +46,8 @@ pub enum Operation {
     ReplaceSubscription,
     /// `POST /fleets/{fleetId}/subscriptions/{subscriptionId}/provision`
     ProvisionSubscription,
+    /// `GET /fleets/{fleetId}/subscriptions/{subscriptionId}/receipt`
+    GetReceipt,
     /// `POST /fleets/{fleetId}/subscriptions/{subscriptionId}/suspend`
     SuspendSubscription,
     /// `POST /fleets/{fleetId}/subscriptions/{subscriptionId}/resume`
@@ -55,6 +61,7 @@ const READERS: Access = Access::Scopes(&[Scope::Read, Scope::Admin]);
 const SUBSCRIPTIONS: &str = "/fleets/{fleetId}/subscriptions";
 const SUBSCRIPTION: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}";
 const PROVISION: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}/provision";
+const RECEIPT: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}/receipt";
 const SUSPEND: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}/suspend";
 const RESUME: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}/resume";
 const REVOKE: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}/revoke";
@@ -64,12 +71,14 @@ pub const ROUTES: &[Route<Operation>] = &[
     Route::new("GET", "/fleets", READERS, Operation::ListFleets).with_query(&["limit", "cursor"]),
     Route::new("POST", "/fleets", ADMINS, Operation::CreateFleet).creating(),
     Route::new("GET", "/fleets/{fleetId}", READERS, Operation::GetFleet),
+    Route::new("GET", "/fleets/{fleetId}/audit", ADMINS, Operation::ListChanges).with_query(&["limit", "cursor"]),
     Route::new("POST", "/clients", ADMINS, Operation::CreateClient).creating(),
     Route::new("GET", SUBSCRIPTIONS, READERS, Operation::ListSubscriptions).with_query(&["limit", "cursor"]),
     Route::new("POST", SUBSCRIPTIONS, ADMINS, Operation::CreateSubscription).creating(),
     Route::new("GET", SUBSCRIPTION, READERS, Operation::GetSubscription),
     Route::new("PUT", SUBSCRIPTION, ADMINS, Operation::ReplaceSubscription),
     Route::new("POST", PROVISION, ADMINS, Operation::ProvisionSubscription),
+    Route::new("GET", RECEIPT, READERS, Operation::GetReceipt).with_query(&["from", "to"]),
     Route::new("POST", SUSPEND, ADMINS, Operation::SuspendSubscription),
     Route::new("POST", RESUME, ADMINS, Operation::ResumeSubscription),
     Route::new("POST", REVOKE, ADMINS, Operation::RevokeSubscription),
@@ -79,9 +88,11 @@ pub const ROUTES: &[Route<Operation>] = &[
 const SECRET: &str = "clientSecret";
 
 /// Onboarding over HTTP.
-pub struct Onboarding<F, C, A, U, V, E, W, K, R> {
+pub struct Onboarding<F, C, A, U, V, E, W, I, K, R> {
     /// Takes fleets in.
     pub onboard: Onboard<F, C, A, U, V, E, W, K, R>,
+    /// Says what subscriptions brought.
+    pub receipts: Receipts<F, U, I, K>,
 }
 
 #[derive(Deserialize)]
@@ -125,7 +136,7 @@ impl ClientInput {
     }
 }
 
-impl<F, C, A, U, V, E, W, K, R> Api for Onboarding<F, C, A, U, V, E, W, K, R>
+impl<F, C, A, U, V, E, W, I, K, R> Api for Onboarding<F, C, A, U, V, E, W, I, K, R>
 where
     F: Fleets,
     C: Clients,
@@ -134,6 +145,7 @@ where
     V: Vehicles,
     E: Entitlements,
     W: ProvisioningWorkflow,
+    I: FeedIndex,
     K: Clock,
     R: Randomness,
 {
@@ -159,6 +171,13 @@ where
                 Ok(Response::json(StatusCode::CREATED, &fleet_view(&fleet))?.with_header("location", location))
             }
             Operation::GetFleet => Response::ok(&fleet_view(&onboard.fleet(caller, &request.path("fleetId")?).await?)),
+            Operation::ListChanges => {
+                let page = Page::of(request, caller);
+                let limit = request.query_number("limit", 1..=100, 50)? as usize;
+                let changes = onboard.changes(caller, &request.path("fleetId")?, page.start()?, limit).await?;
+                let next = changes.last().filter(|_| changes.len() == limit).map(|last| &last.change_id);
+                page.answer(json!({ "items": changes }), next)
+            }
             Operation::CreateClient => self.create_client(request, caller).await,
             Operation::ListSubscriptions => {
                 let page = Page::of(request, caller);
@@ -175,6 +194,11 @@ where
             }
             Operation::ReplaceSubscription => self.resubscribe(request, caller).await,
             Operation::ProvisionSubscription => self.provision_again(request, caller).await,
+            Operation::GetReceipt => {
+                let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
+                let time = |name| request.query(name, "an RFC 3339 time");
+                Response::ok(&self.receipts.receipt(caller, &fleet_id, &id, time("from")?, time("to")?).await?)
+            }
             Operation::SuspendSubscription => self.move_subscription(request, caller, Move::Suspend).await,
             Operation::ResumeSubscription => self.move_subscription(request, caller, Move::Resume).await,
             Operation::RevokeSubscription => self.move_subscription(request, caller, Move::Revoke).await,
@@ -194,7 +218,7 @@ where
     }
 }
 
-impl<F, C, A, U, V, E, W, K, R> Onboarding<F, C, A, U, V, E, W, K, R>
+impl<F, C, A, U, V, E, W, I, K, R> Onboarding<F, C, A, U, V, E, W, I, K, R>
 where
     F: Fleets,
     C: Clients,
@@ -203,6 +227,7 @@ where
     V: Vehicles,
     E: Entitlements,
     W: ProvisioningWorkflow,
+    I: FeedIndex,
     K: Clock,
     R: Randomness,
 {

@@ -1,14 +1,15 @@
 //! The function behind the operations of onboarding.
 
 use roadcast_aws::{
-    CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoFleets, DynamoSubscriptions, DynamoVehicles, OsRandomness,
-    Sdk, StepFunctionsProvisioning, SystemClock,
+    CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoFeedIndex, DynamoFleets, DynamoSubscriptions,
+    DynamoVehicles, OsRandomness, Sdk, StepFunctionsProvisioning, SystemClock,
 };
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::http::Front;
 use roadcast_lambda_kit::run::{Failure, Function};
 use roadcast_onboarding::Onboarding;
 use roadcast_services::onboard::Onboard;
+use roadcast_services::receipts::Receipts;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
@@ -29,6 +30,12 @@ async fn main() -> Result<(), Failure> {
             delivery_bus: function.var(Variable::DeliveryBus)?,
             clock: SystemClock,
             randomness: OsRandomness,
+        },
+        receipts: Receipts {
+            fleets: DynamoFleets::new(sdk.dynamodb(), &reference),
+            subscriptions: DynamoSubscriptions::new(sdk.dynamodb(), &reference),
+            index: DynamoFeedIndex::new(sdk.dynamodb(), function.var(Variable::FeedIndexTable)?),
+            clock: SystemClock,
         },
     };
     function.serve_http(api, Front::of(roadcast_aws::front_ports(&sdk, &reference))).await

@@ -71,7 +71,7 @@ async fn a_raised_epoch_outlasts_writing_the_grants_again(sdk: &Sdk, stack: &Sta
         sdk.dynamodb().put_item().table_name(&stack.reference).set_item(Some(item)).send().await.unwrap();
     }
     assert_eq!(entitlements.of_fleet_to_vehicle(&fleet_id, &vid).await.unwrap(), None, "an epoch entitles to nothing");
-    subscriptions.create(&subscription).await.unwrap();
+    subscriptions.create(&subscription, None).await.unwrap();
     subscriptions.write_grants(&subscription).await.unwrap();
     let found = entitlements.of_fleet_to_vehicle(&fleet_id, &vid).await.unwrap().unwrap();
     assert_eq!((found.epoch, found.grants.len()), (5, 1));

@@ -49,6 +49,10 @@ async fn tables(sdk: &Sdk, stack: &Stack) {
     let subscriptions = DynamoSubscriptions::new(sdk.dynamodb(), &stack.reference);
     suites::subscriptions(&subscriptions, random).await;
     println!("subscriptions");
+    let fleets = DynamoFleets::new(sdk.dynamodb(), &stack.reference);
+    let clients = DynamoClients::new(sdk.dynamodb(), &stack.reference);
+    suites::audit_trail(&fleets, &clients, &subscriptions, random).await;
+    println!("audit trail");
     let entitlements = DynamoEntitlements::new(sdk.dynamodb(), &stack.reference);
     suites::subscriptions_and_entitlements(&subscriptions, &entitlements, random).await;
     println!("entitlements");

@@ -66,8 +66,11 @@ impl World {
             let (fleet_id, created_at) = (FleetId::from_random(bits), memory.clock().now());
             let (name, delivery_bus) = (name.to_owned(), "bus".to_owned());
             let role = ClientRole::Fleet { fleet_id: fleet_id.clone() };
-            memory.put(&Client { client_id: ClientId::new(&name), name: name.clone(), role, created_at }).await.unwrap();
-            memory.create(&Fleet { fleet_id, name, delivery_bus, plan: Plan::Standard, created_at }).await.unwrap();
+            memory
+                .put(&Client { client_id: ClientId::new(&name), name: name.clone(), role, created_at }, None)
+                .await
+                .unwrap();
+            memory.create(&Fleet { fleet_id, name, delivery_bus, plan: Plan::Standard, created_at }, None).await.unwrap();
         }
         let (copy, clock) = (|| memory.clone(), memory.clock().clone());
         let front = Front::of((copy(), copy(), Faulty::new(copy(), counting), copy(), clock));

@@ -16,7 +16,7 @@ pub async fn clients(clients: &impl Clients, random: &impl Randomness) {
         let before = clients.get(&client.client_id).await.expect("get answers");
         assert_eq!(before, None, "a client is not there before it is put");
         for times in ["once", "twice"] {
-            clients.put(&client).await.expect("put takes a client");
+            clients.put(&client, None).await.expect("put takes a client");
             let kept = clients.get(&client.client_id).await.expect("get answers");
             assert_eq!(kept.as_ref(), Some(&client), "a client put {times} is kept as it was given");
         }

@@ -36,7 +36,7 @@ async fn nobody_is_entitled_before_grants_are_written(
     fresh: &Fresh<'_, impl Randomness>,
 ) {
     let pending = fresh.subscription(&fresh.fleet_id(), vec![fresh.vid()], &["telematics"]);
-    subscriptions.create(&pending).await.expect("a new subscription is created");
+    subscriptions.create(&pending, None).await.expect("a new subscription is created");
     let (fleet, vid) = (&pending.fleet_id, &pending.vehicles[0]);
     assert!(to_vehicle(entitlements, vid).await.is_empty(), "nobody is entitled by a pending subscription");
     assert_eq!(one(entitlements, fleet, vid).await, None, "a pending subscription entitles its fleet to nothing");
@@ -217,7 +217,7 @@ async fn who_read_an_older_version_writes_no_grants(
 ) {
     let old = activated(subscriptions, fresh.subscription(&fresh.fleet_id(), vec![fresh.vid()], &["alerts"])).await;
     let (fleet, vid) = (&old.fleet_id, &old.vehicles[0]);
-    subscriptions.update(&old).await.expect("the next version is claimed");
+    subscriptions.update(&old, None).await.expect("the next version is claimed");
     for refused in [subscriptions.narrow_grants(&old, &old.vehicles, None).await, subscriptions.write_grants(&old).await] {
         let refused = refused.map_err(|error| error.kind());
         assert_eq!(refused, Err(PortErrorKind::Conflict), "changing grants of an older version is a conflict");
@@ -227,7 +227,7 @@ async fn who_read_an_older_version_writes_no_grants(
     let claimed = Subscription { version: old.version + 1, ..old.clone() };
     subscriptions.narrow_grants(&claimed, &old.vehicles, None).await.expect("grants are taken away");
     let revoked = Subscription { state: SubscriptionState::Revoked, ..claimed };
-    subscriptions.update(&revoked).await.expect("it is revoked");
+    subscriptions.update(&revoked, None).await.expect("it is revoked");
     let revoked = Subscription { version: revoked.version + 1, ..revoked };
     for late in [&old, &revoked] {
         let refused = subscriptions.write_grants(late).await.map_err(|error| error.kind());
@@ -251,7 +251,7 @@ async fn every_change_is_another_version(
 
 async fn activated(subscriptions: &impl Subscriptions, pending: Subscription) -> Subscription {
     use SubscriptionState::{Active, Pending, Provisioning};
-    subscriptions.create(&pending).await.expect("a new subscription is created");
+    subscriptions.create(&pending, None).await.expect("a new subscription is created");
     let provisioning = Subscription { state: Provisioning, ..pending };
     subscriptions.replace(&provisioning, Pending).await.expect("it is provisioned");
     let active = Subscription { state: Active, version: provisioning.version + 1, ..provisioning };

@@ -17,13 +17,13 @@ pub async fn fleets(fleets: &impl Fleets, random: &impl Randomness) {
             None,
             "a fleet is not there before it is created"
         );
-        fleets.create(fleet).await.expect("a new fleet is created");
+        fleets.create(fleet, None).await.expect("a new fleet is created");
         let kept = fleets.get(&fleet.fleet_id).await.expect("get answers");
         assert_eq!(kept.as_ref(), Some(fleet), "a fleet is kept as it was given");
     }
 
     let usurper = Fleet { name: "other".to_owned(), ..mine[0].clone() };
-    let refused = fleets.create(&usurper).await.map_err(|error| error.kind());
+    let refused = fleets.create(&usurper, None).await.map_err(|error| error.kind());
     assert_eq!(refused, Err(PortErrorKind::Conflict), "an id that is taken is a conflict");
     let kept = fleets.get(&mine[0].fleet_id).await.expect("get answers");
     assert_eq!(kept.as_ref(), Some(&mine[0]), "a refused fleet changes nothing");

@@ -16,6 +16,8 @@
 #[cfg(feature = "conformance")]
 mod archive;
 #[cfg(feature = "conformance")]
+mod audit;
+#[cfg(feature = "conformance")]
 mod bus;
 #[cfg(feature = "conformance")]
 mod clients;
@@ -45,6 +47,7 @@ mod vehicles;
 #[cfg(feature = "conformance")]
 pub use self::{
     archive::{archive, quarantine},
+    audit::audit_trail,
     bus::ingest_bus,
     clients::{app_clients, clients},
     entitlements::subscriptions_and_entitlements,

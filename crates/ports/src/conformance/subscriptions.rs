@@ -25,11 +25,11 @@ async fn a_new_subscription_is_kept_and_an_id_is_taken_once(
     let vehicles: Vec<VehicleId> = (0..1000).map(|_| fresh.vid()).collect();
     let wanted = fresh.subscription(&fresh.fleet_id(), vehicles, &["telematics", "track-and-trace"]);
     assert_eq!(get(subscriptions, &wanted).await, None, "a subscription is not there before it is created");
-    subscriptions.create(&wanted).await.expect("a new subscription is created");
+    subscriptions.create(&wanted, None).await.expect("a new subscription is created");
     assert!(get(subscriptions, &wanted).await.as_ref() == Some(&wanted), "a subscription is kept as it was given");
 
     let usurper = Subscription { packages: vec!["alerts".to_owned()], ..wanted.clone() };
-    let refused = subscriptions.create(&usurper).await.map_err(|error| error.kind());
+    let refused = subscriptions.create(&usurper, None).await.map_err(|error| error.kind());
     assert_eq!(refused, Err(PortErrorKind::Conflict), "an id that is taken is a conflict");
     assert!(get(subscriptions, &wanted).await.as_ref() == Some(&wanted), "a refused subscription changes nothing");
 
@@ -43,7 +43,7 @@ async fn a_fleet_lists_its_own_by_id(subscriptions: &impl Subscriptions, fresh: 
     let mut mine: Vec<Subscription> = (0..4).map(|_| fresh.subscription(&fleet, vec![fresh.vid()], &["alerts"])).collect();
     mine[0].validity = Validity { valid_from: NOON, valid_until: None };
     for subscription in mine.iter().chain([&fresh.subscription(&other, vec![fresh.vid()], &["alerts"])]) {
-        subscriptions.create(subscription).await.expect("a new subscription is created");
+        subscriptions.create(subscription, None).await.expect("a new subscription is created");
     }
     mine.sort_by(|a, b| a.subscription_id.cmp(&b.subscription_id));
     let listed = subscriptions.list(&fleet, None, 10).await.expect("list answers");
@@ -55,7 +55,7 @@ async fn a_fleet_lists_its_own_by_id(subscriptions: &impl Subscriptions, fresh: 
 async fn replacing_asks_for_the_state_before(subscriptions: &impl Subscriptions, fresh: &Fresh<'_, impl Randomness>) {
     use SubscriptionState::{Active, Pending, Provisioning};
     let pending = fresh.subscription(&fresh.fleet_id(), vec![fresh.vid()], &["alerts"]);
-    subscriptions.create(&pending).await.expect("a new subscription is created");
+    subscriptions.create(&pending, None).await.expect("a new subscription is created");
     let moved = Subscription { state: Provisioning, updated_at: NOON.plus_ms(1), ..pending.clone() };
     subscriptions.replace(&moved, Pending).await.expect("a subscription in the state asked for is replaced");
     let moved = Subscription { version: 2, ..moved };
@@ -84,14 +84,14 @@ async fn replacing_asks_for_the_state_before(subscriptions: &impl Subscriptions,
 
 async fn updating_asks_for_the_version(subscriptions: &impl Subscriptions, fresh: &Fresh<'_, impl Randomness>) {
     let first = fresh.subscription(&fresh.fleet_id(), vec![fresh.vid(), fresh.vid()], &["alerts"]);
-    subscriptions.create(&first).await.expect("a new subscription is created");
+    subscriptions.create(&first, None).await.expect("a new subscription is created");
     let fewer = Subscription { vehicles: vec![first.vehicles[1].clone()], ..first.clone() };
-    subscriptions.update(&fewer).await.expect("a subscription at its version is updated, whatever its state");
+    subscriptions.update(&fewer, None).await.expect("a subscription at its version is updated, whatever its state");
     let fewer = Subscription { version: 2, ..fewer };
     assert_eq!(get(subscriptions, &first).await.as_ref(), Some(&fewer), "an update is read back, as the next version");
     let unknown = fresh.subscription(&first.fleet_id, vec![fresh.vid()], &["alerts"]);
     for (refused, why) in [(&first, "at another version"), (&unknown, "that is not there")] {
-        let refused = subscriptions.update(refused).await.map_err(|error| error.kind());
+        let refused = subscriptions.update(refused, None).await.map_err(|error| error.kind());
         assert_eq!(refused, Err(PortErrorKind::Conflict), "updating a subscription {why} is a conflict");
     }
     assert_eq!(get(subscriptions, &first).await, Some(fewer), "a refused update changes nothing");

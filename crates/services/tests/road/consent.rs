@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use roadcast_domain::Timestamp;
+use roadcast_domain::audit::{Author, Change};
 use roadcast_domain::caller::Caller;
 use roadcast_domain::entitlement::Grant;
 use roadcast_domain::event::{Body, Event};
-use roadcast_domain::ids::{Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::plan::Plan;
 use roadcast_domain::selection::Selection;
 use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState};
@@ -19,6 +20,7 @@ use roadcast_services::ServiceError;
 use roadcast_services::arrivals::{ArrivalsRange, Place};
 use roadcast_services::onboard::{Move, SubscriptionRequest};
 use roadcast_services::query::EventsRange;
+use roadcast_services::receipts::{Deliveries, Period, Receipts};
 use roadcast_testbed::{Fault, FaultPlan};
 
 use crate::world::{World, admin};
@@ -414,6 +416,25 @@ async fn an_event_of_which_part_is_held_back_comes_in_part_and_then_whole() {
 }
 
 #[tokio::test]
+async fn an_event_that_lies_in_the_queue_twice_comes_in_its_fullest_form() {
+    let world = World::new(57);
+    let vid = world.vehicle("v").await;
+    let fleet = world.fleet(std::slice::from_ref(&vid), &PACKAGES).await;
+    world.upload(&vid, "a", &[(60, 50.0)]).await;
+    // Published, but not stored: it is published again, to a fleet that may see less by then.
+    world.process_without_log().await;
+    for packages in [&PACKAGES[..1], &PACKAGES[..]] {
+        let kept = only(&world, &fleet).await;
+        let request = request(std::slice::from_ref(&vid), packages, world.delivery_format);
+        world.onboard().resubscribe(&admin(), &fleet, &kept.subscription_id, request, kept.version).await.unwrap();
+        world.settle(|_| FaultPlan::healthy()).await;
+    }
+    assert_eq!(world.memory.queued(&fleet).len(), 2);
+    let whole = [SPEED, LATITUDE, LONGITUDE].map(str::to_owned);
+    assert_eq!(crate::world::paths(&world.drain(&fleet).await), BTreeSet::from(whole));
+}
+
+#[tokio::test]
 async fn what_is_taken_away_is_unreadable_within_five_seconds_by_whoever_remembered_it() {
     let world = World::new(56);
     let (vid, other) = (world.vehicle("v").await, world.vehicle("o").await);
@@ -450,6 +471,12 @@ async fn what_is_taken_away_is_unreadable_within_five_seconds_by_whoever_remembe
         crate::world::paths(&fed.events.iter().map(|delivered| delivered.event.clone()).collect::<Vec<_>>()),
         position
     );
+
+    world.onboard().move_subscription(&admin(), &fleet, &before.subscription_id, Move::Revoke).await.unwrap();
+    world.clock.advance_ms(60_000);
+    assert!(arrivals.page(&caller, &arrived).await.unwrap().events.is_empty());
+    assert!(deliver.feed(&caller, &fleet, 10, 0).await.unwrap().events.is_empty());
+    assert!(world.memory.queued(&fleet).is_empty());
 }
 
 /// The fleet's only subscription.
@@ -459,7 +486,7 @@ async fn only(world: &World, fleet: &FleetId) -> Subscription {
 
 /// What a subscription is asked, in [`a_change_that_stops_anywhere_shows_no_more_than_the_record_says_and_a_repeat_ends_it`].
 #[derive(Copy, Clone, Debug)]
-enum Change {
+enum Asked {
     Move(Move),
     Fewer,
     Wider,
@@ -467,14 +494,14 @@ enum Change {
 
 #[tokio::test]
 async fn a_change_that_stops_anywhere_shows_no_more_than_the_record_says_and_a_repeat_ends_it() {
-    let moves = [Move::Suspend, Move::Resume, Move::Revoke].map(Change::Move);
-    for change in moves.into_iter().chain([Change::Fewer, Change::Wider]) {
+    let moves = [Move::Suspend, Move::Resume, Move::Revoke].map(Asked::Move);
+    for change in moves.into_iter().chain([Asked::Fewer, Asked::Wider]) {
         for (step, fault) in (0..7).flat_map(|step| [Fault::Unavailable, Fault::LostAnswer].map(|fault| (step, fault))) {
             let world = World::new(60);
             let vehicles = [world.vehicle("a").await, world.vehicle("b").await, world.vehicle("c").await];
             let fleet = world.fleet(&vehicles[..2], &["telematics"]).await;
             let id = only(&world, &fleet).await.subscription_id;
-            if matches!(change, Change::Move(Move::Resume)) {
+            if matches!(change, Asked::Move(Move::Resume)) {
                 world.onboard().move_subscription(&admin(), &fleet, &id, Move::Suspend).await.unwrap();
             }
             let plan = FaultPlan::script((0..step).map(|_| None).chain([Some(fault)]));
@@ -482,12 +509,12 @@ async fn a_change_that_stops_anywhere_shows_no_more_than_the_record_says_and_a_r
             while !done {
                 let version = only(&world, &fleet).await.version;
                 let (wanted, packages) = match change {
-                    Change::Fewer => (&vehicles[1..], &PACKAGES[1..]),
+                    Asked::Fewer => (&vehicles[1..], &PACKAGES[1..]),
                     _ => (&vehicles[..], &PACKAGES[..]),
                 };
                 let request = request(wanted, packages, DeliveryFormat::Json);
                 done = match change {
-                    Change::Move(step) => onboard.move_subscription(&admin(), &fleet, &id, step).await.is_ok(),
+                    Asked::Move(step) => onboard.move_subscription(&admin(), &fleet, &id, step).await.is_ok(),
                     _ => onboard.resubscribe(&admin(), &fleet, &id, request, version).await.is_ok(),
                 };
                 no_more_than_the_record(&world, &fleet, &vehicles, &format!("{change:?} {step} {fault:?}")).await;
@@ -532,4 +559,71 @@ async fn no_more_than_the_record(world: &World, fleet: &FleetId, vehicles: &[Veh
         let within = said.is_some_and(|said| entitlement.grants.iter().all(|grant| !grant.exceeds(&said)));
         assert!(within, "{when}: {vid} is granted {:?}, and the record says {record:?}", entitlement.grants);
     }
+}
+
+#[tokio::test]
+async fn every_change_is_told_with_who_made_it_and_a_repeat_is_none() {
+    use SubscriptionState::{Active, Pending, Provisioning, Revoked, Suspended};
+    let world = World::new(62);
+    let vid = world.vehicle("v").await;
+    let fleet = world.fleet(std::slice::from_ref(&vid), &["telematics"]).await;
+    let id = only(&world, &fleet).await.subscription_id;
+    for step in [Move::Suspend, Move::Suspend, Move::Resume, Move::Revoke, Move::Revoke] {
+        world.clock.advance_ms(1);
+        world.onboard().move_subscription(&admin(), &fleet, &id, step).await.unwrap();
+    }
+    let trail = world.onboard().changes(&admin(), &fleet, None, 100).await.unwrap();
+    let states: Vec<_> = trail.iter().rev().filter_map(Change::state).collect();
+    assert_eq!(states, [Pending, Provisioning, Active, Suspended, Active, Revoked]);
+    let by_admin = Author::Admin { client_id: ClientId::new("admin") };
+    let by: Vec<&Author> = trail.iter().rev().map(|change| &change.by).collect();
+    let workflow = &Author::Provisioning;
+    // The fleet itself comes first.
+    assert_eq!(by, [&by_admin, &by_admin, workflow, workflow, &by_admin, &by_admin, &by_admin]);
+    for caller in [Caller::Fleet(fleet.clone()), Caller::Ingest(ClientId::new("i"))] {
+        let refused = world.onboard().changes(&caller, &fleet, None, 10).await;
+        assert!(matches!(refused, Err(ServiceError::Forbidden(_))), "{caller:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_tells_when_it_was_active_and_what_was_delivered_also_after_its_end() {
+    let world = World::new(63);
+    let (vid, other) = (world.vehicle("v").await, world.vehicle("o").await);
+    let fleet = world.fleet(&[vid.clone(), other.clone()], &["telematics"]).await;
+    let began = world.clock.now();
+    let before = only(&world, &fleet).await;
+    let id = &before.subscription_id;
+    let mut delivered = Vec::new();
+    for name in ["a", "b"] {
+        world.clock.advance_ms(60_000);
+        delivered.push(world.clock.now());
+        world.upload(&vid, name, &[(60, 50.0)]).await;
+        world.settle(|_| FaultPlan::healthy()).await;
+    }
+    // A vehicle that was taken out is told of still.
+    let fewer = request(std::slice::from_ref(&vid), &["telematics"], DeliveryFormat::Json);
+    world.onboard().resubscribe(&admin(), &fleet, id, fewer, before.version).await.unwrap();
+    world.clock.advance_ms(60_000);
+    world.onboard().move_subscription(&admin(), &fleet, id, Move::Revoke).await.unwrap();
+    let ended = world.clock.now();
+    world.clock.advance_ms(60_000);
+
+    let memory = || world.memory.clone();
+    let receipts = Receipts { fleets: memory(), subscriptions: memory(), index: memory(), clock: world.clock.clone() };
+    let caller = Caller::Fleet(fleet.clone());
+    let receipt = receipts.receipt(&caller, &fleet, id, None, None).await.unwrap();
+    assert_eq!(receipt.active, [Period { from: began, to: Some(ended) }]);
+    assert_eq!(receipt.counted, Period { from: began, to: Some(world.clock.now()) });
+    let mut expected = vec![
+        Deliveries { vid: vid.clone(), events: 2, first: Some(delivered[0]), last: Some(delivered[1]) },
+        Deliveries { vid: other, events: 0, first: None, last: None },
+    ];
+    expected.sort_by(|a, b| a.vid.cmp(&b.vid));
+    assert_eq!(receipt.vehicles, expected);
+
+    let second = receipts.receipt(&admin(), &fleet, id, Some(delivered[1]), Some(ended)).await.unwrap();
+    assert_eq!(second.vehicles.iter().map(|vehicle| vehicle.events).sum::<usize>(), 1);
+    let stranger = Caller::Fleet(world.fleet(&[], &[]).await);
+    assert!(matches!(receipts.receipt(&stranger, &fleet, id, None, None).await, Err(ServiceError::NotFound)));
 }

@@ -1,8 +1,9 @@
 //! Operations that succeed or fail as a whole.
 
+use roadcast_domain::audit::Change;
 use roadcast_domain::entitlement::{Entitlement, Grant};
 use roadcast_domain::fleet::{Client, Fleet};
-use roadcast_domain::ids::{ClientId, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::package::Packages;
 use roadcast_domain::state::VehicleState;
 use roadcast_domain::subject::Subject;
@@ -137,8 +138,8 @@ impl<P: Vehicles> Vehicles for Faulty<P> {
 }
 
 impl<P: Fleets> Fleets for Faulty<P> {
-    async fn create(&self, fleet: &Fleet) -> Result<(), PortError> {
-        self.at_once("create", self.inner.create(fleet)).await
+    async fn create(&self, fleet: &Fleet, change: Option<&Change>) -> Result<(), PortError> {
+        self.at_once("create", self.inner.create(fleet, change)).await
     }
 
     async fn get(&self, fleet_id: &FleetId) -> Result<Option<Fleet>, PortError> {
@@ -148,11 +149,15 @@ impl<P: Fleets> Fleets for Faulty<P> {
     async fn list(&self, after: Option<&FleetId>, limit: usize) -> Result<Vec<Fleet>, PortError> {
         self.at_once("list", self.inner.list(after, limit)).await
     }
+
+    async fn changes(&self, fleet_id: &FleetId, before: Option<Eid>, limit: usize) -> Result<Vec<Change>, PortError> {
+        self.at_once("changes", self.inner.changes(fleet_id, before, limit)).await
+    }
 }
 
 impl<P: Clients> Clients for Faulty<P> {
-    async fn put(&self, client: &Client) -> Result<(), PortError> {
-        self.at_once("put", self.inner.put(client)).await
+    async fn put(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
+        self.at_once("put", self.inner.put(client, change)).await
     }
 
     async fn get(&self, client_id: &ClientId) -> Result<Option<Client>, PortError> {
@@ -161,8 +166,8 @@ impl<P: Clients> Clients for Faulty<P> {
 }
 
 impl<P: Subscriptions> Subscriptions for Faulty<P> {
-    async fn create(&self, subscription: &Subscription) -> Result<(), PortError> {
-        self.at_once("create", self.inner.create(subscription)).await
+    async fn create(&self, subscription: &Subscription, change: Option<&Change>) -> Result<(), PortError> {
+        self.at_once("create", self.inner.create(subscription, change)).await
     }
 
     async fn get(&self, fleet_id: &FleetId, subscription_id: &SubscriptionId) -> Result<Option<Subscription>, PortError> {
@@ -186,8 +191,8 @@ impl<P: Subscriptions> Subscriptions for Faulty<P> {
         self.at_once("write_grants", self.inner.write_grants(subscription)).await
     }
 
-    async fn update(&self, subscription: &Subscription) -> Result<(), PortError> {
-        self.at_once("update", self.inner.update(subscription)).await
+    async fn update(&self, subscription: &Subscription, change: Option<&Change>) -> Result<(), PortError> {
+        self.at_once("update", self.inner.update(subscription, change)).await
     }
 
     async fn narrow_grants(

@@ -11,6 +11,7 @@ mod sink;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use roadcast_domain::audit::Change;
 use roadcast_domain::entitlement::Grant;
 use roadcast_domain::event::StoredEvent;
 use roadcast_domain::fleet::{Client, Fleet};
@@ -55,6 +56,7 @@ struct World {
     vehicles: BTreeMap<VehicleId, Vehicle>,
     named: HashMap<Subject, VehicleId>,
     fleets: BTreeMap<FleetId, Fleet>,
+    changes: BTreeMap<(FleetId, Eid), Change>,
     clients: BTreeMap<ClientId, Client>,
     credentials: BTreeMap<ClientId, Credentials>,
     subscriptions: BTreeMap<(FleetId, SubscriptionId), Subscription>,
@@ -89,6 +91,7 @@ impl Memory {
             vehicles: BTreeMap::new(),
             named: HashMap::new(),
             fleets: BTreeMap::new(),
+            changes: BTreeMap::new(),
             clients: BTreeMap::new(),
             credentials: BTreeMap::new(),
             subscriptions: BTreeMap::new(),

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::Bound;
 
+use roadcast_domain::audit::Change;
 use roadcast_domain::caller::Scope;
 use roadcast_domain::entitlement::{Entitlement, Grant};
 use roadcast_domain::fleet::{Client, Fleet};
-use roadcast_domain::ids::{ClientId, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::package::Packages;
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
 use roadcast_ports::clients::{AppClients, Clients, Credentials};
@@ -19,8 +20,11 @@ use roadcast_ports::{PortError, PortErrorKind};
 use super::{Memory, World};
 
 impl Fleets for Memory {
-    async fn create(&self, fleet: &Fleet) -> Result<(), PortError> {
-        insert_new(&mut self.world().fleets, fleet.fleet_id.clone(), fleet, "creating a fleet")
+    async fn create(&self, fleet: &Fleet, change: Option<&Change>) -> Result<(), PortError> {
+        let mut world = self.world();
+        insert_new(&mut world.fleets, fleet.fleet_id.clone(), fleet, "creating a fleet")?;
+        world.keep_change(change);
+        Ok(())
     }
 
     async fn get(&self, fleet_id: &FleetId) -> Result<Option<Fleet>, PortError> {
@@ -32,11 +36,20 @@ impl Fleets for Memory {
         let after = after.map_or(Bound::Unbounded, Bound::Excluded);
         Ok(world.fleets.range((after, Bound::Unbounded)).map(|(_, fleet)| fleet).take(limit).cloned().collect())
     }
+
+    async fn changes(&self, fleet_id: &FleetId, before: Option<Eid>, limit: usize) -> Result<Vec<Change>, PortError> {
+        let world = self.world();
+        let its = world.changes.values().filter(|change| change.fleet_id == *fleet_id);
+        let left = its.rev().filter(|change| before.is_none_or(|before| change.change_id < before));
+        Ok(left.take(limit).cloned().collect())
+    }
 }
 
 impl Clients for Memory {
-    async fn put(&self, client: &Client) -> Result<(), PortError> {
-        self.world().clients.insert(client.client_id.clone(), client.clone());
+    async fn put(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
+        let mut world = self.world();
+        world.clients.insert(client.client_id.clone(), client.clone());
+        world.keep_change(change);
         Ok(())
     }
 
@@ -61,8 +74,11 @@ impl AppClients for Memory {
 }
 
 impl Subscriptions for Memory {
-    async fn create(&self, subscription: &Subscription) -> Result<(), PortError> {
-        insert_new(&mut self.world().subscriptions, key(subscription), subscription, "creating a subscription")
+    async fn create(&self, subscription: &Subscription, change: Option<&Change>) -> Result<(), PortError> {
+        let mut world = self.world();
+        insert_new(&mut world.subscriptions, key(subscription), subscription, "creating a subscription")?;
+        world.keep_change(change);
+        Ok(())
     }
 
     async fn get(&self, fleet_id: &FleetId, subscription_id: &SubscriptionId) -> Result<Option<Subscription>, PortError> {
@@ -86,17 +102,19 @@ impl Subscriptions for Memory {
         match world.subscriptions.get_mut(&key(subscription)) {
             Some(kept) if kept.state == from && kept.version == subscription.version => {
                 *kept = Subscription { version: kept.version + 1, ..subscription.clone() };
+                world.keep_change(Some(&Change::of_provisioning(from, subscription)));
                 Ok(())
             }
             _ => Err(PortError::new(PortErrorKind::Conflict, "replacing a subscription")),
         }
     }
 
-    async fn update(&self, subscription: &Subscription) -> Result<(), PortError> {
+    async fn update(&self, subscription: &Subscription, change: Option<&Change>) -> Result<(), PortError> {
         let mut world = self.world();
         world.check_version(subscription, "updating a subscription")?;
         let next = Subscription { version: subscription.version + 1, ..subscription.clone() };
         world.subscriptions.insert(key(subscription), next);
+        world.keep_change(change);
         Ok(())
     }
 
@@ -181,6 +199,10 @@ impl World {
 }
 
 impl World {
+    fn keep_change(&mut self, change: Option<&Change>) {
+        self.changes.extend(change.map(|change| ((change.fleet_id.clone(), change.change_id), change.clone())));
+    }
+
     /// The state of the subscription that is kept, if it is still at that version.
     fn check_version(&self, subscription: &Subscription, context: &'static str) -> Result<SubscriptionState, PortError> {
         let kept = self.subscriptions.get(&key(subscription)).filter(|kept| kept.version == subscription.version);

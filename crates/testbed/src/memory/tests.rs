@@ -24,6 +24,7 @@ async fn memory_passes_every_suite_again_and_again() {
         conformance::vehicles(&memory, &random).await;
         conformance::fleets(&memory, &random).await;
         conformance::clients(&memory, &random).await;
+        conformance::audit_trail(&memory, &memory, &memory, &random).await;
         conformance::app_clients(&memory, &random).await;
         conformance::subscriptions(&memory, &random).await;
         conformance::subscriptions_and_entitlements(&memory, &memory, &random).await;

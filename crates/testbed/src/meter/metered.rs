@@ -1,8 +1,9 @@
 //! The decorator.
 
+use roadcast_domain::audit::Change;
 use roadcast_domain::entitlement::Entitlement;
 use roadcast_domain::fleet::{Client, Fleet};
-use roadcast_domain::ids::{ClientId, FleetId, VehicleId};
+use roadcast_domain::ids::{ClientId, Eid, FleetId, VehicleId};
 use roadcast_domain::package::Packages;
 use roadcast_domain::state::VehicleState;
 use roadcast_domain::subject::Subject;
@@ -154,9 +155,9 @@ impl<P: Entitlements> Entitlements for Metered<P> {
 }
 
 impl<P: Fleets> Fleets for Metered<P> {
-    async fn create(&self, fleet: &Fleet) -> Result<(), PortError> {
+    async fn create(&self, fleet: &Fleet, change: Option<&Change>) -> Result<(), PortError> {
         self.write(None, REFERENCE_BYTES);
-        self.inner.create(fleet).await
+        self.inner.create(fleet, change).await
     }
 
     async fn get(&self, fleet_id: &FleetId) -> Result<Option<Fleet>, PortError> {
@@ -169,12 +170,18 @@ impl<P: Fleets> Fleets for Metered<P> {
         self.read(REFERENCE_BYTES * fleets.len());
         Ok(fleets)
     }
+
+    async fn changes(&self, fleet_id: &FleetId, before: Option<Eid>, limit: usize) -> Result<Vec<Change>, PortError> {
+        let changes = self.inner.changes(fleet_id, before, limit).await?;
+        self.read(REFERENCE_BYTES * changes.len());
+        Ok(changes)
+    }
 }
 
 impl<P: Clients> Clients for Metered<P> {
-    async fn put(&self, client: &Client) -> Result<(), PortError> {
+    async fn put(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
         self.write(None, REFERENCE_BYTES);
-        self.inner.put(client).await
+        self.inner.put(client, change).await
     }
 
     async fn get(&self, client_id: &ClientId) -> Result<Option<Client>, PortError> {
