@@ -23,6 +23,7 @@ use roadcast_services::ingest::Ingest;
 use roadcast_services::onboard::{Onboard, SubscriptionRequest};
 use roadcast_services::process::{Outcome, Process, Recent, Record};
 use roadcast_services::provision::{Provision, Step, Task};
+use roadcast_services::schemas::CachedSchemas;
 use roadcast_services::vehicles::Register;
 use roadcast_testbed::{ManualClock, Memory, MemoryItems, SeededRandomness, StreamRecordIn};
 use serde_json::{Value, json};
@@ -111,6 +112,7 @@ impl Road {
             vehicles: CachedVehicles::new(self.memory.clone(), self.clock.clone()),
             clients: CachedClients::new(self.memory.clone(), self.clock.clone()),
             stream: self.memory.clone(),
+            schemas: CachedSchemas::new(self.memory.clone(), self.clock.clone()),
             clock: self.clock.clone(),
         };
         ingest.upload(&admin(), &self.car, &body.to_string()).await.expect("the upload is taken");
@@ -131,6 +133,7 @@ impl Road {
             bus: self.memory.clone(),
             state: self.memory.clone(),
             log: SegmentedLog { items: self.items.clone() },
+            schemas: CachedSchemas::new(self.memory.clone(), self.clock.clone()),
             recent: Recent::default(),
             clock: self.clock.clone(),
         };

@@ -22,6 +22,7 @@ use roadcast_services::onboard::{Onboard, SubscriptionRequest};
 use roadcast_services::process::{Process, Recent, Record};
 use roadcast_services::provision::{Provision, Step, Task};
 use roadcast_services::query::Query;
+use roadcast_services::schemas::CachedSchemas;
 use roadcast_services::vehicles::Register;
 use roadcast_testbed::{
     BatchResponse, Esm, EsmConfig, Fault, FaultPlan, Faulty, ManualClock, Memory, MemoryItems, SeededRandomness,
@@ -38,6 +39,7 @@ type FailingProcess = Process<
     Faulty<Memory>,
     Faulty<Memory>,
     SegmentedLog<Faulty<MemoryItems>>,
+    Faulty<Memory>,
     ManualClock,
 >;
 
@@ -116,11 +118,12 @@ impl World {
         fleet_id
     }
 
-    pub(crate) fn ingest(&self) -> Ingest<Memory, Memory, Memory, ManualClock> {
+    pub(crate) fn ingest(&self) -> Ingest<Memory, Memory, Memory, Memory, ManualClock> {
         Ingest {
             vehicles: CachedVehicles::new(self.memory.clone(), self.clock.clone()),
             clients: CachedClients::new(self.memory.clone(), self.clock.clone()),
             stream: self.memory.clone(),
+            schemas: CachedSchemas::new(self.memory.clone(), self.clock.clone()),
             clock: self.clock.clone(),
         }
     }
@@ -159,6 +162,7 @@ impl World {
             bus: failing(4),
             state: failing(5),
             log: SegmentedLog { items: Faulty::new(self.items.clone(), plan(6)) },
+            schemas: CachedSchemas::new(failing(8), self.clock.clone()),
             recent: Recent::default(),
             clock: self.clock.clone(),
         }

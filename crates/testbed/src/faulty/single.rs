@@ -1,9 +1,11 @@
 //! Operations that succeed or fail as a whole.
 
 use roadcast_domain::entitlement::Entitlement;
+use roadcast_domain::event::CustomType;
 use roadcast_domain::fleet::{Client, Fleet};
 use roadcast_domain::ids::{ClientId, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::package::Packages;
+use roadcast_domain::schema::EventSchema;
 use roadcast_domain::state::VehicleState;
 use roadcast_domain::subject::Subject;
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
@@ -17,6 +19,7 @@ use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedRange};
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::provisioning::{FleetChannel, ProvisioningWorkflow};
 use roadcast_ports::requests::{Answer, Answers, Claim, KeyedRequest, RequestCounts};
+use roadcast_ports::schemas::Schemas;
 use roadcast_ports::state::{Known, StateStore};
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::{Registered, VehicleListing, VehiclePage, Vehicles};
@@ -147,6 +150,24 @@ impl<P: Fleets> Fleets for Faulty<P> {
 
     async fn list(&self, after: Option<&FleetId>, limit: usize) -> Result<Vec<Fleet>, PortError> {
         self.at_once("list", self.inner.list(after, limit)).await
+    }
+}
+
+impl<P: Schemas> Schemas for Faulty<P> {
+    async fn put(&self, schema: &EventSchema) -> Result<(), PortError> {
+        self.at_once("put", self.inner.put(schema)).await
+    }
+
+    async fn latest(&self) -> Result<Vec<EventSchema>, PortError> {
+        self.at_once("latest", self.inner.latest()).await
+    }
+
+    async fn versions(&self, event_type: &CustomType) -> Result<Vec<EventSchema>, PortError> {
+        self.at_once("versions", self.inner.versions(event_type)).await
+    }
+
+    async fn version(&self) -> Result<u64, PortError> {
+        self.at_once("version", self.inner.version()).await
     }
 }
 
