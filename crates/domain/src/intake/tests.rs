@@ -247,7 +247,10 @@ fn custom_data_that_its_schema_does_not_allow_is_refused_at_the_fault() {
     // Before any schema is asked: too much, twice the same member, and what no number holds.
     let long = format!("\"{}\"", "x".repeat(limits::CUSTOM_DATA_BYTES - 1));
     let many = format!("[{}0]", "0,".repeat(limits::CUSTOM_DATA_VALUES));
-    for data in [long.as_str(), many.as_str(), r#"{"a": "x", "a": 1}"#, r#"[{"b": {"a": 1, "\u0061": 1}}]"#, "1e999"] {
+    let deep = "[".repeat(200) + &"]".repeat(200);
+    for data in
+        [long.as_str(), many.as_str(), deep.as_str(), r#"{"a": "x", "a": 1}"#, r#"[{"b": {"a": 1, "\u0061": 1}}]"#, "1e999"]
+    {
         assert_eq!(refused(NOTE, data), (Reason::DataInvalid, "/data".to_owned()));
     }
     let fits = format!("\"{}\"", "x".repeat(limits::CUSTOM_DATA_BYTES - 2));

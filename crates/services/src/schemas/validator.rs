@@ -39,11 +39,11 @@ impl Validator {
         compiler.set_default_draft(Draft::V2020_12);
         compiler.enable_format_assertions();
         compiler.use_loader(Box::new(Nothing));
-        let mut compiled = boon::Schemas::new();
+        let mut schemas = boon::Schemas::new();
         let refused = |error: boon::CompileError| SchemaFault::new("", format!("cannot be compiled: {error}"));
         compiler.add_resource(NAME, plain).map_err(refused)?;
-        let root = compiler.compile(NAME, &mut compiled).map_err(refused)?;
-        Ok(Self { compiled, root })
+        let root = compiler.compile(NAME, &mut schemas).map_err(refused)?;
+        Ok(Self { compiled: schemas, root })
     }
 
     /// Holds data against the schema.

@@ -5,6 +5,7 @@
 
 mod amplified;
 mod arrivals;
+mod custom;
 mod history;
 mod world;
 
