@@ -208,7 +208,7 @@ fn versions() -> impl Strategy<Value = (Value, Value)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, max_global_rejects: 1_000_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, max_global_rejects: 1_000_000, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_valid_under_a_version_is_valid_under_every_compatible_one_after_it(
