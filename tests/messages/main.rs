@@ -170,6 +170,36 @@ async fn a_message_as_the_golden_file_holds_it_is_handed_out_in_the_same_form() 
     contract.check("FeedMessage", &Value::from(handed_out)).unwrap_or_else(|error| panic!("{error}"));
 }
 
+#[tokio::test]
+async fn an_event_of_a_registered_type_travels_as_the_contract_says() {
+    let contract = Contract::read();
+    let road = Road::new().await;
+    road.register_tyres().await;
+    let sent = json!({
+        "specversion": "1.0", "id": "tyre-1", "source": "urn:example:unit:1207", "type": road::TYRE,
+        "time": "2026-11-20T08:15:04Z", "data": {"wheel": "rear-left", "kPa": 612.5},
+    });
+    contract.check("EventRecord", &sent).unwrap_or_else(|error| panic!("{error}"));
+    road.put(sent.to_string().as_bytes());
+    let outcome = road.process().await;
+    assert_eq!((outcome.retry_from, outcome.counts.samples_stored), (None, 1), "{:?}", outcome.failures);
+    let published = road.memory.take_published().remove(0).events;
+    road.enrich(&published.iter().map(String::as_str).collect::<Vec<_>>()).await.unwrap();
+    let entry = json!({
+        "source": "roadcast.ingest", "detail-type": "roadcast.events.v1",
+        "detail": {"events": published.iter().map(|event| serde_json::from_str(event).unwrap()).collect::<Vec<Value>>()},
+    });
+    contract.check("IngestEntry", &entry).unwrap_or_else(|error| panic!("{error}"));
+    let message: Value = serde_json::from_str(&road.memory.queued(&road.fleet_id)[0]).unwrap();
+    contract.check("FeedMessage", &message).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((&message[0]["type"], &message[0]["data"]), (&sent["type"], &sent["data"]));
+    for (name, wrong) in [("type", json!("roadcast.tyre.v1")), ("subject", json!("bus")), ("datax", json!(1))] {
+        let mut other = message.clone();
+        other[0][name] = wrong;
+        assert!(contract.check("FeedMessage", &other).is_err(), "{name}");
+    }
+}
+
 #[test]
 fn the_limits_and_the_reasons_are_those_of_the_code() {
     let contract = Contract::read();

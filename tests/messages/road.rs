@@ -7,8 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use roadcast_aws::{BusEntry, ObjectText, quarantine_objects, raw_object};
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
-use roadcast_domain::event::Telemetry;
+use roadcast_domain::event::{EventType, Telemetry};
 use roadcast_domain::ids::{ClientId, FleetId, VehicleId};
+use roadcast_domain::package::{Package, Packages};
 use roadcast_domain::plan::Plan;
 use roadcast_domain::subscription::DeliveryFormat;
 use roadcast_domain::vehicle::{ExternalId, VehicleDetails};
@@ -23,6 +24,7 @@ use roadcast_services::ingest::Ingest;
 use roadcast_services::onboard::{Onboard, SubscriptionRequest};
 use roadcast_services::process::{Outcome, Process, Recent, Record};
 use roadcast_services::provision::{Provision, Step, Task};
+use roadcast_services::schemas::{CachedSchemas, SchemaRegister};
 use roadcast_services::vehicles::Register;
 use roadcast_testbed::{ManualClock, Memory, MemoryItems, SeededRandomness, StreamRecordIn};
 use serde_json::{Value, json};
@@ -31,6 +33,8 @@ use serde_json::{Value, json};
 const NOW: &str = "2026-11-20T08:15:06.120Z";
 /// The packages that the fleet subscribes to.
 const PACKAGES: [&str; 3] = ["telematics", "track-and-trace", "diagnostics"];
+/// A type that is registered where a test asks for it; the package `diagnostics` holds it then.
+pub(crate) const TYRE: &str = "com.example.tyre.v1";
 /// The first bytes of a zstd frame.
 const ZSTD: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 
@@ -109,11 +113,24 @@ impl Road {
         Self { memory, clock, items: MemoryItems::default(), fleet_id, car, bus }
     }
 
+    pub(crate) async fn register_tyres(&self) {
+        let register = SchemaRegister { schemas: self.memory.clone(), clock: self.clock.clone() };
+        register.register(&admin(), TYRE, r#"{"type": "object"}"#).await.expect("registered");
+        let with_tyres = |mut package: Package| {
+            if package.name == "diagnostics" {
+                package.event_types.extend(EventType::from_name(TYRE));
+            }
+            package
+        };
+        self.memory.set_packages(Packages::seed().iter().cloned().map(with_tyres).collect());
+    }
+
     async fn upload(&self, body: &Value) {
         let ingest = Ingest {
             vehicles: CachedVehicles::new(self.memory.clone(), self.clock.clone()),
             clients: CachedClients::new(self.memory.clone(), self.clock.clone()),
             stream: self.memory.clone(),
+            schemas: CachedSchemas::new(self.memory.clone(), self.clock.clone()),
             clock: self.clock.clone(),
         };
         ingest.upload(&admin(), &self.car, &body.to_string()).await.expect("the upload is taken");
@@ -134,6 +151,7 @@ impl Road {
             bus: self.memory.clone(),
             state: self.memory.clone(),
             log: SegmentedLog { items: self.items.clone() },
+            schemas: CachedSchemas::new(self.memory.clone(), self.clock.clone()),
             recent: Recent::default(),
             clock: self.clock.clone(),
         };

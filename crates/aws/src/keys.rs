@@ -17,6 +17,9 @@
 //! | `client#<clientId>` | `vehicle#<vid>` | a vehicle that the client registered |
 //! | `vin#<SHA-256 of the VIN>` | `vehicle` | whose VIN it is; the VIN itself goes into no key |
 //! | `external#<scheme>#<value>` | `vehicle` | whose external id it is |
+//! | `schema#<type>` | `<version, ten digits>` | a version of the schema of a custom event type |
+//! | `schemas` | `type#<type>` | the latest version, for the list of all |
+//! | `schemas` | `version` | how many versions were ever kept |
 //! | `requests#<fleetId>` | `<start of the minute>` | how many requests the fleet made in it; expires |
 //! | `request#<digest>` | `meta` | a request with an `Idempotency-Key`, and its answer; expires |
 //!
@@ -25,6 +28,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use roadcast_domain::event::CustomType;
 use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::vehicle::ExternalId;
 use roadcast_domain::vin::Vin;
@@ -47,6 +51,7 @@ pub const EXPIRES_AT: &str = "expiresAt";
 
 const META: &str = "meta";
 const ALL_FLEETS: &str = "fleets";
+const ALL_SCHEMAS: &str = "schemas";
 const UNIQUE: &str = "vehicle";
 /// Sorts after every character that ids are made of.
 const AFTER_ANY_ID: char = '~';
@@ -161,6 +166,21 @@ impl Key {
         Self::reference(format!("external#{}#{}", id.scheme(), id.value()), UNIQUE)
     }
 
+    /// A version of the schema of a custom event type.
+    pub fn schema(event_type: &CustomType, version: u32) -> Self {
+        Self::reference(schema_partition(event_type), format!("{version:010}"))
+    }
+
+    /// The latest version of the schema of a custom event type, in the list of all.
+    pub fn listed_schema(event_type: &CustomType) -> Self {
+        Self::reference(ALL_SCHEMAS, format!("type#{event_type}"))
+    }
+
+    /// How many versions of schemas were ever kept.
+    pub fn schemas_version() -> Self {
+        Self::reference(ALL_SCHEMAS, "version")
+    }
+
     /// How many requests a fleet made in a time window.
     pub fn request_count(fleet_id: &FleetId, window: Timestamp) -> Self {
         Self::reference(format!("requests#{fleet_id}"), window.to_string())
@@ -255,6 +275,16 @@ impl KeyRange {
         Self::reference(client_partition(owner), "vehicle#".to_owned()).after(after)
     }
 
+    /// The latest version of every schema.
+    pub fn schemas() -> Self {
+        Self::reference(ALL_SCHEMAS.to_owned(), "type#".to_owned())
+    }
+
+    /// Every version of a type's schema.
+    pub fn schema_versions(event_type: &CustomType) -> Self {
+        Self::reference(schema_partition(event_type), String::new())
+    }
+
     /// The range without what comes up to `after`, and what begins with it.
     fn after(mut self, after: Option<impl std::fmt::Display>) -> Self {
         if let Some(after) = after {
@@ -280,6 +310,10 @@ fn vehicle_partition(vid: &VehicleId) -> String {
 
 fn client_partition(client_id: &ClientId) -> String {
     format!("client#{client_id}")
+}
+
+fn schema_partition(event_type: &CustomType) -> String {
+    format!("schema#{event_type}")
 }
 
 fn feed_partition(fleet_id: &FleetId, at: Timestamp) -> String {

@@ -47,6 +47,9 @@ fn keys_have_the_attributes_that_the_template_gives_their_tables() {
         Key::owned_vehicle(&client, &vid),
         Key::vin(&"WVWZZZ3CZEE140287".parse().unwrap()),
         Key::external_id(&external),
+        Key::schema(&"com.example.tyre.v1".parse().unwrap(), 1),
+        Key::listed_schema(&"com.example.tyre.v1".parse().unwrap()),
+        Key::schemas_version(),
         Key::request_count(&fleet, Timestamp::from_ms(0)),
         Key::keyed_request("digest"),
     ] {
@@ -85,6 +88,17 @@ fn a_fleets_grants_after_a_vehicle_skip_all_of_that_vehicles_items_and_no_other(
     assert!(holds(&rest, &Key::grant_by_fleet(&fleet, &second, &subscription)));
     assert!(!holds(&rest, &Key::subscription(&fleet, &subscription)));
     assert!(!holds(&rest, &Key::fleet(&fleet)));
+}
+
+#[test]
+fn versions_of_a_schema_come_in_order_and_the_counter_is_no_schema() {
+    let tyre = "com.example.tyre.v1".parse().unwrap();
+    let versions = KeyRange::schema_versions(&tyre);
+    assert!([1, 9, 10, u32::MAX].iter().all(|version| holds(&versions, &Key::schema(&tyre, *version))));
+    assert!(Key::schema(&tyre, 9) < Key::schema(&tyre, 10));
+    assert!(!holds(&versions, &Key::schema(&"com.example.tyre.v10".parse().unwrap(), 1)));
+    assert!(holds(&KeyRange::schemas(), &Key::listed_schema(&tyre)));
+    assert!(!holds(&KeyRange::schemas(), &Key::schemas_version()));
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod packed_text;
 mod per_entry;
 mod provisioning;
 mod requests;
+mod schemas;
 mod sdk;
 mod sdk_error;
 mod state_store;
@@ -66,6 +67,7 @@ pub use fleet_channels::{FEED_INPUT_PATH, FleetChannels, NotABusArn, feed_patter
 pub use fleets::DynamoFleets;
 pub use provisioning::StepFunctionsProvisioning;
 pub use requests::DynamoRequests;
+pub use schemas::DynamoSchemas;
 pub use sdk::Sdk;
 pub use state_store::DynamoStateStore;
 pub use stream::KinesisTelemetryStream;

@@ -22,6 +22,7 @@ use roadcast_services::enrich::Enrich;
 use roadcast_services::ingest::Ingest;
 use roadcast_services::process::{Process, Recent};
 use roadcast_services::query::Query;
+use roadcast_services::schemas::CachedSchemas;
 use roadcast_testbed::meter::{Meter, Metered};
 use roadcast_testbed::{ManualClock, Memory, MemoryItems};
 use roadcast_traces::VehicleKey;
@@ -36,8 +37,8 @@ pub(crate) struct World {
     items: MemoryItems,
     pub(crate) vehicles: BTreeMap<VehicleKey, VehicleId>,
     pub(crate) fleets: Vec<FleetId>,
-    pub(crate) ingest: Ingest<Port, Port, Port, ManualClock>,
-    pub(crate) process: Process<Port, Port, Port, Port, Port, Port, Log, ManualClock>,
+    pub(crate) ingest: Ingest<Port, Port, Port, Port, ManualClock>,
+    pub(crate) process: Process<Port, Port, Port, Port, Port, Port, Log, Port, ManualClock>,
     pub(crate) enrich: Enrich<Port, Port, Port, Port, ManualClock>,
     pub(crate) deliver: Deliver<Port, Port, ManualClock>,
     pub(crate) query: Query<Port, Port, Log, Port, ManualClock>,
@@ -84,6 +85,7 @@ impl World {
                 vehicles: CachedVehicles::new(road(sent), clock.clone()),
                 clients: CachedClients::new(road(sent), clock.clone()),
                 stream: road(sent),
+                schemas: CachedSchemas::new(road(sent), clock.clone()),
                 clock: clock.clone(),
             },
             process: Process {
@@ -94,6 +96,7 @@ impl World {
                 bus: road(meter),
                 state: road(meter),
                 log: log(meter),
+                schemas: CachedSchemas::new(road(meter), clock.clone()),
                 recent: Recent::default(),
                 clock: clock.clone(),
             },

@@ -156,6 +156,7 @@ mod tests {
             delivery_format: DeliveryFormat::Json,
             validity: Validity { valid_from: at, valid_until: Some(at.plus_ms(9)) },
             state: SubscriptionState::Active,
+            attempts: 1,
             reason: None,
             version: 3,
             created_at: at,

@@ -140,6 +140,11 @@ impl<'a> Envelope<'a> {
         Ok(Self { id, source, event_type, subject, time, data, extensions, members })
     }
 
+    /// The event, its values in the sender's own bytes.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        serde_json::to_string(&self.members)
+    }
+
     /// The event as it goes onto the stream: the sender's own bytes, value by value, with the vehicle as its subject.
     pub fn to_json_about(&self, vid: &VehicleId) -> serde_json::Result<String> {
         let subject = serde_json::value::to_raw_value(vid)?;

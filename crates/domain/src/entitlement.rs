@@ -146,10 +146,10 @@ impl Coverage<'_> {
                 let samples: Vec<Sample> = telemetry.samples.iter().filter_map(|sample| self.cut_sample(sample)).collect();
                 (!samples.is_empty()).then_some(Body::Telemetry(Telemetry { samples }))?
             }
-            Body::Diagnostic(diagnostic) => {
+            whole @ (Body::Diagnostic(_) | Body::Custom(_)) => {
                 let event_type = event.event_type();
                 let covered = self.packages.iter().any(|package| package.event_types.contains(&event_type));
-                covered.then(|| Body::Diagnostic(diagnostic.clone()))?
+                covered.then(|| whole.clone())?
             }
         };
         Some(Event { eid: event.eid, vid: event.vid.clone(), received: event.received, body })

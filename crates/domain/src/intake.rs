@@ -2,7 +2,10 @@
 //!
 //! An event is refused whole only for its envelope. A bad signal is removed and counted; a sample with none left, or with
 //! a bad time, is parked with its bytes. What remains is transformed: each value rounded once to its resolution.
+//!
+//! An event of a registered type is held against the schema in force and kept as it was sent, or refused.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use roadcast_signals::{Sample, SignalPath, SignalRejection, Signals, Timestamp, accept, reject_null_position};
@@ -11,10 +14,11 @@ use serde_json::value::RawValue;
 
 use crate::cloudevent::Envelope;
 use crate::diagnostic::{Diagnostic, Dtc, DtcStatus, TroubleCode};
-use crate::event::{Body, Event, EventType, Origin, StoredEvent, Telemetry};
+use crate::event::{Body, Custom, CustomType, Event, EventType, Origin, StoredEvent, Telemetry};
 use crate::ids::{Eid, VehicleId};
 use crate::limits;
 use crate::refusal::{Reason, Refusal};
+use crate::schema::{Misfit, SchemaBook, read_strictly};
 
 /// What became of an event whose envelope is right.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +31,7 @@ pub struct Intake {
     pub parked: Vec<ParkedSample>,
     /// Signals removed.
     pub rejected: Vec<RejectedSignal>,
-    /// Samples that were sent; a diagnosis counts as one.
+    /// Samples that were sent; an event of another type counts as one.
     pub sample_count: usize,
 }
 
@@ -64,18 +68,20 @@ impl Intake {
     }
 }
 
-/// Judges an event about `vid` that was received at `received`. `data` is its data in JSON, whatever form it was sent in.
-pub fn judge(envelope: &Envelope<'_>, data: &RawValue, vid: &VehicleId, received: Timestamp) -> Result<Intake, Refusal> {
+/// Judges an event about `vid` that was received at `received`. `data` is its data in JSON, whatever form it was sent in;
+/// `schemas` are those in force.
+pub fn judge(
+    envelope: &Envelope<'_>,
+    data: &RawValue,
+    vid: &VehicleId,
+    received: Timestamp,
+    schemas: &dyn SchemaBook,
+) -> Result<Intake, Refusal> {
     let judged = match EventType::from_name(&envelope.event_type) {
         Some(EventType::Telemetry) => judge_telemetry(data, received)?,
         Some(EventType::Diagnostic) => judge_diagnostic(data, received)?,
-        Some(EventType::Alert) | None => {
-            return Err(Refusal::new(
-                Reason::TypeUnknown,
-                "/type",
-                "no such event type; see the documentation for those there are",
-            ));
-        }
+        Some(EventType::Custom(event_type)) => judge_custom(envelope, event_type, data, received, schemas)?,
+        Some(EventType::Alert) | None => return Err(type_unknown()),
     };
     let time = judged.earliest.unwrap_or(envelope.time);
     let eid = Eid::of(vid, &envelope.source, &envelope.id, time);
@@ -86,10 +92,17 @@ pub fn judge(envelope: &Envelope<'_>, data: &RawValue, vid: &VehicleId, received
     Ok(Intake { eid, accepted, parked: judged.parked, rejected: judged.rejected, sample_count: judged.sample_count })
 }
 
-/// How many samples an event holds, however wrong it is otherwise: 1 where its data cannot be counted.
+fn type_unknown() -> Refusal {
+    Refusal::new(Reason::TypeUnknown, "/type", "no such event type; see the documentation for those there are")
+}
+
+/// How many samples an event holds, however wrong it is otherwise: 1 where its data cannot be counted, or has no samples by
+/// its type, whatever members it has.
 pub fn count_samples(event: &RawValue) -> usize {
     #[derive(Deserialize)]
     struct Counted<'a> {
+        #[serde(default)]
+        r#type: Cow<'a, str>,
         #[serde(borrow)]
         data: CountedData<'a>,
     }
@@ -98,7 +111,10 @@ pub fn count_samples(event: &RawValue) -> usize {
         #[serde(borrow)]
         samples: Vec<&'a RawValue>,
     }
-    serde_json::from_str::<Counted<'_>>(event.get()).map_or(1, |counted| counted.data.samples.len().max(1))
+    match serde_json::from_str::<Counted<'_>>(event.get()) {
+        Ok(counted) if counted.r#type.parse::<CustomType>().is_err() => counted.data.samples.len().max(1),
+        _ => 1,
+    }
 }
 
 struct Judged {
@@ -193,6 +209,11 @@ fn judge_signals(
 
 fn check_time(at: &serde_json::Value, received: Timestamp) -> Result<Timestamp, Reason> {
     let at = at.as_str().and_then(|text| Timestamp::parse_rfc3339(text).ok()).ok_or(Reason::TimeInvalid)?;
+    check_clock(at, received)
+}
+
+/// Whether a time is one that a clock may have shown.
+fn check_clock(at: Timestamp, received: Timestamp) -> Result<Timestamp, Reason> {
     if at.ms() < limits::EARLIEST_MS {
         Err(Reason::TimeBefore2000)
     } else if at.ms_since(received) > limits::CLOCK_AHEAD_MS {
@@ -273,6 +294,35 @@ fn judge_diagnostic(data: &RawValue, received: Timestamp) -> Result<Judged, Refu
     } else {
         judged.earliest = Some(at);
         judged.body = Some(Body::Diagnostic(Diagnostic { at, mil: sent.mil, dtcs }));
+    }
+    Ok(judged)
+}
+
+/// Data of a registered type is kept whole or not at all: nobody here knows what could be left out of it.
+fn judge_custom(
+    envelope: &Envelope<'_>,
+    event_type: CustomType,
+    data: &RawValue,
+    received: Timestamp,
+    schemas: &dyn SchemaBook,
+) -> Result<Judged, Refusal> {
+    let invalid = |pointer: &str, detail: String| Refusal::new(Reason::DataInvalid, format!("/data{pointer}"), detail);
+    if data.get().len() > limits::CUSTOM_DATA_BYTES {
+        return Err(invalid("", format!("at most {} bytes of data", limits::CUSTOM_DATA_BYTES)));
+    }
+    let value = read_strictly(data.get(), limits::CUSTOM_DATA_VALUES).map_err(|error| invalid("", error.to_string()))?;
+    schemas.hold(&event_type, &value).map_err(|misfit| match misfit {
+        Misfit::UnknownType => type_unknown(),
+        Misfit::Fault { pointer, detail } => invalid(&pointer, detail),
+    })?;
+    let mut judged = Judged { body: None, earliest: None, parked: Vec::new(), rejected: Vec::new(), sample_count: 1 };
+    match check_clock(envelope.time, received) {
+        Ok(_) => judged.body = Some(Body::Custom(Custom { event_type, data: data.to_owned() })),
+        Err(reason) => {
+            // The time is the envelope's, so the data alone would not show what is wrong.
+            let bytes = envelope.to_json().unwrap_or_else(|_| data.get().to_owned());
+            judged.parked.push(ParkedSample { index: 0, pointer: "/time".to_owned(), reason, bytes });
+        }
     }
     Ok(judged)
 }

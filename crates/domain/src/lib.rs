@@ -1,7 +1,7 @@
 //! The words of Roadcast, and the rules about them.
 //!
 //! Nothing here does I/O, reads a clock or knows AWS: every function's answer follows from its arguments. The road of a
-//! sample through this crate: [`cloudevent`] reads the envelope, [`intake`] judges the event and its samples, [`event`] is
+//! sample through this crate: [`cloudevent`] reads the envelope, [`intake`] judges the event and its samples (those of registered types by their [`schema`]), [`event`] is
 //! what is stored and published, [`entitlement`] cuts it to what a fleet may see, [`state`] keeps the newest of each signal.
 
 pub mod audit;
@@ -17,6 +17,7 @@ pub mod limits;
 pub mod package;
 pub mod plan;
 pub mod refusal;
+pub mod schema;
 pub mod selection;
 pub mod state;
 pub mod subject;

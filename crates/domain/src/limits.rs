@@ -41,3 +41,32 @@ pub const EVENTS_PER_UPLOAD: usize = 1000;
 
 /// Vehicles of one subscription.
 pub const VEHICLES_PER_SUBSCRIPTION: usize = 1000;
+
+/// Bytes of a custom event's data.
+pub const CUSTOM_DATA_BYTES: usize = 64 * 1024;
+
+/// Values of a custom event's data, lists and objects counted with what is in them. Each is checked, so with
+/// [`SCHEMA_CHECKS`] this bounds what the sender of an event can make us do.
+pub const CUSTOM_DATA_VALUES: usize = 10_000;
+
+/// Custom event types. Every function that judges events keeps them all in memory.
+pub const CUSTOM_TYPES: usize = 100;
+
+/// Bytes of a schema, without blanks.
+pub const SCHEMA_BYTES: usize = 64 * 1024;
+
+/// Schemas within one another, what is referred to included.
+pub const SCHEMA_DEPTH: usize = 32;
+
+/// Checks that a schema may ask for of one value: each schema that is about it counts, a pattern for eight, 16 values of an
+/// enumeration for one.
+pub const SCHEMA_CHECKS: usize = 32;
+
+/// Patterns of a schema.
+pub const SCHEMA_PATTERNS: usize = 32;
+
+/// Bytes of a pattern as it is written.
+pub const SCHEMA_PATTERN_BYTES: usize = 256;
+
+/// Bytes of a pattern as it is compiled: `(a{99}){99}` is short only as it is written.
+pub const SCHEMA_PATTERN_COMPILED_BYTES: usize = 64 * 1024;

@@ -59,10 +59,10 @@ impl Selection {
                 let samples: Vec<Sample> = samples.into_iter().filter_map(|sample| self.cut_sample(sample)).collect();
                 (!samples.is_empty()).then_some(Body::Telemetry(Telemetry { samples }))?
             }
-            Body::Diagnostic(_) if self.signals.is_some() => return None,
-            Body::Diagnostic(diagnostic) => {
+            Body::Diagnostic(_) | Body::Custom(_) if self.signals.is_some() => return None,
+            whole @ (Body::Diagnostic(_) | Body::Custom(_)) => {
                 let held = self.package.as_ref().is_none_or(|package| package.event_types.contains(&event_type));
-                held.then_some(Body::Diagnostic(diagnostic))?
+                held.then_some(whole)?
             }
         };
         Some(Event { eid, vid, received, body })

@@ -90,7 +90,7 @@ impl Segment {
 pub struct Plan<'e> {
     /// The segments, each with the places of its events among those that were given.
     pub segments: Vec<(Segment, Vec<usize>)>,
-    /// Events to be stored one by one: diagnoses, and what no block can hold.
+    /// Events to be stored one by one: diagnoses, custom events, and what no block can hold.
     pub single: Vec<(&'e StoredEvent, Vec<usize>)>,
 }
 
@@ -110,7 +110,7 @@ pub fn plan(events: &[StoredEvent]) -> Plan<'_> {
     for (stored, places) in distinct.into_values() {
         match stored.event.body {
             Body::Telemetry(_) => telemetry.push((stored, places)),
-            Body::Diagnostic(_) => plan.single.push((stored, places)),
+            Body::Diagnostic(_) | Body::Custom(_) => plan.single.push((stored, places)),
         }
     }
     let mut left = telemetry.as_slice();
@@ -181,7 +181,7 @@ pub(crate) fn block_of<'e>(events: impl Iterator<Item = &'e Event>) -> Option<Bl
         Body::Telemetry(telemetry) => {
             Some(BlockEvent { eid: event.eid.bits(), received: event.received, samples: telemetry.samples.clone() })
         }
-        Body::Diagnostic(_) => None,
+        Body::Diagnostic(_) | Body::Custom(_) => None,
     });
     Block::of_events(&rows.collect::<Vec<_>>()).ok()
 }

@@ -93,7 +93,9 @@ pub fn write(events: &[&Event], format: DeliveryFormat, consent_epoch: Option<u6
                 samples += event.sample_count();
                 run.push((place, event));
             }
-            (DeliveryFormat::Json, _) | (_, Body::Diagnostic(_)) => written.push(write_one(place, event, consent_epoch)?),
+            (DeliveryFormat::Json, _) | (_, Body::Diagnostic(_) | Body::Custom(_)) => {
+                written.push(write_one(place, event, consent_epoch)?);
+            }
         }
     }
     written.extend(write_run(&run, consent_epoch)?);

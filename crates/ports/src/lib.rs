@@ -15,6 +15,7 @@ pub mod feed;
 pub mod fleets;
 pub mod provisioning;
 pub mod requests;
+pub mod schemas;
 pub mod state;
 pub mod stream;
 pub mod subscriptions;

@@ -6,7 +6,7 @@ use roadcast_domain::caller::Caller;
 use roadcast_domain::cloudevent::{self, Envelope};
 use roadcast_domain::fleet::{ClientRole, source_is_bound};
 use roadcast_domain::ids::{Eid, VehicleId};
-use roadcast_domain::intake::{self, Intake, ParkedSample, RejectedSignal};
+use roadcast_domain::intake::{Intake, ParkedSample, RejectedSignal};
 use roadcast_domain::limits;
 use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::subject::Subject;
@@ -15,20 +15,24 @@ use roadcast_packing::incoming;
 use roadcast_ports::PortError;
 use roadcast_ports::clients::Clients;
 use roadcast_ports::clock::Clock;
+use roadcast_ports::schemas::Schemas;
 use roadcast_ports::stream::{StreamRecord, TelemetryStream};
 use roadcast_ports::vehicles::Vehicles;
 use serde_json::value::RawValue;
 
 use crate::cached::{CachedClients, CachedVehicles};
+use crate::schemas::CachedSchemas;
 
 /// Takes uploads in.
-pub struct Ingest<V, C, S, K> {
+pub struct Ingest<V, C, S, H, K> {
     /// The register.
     pub vehicles: CachedVehicles<V, K>,
     /// The ingest clients and their sources.
     pub clients: CachedClients<C, K>,
     /// Where uploads go.
     pub stream: S,
+    /// What events of custom types must be.
+    pub schemas: CachedSchemas<H, K>,
     /// The time.
     pub clock: K,
 }
@@ -114,7 +118,7 @@ pub struct BatchEvent {
     pub outcome: Result<Taken, EventError>,
 }
 
-impl<V: Vehicles, C: Clients, S: TelemetryStream, K: Clock> Ingest<V, C, S, K> {
+impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V, C, S, H, K> {
     /// Takes an upload about one vehicle, all or nothing: it becomes one record.
     pub async fn upload(&self, caller: &Caller, vid: &VehicleId, body: &str) -> Result<Vec<Taken>, IngestError> {
         let events = split(body)?;
@@ -129,8 +133,10 @@ impl<V: Vehicles, C: Clients, S: TelemetryStream, K: Clock> Ingest<V, C, S, K> {
         let mut judged = Vec::with_capacity(events.len());
         let mut refused = Vec::new();
         for (place, event) in events.into_iter().enumerate() {
-            match judge_about(event, &vehicle, &sender, received) {
+            match self.judge_about(event, &vehicle, &sender, received).await {
                 Ok(event) => judged.push(event),
+                // Ours, and not the event's.
+                Err(EventError::Port(error)) => return Err(error.into()),
                 Err(error) => refused.push((place, error)),
             }
         }
@@ -209,11 +215,54 @@ impl<V: Vehicles, C: Clients, S: TelemetryStream, K: Clock> Ingest<V, C, S, K> {
         let Some(Some(vehicle)) = known.get(subject) else {
             return Err(Refusal::new(Reason::VehicleUnknown, "/subject", "no such vehicle").into());
         };
-        let judged = judge(envelope, &vehicle.vid, sender, received)?;
+        let judged = self.judge(envelope, &vehicle.vid, sender, received).await?;
         if judged.intake.accepted.is_none() {
             return Err(EventError::NothingUsable(Box::new(judged.intake)));
         }
         Ok((vehicle.vid.clone(), judged))
+    }
+
+    /// Judges an event of an upload about `vehicle`: a subject, where there is one, must name that vehicle.
+    async fn judge_about(
+        &self,
+        raw: &RawValue,
+        vehicle: &Vehicle,
+        sender: &Sender,
+        received: roadcast_domain::Timestamp,
+    ) -> Result<Judged, EventError> {
+        let envelope = Envelope::read(raw)?;
+        if let Some(subject) = &envelope.subject {
+            let details = &vehicle.details;
+            let same = match Subject::parse(subject) {
+                Some(Subject::Vid(vid)) => vid == vehicle.vid,
+                Some(Subject::Vin(vin)) => details.vin.as_ref() == Some(&vin),
+                Some(Subject::External(external)) => details.external_ids.contains(&external),
+                None => false,
+            };
+            if !same {
+                return Err(
+                    Refusal::new(Reason::VehicleUnknown, "/subject", "the subject is not the vehicle of the path").into()
+                );
+            }
+        }
+        self.judge(&envelope, &vehicle.vid, sender, received).await
+    }
+
+    async fn judge(
+        &self,
+        envelope: &Envelope<'_>,
+        vid: &VehicleId,
+        sender: &Sender,
+        received: roadcast_domain::Timestamp,
+    ) -> Result<Judged, EventError> {
+        if !sender.may_use(&envelope.source) {
+            return Err(EventError::SourceNotYours);
+        }
+        let intake = self.schemas.judge(envelope, &incoming::data_of(envelope)?, vid, received).await??;
+        let json = envelope
+            .to_json_about(vid)
+            .map_err(|_| Refusal::new(Reason::NotACloudEvent, "", "the event cannot be written as JSON"))?;
+        Ok(Judged { id: envelope.id.clone(), source: envelope.source.clone(), json, intake })
     }
 
     async fn sender(&self, caller: &Caller) -> Result<Sender, IngestError> {
@@ -284,47 +333,6 @@ fn split(body: &str) -> Result<Vec<&RawValue>, IngestError> {
         return Err(IngestError::Body(Refusal::new(Reason::DataInvalid, "", detail)));
     }
     Ok(events)
-}
-
-/// Judges an event of an upload about `vehicle`: a subject, where there is one, must name that vehicle.
-fn judge_about(
-    raw: &RawValue,
-    vehicle: &Vehicle,
-    sender: &Sender,
-    received: roadcast_domain::Timestamp,
-) -> Result<Judged, EventError> {
-    let envelope = Envelope::read(raw)?;
-    if let Some(subject) = &envelope.subject {
-        let details = &vehicle.details;
-        let same = match Subject::parse(subject) {
-            Some(Subject::Vid(vid)) => vid == vehicle.vid,
-            Some(Subject::Vin(vin)) => details.vin.as_ref() == Some(&vin),
-            Some(Subject::External(external)) => details.external_ids.contains(&external),
-            None => false,
-        };
-        if !same {
-            return Err(
-                Refusal::new(Reason::VehicleUnknown, "/subject", "the subject is not the vehicle of the path").into()
-            );
-        }
-    }
-    judge(&envelope, &vehicle.vid, sender, received)
-}
-
-fn judge(
-    envelope: &Envelope<'_>,
-    vid: &VehicleId,
-    sender: &Sender,
-    received: roadcast_domain::Timestamp,
-) -> Result<Judged, EventError> {
-    if !sender.may_use(&envelope.source) {
-        return Err(EventError::SourceNotYours);
-    }
-    let intake = intake::judge(envelope, &incoming::data_of(envelope)?, vid, received)?;
-    let json = envelope
-        .to_json_about(vid)
-        .map_err(|_| Refusal::new(Reason::NotACloudEvent, "", "the event cannot be written as JSON"))?;
-    Ok(Judged { id: envelope.id.clone(), source: envelope.source.clone(), json, intake })
 }
 
 /// A batch of events in the order they came, packed.

@@ -2,9 +2,10 @@
 //!
 //! In the order of a sample's road: [`ingest`] takes uploads in, [`process`] archives, validates, publishes and stores
 //! them, [`enrich`] cuts them to what each fleet may see, [`deliver`] hands them out of a fleet's feed, [`query`] answers
-//! from the stores, [`arrivals`] tells a fleet what came in. Beside the road: [`vehicles`] keeps the register, [`onboard`] takes in fleets and subscriptions, and
-//! [`provision`] makes what they need; [`receipts`] says what a subscription brought. Before all of them stand [`quota`], how much a fleet may ask, and [`repeat`], what was
-//! asked before.
+//! from the stores, [`arrivals`] tells a fleet what came in. Beside the road: [`vehicles`] keeps the register, [`schemas`] the
+//! schemas of custom events, [`onboard`] takes in fleets and subscriptions, [`provision`] makes what they need, and [`receipts`]
+//! says what a subscription brought. Before all of them stand [`quota`], how much a fleet may ask, and [`repeat`], what was asked
+//! before.
 
 pub mod arrivals;
 pub mod cached;
@@ -20,6 +21,7 @@ pub mod query;
 pub mod quota;
 pub mod receipts;
 pub mod repeat;
+pub mod schemas;
 mod tail;
 pub mod vehicles;
 

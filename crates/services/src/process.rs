@@ -29,12 +29,14 @@ use roadcast_ports::bus::IngestBus;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::event_log::EventLog;
+use roadcast_ports::schemas::Schemas;
 use roadcast_ports::state::StateStore;
 use roadcast_ports::vehicles::Vehicles;
 use roadcast_ports::{PortError, PortErrorKind};
 use serde_json::value::RawValue;
 
 use crate::cached::{CachedEntitlements, CachedSubjects};
+use crate::schemas::CachedSchemas;
 use aside::Aside;
 use portion::Portion;
 pub use recent::Recent;
@@ -44,7 +46,7 @@ pub use recent::Recent;
 const BEGIN_WITHIN_MS: i64 = 60 * 1000;
 
 /// Processes batches of the stream.
-pub struct Process<A, Q, V, E, B, S, L, K> {
+pub struct Process<A, Q, V, E, B, S, L, H, K> {
     /// Where every record is kept as it came.
     pub archive: A,
     /// Where goes what cannot be taken.
@@ -59,6 +61,8 @@ pub struct Process<A, Q, V, E, B, S, L, K> {
     pub state: S,
     /// The events.
     pub log: L,
+    /// What events of custom types must be.
+    pub schemas: CachedSchemas<H, K>,
     /// What was stored lately.
     pub recent: Recent,
     /// The time.
@@ -120,7 +124,7 @@ impl Pending {
     }
 }
 
-impl<A, Q, V, E, B, S, L, K> Process<A, Q, V, E, B, S, L, K>
+impl<A, Q, V, E, B, S, L, H, K> Process<A, Q, V, E, B, S, L, H, K>
 where
     A: Archive,
     Q: Quarantine,
@@ -129,6 +133,7 @@ where
     B: IngestBus,
     S: StateStore,
     L: EventLog,
+    H: Schemas,
     K: Clock,
 {
     /// Processes a batch. One bad record never blocks the others: poison is set aside, and only what failed for a passing
@@ -254,7 +259,10 @@ where
             let refusal = Refusal::new(Reason::VehicleUnknown, "/subject", "not the vehicle that the record was sent for");
             return Ok(Err((refusal, None)));
         }
-        let judged = room.data_of(&envelope).and_then(|data| intake::judge(&envelope, &data, &vid, record.raw.arrived_at));
+        let judged = match room.data_of(&envelope) {
+            Ok(data) => self.schemas.judge(&envelope, &data, &vid, record.raw.arrived_at).await?,
+            Err(refusal) => Err(refusal),
+        };
         Ok(match judged {
             Ok(intake) => Ok((vid, intake)),
             Err(refusal) => Err((refusal, Some(vid))),

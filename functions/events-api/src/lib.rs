@@ -17,6 +17,7 @@ use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::event_log::EventLog;
 use roadcast_ports::feed::FeedIndex;
+use roadcast_ports::schemas::Schemas;
 use roadcast_ports::state::StateStore;
 use roadcast_ports::stream::TelemetryStream;
 use roadcast_ports::vehicles::Vehicles;
@@ -72,20 +73,21 @@ pub const ROUTES: &[Route<Operation>] = &[
 ];
 
 /// Events over HTTP.
-pub struct EventsApi<V, C, T, E, L, S, I, K> {
+pub struct EventsApi<V, C, T, H, E, L, S, I, K> {
     /// Takes them in.
-    pub ingest: Ingest<V, C, T, K>,
+    pub ingest: Ingest<V, C, T, H, K>,
     /// Reads a vehicle's.
     pub query: Query<V, E, L, S, K>,
     /// Reads what came in.
     pub arrivals: Arrivals<E, L, I, K>,
 }
 
-impl<V, C, T, E, L, S, I, K> Api for EventsApi<V, C, T, E, L, S, I, K>
+impl<V, C, T, H, E, L, S, I, K> Api for EventsApi<V, C, T, H, E, L, S, I, K>
 where
     V: Vehicles,
     C: Clients,
     T: TelemetryStream,
+    H: Schemas,
     E: Entitlements,
     L: EventLog,
     S: StateStore,
@@ -108,11 +110,12 @@ where
     }
 }
 
-impl<V, C, T, E, L, S, I, K> EventsApi<V, C, T, E, L, S, I, K>
+impl<V, C, T, H, E, L, S, I, K> EventsApi<V, C, T, H, E, L, S, I, K>
 where
     V: Vehicles,
     C: Clients,
     T: TelemetryStream,
+    H: Schemas,
     K: Clock,
 {
     async fn send_vehicle_events(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {

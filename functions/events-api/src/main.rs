@@ -1,7 +1,7 @@
 //! The function behind the operations on events.
 
 use roadcast_aws::{
-    DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoStateStore, DynamoVehicles,
+    DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoSchemas, DynamoStateStore, DynamoVehicles,
     KinesisTelemetryStream, Sdk, SystemClock,
 };
 use roadcast_events_api::EventsApi;
@@ -12,6 +12,7 @@ use roadcast_services::arrivals::Arrivals;
 use roadcast_services::cached::{CachedClients, CachedEntitlements, CachedVehicles};
 use roadcast_services::ingest::Ingest;
 use roadcast_services::query::Query;
+use roadcast_services::schemas::CachedSchemas;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
@@ -26,6 +27,7 @@ async fn main() -> Result<(), Failure> {
         ingest: Ingest {
             vehicles: CachedVehicles::new(vehicles.clone(), SystemClock),
             clients: CachedClients::new(DynamoClients::new(sdk.dynamodb(), &reference), SystemClock),
+            schemas: CachedSchemas::new(DynamoSchemas::new(sdk.dynamodb(), &reference), SystemClock),
             stream: KinesisTelemetryStream::new(sdk.kinesis(), function.var(Variable::TelemetryStream)?),
             clock: SystemClock,
         },

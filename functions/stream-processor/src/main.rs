@@ -3,13 +3,15 @@
 mod report;
 
 use roadcast_aws::{
-    DynamoEntitlements, DynamoEventLog, DynamoStateStore, DynamoVehicles, EventBridgeIngestBus, S3Archive, Sdk, SystemClock,
+    DynamoEntitlements, DynamoEventLog, DynamoSchemas, DynamoStateStore, DynamoVehicles, EventBridgeIngestBus, S3Archive,
+    Sdk, SystemClock,
 };
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::kinesis::{self, KinesisEvent};
 use roadcast_lambda_kit::run::{Failure, Function};
 use roadcast_services::cached::{CachedEntitlements, CachedSubjects};
 use roadcast_services::process::{Process, Recent};
+use roadcast_services::schemas::CachedSchemas;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
@@ -27,6 +29,7 @@ async fn main() -> Result<(), Failure> {
         bus: EventBridgeIngestBus::new(sdk.eventbridge(), function.var(Variable::IngestBus)?),
         state: DynamoStateStore::new(sdk.dynamodb(), function.var(Variable::VehicleStateTable)?),
         log: DynamoEventLog::new(sdk.dynamodb(), function.var(Variable::VehicleEventsTable)?),
+        schemas: CachedSchemas::new(DynamoSchemas::new(sdk.dynamodb(), &reference), SystemClock),
         recent: Recent::default(),
         clock: SystemClock,
     };

@@ -12,8 +12,9 @@ mod stack;
 use endpoint::Endpoint;
 use roadcast_aws::{
     CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoFleets, DynamoRequests,
-    DynamoStateStore, DynamoSubscriptions, DynamoVehicles, EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels,
-    KinesisTelemetryStream, OsRandomness, S3Archive, Sdk, SqsFeedQueue, StepFunctionsProvisioning, SystemClock,
+    DynamoSchemas, DynamoStateStore, DynamoSubscriptions, DynamoVehicles, EventBridgeDeliveryBus, EventBridgeIngestBus,
+    FleetChannels, KinesisTelemetryStream, OsRandomness, S3Archive, Sdk, SqsFeedQueue, StepFunctionsProvisioning,
+    SystemClock,
 };
 use roadcast_ports::conformance as suites;
 use stack::Stack;
@@ -44,6 +45,8 @@ async fn tables(sdk: &Sdk, stack: &Stack) {
     println!("vehicles");
     suites::fleets(&DynamoFleets::new(sdk.dynamodb(), &stack.reference), random).await;
     println!("fleets");
+    suites::schemas(&DynamoSchemas::new(sdk.dynamodb(), &stack.reference), random).await;
+    println!("schemas");
     suites::clients(&DynamoClients::new(sdk.dynamodb(), &stack.reference), random).await;
     println!("clients");
     let subscriptions = DynamoSubscriptions::new(sdk.dynamodb(), &stack.reference);

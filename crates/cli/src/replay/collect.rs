@@ -11,6 +11,7 @@ use roadcast_domain::cloudevent::{self, Envelope};
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::intake;
+use roadcast_domain::schema::NoSchemas;
 use roadcast_packing::incoming;
 use roadcast_ports::event_log::{EventLog as _, EventRange};
 
@@ -126,9 +127,9 @@ impl Collector {
             let Some(vid) = vid.filter(|vid| envelope.source == REPLAY_SOURCE && self.vehicles.contains(vid)) else {
                 continue;
             };
-            // The same function, with the same time, as the stream processor's.
-            let judged =
-                incoming::data_of(&envelope).and_then(|data| intake::judge(&envelope, &data, &vid, line.arrived_at));
+            // The same function, with the same time, as the stream processor's. A recording holds no custom events.
+            let judged = incoming::data_of(&envelope)
+                .and_then(|data| intake::judge(&envelope, &data, &vid, line.arrived_at, &NoSchemas));
             let Ok(judged) = judged else { continue };
             let event = self.facts.archived.entry(judged.eid).or_insert_with(|| Archived {
                 copies: 0,

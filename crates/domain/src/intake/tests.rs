@@ -24,7 +24,20 @@ fn judge_json(text: &str) -> Result<Intake, Refusal> {
     let raw: &RawValue = serde_json::from_str(text).unwrap();
     let envelope = Envelope::read(raw).unwrap();
     let Data::Json(data) = envelope.data else { panic!("JSON") };
-    judge(&envelope, data, &vid(), received())
+    judge(&envelope, data, &vid(), received(), &Book)
+}
+
+/// One type, whose data is a text.
+struct Book;
+
+impl SchemaBook for Book {
+    fn hold(&self, event_type: &CustomType, data: &serde_json::Value) -> Result<(), Misfit> {
+        match (event_type.as_str(), data) {
+            ("com.example.note.v1", serde_json::Value::String(_)) => Ok(()),
+            ("com.example.note.v1", _) => Err(Misfit::Fault { pointer: "/text".to_owned(), detail: "a text".to_owned() }),
+            _ => Err(Misfit::UnknownType),
+        }
+    }
 }
 
 fn telemetry(samples: &serde_json::Value) -> Result<Intake, Refusal> {
@@ -204,4 +217,64 @@ proptest! {
         let again = judge_json(&json).unwrap().accepted.unwrap().event;
         prop_assert_eq!(again.body, first.body);
     }
+}
+
+fn custom(event_type: &str, time: &str, data: &str) -> Result<Intake, Refusal> {
+    let head = format!(r#"{{"specversion":"1.0","id":"e1","source":"urn:test","type":"{event_type}","time":"{time}","#);
+    judge_json(&format!(r#"{head}"data":{data}}}"#))
+}
+
+const NOTE: &str = "com.example.note.v1";
+
+#[test]
+fn a_custom_event_is_kept_as_it_was_sent_at_its_envelopes_time() {
+    let intake = custom(NOTE, "2026-01-01T12:30:00+01:00", r#" "caf\u00e9"  "#).unwrap();
+    let stored = intake.accepted.unwrap();
+    let Body::Custom(Custom { event_type, data }) = stored.event.body else { panic!("custom") };
+    assert_eq!((event_type.as_str(), data.get()), (NOTE, r#""caf\u00e9""#));
+    assert_eq!(stored.event.eid.time(), Timestamp::parse_rfc3339("2026-01-01T11:30:00Z").unwrap());
+    assert_eq!((intake.sample_count, intake.parked.len(), intake.rejected.len()), (1, 0, 0));
+}
+
+#[test]
+fn custom_data_that_its_schema_does_not_allow_is_refused_at_the_fault() {
+    let refused = |event_type: &str, data: &str| {
+        let refusal = custom(event_type, NOON, data).unwrap_err();
+        (refusal.reason, refusal.pointer)
+    };
+    assert_eq!(refused(NOTE, "7"), (Reason::DataInvalid, "/data/text".to_owned()));
+    assert_eq!(refused("com.example.other.v1", "7"), (Reason::TypeUnknown, "/type".to_owned()));
+    // Before any schema is asked: too much, twice the same member, and what no number holds.
+    let long = format!("\"{}\"", "x".repeat(limits::CUSTOM_DATA_BYTES - 1));
+    let many = format!("[{}0]", "0,".repeat(limits::CUSTOM_DATA_VALUES));
+    let deep = "[".repeat(200) + &"]".repeat(200);
+    for data in
+        [long.as_str(), many.as_str(), deep.as_str(), r#"{"a": "x", "a": 1}"#, r#"[{"b": {"a": 1, "\u0061": 1}}]"#, "1e999"]
+    {
+        assert_eq!(refused(NOTE, data), (Reason::DataInvalid, "/data".to_owned()));
+    }
+    let fits = format!("\"{}\"", "x".repeat(limits::CUSTOM_DATA_BYTES - 2));
+    assert!(custom(NOTE, NOON, &fits).is_ok());
+}
+
+#[test]
+fn a_custom_event_of_a_clock_that_is_wrong_is_set_aside_whole() {
+    for (time, reason) in [("1999-12-31T23:59:59Z", Reason::TimeBefore2000), ("2026-01-01T12:05:00.001Z", Reason::TimeAhead)]
+    {
+        let intake = custom(NOTE, time, "\"x\"").unwrap();
+        assert!(intake.accepted.is_none());
+        let [parked] = intake.parked.as_slice() else { panic!("one") };
+        assert_eq!((parked.reason, parked.pointer.as_str(), parked.index), (reason, "/time", 0));
+        assert!(parked.bytes.contains(time) && parked.bytes.contains(NOTE), "{}", parked.bytes);
+    }
+    assert!(custom(NOTE, "2026-01-01T12:05:00Z", "\"x\"").unwrap().accepted.is_some());
+}
+
+#[test]
+fn a_custom_event_counts_as_one_sample_whatever_its_members_are_called() {
+    let count = |event_type: &str| {
+        let text = event(event_type, &json!({"samples": [1, 2, 3]}));
+        count_samples(serde_json::from_str(&text).unwrap())
+    };
+    assert_eq!((count(NOTE), count("roadcast.telemetry.v1"), count("?")), (1, 3, 3));
 }

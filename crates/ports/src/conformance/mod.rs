@@ -36,6 +36,8 @@ mod provisioning;
 #[cfg(feature = "conformance")]
 mod requests;
 #[cfg(feature = "conformance")]
+mod schemas;
+#[cfg(feature = "conformance")]
 mod state;
 #[cfg(feature = "conformance")]
 mod stream;
@@ -57,6 +59,7 @@ pub use self::{
     fresh::Fresh,
     provisioning::{fleet_channel, provisioning_workflow},
     requests::{answers, request_counts},
+    schemas::schemas,
     state::state_store,
     stream::telemetry_stream,
     subscriptions::subscriptions,

@@ -16,7 +16,7 @@ const STRETCH_MS: i64 = 10 * 60 * 1000;
 /// What is known of a vehicle, and which of the events asked for are stored.
 type LookUp = Result<(Known, BTreeSet<Eid>), PortError>;
 
-impl<A, Q, V, E, B, S: StateStore, L: EventLog, K> Process<A, Q, V, E, B, S, L, K> {
+impl<A, Q, V, E, B, S: StateStore, L: EventLog, H, K> Process<A, Q, V, E, B, S, L, H, K> {
     /// Drops events that this batch holds twice or that are stored already, and those that cannot be looked up for now.
     /// Answers what is known of the vehicles of the others.
     pub(super) async fn drop_known(&self, pending: &mut Vec<Pending>, outcome: &mut Outcome) -> HashMap<VehicleId, Known> {

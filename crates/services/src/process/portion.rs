@@ -50,7 +50,12 @@ impl Portion {
 
 /// Bytes of an event in memory, about.
 fn bytes_of(stored: &StoredEvent) -> usize {
-    let Body::Telemetry(telemetry) = &stored.event.body else { return EVENT_BYTES };
+    let telemetry = match &stored.event.body {
+        Body::Telemetry(telemetry) => telemetry,
+        Body::Diagnostic(_) => return EVENT_BYTES,
+        // Itself, and what is written of it.
+        Body::Custom(custom) => return EVENT_BYTES + 2 * custom.data.get().len(),
+    };
     let signal = |(path, value): (&SignalPath, &Value)| {
         // A path of the catalogue stands there once for all.
         let path = if path.def().is_some() { 0 } else { TEXT_BYTES + path.as_str().len() };

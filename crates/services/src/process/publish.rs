@@ -15,8 +15,9 @@ use super::aside::Aside;
 use super::{Outcome, Pending, Process, Record, by_vehicle, first_record};
 use crate::pack::pack;
 
-impl<A, Q, V, E: Entitlements, B: IngestBus, S, L, K: Clock> Process<A, Q, V, E, B, S, L, K> {
-    /// Publishes what some fleet may see or is to be kept for one; drops what could not be published, so that it is not stored. Answers what the bus
+impl<A, Q, V, E: Entitlements, B: IngestBus, S, L, H, K: Clock> Process<A, Q, V, E, B, S, L, H, K> {
+    /// Publishes what some fleet may see or is to be kept for one; drops what could not be published, so that it is not stored.
+    /// Answers what the bus
     /// refuses for good.
     pub(super) async fn publish(
         &self,

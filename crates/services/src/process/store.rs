@@ -16,7 +16,7 @@ use super::aside::Aside;
 use super::{CONCURRENCY, Outcome, Pending, Process, Record, by_vehicle, first_record};
 use crate::tail;
 
-impl<A, Q, V, E, B, S: StateStore, L: EventLog, K> Process<A, Q, V, E, B, S, L, K> {
+impl<A, Q, V, E, B, S: StateStore, L: EventLog, H, K> Process<A, Q, V, E, B, S, L, H, K> {
     /// State first, then the log: an event in the log has nothing left to do. Answers what the stores refuse for good, which
     /// is set aside, or it would come again for ever.
     pub(super) async fn store(

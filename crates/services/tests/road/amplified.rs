@@ -16,6 +16,7 @@ use roadcast_ports::clock::Clock;
 use roadcast_ports::event_log::{EventLog, EventPage, EventRange};
 use roadcast_services::cached::{CachedEntitlements, CachedSubjects};
 use roadcast_services::process::{Outcome, Process, Recent, Record};
+use roadcast_services::schemas::CachedSchemas;
 use roadcast_signals::{Sample, SignalPath, Signals, Value};
 use roadcast_testbed::{FaultPlan, ManualClock};
 use serde_json::json;
@@ -97,6 +98,7 @@ async fn process(
         bus: memory(),
         state: memory(),
         log,
+        schemas: CachedSchemas::new(memory(), clock.clone()),
         recent: Recent::default(),
         clock,
     };

@@ -6,6 +6,7 @@
 mod amplified;
 mod arrivals;
 mod consent;
+mod custom;
 mod history;
 mod provisioning;
 mod world;

@@ -38,7 +38,7 @@ impl Case {
             plan: Plan::Standard,
             created_at: world.clock.now(),
         };
-        world.memory.create(&fleet).await.unwrap();
+        world.memory.create(&fleet, None).await.unwrap();
         Self { world, fleet }
     }
 

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
-use roadcast_domain::event::{Body, Event, StoredEvent};
+use roadcast_domain::event::{Body, Event, EventType, StoredEvent};
 use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::plan::Plan;
 use roadcast_domain::subscription::DeliveryFormat;
@@ -22,6 +22,7 @@ use roadcast_services::onboard::{Onboard, SubscriptionRequest};
 use roadcast_services::process::{Process, Recent, Record};
 use roadcast_services::provision::{Provision, Step, Task};
 use roadcast_services::query::Query;
+use roadcast_services::schemas::CachedSchemas;
 use roadcast_services::vehicles::Register;
 use roadcast_testbed::{
     BatchResponse, Esm, EsmConfig, Fault, FaultPlan, Faulty, ManualClock, Memory, MemoryItems, SeededRandomness,
@@ -38,6 +39,7 @@ type FailingProcess = Process<
     Faulty<Memory>,
     Faulty<Memory>,
     SegmentedLog<Faulty<MemoryItems>>,
+    Faulty<Memory>,
     ManualClock,
 >;
 
@@ -139,11 +141,12 @@ impl World {
         subscription.subscription_id
     }
 
-    pub(crate) fn ingest(&self) -> Ingest<Memory, Memory, Memory, ManualClock> {
+    pub(crate) fn ingest(&self) -> Ingest<Memory, Memory, Memory, Memory, ManualClock> {
         Ingest {
             vehicles: CachedVehicles::new(self.memory.clone(), self.clock.clone()),
             clients: CachedClients::new(self.memory.clone(), self.clock.clone()),
             stream: self.memory.clone(),
+            schemas: CachedSchemas::new(self.memory.clone(), self.clock.clone()),
             clock: self.clock.clone(),
         }
     }
@@ -182,6 +185,7 @@ impl World {
             bus: failing(4),
             state: failing(5),
             log: SegmentedLog { items: Faulty::new(self.items.clone(), plan(6)) },
+            schemas: CachedSchemas::new(failing(8), self.clock.clone()),
             recent: Recent::default(),
             clock: self.clock.clone(),
         }
@@ -248,7 +252,9 @@ impl World {
             }
             let order: Vec<(VehicleId, Eid)> =
                 feed.events.iter().map(|delivered| (delivered.event.vid.clone(), delivered.event.eid)).collect();
-            assert!(feed.events.iter().all(|delivered| delivered.format == self.delivery_format));
+            // Only telemetry fits into blocks.
+            let mut telemetry = feed.events.iter().filter(|delivered| delivered.event.event_type() == EventType::Telemetry);
+            assert!(telemetry.all(|delivered| delivered.format == self.delivery_format));
             assert_eq!(written(&feed), feed.events.iter().map(|delivered| delivered.event.clone()).collect::<Vec<_>>());
             assert!(order.is_sorted(), "each vehicle's events come in eid order");
             deliver.acknowledge(&caller, fleet_id, &feed.receipts).await.unwrap();

@@ -2,9 +2,11 @@
 
 use roadcast_domain::audit::Change;
 use roadcast_domain::entitlement::{Entitlement, Grant};
+use roadcast_domain::event::CustomType;
 use roadcast_domain::fleet::{Client, Fleet};
 use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::package::Packages;
+use roadcast_domain::schema::EventSchema;
 use roadcast_domain::state::VehicleState;
 use roadcast_domain::subject::Subject;
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
@@ -18,6 +20,7 @@ use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedRange};
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::provisioning::{ChannelParts, FleetChannel, ProvisioningWorkflow, WorkflowRun};
 use roadcast_ports::requests::{Answer, Answers, Claim, KeyedRequest, RequestCounts};
+use roadcast_ports::schemas::Schemas;
 use roadcast_ports::state::{Known, StateStore};
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::{Registered, VehicleListing, VehiclePage, Vehicles};
@@ -152,6 +155,24 @@ impl<P: Fleets> Fleets for Faulty<P> {
 
     async fn changes(&self, fleet_id: &FleetId, before: Option<Eid>, limit: usize) -> Result<Vec<Change>, PortError> {
         self.at_once("changes", self.inner.changes(fleet_id, before, limit)).await
+    }
+}
+
+impl<P: Schemas> Schemas for Faulty<P> {
+    async fn put(&self, schema: &EventSchema) -> Result<(), PortError> {
+        self.at_once("put", self.inner.put(schema)).await
+    }
+
+    async fn latest(&self) -> Result<Vec<EventSchema>, PortError> {
+        self.at_once("latest", self.inner.latest()).await
+    }
+
+    async fn versions(&self, event_type: &CustomType) -> Result<Vec<EventSchema>, PortError> {
+        self.at_once("versions", self.inner.versions(event_type)).await
+    }
+
+    async fn version(&self) -> Result<u64, PortError> {
+        self.at_once("version", self.inner.version()).await
     }
 }
 

@@ -6,6 +6,7 @@ mod log;
 mod reference;
 mod register;
 mod requests;
+mod schemas;
 mod sink;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -13,10 +14,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use roadcast_domain::audit::Change;
 use roadcast_domain::entitlement::Grant;
-use roadcast_domain::event::StoredEvent;
+use roadcast_domain::event::{CustomType, StoredEvent};
 use roadcast_domain::fleet::{Client, Fleet};
 use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::package::Packages;
+use roadcast_domain::schema::EventSchema;
 use roadcast_domain::state::VehicleState;
 use roadcast_domain::subject::Subject;
 use roadcast_domain::subscription::Subscription;
@@ -64,6 +66,7 @@ struct World {
     epochs: BTreeMap<(FleetId, VehicleId), u64>,
     entitlements_version: u64,
     packages: Packages,
+    schemas: BTreeMap<CustomType, Vec<EventSchema>>,
     workflows: Vec<WorkflowRun>,
     queues: BTreeMap<FleetId, Queue>,
     rules: BTreeSet<(String, FleetId)>,
@@ -99,6 +102,7 @@ impl Memory {
             epochs: BTreeMap::new(),
             entitlements_version: 0,
             packages: Packages::seed(),
+            schemas: BTreeMap::new(),
             workflows: Vec::new(),
             queues: BTreeMap::new(),
             rules: BTreeSet::new(),

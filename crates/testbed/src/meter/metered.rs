@@ -2,9 +2,11 @@
 
 use roadcast_domain::audit::Change;
 use roadcast_domain::entitlement::Entitlement;
+use roadcast_domain::event::CustomType;
 use roadcast_domain::fleet::{Client, Fleet};
 use roadcast_domain::ids::{ClientId, Eid, FleetId, VehicleId};
 use roadcast_domain::package::Packages;
+use roadcast_domain::schema::EventSchema;
 use roadcast_domain::state::VehicleState;
 use roadcast_domain::subject::Subject;
 use roadcast_domain::vehicle::Vehicle;
@@ -17,6 +19,7 @@ use roadcast_ports::clients::Clients;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedQueue, FeedRange, Message};
 use roadcast_ports::fleets::Fleets;
+use roadcast_ports::schemas::Schemas;
 use roadcast_ports::state::{Known, StateStore};
 use roadcast_ports::stream::{StreamRecord, TelemetryStream};
 use roadcast_ports::vehicles::{Registered, VehicleListing, VehiclePage, Vehicles};
@@ -175,6 +178,30 @@ impl<P: Fleets> Fleets for Metered<P> {
         let changes = self.inner.changes(fleet_id, before, limit).await?;
         self.read(REFERENCE_BYTES * changes.len());
         Ok(changes)
+    }
+}
+
+impl<P: Schemas> Schemas for Metered<P> {
+    async fn put(&self, schema: &EventSchema) -> Result<(), PortError> {
+        self.write(None, REFERENCE_BYTES);
+        self.inner.put(schema).await
+    }
+
+    async fn latest(&self) -> Result<Vec<EventSchema>, PortError> {
+        let schemas = self.inner.latest().await?;
+        self.read(schemas.iter().map(|schema| schema.schema.to_string().len()).sum());
+        Ok(schemas)
+    }
+
+    async fn versions(&self, event_type: &CustomType) -> Result<Vec<EventSchema>, PortError> {
+        let schemas = self.inner.versions(event_type).await?;
+        self.read(schemas.iter().map(|schema| schema.schema.to_string().len()).sum());
+        Ok(schemas)
+    }
+
+    async fn version(&self) -> Result<u64, PortError> {
+        self.read(REFERENCE_BYTES);
+        self.inner.version().await
     }
 }
 
