@@ -16,6 +16,8 @@
 #[cfg(feature = "conformance")]
 mod archive;
 #[cfg(feature = "conformance")]
+mod bulk;
+#[cfg(feature = "conformance")]
 mod bus;
 #[cfg(feature = "conformance")]
 mod clients;
@@ -45,6 +47,7 @@ mod vehicles;
 #[cfg(feature = "conformance")]
 pub use self::{
     archive::{archive, quarantine},
+    bulk::{bulk_files, loads, vehicle_map},
     bus::ingest_bus,
     clients::{app_clients, clients},
     entitlements::subscriptions_and_entitlements,
@@ -57,5 +60,5 @@ pub use self::{
     state::state_store,
     stream::telemetry_stream,
     subscriptions::subscriptions,
-    vehicles::vehicles,
+    vehicles::{names, vehicles},
 };
