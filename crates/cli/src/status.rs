@@ -12,6 +12,11 @@ use crate::stack::layout::Layout;
 use crate::stack::state::RunFile;
 use crate::stack::{Stack, onboard};
 
+/// Fleets that are listed for people.
+const FLEETS: usize = 20;
+/// Fleets that tokens are shown for.
+const TOKENS: usize = 10;
+
 pub(crate) async fn run(layout: &Layout, console: &Console) -> Result<ExitCode> {
     let mut stack = Stack::open(layout)?;
     let admin = stack.admin().await?;
@@ -20,8 +25,12 @@ pub(crate) async fn run(layout: &Layout, console: &Console) -> Result<ExitCode> 
     for fleet in admin.fleets().await? {
         let subscriptions = admin.subscriptions(&fleet.fleet_id).await?;
         let active = subscriptions.iter().filter(|subscription| subscription.state == "active").count();
-        let app = onboard::feed_client(&mut stack, layout, &admin, &fleet.fleet_id).await?;
-        fleet_tokens.insert(fleet.fleet_id.clone(), app.token().await?);
+        // A client for each of many fleets would take long, and the pool has room for a thousand: the others get theirs when
+        // they are asked for by name, as `tail --fleet` does.
+        if fleet_tokens.len() < TOKENS || stack.file.demo.fleet_id == fleet.fleet_id {
+            let app = onboard::feed_client(&mut stack, layout, &admin, &fleet.fleet_id).await?;
+            fleet_tokens.insert(fleet.fleet_id.clone(), app.token().await?);
+        }
         fleets.push(json!({ "fleetId": fleet.fleet_id, "name": fleet.name, "activeSubscriptions": active }));
     }
     let ingest = onboard::ingest_client(&mut stack, layout, &admin).await?.token().await?;
@@ -61,9 +70,12 @@ pub(crate) async fn run(layout: &Layout, console: &Console) -> Result<ExitCode> 
     }
     let counted: Vec<String> = counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
     writeln!(text, "Stored    {}", counted.join(", "))?;
-    for fleet in &fleets {
+    for fleet in fleets.iter().take(FLEETS) {
         let (id, name, active) = (&fleet["fleetId"], &fleet["name"], &fleet["activeSubscriptions"]);
         writeln!(text, "Fleet     {} {name}, {active} active subscriptions", id.as_str().unwrap_or_default())?;
+    }
+    if fleets.len() > FLEETS {
+        writeln!(text, "          and {} more; --json lists all", fleets.len() - FLEETS)?;
     }
     writeln!(text, "\nTokens, good for an hour:\n  admin   {admin_token}\n  ingest  {ingest}")?;
     for (fleet_id, token) in &fleet_tokens {

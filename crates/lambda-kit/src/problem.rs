@@ -335,6 +335,17 @@ mod tests {
     }
 
     #[test]
+    fn every_type_has_a_page_that_says_what_to_do() {
+        for kind in ProblemType::ALL {
+            let path = format!("{}/../../docs/problems/{}.md", env!("CARGO_MANIFEST_DIR"), kind.id());
+            let page = std::fs::read_to_string(&path).unwrap_or_default();
+            let says = |text: &str| page.contains(text);
+            assert!(says(&format!("# {}", kind.id())) && says(kind.title()) && says(&kind.uri()), "{path}");
+            assert!(says(&kind.status().as_u16().to_string()) && says("## What to do"), "{path}");
+        }
+    }
+
+    #[test]
     fn members_of_its_own_never_replace_standard_ones() {
         let document = Problem::not_found().with_member("status", 200).with_member("results", json!([])).to_document();
         assert_eq!(document["status"], 404);

@@ -95,7 +95,14 @@ impl<V: Vehicles, E: Entitlements, K: Clock, R: Randomness> Register<V, E, K, R>
         let vehicle = Vehicle { vid, details, version: 1, owner, retired_at: None, created_at: now, updated_at: now };
         match self.vehicles.register(&vehicle).await {
             Ok(Registered::New) => Ok((vehicle, true)),
-            Ok(Registered::Known(known)) if owns(caller, &known) => Ok((*known, false)),
+            Ok(Registered::Known(known)) if owns(caller, &known) => {
+                if let (Some(vin), Some(other)) = (&vehicle.details.vin, &known.details.vin)
+                    && vin != other
+                {
+                    return Err(ServiceError::Conflict("the vehicle with this external id has another vin"));
+                }
+                Ok((*known, false))
+            }
             Ok(Registered::Known(_)) => Err(ServiceError::Conflict("the vehicle is registered by another client")),
             Err(error) => Err(ServiceError::or_conflict(error, "the vin and external ids belong to different vehicles")),
         }

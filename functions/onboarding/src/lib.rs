@@ -70,10 +70,36 @@ struct FleetInput {
 }
 
 #[derive(Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
-enum ClientInput {
-    Fleet { name: String, fleet_id: FleetId },
-    Ingest { name: String, sources: Vec<String> },
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ClientInput {
+    name: String,
+    kind: ClientKind,
+    #[serde(default, deserialize_with = "roadcast_domain::present")]
+    fleet_id: Option<FleetId>,
+    #[serde(default, deserialize_with = "roadcast_domain::present")]
+    sources: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum ClientKind {
+    Fleet,
+    Ingest,
+}
+
+impl ClientInput {
+    /// Whom the client is to act for: a fleet's needs its fleet and has no sources, an ingest client's is the other way round.
+    fn role(self) -> Result<(String, ClientRole), Problem> {
+        let wrong = |pointer: &str, detail: &str| Err(Problem::invalid_body(pointer, detail));
+        match (self.kind, self.fleet_id, self.sources) {
+            (ClientKind::Fleet, Some(fleet_id), None) => Ok((self.name, ClientRole::Fleet { fleet_id })),
+            (ClientKind::Ingest, None, Some(sources)) => Ok((self.name, ClientRole::Ingest { sources })),
+            (ClientKind::Fleet, None, _) => wrong("/fleetId", "is required of a client of kind fleet"),
+            (ClientKind::Fleet, _, Some(_)) => wrong("/sources", "a client of kind fleet has none"),
+            (ClientKind::Ingest, _, None) => wrong("/sources", "are required of a client of kind ingest"),
+            (ClientKind::Ingest, Some(_), _) => wrong("/fleetId", "a client of kind ingest has none"),
+        }
+    }
 }
 
 impl<F, C, A, U, V, E, W, K, R> Api for Onboarding<F, C, A, U, V, E, W, K, R>
@@ -153,10 +179,7 @@ where
     R: Randomness,
 {
     async fn create_client(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let (name, role) = match request.json()? {
-            ClientInput::Fleet { name, fleet_id } => (name, ClientRole::Fleet { fleet_id }),
-            ClientInput::Ingest { name, sources } => (name, ClientRole::Ingest { sources }),
-        };
+        let (name, role) = request.json::<ClientInput>()?.role()?;
         let (client, credentials) = self.onboard.create_client(caller, &name, role).await?;
         let mut view = json!({
             "clientId": client.client_id,

@@ -110,7 +110,7 @@ fn keyed(request: &Request, caller: &Caller) -> Result<Option<KeyedRequest>, Pro
     let Some(header) = request.header("idempotency-key") else { return Ok(None) };
     // The draft wants a quoted string; most clients send it bare.
     let key = header.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(header.trim());
-    if key.is_empty() || key.len() > MAX_KEY_LEN || !key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+    if key.is_empty() || key.len() > MAX_KEY_LEN || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         let detail = format!("Idempotency-Key must be 1 to {MAX_KEY_LEN} visible ASCII characters");
         return Err(Problem::new(ProblemType::BadRequest).with_detail(detail));
     }

@@ -11,7 +11,7 @@ use roadcast_domain::caller::Scope;
 use roadcast_domain::ids::ClientId;
 use roadcast_domain::limits;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::problem::{Problem, ProblemType};
 
@@ -206,7 +206,7 @@ impl Request {
         self.expect_media_type(&["application/json"])?;
         let text = self.text()?;
         let mut reader = serde_json::Deserializer::from_str(text);
-        let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| shape_problem(&error))?;
+        let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| shape_problem(&error, text))?;
         reader.end().map_err(|error| {
             Problem::new(ProblemType::InvalidJson).with_error("", format!("something follows the JSON: {error}"))
         })?;
@@ -282,9 +282,11 @@ fn weight(accept: &str, offer: &str) -> f32 {
 }
 
 /// JSON that does not parse is malformed; JSON of another shape is not valid, at a place that can be named.
-fn shape_problem(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+fn shape_problem(error: &serde_path_to_error::Error<serde_json::Error>, text: &str) -> Problem {
     let inner = error.inner();
-    if !inner.is_data() {
+    // Where one of a few names is expected, the parser calls a number no JSON.
+    let is_json = inner.is_data() || serde_json::from_str::<IgnoredAny>(text).is_ok();
+    if !is_json {
         let detail = format!("not JSON at line {} column {}", inner.line(), inner.column());
         return Problem::new(ProblemType::InvalidJson).with_error("", detail);
     }
@@ -323,6 +325,30 @@ mod tests {
     struct Body {
         #[allow(dead_code)] // read by serde only
         names: Vec<String>,
+    }
+
+    #[test]
+    fn a_number_where_a_name_is_expected_is_json_of_another_shape() {
+        #[derive(Debug, Deserialize)]
+        struct Named {
+            #[allow(dead_code)] // read by serde only
+            scope: Kind,
+        }
+        #[derive(Debug, Deserialize)]
+        enum Kind {
+            One,
+        }
+        for body in [r#"{"scope":5}"#, r#"{"scope":null}"#, r#"{"scope":"Two"}"#, r#"{"scope":[]}"#] {
+            let problem =
+                request(&serde_json::json!({"resource": "/x", "httpMethod": "POST", "body": body})).json::<Named>();
+            let problem = problem.unwrap_err();
+            assert_eq!(
+                (problem.kind(), problem.errors()[0].pointer.as_str()),
+                (ProblemType::InvalidBody, "/scope"),
+                "{body}"
+            );
+        }
+        assert!(serde_json::from_str::<Named>(r#"{"scope":"One"}"#).is_ok_and(|named| matches!(named.scope, Kind::One)));
     }
 
     #[test]

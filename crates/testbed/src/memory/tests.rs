@@ -76,7 +76,7 @@ async fn a_message_that_is_not_acknowledged_in_time_comes_again_and_its_old_rece
     acknowledge(&again.receipt).await.unwrap();
     assert!(memory.queued(&fleet.fleet_id).is_empty());
     acknowledge(&again.receipt).await.expect("acknowledging again is accepted");
-    assert_eq!(acknowledge("x").await.unwrap_err().kind(), PortErrorKind::Rejected);
+    assert_eq!(acknowledge("x").await.unwrap_err().kind(), PortErrorKind::Conflict);
 }
 
 #[tokio::test]

@@ -1,0 +1,60 @@
+"""Writes openapi.yaml as plain OpenAPI in JSON, for tools that are not API Gateway.
+
+Usage: plain_contract.py CONTRACT FOLDER
+
+`openapi.json` is the contract without what only API Gateway reads. `client.json`, which clients are generated from, leaves out
+what openapi-python-client does not take: of each request body it keeps the first media type only, as for several it makes code
+that cannot run, and headers that hold a time are any text.
+"""
+
+import json
+import pathlib
+import sys
+
+import yaml
+
+
+def plain(node):
+    """The node without its `x-amazon-*` members, which hold intrinsic functions of CloudFormation."""
+    if isinstance(node, dict):
+        return {name: plain(value) for name, value in node.items() if not str(name).startswith("x-amazon-")}
+    if isinstance(node, list):
+        return [plain(item) for item in node]
+    return node
+
+
+def for_a_client(node):
+    """The node with one media type in each request body, and without formats of headers."""
+    if isinstance(node, list):
+        return [for_a_client(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    node = {name: for_a_client(value) for name, value in node.items()}
+    body, schema = node.get("requestBody"), node.get("schema")
+    if isinstance(body, dict) and "content" in body:
+        node["requestBody"] = {**body, "content": dict(list(body["content"].items())[:1])}
+    if node.get("in") == "header" and isinstance(schema, dict):
+        node["schema"] = {name: value for name, value in schema.items() if name != "format"}
+    return node
+
+
+class Loader(yaml.SafeLoader):
+    """Reads times as the texts that they are in JSON."""
+
+
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def main():
+    """Reads the contract, and writes both."""
+    contract, folder = map(pathlib.Path, sys.argv[1:])
+    document = plain(yaml.load(contract.read_text(encoding="utf-8"), Loader))
+    (folder / "openapi.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
+    (folder / "client.json").write_text(json.dumps(for_a_client(document), indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
