@@ -16,6 +16,9 @@
 //! | `client#<clientId>` | `vehicle#<vid>` | a vehicle that the client registered |
 //! | `vin#<SHA-256 of the VIN>` | `vehicle` | whose VIN it is; the VIN itself goes into no key |
 //! | `external#<scheme>#<value>` | `vehicle` | whose external id it is |
+//! | `mapped#<fleetId>` | `<vid>` | that the customer has the vehicle, or no longer has it, as a file of bulk data says |
+//! | `bulk#<version of a file>` | `meta` | how far a file of bulk data is loaded; expires |
+//! | `bulk` | `ledger` | what is known of the files that came |
 //! | `requests#<fleetId>` | `<start of the minute>` | how many requests the fleet made in it; expires |
 //! | `request#<digest>` | `meta` | a request with an `Idempotency-Key`, and its answer; expires |
 //!
@@ -25,6 +28,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::mapping::FileVersion;
 use roadcast_domain::vehicle::ExternalId;
 use roadcast_domain::vin::Vin;
 use roadcast_signals::Timestamp;
@@ -153,6 +157,22 @@ impl Key {
         Self::reference(format!("external#{}#{}", id.scheme(), id.value()), UNIQUE)
     }
 
+    /// That a customer has a vehicle. A partition of its own: a file of one customer's vehicles is written as fast as one
+    /// partition takes it, and must not slow down what is read of the fleet.
+    pub fn mapping(fleet_id: &FleetId, vid: &VehicleId) -> Self {
+        Self::reference(format!("mapped#{fleet_id}"), vid.as_str())
+    }
+
+    /// How far a file of bulk data is loaded.
+    pub fn bulk_checkpoint(version: &FileVersion) -> Self {
+        Self::reference(format!("bulk#{}", version.as_str()), META)
+    }
+
+    /// What is known of the files of bulk data that came.
+    pub fn bulk_ledger() -> Self {
+        Self::reference("bulk", "ledger")
+    }
+
     /// How many requests a fleet made in a time window.
     pub fn request_count(fleet_id: &FleetId, window: Timestamp) -> Self {
         Self::reference(format!("requests#{fleet_id}"), window.to_string())
@@ -170,6 +190,11 @@ impl Key {
     /// The name of the partition key's attribute, which every item of the table has.
     pub fn partition_attribute(&self) -> &'static str {
         self.partition.0
+    }
+
+    /// The partition key itself.
+    pub fn partition_value(&self) -> &str {
+        &self.partition.1
     }
 
     /// The key's attributes.

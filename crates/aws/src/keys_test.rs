@@ -46,6 +46,9 @@ fn keys_have_the_attributes_that_the_template_gives_their_tables() {
         Key::owned_vehicle(&client, &vid),
         Key::vin(&"WVWZZZ3CZEE140287".parse().unwrap()),
         Key::external_id(&external),
+        Key::mapping(&fleet, &vid),
+        Key::bulk_checkpoint(&FileVersion::new(Timestamp::from_ms(0), "", "digest")),
+        Key::bulk_ledger(),
         Key::request_count(&fleet, Timestamp::from_ms(0)),
         Key::keyed_request("digest"),
     ] {

@@ -7,10 +7,11 @@ mod judge;
 mod progress;
 mod reading;
 
+use futures::FutureExt as _;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use roadcast_domain::Timestamp;
 use roadcast_domain::ids::VehicleId;
-use roadcast_domain::mapping::{Affirmed, Mapping, RowFault, WrongRow};
+use roadcast_domain::mapping::{Affirmed, Ledger, Mapping, RowFault, WrongRow};
 use roadcast_domain::vehicle::Vehicle;
 use roadcast_ports::bulk::{BulkFile, BulkFiles, Counts, Loads, Put, VehicleMap};
 use roadcast_ports::clock::{Clock, Randomness};
@@ -33,6 +34,8 @@ const CONCURRENCY: usize = 64;
 const WINDOWS_PER_CHECKPOINT: usize = 20;
 /// Tries to change the ledger, which others may be changing.
 const LEDGER_TRIES: usize = 10;
+
+const EXTERNAL_ID_TAKEN: WrongRow = WrongRow::new("/externalId", RowFault::ExternalIdTaken);
 
 /// Loads files of bulk data.
 pub struct Load<B, M, L, V, F, K, R> {
@@ -125,7 +128,8 @@ impl<B: BulkFiles, M: VehicleMap, L: Loads, V: Vehicles + Names, F: Fleets, K: C
     /// Loads a window of rows: looks all of them up, decides about each, and writes what is new. Answers in their order.
     async fn window(&self, file: &BulkFile, affirmed: &Affirmed, window: &Window) -> Result<Vec<Fate>, PortError> {
         let plans = self.plans(file, affirmed, window).await?;
-        let done = plans.into_iter().map(|plan| self.carry_out(file, affirmed, plan));
+        // Boxed: its type, with all that it borrows, is too deep for the compiler.
+        let done: Vec<_> = plans.into_iter().map(|plan| self.carry_out(file, affirmed, plan).boxed()).collect();
         stream::iter(done).buffered(CONCURRENCY).try_collect().await
     }
 
@@ -180,12 +184,11 @@ impl<B: BulkFiles, M: VehicleMap, L: Loads, V: Vehicles + Names, F: Fleets, K: C
             created_at: now,
             updated_at: now,
         };
-        const TAKEN: WrongRow = WrongRow::new("/externalId", RowFault::ExternalIdTaken);
         match self.vehicles.register(&vehicle).await {
             Ok(Registered::New) => Ok(Ok(vehicle.vid)),
             Ok(Registered::Known(known)) if known.details.vin.as_ref() == Some(&row.row.vin) => Ok(Ok(known.vid)),
-            Ok(Registered::Known(_)) => Ok(Err(TAKEN)),
-            Err(error) if error.kind() == PortErrorKind::Conflict => Ok(Err(TAKEN)),
+            Ok(Registered::Known(_)) => Ok(Err(EXTERNAL_ID_TAKEN)),
+            Err(error) if error.kind() == PortErrorKind::Conflict => Ok(Err(EXTERNAL_ID_TAKEN)),
             Err(error) => Err(error),
         }
     }
@@ -218,13 +221,7 @@ impl<B: BulkFiles, M: VehicleMap, L: Loads, V: Vehicles + Names, F: Fleets, K: C
         self.loads.keep_checkpoint(file, &progress.at(self.clock.now())).await
     }
 
-    async fn change_ledger<T>(
-        &self,
-        change: impl Fn(&mut roadcast_domain::mapping::Ledger) -> T + Send + Sync,
-    ) -> Result<T, PortError>
-    where
-        T: Send,
-    {
+    async fn change_ledger<T: Send>(&self, change: impl Fn(&mut Ledger) -> T + Send + Sync) -> Result<T, PortError> {
         let mut tries = 0;
         loop {
             let mut ledger = self.loads.ledger().await?;

@@ -70,7 +70,7 @@ impl Lines {
         })
     }
 
-    /// Takes the next piece of the file, once [`next`](Self::next) has no more lines.
+    /// Takes the next piece of the file, once [`next_line`](Self::next_line) has no more lines.
     pub fn push(&mut self, piece: Vec<u8>) {
         self.input.drain(..self.taken);
         self.taken = 0;
@@ -87,7 +87,7 @@ impl Lines {
     }
 
     /// The next line; none where the next piece is needed, or the file is at its end.
-    pub fn next(&mut self) -> Result<Option<Line>, Broken> {
+    pub fn next_line(&mut self) -> Result<Option<Line>, Broken> {
         loop {
             if let Some(line) = self.split() {
                 return Ok(Some(line));

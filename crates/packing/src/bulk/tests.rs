@@ -27,12 +27,12 @@ fn feed(mut lines: Lines, bytes: &[u8], sizes: &[usize]) -> Result<Vec<Line>, Br
         let (piece, after) = rest.split_at(sizes.next().unwrap_or(1).clamp(1, rest.len()));
         lines.push(piece.to_vec());
         rest = after;
-        while let Some(line) = lines.next()? {
+        while let Some(line) = lines.next_line()? {
             found.push(line);
         }
     }
     lines.end();
-    while let Some(line) = lines.next()? {
+    while let Some(line) = lines.next_line()? {
         found.push(line);
     }
     Ok(found)
@@ -130,10 +130,10 @@ fn a_line_that_unpacks_without_end_is_passed_over_in_bounded_memory() {
         let packed = pack(&vec![b'x'; 64 << 20], packing);
         let mut lines = Lines::new(packing).unwrap();
         lines.push(packed);
-        assert!(lines.next().unwrap().is_none());
+        assert!(lines.next_line().unwrap().is_none());
         assert!(lines.out.capacity() + lines.line.capacity() < 4 << 20, "{packing:?}");
         lines.end();
-        assert_eq!(lines.next().unwrap().unwrap().text, Err(LineFault::TooLong));
+        assert_eq!(lines.next_line().unwrap().unwrap().text, Err(LineFault::TooLong));
     }
 }
 

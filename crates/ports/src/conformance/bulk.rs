@@ -4,7 +4,7 @@ use roadcast_domain::mapping::{Described, FileVersion, Ledger, Mapping};
 
 use super::fresh::{Fresh, NOON};
 use crate::PortErrorKind;
-use crate::bulk::{BulkFile, BulkFiles, Checkpoint, Counts, FileBody as _, Loads, Put, VehicleMap};
+use crate::bulk::{BulkFile, BulkFiles, Checkpoint, Counts, FileBody, Loads, Put, VehicleMap};
 use crate::clock::Randomness;
 
 /// What every [`BulkFiles`] does. `upload` puts a file of that key and answers what its arrival would tell; `read` answers
@@ -42,7 +42,7 @@ pub async fn bulk_files<F: BulkFiles>(
     files.go_on(&changed).await.expect("a file comes again");
 }
 
-async fn whole(mut body: impl crate::bulk::FileBody) -> Vec<u8> {
+async fn whole(mut body: impl FileBody) -> Vec<u8> {
     let mut bytes = Vec::new();
     while let Some(piece) = body.next().await.expect("a file is read") {
         bytes.extend(piece);

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use futures::FutureExt as _;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_domain::mapping::{Affirmed, Mapping, RowFault, WrongRow};
@@ -16,7 +17,7 @@ use roadcast_ports::fleets::Fleets;
 use roadcast_ports::vehicles::{Names, Vehicles};
 
 use super::reading::{Numbered, Window};
-use super::{CONCURRENCY, Load, mapping_of};
+use super::{CONCURRENCY, EXTERNAL_ID_TAKEN, Load, mapping_of};
 
 /// What became of a row.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -82,7 +83,7 @@ impl<B: BulkFiles, M: VehicleMap, L: Loads, V: Vehicles + Names, F: Fleets, K: C
                 && let Some(holder) = named.get(&Subject::External(id.clone()))
                 && vid.as_ref() != Some(holder)
             {
-                return Plan::Settled(Fate::Wrong(WrongRow::new("/externalId", RowFault::ExternalIdTaken)));
+                return Plan::Settled(Fate::Wrong(EXTERNAL_ID_TAKEN));
             }
             let before = vid.as_ref().and_then(|vid| kept.get(&(row.row.fleet_id.clone(), vid.clone())));
             let (write, fate) = match (before, &vid) {
@@ -101,12 +102,9 @@ impl<B: BulkFiles, M: VehicleMap, L: Loads, V: Vehicles + Names, F: Fleets, K: C
     }
 
     async fn known_fleets(&self, asked: BTreeSet<&FleetId>) -> Result<BTreeSet<FleetId>, PortError> {
-        let asked = asked.into_iter().cloned().map(async |fleet_id| {
-            let fleet = self.fleets.get(&fleet_id).await?;
-            Ok::<_, PortError>(fleet.map(|_| fleet_id))
-        });
+        let asked: Vec<_> = asked.into_iter().map(|fleet_id| self.fleets.get(fleet_id).boxed()).collect();
         let known: Vec<_> = stream::iter(asked).buffer_unordered(CONCURRENCY).try_collect().await?;
-        Ok(known.into_iter().flatten().collect())
+        Ok(known.into_iter().flatten().map(|fleet| fleet.fleet_id).collect())
     }
 
     /// Whom the VINs and external ids of the rows name, as far as they name anyone.
@@ -142,7 +140,7 @@ impl<'w> Within<'w> {
         if let Some(id) = row.row.described.external_id.as_ref().filter(|_| registers)
             && *self.external_ids.entry(id).or_insert(&row.row.vin) != &row.row.vin
         {
-            return Some(Fate::Wrong(WrongRow::new("/externalId", RowFault::ExternalIdTaken)));
+            return Some(Fate::Wrong(EXTERNAL_ID_TAKEN));
         }
         self.said.insert(pair, row);
         None

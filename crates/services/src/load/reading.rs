@@ -94,16 +94,15 @@ impl<B: FileBody> Reading<B> {
     async fn line(&mut self) -> Result<Result<Option<Line>, Refused>, PortError> {
         let mut ended = false;
         loop {
-            match self.lines.next() {
+            match self.lines.next_line() {
                 Ok(None) if !ended => {}
                 line => return Ok(line.map_err(|_| Refused::Broken)),
             }
-            match self.body.next().await? {
-                Some(piece) => self.lines.push(piece),
-                None => {
-                    self.lines.end();
-                    ended = true;
-                }
+            if let Some(piece) = self.body.next().await? {
+                self.lines.push(piece);
+            } else {
+                self.lines.end();
+                ended = true;
             }
         }
     }

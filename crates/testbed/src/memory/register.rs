@@ -74,11 +74,11 @@ impl Vehicles for Memory {
 impl Names for Memory {
     async fn resolve_all(&self, names: &[Subject]) -> Result<Vec<Option<VehicleId>>, PortError> {
         let world = self.world();
-        let named = |name: &Subject| match name {
+        let vid = |name: &Subject| match name {
             Subject::Vid(vid) => Some(vid.clone()),
             Subject::Vin(_) | Subject::External(_) => world.named.get(name).cloned(),
         };
-        Ok(names.iter().map(named).collect())
+        Ok(names.iter().map(vid).collect())
     }
 }
 
