@@ -188,8 +188,10 @@ impl<B: BulkFiles, M: VehicleMap, L: Loads, V: Vehicles + Names, F: Fleets, K: C
             Ok(Registered::New) => Ok(Ok(vehicle.vid)),
             Ok(Registered::Known(known)) if known.details.vin.as_ref() == Some(&row.row.vin) => Ok(Ok(known.vid)),
             Ok(Registered::Known(_)) => Ok(Err(EXTERNAL_ID_TAKEN)),
-            Err(error) if error.kind() == PortErrorKind::Conflict => Ok(Err(EXTERNAL_ID_TAKEN)),
-            Err(error) => Err(error),
+            Err(error) if error.kind() != PortErrorKind::Conflict => Err(error),
+            Err(_) if row.row.described.external_id.is_some() => Ok(Err(EXTERNAL_ID_TAKEN)),
+            // Many at once were at the one name: it is known by the next run.
+            Err(error) => Err(PortError::new(PortErrorKind::Unavailable, "registering a vehicle").caused_by(error)),
         }
     }
 
