@@ -117,7 +117,8 @@ describe('the API reference', { timeout: 300_000 }, () => {
     const called = page.waitForRequest(`${status.api}/vehicles*`);
     const { code, body } = await execute('listVehicles');
     assert.equal(code, '200');
-    assert.ok(Array.isArray(body.items), JSON.stringify(body));
+    // As it stands, with nothing filled in, it must show what there is: the demo fleet's vehicles.
+    assert.ok(body.items.length > 0, JSON.stringify(body));
     assert.equal((await called).headers().authorization, `Bearer ${status.tokens.admin}`);
     await box('listVehicles').locator('.responses-wrapper').evaluate((answers) => answers.scrollIntoView());
     await picture('list-vehicles');

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
@@ -10,6 +10,7 @@ use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 
 /// How long one request may take. A function may take 29 s, and the first call of one starts it.
@@ -18,6 +19,8 @@ const REQUEST_TIME: Duration = Duration::from_mins(1);
 const ATTEMPTS: u32 = 12;
 /// The longest pause between two attempts, unless the answer asks for more.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Under which a repeat of a request creates nothing.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// A token is renewed this long before it ends.
 const TOKEN_MARGIN: Duration = Duration::from_mins(1);
 
@@ -184,6 +187,17 @@ impl Api {
     /// Sends a request until it gets an answer that another attempt would not change. Whatever is sent through here may be
     /// taken twice without harm.
     pub(crate) async fn send(&self, method: Method, path: &str, body: Option<(&str, String)>) -> Result<Answer> {
+        self.send_keyed(method, path, body, None).await
+    }
+
+    /// The same, under an `Idempotency-Key`, by which what creates something may be taken twice without harm.
+    async fn send_keyed(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, String)>,
+        key: Option<&str>,
+    ) -> Result<Answer> {
         let mut renewed = false;
         let mut trouble = String::new();
         for attempt in 0..ATTEMPTS {
@@ -191,6 +205,9 @@ impl Api {
                 .http
                 .request(method.clone(), format!("{}{path}", self.base))
                 .header(AUTHORIZATION, format!("Bearer {}", self.token().await?));
+            if let Some(key) = key {
+                request = request.header(IDEMPOTENCY_KEY, key);
+            }
             if let Some((content_type, text)) = &body {
                 request = request.header(CONTENT_TYPE, *content_type).body(text.clone());
             }
@@ -204,7 +221,11 @@ impl Api {
                             *self.token.lock().await = None;
                             Duration::ZERO
                         }
-                        Ok(_) if is_passing(status) => {
+                        // Under a key, another attempt of ours may still be under way.
+                        Ok(_)
+                            if is_passing(status)
+                                || (key.is_some() && status == StatusCode::CONFLICT && asked.is_some()) =>
+                        {
                             trouble = status.to_string();
                             pause_before(attempt + 1).max(asked.map(Duration::from_secs).unwrap_or_default())
                         }
@@ -232,6 +253,32 @@ impl Api {
     pub(crate) async fn json<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&Value>) -> Result<T> {
         let body = body.map(|body| ("application/json", body.to_string()));
         self.send(method.clone(), path, body).await?.read(&format!("{method} {path}"))
+    }
+
+    /// Creates something, once, however often it must be asked for.
+    pub(crate) async fn create<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T> {
+        let mut digest = Sha256::new();
+        digest.update(format!("{:?} {} {path} {body}", SystemTime::now(), std::process::id()));
+        let key: String = digest.finalize().iter().take(16).fold(String::new(), |mut key, byte| {
+            let _ = write!(key, "{byte:02x}");
+            key
+        });
+        let body = Some(("application/json", body.to_string()));
+        self.send_keyed(Method::POST, path, body, Some(&key)).await?.read(&format!("POST {path}"))
+    }
+
+    /// The vehicle of that name, `scheme:value`.
+    pub(crate) async fn vehicle_named(&self, name: &str) -> Result<Option<String>> {
+        #[derive(Deserialize)]
+        struct Vehicle {
+            vid: String,
+        }
+        let name: String = name.bytes().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "%{byte:02X}");
+            text
+        });
+        let page: Page<Vehicle> = self.json(Method::GET, &format!("/vehicles?externalId={name}"), None).await?;
+        Ok(page.items.into_iter().next().map(|vehicle| vehicle.vid))
     }
 
     /// Registers a vehicle, or finds it where it is known.
@@ -270,7 +317,7 @@ impl Api {
 
     /// Creates a fleet.
     pub(crate) async fn create_fleet(&self, name: &str) -> Result<Fleet> {
-        self.json(Method::POST, "/fleets", Some(&json!({ "name": name }))).await
+        self.create("/fleets", &json!({ "name": name })).await
     }
 
     /// Creates a machine client and returns its id.
@@ -284,13 +331,13 @@ impl Api {
             Role::Fleet(fleet_id) => json!({ "name": name, "kind": "fleet", "fleetId": fleet_id }),
             Role::Ingest(sources) => json!({ "name": name, "kind": "ingest", "sources": sources }),
         };
-        Ok(self.json::<Client>(Method::POST, "/clients", Some(&body)).await?.client_id)
+        Ok(self.create::<Client>("/clients", &body).await?.client_id)
     }
 
     /// Subscribes a fleet to vehicles.
     pub(crate) async fn subscribe(&self, fleet_id: &str, vids: &[String], packages: &[&str]) -> Result<Subscription> {
         let body = json!({ "vehicles": vids, "packages": packages });
-        self.json(Method::POST, &format!("/fleets/{fleet_id}/subscriptions"), Some(&body)).await
+        self.create(&format!("/fleets/{fleet_id}/subscriptions"), &body).await
     }
 
     /// Reads a subscription.

@@ -63,6 +63,29 @@ With --wait it ends with 2 where the counts do not add up.")]
   cargo roadcast tail --fleet flt_0123456789abcdef
   cargo roadcast --json tail --fleet flt_0123456789abcdef --once   what is there now, an event a line")]
     Tail(Tail),
+    /// Onboard fleets, their apps, vehicles and subscriptions, from a file or flags. What is there already stays as it is.
+    #[command(after_help = "Examples:
+  cargo roadcast onboard --dry-run fleets.yaml     show what is there (=) and what would be made (+)
+  cargo roadcast onboard fleets.yaml
+  cargo roadcast onboard --fleet Nordwind --app nordwind-app --vehicle bus:2619 --package track-and-trace
+
+The file:
+  vehicles:
+    - names: [bus:2619]
+      make: Gillig
+  fleets:
+    - name: Nordwind
+      plan: standard
+      apps: [nordwind-app]
+      subscriptions:
+        - vehicles: [bus:2619]
+          packages: [telematics, track-and-trace]
+          validUntil: 2027-12-31T00:00:00Z
+
+Fleets are known by their names, or by fleetId where several have one; vehicles by their vid or a name; a subscription is
+there where one of the same vehicles and packages, to the same end, is not revoked. Apps are made together with a new
+fleet, and their secrets are shown once.")]
+    Onboard(Onboard),
     /// Print what a month would cost on AWS: the real use cases run a day under a meter.
     #[command(after_help = "Examples:
   cargo roadcast cost
@@ -82,6 +105,28 @@ Prices are those of infra/prices.csv; docs/performance.md says how they are coun
 The page calls the origin that it is served from and no other, so operations can be tried where the API is behind
 the same name; elsewhere it is there to be read.")]
     Reference(Reference),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Onboard {
+    /// What to onboard, in YAML.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Only show the difference.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// A fleet's name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) fleet: Option<String>,
+    /// An application of the fleet, made where the fleet is new.
+    #[arg(long, value_name = "NAME", requires = "fleet")]
+    pub(crate) app: Option<String>,
+    /// A vehicle of its subscription, by vid or `scheme:value`; may be given several times.
+    #[arg(long = "vehicle", value_name = "VEHICLE", requires_all = ["fleet", "packages"])]
+    pub(crate) vehicles: Vec<String>,
+    /// A package of its subscription; may be given several times.
+    #[arg(long = "package", value_name = "PACKAGE", id = "packages", requires = "fleet")]
+    pub(crate) packages: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,0 +1,134 @@
+//! A day of one vehicle at one sample a second, told as a series and in windows: the function's share, without the table's.
+
+#![allow(clippy::expect_used, missing_docs)]
+
+use std::collections::BTreeMap;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use roadcast_domain::Timestamp;
+use roadcast_domain::caller::Caller;
+use roadcast_domain::event::{Body, Event, Origin, StoredEvent, Telemetry};
+use roadcast_domain::ids::{ClientId, Eid, VehicleId};
+use roadcast_domain::selection::Selection;
+use roadcast_domain::vehicle::{ExternalId, Vehicle, VehicleDetails};
+use roadcast_packing::log::SegmentedLog;
+use roadcast_ports::event_log::EventLog as _;
+use roadcast_ports::vehicles::Vehicles as _;
+use roadcast_services::cached::CachedEntitlements;
+use roadcast_services::query::{HistoryRange, Query, Resolution};
+use roadcast_signals::{Sample, SignalPath, Value};
+use roadcast_testbed::{ManualClock, Memory, MemoryItems};
+
+const DAY_S: i64 = 24 * 60 * 60;
+const BATCH_S: i64 = 60;
+const SIGNALS: [&str; 5] = [
+    "Vehicle.Speed",
+    "Vehicle.CurrentLocation.Latitude",
+    "Vehicle.CurrentLocation.Longitude",
+    "Vehicle.Powertrain.CombustionEngine.Speed",
+    "Vehicle.OBD.EngineLoad",
+];
+
+type Reader = Query<Memory, Memory, SegmentedLog<MemoryItems>, Memory, ManualClock>;
+
+/// A minute of telemetry as one event of every ten seconds.
+fn minute(vid: &VehicleId, minute: i64, began: Timestamp) -> Vec<StoredEvent> {
+    let event = |n: i64| {
+        let sample = |k: i64| {
+            let second = minute * BATCH_S + n * 10 + k;
+            let wave = |signal: usize| {
+                f64::from(i32::try_from((second * 7 + i64::try_from(signal).unwrap_or(0) * 31) % 900).unwrap_or(0)) / 10.0
+            };
+            let signals = SIGNALS.iter().enumerate();
+            let signals = signals.map(|(at, path)| (SignalPath::parse(path).expect("a path"), Value::Number(wave(at))));
+            Sample { at: began.plus_ms(second * 1000), signals: signals.collect() }
+        };
+        let samples: Vec<Sample> = (0..10).map(sample).collect();
+        let origin = Origin { source: "urn:bench".to_owned(), id: format!("{minute}/{n}"), extensions: BTreeMap::new() };
+        let eid = Eid::of(vid, &origin.source, &origin.id, samples[0].at);
+        let received = samples[9].at.plus_ms(500);
+        StoredEvent {
+            event: Event { eid, vid: vid.clone(), received, body: Body::Telemetry(Telemetry { samples }) },
+            origin,
+        }
+    };
+    (0..BATCH_S / 10).map(event).collect()
+}
+
+async fn a_day() -> (Reader, VehicleId, usize) {
+    let (clock, memory) = (ManualClock::default(), Memory::default());
+    let vid = VehicleId::from_random(1);
+    let details =
+        VehicleDetails { external_ids: vec![ExternalId::new("bench", "1").expect("a name")], ..VehicleDetails::default() };
+    let (created_at, updated_at) = (Timestamp::from_ms(0), Timestamp::from_ms(0));
+    let vehicle = Vehicle { vid: vid.clone(), details, version: 1, owner: None, retired_at: None, created_at, updated_at };
+    memory.register(&vehicle).await.expect("a vehicle");
+    let items = MemoryItems::default();
+    let log = SegmentedLog { items: items.clone() };
+    let began = Timestamp::from_ms(1_714_521_600_000);
+    for n in 0..DAY_S / BATCH_S {
+        for stored in log.append(&minute(&vid, n, began)).await {
+            stored.expect("it is stored");
+        }
+    }
+    let query = Query {
+        vehicles: memory.clone(),
+        entitlements: CachedEntitlements::new(memory.clone(), clock.clone()),
+        log,
+        state: memory,
+        clock,
+    };
+    let count = items.all().len();
+    (query, vid, count)
+}
+
+fn history(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let (query, vid, items) = runtime.block_on(a_day());
+    println!("{items} items hold the day");
+    let caller = Caller::Admin(ClientId::new("bench"));
+    let range = HistoryRange {
+        vid,
+        from: Timestamp::from_ms(0),
+        to: Timestamp::from_ms(i64::MAX / 2),
+        selection: Selection::default(),
+        limit: 10_000,
+    };
+    let minute = Resolution::from_seconds(60).expect("a minute");
+    let mut group = criterion.benchmark_group("a day of one vehicle");
+    group.throughput(Throughput::Elements(DAY_S.unsigned_abs()));
+    group.bench_function("in windows of a minute", |bencher| {
+        bencher.iter(|| {
+            let mut start = None;
+            let mut windows = 0;
+            loop {
+                let page = runtime.block_on(query.windows(&caller, &range, minute, start)).expect("windows");
+                windows += page.rows.len();
+                match page.next {
+                    Some(next) => start = Some(next),
+                    None => break,
+                }
+            }
+            assert_eq!(windows, 1440);
+        });
+    });
+    group.bench_function("sample by sample", |bencher| {
+        bencher.iter(|| {
+            let mut start = None;
+            let mut samples = 0;
+            loop {
+                let page = runtime.block_on(query.samples(&caller, &range, start)).expect("samples");
+                samples += page.rows.len();
+                match page.next {
+                    Some(next) => start = Some(next),
+                    None => break,
+                }
+            }
+            assert_eq!(samples, 86_400);
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, history);
+criterion_main!(benches);
