@@ -20,6 +20,9 @@
 //! | `schema#<type>` | `<version, ten digits>` | a version of the schema of a custom event type |
 //! | `schemas` | `type#<type>` | the latest version, for the list of all |
 //! | `schemas` | `version` | how many versions were ever kept |
+//! | `mapped#<fleetId>` | `<vid>` | that the customer has the vehicle, or no longer has it, as a file of bulk data says |
+//! | `bulk#<version of a file>` | `meta` | how far a file of bulk data is loaded; expires |
+//! | `bulk` | `ledger` | what is known of the files that came |
 //! | `requests#<fleetId>` | `<start of the minute>` | how many requests the fleet made in it; expires |
 //! | `request#<digest>` | `meta` | a request with an `Idempotency-Key`, and its answer; expires |
 //!
@@ -30,6 +33,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use roadcast_domain::event::CustomType;
 use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::mapping::FileVersion;
 use roadcast_domain::vehicle::ExternalId;
 use roadcast_domain::vin::Vin;
 use roadcast_signals::Timestamp;
@@ -181,6 +185,22 @@ impl Key {
         Self::reference(ALL_SCHEMAS, "version")
     }
 
+    /// That a customer has a vehicle. A partition of its own: a file of one customer's vehicles is written as fast as one
+    /// partition takes it, and must not slow down what is read of the fleet.
+    pub fn mapping(fleet_id: &FleetId, vid: &VehicleId) -> Self {
+        Self::reference(format!("mapped#{fleet_id}"), vid.as_str())
+    }
+
+    /// How far a file of bulk data is loaded.
+    pub fn bulk_checkpoint(version: &FileVersion) -> Self {
+        Self::reference(format!("bulk#{}", version.as_str()), META)
+    }
+
+    /// What is known of the files of bulk data that came.
+    pub fn bulk_ledger() -> Self {
+        Self::reference("bulk", "ledger")
+    }
+
     /// How many requests a fleet made in a time window.
     pub fn request_count(fleet_id: &FleetId, window: Timestamp) -> Self {
         Self::reference(format!("requests#{fleet_id}"), window.to_string())
@@ -198,6 +218,11 @@ impl Key {
     /// The name of the partition key's attribute, which every item of the table has.
     pub fn partition_attribute(&self) -> &'static str {
         self.partition.0
+    }
+
+    /// The partition key itself.
+    pub fn partition_value(&self) -> &str {
+        &self.partition.1
     }
 
     /// The key's attributes.

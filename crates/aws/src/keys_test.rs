@@ -50,6 +50,9 @@ fn keys_have_the_attributes_that_the_template_gives_their_tables() {
         Key::schema(&"com.example.tyre.v1".parse().unwrap(), 1),
         Key::listed_schema(&"com.example.tyre.v1".parse().unwrap()),
         Key::schemas_version(),
+        Key::mapping(&fleet, &vid),
+        Key::bulk_checkpoint(&FileVersion::new(Timestamp::from_ms(0), "", "digest")),
+        Key::bulk_ledger(),
         Key::request_count(&fleet, Timestamp::from_ms(0)),
         Key::keyed_request("digest"),
     ] {

@@ -3,16 +3,16 @@
 use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::AttributeValue;
 use roadcast_domain::ids::{ClientId, VehicleId};
 use roadcast_domain::subject::Subject;
 use roadcast_domain::vehicle::Vehicle;
-use roadcast_ports::vehicles::{Registered, VehicleListing, VehiclePage, Vehicles};
+use roadcast_ports::vehicles::{Names, Registered, VehicleListing, VehiclePage, Vehicles};
 use roadcast_ports::{PortError, PortErrorKind};
 
-use crate::backoff;
-use crate::item::{self, Item};
-use crate::keys::{Key, KeyRange, VID};
+use crate::batch_get;
+use crate::item::{self, Item, Unreadable};
+use crate::keys::{Key, KeyRange, PK, VID};
 use crate::sdk_error::port_error;
 use crate::transaction::{Condition, Transaction};
 
@@ -23,9 +23,6 @@ const RESOLVE: &str = "resolving a subject";
 const LIST: &str = "listing vehicles";
 /// The version once more, for conditions to look at.
 const VERSION: &str = "version";
-/// What `BatchGetItem` takes.
-const KEYS_PER_REQUEST: usize = 100;
-const TRIES: u32 = 8;
 
 /// The register in `DynamoDB`. A vehicle is one item in `vehicles` and, in `reference`, one for each unique attribute and
 /// one under its owner; all of them change in one transaction.
@@ -44,36 +41,9 @@ impl DynamoVehicles {
 
     /// Who has these unique attributes.
     async fn holders(&self, keys: BTreeSet<Key>) -> Result<BTreeSet<VehicleId>, PortError> {
-        let items = self.batch_get(&self.reference, keys, REGISTER).await?;
+        let items = batch_get::get_all(&self.client, &self.reference, keys, REGISTER).await?;
         let vids = items.iter().map(|item| item::parsed(item, VID)).collect::<Result<_, _>>();
         vids.map_err(|error| error.into_port_error(REGISTER))
-    }
-
-    /// The items of these keys, as far as they are there, in no order.
-    async fn batch_get(&self, table: &str, keys: BTreeSet<Key>, context: &'static str) -> Result<Vec<Item>, PortError> {
-        let mut keys: Vec<Item> = keys.iter().map(Key::attributes).collect();
-        let mut items = Vec::new();
-        let mut idle = 0;
-        while !keys.is_empty() {
-            let asked = keys.split_off(keys.len().saturating_sub(KEYS_PER_REQUEST));
-            let asked_count = asked.len();
-            let request = KeysAndAttributes::builder().set_keys(Some(asked)).consistent_read(true).build();
-            let request = request.map_err(|error| PortError::new(PortErrorKind::Rejected, context).caused_by(error))?;
-            let answer = self.client.batch_get_item().request_items(table, request).send().await;
-            let answer = answer.map_err(|error| port_error(context, error))?;
-            items.extend(answer.responses.into_iter().flatten().flat_map(|(_, items)| items));
-            let left = answer.unprocessed_keys.into_iter().flatten().flat_map(|(_, left)| left.keys);
-            let before = keys.len();
-            keys.extend(left);
-            if keys.len() == before + asked_count {
-                idle += 1;
-                if idle == TRIES {
-                    return Err(PortError::new(PortErrorKind::Throttled, context));
-                }
-                backoff::wait(idle).await;
-            }
-        }
-        Ok(items)
     }
 
     async fn list_owned(&self, owner: &ClientId, page: &VehicleListing) -> Result<VehiclePage, PortError> {
@@ -83,7 +53,7 @@ impl DynamoVehicles {
         let vids = vids.map_err(|error| error.into_port_error(LIST))?;
         let next = found.next.is_some().then(|| vids.last().cloned()).flatten();
 
-        let items = self.batch_get(&self.vehicles, vids.iter().map(Key::vehicle).collect(), LIST).await?;
+        let items = batch_get::get_all(&self.client, &self.vehicles, vids.iter().map(Key::vehicle).collect(), LIST).await?;
         let mut vehicles: Vec<Vehicle> = decode_all(&items)?;
         vehicles.sort_unstable_by(|a, b| a.vid.cmp(&b.vid));
         Ok(VehiclePage { vehicles, next })
@@ -192,6 +162,22 @@ impl Vehicles for DynamoVehicles {
             Some(owner) => self.list_owned(owner, page).await,
             None => self.list_all(page).await,
         }
+    }
+}
+
+impl Names for DynamoVehicles {
+    async fn resolve_all(&self, names: &[Subject]) -> Result<Vec<Option<VehicleId>>, PortError> {
+        let keys: BTreeSet<Key> = names.iter().filter_map(name_key).collect();
+        let items = batch_get::get_all(&self.client, &self.reference, keys, RESOLVE).await?;
+        let found = items.iter().map(|item| Ok((item::text(item, PK)?.to_owned(), item::parsed(item, VID)?)));
+        let holders: HashMap<String, VehicleId> =
+            found.collect::<Result<_, Unreadable>>().map_err(|error| error.into_port_error(RESOLVE))?;
+        let vid = |name: &Subject| match name {
+            Subject::Vid(vid) => Some(vid.clone()),
+            // Each name is the only item of its partition.
+            name => name_key(name).and_then(|key| holders.get(key.partition_value()).cloned()),
+        };
+        Ok(names.iter().map(vid).collect())
     }
 }
 

@@ -14,6 +14,7 @@ pub mod fleet;
 pub mod ids;
 pub mod intake;
 pub mod limits;
+pub mod mapping;
 pub mod package;
 pub mod plan;
 pub mod refusal;

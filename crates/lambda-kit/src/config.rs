@@ -41,6 +41,7 @@ variables! {
     ReferenceTable = "REFERENCE_TABLE": "the table of fleets, clients, subscriptions and entitlements",
     TelemetryStream = "TELEMETRY_STREAM": "the stream that uploads are put onto",
     ArchiveBucket = "ARCHIVE_BUCKET": "the bucket of raw and quarantined records",
+    BulkDataBucket = "BULK_DATA_BUCKET": "the bucket that files of bulk data are put into",
     IngestBus = "INGEST_BUS": "the bus that stored events are published on",
     DeliveryBus = "DELIVERY_BUS": "the bus that carries events to fleets",
     DeliveryBusArn = "DELIVERY_BUS_ARN": "the delivery bus, for the policies of feed queues",

@@ -2,7 +2,7 @@
 //!
 //! A function's `main.rs` starts a [`run::Function`], makes its adapters and hands its use case over. In the order of an
 //! invocation: [`run`] is the loop, [`config`] reads the environment, [`observe`] and [`metrics`] tell what happens,
-//! [`http`], [`kinesis`] and [`eventbridge`] read what comes in, [`auth`] says who is calling, [`cursor`] pages, and
+//! [`http`], [`kinesis`], [`eventbridge`] and [`s3`] read what comes in, [`auth`] says who is calling, [`cursor`] pages, and
 //! [`problem`] says what went wrong.
 
 pub mod auth;
@@ -15,5 +15,6 @@ pub mod metrics;
 pub mod observe;
 pub mod problem;
 pub mod run;
+pub mod s3;
 mod service_problem;
 pub mod token;

@@ -82,6 +82,10 @@ metrics! {
     FeedMessages: Count,
     /// Events handed out of a feed.
     FeedEvents: Count,
+    /// Rows of bulk data that said something new.
+    BulkRowsLoaded: Count,
+    /// Rows of bulk data that were wrong.
+    BulkRowsWrong: Count,
     /// Records that must come again.
     RecordsRetried: Count,
     /// Records whose envelope did not decode.

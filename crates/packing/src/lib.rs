@@ -1,5 +1,7 @@
-//! The forms in which events travel and lie: records of the stream, entries of the buses and queues, items of the log.
+//! The forms in which events travel and lie: records of the stream, entries of the buses and queues, items of the log; and
+//! files of bulk data.
 
+pub mod bulk;
 mod bytes;
 pub mod incoming;
 pub mod log;

@@ -4,6 +4,7 @@
 //! (`roadcast-testbed`), and both pass the same suite ([`conformance`]).
 
 pub mod archive;
+pub mod bulk;
 pub mod bus;
 pub mod clients;
 pub mod clock;

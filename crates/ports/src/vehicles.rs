@@ -28,6 +28,12 @@ pub trait Vehicles: Send + Sync {
     fn list(&self, page: &VehicleListing) -> impl Future<Output = Result<VehiclePage, PortError>> + Send;
 }
 
+/// Who is who in the register, for many names at once.
+pub trait Names: Send + Sync {
+    /// Whom each of these names, in their order. A `vid` is not looked up: it names itself.
+    fn resolve_all(&self, names: &[Subject]) -> impl Future<Output = Result<Vec<Option<VehicleId>>, PortError>> + Send;
+}
+
 /// What registering did.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Registered {

@@ -184,15 +184,17 @@ where
         fleet_id: &FleetId,
         subscription_id: &SubscriptionId,
     ) -> Result<Subscription, ServiceError> {
-        admin(caller)?;
+        let author = admin(caller)?;
         let known = self.subscriptions.get(fleet_id, subscription_id).await?.ok_or(ServiceError::NotFound)?;
-        let state = known.state;
-        if !matches!(state, SubscriptionState::Pending | SubscriptionState::Provisioning) {
+        if !matches!(known.state, SubscriptionState::Pending | SubscriptionState::Provisioning) {
             return Err(ServiceError::Conflict("only a subscription that has not become active yet is provisioned"));
         }
-        let again = Subscription { attempts: known.attempts + 1, reason: None, updated_at: self.clock.now(), ..known };
-        let replaced = self.subscriptions.replace(&again, state).await;
-        replaced.map_err(|error| ServiceError::or_conflict(error, "the subscription changed meanwhile"))?;
+        let (attempts, updated_at) = (known.attempts + 1, self.clock.now());
+        let mut again = Subscription { attempts, reason: None, updated_at, ..known.clone() };
+        let change = Change::of_subscription(author, Some(&known), &again);
+        let updated = self.subscriptions.update(&again, Some(&change)).await;
+        updated.map_err(|error| ServiceError::or_conflict(error, "the subscription changed meanwhile"))?;
+        again.version += 1;
         self.workflow.start(&provisioning_of(&again)).await?;
         Ok(again)
     }

@@ -3,6 +3,7 @@
 //!
 //! Time is a [`ManualClock`] and chance is [`SeededRandomness`]: a test that fails, fails again.
 
+mod bulk;
 mod clock;
 pub mod esm;
 pub mod faulty;
@@ -13,6 +14,7 @@ mod random;
 mod stream;
 pub mod workflow;
 
+pub use bulk::MemoryBulk;
 pub use clock::ManualClock;
 pub use esm::{BatchResponse, Esm, EsmConfig};
 pub use faulty::{Fault, FaultPlan, Faulty};

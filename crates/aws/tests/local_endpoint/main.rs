@@ -6,15 +6,16 @@
 
 mod archive;
 mod beyond_the_suites;
+mod bulk;
 mod endpoint;
 mod stack;
 
 use endpoint::Endpoint;
 use roadcast_aws::{
-    CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoFleets, DynamoRequests,
-    DynamoSchemas, DynamoStateStore, DynamoSubscriptions, DynamoVehicles, EventBridgeDeliveryBus, EventBridgeIngestBus,
-    FleetChannels, KinesisTelemetryStream, OsRandomness, S3Archive, Sdk, SqsFeedQueue, StepFunctionsProvisioning,
-    SystemClock,
+    CognitoAppClients, DynamoBulkMap, DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoFleets,
+    DynamoRequests, DynamoSchemas, DynamoStateStore, DynamoSubscriptions, DynamoVehicles, EventBridgeDeliveryBus,
+    EventBridgeIngestBus, FleetChannels, KinesisTelemetryStream, OsRandomness, S3Archive, Sdk, SqsFeedQueue,
+    StepFunctionsProvisioning, SystemClock,
 };
 use roadcast_ports::conformance as suites;
 use stack::Stack;
@@ -32,6 +33,7 @@ async fn the_adapters_pass_the_suites_of_their_ports() {
     tables(&sdk, &stack).await;
     streams_and_buses(&sdk, &stack).await;
     archive::what_is_kept_is_read_back(&sdk, &stack).await;
+    bulk::files(&sdk, &stack).await;
     beyond_the_suites::check(&sdk, &stack).await;
 }
 
@@ -43,6 +45,8 @@ async fn tables(sdk: &Sdk, stack: &Stack) {
     println!("state store");
     suites::vehicles(&DynamoVehicles::new(sdk.dynamodb(), &stack.vehicles, &stack.reference), random).await;
     println!("vehicles");
+    suites::names(&DynamoVehicles::new(sdk.dynamodb(), &stack.vehicles, &stack.reference), random).await;
+    println!("names");
     suites::fleets(&DynamoFleets::new(sdk.dynamodb(), &stack.reference), random).await;
     println!("fleets");
     suites::schemas(&DynamoSchemas::new(sdk.dynamodb(), &stack.reference), random).await;
@@ -65,6 +69,10 @@ async fn tables(sdk: &Sdk, stack: &Stack) {
     suites::request_counts(&requests, random).await;
     suites::answers(&requests, random).await;
     println!("requests");
+    let map = DynamoBulkMap::new(sdk.dynamodb(), &stack.reference);
+    suites::vehicle_map(&map, random).await;
+    suites::loads(&map, random).await;
+    println!("bulk map");
 }
 
 async fn streams_and_buses(sdk: &Sdk, stack: &Stack) {

@@ -18,6 +18,8 @@ mod archive;
 #[cfg(feature = "conformance")]
 mod audit;
 #[cfg(feature = "conformance")]
+mod bulk;
+#[cfg(feature = "conformance")]
 mod bus;
 #[cfg(feature = "conformance")]
 mod clients;
@@ -50,6 +52,7 @@ mod vehicles;
 pub use self::{
     archive::{archive, quarantine},
     audit::audit_trail,
+    bulk::{bulk_files, loads, vehicle_map},
     bus::ingest_bus,
     clients::{app_clients, clients},
     entitlements::subscriptions_and_entitlements,
@@ -63,5 +66,5 @@ pub use self::{
     state::state_store,
     stream::telemetry_stream,
     subscriptions::subscriptions,
-    vehicles::vehicles,
+    vehicles::{names, vehicles},
 };

@@ -8,7 +8,7 @@ use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
 use super::fresh::{Fresh, NOON};
 use crate::PortErrorKind;
 use crate::clock::Randomness;
-use crate::vehicles::{Registered, VehicleListing, Vehicles};
+use crate::vehicles::{Names, Registered, VehicleListing, Vehicles};
 
 /// What every [`Vehicles`] does.
 pub async fn vehicles(vehicles: &impl Vehicles, random: &impl Randomness) {
@@ -230,4 +230,22 @@ async fn list(vehicles: &impl Vehicles, owner: Option<&ClientId>, limit: usize) 
         assert_ne!(page.next, listing.after, "each page starts after the one before");
         listing.after = page.next;
     }
+}
+
+/// What every [`Names`] does, over the register that it is of.
+pub async fn names(register: &(impl Vehicles + Names), random: &impl Randomness) {
+    let fresh = Fresh::new(random);
+    let known = registered(register, &fresh).await;
+    let mut asked = Vec::new();
+    let mut expect = Vec::new();
+    for place in 0..130 {
+        let named: Option<Subject> = (place % 40 == 7).then(|| known.names().nth(place % 2)).flatten();
+        expect.push(named.as_ref().map(|_| known.vid.clone()));
+        asked.push(named.unwrap_or_else(|| Subject::Vin(fresh.vin())));
+    }
+    asked.push(Subject::Vid(known.vid.clone()));
+    expect.push(Some(known.vid));
+    let found = register.resolve_all(&asked).await.expect("resolve_all answers");
+    assert_eq!(found, expect, "each name is answered in its place, as often as it is asked");
+    assert_eq!(register.resolve_all(&[]).await.expect("resolve_all answers"), [], "nothing is asked, nothing is answered");
 }

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use roadcast_domain::ids::VehicleId;
 use roadcast_domain::subject::Subject;
 use roadcast_domain::vehicle::Vehicle;
-use roadcast_ports::vehicles::{Registered, VehicleListing, VehiclePage, Vehicles};
+use roadcast_ports::vehicles::{Names, Registered, VehicleListing, VehiclePage, Vehicles};
 use roadcast_ports::{PortError, PortErrorKind};
 
 use super::{Memory, World};
@@ -68,6 +68,17 @@ impl Vehicles for Memory {
         let more = listed.next().is_some();
         let next = vehicles.last().filter(|_| more).map(|last| last.vid.clone());
         Ok(VehiclePage { vehicles, next })
+    }
+}
+
+impl Names for Memory {
+    async fn resolve_all(&self, names: &[Subject]) -> Result<Vec<Option<VehicleId>>, PortError> {
+        let world = self.world();
+        let vid = |name: &Subject| match name {
+            Subject::Vid(vid) => Some(vid.clone()),
+            Subject::Vin(_) | Subject::External(_) => world.named.get(name).cloned(),
+        };
+        Ok(names.iter().map(vid).collect())
     }
 }
 

@@ -22,6 +22,7 @@ async fn memory_passes_every_suite_again_and_again() {
         conformance::event_log(&log, &random).await;
         conformance::state_store(&memory, &random).await;
         conformance::vehicles(&memory, &random).await;
+        conformance::names(&memory, &random).await;
         conformance::fleets(&memory, &random).await;
         conformance::schemas(&memory, &random).await;
         conformance::clients(&memory, &random).await;

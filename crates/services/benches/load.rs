@@ -1,0 +1,202 @@
+//! How fast a file of bulk data is loaded, and in how much memory, by the use case alone: the ports keep nothing and answer at
+//! once. `cargo bench -p roadcast-services --bench load -- ROWS` loads one file in one process, so that the peak is its own.
+
+// A measurement stops at the first surprise.
+#![allow(clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use roadcast_domain::Timestamp;
+use roadcast_domain::audit::Change;
+use roadcast_domain::fleet::Fleet;
+use roadcast_domain::ids::{Eid, FleetId, VehicleId};
+use roadcast_domain::mapping::{FileVersion, Ledger, Mapping};
+use roadcast_domain::plan::Plan;
+use roadcast_domain::subject::Subject;
+use roadcast_domain::vehicle::Vehicle;
+use roadcast_ports::PortError;
+use roadcast_ports::bulk::{BulkFile, BulkFiles, Checkpoint, FileBody, Loads, Put, VehicleMap};
+use roadcast_ports::fleets::Fleets;
+use roadcast_ports::vehicles::{Names, Registered, VehicleListing, VehiclePage, Vehicles};
+use roadcast_services::cached::CachedFleets;
+use roadcast_services::load::{Load, Outcome};
+use roadcast_testbed::{ManualClock, SeededRandomness};
+
+/// One row in so many is wrong.
+const WRONG_EVERY: u64 = 100;
+/// Rows in a piece of the file.
+const ROWS_PER_PIECE: u64 = 500;
+
+/// Every port of the use case; keeps nothing but counts.
+#[derive(Default)]
+struct Nothing {
+    rows: u64,
+    bytes: AtomicU64,
+    reported: AtomicU64,
+    checkpoints: AtomicU64,
+}
+
+/// A file that is made while it is read.
+struct Made {
+    next: u64,
+    rows: u64,
+}
+
+impl FileBody for Made {
+    async fn next(&mut self) -> Result<Option<Vec<u8>>, PortError> {
+        let mut piece = String::new();
+        if self.next == 0 {
+            piece.push_str("fleetId,vin,make,model,modelYear,fuelType,externalId,removed\n");
+        }
+        let end = (self.next + ROWS_PER_PIECE).min(self.rows);
+        for row in self.next..end {
+            let fleet = FleetId::from_random(u128::from(row % 50));
+            let odd = if row % WRONG_EVERY == 0 { "O" } else { "0" };
+            writeln!(piece, "{fleet},WVWZZZ{odd}CZ{row:08},Volkswagen,Golf,2014,gasoline,depot:{row},").expect("text grows");
+        }
+        self.next = end;
+        Ok((!piece.is_empty()).then(|| piece.into_bytes()))
+    }
+}
+
+impl BulkFiles for &Nothing {
+    type Body = Made;
+
+    async fn open(&self, _: &BulkFile, _: u64) -> Result<Made, PortError> {
+        Ok(Made { next: 0, rows: self.rows })
+    }
+
+    async fn keep_part(&self, _: &BulkFile, _: u32, lines: Vec<u8>) -> Result<(), PortError> {
+        self.reported.fetch_add(lines.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn report(&self, _: &BulkFile, _: u32, lines: Vec<u8>, _: Vec<u8>) -> Result<(), PortError> {
+        self.reported.fetch_add(lines.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn go_on(&self, _: &BulkFile) -> Result<(), PortError> {
+        Ok(())
+    }
+}
+
+impl VehicleMap for &Nothing {
+    async fn get(&self, pairs: &[(FleetId, VehicleId)]) -> Result<Vec<Option<Mapping>>, PortError> {
+        Ok(vec![None; pairs.len()])
+    }
+
+    async fn put(&self, _: &Mapping) -> Result<Put, PortError> {
+        Ok(Put::Kept)
+    }
+}
+
+impl Loads for &Nothing {
+    async fn checkpoint(&self, _: &BulkFile) -> Result<Option<Checkpoint>, PortError> {
+        Ok(None)
+    }
+
+    async fn keep_checkpoint(&self, _: &BulkFile, checkpoint: &Checkpoint) -> Result<(), PortError> {
+        self.checkpoints.fetch_add(1, Ordering::Relaxed);
+        self.bytes.store(checkpoint.offset, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn ledger(&self) -> Result<Ledger, PortError> {
+        Ok(Ledger::default())
+    }
+
+    async fn replace_ledger(&self, _: &Ledger) -> Result<(), PortError> {
+        Ok(())
+    }
+}
+
+impl Names for &Nothing {
+    async fn resolve_all(&self, names: &[Subject]) -> Result<Vec<Option<VehicleId>>, PortError> {
+        Ok(vec![None; names.len()])
+    }
+}
+
+impl Vehicles for &Nothing {
+    async fn register(&self, _: &Vehicle) -> Result<Registered, PortError> {
+        Ok(Registered::New)
+    }
+
+    async fn get(&self, _: &VehicleId) -> Result<Option<Vehicle>, PortError> {
+        Ok(None)
+    }
+
+    async fn replace(&self, _: &Vehicle) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    async fn resolve(&self, _: &Subject) -> Result<Option<VehicleId>, PortError> {
+        Ok(None)
+    }
+
+    async fn list(&self, _: &VehicleListing) -> Result<VehiclePage, PortError> {
+        Ok(VehiclePage::default())
+    }
+}
+
+impl Fleets for &Nothing {
+    async fn changes(&self, _: &FleetId, _: Option<Eid>, _: usize) -> Result<Vec<Change>, PortError> {
+        Ok(Vec::new())
+    }
+
+    async fn create(&self, _: &Fleet, _: Option<&Change>) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    async fn get(&self, fleet_id: &FleetId) -> Result<Option<Fleet>, PortError> {
+        let (name, delivery_bus) = (String::new(), String::new());
+        let (plan, created_at) = (Plan::Standard, Timestamp::from_ms(0));
+        Ok(Some(Fleet { fleet_id: fleet_id.clone(), name, delivery_bus, plan, created_at }))
+    }
+
+    async fn list(&self, _: Option<&FleetId>, _: usize) -> Result<Vec<Fleet>, PortError> {
+        Ok(Vec::new())
+    }
+}
+
+fn main() {
+    let rows = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
+    let ports = Nothing { rows, ..Nothing::default() };
+    let clock = ManualClock::default();
+    let load = Load {
+        files: &ports,
+        map: &ports,
+        loads: &ports,
+        vehicles: &ports,
+        fleets: CachedFleets::new(&ports, clock.clone()),
+        clock,
+        randomness: SeededRandomness::new(1),
+    };
+    let version = FileVersion::new(Timestamp::from_ms(0), "", "");
+    let file = BulkFile { key: "vin-map/a.csv".to_owned(), object_version: None, content: String::new(), version };
+    let before_kib = peak_kib();
+    let started = Instant::now();
+    let outcome = futures::executor::block_on(load.vin_map(&file, Timestamp::from_ms(i64::MAX)));
+    let seconds = started.elapsed().as_secs_f64();
+    let Ok(Outcome::Loaded(summary, _)) = outcome else { panic!("{outcome:?}") };
+    let figures = BTreeMap::from([
+        ("bytes", ports.bytes.load(Ordering::Relaxed)),
+        ("checkpoints", ports.checkpoints.load(Ordering::Relaxed)),
+        ("peak_kib", peak_kib()),
+        ("peak_kib_before", before_kib),
+        ("report_bytes", ports.reported.load(Ordering::Relaxed)),
+        ("rows", summary.counts.rows),
+        ("wrong", summary.counts.wrong),
+    ]);
+    println!("{figures:?} in {seconds:.2} s");
+}
+
+/// The most memory that this process had at once, as Linux tells it; 0 elsewhere.
+fn peak_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+}

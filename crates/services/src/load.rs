@@ -1,0 +1,270 @@
+//! Loading bulk data: files that say which customer has which vehicle.
+//!
+//! A file is read line by line and loaded window by window. Whatever comes twice, late or in part leaves the mappings as if
+//! each row had been said once, by the newest file that says it.
+
+mod judge;
+mod progress;
+mod reading;
+
+use futures::FutureExt as _;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use roadcast_domain::Timestamp;
+use roadcast_domain::ids::VehicleId;
+use roadcast_domain::mapping::{Affirmed, Ledger, Mapping, RowFault, WrongRow};
+use roadcast_domain::vehicle::Vehicle;
+use roadcast_ports::bulk::{BulkFile, BulkFiles, Counts, Loads, Put, VehicleMap};
+use roadcast_ports::clock::{Clock, Randomness};
+use roadcast_ports::fleets::Fleets;
+use roadcast_ports::vehicles::{Names, Registered, Vehicles};
+use roadcast_ports::{PortError, PortErrorKind};
+
+use crate::cached::CachedFleets;
+use judge::{Fate, Plan};
+use progress::Progress;
+use reading::{Numbered, Reading, Refused, Window};
+
+pub use progress::Summary;
+
+/// Rows that are looked up together.
+const WINDOW: usize = 500;
+/// Rows written at the same time.
+const CONCURRENCY: usize = 64;
+/// Windows after which it is kept how far the file is loaded.
+const WINDOWS_PER_CHECKPOINT: usize = 20;
+/// Tries to change the ledger, which others may be changing.
+const LEDGER_TRIES: usize = 10;
+
+const EXTERNAL_ID_TAKEN: WrongRow = WrongRow::new("/externalId", RowFault::ExternalIdTaken);
+
+/// Loads files of bulk data.
+pub struct Load<B, M, L, V, F, K, R> {
+    /// The files.
+    pub files: B,
+    /// What they are loaded into.
+    pub map: M,
+    /// How far they are loaded.
+    pub loads: L,
+    /// The register of vehicles.
+    pub vehicles: V,
+    /// The fleets.
+    pub fleets: CachedFleets<F, K>,
+    /// The time.
+    pub clock: K,
+    /// Where ids come from.
+    pub randomness: R,
+}
+
+/// What became of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It is loaded, and the report lies beside it. The counts are of this run alone.
+    Loaded(Box<Summary>, Counts),
+    /// It is not at its end, and comes again.
+    GoesOn(Counts),
+    /// It was loaded before.
+    Known,
+    /// Another file took its place before it was read to its end: that one counts.
+    Replaced,
+}
+
+impl<B: BulkFiles, M: VehicleMap, L: Loads, V: Vehicles + Names, F: Fleets, K: Clock, R: Randomness>
+    Load<B, M, L, V, F, K, R>
+{
+    /// Loads a file from where it was left, to its end or until that time; then it comes again. So it does where something
+    /// fails after some of it was loaded; where nothing could be loaded, the failure is answered.
+    pub async fn vin_map(&self, file: &BulkFile, until: Timestamp) -> Result<Outcome, PortError> {
+        let checkpoint = self.loads.checkpoint(file).await?.unwrap_or_default();
+        if checkpoint.done {
+            return Ok(Outcome::Known);
+        }
+        let affirmed = self.change_ledger(|ledger| ledger.begin(&file.version, &file.content)).await?;
+        let mut progress = Progress::after(checkpoint, self.clock.now());
+        let end = self.rows(file, &affirmed, &mut progress, until).await;
+        match end {
+            Ok(End::OfFile(refused)) => self.finish(file, progress, refused).await,
+            Ok(End::OfTime) => self.pause(file, progress).await,
+            Err(error) if error.kind() == PortErrorKind::Conflict => {
+                self.change_ledger(|ledger| ledger.end(&file.version)).await?;
+                Ok(Outcome::Replaced)
+            }
+            Err(error) if progress.has_moved() => {
+                tracing::warn!(error = %error, "the file goes on later: {error}");
+                self.pause(file, progress).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Loads rows until the file or the time is at its end.
+    async fn rows(
+        &self,
+        file: &BulkFile,
+        affirmed: &Affirmed,
+        progress: &mut Progress,
+        until: Timestamp,
+    ) -> Result<End, PortError> {
+        let mut reading = match Reading::open(&self.files, file, &progress.checkpoint).await? {
+            Ok(reading) => reading,
+            Err(refused) => return Ok(End::OfFile(Some(refused))),
+        };
+        for windows in 1.. {
+            let window = reading.window(WINDOW).await?;
+            let fates = self.window(file, affirmed, &window).await?;
+            progress.add(&window, &fates);
+            if window.is_last {
+                return Ok(End::OfFile(window.refused));
+            }
+            if self.clock.now() >= until {
+                break;
+            }
+            if windows % WINDOWS_PER_CHECKPOINT == 0 {
+                self.keep(file, progress).await?;
+            }
+        }
+        Ok(End::OfTime)
+    }
+
+    /// Loads a window of rows: looks all of them up, decides about each, and writes what is new. Answers in their order.
+    async fn window(&self, file: &BulkFile, affirmed: &Affirmed, window: &Window) -> Result<Vec<Fate>, PortError> {
+        let plans = self.plans(file, affirmed, window).await?;
+        // Boxed: its type, with all that it borrows, is too deep for the compiler.
+        let done: Vec<_> = plans.into_iter().map(|plan| self.carry_out(file, affirmed, plan).boxed()).collect();
+        stream::iter(done).buffered(CONCURRENCY).try_collect().await
+    }
+
+    /// Does what is to be done for a row. What the stores refuse for good is the row's fault, not the file's.
+    async fn carry_out(&self, file: &BulkFile, affirmed: &Affirmed, plan: Plan<'_>) -> Result<Fate, PortError> {
+        let written = match plan {
+            Plan::Settled(fate) => return Ok(fate),
+            Plan::Write { row, vid, fate } => self.write(file, affirmed, row, vid, fate).await,
+        };
+        match written {
+            Err(error) if error.kind() == PortErrorKind::Rejected => {
+                tracing::warn!(error = %error, "a row is refused: {error}");
+                Ok(Fate::Wrong(WrongRow::whole(RowFault::Unstorable)))
+            }
+            written => written,
+        }
+    }
+
+    async fn write(
+        &self,
+        file: &BulkFile,
+        affirmed: &Affirmed,
+        row: &Numbered,
+        vid: Option<VehicleId>,
+        fate: Fate,
+    ) -> Result<Fate, PortError> {
+        let vid = match vid {
+            Some(vid) => vid,
+            None => match self.register(row).await? {
+                Ok(vid) => vid,
+                Err(wrong) => return Ok(Fate::Wrong(wrong)),
+            },
+        };
+        let mapping = mapping_of(file, row, vid);
+        if self.map.put(&mapping).await? == Put::Kept {
+            return Ok(fate);
+        }
+        // Somebody was there in between: what is kept now decides.
+        let kept = self.map.get(&[(mapping.fleet_id.clone(), mapping.vid.clone())]).await?.into_iter().next().flatten();
+        Ok(kept.map_or(fate, |kept| judge::against(&kept, &mapping, affirmed).1))
+    }
+
+    /// The vehicle of that VIN, which is registered if nobody was quicker.
+    async fn register(&self, row: &Numbered) -> Result<Result<VehicleId, WrongRow>, PortError> {
+        let now = self.clock.now();
+        let vehicle = Vehicle {
+            vid: VehicleId::from_random(self.randomness.bits()),
+            details: row.row.vehicle(),
+            version: 1,
+            owner: None,
+            retired_at: None,
+            created_at: now,
+            updated_at: now,
+        };
+        match self.vehicles.register(&vehicle).await {
+            Ok(Registered::New) => Ok(Ok(vehicle.vid)),
+            Ok(Registered::Known(known)) if known.details.vin.as_ref() == Some(&row.row.vin) => Ok(Ok(known.vid)),
+            Ok(Registered::Known(_)) => Ok(Err(EXTERNAL_ID_TAKEN)),
+            Err(error) if error.kind() != PortErrorKind::Conflict => Err(error),
+            Err(_) if row.row.described.external_id.is_some() => Ok(Err(EXTERNAL_ID_TAKEN)),
+            // Many at once were at the one name: it is known by the next run.
+            Err(error) => Err(PortError::new(PortErrorKind::Unavailable, "registering a vehicle").caused_by(error)),
+        }
+    }
+
+    /// Puts the report beside the file; then it is done with.
+    async fn finish(&self, file: &BulkFile, mut progress: Progress, refused: Option<Refused>) -> Result<Outcome, PortError> {
+        let summary = progress.summary(file, refused, self.clock.now());
+        let text = serde_json::to_vec_pretty(&summary).map_err(unwritable)?;
+        self.files.report(file, progress.checkpoint.parts, progress.take_report(), text).await?;
+        self.change_ledger(|ledger| ledger.end(&file.version)).await?;
+        progress.checkpoint.done = true;
+        self.loads.keep_checkpoint(file, &progress.checkpoint).await?;
+        Ok(Outcome::Loaded(Box::new(summary), progress.of_this_run()))
+    }
+
+    /// Keeps how far it is, and has the file come again.
+    async fn pause(&self, file: &BulkFile, mut progress: Progress) -> Result<Outcome, PortError> {
+        self.keep(file, &mut progress).await?;
+        self.files.go_on(file).await?;
+        Ok(Outcome::GoesOn(progress.of_this_run()))
+    }
+
+    /// The report first: what is behind the checkpoint is never read again.
+    async fn keep(&self, file: &BulkFile, progress: &mut Progress) -> Result<(), PortError> {
+        let lines = progress.take_report();
+        if !lines.is_empty() {
+            self.files.keep_part(file, progress.checkpoint.parts, lines).await?;
+            progress.checkpoint.parts += 1;
+        }
+        self.loads.keep_checkpoint(file, &progress.at(self.clock.now())).await
+    }
+
+    async fn change_ledger<T: Send>(&self, change: impl Fn(&mut Ledger) -> T + Send + Sync) -> Result<T, PortError> {
+        let mut tries = 0;
+        loop {
+            let mut ledger = self.loads.ledger().await?;
+            let answer = change(&mut ledger);
+            tries += 1;
+            match self.loads.replace_ledger(&ledger).await {
+                Ok(()) => return Ok(answer),
+                Err(error) if error.kind() == PortErrorKind::Conflict && tries < LEDGER_TRIES => {}
+                // A conflict would be taken for a file that was replaced.
+                Err(error) if error.kind() == PortErrorKind::Conflict => {
+                    return Err(PortError::new(PortErrorKind::Unavailable, "changing the ledger of files").caused_by(error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Where a run ends.
+enum End {
+    /// At the file's end, or where it cannot be read any further.
+    OfFile(Option<Refused>),
+    /// Somewhere in the file.
+    OfTime,
+}
+
+fn mapping_of(file: &BulkFile, numbered: &Numbered, vid: VehicleId) -> Mapping {
+    let row = &numbered.row;
+    Mapping {
+        fleet_id: row.fleet_id.clone(),
+        vid,
+        described: row.described.clone(),
+        removed: row.removed,
+        version: file.version.clone(),
+        line: numbered.line,
+    }
+}
+
+fn unwritable(error: serde_json::Error) -> PortError {
+    PortError::new(PortErrorKind::Rejected, "writing a summary").caused_by(error)
+}
+
+#[cfg(test)]
+mod tests;

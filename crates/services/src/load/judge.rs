@@ -1,0 +1,148 @@
+//! What is to be done for each row.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use futures::FutureExt as _;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use roadcast_domain::ids::{FleetId, VehicleId};
+use roadcast_domain::mapping::{Affirmed, Mapping, RowFault, WrongRow};
+use roadcast_domain::subject::Subject;
+use roadcast_domain::vehicle::ExternalId;
+use roadcast_domain::vin::Vin;
+use roadcast_ports::PortError;
+use roadcast_ports::bulk::{BulkFile, BulkFiles, Loads, VehicleMap};
+use roadcast_ports::clock::{Clock, Randomness};
+use roadcast_ports::fleets::Fleets;
+use roadcast_ports::vehicles::{Names, Vehicles};
+
+use super::reading::{Numbered, Window};
+use super::{CONCURRENCY, EXTERNAL_ID_TAKEN, Load, mapping_of};
+
+/// What became of a row.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Loaded,
+    Unchanged,
+    Superseded,
+    Wrong(WrongRow),
+}
+
+/// What is to be done for a row.
+#[derive(Debug)]
+pub(super) enum Plan<'w> {
+    /// Nothing.
+    Settled(Fate),
+    /// Its mapping is to be written, and its vehicle registered where it has no `vid` yet.
+    Write { row: &'w Numbered, vid: Option<VehicleId>, fate: Fate },
+}
+
+/// What a row makes of what is kept: whether it is to be written, and what that is called.
+pub(super) fn against(kept: &Mapping, new: &Mapping, affirmed: &Affirmed) -> (bool, Fate) {
+    let same = kept.says_the_same_as(new);
+    match affirmed.version_of(kept).cmp(&new.version) {
+        Ordering::Greater => (false, Fate::Superseded),
+        // Its own row, written before this run went on from an older checkpoint.
+        Ordering::Equal if kept.line == new.line && kept.version == new.version => (false, Fate::Loaded),
+        Ordering::Equal if same => (false, Fate::Unchanged),
+        Ordering::Equal => (false, Fate::Wrong(WrongRow::whole(RowFault::Contradicts { line: kept.line }))),
+        // The newer version is kept even so: a file between the two may still come.
+        Ordering::Less => (true, if same { Fate::Unchanged } else { Fate::Loaded }),
+    }
+}
+
+impl<B: BulkFiles, M: VehicleMap, L: Loads, V: Vehicles + Names, F: Fleets, K: Clock, R: Randomness>
+    Load<B, M, L, V, F, K, R>
+{
+    /// What is to be done for each row of a window, in its order.
+    pub(super) async fn plans<'w>(
+        &self,
+        file: &BulkFile,
+        affirmed: &Affirmed,
+        window: &'w Window,
+    ) -> Result<Vec<Plan<'w>>, PortError> {
+        let good = || window.rows.iter().flatten();
+        let fleets = self.known_fleets(good().map(|row| &row.row.fleet_id).collect()).await?;
+        let named = self.named(good()).await?;
+        let vid = |row: &Numbered| named.get(&Subject::Vin(row.row.vin.clone())).cloned();
+        let pairs: Vec<_> = good().filter_map(|row| Some((row.row.fleet_id.clone(), vid(row)?))).collect();
+        let kept = self.map.get(&pairs).await?;
+        let kept: BTreeMap<_, _> = pairs.into_iter().zip(kept).filter_map(|(pair, kept)| Some((pair, kept?))).collect();
+
+        let mut within = Within::default();
+        let plans = window.rows.iter().map(|row| {
+            let row = match row {
+                Ok(row) => row,
+                Err((_, wrong)) => return Plan::Settled(Fate::Wrong(*wrong)),
+            };
+            let vid = vid(row);
+            if !fleets.contains(&row.row.fleet_id) {
+                return Plan::Settled(Fate::Wrong(WrongRow::new("/fleetId", RowFault::FleetUnknown)));
+            }
+            if let Some(id) = &row.row.described.external_id
+                && let Some(holder) = named.get(&Subject::External(id.clone()))
+                && vid.as_ref() != Some(holder)
+            {
+                return Plan::Settled(Fate::Wrong(EXTERNAL_ID_TAKEN));
+            }
+            let before = vid.as_ref().and_then(|vid| kept.get(&(row.row.fleet_id.clone(), vid.clone())));
+            let (write, fate) = match (before, &vid) {
+                (Some(before), Some(vid)) => against(before, &mapping_of(file, row, vid.clone()), affirmed),
+                _ => (true, Fate::Loaded),
+            };
+            if !write {
+                return Plan::Settled(fate);
+            }
+            match within.fate(row, vid.is_none()) {
+                Some(fate) => Plan::Settled(fate),
+                None => Plan::Write { row, vid, fate },
+            }
+        });
+        Ok(plans.collect())
+    }
+
+    async fn known_fleets(&self, asked: BTreeSet<&FleetId>) -> Result<BTreeSet<FleetId>, PortError> {
+        let asked: Vec<_> = asked.into_iter().map(|fleet_id| self.fleets.get(fleet_id).boxed()).collect();
+        let known: Vec<_> = stream::iter(asked).buffer_unordered(CONCURRENCY).try_collect().await?;
+        Ok(known.into_iter().flatten().map(|fleet| fleet.fleet_id).collect())
+    }
+
+    /// Whom the VINs and external ids of the rows name, as far as they name anyone.
+    async fn named<'w>(&self, rows: impl Iterator<Item = &'w Numbered>) -> Result<HashMap<Subject, VehicleId>, PortError> {
+        let names: Vec<Subject> = rows
+            .flat_map(|row| {
+                let external = row.row.described.external_id.clone().map(Subject::External);
+                std::iter::once(Subject::Vin(row.row.vin.clone())).chain(external)
+            })
+            .collect();
+        let vids = self.vehicles.resolve_all(&names).await?;
+        Ok(names.into_iter().zip(vids).filter_map(|(name, vid)| Some((name, vid?))).collect())
+    }
+}
+
+/// What the rows of a window say that are written at the same time: the first that says something counts, as it would if
+/// they were written one by one.
+#[derive(Default)]
+struct Within<'w> {
+    said: HashMap<(&'w FleetId, &'w Vin), &'w Numbered>,
+    external_ids: HashMap<&'w ExternalId, &'w Vin>,
+}
+
+impl<'w> Within<'w> {
+    /// What becomes of a row for what stands above it in the window, if that decides; `registers` where its vehicle is new.
+    fn fate(&mut self, row: &'w Numbered, registers: bool) -> Option<Fate> {
+        let pair = (&row.row.fleet_id, &row.row.vin);
+        if let Some(first) = self.said.get(&pair) {
+            let same = first.row == row.row;
+            let contradicts = Fate::Wrong(WrongRow::whole(RowFault::Contradicts { line: first.line }));
+            return Some(if same { Fate::Unchanged } else { contradicts });
+        }
+        if let Some(id) = row.row.described.external_id.as_ref().filter(|_| registers)
+            && *self.external_ids.entry(id).or_insert(&row.row.vin) != &row.row.vin
+        {
+            return Some(Fate::Wrong(EXTERNAL_ID_TAKEN));
+        }
+        self.said.insert(pair, row);
+        None
+    }
+}

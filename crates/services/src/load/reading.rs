@@ -1,0 +1,128 @@
+//! A file, read window by window.
+
+use roadcast_domain::mapping::{Row, RowFault, WrongRow};
+use roadcast_packing::bulk::{Form, HeaderFault, Line, LineFault, Lines, Packing, Rows, form_of};
+use roadcast_ports::PortError;
+use roadcast_ports::bulk::{BulkFile, BulkFiles, Checkpoint, FileBody};
+
+/// A row and the line it stands in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Numbered {
+    pub(super) line: u64,
+    pub(super) row: Row,
+}
+
+/// Rows that follow one another.
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    /// Those that can be loaded, and the lines of those that cannot, with the reason.
+    pub(super) rows: Vec<Result<Numbered, (u64, WrongRow)>>,
+    /// The last line of the window.
+    pub(super) line: u64,
+    /// Where the next one begins.
+    pub(super) offset: u64,
+    /// The file's columns, where it has them.
+    pub(super) columns: Option<Vec<String>>,
+    /// Whether the file ends here.
+    pub(super) is_last: bool,
+    /// Why it cannot be read any further.
+    pub(super) refused: Option<Refused>,
+}
+
+/// Why a file as a whole is not loaded, or not to its end.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refused {
+    #[error("the file's name ends in none of .csv, .ndjson and .jsonl, with or without .gz or .zst")]
+    Name,
+    #[error("the file cannot be unpacked from here on, or is cut off")]
+    Broken,
+    #[error(transparent)]
+    Header(HeaderFault),
+}
+
+/// A file being read.
+pub(super) struct Reading<B> {
+    body: B,
+    lines: Lines,
+    form: Form,
+    rows: Option<Rows>,
+    line: u64,
+    offset: u64,
+}
+
+impl<B: FileBody> Reading<B> {
+    /// Opens a file where it was left.
+    pub(super) async fn open(
+        files: &impl BulkFiles<Body = B>,
+        file: &BulkFile,
+        from: &Checkpoint,
+    ) -> Result<Result<Self, Refused>, PortError> {
+        let Some((form, packing)) = form_of(&file.key) else { return Ok(Err(Refused::Name)) };
+        let Ok(lines) = Lines::resume(packing, from.line, from.offset) else { return Ok(Err(Refused::Broken)) };
+        let body = files.open(file, if packing == Packing::Plain { from.offset } else { 0 }).await?;
+        let rows = match &from.columns {
+            None if Rows::has_header(form) => None,
+            columns => Some(Rows::of(columns.clone())),
+        };
+        Ok(Ok(Self { body, lines, form, rows, line: from.line, offset: from.offset }))
+    }
+
+    /// The next rows, `limit` at most.
+    pub(super) async fn window(&mut self, limit: usize) -> Result<Window, PortError> {
+        let mut window = Window::default();
+        while window.rows.len() < limit {
+            match self.line().await? {
+                Ok(Some(line)) => {
+                    (self.line, self.offset) = (line.number, line.end);
+                    if let Err(refused) = self.take(line, &mut window) {
+                        window.refused = Some(refused);
+                    }
+                }
+                Ok(None) => window.is_last = true,
+                Err(refused) => window.refused = Some(refused),
+            }
+            window.is_last |= window.refused.is_some();
+            if window.is_last {
+                break;
+            }
+        }
+        (window.line, window.offset) = (self.line, self.offset);
+        window.columns = self.rows.as_ref().and_then(Rows::columns).map(<[String]>::to_vec);
+        Ok(window)
+    }
+
+    async fn line(&mut self) -> Result<Result<Option<Line>, Refused>, PortError> {
+        let mut ended = false;
+        loop {
+            match self.lines.next_line() {
+                Ok(None) if !ended => {}
+                line => return Ok(line.map_err(|_| Refused::Broken)),
+            }
+            if let Some(piece) = self.body.next().await? {
+                self.lines.push(piece);
+            } else {
+                self.lines.end();
+                ended = true;
+            }
+        }
+    }
+
+    /// Takes a line as the columns, or as a row; an empty one is passed over.
+    fn take(&mut self, line: Line, window: &mut Window) -> Result<(), Refused> {
+        let number = line.number;
+        let Some(rows) = &self.rows else {
+            debug_assert_eq!(self.form, Form::Csv);
+            let header = line.text.map_err(|_| HeaderFault::Unknown).and_then(|text| Rows::by_header(&text));
+            self.rows = Some(header.map_err(Refused::Header)?);
+            return Ok(());
+        };
+        let row = match line.text {
+            Ok(text) if text.trim().is_empty() => return Ok(()),
+            Ok(text) => rows.read(&text).and_then(Row::check),
+            Err(LineFault::TooLong) => Err(WrongRow::whole(RowFault::TooLong)),
+            Err(LineFault::NotUtf8) => Err(WrongRow::whole(RowFault::NotUtf8)),
+        };
+        window.rows.push(row.map(|row| Numbered { line: number, row }).map_err(|wrong| (number, wrong)));
+        Ok(())
+    }
+}
