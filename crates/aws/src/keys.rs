@@ -307,8 +307,8 @@ impl KeyRange {
 
     /// Every version of a type's schema.
     pub fn schema_versions(event_type: &CustomType) -> Self {
-        // A range may not begin with an empty text; ten digits leave the first of them 0.
-        Self::reference(schema_partition(event_type), "0".to_owned())
+        // A range may not begin with an empty text.
+        Self { from: "0".to_owned(), ..Self::reference(schema_partition(event_type), String::new()) }
     }
 
     /// The range without what comes up to `after`, and what begins with it.
