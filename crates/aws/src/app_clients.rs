@@ -1,6 +1,7 @@
 //! Machine clients' credentials: Cognito.
 
 use aws_sdk_cognitoidentityprovider::Client;
+use aws_sdk_cognitoidentityprovider::operation::delete_user_pool_client::DeleteUserPoolClientError;
 use aws_sdk_cognitoidentityprovider::operation::describe_user_pool_client::DescribeUserPoolClientError;
 use aws_sdk_cognitoidentityprovider::types::{ExplicitAuthFlowsType, OAuthFlowType, TimeUnitsType, TokenValidityUnitsType};
 use roadcast_domain::caller::Scope;
@@ -12,6 +13,10 @@ use crate::sdk_error::port_error;
 
 const CREATE: &str = "making an app client";
 const DESCRIBE: &str = "reading an app client";
+const LIST: &str = "listing app clients";
+const REMOVE: &str = "removing an app client";
+/// The most that a page of clients may hold.
+const PAGE: i32 = 60;
 const ACCESS_TOKEN_MINUTES: i32 = 60;
 const NAME_CHARACTERS: usize = 128;
 
@@ -68,6 +73,31 @@ impl AppClients for CognitoAppClients {
         Ok(found.and_then(|found| {
             Some(Credentials { client_id: ClientId::new(found.client_id?), client_secret: found.client_secret? })
         }))
+    }
+
+    async fn named(&self, name: &str) -> Result<Vec<ClientId>, PortError> {
+        let name = pool_name(name);
+        let request = self.client.list_user_pool_clients().user_pool_id(&self.user_pool_id).max_results(PAGE);
+        let mut pages = request.into_paginator().send();
+        let mut named = Vec::new();
+        while let Some(page) = pages.next().await {
+            let clients = page.map_err(|error| port_error(LIST, error))?.user_pool_clients.unwrap_or_default();
+            let its = clients.into_iter().filter(|client| client.client_name.as_ref() == Some(&name));
+            named.extend(its.filter_map(|client| client.client_id.map(ClientId::new)));
+        }
+        Ok(named)
+    }
+
+    async fn remove(&self, client_id: &ClientId) -> Result<(), PortError> {
+        let request = self.client.delete_user_pool_client().user_pool_id(&self.user_pool_id).client_id(client_id.as_str());
+        match request.send().await {
+            Err(error)
+                if error.as_service_error().is_some_and(DeleteUserPoolClientError::is_resource_not_found_exception) =>
+            {
+                Ok(())
+            }
+            done => done.map(|_| ()).map_err(|error| port_error(REMOVE, error)),
+        }
     }
 }
 

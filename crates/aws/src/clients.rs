@@ -1,18 +1,24 @@
 //! Machine clients, in `reference`.
 
 use aws_sdk_dynamodb::Client as DynamoDb;
+use aws_sdk_dynamodb::types::AttributeValue;
 use roadcast_domain::audit::Change;
 use roadcast_domain::fleet::Client;
-use roadcast_domain::ids::ClientId;
+use roadcast_domain::ids::{ClientId, FleetId};
 use roadcast_ports::PortError;
 use roadcast_ports::clients::Clients;
 
+use crate::fleets::LEAVING;
 use crate::item;
-use crate::keys::Key;
+use crate::keys::{Key, KeyRange};
 use crate::transaction::{Condition, Transaction};
 
 const PUT: &str = "keeping a client";
-const READ: &str = "reading a client";
+const SHOW: &str = "keeping that a client's secret was shown";
+const REMOVE: &str = "removing a client";
+const READ: &str = "reading clients";
+/// Whether its secret was shown, for conditions to look at.
+const SHOWN: &str = "shown";
 
 /// Machine clients in `DynamoDB`.
 #[derive(Clone, Debug)]
@@ -30,16 +36,53 @@ impl DynamoClients {
 
 impl Clients for DynamoClients {
     async fn put(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
-        let key = Key::client(&client.client_id);
-        Transaction::new(&self.client, PUT)
-            .put(&self.table, item::with_record(&key, client, PUT)?, &key, Condition::None)?
-            .keep(&self.table, change)?
-            .commit()
-            .await
+        let mut writes = self.kept(Transaction::new(&self.client, PUT), client, Condition::None, PUT)?;
+        if let Some(fleet_id) = client.fleet_id() {
+            writes = writes.check(&self.table, &Key::fleet(fleet_id), Condition::Without(LEAVING))?;
+        }
+        writes.keep(&self.table, change)?.commit().await
     }
 
     async fn get(&self, client_id: &ClientId) -> Result<Option<Client>, PortError> {
         let item = item::get(&self.client, &self.table, &Key::client(client_id), READ).await?;
         item.as_ref().map(item::record).transpose().map_err(|error| error.into_port_error(READ))
+    }
+
+    async fn of_fleet(&self, fleet_id: &FleetId, after: Option<&ClientId>, limit: usize) -> Result<Vec<Client>, PortError> {
+        item::records(&self.client, &self.table, &KeyRange::clients(fleet_id, after), limit, READ).await
+    }
+
+    async fn keep_shown(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
+        let not_shown = Condition::Equals(SHOWN, AttributeValue::Bool(false));
+        self.kept(Transaction::new(&self.client, SHOW), client, not_shown, SHOW)?.keep(&self.table, change)?.commit().await
+    }
+
+    async fn remove(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
+        let key = Key::client(&client.client_id);
+        let mut writes = Transaction::new(&self.client, REMOVE).delete(&self.table, &key, Condition::There)?;
+        if let Some(fleet_id) = client.fleet_id() {
+            let listed = Key::listed_client(fleet_id, &client.client_id);
+            writes = writes.delete(&self.table, &listed, Condition::None)?;
+        }
+        writes.keep(&self.table, change)?.commit().await
+    }
+}
+
+impl DynamoClients {
+    /// The client under its own key, if the one that is there meets the condition, and in the list of its fleet's.
+    fn kept(
+        &self,
+        mut writes: Transaction,
+        client: &Client,
+        condition: Condition,
+        context: &'static str,
+    ) -> Result<Transaction, PortError> {
+        let key = Key::client(&client.client_id);
+        let mut item = item::with_record(&key, client, context)?;
+        item.insert(SHOWN.to_owned(), AttributeValue::Bool(client.secret_shown_at.is_some()));
+        writes = writes.put(&self.table, item, &key, condition)?;
+        let Some(fleet_id) = client.fleet_id() else { return Ok(writes) };
+        let listed = Key::listed_client(fleet_id, &client.client_id);
+        writes.put(&self.table, item::with_record(&listed, client, context)?, &listed, Condition::None)
     }
 }

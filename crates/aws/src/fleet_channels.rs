@@ -18,6 +18,7 @@ use aws_sdk_sqs::operation::get_queue_url::GetQueueUrlError;
 use aws_sdk_sqs::types::QueueAttributeName;
 use roadcast_domain::fleet::Fleet;
 use roadcast_domain::ids::FleetId;
+use roadcast_domain::limits::FEED_RETENTION_S;
 use roadcast_ports::provisioning::{ChannelParts, FleetChannel};
 use roadcast_ports::{PortError, PortErrorKind};
 use serde_json::{Value, json};
@@ -30,10 +31,8 @@ const RULE: &str = "making a fleet's rule";
 const REMOVE: &str = "removing a fleet's queue and rule";
 const DRAIN: &str = "looking whether a fleet's queue is empty";
 const LOOK: &str = "looking for a fleet's queue and rule";
-/// A fleet that is away for a long weekend loses nothing; the event log has the rest.
-const FEED_RETENTION_S: u32 = 4 * 24 * 60 * 60;
 /// The most there is: somebody has to look at these.
-const DLQ_RETENTION_S: u32 = 14 * 24 * 60 * 60;
+const DLQ_RETENTION_S: i64 = 14 * 24 * 60 * 60;
 /// For a feed's reader to acknowledge; after that the messages come again.
 const VISIBILITY_S: u32 = 60;
 /// What a bus delivers at most in one message.
@@ -243,7 +242,7 @@ pub fn feed_pattern(fleet_id: &FleetId) -> Value {
 
 type Attributes = HashMap<QueueAttributeName, String>;
 
-fn attributes(retention_s: u32) -> Attributes {
+fn attributes(retention_s: i64) -> Attributes {
     Attributes::from([
         (QueueAttributeName::MessageRetentionPeriod, retention_s.to_string()),
         (QueueAttributeName::VisibilityTimeout, VISIBILITY_S.to_string()),

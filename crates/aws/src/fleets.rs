@@ -1,19 +1,25 @@
 //! Fleets, in `reference`.
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
 use roadcast_domain::audit::Change;
-use roadcast_domain::fleet::Fleet;
+use roadcast_domain::fleet::{Fleet, FleetState};
 use roadcast_domain::ids::{Eid, FleetId};
 use roadcast_ports::PortError;
 use roadcast_ports::fleets::Fleets;
 
+use crate::entitlements::VERSION;
 use crate::item;
-use crate::keys::{Key, KeyRange};
+use crate::keys::{Key, KeyRange, PK};
 use crate::transaction::{Condition, Transaction};
 
 const CREATE: &str = "creating a fleet";
+const UPDATE: &str = "updating a fleet";
 const READ: &str = "reading fleets";
 const READ_CHANGES: &str = "reading changes of a fleet";
+
+/// That the fleet is leaving, or has left: whoever gives it something new looks at that.
+pub(crate) const LEAVING: &str = "leaving";
 
 /// Fleets in `DynamoDB`: each under its own key, read often, and once more in the list of all.
 #[derive(Clone, Debug)]
@@ -29,15 +35,48 @@ impl DynamoFleets {
     }
 }
 
-impl Fleets for DynamoFleets {
-    async fn create(&self, fleet: &Fleet, change: Option<&Change>) -> Result<(), PortError> {
+impl DynamoFleets {
+    async fn put(
+        &self,
+        fleet: &Fleet,
+        condition: Condition,
+        change: Option<&Change>,
+        context: &'static str,
+    ) -> Result<(), PortError> {
         let (key, listed) = (Key::fleet(&fleet.fleet_id), Key::listed_fleet(&fleet.fleet_id));
-        Transaction::new(&self.client, CREATE)
-            .put(&self.table, item::with_record(&key, fleet, CREATE)?, &key, Condition::Absent)?
-            .put(&self.table, item::with_record(&listed, fleet, CREATE)?, &listed, Condition::Absent)?
+        let mut item = item::with_record(&key, fleet, context)?;
+        item.insert(VERSION.to_owned(), AttributeValue::N(fleet.version.to_string()));
+        if fleet.state != FleetState::Active {
+            item.insert(LEAVING.to_owned(), AttributeValue::Bool(true));
+        }
+        Transaction::new(&self.client, context)
+            .put(&self.table, item, &key, condition)?
+            .put(&self.table, item::with_record(&listed, fleet, context)?, &listed, Condition::None)?
             .keep(&self.table, change)?
             .commit()
             .await
+    }
+}
+
+/// That the fleet is kept at that version. One that was kept before versions were counted is at its first.
+fn at_version(version: u64) -> Condition {
+    let value = AttributeValue::N(version.to_string());
+    if version > 1 {
+        return Condition::Equals(VERSION, value);
+    }
+    let names = [("#key", PK), ("#version", VERSION)].map(|(name, of)| (name.to_owned(), of.to_owned()));
+    let rule = "attribute_exists(#key) AND (attribute_not_exists(#version) OR #version = :version)";
+    Condition::Holds(rule.to_owned(), [(":version".to_owned(), value)].into(), names.into())
+}
+
+impl Fleets for DynamoFleets {
+    async fn create(&self, fleet: &Fleet, change: Option<&Change>) -> Result<(), PortError> {
+        self.put(fleet, Condition::Absent, change, CREATE).await
+    }
+
+    async fn update(&self, fleet: &Fleet, change: Option<&Change>) -> Result<(), PortError> {
+        let next = Fleet { version: fleet.version + 1, ..fleet.clone() };
+        self.put(&next, at_version(fleet.version), change, UPDATE).await
     }
 
     async fn get(&self, fleet_id: &FleetId) -> Result<Option<Fleet>, PortError> {

@@ -14,6 +14,7 @@
 //! | `entitlements` | `version` | how often what fleets may see was changed |
 //! | `fleet#<fleetId>` | `audit#<changeId>` | a change of the fleet, a client or a subscription of it |
 //! | `client#<clientId>` | `meta` | a machine client |
+//! | `fleet#<fleetId>` | `client#<clientId>` | the same client, for the list of its fleet's |
 //! | `client#<clientId>` | `vehicle#<vid>` | a vehicle that the client registered |
 //! | `vin#<SHA-256 of the VIN>` | `vehicle` | whose VIN it is; the VIN itself goes into no key |
 //! | `external#<scheme>#<value>` | `vehicle` | whose external id it is |
@@ -155,6 +156,11 @@ impl Key {
         Self::reference(client_partition(client_id), META)
     }
 
+    /// A machine client in the list of its fleet's.
+    pub fn listed_client(fleet_id: &FleetId, client_id: &ClientId) -> Self {
+        Self::reference(fleet_partition(fleet_id), format!("client#{client_id}"))
+    }
+
     /// A vehicle that a client registered.
     pub fn owned_vehicle(owner: &ClientId, vid: &VehicleId) -> Self {
         Self::reference(client_partition(owner), format!("vehicle#{vid}"))
@@ -266,6 +272,12 @@ impl KeyRange {
     pub fn subscriptions(fleet_id: &FleetId, after: Option<&SubscriptionId>) -> Self {
         let after = after.map(|after| format!("subscription#{after}"));
         Self::reference(fleet_partition(fleet_id), "subscription#".to_owned()).after(after)
+    }
+
+    /// The clients of a fleet, after one.
+    pub fn clients(fleet_id: &FleetId, after: Option<&ClientId>) -> Self {
+        let after = after.map(|after| format!("client#{after}"));
+        Self::reference(fleet_partition(fleet_id), "client#".to_owned()).after(after)
     }
 
     /// What was changed of a fleet, the newest first, before one.

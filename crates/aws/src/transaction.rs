@@ -24,6 +24,10 @@ const TRIES: u32 = 6;
 pub(crate) enum Condition {
     /// None is there.
     Absent,
+    /// It is there.
+    There,
+    /// None is there, or it lacks that attribute.
+    Without(&'static str),
     /// Its attribute has that value.
     Equals(&'static str, AttributeValue),
     /// None is there, or its attribute has that value.
@@ -52,6 +56,8 @@ impl Condition {
         };
         match self {
             Self::Absent => one("attribute_not_exists(#name)", key, None),
+            Self::There => one("attribute_exists(#name)", key, None),
+            Self::Without(name) => one("attribute_not_exists(#name)", name, None),
             Self::Equals(name, value) => one("#name = :value", name, Some(value)),
             Self::AbsentOrEquals(name, value) => one("attribute_not_exists(#name) OR #name = :value", name, Some(value)),
             Self::Holds(text, values, names) => Expression { text: Some(text), names: Some(names), values: Some(values) },

@@ -153,13 +153,7 @@ async fn register(memory: &Memory, vid: &VehicleId, key: &VehicleKey, now: Times
 }
 
 async fn subscribe(memory: &Memory, fleet_id: &FleetId, vehicles: Vec<VehicleId>, now: Timestamp) {
-    let fleet = Fleet {
-        fleet_id: fleet_id.clone(),
-        name: "A fleet".to_owned(),
-        delivery_bus: "delivery".to_owned(),
-        plan: Plan::Standard,
-        created_at: now,
-    };
+    let fleet = Fleet::new(fleet_id.clone(), "A fleet".to_owned(), "delivery".to_owned(), Plan::Standard, now);
     let subscription = Subscription {
         subscription_id: SubscriptionId::from_random(1),
         fleet_id: fleet_id.clone(),

@@ -4,7 +4,7 @@ use roadcast_signals::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::fleet::{Client, ClientRole, Fleet};
+use crate::fleet::{Client, Fleet};
 use crate::ids::{ClientId, Eid, FleetId, SubscriptionId};
 use crate::subscription::{Subscription, SubscriptionState};
 
@@ -25,7 +25,7 @@ pub struct Change {
     /// The members that changed, as they were; none where it is new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Map<String, Value>>,
-    /// The members that changed, as they are now; all where it is new.
+    /// The members that changed, as they are now; all where it is new, none where it is gone.
     pub after: Map<String, Value>,
 }
 
@@ -40,6 +40,8 @@ pub enum Author {
     },
     /// The workflow that provisions subscriptions.
     Provisioning,
+    /// The workflow that removes what a leaving fleet has.
+    Offboarding,
 }
 
 /// What was changed.
@@ -64,16 +66,37 @@ pub enum Changed {
 const LEFT_OUT: [&str; 7] = ["fleetId", "clientId", "subscriptionId", "version", "createdAt", "updatedAt", "deliveryBus"];
 
 impl Change {
-    /// A fleet was created.
-    pub fn of_fleet(by: Author, fleet: &Fleet) -> Self {
-        Self::new(&fleet.fleet_id, fleet.created_at, by, Changed::Fleet, None, members(fleet), 1)
+    /// A fleet was created, or became another. Both are as they were read or asked for: the next version is the store's.
+    pub fn of_fleet(by: Author, before: Option<&Fleet>, after: &Fleet, at: Timestamp) -> Self {
+        let turn = after.version + u64::from(before.is_some());
+        Self::new(&after.fleet_id, at, by, Changed::Fleet, before.map(members), members(after), turn)
     }
 
     /// A client was created; nothing where it is no fleet's.
     pub fn of_client(by: Author, client: &Client) -> Option<Self> {
-        let ClientRole::Fleet { fleet_id } = &client.role else { return None };
+        Self::of_known_client(by, client.created_at, client, None, members(client), 1)
+    }
+
+    /// A client's secret was shown; nothing where it is no fleet's.
+    pub fn of_shown_secret(by: Author, before: &Client, after: &Client, at: Timestamp) -> Option<Self> {
+        Self::of_known_client(by, at, before, Some(members(before)), members(after), 2)
+    }
+
+    /// A client was removed; nothing where it was no fleet's.
+    pub fn of_removed_client(by: Author, client: &Client, at: Timestamp) -> Option<Self> {
+        Self::of_known_client(by, at, client, Some(members(client)), Map::new(), 3)
+    }
+
+    fn of_known_client(
+        by: Author,
+        at: Timestamp,
+        client: &Client,
+        before: Option<Map<String, Value>>,
+        after: Map<String, Value>,
+        turn: u64,
+    ) -> Option<Self> {
         let of = Changed::Client { client_id: client.client_id.clone() };
-        Some(Self::new(fleet_id, client.created_at, by, of, None, members(client), 1))
+        Some(Self::new(client.fleet_id()?, at, by, of, before, after, turn))
     }
 
     /// A subscription was created, or became another. Both are as they were read or asked for: the next version is the store's.

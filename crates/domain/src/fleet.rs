@@ -19,8 +19,70 @@ pub struct Fleet {
     /// How much it may ask for.
     #[serde(default)]
     pub plan: Plan,
+    /// Whether it is a customer still.
+    #[serde(default)]
+    pub state: FleetState,
+    /// How it leaves, or left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leave: Option<Leave>,
+    /// Counts its changes, from 1.
+    #[serde(default = "first_version")]
+    pub version: u64,
     /// When it was created.
     pub created_at: Timestamp,
+}
+
+/// Whether a fleet is a customer still.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FleetState {
+    /// It may subscribe and read.
+    #[default]
+    Active,
+    /// It takes nothing new; what it has is being removed.
+    Offboarding,
+    /// Its channel, its clients and its grants are gone. What was changed of it, and what it was given, can be read still.
+    Offboarded,
+}
+
+/// How a fleet leaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Leave {
+    /// What becomes of what waits in its feed.
+    pub feed: FeedLeft,
+    /// When that was asked for.
+    pub since: Timestamp,
+    /// How often the workflow was started for it.
+    pub attempts: u32,
+    /// Why the last run of the workflow failed, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What becomes of a leaving fleet's feed.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FeedLeft {
+    /// Nothing new comes into it. The fleet may read on until it is empty, or its messages have grown too old.
+    Drain,
+    /// It goes with all that is in it.
+    Discard,
+}
+
+impl Fleet {
+    /// A new customer.
+    pub const fn new(fleet_id: FleetId, name: String, delivery_bus: String, plan: Plan, created_at: Timestamp) -> Self {
+        Self { fleet_id, name, delivery_bus, plan, state: FleetState::Active, leave: None, version: 1, created_at }
+    }
+
+    /// The fleet once it was asked to leave, for the first time or again: what did not get to its end is started once more.
+    #[must_use]
+    pub fn leaving(self, feed: FeedLeft, now: Timestamp) -> Self {
+        let (since, attempts) = self.leave.as_ref().map_or((now, 0), |leave| (leave.since, leave.attempts));
+        let leave = Leave { feed, since, attempts: attempts + 1, reason: None };
+        Self { state: FleetState::Offboarding, leave: Some(leave), ..self }
+    }
 }
 
 /// A machine client of the user pool, and whom it acts for.
@@ -34,8 +96,21 @@ pub struct Client {
     /// Whom it acts for.
     #[serde(flatten)]
     pub role: ClientRole,
+    /// When its secret was handed to an admin, which is done once. One that provisioning made waits for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_shown_at: Option<Timestamp>,
     /// When it was created.
     pub created_at: Timestamp,
+}
+
+impl Client {
+    /// The fleet that it acts for, if it is one.
+    pub const fn fleet_id(&self) -> Option<&FleetId> {
+        match &self.role {
+            ClientRole::Fleet { fleet_id } => Some(fleet_id),
+            ClientRole::Ingest { .. } => None,
+        }
+    }
 }
 
 /// Whom a client acts for.
@@ -59,9 +134,31 @@ pub fn source_is_bound(sources: &[String], source: &str) -> bool {
     sources.iter().any(|bound| bound == source || (bound.ends_with(['/', ':']) && source.starts_with(bound.as_str())))
 }
 
+/// That of a fleet which was kept before versions were counted.
+const fn first_version() -> u64 {
+    1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fleet_that_is_asked_to_leave_again_began_when_it_was_first_asked() {
+        let fleet =
+            Fleet::new(FleetId::from_random(1), "f".to_owned(), "bus".to_owned(), Plan::Standard, Timestamp::from_ms(0));
+        let again = fleet.leaving(FeedLeft::Drain, Timestamp::from_ms(5)).leaving(FeedLeft::Discard, Timestamp::from_ms(9));
+        let leave = again.leave.unwrap();
+        assert_eq!((again.state, leave.feed), (FleetState::Offboarding, FeedLeft::Discard));
+        assert_eq!((leave.since, leave.attempts), (Timestamp::from_ms(5), 2));
+    }
+
+    #[test]
+    fn a_fleet_that_was_kept_before_fleets_could_leave_is_active() {
+        let kept = r#"{"fleetId":"flt_0000000000000000","name":"f","deliveryBus":"bus","createdAt":"2026-01-01T00:00:00Z"}"#;
+        let fleet: Fleet = serde_json::from_str(kept).unwrap();
+        assert_eq!((fleet.state, fleet.leave, fleet.version), (FleetState::Active, None, 1));
+    }
 
     #[test]
     fn a_client_may_use_its_sources_and_what_lies_below_a_prefix() {

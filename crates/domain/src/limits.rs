@@ -70,3 +70,7 @@ pub const SCHEMA_PATTERN_BYTES: usize = 256;
 
 /// Bytes of a pattern as it is compiled: `(a{99}){99}` is short only as it is written.
 pub const SCHEMA_PATTERN_COMPILED_BYTES: usize = 64 * 1024;
+
+/// Seconds for which a fleet's feed keeps what nobody takes, in all. A fleet that is away for a long weekend loses nothing; the
+/// event log has the rest.
+pub const FEED_RETENTION_S: i64 = 4 * 24 * 60 * 60;

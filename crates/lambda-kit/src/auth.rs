@@ -43,38 +43,20 @@ impl<C: Clients, K: Clock> Callers<C, K> {
 
 #[cfg(test)]
 mod tests {
-    use roadcast_domain::Timestamp;
     use roadcast_domain::fleet::Client;
     use roadcast_domain::ids::{ClientId, FleetId};
-    use roadcast_ports::PortError;
+    use roadcast_testbed::Memory;
 
     use super::*;
 
-    struct Known(Vec<Client>);
-
-    impl Clients for Known {
-        async fn put(&self, _: &Client, _: Option<&roadcast_domain::audit::Change>) -> Result<(), PortError> {
-            Ok(())
-        }
-
-        async fn get(&self, client_id: &ClientId) -> Result<Option<Client>, PortError> {
-            Ok(self.0.iter().find(|client| client.client_id == *client_id).cloned())
-        }
-    }
-
-    struct Stopped;
-
-    impl Clock for Stopped {
-        fn now(&self) -> Timestamp {
-            Timestamp::from_ms(0)
-        }
-    }
-
     async fn caller(role: Option<ClientRole>, token: &[Scope], needed: &[Scope]) -> Option<Caller> {
-        let client_id = ClientId::new("c");
-        let client =
-            |role| Client { client_id: client_id.clone(), name: "n".to_owned(), role, created_at: Timestamp::from_ms(0) };
-        let callers = Callers::new(CachedClients::new(Known(role.map(client).into_iter().collect()), Stopped));
+        let (memory, client_id) = (Memory::default(), ClientId::new("c"));
+        if let Some(role) = role {
+            let (name, created_at) = ("n".to_owned(), memory.clock().now());
+            let client = Client { client_id: client_id.clone(), name, role, secret_shown_at: None, created_at };
+            memory.put(&client, None).await.unwrap();
+        }
+        let callers = Callers::new(CachedClients::new(memory.clone(), memory.clock().clone()));
         callers.caller(Some(&Claims { client_id: client_id.clone(), scopes: token.to_vec() }), needed).await.ok()
     }
 
@@ -95,7 +77,8 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_token_it_is_401() {
-        let callers = Callers::new(CachedClients::new(Known(vec![]), Stopped));
+        let memory = Memory::default();
+        let callers = Callers::new(CachedClients::new(memory.clone(), memory.clock().clone()));
         let problem = callers.caller(None, &[Scope::Read]).await.unwrap_err();
         assert_eq!(problem.kind(), ProblemType::Unauthorized);
     }

@@ -47,6 +47,7 @@ variables! {
     DeliveryBusArn = "DELIVERY_BUS_ARN": "the delivery bus, for the policies of feed queues",
     UserPoolId = "USER_POOL_ID": "the user pool that machine clients are made in",
     ProvisioningStateMachineArn = "PROVISIONING_STATE_MACHINE_ARN": "the workflow that provisions subscriptions",
+    OffboardingStateMachineArn = "OFFBOARDING_STATE_MACHINE_ARN": "the workflow that removes what leaving fleets have",
     FeedQueuePrefix = "FEED_QUEUE_PREFIX": "what the names of feed queues begin with",
 }
 

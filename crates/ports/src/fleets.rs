@@ -13,6 +13,9 @@ pub trait Fleets: Send + Sync {
     /// Keeps a new fleet, and the change that it is; a conflict where its id is taken.
     fn create(&self, fleet: &Fleet, change: Option<&Change>) -> impl Future<Output = Result<(), PortError>> + Send;
 
+    /// Replaces a fleet that is still at its version, as the next version, and keeps the change; a conflict where it no longer is.
+    fn update(&self, fleet: &Fleet, change: Option<&Change>) -> impl Future<Output = Result<(), PortError>> + Send;
+
     /// The fleet of that id.
     fn get(&self, fleet_id: &FleetId) -> impl Future<Output = Result<Option<Fleet>, PortError>> + Send;
 

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::PortError;
 
-/// The workflow that provisions subscriptions, and takes fleets leave.
+/// The workflows that provision subscriptions, and remove what leaving fleets have.
 pub trait ProvisioningWorkflow: Send + Sync {
     /// Starts it. Starting the same run again changes nothing.
     fn start(&self, run: &WorkflowRun) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
-/// A run of the workflow. `attempt` tells a run from an earlier one for the same thing that failed.
+/// A run of a workflow. `attempt` tells a run from an earlier one for the same thing that failed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "run", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum WorkflowRun {
@@ -31,8 +31,6 @@ pub enum WorkflowRun {
     Offboard {
         /// The fleet.
         fleet_id: FleetId,
-        /// What becomes of what waits in its feed.
-        feed: FeedLeft,
         /// Counts the runs for it, from 1.
         attempt: u32,
     },
@@ -46,16 +44,6 @@ impl WorkflowRun {
             Self::Offboard { fleet_id, attempt, .. } => format!("{fleet_id}-{attempt}"),
         }
     }
-}
-
-/// What becomes of a leaving fleet's feed.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FeedLeft {
-    /// The queue stays until the fleet has drained it, or its messages have grown too old.
-    Drain,
-    /// It goes with all that is in it.
-    Discard,
 }
 
 /// A fleet's queue and rule. All methods may be repeated: they converge.

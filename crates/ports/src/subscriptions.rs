@@ -15,7 +15,8 @@ use crate::PortError;
 /// its next version, which shuts out everybody who read the one before; then takes away; then keeps the changed subscription;
 /// then adds. What a subscription no longer says is gone by the time that it says so.
 pub trait Subscriptions: Send + Sync {
-    /// Keeps a new subscription, and the change that it is; a conflict where its id is taken.
+    /// Keeps a new subscription, and the change that it is; a conflict where its id is taken, or where its fleet is leaving or
+    /// has left.
     fn create(
         &self,
         subscription: &Subscription,

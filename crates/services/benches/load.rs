@@ -143,6 +143,10 @@ impl Vehicles for &Nothing {
 }
 
 impl Fleets for &Nothing {
+    async fn update(&self, _: &Fleet, _: Option<&Change>) -> Result<(), PortError> {
+        Ok(())
+    }
+
     async fn changes(&self, _: &FleetId, _: Option<Eid>, _: usize) -> Result<Vec<Change>, PortError> {
         Ok(Vec::new())
     }
@@ -154,7 +158,7 @@ impl Fleets for &Nothing {
     async fn get(&self, fleet_id: &FleetId) -> Result<Option<Fleet>, PortError> {
         let (name, delivery_bus) = (String::new(), String::new());
         let (plan, created_at) = (Plan::Standard, Timestamp::from_ms(0));
-        Ok(Some(Fleet { fleet_id: fleet_id.clone(), name, delivery_bus, plan, created_at }))
+        Ok(Some(Fleet::new(fleet_id.clone(), name, delivery_bus, plan, created_at)))
     }
 
     async fn list(&self, _: Option<&FleetId>, _: usize) -> Result<Vec<Fleet>, PortError> {

@@ -4,7 +4,7 @@
 //! them, [`enrich`] cuts them to what each fleet may see, [`deliver`] hands them out of a fleet's feed, [`query`] answers
 //! from the stores, [`arrivals`] tells a fleet what came in. Beside the road: [`vehicles`] keeps the register, [`schemas`] the
 //! schemas of custom events, [`load`] takes in files of bulk data, [`onboard`] takes in fleets and subscriptions, [`provision`]
-//! makes what they need, and [`receipts`] says what a subscription brought. Before all of them stand [`quota`], how much a fleet
+//! makes what they need, [`offboard`] removes it again, and [`receipts`] says what a subscription brought. Before all of them stand [`quota`], how much a fleet
 //! may ask, and [`repeat`], what was asked before.
 
 pub mod arrivals;
@@ -12,8 +12,10 @@ pub mod cached;
 pub mod deliver;
 pub mod enrich;
 mod error;
+mod fleet_clients;
 pub mod ingest;
 pub mod load;
+pub mod offboard;
 pub mod onboard;
 mod pack;
 pub mod process;

@@ -1,8 +1,10 @@
 //! Provisioning: the steps of the workflow that brings a subscription to `active`. Each may be repeated.
 
-use roadcast_domain::fleet::Fleet;
+use roadcast_domain::audit::Author;
+use roadcast_domain::fleet::{Client, Fleet, FleetState};
 use roadcast_domain::ids::{FleetId, SubscriptionId};
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
+use roadcast_ports::clients::{AppClients, Clients};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::provisioning::{ChannelParts, FleetChannel};
@@ -10,14 +12,19 @@ use roadcast_ports::subscriptions::Subscriptions;
 use serde::{Deserialize, Serialize};
 
 use crate::ServiceError;
+use crate::fleet_clients::FleetClients;
 
 /// Subscriptions of a fleet that are looked at together.
 const PAGE: usize = 100;
 
 /// Does the workflow's steps.
-pub struct Provision<F, U, H, K> {
+pub struct Provision<F, C, A, U, H, K> {
     /// The fleets.
     pub fleets: F,
+    /// What is known of clients.
+    pub clients: C,
+    /// Where credentials are made.
+    pub app_clients: A,
     /// The subscriptions.
     pub subscriptions: U,
     /// Where queues and rules are made.
@@ -51,21 +58,30 @@ pub enum Step {
     EnsureQueue,
     /// The fleet's rule exists.
     EnsureRule,
+    /// The fleet has an app client. Its secret stays in the user pool until an admin asks for it.
+    EnsureClient,
     /// The grants exist, and the subscription is active.
     Activate,
     /// The workflow gave up: what nobody needs is removed, and the subscription is pending again and says why.
     GiveUp,
 }
 
-impl<F: Fleets, U: Subscriptions, H: FleetChannel, K: Clock> Provision<F, U, H, K> {
+impl<F, C, A, U, H, K> Provision<F, C, A, U, H, K>
+where
+    F: Fleets,
+    C: Clients,
+    A: AppClients,
+    U: Subscriptions,
+    H: FleetChannel,
+    K: Clock,
+{
     /// Does a step.
     pub async fn step(&self, task: &Task) -> Result<(), ServiceError> {
         let fleet = self.fleets.get(&task.fleet_id).await?.ok_or(ServiceError::NotFound)?;
         let subscription =
             self.subscriptions.get(&task.fleet_id, &task.subscription_id).await?.ok_or(ServiceError::NotFound)?;
-        if task.attempt != subscription.attempts {
-            // A later run is under way: this one has nothing left to say.
-            return Err(ServiceError::Conflict("another run provisions the subscription"));
+        if task.step != Step::GiveUp {
+            may_go_on(task, &fleet, &subscription)?;
         }
         match task.step {
             Step::EnsureQueue => {
@@ -73,8 +89,9 @@ impl<F: Fleets, U: Subscriptions, H: FleetChannel, K: Clock> Provision<F, U, H, 
                 self.channel.ensure_queue(&fleet).await?;
             }
             Step::EnsureRule => self.channel.ensure_rule(&fleet).await?,
+            Step::EnsureClient => self.of_fleet().ensure(&fleet).await?,
             Step::Activate => self.activate(&fleet, subscription).await?,
-            Step::GiveUp => self.give_up(&fleet, subscription, task.error.as_deref()).await?,
+            Step::GiveUp => self.give_up(&fleet, subscription, task).await?,
         }
         Ok(())
     }
@@ -86,28 +103,37 @@ impl<F: Fleets, U: Subscriptions, H: FleetChannel, K: Clock> Provision<F, U, H, 
             // A step that comes late must not resume what was suspended since.
             return Err(ServiceError::Conflict("the subscription's state does not allow this step"));
         }
-        if self.channel.what_is_there(fleet).await? != ChannelParts::ALL {
+        if self.channel.what_is_there(fleet).await? != ChannelParts::ALL || !self.of_fleet().any(fleet).await? {
             // Somebody who gave up meanwhile removed it. The run is given up, too; the next one makes it anew.
-            return Err(ServiceError::Conflict("the fleet's queue or rule is gone"));
+            return Err(ServiceError::Conflict("the fleet's queue, rule or app client is gone"));
         }
         self.subscriptions.write_grants(&subscription).await?;
         self.advance(subscription, SubscriptionState::Active, None).await
     }
 
-    /// Everything is there or nothing: queue and rule go, unless another subscription of the fleet needs them.
-    async fn give_up(&self, fleet: &Fleet, subscription: Subscription, error: Option<&str>) -> Result<(), ServiceError> {
-        if !matches!(subscription.state, SubscriptionState::Pending | SubscriptionState::Provisioning) {
-            // It got there, and only the answer was lost.
+    /// Everything is there or nothing: queue, rule and the app client that nobody got to know go, unless another subscription of
+    /// the fleet needs them.
+    async fn give_up(&self, fleet: &Fleet, subscription: Subscription, task: &Task) -> Result<(), ServiceError> {
+        use SubscriptionState::{Pending, Provisioning, Revoked};
+        if task.attempt != subscription.attempts || !matches!(subscription.state, Pending | Provisioning | Revoked) {
+            // A later run is under way, or this one got there and only the answer was lost.
             return Ok(());
         }
-        self.subscriptions.narrow_grants(&subscription, &subscription.vehicles, None).await?;
+        if subscription.state != Revoked {
+            self.subscriptions.narrow_grants(&subscription, &subscription.vehicles, None).await?;
+        }
         if !self.is_needed_by_others(&subscription).await? {
             self.channel.remove_rule(fleet).await?;
             self.channel.remove_queue(fleet).await?;
+            let was_never_shown = |client: &Client| client.secret_shown_at.is_none();
+            self.of_fleet().remove_where(fleet, &Author::Provisioning, was_never_shown).await?;
+        }
+        if subscription.state == Revoked {
+            return Ok(());
         }
         // The cause may hold what is none of the caller's business; the log of the execution has it.
-        let reason = format!("provisioning failed after several tries ({})", error.unwrap_or("unknown"));
-        self.advance(subscription, SubscriptionState::Pending, Some(reason)).await
+        let error = task.error.as_deref().unwrap_or("unknown");
+        self.advance(subscription, Pending, Some(format!("provisioning failed after several tries ({error})"))).await
     }
 
     async fn is_needed_by_others(&self, subscription: &Subscription) -> Result<bool, ServiceError> {
@@ -123,6 +149,10 @@ impl<F: Fleets, U: Subscriptions, H: FleetChannel, K: Clock> Provision<F, U, H, 
                 None => return Ok(false),
             }
         }
+    }
+
+    const fn of_fleet(&self) -> FleetClients<'_, C, A, K> {
+        FleetClients { clients: &self.clients, app_clients: &self.app_clients, clock: &self.clock }
     }
 
     async fn advance(
@@ -142,4 +172,15 @@ impl<F: Fleets, U: Subscriptions, H: FleetChannel, K: Clock> Provision<F, U, H, 
         let replaced = self.subscriptions.replace(&advanced, from).await;
         replaced.map_err(|error| ServiceError::or_conflict(error, "the subscription changed meanwhile"))
     }
+}
+
+fn may_go_on(task: &Task, fleet: &Fleet, subscription: &Subscription) -> Result<(), ServiceError> {
+    if task.attempt != subscription.attempts {
+        // A later run is under way: this one has nothing left to say.
+        return Err(ServiceError::Conflict("another run provisions the subscription"));
+    }
+    if fleet.state != FleetState::Active {
+        return Err(ServiceError::Conflict("the fleet is leaving, or has left"));
+    }
+    Ok(())
 }

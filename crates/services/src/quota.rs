@@ -122,13 +122,8 @@ mod tests {
 
     async fn fleet(memory: &Memory, plan: Plan) -> FleetId {
         let fleet_id = FleetId::from_random(7);
-        let fleet = Fleet {
-            fleet_id: fleet_id.clone(),
-            name: "A fleet".to_owned(),
-            delivery_bus: "bus".to_owned(),
-            plan,
-            created_at: memory.clock().now(),
-        };
+        let name = "A fleet".to_owned();
+        let fleet = Fleet::new(fleet_id.clone(), name, "bus".to_owned(), plan, memory.clock().now());
         memory.create(&fleet, None).await.unwrap();
         fleet_id
     }

@@ -1,7 +1,8 @@
 //! A model of Step Functions, for the state machines in `infra/`: tasks with their retries and catchers, and how a run ends.
 //!
-//! It knows what those definitions use: `Task`, `Succeed` and `Fail`, payloads with members taken from the input, `Retry` and
-//! `Catch` for every error. Anything else is an error of the definition, so that a test cannot pass over it. It does not wait.
+//! It knows what those definitions use: `Task`, `Choice` by a boolean, `Wait`, `Succeed` and `Fail`, payloads with members taken
+//! from the input, results that are selected and kept, `Retry` and `Catch` for every error. Anything else is an error of the
+//! definition, so that a test cannot pass over it. It does not wait itself: whoever runs it says what waiting is.
 
 use std::future::Future;
 
@@ -34,10 +35,16 @@ impl StateMachine {
         Ok(Self { definition })
     }
 
-    /// Runs it: `task` does a task with its payload; its error is the error's name.
-    pub async fn run<F>(&self, mut input: Value, mut task: impl FnMut(Value) -> F) -> Result<End, NotUnderstood>
+    /// Runs it: `task` does a task with its payload and answers its result; its error is the error's name. `wait` waits for so
+    /// many seconds.
+    pub async fn run<F>(
+        &self,
+        mut input: Value,
+        mut task: impl FnMut(Value) -> F,
+        mut wait: impl FnMut(u64),
+    ) -> Result<End, NotUnderstood>
     where
-        F: Future<Output = Result<(), String>>,
+        F: Future<Output = Result<Value, String>>,
     {
         let mut name = text(&self.definition, "StartAt")?.to_owned();
         loop {
@@ -46,6 +53,16 @@ impl StateMachine {
                 "Succeed" => return Ok(End::Succeeded),
                 "Fail" => return Ok(End::Failed(text(state, "Error")?.to_owned())),
                 "Task" => {}
+                "Choice" => {
+                    chosen(state, &input)?.clone_into(&mut name);
+                    continue;
+                }
+                "Wait" => {
+                    let seconds = at(text(state, "SecondsPath")?, &input)?;
+                    wait(seconds.as_u64().ok_or_else(|| NotUnderstood(format!("a wait of {seconds} seconds")))?);
+                    text(state, "Next")?.clone_into(&mut name);
+                    continue;
+                }
                 other => return Err(NotUnderstood(format!("state {name} is of type {other}"))),
             }
             let payload = payload(&state["Parameters"]["Payload"], &input)?;
@@ -57,8 +74,11 @@ impl StateMachine {
                 done = task(payload.clone()).await;
             }
             match done {
-                Ok(()) if state["End"] == true => return Ok(End::Succeeded),
-                Ok(()) => text(state, "Next")?.clone_into(&mut name),
+                Ok(_) if state["End"] == true => return Ok(End::Succeeded),
+                Ok(result) => {
+                    keep(state, result, &mut input)?;
+                    text(state, "Next")?.clone_into(&mut name);
+                }
                 Err(error) => match catcher(state)? {
                     None => return Ok(End::Failed(error)),
                     Some(next) => {
@@ -75,6 +95,13 @@ fn text<'v>(value: &'v Value, member: &str) -> Result<&'v str, NotUnderstood> {
     value[member].as_str().ok_or_else(|| NotUnderstood(format!("{member} is missing in {value}")))
 }
 
+/// What a path leads to. One that leads nowhere fails the run, as it does there.
+fn at<'v>(path: &str, input: &'v Value) -> Result<&'v Value, NotUnderstood> {
+    let members = path.strip_prefix("$.").ok_or_else(|| NotUnderstood(format!("the path {path}")))?;
+    let found = input.pointer(&format!("/{}", members.replace('.', "/")));
+    found.ok_or_else(|| NotUnderstood(format!("{path} is not in {input}")))
+}
+
 /// The payload: members as they stand, and those whose names end with `.$` taken from the input.
 fn payload(template: &Value, input: &Value) -> Result<Value, NotUnderstood> {
     let wrong = || NotUnderstood(format!("the payload {template}"));
@@ -82,17 +109,34 @@ fn payload(template: &Value, input: &Value) -> Result<Value, NotUnderstood> {
     for (name, value) in template.as_object().ok_or_else(wrong)? {
         match name.strip_suffix(".$") {
             None => members.insert(name.clone(), value.clone()),
-            Some(name) => {
-                let path = value.as_str().and_then(|path| path.strip_prefix("$.")).ok_or_else(wrong)?;
-                let found = input.pointer(&format!("/{}", path.replace('.', "/"))).ok_or_else(|| {
-                    // As it is there: a path that leads nowhere fails the run.
-                    NotUnderstood(format!("{path} is not in the input {input}"))
-                })?;
-                members.insert(name.to_owned(), found.clone())
-            }
+            Some(name) => members.insert(name.to_owned(), at(value.as_str().ok_or_else(wrong)?, input)?.clone()),
         };
     }
     Ok(Value::Object(members))
+}
+
+/// Keeps a task's result where the state says, as much of it as it selects.
+fn keep(state: &Value, result: Value, input: &mut Value) -> Result<(), NotUnderstood> {
+    let Some(path) = state["ResultPath"].as_str() else {
+        let dropped = state.get("ResultPath").is_some_and(Value::is_null);
+        return if dropped { Ok(()) } else { Err(NotUnderstood(format!("the result of {state}"))) };
+    };
+    let member = path.strip_prefix("$.").filter(|member| !member.contains('.'));
+    let member = member.ok_or_else(|| NotUnderstood(format!("the path {path}")))?;
+    // A Lambda task's result holds the function's answer beside the call's own data.
+    input[member] = payload(&state["ResultSelector"], &serde_json::json!({ "Payload": result }))?;
+    Ok(())
+}
+
+/// The state that a choice leads to.
+fn chosen<'s>(state: &'s Value, input: &Value) -> Result<&'s str, NotUnderstood> {
+    for choice in state["Choices"].as_array().into_iter().flatten() {
+        let wanted = choice["BooleanEquals"].as_bool().ok_or_else(|| NotUnderstood(format!("the choice {choice}")))?;
+        if at(text(choice, "Variable")?, input)? == wanted {
+            return text(choice, "Next");
+        }
+    }
+    text(state, "Default")
 }
 
 /// How often a task is tried again after any error.

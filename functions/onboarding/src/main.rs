@@ -16,7 +16,8 @@ async fn main() -> Result<(), Failure> {
     let function = Function::start("onboarding")?;
     let sdk = Sdk::load().await;
     let reference = function.var(Variable::ReferenceTable)?;
-    let workflow = function.var(Variable::ProvisioningStateMachineArn)?;
+    let provisioning = function.var(Variable::ProvisioningStateMachineArn)?;
+    let offboarding = function.var(Variable::OffboardingStateMachineArn)?;
 
     let api = Onboarding {
         onboard: Onboard {
@@ -26,7 +27,7 @@ async fn main() -> Result<(), Failure> {
             subscriptions: DynamoSubscriptions::new(sdk.dynamodb(), &reference),
             vehicles: DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference),
             entitlements: DynamoEntitlements::new(sdk.dynamodb(), &reference),
-            workflow: StepFunctionsProvisioning::new(sdk.step_functions(), workflow),
+            workflow: StepFunctionsProvisioning::new(sdk.step_functions(), provisioning, offboarding),
             delivery_bus: function.var(Variable::DeliveryBus)?,
             clock: SystemClock,
             randomness: OsRandomness,

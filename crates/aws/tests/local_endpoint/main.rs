@@ -59,7 +59,8 @@ async fn tables(sdk: &Sdk, stack: &Stack) {
     let fleets = DynamoFleets::new(sdk.dynamodb(), &stack.reference);
     let clients = DynamoClients::new(sdk.dynamodb(), &stack.reference);
     suites::audit_trail(&fleets, &clients, &subscriptions, random).await;
-    println!("audit trail");
+    suites::leaving_fleets(&fleets, &clients, &subscriptions, random).await;
+    println!("audit trail, and fleets that leave");
     let entitlements = DynamoEntitlements::new(sdk.dynamodb(), &stack.reference);
     suites::subscriptions_and_entitlements(&subscriptions, &entitlements, random).await;
     println!("entitlements");
@@ -91,7 +92,8 @@ async fn streams_and_buses(sdk: &Sdk, stack: &Stack) {
     suites::feed(&queue, &channels, &bus, &stack.delivery_bus, random).await;
     suites::fleet_channel(&channels, &stack.delivery_bus, random).await;
     println!("feed");
-    suites::provisioning_workflow(&StepFunctionsProvisioning::new(sdk.step_functions(), &stack.state_machine), random).await;
+    let machine = &stack.state_machine;
+    suites::provisioning_workflow(&StepFunctionsProvisioning::new(sdk.step_functions(), machine, machine), random).await;
     println!("provisioning workflow");
     suites::app_clients(&CognitoAppClients::new(sdk.cognito(), &stack.user_pool), random).await;
     println!("app clients");

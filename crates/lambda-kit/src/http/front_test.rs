@@ -67,10 +67,13 @@ impl World {
             let (name, delivery_bus) = (name.to_owned(), "bus".to_owned());
             let role = ClientRole::Fleet { fleet_id: fleet_id.clone() };
             memory
-                .put(&Client { client_id: ClientId::new(&name), name: name.clone(), role, created_at }, None)
+                .put(
+                    &Client { client_id: ClientId::new(&name), name: name.clone(), role, secret_shown_at: None, created_at },
+                    None,
+                )
                 .await
                 .unwrap();
-            memory.create(&Fleet { fleet_id, name, delivery_bus, plan: Plan::Standard, created_at }, None).await.unwrap();
+            memory.create(&Fleet::new(fleet_id, name, delivery_bus, Plan::Standard, created_at), None).await.unwrap();
         }
         let (copy, clock) = (|| memory.clone(), memory.clock().clone());
         let front = Front::of((copy(), copy(), Faulty::new(copy(), counting), copy(), clock));

@@ -1,7 +1,7 @@
 //! [`Fleets::changes`]: the audit trail, as everything that writes it leaves it.
 
 use roadcast_domain::audit::{Author, Change, Changed};
-use roadcast_domain::fleet::{Client, ClientRole};
+use roadcast_domain::fleet::{Client, ClientRole, FeedLeft};
 use roadcast_domain::ids::Eid;
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
 
@@ -22,11 +22,11 @@ pub async fn audit_trail(
     let fresh = Fresh::new(random);
     let by = || Author::Admin { client_id: fresh.client_id() };
     let fleet = fresh.fleet("bus");
-    let mut expected = vec![Change::of_fleet(by(), &fleet)];
+    let mut expected = vec![Change::of_fleet(by(), None, &fleet, NOON)];
     fleets.create(&fleet, expected.last()).await.expect("a new fleet is created");
 
     let role = ClientRole::Fleet { fleet_id: fleet.fleet_id.clone() };
-    let client = Client { client_id: fresh.client_id(), name: "app".to_owned(), role, created_at: NOON.plus_ms(1) };
+    let client = Client { created_at: NOON.plus_ms(1), ..fresh.client(role) };
     expected.extend(Change::of_client(by(), &client));
     clients.put(&client, expected.last()).await.expect("put takes a client");
 
@@ -57,17 +57,23 @@ pub async fn audit_trail(
         assert_eq!(refused.map_err(|error| error.kind()), Err(PortErrorKind::Conflict), "what is there is a conflict");
     }
 
+    let removal = Change::of_removed_client(by(), &client, NOON.plus_ms(6)).expect("it is a fleet's");
+    clients.remove(&client, Some(&removal)).await.expect("a client is removed");
+    let leaving = fleet.clone().leaving(FeedLeft::Discard, NOON.plus_ms(7));
+    let leave = Change::of_fleet(by(), Some(&fleet), &leaving, NOON.plus_ms(7));
+    fleets.update(&leaving, Some(&leave)).await.expect("it is asked to leave");
+
     for limit in [1, 2, 100] {
         let trail = pages(fleets, &fleet.fleet_id, limit).await;
-        assert_eq!(trail.len(), 5, "each change is kept, and one that was refused is not");
-        assert_eq!(trail[0], revoking, "the newest change comes first");
-        let step = &trail[1];
+        assert_eq!(trail.len(), 7, "each change is kept, and one that was refused is not");
+        assert_eq!(trail[..3], [leave.clone(), removal.clone(), revoking.clone()], "the newest change comes first");
+        let step = &trail[3];
         assert_eq!(step.by, Author::Provisioning, "a step of provisioning is a change by provisioning");
         assert_eq!(step.state(), Some(SubscriptionState::Provisioning), "a step of provisioning says which state it led to");
         assert!(
             matches!(&step.of, Changed::Subscription { subscription_id } if *subscription_id == pending.subscription_id)
         );
-        let older: Vec<&Change> = trail[2..].iter().rev().collect();
+        let older: Vec<&Change> = trail[4..].iter().rev().collect();
         assert_eq!(older, expected.iter().collect::<Vec<_>>(), "changes are kept as they were given");
     }
     assert!(pages(fleets, &fresh.fleet_id(), 10).await.is_empty(), "another fleet has a trail of its own");

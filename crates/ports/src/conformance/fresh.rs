@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use roadcast_domain::diagnostic::{Diagnostic, DtcStatus, TroubleCode};
 use roadcast_domain::event::{Body, Event, Origin, StoredEvent, Telemetry};
-use roadcast_domain::fleet::Fleet;
+use roadcast_domain::fleet::{Client, ClientRole, Fleet};
 use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::plan::Plan;
 use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
@@ -86,13 +86,12 @@ impl<'r, R: Randomness> Fresh<'r, R> {
 
     /// A fleet on that delivery bus.
     pub fn fleet(&self, delivery_bus: &str) -> Fleet {
-        Fleet {
-            fleet_id: self.fleet_id(),
-            name: "Suite & Söhne".to_owned(),
-            delivery_bus: delivery_bus.to_owned(),
-            plan: Plan::Plus,
-            created_at: NOON,
-        }
+        Fleet::new(self.fleet_id(), "Suite & Söhne".to_owned(), delivery_bus.to_owned(), Plan::Plus, NOON)
+    }
+
+    /// A client of that role.
+    pub fn client(&self, role: ClientRole) -> Client {
+        Client { client_id: self.client_id(), name: "Gerät 7".to_owned(), role, secret_shown_at: None, created_at: NOON }
     }
 
     /// A pending subscription of that fleet to these vehicles.

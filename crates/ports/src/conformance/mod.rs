@@ -58,7 +58,7 @@ pub use self::{
     entitlements::subscriptions_and_entitlements,
     event_log::event_log,
     feed::{feed, feed_index},
-    fleets::fleets,
+    fleets::{fleets, leaving_fleets},
     fresh::Fresh,
     provisioning::{fleet_channel, provisioning_workflow},
     requests::{answers, request_counts},

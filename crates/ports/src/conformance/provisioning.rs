@@ -4,7 +4,7 @@ use roadcast_domain::ids::SubscriptionId;
 
 use super::fresh::Fresh;
 use crate::clock::Randomness;
-use crate::provisioning::{ChannelParts, FeedLeft, FleetChannel, ProvisioningWorkflow, WorkflowRun};
+use crate::provisioning::{ChannelParts, FleetChannel, ProvisioningWorkflow, WorkflowRun};
 
 /// What every [`ProvisioningWorkflow`] does. What the workflow achieves is for the pipe's own tests: here it finds neither
 /// fleet nor subscription.
@@ -17,7 +17,7 @@ pub async fn provisioning_workflow(workflow: &impl ProvisioningWorkflow, random:
         workflow.start(&run).await.expect("a run is started, also after an earlier one");
         workflow.start(&run).await.expect("starting it again changes nothing");
     }
-    let run = WorkflowRun::Offboard { fleet_id, feed: FeedLeft::Discard, attempt: 1 };
+    let run = WorkflowRun::Offboard { fleet_id, attempt: 1 };
     workflow.start(&run).await.expect("a fleet's leave is a run, too");
 }
 

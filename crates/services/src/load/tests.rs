@@ -31,7 +31,7 @@ impl World {
         let memory = Memory::new(clock.clone());
         for n in 0..3 {
             let (fleet_id, name, delivery_bus) = (fleet(n), "fleet".to_owned(), "bus".to_owned());
-            let fleet = Fleet { fleet_id, name, delivery_bus, plan: Plan::Standard, created_at: clock.now() };
+            let fleet = Fleet::new(fleet_id, name, delivery_bus, Plan::Standard, clock.now());
             Fleets::create(&memory, &fleet, None).await.unwrap();
         }
         let load = Load {

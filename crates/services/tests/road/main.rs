@@ -8,7 +8,9 @@ mod arrivals;
 mod consent;
 mod custom;
 mod history;
+mod offboarding;
 mod provisioning;
+mod workflows;
 mod world;
 
 use std::collections::BTreeSet;

@@ -126,10 +126,17 @@ impl World {
         let memory = || self.memory.clone();
         let onboard = self.onboard();
         let subscription = onboard.subscribe(&admin(), fleet_id, request).await.unwrap();
-        let provision =
-            Provision { fleets: memory(), subscriptions: memory(), channel: memory(), clock: self.clock.clone() };
-        // Every step twice: a workflow may repeat them.
-        for step in [Step::EnsureQueue, Step::EnsureRule, Step::EnsureRule, Step::Activate, Step::Activate] {
+        let provision = Provision {
+            fleets: memory(),
+            clients: memory(),
+            app_clients: memory(),
+            subscriptions: memory(),
+            channel: memory(),
+            clock: self.clock.clone(),
+        };
+        // Some steps twice: a workflow may repeat them.
+        let steps = [Step::EnsureQueue, Step::EnsureRule, Step::EnsureRule, Step::EnsureClient, Step::EnsureClient];
+        for step in steps.into_iter().chain([Step::Activate, Step::Activate]) {
             let subscription_id = subscription.subscription_id.clone();
             provision
                 .step(&Task { step, fleet_id: fleet_id.clone(), subscription_id, attempt: 1, error: None })

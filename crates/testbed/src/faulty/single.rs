@@ -1,6 +1,7 @@
 //! Operations that succeed or fail as a whole.
 
 use roadcast_domain::audit::Change;
+use roadcast_domain::caller::Scope;
 use roadcast_domain::entitlement::{Entitlement, Grant};
 use roadcast_domain::event::CustomType;
 use roadcast_domain::fleet::{Client, Fleet};
@@ -14,7 +15,7 @@ use roadcast_domain::vehicle::Vehicle;
 use roadcast_packing::log::{EventItems, ItemPage, ItemRange, LogItem};
 use roadcast_ports::PortError;
 use roadcast_ports::archive::{Archive, Parked, Quarantine, RawBatch};
-use roadcast_ports::clients::Clients;
+use roadcast_ports::clients::{AppClients, Clients, Credentials};
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedRange};
 use roadcast_ports::fleets::Fleets;
@@ -145,6 +146,10 @@ impl<P: Fleets> Fleets for Faulty<P> {
         self.at_once("create", self.inner.create(fleet, change)).await
     }
 
+    async fn update(&self, fleet: &Fleet, change: Option<&Change>) -> Result<(), PortError> {
+        self.at_once("update", self.inner.update(fleet, change)).await
+    }
+
     async fn get(&self, fleet_id: &FleetId) -> Result<Option<Fleet>, PortError> {
         self.at_once("get", self.inner.get(fleet_id)).await
     }
@@ -183,6 +188,36 @@ impl<P: Clients> Clients for Faulty<P> {
 
     async fn get(&self, client_id: &ClientId) -> Result<Option<Client>, PortError> {
         self.at_once("get", self.inner.get(client_id)).await
+    }
+
+    async fn of_fleet(&self, fleet_id: &FleetId, after: Option<&ClientId>, limit: usize) -> Result<Vec<Client>, PortError> {
+        self.at_once("of_fleet", self.inner.of_fleet(fleet_id, after, limit)).await
+    }
+
+    async fn keep_shown(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
+        self.at_once("keep_shown", self.inner.keep_shown(client, change)).await
+    }
+
+    async fn remove(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
+        self.at_once("remove", self.inner.remove(client, change)).await
+    }
+}
+
+impl<P: AppClients> AppClients for Faulty<P> {
+    async fn create(&self, name: &str, scope: Scope) -> Result<Credentials, PortError> {
+        self.at_once("create", self.inner.create(name, scope)).await
+    }
+
+    async fn credentials(&self, client_id: &ClientId) -> Result<Option<Credentials>, PortError> {
+        self.at_once("credentials", self.inner.credentials(client_id)).await
+    }
+
+    async fn named(&self, name: &str) -> Result<Vec<ClientId>, PortError> {
+        self.at_once("named", self.inner.named(name)).await
+    }
+
+    async fn remove(&self, client_id: &ClientId) -> Result<(), PortError> {
+        self.at_once("remove", self.inner.remove(client_id)).await
     }
 }
 

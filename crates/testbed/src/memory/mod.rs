@@ -60,7 +60,9 @@ struct World {
     fleets: BTreeMap<FleetId, Fleet>,
     changes: BTreeMap<(FleetId, Eid), Change>,
     clients: BTreeMap<ClientId, Client>,
-    credentials: BTreeMap<ClientId, Credentials>,
+    /// By client: its name in the user pool, and its credentials.
+    credentials: BTreeMap<ClientId, (String, Credentials)>,
+    made_clients: usize,
     subscriptions: BTreeMap<(FleetId, SubscriptionId), Subscription>,
     grants: BTreeMap<(VehicleId, FleetId), BTreeMap<SubscriptionId, Grant>>,
     epochs: BTreeMap<(FleetId, VehicleId), u64>,
@@ -97,6 +99,7 @@ impl Memory {
             changes: BTreeMap::new(),
             clients: BTreeMap::new(),
             credentials: BTreeMap::new(),
+            made_clients: 0,
             subscriptions: BTreeMap::new(),
             grants: BTreeMap::new(),
             epochs: BTreeMap::new(),
@@ -168,6 +171,11 @@ impl Memory {
     /// The bodies of the messages in a fleet's queue, hidden ones too, in order.
     pub fn queued(&self, fleet_id: &FleetId) -> Vec<String> {
         self.world().queues.get(fleet_id).map(Queue::bodies).unwrap_or_default()
+    }
+
+    /// The clients that the user pool has.
+    pub fn pool_clients(&self) -> Vec<ClientId> {
+        self.world().credentials.keys().cloned().collect()
     }
 
     /// Whether a fleet has both a queue and a rule on some bus.

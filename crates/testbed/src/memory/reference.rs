@@ -7,7 +7,7 @@ use std::ops::Bound;
 use roadcast_domain::audit::Change;
 use roadcast_domain::caller::Scope;
 use roadcast_domain::entitlement::{Entitlement, Grant};
-use roadcast_domain::fleet::{Client, Fleet};
+use roadcast_domain::fleet::{Client, Fleet, FleetState};
 use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::package::Packages;
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
@@ -25,6 +25,18 @@ impl Fleets for Memory {
         insert_new(&mut world.fleets, fleet.fleet_id.clone(), fleet, "creating a fleet")?;
         world.keep_change(change);
         Ok(())
+    }
+
+    async fn update(&self, fleet: &Fleet, change: Option<&Change>) -> Result<(), PortError> {
+        let mut world = self.world();
+        match world.fleets.get_mut(&fleet.fleet_id) {
+            Some(kept) if kept.version == fleet.version => {
+                *kept = Fleet { version: kept.version + 1, ..fleet.clone() };
+                world.keep_change(change);
+                Ok(())
+            }
+            _ => Err(PortError::new(PortErrorKind::Conflict, "updating a fleet")),
+        }
     }
 
     async fn get(&self, fleet_id: &FleetId) -> Result<Option<Fleet>, PortError> {
@@ -48,6 +60,9 @@ impl Fleets for Memory {
 impl Clients for Memory {
     async fn put(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
         let mut world = self.world();
+        if let Some(fleet_id) = client.fleet_id() {
+            world.check_stays(fleet_id, "keeping a client")?;
+        }
         world.clients.insert(client.client_id.clone(), client.clone());
         world.keep_change(change);
         Ok(())
@@ -56,26 +71,65 @@ impl Clients for Memory {
     async fn get(&self, client_id: &ClientId) -> Result<Option<Client>, PortError> {
         Ok(self.world().clients.get(client_id).cloned())
     }
+
+    async fn of_fleet(&self, fleet_id: &FleetId, after: Option<&ClientId>, limit: usize) -> Result<Vec<Client>, PortError> {
+        let world = self.world();
+        let its = world.clients.values().filter(|client| client.fleet_id() == Some(fleet_id));
+        let left = its.filter(|client| after.is_none_or(|after| client.client_id > *after));
+        Ok(left.take(limit).cloned().collect())
+    }
+
+    async fn keep_shown(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
+        let mut world = self.world();
+        match world.clients.get_mut(&client.client_id) {
+            Some(kept) if kept.secret_shown_at.is_none() => kept.clone_from(client),
+            _ => return Err(PortError::new(PortErrorKind::Conflict, "keeping that a client's secret was shown")),
+        }
+        world.keep_change(change);
+        Ok(())
+    }
+
+    async fn remove(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
+        let mut world = self.world();
+        if world.clients.remove(&client.client_id).is_none() {
+            return Err(PortError::new(PortErrorKind::Conflict, "removing a client"));
+        }
+        world.keep_change(change);
+        Ok(())
+    }
 }
 
 impl AppClients for Memory {
-    async fn create(&self, _name: &str, _scope: Scope) -> Result<Credentials, PortError> {
+    async fn create(&self, name: &str, _scope: Scope) -> Result<Credentials, PortError> {
         let mut world = self.world();
-        let made = world.credentials.len() + 1;
+        world.made_clients += 1;
+        let made = world.made_clients;
         let client_id = ClientId::new(format!("client-{made}"));
         let credentials = Credentials { client_id: client_id.clone(), client_secret: format!("secret-{made}") };
-        world.credentials.insert(client_id, credentials.clone());
+        world.credentials.insert(client_id, (name.to_owned(), credentials.clone()));
         Ok(credentials)
     }
 
     async fn credentials(&self, client_id: &ClientId) -> Result<Option<Credentials>, PortError> {
-        Ok(self.world().credentials.get(client_id).cloned())
+        Ok(self.world().credentials.get(client_id).map(|(_, credentials)| credentials.clone()))
+    }
+
+    async fn named(&self, name: &str) -> Result<Vec<ClientId>, PortError> {
+        let world = self.world();
+        let its = world.credentials.iter().filter(|(_, (its_name, _))| its_name == name);
+        Ok(its.map(|(client_id, _)| client_id.clone()).collect())
+    }
+
+    async fn remove(&self, client_id: &ClientId) -> Result<(), PortError> {
+        self.world().credentials.remove(client_id);
+        Ok(())
     }
 }
 
 impl Subscriptions for Memory {
     async fn create(&self, subscription: &Subscription, change: Option<&Change>) -> Result<(), PortError> {
         let mut world = self.world();
+        world.check_stays(&subscription.fleet_id, "creating a subscription")?;
         insert_new(&mut world.subscriptions, key(subscription), subscription, "creating a subscription")?;
         world.keep_change(change);
         Ok(())
@@ -201,6 +255,12 @@ impl World {
 impl World {
     fn keep_change(&mut self, change: Option<&Change>) {
         self.changes.extend(change.map(|change| ((change.fleet_id.clone(), change.change_id), change.clone())));
+    }
+
+    /// A fleet that is leaving or has left is a conflict; one that is not known stays, as far as anybody knows.
+    fn check_stays(&self, fleet_id: &FleetId, context: &'static str) -> Result<(), PortError> {
+        let leaves = self.fleets.get(fleet_id).is_some_and(|fleet| fleet.state != FleetState::Active);
+        if leaves { Err(PortError::new(PortErrorKind::Conflict, context)) } else { Ok(()) }
     }
 
     /// The state of the subscription that is kept, if it is still at that version.

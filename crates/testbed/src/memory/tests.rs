@@ -27,6 +27,7 @@ async fn memory_passes_every_suite_again_and_again() {
         conformance::schemas(&memory, &random).await;
         conformance::clients(&memory, &random).await;
         conformance::audit_trail(&memory, &memory, &memory, &random).await;
+        conformance::leaving_fleets(&memory, &memory, &memory, &random).await;
         conformance::app_clients(&memory, &random).await;
         conformance::subscriptions(&memory, &random).await;
         conformance::subscriptions_and_entitlements(&memory, &memory, &random).await;
@@ -45,7 +46,7 @@ async fn memory_passes_every_suite_again_and_again() {
 
 fn fleet(clock: &ManualClock, bus: &str) -> Fleet {
     let fleet_id = FleetId::from_random(1);
-    Fleet { fleet_id, name: "fleet".to_owned(), delivery_bus: bus.to_owned(), plan: Plan::Standard, created_at: clock.now() }
+    Fleet::new(fleet_id, "fleet".to_owned(), bus.to_owned(), Plan::Standard, clock.now())
 }
 
 async fn deliver(memory: &Memory, fleet: &Fleet, bus: &str, events: &[&str]) {

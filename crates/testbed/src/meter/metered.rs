@@ -163,6 +163,11 @@ impl<P: Fleets> Fleets for Metered<P> {
         self.inner.create(fleet, change).await
     }
 
+    async fn update(&self, fleet: &Fleet, change: Option<&Change>) -> Result<(), PortError> {
+        self.write(None, REFERENCE_BYTES);
+        self.inner.update(fleet, change).await
+    }
+
     async fn get(&self, fleet_id: &FleetId) -> Result<Option<Fleet>, PortError> {
         self.read(REFERENCE_BYTES);
         self.inner.get(fleet_id).await
@@ -214,6 +219,22 @@ impl<P: Clients> Clients for Metered<P> {
     async fn get(&self, client_id: &ClientId) -> Result<Option<Client>, PortError> {
         self.read(REFERENCE_BYTES);
         self.inner.get(client_id).await
+    }
+
+    async fn of_fleet(&self, fleet_id: &FleetId, after: Option<&ClientId>, limit: usize) -> Result<Vec<Client>, PortError> {
+        let clients = self.inner.of_fleet(fleet_id, after, limit).await?;
+        self.read(REFERENCE_BYTES * clients.len());
+        Ok(clients)
+    }
+
+    async fn keep_shown(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
+        self.write(None, REFERENCE_BYTES);
+        self.inner.keep_shown(client, change).await
+    }
+
+    async fn remove(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
+        self.write(None, REFERENCE_BYTES);
+        self.inner.remove(client, change).await
     }
 }
 

@@ -1,0 +1,106 @@
+//! Fleets: taken in, listed, and led out.
+
+use http::StatusCode;
+use roadcast_domain::Timestamp;
+use roadcast_domain::caller::Caller;
+use roadcast_domain::fleet::{FeedLeft, Fleet, FleetState, Leave};
+use roadcast_domain::ids::FleetId;
+use roadcast_domain::plan::Plan;
+use roadcast_lambda_kit::http::{Page, Request, Response};
+use roadcast_lambda_kit::problem::Problem;
+use roadcast_ports::clock::{Clock, Randomness};
+use roadcast_ports::fleets::Fleets;
+use roadcast_ports::provisioning::ProvisioningWorkflow;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::Onboarding;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FleetInput {
+    name: String,
+    #[serde(default)]
+    plan: Plan,
+}
+
+impl<F, C, A, U, V, E, W, I, K, R> Onboarding<F, C, A, U, V, E, W, I, K, R>
+where
+    F: Fleets,
+    W: ProvisioningWorkflow,
+    K: Clock,
+    R: Randomness,
+{
+    pub(crate) async fn list_fleets(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+        let page = Page::of(request, caller);
+        let limit = request.query_number("limit", 1..=100, 50)? as usize;
+        let fleets = self.onboard.fleets(caller, page.start()?.as_ref(), limit).await?;
+        let next = fleets.last().filter(|_| fleets.len() == limit).map(|last| &last.fleet_id);
+        page.answer(json!({"items": fleets.iter().map(FleetView::from).collect::<Vec<_>>()}), next)
+    }
+
+    pub(crate) async fn create_fleet(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+        let FleetInput { name, plan } = request.json()?;
+        let fleet = self.onboard.create_fleet(caller, &name, plan).await?;
+        // Relative: behind a stage, the path has a prefix.
+        let location = format!("fleets/{}", fleet.fleet_id);
+        Ok(Response::json(StatusCode::CREATED, &FleetView::from(&fleet))?.with_header("location", location))
+    }
+
+    pub(crate) async fn get_fleet(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+        Response::ok(&FleetView::from(&self.onboard.fleet(caller, &request.path("fleetId")?).await?))
+    }
+
+    pub(crate) async fn offboard(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+        let feed = match request.query::<String>("feed", "drain or discard")?.as_deref() {
+            None | Some("drain") => FeedLeft::Drain,
+            Some("discard") => FeedLeft::Discard,
+            Some(_) => return Err(Problem::invalid_parameter("feed", "drain or discard")),
+        };
+        let fleet = self.onboard.offboard(caller, &request.path("fleetId")?, feed).await?;
+        Ok(Response::json(StatusCode::ACCEPTED, &FleetView::from(&fleet))?.with_header("retry-after", "1"))
+    }
+
+    pub(crate) async fn list_changes(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+        let page = Page::of(request, caller);
+        let limit = request.query_number("limit", 1..=100, 50)? as usize;
+        let changes = self.onboard.changes(caller, &request.path("fleetId")?, page.start()?, limit).await?;
+        let next = changes.last().filter(|_| changes.len() == limit).map(|last| &last.change_id);
+        page.answer(json!({ "items": changes }), next)
+    }
+}
+
+/// A fleet as callers see it: which bus carries its events is not their concern.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FleetView<'f> {
+    fleet_id: &'f FleetId,
+    name: &'f str,
+    plan: Plan,
+    state: FleetState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leave: Option<LeaveView<'f>>,
+    created_at: Timestamp,
+}
+
+#[derive(Serialize)]
+struct LeaveView<'f> {
+    feed: FeedLeft,
+    since: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'f str>,
+}
+
+impl<'f> From<&'f Fleet> for FleetView<'f> {
+    fn from(fleet: &'f Fleet) -> Self {
+        let leave = |leave: &'f Leave| LeaveView { feed: leave.feed, since: leave.since, reason: leave.reason.as_deref() };
+        Self {
+            fleet_id: &fleet.fleet_id,
+            name: &fleet.name,
+            plan: fleet.plan,
+            state: fleet.state,
+            leave: fleet.leave.as_ref().map(leave),
+            created_at: fleet.created_at,
+        }
+    }
+}

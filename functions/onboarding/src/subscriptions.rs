@@ -1,0 +1,127 @@
+//! Subscriptions: asked for, changed, and moved from state to state.
+
+use http::StatusCode;
+use roadcast_domain::Timestamp;
+use roadcast_domain::caller::Caller;
+use roadcast_domain::ids::{FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::package::PackageName;
+use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
+use roadcast_lambda_kit::http::{Page, Request, Response};
+use roadcast_lambda_kit::problem::{Problem, ProblemType};
+use roadcast_ports::clock::{Clock, Randomness};
+use roadcast_ports::entitlements::Entitlements;
+use roadcast_ports::fleets::Fleets;
+use roadcast_ports::provisioning::ProvisioningWorkflow;
+use roadcast_ports::subscriptions::Subscriptions;
+use roadcast_ports::vehicles::Vehicles;
+use roadcast_services::onboard::{Move, SubscriptionRequest};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::Onboarding;
+
+impl<F, C, A, U, V, E, W, I, K, R> Onboarding<F, C, A, U, V, E, W, I, K, R>
+where
+    F: Fleets,
+    U: Subscriptions,
+    V: Vehicles,
+    E: Entitlements,
+    W: ProvisioningWorkflow,
+    K: Clock,
+    R: Randomness,
+{
+    pub(crate) async fn list_subscriptions(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+        let page = Page::of(request, caller);
+        let limit = request.query_number("limit", 1..=100, 50)? as usize;
+        let fleet_id = request.path("fleetId")?;
+        let subscriptions = self.onboard.subscriptions(caller, &fleet_id, page.start()?.as_ref(), limit).await?;
+        let next = subscriptions.last().filter(|_| subscriptions.len() == limit).map(|last| &last.subscription_id);
+        page.answer(json!({"items": subscriptions.iter().map(SubscriptionView::from).collect::<Vec<_>>()}), next)
+    }
+
+    pub(crate) async fn subscribe(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+        let fleet_id: FleetId = request.path("fleetId")?;
+        let wanted: SubscriptionRequest = request.json()?;
+        let subscription = self.onboard.subscribe(caller, &fleet_id, wanted).await?;
+        let location = format!("subscriptions/{}", subscription.subscription_id);
+        Ok(accepted(&subscription)?.with_header("location", location))
+    }
+
+    pub(crate) async fn get_subscription(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+        let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
+        with_etag(&self.onboard.subscription(caller, &fleet_id, &id).await?)
+    }
+
+    pub(crate) async fn resubscribe(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+        let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
+        let Some(tag) = request.header("if-match") else {
+            let detail = "send If-Match with the ETag that GET answered";
+            return Err(Problem::new(ProblemType::PreconditionRequired).with_detail(detail));
+        };
+        let wanted: SubscriptionRequest = request.json()?;
+        with_etag(&self.onboard.resubscribe(caller, &fleet_id, &id, wanted, version(tag)).await?)
+    }
+
+    pub(crate) async fn provision_again(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+        let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
+        accepted(&self.onboard.provision_again(caller, &fleet_id, &id).await?)
+    }
+
+    pub(crate) async fn move_subscription(
+        &self,
+        request: &Request,
+        caller: &Caller,
+        step: Move,
+    ) -> Result<Response, Problem> {
+        let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
+        with_etag(&self.onboard.move_subscription(caller, &fleet_id, &id, step).await?)
+    }
+}
+
+fn accepted(subscription: &Subscription) -> Result<Response, Problem> {
+    Ok(Response::json(StatusCode::ACCEPTED, &SubscriptionView::from(subscription))?.with_header("retry-after", "1"))
+}
+
+/// A subscription as callers see it: its version is in the `ETag`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SubscriptionView<'s> {
+    subscription_id: &'s SubscriptionId,
+    fleet_id: &'s FleetId,
+    vehicles: &'s [VehicleId],
+    packages: &'s [PackageName],
+    delivery_format: DeliveryFormat,
+    #[serde(flatten)]
+    validity: Validity,
+    state: SubscriptionState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'s str>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl<'s> From<&'s Subscription> for SubscriptionView<'s> {
+    fn from(subscription: &'s Subscription) -> Self {
+        Self {
+            subscription_id: &subscription.subscription_id,
+            fleet_id: &subscription.fleet_id,
+            vehicles: &subscription.vehicles,
+            packages: &subscription.packages,
+            delivery_format: subscription.delivery_format,
+            validity: subscription.validity,
+            state: subscription.state,
+            reason: subscription.reason.as_deref(),
+            created_at: subscription.created_at,
+            updated_at: subscription.updated_at,
+        }
+    }
+}
+
+fn with_etag(subscription: &Subscription) -> Result<Response, Problem> {
+    Ok(Response::ok(&SubscriptionView::from(subscription))?.with_header("etag", format!("\"{}\"", subscription.version)))
+}
+
+/// The version that an `If-Match` names. A tag that is none of ours cannot match.
+fn version(tag: &str) -> u64 {
+    tag.trim().trim_matches('"').parse().unwrap_or(0)
+}
