@@ -31,6 +31,7 @@ pub(crate) fn every_operation_asks_who_calls(stack: &Stack, vid: &str, fleet: (&
         let ids = [
             ("{vid}", vid),
             ("{fleetId}", fleet_id),
+            ("{clientId}", "x"),
             ("{eid}", eid.as_str().expect("an id")),
             ("{subscriptionId}", subscription["subscriptionId"].as_str().expect("an id")),
         ];

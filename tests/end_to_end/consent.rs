@@ -11,13 +11,13 @@ use crate::stack::Stack;
 const HOLDS_WITHIN: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_mins(1);
 
-fn vehicle(stack: &Stack, name: &str) -> String {
+pub(crate) fn vehicle(stack: &Stack, name: &str) -> String {
     let made = stack.post(stack.admin(), "/vehicles", &json!({"externalIds": [{"scheme": "consent", "value": name}]}));
     made.json()["vid"].as_str().expect("a vid").to_owned()
 }
 
 /// Sends an event of a speed and a place, and answers its id.
-fn send(stack: &Stack, vid: &str, second: u32) -> String {
+pub(crate) fn send(stack: &Stack, vid: &str, second: u32) -> String {
     let at = format!("2026-02-01T12:00:{second:02}.000Z");
     let event = json!({
         "specversion": "1.0", "id": format!("{second}"), "source": "urn:consent", "type": "roadcast.telemetry.v1", "time": at,
@@ -29,7 +29,7 @@ fn send(stack: &Stack, vid: &str, second: u32) -> String {
 }
 
 /// What a feed hands out until it has nothing for a while: vehicle and event, and the signals of all of them.
-fn drain(stack: &Stack, fleet: &(String, String)) -> (BTreeSet<(String, String)>, BTreeSet<String>) {
+pub(crate) fn drain(stack: &Stack, fleet: &(String, String)) -> (BTreeSet<(String, String)>, BTreeSet<String>) {
     let (fleet_id, token) = fleet;
     let (mut events, mut signals) = (BTreeSet::new(), BTreeSet::new());
     loop {
@@ -46,7 +46,7 @@ fn drain(stack: &Stack, fleet: &(String, String)) -> (BTreeSet<(String, String)>
     }
 }
 
-fn until(what: &str, patience: Duration, mut holds: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, patience: Duration, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
         assert!(began.elapsed() < patience, "{what} does not hold after {patience:?}");

@@ -122,7 +122,8 @@ fn a_renamed_member_an_unknown_status_and_another_media_type_are_noticed() {
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).is_err()
     };
     let fleet = |id: &str| {
-        format!(r#"{{"items":[{{"{id}":"flt_x","name":"n","plan":"standard","createdAt":"2026-01-01T00:00:00.000Z"}}]}}"#)
+        let rest = r#""name":"n","plan":"standard","state":"active","createdAt":"2026-01-01T00:00:00.000Z""#;
+        format!(r#"{{"items":[{{"{id}":"flt_x",{rest}}}]}}"#)
     };
     assert!(!fails(200, "application/json", &fleet("fleetId")));
     assert!(fails(200, "application/json", &fleet("id")), "a renamed member");

@@ -9,6 +9,7 @@ mod access;
 mod consent;
 mod contract;
 mod creating;
+mod offboarding;
 mod reading;
 mod recording;
 mod stack;
@@ -60,6 +61,7 @@ fn a_recording_goes_in_over_http_and_comes_out_where_it_may_be_seen() {
     let second = stack.replay(&["--wait", "--no-drain", "--no-subscribe"], &recording.file);
     assert_eq!((&second["stored"], &second["deduplicated"]), (&json!(0), &json!(recording.rows)), "{second}");
 
+    let leaving = offboarding::a_fleet_is_asked_to_leave(&stack);
     bad_input_is_answered_with_the_field(&stack, &seen);
     access::every_operation_asks_who_calls(&stack, &seen, (&fleet_id, &fleet), &stranger);
     reading::a_series_and_its_windows_agree(&stack, &seen, recording.rows / 2);
@@ -71,6 +73,8 @@ fn a_recording_goes_in_over_http_and_comes_out_where_it_may_be_seen() {
     creating::a_repeat_under_the_same_key_creates_nothing(&stack);
     creating::a_vehicle_is_found_replaced_and_retired(&stack);
     creating::events_come_in_every_content_mode(&stack);
+    offboarding::a_discarded_fleet_is_gone_at_once(&stack);
+    offboarding::a_drained_fleet_is_gone(&stack, &leaving);
     assert!(!stack.down(), "the endpoint still runs");
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct Stack {
     token_url: String,
     admin: String,
     endpoint_pid: u64,
+    endpoint: String,
+    resources: Value,
 }
 
 /// The tool, on the stack in `dir`.
@@ -70,6 +72,8 @@ impl Stack {
             token_url: text(&status["tokenUrl"]),
             admin: text(&status["tokens"]["admin"]),
             endpoint_pid: status["pid"].as_u64().expect("a process id"),
+            endpoint: text(&status["endpoint"]),
+            resources: status["resources"].clone(),
         }
     }
 
@@ -120,6 +124,24 @@ impl Stack {
 
     pub(crate) fn post(&self, token: &str, path: &str, body: &Value) -> Answer {
         self.call("POST", path, Some(token), &[("content-type", "application/json")], body.to_string())
+    }
+
+    /// What the template's output of that name says.
+    pub(crate) fn resource(&self, output: &str) -> &str {
+        self.resources[output].as_str().unwrap_or_else(|| panic!("no output {output}"))
+    }
+
+    /// Asks an AWS service itself, in its JSON protocol.
+    pub(crate) fn aws(&self, service: &str, target: &str, body: &Value) -> Value {
+        // The endpoint tells its services apart by what a request says it was signed for, and checks no signature.
+        let signed_for = format!(
+            "AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/{service}/aws4_request, SignedHeaders=host, Signature=none"
+        );
+        let request = self.http.post(&self.endpoint).header("authorization", signed_for).header("x-amz-target", target);
+        let answer = request.header("content-type", "application/x-amz-json-1.0").body(body.to_string()).send();
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.status().as_u16(), 200, "{target}");
+        answer.json().expect("JSON")
     }
 
     /// Every item of a list, page by page; `items` is the member that holds them.

@@ -86,6 +86,8 @@ impl Road {
         let fleet_id = onboard.create_fleet(&admin(), "Nordwind Logistics", Plan::Standard).await.expect("a fleet").fleet_id;
         let provision = Provision {
             fleets: memory.clone(),
+            clients: memory.clone(),
+            app_clients: memory.clone(),
             subscriptions: memory.clone(),
             channel: memory.clone(),
             clock: clock.clone(),
@@ -100,7 +102,7 @@ impl Road {
             };
             let subscription_id =
                 onboard.subscribe(&admin(), &fleet_id, request).await.expect("a subscription").subscription_id;
-            for step in [Step::EnsureQueue, Step::EnsureRule, Step::Activate] {
+            for step in [Step::EnsureQueue, Step::EnsureRule, Step::EnsureClient, Step::Activate] {
                 let (fleet_id, subscription_id) = (fleet_id.clone(), subscription_id.clone());
                 provision
                     .step(&Task { step, fleet_id, subscription_id, attempt: 1, error: None })

@@ -79,6 +79,7 @@ pub(crate) struct ExternalId {
 pub(crate) struct Fleet {
     pub(crate) fleet_id: String,
     pub(crate) name: String,
+    state: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -291,9 +292,11 @@ impl Api {
         Ok(self.json::<Vehicle>(Method::POST, "/vehicles", Some(&body)).await?.vid)
     }
 
-    /// Every fleet that the caller may see.
+    /// Every fleet that the caller may see, but for those that leave or have left.
     pub(crate) async fn fleets(&self) -> Result<Vec<Fleet>> {
-        self.pages("/fleets").await
+        let mut fleets: Vec<Fleet> = self.pages("/fleets").await?;
+        fleets.retain(|fleet| fleet.state == "active");
+        Ok(fleets)
     }
 
     /// Every subscription of a fleet.
@@ -301,7 +304,8 @@ impl Api {
         self.pages(&format!("/fleets/{fleet_id}/subscriptions")).await
     }
 
-    async fn pages<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>> {
+    /// Every item of a list.
+    pub(crate) async fn pages<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>> {
         let mut items = Vec::new();
         let mut cursor: Option<String> = None;
         loop {

@@ -86,6 +86,16 @@ Fleets are known by their names, or by fleetId where several have one; vehicles 
 there where one of the same vehicles and packages, to the same end, is not revoked. Apps are made together with a new
 fleet, and their secrets are shown once.")]
     Onboard(Onboard),
+    /// Have a fleet leave: its feed is read to the end or discarded, and then all that it has is removed.
+    #[command(after_help = "Examples:
+  cargo roadcast offboard --dry-run flt_0123456789abcdef     what would go
+  cargo roadcast offboard flt_0123456789abcdef               it may read its feed to the end, for at most four days
+  cargo roadcast offboard --discard flt_0123456789abcdef     at once, with all that is in its feed
+  cargo roadcast offboard --no-wait flt_0123456789abcdef     only ask for it
+
+What is removed: subscriptions (revoked), app clients, queues, and the rule. What it was given can be read still, in its
+audit trail and receipts. If it stops half-way, the same command goes on.")]
+    Offboard(Offboard),
     /// Print what a month would cost on AWS: the real use cases run a day under a meter.
     #[command(after_help = "Examples:
   cargo roadcast cost
@@ -105,6 +115,22 @@ Prices are those of infra/prices.csv; docs/performance.md says how they are coun
 The page calls the origin that it is served from and no other, so operations can be tried where the API is behind
 the same name; elsewhere it is there to be read.")]
     Reference(Reference),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Offboard {
+    /// The fleet's id.
+    #[arg(value_name = "FLEET")]
+    pub(crate) fleet: String,
+    /// Only show what would be removed.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not let it read what waits in its feed.
+    #[arg(long)]
+    pub(crate) discard: bool,
+    /// Do not wait until it is gone.
+    #[arg(long = "no-wait", action = clap::ArgAction::SetFalse)]
+    pub(crate) wait: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -76,7 +76,7 @@ impl StateMachine {
             match done {
                 Ok(_) if state["End"] == true => return Ok(End::Succeeded),
                 Ok(result) => {
-                    keep(state, result, &mut input)?;
+                    keep(state, &result, &mut input)?;
                     text(state, "Next")?.clone_into(&mut name);
                 }
                 Err(error) => match catcher(state)? {
@@ -116,7 +116,7 @@ fn payload(template: &Value, input: &Value) -> Result<Value, NotUnderstood> {
 }
 
 /// Keeps a task's result where the state says, as much of it as it selects.
-fn keep(state: &Value, result: Value, input: &mut Value) -> Result<(), NotUnderstood> {
+fn keep(state: &Value, result: &Value, input: &mut Value) -> Result<(), NotUnderstood> {
     let Some(path) = state["ResultPath"].as_str() else {
         let dropped = state.get("ResultPath").is_some_and(Value::is_null);
         return if dropped { Ok(()) } else { Err(NotUnderstood(format!("the result of {state}"))) };
