@@ -55,7 +55,11 @@ def after_call(context, case, response):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """A feed is asked for without long polling: every wait that is allowed would be waited for."""
+    """A feed is asked for without long polling: every wait that is allowed would be waited for. Fleets that were there before
+    stay, with all that they have: another caller reads as one of them."""
+    fleet_id = (case.path_parameters or {}).get("fleetId")
+    if case.method.upper() == "DELETE" and fleet_id in os.environ.get("ROADCAST_KEPT_FLEETS", "").split():
+        case.path_parameters["fleetId"] = "flt_0000000000000000"
     wait = (case.query or {}).get("wait")
     if case.path.endswith("/feed") and isinstance(wait, int) and not isinstance(wait, bool) and 1 < wait <= 20:
         case.query["wait"] = 1

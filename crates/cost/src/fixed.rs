@@ -5,7 +5,7 @@ use roadcast_testbed::meter::{Item, Usage};
 use crate::workload::{DAYS, Workload};
 
 /// Alarms of the template.
-const ALARMS: f64 = 9.0;
+const ALARMS: f64 = 10.0;
 /// Dashboards of the template.
 const DASHBOARDS: f64 = 1.0;
 /// Custom metrics: each name with each function that reports it.

@@ -187,3 +187,21 @@ async fn a_fleet_that_leaves_gets_nothing_new_and_its_trail_tells_how_it_left() 
     let refused = onboard.offboard(&Caller::Fleet(fleet_id.clone()), fleet_id, FeedLeft::Discard).await;
     assert!(matches!(refused, Err(ServiceError::Forbidden(_))), "only an admin has a fleet leave");
 }
+
+#[tokio::test]
+async fn a_run_that_provisions_starts_no_delivery_while_the_fleets_feed_is_drained() {
+    let case = Case::new().await;
+    let first = case.subscribe().await;
+    case.succeed().await;
+    let second = case.subscribe().await;
+    let provisioning = case.world.memory.workflows().last().unwrap().clone();
+    case.onboard().offboard(&admin(), &case.fleet.fleet_id, FeedLeft::Drain).await.unwrap();
+    // Delivery stops; then it waits.
+    case.run(&FaultPlan::healthy(), 2).await;
+    let ended = case.run_of(&provisioning, &FaultPlan::healthy(), usize::MAX).await;
+    assert_eq!(ended, Some(End::Failed("ProvisioningFailed".to_owned())));
+    let (parts, ..) = case.resources().await;
+    assert_eq!(parts, ChannelParts { rule: false, ..ChannelParts::ALL }, "the queue stays, for what is in it");
+    case.succeed().await;
+    check_gone(&case, &[first, second]).await;
+}
