@@ -95,3 +95,26 @@ impl<C: Clients, A: AppClients, K: Clock> FleetClients<'_, C, A, K> {
         Ok(forgotten)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use roadcast_domain::fleet::FeedLeft;
+    use roadcast_domain::ids::FleetId;
+    use roadcast_domain::plan::Plan;
+    use roadcast_ports::fleets::Fleets;
+    use roadcast_testbed::Memory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_was_made_while_its_fleet_began_to_leave_is_not_left_in_the_user_pool() {
+        let memory = Memory::default();
+        let (name, bus, now) = ("f".to_owned(), "bus".to_owned(), memory.clock().now());
+        let fleet = Fleet::new(FleetId::from_random(1), name, bus, Plan::Standard, now);
+        Fleets::create(&memory, &fleet, None).await.unwrap();
+        Fleets::update(&memory, &fleet.clone().leaving(FeedLeft::Discard, now), None).await.unwrap();
+        let clients = FleetClients { clients: &memory, app_clients: &memory, clock: memory.clock() };
+        let ensured = clients.ensure(&fleet).await.map_err(|error| error.kind());
+        assert_eq!((ensured, memory.pool_clients()), (Err(PortErrorKind::Conflict), Vec::new()));
+    }
+}
