@@ -8,6 +8,7 @@ mod arrivals;
 mod consent;
 mod custom;
 mod history;
+mod packages;
 mod provisioning;
 mod world;
 
