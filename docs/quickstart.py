@@ -23,12 +23,10 @@ from roadcast_client.models import (
     ClientInputKind,
     CloudEventIn,
     CloudEventInSpecversion,
-    CloudEventInType,
     EventData,
     ExternalId,
     FeedAck,
     FleetInput,
-    PackageName,
     Problem,
     Sample,
     SampleSignals,
@@ -91,7 +89,7 @@ vid = good(register_vehicle.sync(client=sender, body=VehicleInput(external_ids=[
 print(f"vehicle: {vid}")
 
 # A subscription entitles the fleet to packages of the vehicle, once it is active.
-wanted = SubscriptionInput(vehicles=[vid], packages=[PackageName.TELEMATICS, PackageName.TRACK_AND_TRACE])
+wanted = SubscriptionInput(vehicles=[vid], packages=["telematics", "track-and-trace"])
 subscription_id = good(create_subscription.sync(fleet_id, client=admin, body=wanted)).subscription_id
 until(
     "active subscription",
@@ -105,7 +103,7 @@ event = CloudEventIn(
     specversion=CloudEventInSpecversion.VALUE_0,
     id="1",
     source=SOURCE,
-    type_=CloudEventInType.ROADCAST_TELEMETRY_V1,
+    type_="roadcast.telemetry.v1",
     time=now,
     data=EventData(samples=[Sample(at=now, signals=signals)]),
 )

@@ -69,6 +69,7 @@ fn of_the_code() -> Operations {
     let mut operations = Operations::new();
     add(&mut operations, "EventsApi", roadcast_events_api::ROUTES);
     add(&mut operations, "VehiclesApi", roadcast_vehicles_api::ROUTES);
+    add(&mut operations, "CatalogueApi", roadcast_catalogue_api::ROUTES);
     add(&mut operations, "FleetDelivery", roadcast_fleet_delivery::ROUTES);
     add(&mut operations, "Onboarding", roadcast_onboarding::ROUTES);
     operations
@@ -116,6 +117,7 @@ fn the_code_takes_the_parameters_of_the_contract_and_no_others() {
     let contract = parameters_of_the_contract();
     check(&contract, roadcast_events_api::ROUTES);
     check(&contract, roadcast_vehicles_api::ROUTES);
+    check(&contract, roadcast_catalogue_api::ROUTES);
     check(&contract, roadcast_fleet_delivery::ROUTES);
     check(&contract, roadcast_onboarding::ROUTES);
 }

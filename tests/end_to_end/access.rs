@@ -11,15 +11,20 @@ const SCOPES: [&str; 3] = ["roadcast/admin", "roadcast/read", "roadcast/ingest"]
 
 /// Operations on nothing in particular, which cannot be asked for what is another's. The list may only shrink: a new
 /// operation without an id in its path gets a check of its own in [`of_collections`].
-const EXCEPTIONS: [(&str, &str); 7] = [
+const EXCEPTIONS: [(&str, &str); 9] = [
     ("getHealth", "open to everybody, and looks at nothing"),
     ("listSignals", "the same for everybody"),
     ("listPackages", "the same for everybody"),
+    ("listSchemas", "the same for everybody"),
+    ("registerSchema", "only admins"),
     ("createFleet", "only admins"),
     ("createClient", "only admins"),
     ("registerVehicle", "answers the caller's own vehicle, or a conflict: `vehicles_are_their_registrars`"),
     ("sendEvents", "each event names its vehicle: `events_are_sent_by_their_registrar`"),
 ];
+
+/// Operations on what is the same for everybody, though a path names it. The list may only shrink, too.
+const SHARED: [&str; 4] = ["getPackage", "getSchema", "listSchemaVersions", "getSchemaVersion"];
 
 /// `fleet` may see `vid`; `stranger` is a fleet that may see nothing.
 pub(crate) fn every_operation_asks_who_calls(stack: &Stack, vid: &str, fleet: (&str, &str), stranger: &str) {
@@ -33,10 +38,14 @@ pub(crate) fn every_operation_asks_who_calls(stack: &Stack, vid: &str, fleet: (&
             ("{fleetId}", fleet_id),
             ("{clientId}", "x"),
             ("{eid}", eid.as_str().expect("an id")),
+            ("{name}", "alerts"),
+            ("{type}", TYPE),
+            ("{version}", "1"),
             ("{subscriptionId}", subscription["subscriptionId"].as_str().expect("an id")),
         ];
         ids.iter().fold(operation.path.clone(), |path, (name, id)| path.replace(name, id))
     };
+    assert!([200, 201].contains(&stack.post(stack.admin(), "/schemas", &schema()).status));
     let own_check = of_collections(stack, vid, fleet_id, stranger, &ingest);
     let mut exceptions = BTreeSet::new();
     for operation in &stack.contract.operations {
@@ -57,7 +66,11 @@ pub(crate) fn every_operation_asks_who_calls(stack: &Stack, vid: &str, fleet: (&
                 assert!([401, 403].contains(&status), "{} with {scope} answered {status}", operation.id);
             }
         }
-        if operation.path.contains('{') {
+        if SHARED.contains(&operation.id.as_str()) {
+            for token in [stack.admin(), token, stranger, &ingest] {
+                assert_eq!(call(Some(token)).status, 200, "{} is the same for everybody", operation.id);
+            }
+        } else if operation.path.contains('{') {
             for (scope, other) in [("roadcast/read", stranger), ("roadcast/ingest", ingest.as_str())] {
                 if operation.scopes.contains(scope) {
                     let answer = call(Some(other));
@@ -75,6 +88,8 @@ pub(crate) fn every_operation_asks_who_calls(stack: &Stack, vid: &str, fleet: (&
 fn call(stack: &Stack, operation: &Operation, path: &str, token: Option<&str>) -> Answer {
     let body = match operation.id.as_str() {
         "registerVehicle" | "replaceVehicle" => json!({"externalIds": [{"scheme": "access", "value": "1"}]}),
+        "putPackage" => json!({"signals": ["Vehicle.Speed"]}),
+        "registerSchema" => schema(),
         "createFleet" => json!({"name": "Nobody's"}),
         "createClient" => json!({"name": "Nobody's", "kind": "ingest", "sources": ["urn:nobody"]}),
         "createSubscription" | "replaceSubscription" => {
@@ -89,6 +104,13 @@ fn call(stack: &Stack, operation: &Operation, path: &str, token: Option<&str>) -
     }
     let body = if operation.method == "GET" || operation.method == "DELETE" { String::new() } else { body.to_string() };
     stack.call(&operation.method, path, token, &headers, body)
+}
+
+/// A type that there is.
+const TYPE: &str = "com.example.access.v1";
+
+fn schema() -> Value {
+    json!({"type": TYPE, "schema": {"type": "object"}})
 }
 
 fn event(id: &str, source: &str, subject: Option<&str>) -> Value {

@@ -9,6 +9,7 @@ mod access;
 mod consent;
 mod contract;
 mod creating;
+mod custom;
 mod offboarding;
 mod reading;
 mod recording;
@@ -70,6 +71,8 @@ fn a_recording_goes_in_over_http_and_comes_out_where_it_may_be_seen() {
     reading::arrivals_come_once_to_a_poller(&stack);
     consent::what_is_taken_back_is_gone_from_queries_and_from_queued_messages(&stack);
     consent::a_suspended_subscription_goes_on_without_loss(&stack);
+    custom::an_event_of_a_registered_type_reaches_who_subscribed_to_its_package(&stack);
+    custom::a_file_of_schemas_registers_what_is_good_of_it(&stack);
     creating::a_repeat_under_the_same_key_creates_nothing(&stack);
     creating::a_vehicle_is_found_replaced_and_retired(&stack);
     creating::events_come_in_every_content_mode(&stack);

@@ -37,6 +37,8 @@ pub(crate) struct Stack {
     pub(crate) contract: Contract,
     api: String,
     token_url: String,
+    /// Where files of bulk data are put.
+    bulk_data: String,
     admin: String,
     endpoint_pid: u64,
     endpoint: String,
@@ -70,6 +72,7 @@ impl Stack {
             contract: Contract::read(),
             api: text(&status["api"]),
             token_url: text(&status["tokenUrl"]),
+            bulk_data: format!("{}/{}", text(&status["endpoint"]), text(&status["resources"]["BulkDataBucketName"])),
             admin: text(&status["tokens"]["admin"]),
             endpoint_pid: status["pid"].as_u64().expect("a process id"),
             endpoint: text(&status["endpoint"]),
@@ -210,6 +213,18 @@ impl Stack {
             .json()
             .expect("JSON");
         answer["access_token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Puts a file of bulk data.
+    pub(crate) fn put_file(&self, key: &str, text: String) {
+        let answer = self.http.put(format!("{}/{key}", self.bulk_data)).body(text).send().expect("an answer");
+        assert!(answer.status().is_success(), "{key}: {}", answer.status());
+    }
+
+    /// A file in the bucket of bulk data, once it is there.
+    pub(crate) fn file(&self, key: &str) -> Option<String> {
+        let answer = self.http.get(format!("{}/{key}", self.bulk_data)).send().expect("an answer");
+        answer.status().is_success().then(|| answer.text().expect("a text"))
     }
 
     /// Stops it, and says whether anything of it still runs.

@@ -3,6 +3,7 @@
 //! | prefix | what lies there |
 //! |---|---|
 //! | `vin-map/` | files that say which customer has which vehicle |
+//! | `schemas/` | files of schemas of event types |
 //! | `reports/<key of a file>.report.ndjson`, `….summary.json` | what became of it |
 //! | `reports/parts/` | parts of reports on files that are not at their end; they expire |
 //! | `resume/` | files that go on: putting one there tells their arrival again; they expire |

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::Client;
 use roadcast_domain::entitlement::Entitlement;
 use roadcast_domain::ids::{FleetId, VehicleId};
-use roadcast_domain::package::Packages;
+use roadcast_domain::package::{CustomPackage, Packages};
 use roadcast_ports::PortError;
 use roadcast_ports::entitlements::Entitlements;
 
@@ -85,9 +85,10 @@ impl Entitlements for DynamoEntitlements {
         Ok(version.unwrap_or_default())
     }
 
-    /// The packages that every stack begins with; others come with the loading of reference data.
     async fn packages(&self) -> Result<Packages, PortError> {
-        Ok(Packages::seed())
+        let items = item::all(&self.client, &self.table, &KeyRange::packages(), READ).await?;
+        let custom = items.iter().map(item::record).collect::<Result<Vec<CustomPackage>, _>>();
+        Ok(Packages::seed().and_custom(custom.map_err(|error| error.into_port_error(READ))?))
     }
 }
 

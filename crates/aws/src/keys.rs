@@ -18,6 +18,7 @@
 //! | `client#<clientId>` | `vehicle#<vid>` | a vehicle that the client registered |
 //! | `vin#<SHA-256 of the VIN>` | `vehicle` | whose VIN it is; the VIN itself goes into no key |
 //! | `external#<scheme>#<value>` | `vehicle` | whose external id it is |
+//! | `packages` | `package#<name>` | a package that an admin made |
 //! | `schema#<type>` | `<version, ten digits>` | a version of the schema of a custom event type |
 //! | `schemas` | `type#<type>` | the latest version, for the list of all |
 //! | `schemas` | `version` | how many versions were ever kept |
@@ -56,6 +57,7 @@ pub const EXPIRES_AT: &str = "expiresAt";
 
 const META: &str = "meta";
 const ALL_FLEETS: &str = "fleets";
+const ALL_PACKAGES: &str = "packages";
 const ALL_SCHEMAS: &str = "schemas";
 const UNIQUE: &str = "vehicle";
 /// Sorts after every character that ids are made of.
@@ -174,6 +176,11 @@ impl Key {
     /// Whose external id it is. A scheme holds no `#`, so no two ids run together.
     pub fn external_id(id: &ExternalId) -> Self {
         Self::reference(format!("external#{}#{}", id.scheme(), id.value()), UNIQUE)
+    }
+
+    /// A package that an admin made. All are in one partition, since they are read all at once.
+    pub fn package(name: &str) -> Self {
+        Self::reference(ALL_PACKAGES, format!("package#{name}"))
     }
 
     /// A version of the schema of a custom event type.
@@ -310,6 +317,11 @@ impl KeyRange {
     pub fn owned_vehicles(owner: &ClientId, after: Option<&VehicleId>) -> Self {
         let after = after.map(|after| format!("vehicle#{after}"));
         Self::reference(client_partition(owner), "vehicle#".to_owned()).after(after)
+    }
+
+    /// Every package that an admin made.
+    pub fn packages() -> Self {
+        Self::reference(ALL_PACKAGES.to_owned(), "package#".to_owned())
     }
 
     /// The latest version of every schema.

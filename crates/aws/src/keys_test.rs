@@ -47,6 +47,7 @@ fn keys_have_the_attributes_that_the_template_gives_their_tables() {
         Key::owned_vehicle(&client, &vid),
         Key::vin(&"WVWZZZ3CZEE140287".parse().unwrap()),
         Key::external_id(&external),
+        Key::package("tyres"),
         Key::schema(&"com.example.tyre.v1".parse().unwrap(), 1),
         Key::listed_schema(&"com.example.tyre.v1".parse().unwrap()),
         Key::schemas_version(),

@@ -144,7 +144,8 @@ impl Transaction {
             update = update.expression_attribute_names(format!("#other{place}"), name);
             update = update.expression_attribute_values(format!(":other{place}"), value);
         }
-        let update = update.update_expression(format!("SET {} ADD #number :one", set.join(", ")));
+        let set = if set.is_empty() { String::new() } else { format!("SET {} ", set.join(", ")) };
+        let update = update.update_expression(format!("{set}ADD #number :one"));
         let update = update.build().map_err(|error| incomplete(self.context, error))?;
         self.request = self.request.transact_items(TransactWriteItem::builder().update(update).build());
         Ok(self)

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context as _, Result, bail};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
+use roadcast_domain::package::Package;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -302,6 +303,11 @@ impl Api {
     /// Every subscription of a fleet.
     pub(crate) async fn subscriptions(&self, fleet_id: &str) -> Result<Vec<Subscription>> {
         self.pages(&format!("/fleets/{fleet_id}/subscriptions")).await
+    }
+
+    /// Every package.
+    pub(crate) async fn packages(&self) -> Result<Vec<Package>> {
+        self.pages("/packages").await
     }
 
     /// Every item of a list.

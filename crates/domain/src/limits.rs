@@ -71,6 +71,21 @@ pub const SCHEMA_PATTERN_BYTES: usize = 256;
 /// Bytes of a pattern as it is compiled: `(a{99}){99}` is short only as it is written.
 pub const SCHEMA_PATTERN_COMPILED_BYTES: usize = 64 * 1024;
 
+/// Versions of one type's schema: they are listed and compared all at once.
+pub const SCHEMA_VERSIONS: u32 = 100;
+
+/// Packages that admins made. Every function that cuts events keeps them all in memory.
+pub const CUSTOM_PACKAGES: usize = 100;
+
+/// Bytes of a package's name.
+pub const PACKAGE_NAME_BYTES: usize = 64;
+
+/// Signals and branches of one package. Each is compared with each signal of an event.
+pub const PACKAGE_SIGNALS: usize = 200;
+
+/// Event types of one package: every one that there can be.
+pub const PACKAGE_EVENT_TYPES: usize = CUSTOM_TYPES + 2;
+
 /// Seconds for which a fleet's feed keeps what nobody takes, in all. A fleet that is away for a long weekend loses nothing; the
 /// event log has the rest.
 pub const FEED_RETENTION_S: i64 = 4 * 24 * 60 * 60;

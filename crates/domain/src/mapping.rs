@@ -251,6 +251,12 @@ impl FileVersion {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// When the bucket took the file.
+    pub fn taken_at(&self) -> Option<Timestamp> {
+        let (taken_at, _) = self.0.split_once('#')?;
+        Timestamp::parse_rfc3339(taken_at).ok()
+    }
 }
 
 impl From<String> for FileVersion {

@@ -1,10 +1,15 @@
 //! Packages: named sets of signals and event types. What a subscription grants is made of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::event::EventType;
+
+mod custom;
+
+pub use custom::{CustomPackage, InvalidPackageName, PackageFault, check_name};
 
 /// A package's name, such as `track-and-trace`.
 pub type PackageName = String;
@@ -37,9 +42,9 @@ pub(crate) fn pattern_names(pattern: &str, path: &str) -> bool {
     }
 }
 
-/// The packages there are, by name.
+/// The packages there are, by name. Clones share them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packages(BTreeMap<PackageName, Package>);
+pub struct Packages(Arc<BTreeMap<PackageName, Package>>);
 
 impl Packages {
     /// The packages that every stack begins with.
@@ -93,6 +98,13 @@ impl Packages {
         ])
     }
 
+    /// These, and those that admins made. One of these stays as it is, whatever else has its name.
+    #[must_use]
+    pub fn and_custom(&self, custom: impl IntoIterator<Item = CustomPackage>) -> Self {
+        let custom = custom.into_iter().map(|custom| custom.package);
+        custom.chain(self.iter().cloned()).collect()
+    }
+
     /// The package of that name.
     pub fn get(&self, name: &str) -> Option<&Package> {
         self.0.get(name)
@@ -106,7 +118,7 @@ impl Packages {
 
 impl FromIterator<Package> for Packages {
     fn from_iter<I: IntoIterator<Item = Package>>(packages: I) -> Self {
-        Self(packages.into_iter().map(|package| (package.name.clone(), package)).collect())
+        Self(Arc::new(packages.into_iter().map(|package| (package.name.clone(), package)).collect()))
     }
 }
 

@@ -14,6 +14,7 @@ mod error;
 pub mod event_log;
 pub mod feed;
 pub mod fleets;
+pub mod packages;
 pub mod provisioning;
 pub mod requests;
 pub mod schemas;

@@ -3,8 +3,9 @@
 //! In the order of a sample's road: [`ingest`] takes uploads in, [`process`] archives, validates, publishes and stores
 //! them, [`enrich`] cuts them to what each fleet may see, [`deliver`] hands them out of a fleet's feed, [`query`] answers
 //! from the stores, [`arrivals`] tells a fleet what came in. Beside the road: [`vehicles`] keeps the register, [`schemas`] the
-//! schemas of custom events, [`load`] takes in files of bulk data, [`onboard`] takes in fleets and subscriptions, [`provision`]
-//! makes what they need, [`offboard`] removes it again, and [`receipts`] says what a subscription brought. Before all of them stand [`quota`], how much a fleet
+//! schemas of custom events, [`packages`] what subscriptions are made of, [`load`] takes in files of bulk data, [`onboard`]
+//! takes in fleets and subscriptions, [`provision`] makes what they need, [`offboard`] removes it again, and [`receipts`] says
+//! what a subscription brought. Before all of them stand [`quota`], how much a fleet
 //! may ask, and [`repeat`], what was asked before.
 
 pub mod arrivals;
@@ -18,6 +19,7 @@ pub mod load;
 pub mod offboard;
 pub mod onboard;
 mod pack;
+pub mod packages;
 pub mod process;
 pub mod provision;
 pub mod query;

@@ -1,4 +1,4 @@
-//! Loading bulk data: files that say which customer has which vehicle.
+//! Loading bulk data: files that say which customer has which vehicle, and [files of schemas](LoadSchemas).
 //!
 //! A file is read line by line and loaded window by window. Whatever comes twice, late or in part leaves the mappings as if
 //! each row had been said once, by the newest file that says it.
@@ -6,6 +6,8 @@
 mod judge;
 mod progress;
 mod reading;
+mod run;
+mod schemas;
 
 use futures::FutureExt as _;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -23,8 +25,10 @@ use crate::cached::CachedFleets;
 use judge::{Fate, Plan};
 use progress::Progress;
 use reading::{Numbered, Reading, Refused, Window};
+use run::Run;
 
 pub use progress::Summary;
+pub use schemas::LoadSchemas;
 
 /// Rows that are looked up together.
 const WINDOW: usize = 500;
@@ -119,7 +123,7 @@ impl<B: BulkFiles, M: VehicleMap, L: Loads, V: Vehicles + Names, F: Fleets, K: C
                 break;
             }
             if windows % WINDOWS_PER_CHECKPOINT == 0 {
-                self.keep(file, progress).await?;
+                self.run(file).keep(progress).await?;
             }
         }
         Ok(End::OfTime)
@@ -197,30 +201,18 @@ impl<B: BulkFiles, M: VehicleMap, L: Loads, V: Vehicles + Names, F: Fleets, K: C
 
     /// Puts the report beside the file; then it is done with.
     async fn finish(&self, file: &BulkFile, mut progress: Progress, refused: Option<Refused>) -> Result<Outcome, PortError> {
-        let summary = progress.summary(file, refused, self.clock.now());
-        let text = serde_json::to_vec_pretty(&summary).map_err(unwritable)?;
-        self.files.report(file, progress.checkpoint.parts, progress.take_report(), text).await?;
+        let summary = self.run(file).report(&mut progress, refused).await?;
         self.change_ledger(|ledger| ledger.end(&file.version)).await?;
-        progress.checkpoint.done = true;
-        self.loads.keep_checkpoint(file, &progress.checkpoint).await?;
-        Ok(Outcome::Loaded(Box::new(summary), progress.of_this_run()))
+        self.run(file).done(progress, summary).await
     }
 
     /// Keeps how far it is, and has the file come again.
-    async fn pause(&self, file: &BulkFile, mut progress: Progress) -> Result<Outcome, PortError> {
-        self.keep(file, &mut progress).await?;
-        self.files.go_on(file).await?;
-        Ok(Outcome::GoesOn(progress.of_this_run()))
+    async fn pause(&self, file: &BulkFile, progress: Progress) -> Result<Outcome, PortError> {
+        self.run(file).pause(progress).await
     }
 
-    /// The report first: what is behind the checkpoint is never read again.
-    async fn keep(&self, file: &BulkFile, progress: &mut Progress) -> Result<(), PortError> {
-        let lines = progress.take_report();
-        if !lines.is_empty() {
-            self.files.keep_part(file, progress.checkpoint.parts, lines).await?;
-            progress.checkpoint.parts += 1;
-        }
-        self.loads.keep_checkpoint(file, &progress.at(self.clock.now())).await
+    fn run<'r>(&'r self, file: &'r BulkFile) -> Run<'r, B, L, K> {
+        Run { files: &self.files, loads: &self.loads, clock: &self.clock, file }
     }
 
     async fn change_ledger<T: Send>(&self, change: impl Fn(&mut Ledger) -> T + Send + Sync) -> Result<T, PortError> {
@@ -260,10 +252,6 @@ fn mapping_of(file: &BulkFile, numbered: &Numbered, vid: VehicleId) -> Mapping {
         version: file.version.clone(),
         line: numbered.line,
     }
-}
-
-fn unwritable(error: serde_json::Error) -> PortError {
-    PortError::new(PortErrorKind::Rejected, "writing a summary").caused_by(error)
 }
 
 #[cfg(test)]

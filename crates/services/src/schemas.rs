@@ -4,9 +4,9 @@ use roadcast_domain::caller::Caller;
 use roadcast_domain::event::CustomType;
 use roadcast_domain::limits;
 use roadcast_domain::schema::{EventSchema, SchemaFault, incompatibilities, read_strictly};
-use roadcast_ports::PortErrorKind;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::schemas::Schemas;
+use roadcast_ports::{PortError, PortErrorKind};
 use serde_json::Value;
 
 use crate::{ServiceError, Wrong};
@@ -34,6 +34,42 @@ pub struct Registered {
     pub is_new: bool,
 }
 
+/// Why a schema is not kept.
+#[derive(Debug)]
+pub(crate) enum NotKept {
+    /// It is not one that is taken. Pointers go into `{"type", "version", "schema"}`.
+    Wrong(Fault, Vec<Wrong>),
+    /// Others are registering versions of the same type.
+    Busy,
+    /// A port failed.
+    Port(PortError),
+}
+
+/// What is wrong with a schema that is not kept.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It is no schema of the vocabulary, or too costly.
+    Schema,
+    /// It does not allow all that the latest version allows.
+    Incompatible,
+    /// It would have another number.
+    Version,
+    /// There are as many types or versions as there may be.
+    Full,
+}
+
+impl NotKept {
+    fn wrong(fault: Fault, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::Wrong(fault, vec![Wrong::new(pointer, detail)])
+    }
+}
+
+impl From<PortError> for NotKept {
+    fn from(error: PortError) -> Self {
+        Self::Port(error)
+    }
+}
+
 /// Tries where somebody else registers a version of the same type.
 const TRIES: usize = 3;
 
@@ -44,72 +80,87 @@ impl<P: Schemas, K: Clock> SchemaRegister<P, K> {
         admin(caller)?;
         let event_type: CustomType =
             event_type.parse().map_err(|error| ServiceError::invalid("/type", format!("{error}")))?;
-        let schema = read(schema)?;
+        // A value takes two bytes at least, so this many are never too many.
+        let schema = read_strictly(schema, limits::SCHEMA_BYTES)
+            .map_err(|error| ServiceError::invalid("/schema", error.to_string()))?;
+        self.keep(&event_type, &schema, None).await.map_err(|refused| match refused {
+            NotKept::Wrong(_, wrong) => ServiceError::Invalid(wrong),
+            NotKept::Busy => ServiceError::Conflict("other versions of this type are being registered"),
+            NotKept::Port(error) => error.into(),
+        })
+    }
+
+    /// Keeps a schema as the next version of its type's, unless it is the latest one already; of that number, where one is given.
+    pub(crate) async fn keep(
+        &self,
+        event_type: &CustomType,
+        schema: &Value,
+        number: Option<u32>,
+    ) -> Result<Registered, NotKept> {
+        Validator::of(schema).map_err(|fault| {
+            let SchemaFault { pointer, detail } = fault;
+            NotKept::wrong(Fault::Schema, format!("/schema{pointer}"), detail)
+        })?;
+        let is_called = |version: u32| match number {
+            Some(number) if number != version => {
+                Err(NotKept::wrong(Fault::Version, "/version", format!("it would be version {version}")))
+            }
+            _ => Ok(()),
+        };
         for _ in 0..TRIES {
-            let next = match self.latest(&event_type).await? {
-                Some(latest) if latest.schema == schema => {
-                    // Once more, since whoever kept it may not have got to the end.
-                    self.schemas.put(&latest).await?;
-                    return Ok(Registered { schema: latest, is_new: false });
-                }
-                Some(latest) => {
-                    refuse_incompatible(&latest, &schema)?;
-                    latest.version.saturating_add(1)
-                }
-                None => 1,
-            };
-            let next = EventSchema {
-                event_type: event_type.clone(),
-                version: next,
-                schema: schema.clone(),
-                registered_at: self.clock.now(),
-            };
+            let latest = self.latest(event_type).await?;
+            if let Some(latest) = latest.as_ref().filter(|latest| latest.schema == *schema) {
+                is_called(latest.version)?;
+                // Once more, since whoever kept it may not have got to the end.
+                self.schemas.put(latest).await?;
+                return Ok(Registered { schema: latest.clone(), is_new: false });
+            }
+            let version = latest.as_ref().map_or(1, |latest| latest.version.saturating_add(1));
+            is_called(version)?;
+            if let Some(latest) = &latest {
+                refuse_incompatible(latest, schema)?;
+            }
+            if version > limits::SCHEMA_VERSIONS {
+                let detail = format!("there are {} versions, and no more may be", limits::SCHEMA_VERSIONS);
+                return Err(NotKept::wrong(Fault::Full, "/schema", detail));
+            }
+            let (event_type, schema, registered_at) = (event_type.clone(), schema.clone(), self.clock.now());
+            let next = EventSchema { event_type, version, schema, registered_at };
             match self.schemas.put(&next).await {
                 Ok(()) => return Ok(Registered { schema: next, is_new: true }),
                 Err(error) if error.kind() == PortErrorKind::Conflict => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(ServiceError::Conflict("other versions of this type are being registered"))
+        Err(NotKept::Busy)
     }
 
-    /// The schemas in force, by type.
-    pub async fn list(&self, caller: &Caller) -> Result<Vec<EventSchema>, ServiceError> {
-        admin(caller)?;
+    /// The schemas in force, by type. Everybody may know them: whoever sends such events must keep to them, and whoever gets them
+    /// relies on them.
+    pub async fn list(&self, _caller: &Caller) -> Result<Vec<EventSchema>, ServiceError> {
         Ok(self.schemas.latest().await?)
     }
 
-    /// Every version of a type's schema, the first one first.
-    pub async fn versions(&self, caller: &Caller, event_type: &CustomType) -> Result<Vec<EventSchema>, ServiceError> {
-        admin(caller)?;
+    /// Every version of a type's schema, the first one first, for everybody.
+    pub async fn versions(&self, _caller: &Caller, event_type: &CustomType) -> Result<Vec<EventSchema>, ServiceError> {
         let versions = self.schemas.versions(event_type).await?;
         if versions.is_empty() { Err(ServiceError::NotFound) } else { Ok(versions) }
     }
 
     /// The latest version of the type, unless it is new and there is no room for another type.
-    async fn latest(&self, event_type: &CustomType) -> Result<Option<EventSchema>, ServiceError> {
+    async fn latest(&self, event_type: &CustomType) -> Result<Option<EventSchema>, NotKept> {
         let all = self.schemas.latest().await?;
         let is_full = all.len() >= limits::CUSTOM_TYPES;
         let latest = all.into_iter().find(|schema| schema.event_type == *event_type);
         if latest.is_none() && is_full {
             let detail = format!("there are {} custom event types, and no more may be", limits::CUSTOM_TYPES);
-            return Err(ServiceError::invalid("/type", detail));
+            return Err(NotKept::wrong(Fault::Full, "/type", detail));
         }
         Ok(latest)
     }
 }
 
-/// The schema of that text, if it is one that is taken.
-fn read(schema: &str) -> Result<Value, ServiceError> {
-    let wrong = |SchemaFault { pointer, detail }: SchemaFault| ServiceError::invalid(format!("/schema{pointer}"), detail);
-    // A value takes two bytes at least, so this many are never too many.
-    let value =
-        read_strictly(schema, limits::SCHEMA_BYTES).map_err(|error| wrong(SchemaFault::new("", error.to_string())))?;
-    Validator::of(&value).map_err(wrong)?;
-    Ok(value)
-}
-
-fn refuse_incompatible(latest: &EventSchema, schema: &Value) -> Result<(), ServiceError> {
+fn refuse_incompatible(latest: &EventSchema, schema: &Value) -> Result<(), NotKept> {
     let found = incompatibilities(&latest.schema, schema);
     if found.is_empty() {
         return Ok(());
@@ -119,7 +170,7 @@ fn refuse_incompatible(latest: &EventSchema, schema: &Value) -> Result<(), Servi
         let detail = format!("incompatible with version {version}: {}; register another type for it", one.detail);
         Wrong::new(format!("/schema{}", one.pointer), detail)
     });
-    Err(ServiceError::Invalid(wrong.collect()))
+    Err(NotKept::Wrong(Fault::Incompatible, wrong.collect()))
 }
 
 fn admin(caller: &Caller) -> Result<(), ServiceError> {

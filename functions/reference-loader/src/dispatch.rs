@@ -8,12 +8,15 @@ use roadcast_ports::bulk::BulkFile;
 use sha2::{Digest as _, Sha256};
 
 const VIN_MAP: &str = "vin-map/";
+const SCHEMAS: &str = "schemas/";
 
 /// What is to be done with an object.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Task {
     /// It says which customer has which vehicle.
     VinMap(BulkFile),
+    /// It holds schemas of event types.
+    Schemas(BulkFile),
     /// The object of that key names a file that goes on.
     GoOn(String),
     /// Nobody knows what it is.
@@ -36,7 +39,11 @@ impl Task {
 
     /// What is to be done with a file.
     pub(crate) fn of_file(file: BulkFile) -> Self {
-        if file.key.starts_with(VIN_MAP) { Self::VinMap(file) } else { Self::Unknown }
+        match file.key.as_str() {
+            key if key.starts_with(VIN_MAP) => Self::VinMap(file),
+            key if key.starts_with(SCHEMAS) => Self::Schemas(file),
+            _ => Self::Unknown,
+        }
     }
 }
 
@@ -61,6 +68,7 @@ mod tests {
         let Task::VinMap(file) = Task::of(arrival("vin-map/customer.csv")) else { panic!("a file to load") };
         assert!(file.version.as_str().starts_with("1970-01-01T00:00:00.000Z#0A0"), "{:?}", file.version);
         assert!(!file.version.as_str().contains("customer"));
+        assert!(matches!(Task::of(arrival("schemas/tyres.ndjson")), Task::Schemas(_)));
         assert_eq!(Task::of(arrival("resume/x.json")), Task::GoOn("resume/x.json".to_owned()));
         assert_eq!(Task::of(arrival("reports/vin-map/customer.csv.report.ndjson")), Task::Unknown);
         assert_eq!(Task::of(Arrival { taken_at: None, ..arrival("vin-map/customer.csv") }), Task::Unknown);

@@ -4,13 +4,16 @@ mod dispatch;
 mod report;
 
 use dispatch::Task;
-use roadcast_aws::{DynamoBulkMap, DynamoFleets, DynamoVehicles, OsRandomness, S3BulkFiles, Sdk, SystemClock};
+use roadcast_aws::{
+    DynamoBulkMap, DynamoFleets, DynamoSchemas, DynamoVehicles, OsRandomness, S3BulkFiles, Sdk, SystemClock,
+};
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::run::{Failure, Function};
 use roadcast_lambda_kit::s3::S3Event;
 use roadcast_ports::clock::Clock as _;
 use roadcast_services::cached::CachedFleets;
-use roadcast_services::load::Load;
+use roadcast_services::load::{Load, LoadSchemas};
+use roadcast_services::schemas::SchemaRegister;
 
 /// How long a run loads, in milliseconds: two minutes less than Lambda lets it run, for the window under way, the checkpoint
 /// and the report.
@@ -33,7 +36,12 @@ async fn main() -> Result<(), Failure> {
         clock: SystemClock,
         randomness: OsRandomness,
     };
-    let (load, files, metrics) = (&load, &files, function.metrics.clone());
+    let schemas = LoadSchemas {
+        files: files.clone(),
+        loads: load.loads.clone(),
+        register: SchemaRegister { schemas: DynamoSchemas::new(sdk.dynamodb(), &reference), clock: SystemClock },
+    };
+    let (load, schemas, files, metrics) = (&load, &schemas, &files, function.metrics.clone());
     function
         .handle_events(|event: S3Event| {
             let metrics = metrics.clone();
@@ -46,6 +54,7 @@ async fn main() -> Result<(), Failure> {
                     };
                     match task {
                         Task::VinMap(file) => report::tell(&metrics, &load.vin_map(&file, until).await?),
+                        Task::Schemas(file) => report::tell(&metrics, &schemas.file(&file, until).await?),
                         Task::GoOn(_) | Task::Unknown => report::tell_unknown(),
                     }
                 }

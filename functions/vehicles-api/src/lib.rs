@@ -1,6 +1,5 @@
-//! Vehicles over HTTP: the register, last-known values, and what may be known of vehicles at all: signals and packages.
+//! Vehicles over HTTP: the register and last-known values.
 
-mod catalogue;
 mod view;
 
 use http::StatusCode;
@@ -8,7 +7,7 @@ use roadcast_domain::caller::{Caller, Scope};
 use roadcast_domain::ids::VehicleId;
 use roadcast_domain::vehicle::{ExternalId, Vehicle, VehicleDetails};
 use roadcast_lambda_kit::http::{Access, Api, Page, Request, Response, Route};
-use roadcast_lambda_kit::problem::{Problem, ProblemType};
+use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::event_log::EventLog;
@@ -35,10 +34,6 @@ pub enum Operation {
     RetireVehicle,
     /// `GET /vehicles/{vid}/state`
     GetVehicleState,
-    /// `GET /signals`
-    ListSignals,
-    /// `GET /packages`
-    ListPackages,
     /// `GET /health`
     GetHealth,
 }
@@ -65,13 +60,8 @@ pub const ROUTES: &[Route<Operation>] = &[
     Route::new("PUT", "/vehicles/{vid}", REGISTRARS, Operation::ReplaceVehicle),
     Route::new("DELETE", "/vehicles/{vid}", REGISTRARS, Operation::RetireVehicle),
     Route::new("GET", "/vehicles/{vid}/state", READERS, Operation::GetVehicleState),
-    Route::new("GET", "/signals", ANYBODY, Operation::ListSignals).with_query(&["q", "package", "limit", "cursor"]),
-    Route::new("GET", "/packages", ANYBODY, Operation::ListPackages),
     Route::new("GET", "/health", Access::Open, Operation::GetHealth),
 ];
-
-/// Characters of a text to look for.
-const MAX_FILTER_LEN: usize = 128;
 
 /// Vehicles over HTTP.
 pub struct VehiclesApi<V, E, L, S, K, R> {
@@ -102,8 +92,6 @@ where
             Operation::ReplaceVehicle => self.replace(request, caller).await,
             Operation::RetireVehicle => self.retire(request, caller).await,
             Operation::GetVehicleState => self.state(request, caller).await,
-            Operation::ListSignals => catalogue::signals(request, caller, &self.query.entitlements.packages().await?),
-            Operation::ListPackages => catalogue::packages(&self.query.entitlements.packages().await?),
             Operation::GetHealth => health(),
         }
     }
@@ -143,17 +131,13 @@ where
 
     async fn replace(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let vid: VehicleId = request.path("vid")?;
-        let Some(tag) = request.header("if-match") else {
-            let detail = "send If-Match with the ETag that GET answered";
-            return Err(Problem::new(ProblemType::PreconditionRequired).with_detail(detail));
-        };
+        let version = request.if_match().ok_or_else(Problem::precondition_required)?;
         let details: VehicleDetails = request.json()?;
-        with_etag(&self.register.replace(caller, &vid, details, version(tag)).await?, StatusCode::OK)
+        with_etag(&self.register.replace(caller, &vid, details, version).await?, StatusCode::OK)
     }
 
     async fn retire(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let version = request.header("if-match").map(version);
-        self.register.retire(caller, &request.path("vid")?, version).await?;
+        self.register.retire(caller, &request.path("vid")?, request.if_match()).await?;
         Ok(Response::no_content())
     }
 
@@ -164,23 +148,8 @@ where
     }
 }
 
-/// The version that an `If-Match` names. A tag that is none of ours cannot match.
-fn version(tag: &str) -> u64 {
-    tag.trim().trim_matches('"').parse().unwrap_or(0)
-}
-
-/// A text to look for, in a query parameter.
-pub(crate) fn text(request: &Request, name: &str) -> Result<Option<String>, Problem> {
-    match request.query::<String>(name, "a text")? {
-        Some(text) if text.is_empty() || text.chars().count() > MAX_FILTER_LEN => {
-            Err(Problem::invalid_parameter(name, format!("must be 1 to {MAX_FILTER_LEN} characters")))
-        }
-        text => Ok(text),
-    }
-}
-
 fn filter(request: &Request) -> Result<VehicleFilter, Problem> {
-    let text = |name| text(request, name);
+    let text = |name| request.query_text(name);
     let external_id = match request.query::<String>("externalId", "a text")? {
         None => None,
         Some(id) => {

@@ -13,9 +13,9 @@ mod stack;
 use endpoint::Endpoint;
 use roadcast_aws::{
     CognitoAppClients, DynamoBulkMap, DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoFleets,
-    DynamoRequests, DynamoSchemas, DynamoStateStore, DynamoSubscriptions, DynamoVehicles, EventBridgeDeliveryBus,
-    EventBridgeIngestBus, FleetChannels, KinesisTelemetryStream, OsRandomness, S3Archive, Sdk, SqsFeedQueue,
-    StepFunctionsProvisioning, SystemClock,
+    DynamoPackages, DynamoRequests, DynamoSchemas, DynamoStateStore, DynamoSubscriptions, DynamoVehicles,
+    EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels, KinesisTelemetryStream, OsRandomness, S3Archive, Sdk,
+    SqsFeedQueue, StepFunctionsProvisioning, SystemClock,
 };
 use roadcast_ports::conformance as suites;
 use stack::Stack;
@@ -64,6 +64,8 @@ async fn tables(sdk: &Sdk, stack: &Stack) {
     let entitlements = DynamoEntitlements::new(sdk.dynamodb(), &stack.reference);
     suites::subscriptions_and_entitlements(&subscriptions, &entitlements, random).await;
     println!("entitlements");
+    suites::custom_packages(&DynamoPackages::new(sdk.dynamodb(), &stack.reference), &entitlements, random).await;
+    println!("packages");
     suites::feed_index(&DynamoFeedIndex::new(sdk.dynamodb(), &stack.feed_index), &SystemClock, random).await;
     println!("feed index");
     let requests = DynamoRequests::new(sdk.dynamodb(), &stack.reference);

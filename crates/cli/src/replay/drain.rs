@@ -31,6 +31,8 @@ const GIVE_UP_AFTER: Duration = Duration::from_mins(1);
 /// The feeds being drained.
 pub(super) struct Drain {
     fleets: Vec<Drained>,
+    /// As they were when it began.
+    packages: Packages,
     stop: Arc<AtomicBool>,
     tasks: JoinSet<Result<()>>,
 }
@@ -64,7 +66,8 @@ impl Drain {
         admin: &Api,
         vehicles: &BTreeSet<VehicleId>,
     ) -> Result<Self> {
-        let mut drain = Self { fleets: Vec::new(), stop: Arc::default(), tasks: JoinSet::new() };
+        let packages = admin.packages().await?.into_iter().collect();
+        let mut drain = Self { fleets: Vec::new(), packages, stop: Arc::default(), tasks: JoinSet::new() };
         let vehicles = Arc::new(vehicles.clone());
         for fleet in admin.fleets().await? {
             let mut subscriptions = admin.subscriptions(&fleet.fleet_id).await?;
@@ -96,10 +99,9 @@ impl Drain {
     ) -> Result<Delivered> {
         let mut step = console.step("Draining the feeds");
         let began = Instant::now();
-        let packages = Packages::seed();
         let new_events: Vec<&Event> = new.iter().filter_map(|eid| events.get(eid)).collect();
         let expected: Vec<BTreeSet<Eid>> =
-            self.fleets.iter().map(|fleet| entitled(&fleet.subscriptions, &new_events, &packages)).collect();
+            self.fleets.iter().map(|fleet| entitled(&fleet.subscriptions, &new_events, &self.packages)).collect();
         let mut delivered = Delivered::default();
         loop {
             let mut settled = true;

@@ -1,5 +1,6 @@
 //! HTTP through API Gateway: what comes in, what goes out, and which operation it is for.
 
+mod asked;
 mod front;
 mod page;
 mod request;

@@ -3,7 +3,7 @@
 use super::Packing;
 use super::unpack::{Broken, Unpack};
 
-/// The longest line, without its end.
+/// The longest line unless a file is said to have longer ones, without its end.
 pub const MAX_LINE_BYTES: usize = 16 * 1024;
 
 /// A line of a file.
@@ -20,7 +20,7 @@ pub struct Line {
 /// Why a line has no text.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum LineFault {
-    /// Longer than [`MAX_LINE_BYTES`].
+    /// Longer than a line of the file may be.
     TooLong,
     /// Not UTF-8.
     NotUtf8,
@@ -40,6 +40,7 @@ pub struct Lines {
     at: u64,
     skip: u64,
     ended: bool,
+    longest: usize,
 }
 
 impl Lines {
@@ -67,7 +68,14 @@ impl Lines {
             at,
             skip,
             ended: false,
+            longest: MAX_LINE_BYTES,
         })
+    }
+
+    /// Takes lines of up to so many bytes.
+    #[must_use]
+    pub fn up_to(self, longest: usize) -> Self {
+        Self { longest, ..self }
     }
 
     /// Takes the next piece of the file, once [`next_line`](Self::next_line) has no more lines.
@@ -118,7 +126,7 @@ impl Lines {
         let rest = &self.out[self.split..];
         let end = rest.iter().position(|byte| *byte == b'\n');
         let part = &rest[..end.unwrap_or(rest.len())];
-        let room = (MAX_LINE_BYTES + 1).saturating_sub(self.line.len());
+        let room = (self.longest + 1).saturating_sub(self.line.len());
         // One byte more may be the carriage return.
         self.too_long |= part.len() > room;
         self.line.extend_from_slice(&part[..part.len().min(room)]);
@@ -139,7 +147,7 @@ impl Lines {
         if bytes.last() == Some(&b'\r') && !self.too_long {
             bytes.pop();
         }
-        let too_long = std::mem::take(&mut self.too_long) || bytes.len() > MAX_LINE_BYTES;
+        let too_long = std::mem::take(&mut self.too_long) || bytes.len() > self.longest;
         let text = match String::from_utf8(bytes) {
             _ if too_long => Err(LineFault::TooLong),
             Err(_) => Err(LineFault::NotUtf8),

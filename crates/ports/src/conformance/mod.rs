@@ -34,6 +34,8 @@ mod fleets;
 #[cfg(feature = "conformance")]
 mod fresh;
 #[cfg(feature = "conformance")]
+mod packages;
+#[cfg(feature = "conformance")]
 mod provisioning;
 #[cfg(feature = "conformance")]
 mod requests;
@@ -60,6 +62,7 @@ pub use self::{
     feed::{feed, feed_index},
     fleets::{fleets, leaving_fleets},
     fresh::Fresh,
+    packages::custom_packages,
     provisioning::{fleet_channel, provisioning_workflow},
     requests::{answers, request_counts},
     schemas::schemas,

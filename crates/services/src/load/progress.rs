@@ -1,7 +1,7 @@
 //! How far a file is loaded, and what its report says.
 
 use roadcast_domain::Timestamp;
-use roadcast_domain::mapping::{FileVersion, WrongRow};
+use roadcast_domain::mapping::FileVersion;
 use roadcast_ports::bulk::{BulkFile, Checkpoint, Counts};
 use serde::Serialize;
 
@@ -51,11 +51,11 @@ pub struct RefusedFile {
 
 /// A line of the report.
 #[derive(Serialize)]
-struct WrongLine {
+struct WrongLine<'l> {
     line: u64,
-    pointer: &'static str,
-    reason: &'static str,
-    detail: String,
+    pointer: &'l str,
+    reason: &'l str,
+    detail: &'l str,
 }
 
 impl Progress {
@@ -76,7 +76,7 @@ impl Progress {
                 Fate::Wrong(wrong) => {
                     counts.wrong += 1;
                     let line = row.as_ref().map_or_else(|(line, _)| *line, |row| row.line);
-                    self.tell(line, wrong);
+                    self.tell(line, wrong.pointer, wrong.fault.code(), &wrong.fault.to_string());
                 }
             }
         }
@@ -84,10 +84,10 @@ impl Progress {
         self.checkpoint.columns.clone_from(&window.columns);
     }
 
-    fn tell(&mut self, line: u64, wrong: &WrongRow) {
-        let detail = wrong.fault.to_string();
-        let line = WrongLine { line, pointer: wrong.pointer, reason: wrong.fault.code(), detail };
-        // Numbers and texts of our own always serialise.
+    /// Puts a line into the report.
+    pub(super) fn tell(&mut self, line: u64, pointer: &str, reason: &str, detail: &str) {
+        let line = WrongLine { line, pointer, reason, detail };
+        // Numbers and texts always serialise.
         if let Ok(mut text) = serde_json::to_vec(&line) {
             text.push(b'\n');
             self.report.extend(text);

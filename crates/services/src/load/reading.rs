@@ -1,7 +1,7 @@
-//! A file, read window by window.
+//! A file, read line by line, or window by window.
 
 use roadcast_domain::mapping::{Row, RowFault, WrongRow};
-use roadcast_packing::bulk::{Form, HeaderFault, Line, LineFault, Lines, Packing, Rows, form_of};
+use roadcast_packing::bulk::{Form, HeaderFault, Line, LineFault, Lines, MAX_LINE_BYTES, Packing, Rows, form_of};
 use roadcast_ports::PortError;
 use roadcast_ports::bulk::{BulkFile, BulkFiles, Checkpoint, FileBody};
 
@@ -34,20 +34,67 @@ pub(super) struct Window {
 pub(super) enum Refused {
     #[error("the file's name ends in none of .csv, .ndjson and .jsonl, with or without .gz or .zst")]
     Name,
+    #[error("the file's name ends in none of .ndjson and .jsonl, with or without .gz or .zst")]
+    NotNdjson,
     #[error("the file cannot be unpacked from here on, or is cut off")]
     Broken,
     #[error(transparent)]
     Header(HeaderFault),
 }
 
-/// A file being read.
-pub(super) struct Reading<B> {
+/// A file whose lines are being read.
+pub(super) struct LineReading<B> {
     body: B,
     lines: Lines,
+    /// The last line that was read.
+    pub(super) line: u64,
+    /// Where the next one begins.
+    pub(super) offset: u64,
+}
+
+impl<B: FileBody> LineReading<B> {
+    /// Opens a file where it was left. Longer lines than `longest` are passed over.
+    pub(super) async fn open(
+        files: &impl BulkFiles<Body = B>,
+        file: &BulkFile,
+        packing: Packing,
+        from: &Checkpoint,
+        longest: usize,
+    ) -> Result<Result<Self, Refused>, PortError> {
+        let Ok(lines) = Lines::resume(packing, from.line, from.offset) else { return Ok(Err(Refused::Broken)) };
+        let body = files.open(file, if packing == Packing::Plain { from.offset } else { 0 }).await?;
+        Ok(Ok(Self { body, lines: lines.up_to(longest), line: from.line, offset: from.offset }))
+    }
+
+    /// The next line; none at the end.
+    pub(super) async fn next(&mut self) -> Result<Result<Option<Line>, Refused>, PortError> {
+        let mut ended = false;
+        loop {
+            match self.lines.next_line() {
+                Ok(None) if !ended => {}
+                Ok(line) => {
+                    if let Some(line) = &line {
+                        (self.line, self.offset) = (line.number, line.end);
+                    }
+                    return Ok(Ok(line));
+                }
+                Err(_) => return Ok(Err(Refused::Broken)),
+            }
+            if let Some(piece) = self.body.next().await? {
+                self.lines.push(piece);
+            } else {
+                self.lines.end();
+                ended = true;
+            }
+        }
+    }
+}
+
+/// A file whose rows are being read.
+pub(super) struct Reading<B> {
+    lines: LineReading<B>,
     form: Form,
     rows: Option<Rows>,
-    line: u64,
-    offset: u64,
 }
 
 impl<B: FileBody> Reading<B> {
@@ -58,22 +105,23 @@ impl<B: FileBody> Reading<B> {
         from: &Checkpoint,
     ) -> Result<Result<Self, Refused>, PortError> {
         let Some((form, packing)) = form_of(&file.key) else { return Ok(Err(Refused::Name)) };
-        let Ok(lines) = Lines::resume(packing, from.line, from.offset) else { return Ok(Err(Refused::Broken)) };
-        let body = files.open(file, if packing == Packing::Plain { from.offset } else { 0 }).await?;
+        let lines = match LineReading::open(files, file, packing, from, MAX_LINE_BYTES).await? {
+            Ok(lines) => lines,
+            Err(refused) => return Ok(Err(refused)),
+        };
         let rows = match &from.columns {
             None if Rows::has_header(form) => None,
             columns => Some(Rows::of(columns.clone())),
         };
-        Ok(Ok(Self { body, lines, form, rows, line: from.line, offset: from.offset }))
+        Ok(Ok(Self { lines, form, rows }))
     }
 
     /// The next rows, `limit` at most.
     pub(super) async fn window(&mut self, limit: usize) -> Result<Window, PortError> {
         let mut window = Window::default();
         while window.rows.len() < limit {
-            match self.line().await? {
+            match self.lines.next().await? {
                 Ok(Some(line)) => {
-                    (self.line, self.offset) = (line.number, line.end);
                     if let Err(refused) = self.take(line, &mut window) {
                         window.refused = Some(refused);
                     }
@@ -86,25 +134,9 @@ impl<B: FileBody> Reading<B> {
                 break;
             }
         }
-        (window.line, window.offset) = (self.line, self.offset);
+        (window.line, window.offset) = (self.lines.line, self.lines.offset);
         window.columns = self.rows.as_ref().and_then(Rows::columns).map(<[String]>::to_vec);
         Ok(window)
-    }
-
-    async fn line(&mut self) -> Result<Result<Option<Line>, Refused>, PortError> {
-        let mut ended = false;
-        loop {
-            match self.lines.next_line() {
-                Ok(None) if !ended => {}
-                line => return Ok(line.map_err(|_| Refused::Broken)),
-            }
-            if let Some(piece) = self.body.next().await? {
-                self.lines.push(piece);
-            } else {
-                self.lines.end();
-                ended = true;
-            }
-        }
     }
 
     /// Takes a line as the columns, or as a row; an empty one is passed over.

@@ -82,15 +82,29 @@ async fn what_cannot_be_a_type_or_a_schema_is_refused_where_it_is_wrong() {
 }
 
 #[tokio::test]
-async fn only_admins_keep_schemas() {
+async fn only_admins_keep_schemas_and_everybody_may_read_them() {
     let world = World::new();
     let register = SchemaRegister { schemas: world.memory.clone(), clock: world.clock.clone() };
+    world.register(TYRE, &json!({})).await.unwrap();
+    let kept_at = world.clock.now();
     for caller in [Caller::Fleet(FleetId::from_random(1)), Caller::Ingest(ClientId::new("c"))] {
         assert!(matches!(register.register(&caller, TYRE, "{}").await, Err(ServiceError::Forbidden(_))));
-        assert!(matches!(register.list(&caller).await, Err(ServiceError::Forbidden(_))));
-        let versions = register.versions(&caller, &TYRE.parse().unwrap()).await;
-        assert!(matches!(versions, Err(ServiceError::Forbidden(_))));
+        let kept = EventSchema { version: 1, event_type: TYRE.parse().unwrap(), schema: json!({}), registered_at: kept_at };
+        assert_eq!(register.list(&caller).await.unwrap(), std::slice::from_ref(&kept));
+        assert_eq!(register.versions(&caller, &kept.event_type).await.unwrap(), [kept]);
     }
+}
+
+#[tokio::test]
+async fn a_type_has_only_so_many_versions() {
+    let world = World::new();
+    let schema = |number: u32| json!({ "maxLength": number });
+    for number in 1..=limits::SCHEMA_VERSIONS {
+        assert_eq!(world.register(TYRE, &schema(number)).await, Ok((number, true)));
+    }
+    let more = limits::SCHEMA_VERSIONS + 1;
+    assert_eq!(world.register(TYRE, &schema(more)).await, Err(vec!["/schema".to_owned()]));
+    assert_eq!(world.register(TYRE, &schema(more - 1)).await, Ok((more - 1, false)));
 }
 
 #[tokio::test]

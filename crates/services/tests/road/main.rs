@@ -9,6 +9,7 @@ mod consent;
 mod custom;
 mod history;
 mod offboarding;
+mod packages;
 mod provisioning;
 mod workflows;
 mod world;

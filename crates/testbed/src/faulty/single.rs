@@ -6,7 +6,7 @@ use roadcast_domain::entitlement::{Entitlement, Grant};
 use roadcast_domain::event::CustomType;
 use roadcast_domain::fleet::{Client, Fleet};
 use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
-use roadcast_domain::package::Packages;
+use roadcast_domain::package::{CustomPackage, Packages};
 use roadcast_domain::schema::EventSchema;
 use roadcast_domain::state::VehicleState;
 use roadcast_domain::subject::Subject;
@@ -19,6 +19,7 @@ use roadcast_ports::clients::{AppClients, Clients, Credentials};
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedRange};
 use roadcast_ports::fleets::Fleets;
+use roadcast_ports::packages::CustomPackages;
 use roadcast_ports::provisioning::{ChannelParts, FleetChannel, ProvisioningWorkflow, WorkflowRun};
 use roadcast_ports::requests::{Answer, Answers, Claim, KeyedRequest, RequestCounts};
 use roadcast_ports::schemas::Schemas;
@@ -178,6 +179,20 @@ impl<P: Schemas> Schemas for Faulty<P> {
 
     async fn version(&self) -> Result<u64, PortError> {
         self.at_once("version", self.inner.version()).await
+    }
+}
+
+impl<P: CustomPackages> CustomPackages for Faulty<P> {
+    async fn put(&self, package: &CustomPackage) -> Result<(), PortError> {
+        self.at_once("put", self.inner.put(package)).await
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<CustomPackage>, PortError> {
+        self.at_once("get", self.inner.get(name)).await
+    }
+
+    async fn list(&self) -> Result<Vec<CustomPackage>, PortError> {
+        self.at_once("list", self.inner.list()).await
     }
 }
 

@@ -3,6 +3,7 @@
 mod channel;
 mod delivery;
 mod log;
+mod packages;
 mod reference;
 mod register;
 mod requests;
@@ -17,7 +18,7 @@ use roadcast_domain::entitlement::Grant;
 use roadcast_domain::event::{CustomType, StoredEvent};
 use roadcast_domain::fleet::{Client, Fleet};
 use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
-use roadcast_domain::package::Packages;
+use roadcast_domain::package::{CustomPackage, PackageName, Packages};
 use roadcast_domain::schema::EventSchema;
 use roadcast_domain::state::VehicleState;
 use roadcast_domain::subject::Subject;
@@ -68,6 +69,7 @@ struct World {
     epochs: BTreeMap<(FleetId, VehicleId), u64>,
     entitlements_version: u64,
     packages: Packages,
+    custom_packages: BTreeMap<PackageName, CustomPackage>,
     schemas: BTreeMap<CustomType, Vec<EventSchema>>,
     workflows: Vec<WorkflowRun>,
     queues: BTreeMap<FleetId, Queue>,
@@ -105,6 +107,7 @@ impl Memory {
             epochs: BTreeMap::new(),
             entitlements_version: 0,
             packages: Packages::seed(),
+            custom_packages: BTreeMap::new(),
             schemas: BTreeMap::new(),
             workflows: Vec::new(),
             queues: BTreeMap::new(),
@@ -191,7 +194,7 @@ impl Memory {
         world.entitlements_version += 1;
     }
 
-    /// Replaces the packages there are.
+    /// Replaces the packages there are from the start.
     pub fn set_packages(&self, packages: Packages) {
         self.world().packages = packages;
     }

@@ -239,7 +239,8 @@ impl Entitlements for Memory {
     }
 
     async fn packages(&self) -> Result<Packages, PortError> {
-        Ok(self.world().packages.clone())
+        let world = self.world();
+        Ok(world.packages.and_custom(world.custom_packages.values().cloned()))
     }
 }
 

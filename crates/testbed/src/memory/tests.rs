@@ -31,6 +31,7 @@ async fn memory_passes_every_suite_again_and_again() {
         conformance::app_clients(&memory, &random).await;
         conformance::subscriptions(&memory, &random).await;
         conformance::subscriptions_and_entitlements(&memory, &memory, &random).await;
+        conformance::custom_packages(&memory, &memory, &random).await;
         conformance::telemetry_stream(&memory, &random).await;
         conformance::ingest_bus(&memory, &random).await;
         conformance::archive(&memory, &random).await;

@@ -152,7 +152,9 @@ impl<P: Entitlements> Entitlements for Metered<P> {
         self.inner.version().await
     }
 
+    /// None of admins' making: that is a query all the same.
     async fn packages(&self) -> Result<Packages, PortError> {
+        self.read(REFERENCE_BYTES);
         self.inner.packages().await
     }
 }

@@ -1,16 +1,16 @@
-//! What may be known of vehicles: the signals of the catalogue, and the packages that they are granted in.
+//! The signals of the catalogue, with the packages that hold them.
 
 use roadcast_domain::caller::Caller;
-use roadcast_domain::package::{Package, Packages};
+use roadcast_domain::package::Packages;
 use roadcast_lambda_kit::http::{Page, Request, Response};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_signals::{Catalogue, SignalDef};
 use serde_json::{Value, json};
 
 /// A page of the catalogue, by number.
-pub(crate) fn signals(request: &Request, caller: &Caller, packages: &Packages) -> Result<Response, Problem> {
+pub(crate) fn list(request: &Request, caller: &Caller, packages: &Packages) -> Result<Response, Problem> {
     let limit = request.query_number("limit", 1..=2000, 200)? as usize;
-    let text = crate::text(request, "q")?.unwrap_or_default().to_lowercase();
+    let text = request.query_text("q")?.unwrap_or_default().to_lowercase();
     let package = request.query::<String>("package", "a package's name")?.map(|name| {
         let package = packages.get(&name);
         package.ok_or_else(|| Problem::invalid_parameter("package", "no such package; GET /packages lists them"))
@@ -27,12 +27,6 @@ pub(crate) fn signals(request: &Request, caller: &Caller, packages: &Packages) -
     let next = found.last().filter(|_| asked.next().is_some()).map(|last| last.number);
     let items: Vec<Value> = found.into_iter().map(|def| signal_view(def, packages)).collect();
     page.answer(json!({ "items": items }), next.as_ref())
-}
-
-/// Every package.
-pub(crate) fn packages(packages: &Packages) -> Result<Response, Problem> {
-    let items: Vec<&Package> = packages.iter().collect();
-    Response::ok(&json!({ "items": items }))
 }
 
 fn signal_view(def: &SignalDef, packages: &Packages) -> Value {

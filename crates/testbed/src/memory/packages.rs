@@ -1,0 +1,29 @@
+//! Packages that admins make.
+
+use roadcast_domain::package::CustomPackage;
+use roadcast_ports::packages::CustomPackages;
+use roadcast_ports::{PortError, PortErrorKind};
+
+use super::Memory;
+
+impl CustomPackages for Memory {
+    async fn put(&self, package: &CustomPackage) -> Result<(), PortError> {
+        let mut world = self.world();
+        let name = &package.package.name;
+        let before = world.custom_packages.get(name).map_or(0, |kept| kept.version);
+        if before.checked_add(1) != Some(package.version) {
+            return Err(PortError::new(PortErrorKind::Conflict, "keeping a package"));
+        }
+        world.custom_packages.insert(name.clone(), package.clone());
+        world.entitlements_version += 1;
+        Ok(())
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<CustomPackage>, PortError> {
+        Ok(self.world().custom_packages.get(name).cloned())
+    }
+
+    async fn list(&self) -> Result<Vec<CustomPackage>, PortError> {
+        Ok(self.world().custom_packages.values().cloned().collect())
+    }
+}

@@ -1,0 +1,55 @@
+//! Packages and schemas as callers see them.
+
+use roadcast_domain::Timestamp;
+use roadcast_domain::event::CustomType;
+use roadcast_domain::package::Package;
+use roadcast_domain::schema::EventSchema;
+use roadcast_services::packages::Known;
+use serde::Serialize;
+use serde_json::Value;
+
+/// A package. Its version is in the `ETag`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PackageView<'p> {
+    origin: &'static str,
+    #[serde(flatten)]
+    package: &'p Package,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    updated_at: Option<Timestamp>,
+}
+
+impl<'p> From<&'p Known> for PackageView<'p> {
+    fn from(known: &'p Known) -> Self {
+        let (origin, created_at, updated_at) = match known {
+            Known::Seed(_) => ("seed", None, None),
+            Known::Custom(custom) => ("custom", Some(custom.created_at), Some(custom.updated_at)),
+        };
+        Self { origin, package: known.package(), created_at, updated_at }
+    }
+}
+
+/// A version of a schema; lists leave out the schema itself.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SchemaView<'s> {
+    #[serde(rename = "type")]
+    event_type: &'s CustomType,
+    version: u32,
+    registered_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema: Option<&'s Value>,
+}
+
+impl<'s> SchemaView<'s> {
+    pub(crate) fn whole(schema: &'s EventSchema) -> Self {
+        Self { schema: Some(&schema.schema), ..Self::listed(schema) }
+    }
+
+    pub(crate) fn listed(schema: &'s EventSchema) -> Self {
+        let EventSchema { event_type, version, registered_at, schema: _ } = schema;
+        Self { event_type, version: *version, registered_at: *registered_at, schema: None }
+    }
+}
