@@ -113,8 +113,11 @@ impl Change {
         Self::of_subscription(Author::Provisioning, Some(&before), after)
     }
 
-    /// The state that a subscription got into by this change, if it got into another.
+    /// The state that a subscription got into by this change, if it is one of a subscription and got it into another.
     pub fn state(&self) -> Option<SubscriptionState> {
+        if !matches!(self.of, Changed::Subscription { .. }) {
+            return None;
+        }
         serde_json::from_value(self.after.get("state")?.clone()).ok()
     }
 
