@@ -23,8 +23,6 @@ use serde::{Deserialize, Serialize};
 use crate::cached::CachedEntitlements;
 use crate::{ServiceError, stretch};
 
-/// How long the index remembers, in milliseconds: a fortnight, as the table forgets by the day.
-pub const REACH_MS: i64 = 14 * 24 * 60 * 60 * 1000;
 /// Where a poller without a cursor begins: a day ago.
 pub const DEFAULT_REACH_MS: i64 = 24 * 60 * 60 * 1000;
 /// How long a poller waits for an event that was delivered but is not stored: longer than the stream processor works at a
