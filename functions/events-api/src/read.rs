@@ -13,7 +13,6 @@ use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::event_log::EventLog;
 use roadcast_ports::feed::{FeedIndex, INDEX_KEPT_MS};
-use roadcast_ports::state::StateStore;
 use roadcast_ports::vehicles::Vehicles;
 use roadcast_services::arrivals::{Arrivals, ArrivalsRange, DEFAULT_REACH_MS, Place};
 use roadcast_services::cached::CachedEntitlements;
@@ -26,8 +25,8 @@ const FIELDS: [&str; 9] =
     ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "receivedtime", "data"];
 
 /// A page of a vehicle's events.
-pub(crate) async fn list<V: Vehicles, E: Entitlements, L: EventLog, S: StateStore, K: Clock>(
-    query: &Query<V, E, L, S, K>,
+pub(crate) async fn list<V: Vehicles, E: Entitlements, L: EventLog, K: Clock>(
+    query: &Query<V, E, L, (), K>,
     request: &Request,
     caller: &Caller,
 ) -> Result<Response, Problem> {
@@ -45,8 +44,8 @@ pub(crate) async fn list<V: Vehicles, E: Entitlements, L: EventLog, S: StateStor
 }
 
 /// One event.
-pub(crate) async fn get<V: Vehicles, E: Entitlements, L: EventLog, S: StateStore, K: Clock>(
-    query: &Query<V, E, L, S, K>,
+pub(crate) async fn get<V: Vehicles, E: Entitlements, L: EventLog, K: Clock>(
+    query: &Query<V, E, L, (), K>,
     request: &Request,
     caller: &Caller,
 ) -> Result<Response, Problem> {
