@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use roadcast_domain::percent;
+
 /// What stands for a VIN.
 const HIDDEN: &str = "(vin)";
 const VIN_BYTES: usize = 17;
@@ -37,7 +39,7 @@ fn vins(json: &[u8]) -> Vec<Range<usize>> {
             // The letters and digits of an escape are no part of the word behind it.
             b'\\' if json.get(place + 1) == Some(&b'u') => 6,
             b'\\' => 2,
-            b'%' if json.get(place + 1..place + 3).is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit)) => 3,
+            b'%' if percent::escaped(&json[place + 1..]).is_some() => 3,
             _ => 1,
         };
         if in_string && is_like_a_vin(&json[word..place]) {
