@@ -4,7 +4,7 @@ use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::{PutEventsRequestEntry, PutEventsResultEntry};
 use futures::stream::{self, StreamExt};
 use roadcast_ports::PortError;
-use roadcast_ports::bus::{Batch, DeliveryBus, FleetBatch, IngestBus};
+use roadcast_ports::bus::{Batch, DeliveryBus, ENTRY_BYTES, FleetBatch, IngestBus, entry_bytes};
 
 use crate::backoff;
 use crate::per_entry::{EntryFailure, RequestLimits, SharedFailure, requests, too_large};
@@ -14,12 +14,9 @@ const PUBLISH: &str = "publishing to a bus";
 const INGEST: &str = "roadcast.ingest";
 const DELIVERY: &str = "roadcast.delivery";
 const DETAIL_TYPE: &str = "roadcast.events.v1";
-/// Entries are packed into requests of at most 256 KiB, although 1 MB is taken: a failed request is sent again whole.
+/// Entries are packed into requests of at most 256 KiB, although 1 MB is taken: a failed request is sent again whole. A larger
+/// entry, one event from a rich upload, goes alone.
 const LIMITS: RequestLimits = RequestLimits { entries: 10, bytes: 256 * 1024 };
-/// What the service takes in one request. An entry between the two limits, one event from a rich upload, goes alone.
-const ENTRY_BYTES: usize = 1_000_000;
-/// What the service counts for the time of an entry.
-const TIME_BYTES: usize = 14;
 const REQUESTS_AT_ONCE: usize = 4;
 const TRIES: u32 = 4;
 
@@ -92,23 +89,22 @@ pub struct BusEntry<'b> {
     pub detail_type: &'static str,
     /// What it holds, in JSON.
     pub detail: String,
+    /// Bytes of the entry, as the port counts them.
+    bytes: usize,
 }
 
 impl<'b> BusEntry<'b> {
     /// From the stream-processor to enrichment.
     pub fn ingest(bus: &'b str, batch: &Batch) -> Self {
-        Self { bus, source: INGEST, detail_type: DETAIL_TYPE, detail: detail("", &batch.events) }
+        let (detail, bytes) = (detail("", &batch.events), entry_bytes(&batch.events));
+        Self { bus, source: INGEST, detail_type: DETAIL_TYPE, detail, bytes }
     }
 
     /// From enrichment to a fleet's queue.
     pub fn delivery(batch: &'b FleetBatch) -> Self {
         let detail = detail(&format!(r#""fleetId":"{}","#, batch.fleet_id), &batch.events);
-        Self { bus: &batch.bus, source: DELIVERY, detail_type: DETAIL_TYPE, detail }
-    }
-
-    /// As the service counts it.
-    fn bytes(&self) -> usize {
-        TIME_BYTES + self.source.len() + self.detail_type.len() + self.detail.len()
+        let bytes = entry_bytes(&batch.events);
+        Self { bus: &batch.bus, source: DELIVERY, detail_type: DETAIL_TYPE, detail, bytes }
     }
 
     fn to_request(&self) -> PutEventsRequestEntry {
@@ -124,11 +120,11 @@ impl<'b> BusEntry<'b> {
 async fn publish(client: &Client, entries: &[BusEntry<'_>]) -> Vec<Result<(), PortError>> {
     let mut answers: Vec<Result<(), PortError>> = entries
         .iter()
-        .map(BusEntry::bytes)
+        .map(|entry| entry.bytes)
         .map(|bytes| if bytes > ENTRY_BYTES { Err(too_large(PUBLISH, bytes, ENTRY_BYTES)) } else { Ok(()) })
         .collect();
     let fitting: Vec<usize> = (0..entries.len()).filter(|place| answers[*place].is_ok()).collect();
-    let sizes: Vec<usize> = fitting.iter().map(|place| entries[*place].bytes()).collect();
+    let sizes: Vec<usize> = fitting.iter().map(|place| entries[*place].bytes).collect();
     let requests: Vec<Vec<usize>> = requests(&sizes, LIMITS).into_iter().map(|request| fitting[request].to_vec()).collect();
     let answered: Vec<Vec<(usize, Result<(), PortError>)>> = stream::iter(requests)
         .map(|places| publish_request(client, entries, places))
@@ -188,6 +184,7 @@ fn unanswered() -> PortError {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use roadcast_domain::ids::FleetId;
     use roadcast_ports::PortErrorKind;
     use serde_json::json;
 
@@ -201,6 +198,20 @@ mod tests {
         assert_eq!(of_fleet["fleetId"], "flt_a");
         assert_eq!(of_fleet["events"][1], json!({"id": "2"}));
         assert_eq!(detail("", &[]), r#"{"events":[]}"#);
+    }
+
+    #[test]
+    fn the_service_counts_no_more_bytes_than_the_port() {
+        // PutEvents counts 14 for the time.
+        let counted = |entry: &BusEntry<'_>| 14 + entry.source.len() + entry.detail_type.len() + entry.detail.len();
+        for events in [vec![], vec!["{}".to_owned()], vec!["{}".to_owned(); 40]] {
+            let batch = Batch { events: events.clone() };
+            let entry = BusEntry::ingest("bus", &batch);
+            assert!(counted(&entry) <= entry.bytes);
+            let fleet_batch = FleetBatch { fleet_id: FleetId::from_random(u128::MAX), bus: "bus".to_owned(), events };
+            let entry = BusEntry::delivery(&fleet_batch);
+            assert!(counted(&entry) <= entry.bytes);
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::Client;
-use roadcast_domain::entitlement::Entitlement;
+use roadcast_domain::entitlement::{Entitlement, LAST_EPOCH};
 use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_domain::package::{CustomPackage, Packages};
 use roadcast_ports::PortError;
@@ -103,7 +103,8 @@ impl Pairs {
         let pair = self.0.entry((vid.clone(), fleet_id.clone()));
         let entitlement = pair.or_insert(Entitlement { fleet_id, vid, epoch: 0, grants: Vec::new() });
         if let Some(epoch) = item::number(item, EPOCH)? {
-            entitlement.epoch = epoch;
+            // One that cannot be told hands out nothing: told as another, it would pass for an earlier consent.
+            entitlement.epoch = Some(epoch).filter(|epoch| *epoch <= LAST_EPOCH).ok_or(Unreadable::at(EPOCH))?;
         }
         if item.contains_key(RECORD) {
             entitlement.grants.push(item::record(item)?);
@@ -152,6 +153,13 @@ mod tests {
 
     fn epoch(vid: u128) -> Item {
         item(vid, EPOCH, AttributeValue::N("3".to_owned()))
+    }
+
+    #[test]
+    fn an_epoch_that_no_cloudevent_can_tell_is_an_error() {
+        let taken = |epoch: u64| Pairs::default().take(&item(7, EPOCH, AttributeValue::N(epoch.to_string())));
+        assert!(taken(2_147_483_647).is_ok());
+        assert!(taken(2_147_483_648).is_err());
     }
 
     fn check(items: &[Item], expect: &[(u128, u64, usize)]) {

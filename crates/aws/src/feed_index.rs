@@ -13,7 +13,7 @@ use roadcast_domain::ids::{Eid, FleetId};
 use roadcast_packing::pointers;
 use roadcast_ports::PortError;
 use roadcast_ports::clock::Clock;
-use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedPointer, FeedRange};
+use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedPointer, FeedRange, INDEX_KEPT_MS};
 
 use crate::clock::SystemClock;
 use crate::item::{self, Item, Unreadable};
@@ -23,8 +23,6 @@ use crate::{backoff, batch_write};
 const RECORD: &str = "recording feed pointers";
 const READ: &str = "reading feed pointers";
 const EVENTS: &str = "events";
-/// As long as a queue may keep a message, with some left: who missed more reads the events themselves.
-const KEPT_S: i64 = 14 * 24 * 60 * 60;
 /// Tries of one write. Each has a stamp of its own: what an earlier one may have written after all stands there besides.
 const TRIES: u32 = 5;
 const REQUESTS_AT_ONCE: usize = 4;
@@ -98,7 +96,7 @@ impl FeedIndex for DynamoFeedIndex {
 
 fn encode(fleet_id: &FleetId, pointer: &FeedPointer) -> (Key, Item) {
     let key = Key::feed_pointer(fleet_id, pointer.stamp);
-    let expires_at = pointer.stamp.time().ms().div_euclid(1000) + KEPT_S;
+    let expires_at = pointer.stamp.time().plus_ms(INDEX_KEPT_MS).ms().div_euclid(1000);
     let mut item = key.attributes();
     item.insert(EVENTS.to_owned(), AttributeValue::B(Blob::new(pointers::encode(&pointer.events))));
     item.insert(EXPIRES_AT.to_owned(), AttributeValue::N(expires_at.to_string()));

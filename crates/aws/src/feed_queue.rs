@@ -15,6 +15,7 @@ use roadcast_domain::ids::FleetId;
 use roadcast_ports::feed::{FeedQueue, Message};
 use roadcast_ports::{PortError, PortErrorKind};
 
+use crate::fleet_channels::queue_name;
 use crate::per_entry::{EntryFailure, SharedFailure};
 use crate::sdk_error::{kind_of, kind_of_code, port_error};
 
@@ -45,7 +46,7 @@ impl SqsFeedQueue {
         if let Some(url) = self.with_urls(|urls| urls.get(fleet_id).cloned()) {
             return Ok(Some(url));
         }
-        let answer = self.client.get_queue_url().queue_name(format!("{}{fleet_id}", self.prefix)).send().await;
+        let answer = self.client.get_queue_url().queue_name(queue_name(&self.prefix, fleet_id)).send().await;
         match answer {
             Ok(answer) => {
                 if let Some(url) = &answer.queue_url {

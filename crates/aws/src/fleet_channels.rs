@@ -75,7 +75,7 @@ impl FleetChannels {
     }
 
     fn name(&self, fleet: &Fleet) -> String {
-        format!("{}{}", self.prefix, fleet.fleet_id)
+        queue_name(&self.prefix, &fleet.fleet_id)
     }
 
     fn dlq_name(&self, fleet: &Fleet) -> String {
@@ -233,6 +233,11 @@ impl FleetChannel for FleetChannels {
             rule,
         })
     }
+}
+
+/// What a fleet's queue is called, and its rule: who makes them and who reads must agree.
+pub(crate) fn queue_name(prefix: &str, fleet_id: &FleetId) -> String {
+    format!("{prefix}{fleet_id}")
 }
 
 /// Which entries of a delivery bus a fleet's rule takes.

@@ -66,6 +66,18 @@ impl Condition {
     }
 }
 
+/// Builds an action under a condition. The builders of actions take it in the same words, but have no trait in common.
+macro_rules! under_condition {
+    ($action:expr, $condition:expr, $key:expr) => {{
+        let Expression { text, names, values } = $condition.expression($key.partition_attribute());
+        $action
+            .set_condition_expression(text)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            .build()
+    }};
+}
+
 /// A transaction being put together.
 #[derive(Debug)]
 pub(crate) struct Transaction {
@@ -79,18 +91,10 @@ impl Transaction {
     }
 
     /// Writes an item, if the one that is there meets the condition.
-    pub(crate) fn put(mut self, table: &str, item: Item, key: &Key, condition: Condition) -> Result<Self, PortError> {
-        let Expression { text, names, values } = condition.expression(key.partition_attribute());
-        let put = Put::builder()
-            .table_name(table)
-            .set_item(Some(item))
-            .set_condition_expression(text)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values)
-            .build()
-            .map_err(|error| incomplete(self.context, error))?;
-        self.request = self.request.transact_items(TransactWriteItem::builder().put(put).build());
-        Ok(self)
+    pub(crate) fn put(self, table: &str, item: Item, key: &Key, condition: Condition) -> Result<Self, PortError> {
+        let put = Put::builder().table_name(table).set_item(Some(item));
+        let put = under_condition!(put, condition, key).map_err(|error| incomplete(self.context, error))?;
+        Ok(self.with(TransactWriteItem::builder().put(put).build()))
     }
 
     /// Keeps a change of what else is written, if there is one to keep.
@@ -102,37 +106,21 @@ impl Transaction {
     }
 
     /// Deletes an item, if it meets the condition.
-    pub(crate) fn delete(mut self, table: &str, key: &Key, condition: Condition) -> Result<Self, PortError> {
-        let Expression { text, names, values } = condition.expression(key.partition_attribute());
-        let delete = Delete::builder()
-            .table_name(table)
-            .set_key(Some(key.attributes()))
-            .set_condition_expression(text)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values)
-            .build()
-            .map_err(|error| incomplete(self.context, error))?;
-        self.request = self.request.transact_items(TransactWriteItem::builder().delete(delete).build());
-        Ok(self)
+    pub(crate) fn delete(self, table: &str, key: &Key, condition: Condition) -> Result<Self, PortError> {
+        let delete = Delete::builder().table_name(table).set_key(Some(key.attributes()));
+        let delete = under_condition!(delete, condition, key).map_err(|error| incomplete(self.context, error))?;
+        Ok(self.with(TransactWriteItem::builder().delete(delete).build()))
     }
 
     /// Looks at an item that is not written: all depends on the condition.
-    pub(crate) fn check(mut self, table: &str, key: &Key, condition: Condition) -> Result<Self, PortError> {
-        let Expression { text, names, values } = condition.expression(key.partition_attribute());
-        let check = ConditionCheck::builder()
-            .table_name(table)
-            .set_key(Some(key.attributes()))
-            .set_condition_expression(text)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values)
-            .build()
-            .map_err(|error| incomplete(self.context, error))?;
-        self.request = self.request.transact_items(TransactWriteItem::builder().condition_check(check).build());
-        Ok(self)
+    pub(crate) fn check(self, table: &str, key: &Key, condition: Condition) -> Result<Self, PortError> {
+        let check = ConditionCheck::builder().table_name(table).set_key(Some(key.attributes()));
+        let check = under_condition!(check, condition, key).map_err(|error| incomplete(self.context, error))?;
+        Ok(self.with(TransactWriteItem::builder().condition_check(check).build()))
     }
 
     /// Adds one to a number of an item, and sets other attributes of it.
-    pub(crate) fn count(mut self, table: &str, key: &Key, number: &str, others: Item) -> Result<Self, PortError> {
+    pub(crate) fn count(self, table: &str, key: &Key, number: &str, others: Item) -> Result<Self, PortError> {
         let mut update = Update::builder()
             .table_name(table)
             .set_key(Some(key.attributes()))
@@ -147,8 +135,11 @@ impl Transaction {
         let set = if set.is_empty() { String::new() } else { format!("SET {} ", set.join(", ")) };
         let update = update.update_expression(format!("{set}ADD #number :one"));
         let update = update.build().map_err(|error| incomplete(self.context, error))?;
-        self.request = self.request.transact_items(TransactWriteItem::builder().update(update).build());
-        Ok(self)
+        Ok(self.with(TransactWriteItem::builder().update(update).build()))
+    }
+
+    fn with(self, action: TransactWriteItem) -> Self {
+        Self { request: self.request.transact_items(action), context: self.context }
     }
 
     /// Writes all of it; a conflict where a condition does not hold. Another transaction at the same items is waited out.

@@ -7,6 +7,7 @@
 
 use crate::DecodeError;
 use crate::bits::{BitReader, BitWriter, mask};
+use crate::rice;
 
 /// How the first number of a sequence is written.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -90,8 +91,8 @@ pub(crate) fn put(bits: &mut BitWriter, values: &[i64], first: First) {
     }
     match form {
         Form::Constant => {}
-        Form::Rice { order } => put_rice(bits, of_order(&remains, order)),
-        Form::Runs => put_runs(bits, of_order(&remains, 1)),
+        Form::Rice { order } => rice::put(bits, of_order(&remains, order)),
+        Form::Runs => rice::put_runs(bits, of_order(&remains, 1)),
         Form::Packed { order, width } => of_order(&remains, order).for_each(|remain| bits.put(remain, width)),
     }
 }
@@ -109,8 +110,8 @@ pub(crate) fn take(bits: &mut BitReader<'_>, length: usize, first: First) -> Res
     }
     match bits.take(FORM_PREFIX)? {
         0 => values.resize(length, head),
-        1 => take_rice::<1>(bits, &mut values, length)?,
-        2 => take_runs(bits, &mut values, length)?,
+        1 => rice::take::<1>(bits, &mut values, length)?,
+        2 => rice::take_runs(bits, &mut values, length)?,
         _ if bits.take_bit()? => {
             let (order, width) = (bits.take(1)?, bits.take(7)? as u32);
             if width > 64 {
@@ -122,13 +123,13 @@ pub(crate) fn take(bits: &mut BitReader<'_>, length: usize, first: First) -> Res
                 values.push(before.wrapping_add(remain));
             }
         }
-        _ if bits.take_bit()? => take_rice::<2>(bits, &mut values, length)?,
-        _ => take_rice::<0>(bits, &mut values, length)?,
+        _ if bits.take_bit()? => rice::take::<2>(bits, &mut values, length)?,
+        _ => rice::take::<0>(bits, &mut values, length)?,
     }
     Ok(values)
 }
 
-fn last(values: &[i64]) -> i64 {
+pub(crate) fn last(values: &[i64]) -> i64 {
     values.last().copied().unwrap_or_default()
 }
 
@@ -166,9 +167,9 @@ fn choose(remains: &[Remains]) -> Form {
         let width = 64 - all[order as usize].leading_zeros();
         (9 + u64::from(width) * remains.len() as u64, Form::Packed { order, width })
     };
-    let rice = rice_bits_of_each(remains);
+    let rice = rice::bits_of_each(remains);
     // Runs pay where most is the same.
-    let runs = if zeros * 2 < remains.len() { u64::MAX } else { runs_bits(of_order(remains, 1)) };
+    let runs = if zeros * 2 < remains.len() { u64::MAX } else { rice::runs_bits(of_order(remains, 1)) };
     let candidates = [
         (rice[1], Form::Rice { order: 1 }),
         (runs, Form::Runs),
@@ -178,197 +179,6 @@ fn choose(remains: &[Remains]) -> Form {
         packed(1),
     ];
     candidates.into_iter().min_by_key(|(bits, _)| *bits).map_or(Form::Constant, |(_, form)| form)
-}
-
-/// The Rice parameter, following the mean of what came.
-#[derive(Copy, Clone)]
-struct Parameter {
-    /// Sixteen times the mean.
-    mean: u64,
-}
-
-impl Parameter {
-    /// Bits of the first parameter.
-    const WIDTH: u32 = 4;
-
-    fn start(k: u32) -> Self {
-        Self { mean: 20 << k }
-    }
-
-    /// The start that suits these best.
-    fn start_for(remains: impl Iterator<Item = u64>) -> u32 {
-        let (sum, count) = remains.take(12).fold((0_u64, 0), |(sum, count), remain| (sum.saturating_add(remain), count + 1));
-        let mean = sum / count.max(1);
-        Self { mean: mean.saturating_mul(16).min(MOST) }.k().min(mask(Self::WIDTH) as u32)
-    }
-
-    /// The best parameter for numbers of that mean: the logarithm of 0.69 of it.
-    #[inline]
-    fn k(self) -> u32 {
-        64 - ((self.mean * 11) >> 8).leading_zeros()
-    }
-
-    #[inline]
-    fn follow(&mut self, remain: u64) {
-        let scaled = remain.min(MOST >> 4) << 4;
-        self.mean = self.mean - (self.mean >> 3) + (scaled >> 3);
-    }
-}
-
-/// The largest scaled mean: so that nothing overflows.
-const MOST: u64 = 1 << 58;
-/// So many zeros before a number mean that it follows as it is.
-const ESCAPE: u32 = 24;
-
-fn put_rice(bits: &mut BitWriter, remains: impl Iterator<Item = u64> + Clone) {
-    let start = Parameter::start_for(remains.clone());
-    bits.put(u64::from(start), Parameter::WIDTH);
-    let mut parameter = Parameter::start(start);
-    for remain in remains {
-        put_one(bits, remain, parameter.k());
-        parameter.follow(remain);
-    }
-}
-
-/// Bits of Rice codes of each order. Each waits for its own parameter only, so that the processor works on all three at once.
-fn rice_bits_of_each(remains: &[Remains]) -> [u64; 3] {
-    let mut parameters = [0, 1, 2].map(|order| Parameter::start(Parameter::start_for(of_order(remains, order))));
-    let mut totals = [u64::from(Parameter::WIDTH); 3];
-    for remains in remains {
-        for order in 0..3 {
-            totals[order] += u64::from(one_bits(remains[order], parameters[order].k()));
-            parameters[order].follow(remains[order]);
-        }
-    }
-    totals
-}
-
-#[inline]
-fn put_one(bits: &mut BitWriter, remain: u64, k: u32) {
-    let quotient = remain >> k;
-    if quotient >= u64::from(ESCAPE) {
-        bits.put(0, ESCAPE);
-        bits.put(remain, 64);
-    } else {
-        let quotient = quotient as u32;
-        bits.put(1 << quotient, quotient + 1);
-        bits.put(remain & mask(k), k);
-    }
-}
-
-#[inline]
-fn one_bits(remain: u64, k: u32) -> u32 {
-    let quotient = remain >> k;
-    if quotient >= u64::from(ESCAPE) { ESCAPE + 64 } else { quotient as u32 + 1 + k }
-}
-
-#[inline]
-fn take_one(bits: &mut BitReader<'_>, k: u32) -> Result<u64, DecodeError> {
-    match bits.take_short_rice(k, ESCAPE) {
-        Some(remain) => Ok(remain),
-        None => take_long(bits, k),
-    }
-}
-
-/// What does not lie in one look, or is no code.
-#[cold]
-fn take_long(bits: &mut BitReader<'_>, k: u32) -> Result<u64, DecodeError> {
-    let quotient = bits.take_zeros(ESCAPE)?;
-    if quotient == ESCAPE {
-        return bits.take(64);
-    }
-    Ok(u64::from(quotient) << k | bits.take(k)?)
-}
-
-fn take_rice<const ORDER: u32>(bits: &mut BitReader<'_>, values: &mut Vec<i64>, length: usize) -> Result<(), DecodeError> {
-    let mut parameter = Parameter::start(bits.take(Parameter::WIDTH)? as u32);
-    let head = last(values);
-    let (mut before, mut step) = (head, 0_i64);
-    for _ in 1..length {
-        let remain = take_one(bits, parameter.k())?;
-        parameter.follow(remain);
-        let predicted = match ORDER {
-            0 => head,
-            1 => before,
-            _ => before.wrapping_add(step),
-        };
-        let value = predicted.wrapping_add(unzigzag(remain));
-        step = value.wrapping_sub(before);
-        before = value;
-        values.push(value);
-    }
-    Ok(())
-}
-
-/// What stands between runs of zeros.
-fn steps(remains: impl Iterator<Item = u64>) -> impl Iterator<Item = u64> {
-    remains.filter(|remain| *remain > 0).map(|remain| remain - 1)
-}
-
-/// Runs of zeros and what stands between them: the last run goes to the end.
-fn put_runs(bits: &mut BitWriter, remains: impl Iterator<Item = u64> + Clone) {
-    let start = Parameter::start_for(steps(remains.clone()));
-    bits.put(u64::from(start), Parameter::WIDTH);
-    let (mut lengths, mut parameter) = (Parameter::start(RUN_START), Parameter::start(start));
-    let mut run = 0;
-    for remain in remains {
-        if remain == 0 {
-            run += 1;
-            continue;
-        }
-        put_one(bits, run, lengths.k());
-        lengths.follow(run);
-        put_one(bits, remain - 1, parameter.k());
-        parameter.follow(remain - 1);
-        run = 0;
-    }
-    if run > 0 {
-        put_one(bits, run, lengths.k());
-    }
-}
-
-/// Runs are long where they pay.
-const RUN_START: u32 = 3;
-
-fn runs_bits(remains: impl Iterator<Item = u64> + Clone) -> u64 {
-    let start = Parameter::start_for(steps(remains.clone()));
-    let (mut lengths, mut parameter) = (Parameter::start(RUN_START), Parameter::start(start));
-    let mut total = u64::from(Parameter::WIDTH);
-    let mut run = 0;
-    for remain in remains {
-        if remain == 0 {
-            run += 1;
-            continue;
-        }
-        total += u64::from(one_bits(run, lengths.k()) + one_bits(remain - 1, parameter.k()));
-        lengths.follow(run);
-        parameter.follow(remain - 1);
-        run = 0;
-    }
-    if run > 0 {
-        total += u64::from(one_bits(run, lengths.k()));
-    }
-    total
-}
-
-fn take_runs(bits: &mut BitReader<'_>, values: &mut Vec<i64>, length: usize) -> Result<(), DecodeError> {
-    let start = bits.take(Parameter::WIDTH)? as u32;
-    let (mut lengths, mut parameter) = (Parameter::start(RUN_START), Parameter::start(start));
-    while values.len() < length {
-        let run = take_one(bits, lengths.k())?;
-        lengths.follow(run);
-        if run > (length - values.len()) as u64 {
-            return Err(DecodeError::Malformed);
-        }
-        let before = last(values);
-        values.resize(values.len() + run as usize, before);
-        if values.len() < length {
-            let step = take_one(bits, parameter.k())?;
-            parameter.follow(step);
-            values.push(before.wrapping_add(unzigzag(step.wrapping_add(1))));
-        }
-    }
-    Ok(())
 }
 
 /// Small numbers for those near zero on both sides.

@@ -37,6 +37,7 @@ mod format;
 mod ints;
 pub mod limits;
 mod presence;
+mod rice;
 mod table;
 mod values;
 

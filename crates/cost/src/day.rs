@@ -4,31 +4,23 @@
 //! fill caches and buckets and are not counted, and taken as often as the level lasts. More than [`CELL`] vehicles are so many
 //! cells: shards do not share anything, so each adds the same again; only what fleets ask for does not grow with them.
 
+mod road;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use futures::executor::block_on;
 use roadcast_domain::Timestamp;
-use roadcast_domain::caller::Caller;
-use roadcast_domain::event::Telemetry;
-use roadcast_domain::ids::{FleetId, VehicleId};
-use roadcast_lambda_kit::kinesis::KinesisEvent;
-use roadcast_packing::{BLOCK_CONTENT_TYPE, incoming};
+use roadcast_domain::ids::FleetId;
 use roadcast_ports::clock::Clock as _;
-use roadcast_services::query::EventsRange;
-use roadcast_testbed::esm::kinesis_event;
 use roadcast_testbed::meter::{Item, Usage, rules};
-use roadcast_testbed::{BatchResponse, Esm, EsmConfig, StreamRecordIn};
-use roadcast_traces::Upload;
+use roadcast_testbed::{Esm, EsmConfig};
 use roadcast_traces::simulate::{SimConfig, Simulator};
-use serde_json::Value;
 
+use self::road::{Road, Totals};
 use crate::GIB;
-use crate::workload::{
-    CURVE, DAYS, HISTORY_QUERIES_A_DAY, HOURS, POLL_EVERY_S, Payload, SAMPLES_PER_S, SAMPLES_PER_UPLOAD,
-    STATE_QUERIES_A_DAY, Way, Workload,
-};
-use crate::world::{Meters, World, admin, computed};
+use crate::workload::{CURVE, DAYS, HOURS, POLL_EVERY_S, Payload, SAMPLES_PER_S, SAMPLES_PER_UPLOAD, Way, Workload};
+use crate::world::{Meters, World};
 
 /// Vehicles that are run at once.
 pub const CELL: u32 = 10_000;
@@ -54,14 +46,8 @@ pub const fn parallelization_factor(way: Way, payload: Payload) -> usize {
 pub const TRACED: f64 = 0.01;
 /// Shards have so much room above the peak.
 const HEADROOM: f64 = 1.25;
-/// A partner gathers for so long before it posts.
-const PARTNER_EVERY_S: i64 = 30;
 /// Bytes of a line of the API's access log.
 const ACCESS_LOG_BYTES: f64 = 350.0;
-/// Each query is run so often.
-const TIMES: f64 = 10.0;
-/// Samples whose JSON is weighed: enough for a mean.
-const WEIGHED: f64 = 20_000.0;
 /// Bytes of a vehicle's state in storage, about.
 const STATE_BYTES: f64 = 500.0;
 /// Two windows: by then every vehicle was seen once, as it was long ago in a deployment that runs.
@@ -252,16 +238,7 @@ async fn run(driving: f64, fleets: u32, way: Way, payload: Payload) -> Slice {
         world.memory.stream().clone(),
         world.clock.clone(),
     );
-    let mut road = Road {
-        world: &world,
-        meters: &meters,
-        way,
-        payload,
-        waiting: Vec::new(),
-        posted: 0,
-        seen: 0,
-        totals: Totals::default(),
-    };
+    let mut road = Road::new(&world, &meters, way, payload);
 
     // Whole stretches, at whose ends the vehicles' states are written.
     let seconds = (SAMPLES_PER_LEVEL / config.vehicles as i64).clamp(300, 1200) / 300 * 300;
@@ -276,7 +253,7 @@ async fn run(driving: f64, fleets: u32, way: Way, payload: Payload) -> Slice {
         world.clock.set(Timestamp::from_ms(now));
         road.send(simulator.next_uploads(now)).await;
         if mapping.next_due().is_some_and(|due| due <= world.clock.now()) {
-            mapping.poll(&async |records| Ok::<_, Infallible>(road_process(&world, &meters, records).await)).await;
+            mapping.poll(&async |records| Ok::<_, Infallible>(road::process(&world, &meters, records).await)).await;
             road.enrich().await;
         }
         for (n, fleet_id) in world.fleets.iter().enumerate() {
@@ -301,7 +278,7 @@ async fn run(driving: f64, fleets: u32, way: Way, payload: Payload) -> Slice {
     meters.feed.reset();
     road.ask().await;
     let totals = road.totals;
-    let sizes = sizes(&world, &totals);
+    let sizes = road::sizes(&world, &totals);
     Slice {
         lanes: parallelization_factor(way, payload),
         iot_steps: totals.iot_steps,
@@ -316,217 +293,5 @@ async fn run(driving: f64, fleets: u32, way: Way, payload: Payload) -> Slice {
         records: totals.records,
         record_bytes: totals.record_bytes,
         sizes,
-    }
-}
-
-/// What was counted beside the meters.
-#[derive(Clone, Debug, Default)]
-struct Totals {
-    iot_steps: f64,
-    records: f64,
-    record_bytes: f64,
-    samples: f64,
-    weighed: f64,
-    json_bytes: f64,
-    delivered: BTreeMap<FleetId, f64>,
-}
-
-struct Road<'w> {
-    world: &'w World,
-    meters: &'w Meters,
-    way: Way,
-    payload: Payload,
-    /// What partners have gathered.
-    waiting: Vec<Value>,
-    posted: i64,
-    /// Records of the stream that were counted.
-    seen: usize,
-    totals: Totals,
-}
-
-impl Road<'_> {
-    /// Sends uploads the way they go.
-    async fn send(&mut self, uploads: Vec<Upload>) {
-        for upload in uploads {
-            let Some(vid) = self.world.vehicles.get(&upload.vehicle) else { continue };
-            self.totals.samples += upload.samples as f64;
-            if self.totals.weighed < WEIGHED {
-                for sample in upload.events.iter().flat_map(roadcast_traces::TraceEvent::samples) {
-                    self.totals.weighed += 1.0;
-                    self.totals.json_bytes += sample.to_json().to_string().len() as f64;
-                }
-            }
-            let events = upload.events.iter().map(|event| self.written(event.to_cloud_event(None), vid));
-            let events: Vec<Value> = events.collect();
-            match self.way {
-                Way::Iot | Way::PutRecords => self.put(vid, &events),
-                Way::VehicleHttp => self.post(Some(vid), &Value::from(events).to_string()).await,
-                Way::PartnerHttp => self.waiting.extend(events),
-            }
-        }
-        let now = self.world.clock.now().ms() / 1000;
-        if self.way == Way::PartnerHttp && now - self.posted >= PARTNER_EVERY_S {
-            self.posted = now;
-            self.post_waiting().await;
-        }
-    }
-
-    /// An event as the device writes it.
-    fn written(&self, mut event: Value, vid: &VehicleId) -> Value {
-        if self.way == Way::PartnerHttp {
-            event["subject"] = Value::from(vid.as_str());
-        }
-        let telemetry = serde_json::from_value::<Telemetry>(event["data"].clone());
-        if let (Payload::Compact, Ok(telemetry)) = (self.payload, telemetry)
-            && let Ok(block) = incoming::block_base64(&telemetry.samples)
-        {
-            event["datacontenttype"] = Value::from(BLOCK_CONTENT_TYPE);
-            event["data_base64"] = Value::from(block);
-            event.as_object_mut().map(|event| event.remove("data"));
-        }
-        event
-    }
-
-    /// Puts an upload onto the stream; through a topic rule it is the same record.
-    fn put(&mut self, vid: &VehicleId, events: &[Value]) {
-        let meter = &self.meters.sent;
-        for event in events {
-            let record = event.to_string();
-            self.totals.iot_steps += rules::iot_steps(record.len());
-            meter.count(Item::KinesisPutUnit, rules::put_units(record.len() + vid.as_str().len()));
-            self.totals.records += 1.0;
-            self.totals.record_bytes += (record.len() + vid.as_str().len()) as f64;
-            self.world.memory.stream().put_bytes(vid.as_str(), record.as_bytes());
-        }
-    }
-
-    /// Each fleet's partner posts what it has, in requests that the API takes.
-    async fn post_waiting(&mut self) {
-        let waiting = std::mem::take(&mut self.waiting);
-        let mut bodies: BTreeMap<usize, Vec<Vec<Value>>> = BTreeMap::new();
-        let partners = self.world.fleets.len();
-        for event in waiting {
-            let digest = event["subject"].as_str().map_or(0, |vid| vid.bytes().map(usize::from).sum());
-            let requests = bodies.entry(digest % partners).or_default();
-            match requests.last_mut() {
-                Some(body) if body.len() < 100 => body.push(event),
-                _ => requests.push(vec![event]),
-            }
-        }
-        for body in bodies.into_values().flatten() {
-            self.post(None, &Value::from(body).to_string()).await;
-        }
-    }
-
-    /// A request to the API: about one vehicle, or a batch.
-    async fn post(&mut self, vid: Option<&VehicleId>, body: &str) {
-        let started = computed();
-        let taken = match vid {
-            Some(vid) => self.world.ingest.upload(&admin(), vid, body).await.is_ok(),
-            None => self.world.ingest.batch(&admin(), body).await.is_ok(),
-        };
-        debug_assert!(taken, "the API takes what is simulated");
-        self.meters.sent.invocation(EVENTS_API_MIB, computed().saturating_sub(started), None);
-        self.meters.sent.count(Item::RestRequest, 1.0);
-        // Over HTTP one shard is enough for a cell.
-        for record in self.world.memory.stream().read(0, self.seen) {
-            self.seen += 1;
-            self.totals.records += 1.0;
-            self.totals.record_bytes += (record.data.len() + record.partition_key.len()) as f64;
-        }
-    }
-
-    /// Enriches what was published: an invocation an entry.
-    async fn enrich(&mut self) {
-        for batch in self.world.memory.take_published() {
-            let events: Vec<&str> = batch.events.iter().map(String::as_str).collect();
-            let started = computed();
-            let enriched = self.world.enrich.entry(&events).await;
-            debug_assert!(enriched.is_ok(), "enrichment takes what was published");
-            self.meters.road.invocation(SMALL_MIB, computed().saturating_sub(started), None);
-        }
-    }
-
-    /// A fleet asks for news until there are none.
-    async fn drain(&mut self, fleet_id: &FleetId) {
-        let caller = Caller::Fleet(fleet_id.clone());
-        loop {
-            let started = computed();
-            let Ok(feed) = self.world.deliver.feed(&caller, fleet_id, 10, 0).await else { return };
-            let bytes: usize = feed.cloud_events().map_or(0, |events| events.iter().map(|event| event.get().len()).sum());
-            self.meters.feed.invocation(SMALL_MIB, computed().saturating_sub(started), Some(fleet_id));
-            self.meters.feed.count_for(fleet_id, Item::RestRequest, 1.0);
-            self.meters.feed.count_for(fleet_id, Item::DataOut, (bytes + 300) as f64 / GIB);
-            let samples: usize = feed.events.iter().map(|delivered| delivered.event.sample_count()).sum();
-            *self.totals.delivered.entry(fleet_id.clone()).or_default() += samples as f64;
-            if feed.receipts.is_empty() {
-                return;
-            }
-            // Acknowledged with the next call: no request of its own, but its part of that one.
-            let _ = self.world.deliver.acknowledge(&caller, fleet_id, &feed.receipts).await;
-            if feed.receipts.len() < 10 {
-                return;
-            }
-        }
-    }
-
-    /// Empties every feed.
-    async fn clear(&mut self) {
-        let delivered = self.totals.delivered.clone();
-        for fleet_id in &self.world.fleets {
-            self.drain(fleet_id).await;
-        }
-        self.totals.delivered = delivered;
-    }
-
-    /// What one fleet asks in a day, beside its feed.
-    async fn ask(&self) {
-        let Some((fleet_id, vid)) = self.world.fleets.first().zip(self.world.vehicles.values().next()) else { return };
-        let caller = Caller::Admin(roadcast_domain::ids::ClientId::new(fleet_id.as_str()));
-        let now = self.world.clock.now();
-        let mut asked = Usage::default();
-        for (queries, history) in [(STATE_QUERIES_A_DAY, false), (HISTORY_QUERIES_A_DAY, true)] {
-            self.meters.feed.reset();
-            for _ in 0..TIMES as u32 {
-                let started = computed();
-                if history {
-                    let range = EventsRange::between(vid.clone(), Some(now.plus_ms(-600_000)), Some(now), 1000);
-                    let _ = self.world.query.events(&caller, &range).await;
-                } else {
-                    let _ = self.world.query.state(&caller, vid).await;
-                }
-                self.meters.feed.invocation(SMALL_MIB, computed().saturating_sub(started), None);
-                self.meters.feed.count(Item::RestRequest, 1.0);
-            }
-            asked.add_times(&self.meters.feed.usage(), queries / TIMES);
-        }
-        self.meters.feed.reset();
-        for (item, _, quantity) in asked.iter() {
-            self.meters.feed.count(item, quantity);
-        }
-    }
-}
-
-/// A batch of the processor: from the event that Lambda hands over to the answer.
-async fn road_process(world: &World, meters: &Meters, records: Vec<StreamRecordIn>) -> BatchResponse {
-    let event = kinesis_event(&records);
-    let started = computed();
-    let Ok(event) = serde_json::from_str::<KinesisEvent>(&event) else { return BatchResponse::success() };
-    let batch = event.into_batch(world.clock.now());
-    let outcome = world.process.batch(&batch.records).await;
-    meters.road.invocation(PROCESSOR_MIB, computed().saturating_sub(started), None);
-    match outcome.retry_from {
-        Some(place) => BatchResponse::from_record_on(records[place].sequence_number.clone()),
-        None => BatchResponse::success(),
-    }
-}
-
-fn sizes(world: &World, totals: &Totals) -> Sizes {
-    let (block, origins, stored) = world.stored();
-    Sizes {
-        json: totals.json_bytes / totals.weighed,
-        record: totals.record_bytes / totals.samples,
-        block: block / stored,
-        origins: origins / stored,
     }
 }

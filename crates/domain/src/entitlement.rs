@@ -27,6 +27,10 @@ pub struct Grant {
     pub suspended: bool,
 }
 
+/// The last consent epoch. It is told as a `CloudEvents` Integer, which has 32 bits and a sign; taking something away from the
+/// same fleet and vehicle every second would reach it after 68 years.
+pub const LAST_EPOCH: u64 = 2_147_483_647;
+
 /// What one fleet may see of one vehicle: the grants of its active and suspended subscriptions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entitlement {
@@ -34,7 +38,7 @@ pub struct Entitlement {
     pub fleet_id: FleetId,
     /// The vehicle.
     pub vid: VehicleId,
-    /// Raised whenever something is taken away.
+    /// Raised whenever something is taken away; at most [`LAST_EPOCH`].
     pub epoch: u64,
     /// The grants of active and suspended subscriptions.
     pub grants: Vec<Grant>,

@@ -16,6 +16,7 @@ pub mod intake;
 pub mod limits;
 pub mod mapping;
 pub mod package;
+pub mod percent;
 pub mod plan;
 pub mod refusal;
 pub mod schema;

@@ -34,7 +34,7 @@ impl Function {
     /// Starts the function of that name.
     pub fn start(name: &'static str) -> Result<Self, Failure> {
         let env = Env::from_process();
-        observe::init(env.optional(Variable::LogLevel));
+        observe::init(name, env.optional(Variable::Stage).unwrap_or_default(), env.optional(Variable::LogLevel));
         let metrics = Arc::new(Metrics::new(name, env.required(Variable::Stage)?));
         metrics.record(Metric::ColdStart, 1);
         Ok(Self { env, metrics })

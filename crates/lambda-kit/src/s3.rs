@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use roadcast_domain::Timestamp;
+use roadcast_domain::{Timestamp, percent};
 use serde::Deserialize;
 
 /// What a bucket tells of objects; the same may come more than once, and late.
@@ -87,12 +87,11 @@ fn decoded(key: &str) -> String {
     let mut rest = key.as_bytes();
     while let Some((first, after)) = rest.split_first() {
         rest = after;
-        let escaped = (*first == b'%').then(|| after.get(..2)).flatten();
-        let hex = escaped.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        match (first, hex) {
+        let escaped = if *first == b'%' { percent::escaped(after) } else { None };
+        match (first, escaped) {
             (_, Some(byte)) => {
                 bytes.push(byte);
-                rest = &after[2..];
+                rest = after.get(2..).unwrap_or_default();
             }
             (b'+', None) => bytes.push(b' '),
             (byte, None) => bytes.push(*byte),

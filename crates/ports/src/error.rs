@@ -67,3 +67,15 @@ impl Error for PortError {
         self.source.as_deref().map(|source| source as &(dyn Error + 'static))
     }
 }
+
+/// An error and what caused it, in a line: for the log, where each is told once, by whoever handles it.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line
+}

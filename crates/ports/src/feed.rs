@@ -41,6 +41,10 @@ pub const INDEX_LAG_MS: i64 = 10_000;
 /// How old a stamp may be when it is written, in milliseconds.
 pub const STAMP_AGE_MS: i64 = INDEX_LAG_MS / 2;
 
+/// How long the index remembers, in milliseconds: a fortnight, longer than a queue keeps a message. The table forgets by the
+/// day.
+pub const INDEX_KEPT_MS: i64 = 14 * 24 * 60 * 60 * 1000;
+
 /// The index of what was delivered to each fleet, by the time of delivery: pointers only.
 pub trait FeedIndex: Send + Sync {
     /// Records what was delivered, each under a stamp of the moment that it is written. What is recorded twice stands there

@@ -23,4 +23,4 @@ pub mod stream;
 pub mod subscriptions;
 pub mod vehicles;
 
-pub use error::{PortError, PortErrorKind};
+pub use error::{PortError, PortErrorKind, chain};

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
-use roadcast_domain::entitlement::Entitlement;
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, FleetId, VehicleId};
 use roadcast_domain::package::Packages;
 use roadcast_domain::selection::Selection;
+use roadcast_packing::segment::bucket_of;
 use roadcast_ports::PortError;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
@@ -20,11 +20,9 @@ use roadcast_ports::event_log::{EventLog, EventRange};
 use roadcast_ports::feed::{FeedIndex, FeedPointer, FeedRange, INDEX_LAG_MS};
 use serde::{Deserialize, Serialize};
 
-use crate::ServiceError;
 use crate::cached::CachedEntitlements;
+use crate::{ServiceError, stretch};
 
-/// How long the index remembers, in milliseconds: a fortnight, as the table forgets by the day.
-pub const REACH_MS: i64 = 14 * 24 * 60 * 60 * 1000;
 /// Where a poller without a cursor begins: a day ago.
 pub const DEFAULT_REACH_MS: i64 = 24 * 60 * 60 * 1000;
 /// How long a poller waits for an event that was delivered but is not stored: longer than the stream processor works at a
@@ -41,8 +39,6 @@ const PASSED_OVER: usize = 16;
 const POINTERS_PER_READ: usize = 50;
 /// Reads of one page: a fleet that gets little must not make a request long.
 const READS_PER_PAGE: usize = 10;
-/// Vehicles' logs read one after the other for one page's events, a stretch of five minutes each.
-const BUCKET_MS: i64 = 5 * 60 * 1000;
 
 /// Tells fleets what came in.
 pub struct Arrivals<E, L, I, K> {
@@ -249,9 +245,10 @@ impl<E: Entitlements, L: EventLog, I: FeedIndex, K: Clock> Walk<'_, E, L, I, K> 
         &self,
         candidates: &[Candidate],
     ) -> Result<BTreeMap<(VehicleId, Eid), Option<Event>>, ServiceError> {
-        let mut buckets: BTreeMap<(&VehicleId, i64), Vec<Eid>> = BTreeMap::new();
+        // A bucket of a vehicle's log is read at a time: what lies in it is read together anyhow.
+        let mut buckets: BTreeMap<(&VehicleId, Timestamp), Vec<Eid>> = BTreeMap::new();
         for Candidate { named: (vid, eid), .. } in candidates {
-            buckets.entry((vid, eid.time().ms().div_euclid(BUCKET_MS))).or_default().push(*eid);
+            buckets.entry((vid, bucket_of(eid.time()))).or_default().push(*eid);
         }
         let mut found = BTreeMap::new();
         for ((vid, _), mut eids) in buckets {
@@ -262,7 +259,7 @@ impl<E: Entitlements, L: EventLog, I: FeedIndex, K: Clock> Walk<'_, E, L, I, K> 
             let stored = self.stored(vid, &eids).await?;
             for eid in eids {
                 let event = stored.get(&eid);
-                let seen = event.and_then(|event| self.seen_by_fleet(event, &entitlement));
+                let seen = event.and_then(|event| entitlement.cut(event, &self.packages, self.now));
                 if seen.is_some() || event.is_none() {
                     found.insert((vid.clone(), eid), seen);
                 }
@@ -271,20 +268,15 @@ impl<E: Entitlements, L: EventLog, I: FeedIndex, K: Clock> Walk<'_, E, L, I, K> 
         Ok(found)
     }
 
-    fn seen_by_fleet(&self, event: &Event, entitlement: &Entitlement) -> Option<Event> {
-        entitlement.cut(event, &self.packages, self.now)
-    }
-
     /// The events of one vehicle between the first and the last of `eids`.
     async fn stored(&self, vid: &VehicleId, eids: &[Eid]) -> Result<BTreeMap<Eid, Event>, PortError> {
         let mut stored = BTreeMap::new();
-        let (mut next, to) = (eids.first().copied(), eids.last().copied().unwrap_or(Eid::MIN));
-        while let Some(from) = next.filter(|from| *from <= to) {
-            let range = EventRange { vid: vid.clone(), from, to, limit: 1000, consistent: true };
-            let page = self.arrivals.log.range(&range).await?;
-            stored.extend(page.events.into_iter().map(|stored| (stored.event.eid, stored.event)));
-            next = page.next;
-        }
+        let (Some(from), Some(to)) = (eids.first().copied(), eids.last().copied()) else { return Ok(stored) };
+        let range = EventRange { vid: vid.clone(), from, to, limit: stretch::PAGE, consistent: true };
+        stretch::read(&self.arrivals.log, range, |found| {
+            stored.insert(found.event.eid, found.event);
+        })
+        .await?;
         Ok(stored)
     }
 

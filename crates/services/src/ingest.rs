@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::cloudevent::{self, Envelope};
 use roadcast_domain::fleet::{ClientRole, source_is_bound};
-use roadcast_domain::ids::{Eid, VehicleId};
+use roadcast_domain::ids::{ClientId, Eid, VehicleId};
 use roadcast_domain::intake::{Intake, ParkedSample, RejectedSignal};
 use roadcast_domain::limits;
 use roadcast_domain::refusal::{Reason, Refusal};
@@ -193,7 +194,7 @@ impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V
         &self,
         envelope: &Envelope<'_>,
         sender: &Sender,
-        received: roadcast_domain::Timestamp,
+        received: Timestamp,
         known: &mut BTreeMap<String, Option<Vehicle>>,
     ) -> Result<(VehicleId, Judged), EventError> {
         let Some(subject) = &envelope.subject else {
@@ -228,7 +229,7 @@ impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V
         raw: &RawValue,
         vehicle: &Vehicle,
         sender: &Sender,
-        received: roadcast_domain::Timestamp,
+        received: Timestamp,
     ) -> Result<Judged, EventError> {
         let envelope = Envelope::read(raw)?;
         if let Some(subject) = &envelope.subject {
@@ -253,7 +254,7 @@ impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V
         envelope: &Envelope<'_>,
         vid: &VehicleId,
         sender: &Sender,
-        received: roadcast_domain::Timestamp,
+        received: Timestamp,
     ) -> Result<Judged, EventError> {
         if !sender.may_use(&envelope.source) {
             return Err(EventError::SourceNotYours);
@@ -280,7 +281,7 @@ impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V
 /// Who sends, and what it is bound to.
 enum Sender {
     Admin,
-    Client { client_id: roadcast_domain::ids::ClientId, sources: Vec<String> },
+    Client { client_id: ClientId, sources: Vec<String> },
 }
 
 impl Sender {

@@ -27,6 +27,7 @@ pub mod quota;
 pub mod receipts;
 pub mod repeat;
 pub mod schemas;
+mod stretch;
 mod tail;
 pub mod vehicles;
 

@@ -28,7 +28,7 @@ pub struct Query<V, E, L, S, K> {
     pub entitlements: CachedEntitlements<E, K>,
     /// The events.
     pub log: L,
-    /// Last-known values.
+    /// Last-known values; who answers none, has nothing here.
     pub state: S,
     /// The time.
     pub clock: K,
@@ -85,7 +85,7 @@ impl Sight {
 /// Reads of the log for one page at most: where a fleet may see little of much, it gets a short page and goes on.
 const READS_PER_PAGE: usize = 10;
 
-impl<V: Vehicles, E: Entitlements, L: EventLog, S: StateStore, K: Clock> Query<V, E, L, S, K> {
+impl<V: Vehicles, E: Entitlements, L: EventLog, S, K: Clock> Query<V, E, L, S, K> {
     /// A page of a vehicle's events.
     pub async fn events(&self, caller: &Caller, range: &EventsRange) -> Result<Events, ServiceError> {
         let sight = self.sight(caller, &range.vid).await?;
@@ -113,6 +113,24 @@ impl<V: Vehicles, E: Entitlements, L: EventLog, S: StateStore, K: Clock> Query<V
         sight.of(stored.event, self.clock.now()).ok_or(ServiceError::NotFound)
     }
 
+    /// How much the caller may see of the vehicle; `NotFound` where it may not know that the vehicle exists.
+    async fn sight(&self, caller: &Caller, vid: &VehicleId) -> Result<Sight, ServiceError> {
+        match caller {
+            Caller::Ingest(_) => Err(ServiceError::Forbidden("ingest clients send events; they do not read them")),
+            Caller::Admin(_) => {
+                self.vehicles.get(vid).await?.ok_or(ServiceError::NotFound)?;
+                Ok(Sight::Everything)
+            }
+            Caller::Fleet(fleet_id) => {
+                let entitlement = self.entitlements.of_fleet_to_vehicle(fleet_id, vid).await?;
+                let live = entitlement.filter(|entitlement| entitlement.is_live(self.clock.now()));
+                Ok(Sight::Cut(live.ok_or(ServiceError::NotFound)?, self.entitlements.packages().await?))
+            }
+        }
+    }
+}
+
+impl<V: Vehicles, E: Entitlements, L: EventLog, S: StateStore, K: Clock> Query<V, E, L, S, K> {
     /// Last-known values, and the time they were read at.
     pub async fn state(&self, caller: &Caller, vid: &VehicleId) -> Result<(VehicleState, Timestamp), ServiceError> {
         let sight = self.sight(caller, vid).await?;
@@ -135,21 +153,5 @@ impl<V: Vehicles, E: Entitlements, L: EventLog, S: StateStore, K: Clock> Query<V
             }
         }
         Ok(state)
-    }
-
-    /// How much the caller may see of the vehicle; `NotFound` where it may not know that the vehicle exists.
-    async fn sight(&self, caller: &Caller, vid: &VehicleId) -> Result<Sight, ServiceError> {
-        match caller {
-            Caller::Ingest(_) => Err(ServiceError::Forbidden("ingest clients send events; they do not read them")),
-            Caller::Admin(_) => {
-                self.vehicles.get(vid).await?.ok_or(ServiceError::NotFound)?;
-                Ok(Sight::Everything)
-            }
-            Caller::Fleet(fleet_id) => {
-                let entitlement = self.entitlements.of_fleet_to_vehicle(fleet_id, vid).await?;
-                let live = entitlement.filter(|entitlement| entitlement.is_live(self.clock.now()));
-                Ok(Sight::Cut(live.ok_or(ServiceError::NotFound)?, self.entitlements.packages().await?))
-            }
-        }
     }
 }

@@ -11,13 +11,12 @@ use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::{Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
 use roadcast_ports::clock::Clock;
-use roadcast_ports::feed::{FeedIndex, FeedRange};
+use roadcast_ports::feed::{FeedIndex, FeedRange, INDEX_KEPT_MS};
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::subscriptions::Subscriptions;
 use serde::Serialize;
 
 use crate::ServiceError;
-use crate::arrivals::REACH_MS;
 use crate::onboard::may_see;
 
 /// Changes of one read.
@@ -107,7 +106,7 @@ impl<F: Fleets, U: Subscriptions, I: FeedIndex, K: Clock> Receipts<F, U, I, K> {
         let kept = self.subscriptions.get(fleet_id, subscription_id).await?.ok_or(ServiceError::NotFound)?;
         let changes = self.changes(fleet_id, subscription_id).await?;
         let now = self.clock.now();
-        let from = from.unwrap_or(kept.created_at).max(kept.created_at).max(now.plus_ms(-REACH_MS));
+        let from = from.unwrap_or(kept.created_at).max(kept.created_at).max(now.plus_ms(-INDEX_KEPT_MS));
         let to = to.unwrap_or(now).min(now).max(from);
         let mut found: BTreeMap<VehicleId, Found> =
             vehicles(&kept, &changes).into_iter().map(|vid| (vid, Found::default())).collect();

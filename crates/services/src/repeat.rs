@@ -5,9 +5,9 @@
 
 use std::future::Future;
 
-use roadcast_ports::PortError;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::requests::{Answer, Answers, Claim, KeyedRequest};
+use roadcast_ports::{PortError, chain};
 
 /// Does requests once.
 pub struct Repeats<A, K> {
@@ -58,7 +58,8 @@ impl<A: Answers, K: Clock> Repeats<A, K> {
         };
         if let Err(error) = kept {
             // What was done is done: its caller gets the answer. Only a repeat within a minute is told to wait.
-            tracing::error!(error = &error as &dyn std::error::Error, "the answer to a keyed request was not kept: {error}");
+            let error = chain(&error);
+            tracing::error!(error, "the answer to a keyed request was not kept: {error}");
         }
         Ok(Outcome::Done(done))
     }

@@ -6,18 +6,13 @@ use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_ports::PortError;
 use roadcast_ports::event_log::{EventLog, EventRange};
 
-/// Events of one page.
-const PAGE: usize = 1000;
+use crate::stretch;
 
 /// Everything that is stored from the horizon on.
 pub(crate) async fn read(log: &impl EventLog, vid: &VehicleId, horizon: Timestamp) -> Result<Vec<StoredEvent>, PortError> {
     let mut events = Vec::new();
-    let mut from = Some(Eid::first_at(horizon));
-    while let Some(start) = from {
-        let range = EventRange { vid: vid.clone(), from: start, to: Eid::MAX, limit: PAGE, consistent: true };
-        let page = log.range(&range).await?;
-        events.extend(page.events);
-        from = page.next;
-    }
+    let (vid, from) = (vid.clone(), Eid::first_at(horizon));
+    let range = EventRange { vid, from, to: Eid::MAX, limit: stretch::PAGE, consistent: true };
+    stretch::read(log, range, |stored| events.push(stored)).await?;
     Ok(events)
 }

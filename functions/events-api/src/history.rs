@@ -9,7 +9,6 @@ use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::event_log::EventLog;
-use roadcast_ports::state::StateStore;
 use roadcast_ports::vehicles::Vehicles;
 use roadcast_services::query::{History, HistoryRange, Query, Resolution, SamplePlace, SampleRow, Series, Window};
 use roadcast_signals::{SignalPath, Value};
@@ -23,8 +22,8 @@ const CSV: &str = "text/csv";
 const CSV_AS_WRITTEN: &str = "text/csv; charset=utf-8; header=present";
 
 /// A page of a vehicle's history.
-pub(crate) async fn get<V: Vehicles, E: Entitlements, L: EventLog, S: StateStore, K: Clock>(
-    query: &Query<V, E, L, S, K>,
+pub(crate) async fn get<V: Vehicles, E: Entitlements, L: EventLog, K: Clock>(
+    query: &Query<V, E, L, (), K>,
     request: &Request,
     caller: &Caller,
 ) -> Result<Response, Problem> {

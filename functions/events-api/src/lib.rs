@@ -18,7 +18,6 @@ use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::event_log::EventLog;
 use roadcast_ports::feed::FeedIndex;
 use roadcast_ports::schemas::Schemas;
-use roadcast_ports::state::StateStore;
 use roadcast_ports::stream::TelemetryStream;
 use roadcast_ports::vehicles::Vehicles;
 use roadcast_services::arrivals::Arrivals;
@@ -73,16 +72,16 @@ pub const ROUTES: &[Route<Operation>] = &[
 ];
 
 /// Events over HTTP.
-pub struct EventsApi<V, C, T, H, E, L, S, I, K> {
+pub struct EventsApi<V, C, T, H, E, L, I, K> {
     /// Takes them in.
     pub ingest: Ingest<V, C, T, H, K>,
-    /// Reads a vehicle's.
-    pub query: Query<V, E, L, S, K>,
+    /// Reads a vehicle's. Its state is another function's to tell.
+    pub query: Query<V, E, L, (), K>,
     /// Reads what came in.
     pub arrivals: Arrivals<E, L, I, K>,
 }
 
-impl<V, C, T, H, E, L, S, I, K> Api for EventsApi<V, C, T, H, E, L, S, I, K>
+impl<V, C, T, H, E, L, I, K> Api for EventsApi<V, C, T, H, E, L, I, K>
 where
     V: Vehicles,
     C: Clients,
@@ -90,7 +89,6 @@ where
     H: Schemas,
     E: Entitlements,
     L: EventLog,
-    S: StateStore,
     I: FeedIndex,
     K: Clock,
 {
@@ -110,7 +108,7 @@ where
     }
 }
 
-impl<V, C, T, H, E, L, S, I, K> EventsApi<V, C, T, H, E, L, S, I, K>
+impl<V, C, T, H, E, L, I, K> EventsApi<V, C, T, H, E, L, I, K>
 where
     V: Vehicles,
     C: Clients,

@@ -1,7 +1,7 @@
 //! The function behind the operations on events.
 
 use roadcast_aws::{
-    DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoSchemas, DynamoStateStore, DynamoVehicles,
+    DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoSchemas, DynamoVehicles,
     KinesisTelemetryStream, Sdk, SystemClock,
 };
 use roadcast_events_api::EventsApi;
@@ -31,17 +31,7 @@ async fn main() -> Result<(), Failure> {
             stream: KinesisTelemetryStream::new(sdk.kinesis(), function.var(Variable::TelemetryStream)?),
             clock: SystemClock,
         },
-        query: Query {
-            vehicles,
-            entitlements: entitlements(),
-            log: log.clone(),
-            // Not asked for here: the state is the vehicles' operation.
-            state: DynamoStateStore::new(
-                sdk.dynamodb(),
-                function.env.optional(Variable::VehicleStateTable).unwrap_or_default(),
-            ),
-            clock: SystemClock,
-        },
+        query: Query { vehicles, entitlements: entitlements(), log: log.clone(), state: (), clock: SystemClock },
         arrivals: Arrivals {
             entitlements: entitlements(),
             log,

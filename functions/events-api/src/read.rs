@@ -12,10 +12,9 @@ use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::event_log::EventLog;
-use roadcast_ports::feed::FeedIndex;
-use roadcast_ports::state::StateStore;
+use roadcast_ports::feed::{FeedIndex, INDEX_KEPT_MS};
 use roadcast_ports::vehicles::Vehicles;
-use roadcast_services::arrivals::{Arrivals, ArrivalsRange, DEFAULT_REACH_MS, Place, REACH_MS};
+use roadcast_services::arrivals::{Arrivals, ArrivalsRange, DEFAULT_REACH_MS, Place};
 use roadcast_services::cached::CachedEntitlements;
 use roadcast_services::query::{EventsRange, Query};
 use serde_json::{Value, json};
@@ -26,8 +25,8 @@ const FIELDS: [&str; 9] =
     ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "receivedtime", "data"];
 
 /// A page of a vehicle's events.
-pub(crate) async fn list<V: Vehicles, E: Entitlements, L: EventLog, S: StateStore, K: Clock>(
-    query: &Query<V, E, L, S, K>,
+pub(crate) async fn list<V: Vehicles, E: Entitlements, L: EventLog, K: Clock>(
+    query: &Query<V, E, L, (), K>,
     request: &Request,
     caller: &Caller,
 ) -> Result<Response, Problem> {
@@ -45,8 +44,8 @@ pub(crate) async fn list<V: Vehicles, E: Entitlements, L: EventLog, S: StateStor
 }
 
 /// One event.
-pub(crate) async fn get<V: Vehicles, E: Entitlements, L: EventLog, S: StateStore, K: Clock>(
-    query: &Query<V, E, L, S, K>,
+pub(crate) async fn get<V: Vehicles, E: Entitlements, L: EventLog, K: Clock>(
+    query: &Query<V, E, L, (), K>,
     request: &Request,
     caller: &Caller,
 ) -> Result<Response, Problem> {
@@ -63,7 +62,7 @@ pub(crate) async fn arrivals<E: Entitlements, L: EventLog, I: FeedIndex, K: Cloc
     let (from, to) = interval(request)?;
     let limit = request.query_number("limit", 1..=1000, 100)?;
     let now = arrivals.clock.now();
-    let from = from.unwrap_or(now.plus_ms(-DEFAULT_REACH_MS)).max(now.plus_ms(-REACH_MS));
+    let from = from.unwrap_or(now.plus_ms(-DEFAULT_REACH_MS)).max(now.plus_ms(-INDEX_KEPT_MS));
     let selection = selection(request, &arrivals.entitlements).await?;
     let fields = Fields::of(request)?;
     let page = Page::of(request, caller);

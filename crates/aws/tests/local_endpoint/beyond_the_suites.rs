@@ -6,13 +6,12 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::QueueAttributeName;
 use roadcast_aws::keys::{EXPIRES_AT, Key};
 use roadcast_aws::{
-    DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoSubscriptions, EventBridgeIngestBus, FleetChannels,
-    KinesisTelemetryStream, OsRandomness, Sdk, SqsFeedQueue, SystemClock,
+    DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoSubscriptions, FleetChannels, KinesisTelemetryStream,
+    OsRandomness, Sdk, SqsFeedQueue, SystemClock,
 };
 use roadcast_domain::fleet::Fleet;
 use roadcast_domain::ids::{Eid, FleetId, VehicleId};
 use roadcast_ports::PortErrorKind;
-use roadcast_ports::bus::{Batch, IngestBus};
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::conformance::Fresh;
 use roadcast_ports::entitlements::Entitlements;
@@ -30,7 +29,6 @@ pub(crate) async fn check(sdk: &Sdk, stack: &Stack) {
     a_raised_epoch_outlasts_writing_the_grants_again(sdk, stack).await;
     a_pointer_is_stored_with_its_expiry(sdk, stack).await;
     one_record_too_large_is_refused_alone(sdk, stack).await;
-    one_entry_too_large_is_refused_alone(sdk, stack).await;
     a_fleets_queue_is_made_as_decided(sdk, stack).await;
     a_long_wait_is_no_timeout(sdk, stack).await;
     a_queue_that_is_gone_has_no_messages(sdk, stack).await;
@@ -98,14 +96,6 @@ async fn one_record_too_large_is_refused_alone(sdk: &Sdk, stack: &Stack) {
     let answers = KinesisTelemetryStream::new(sdk.kinesis(), &stack.stream).put(&records).await;
     let kinds: Vec<_> = answers.iter().map(|answer| answer.as_ref().err().map(roadcast_ports::PortError::kind)).collect();
     assert_eq!(kinds, [None, Some(PortErrorKind::Rejected), None]);
-}
-
-async fn one_entry_too_large_is_refused_alone(sdk: &Sdk, stack: &Stack) {
-    let entry = |bytes: usize| Batch { events: vec![format!("\"{}\"", "x".repeat(bytes))] };
-    let entries = [entry(1), entry(300_000), entry(1_000_000)];
-    let answers = EventBridgeIngestBus::new(sdk.eventbridge(), &stack.ingest_bus).publish(&entries).await;
-    let kinds: Vec<_> = answers.iter().map(|answer| answer.as_ref().err().map(roadcast_ports::PortError::kind)).collect();
-    assert_eq!(kinds, [None, None, Some(PortErrorKind::Rejected)]);
 }
 
 async fn a_fleets_queue_is_made_as_decided(sdk: &Sdk, stack: &Stack) {

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::is_json;
+use crate::percent;
 use crate::refusal::{Reason, Refusal};
 
 /// What the names of attributes begin with, as headers.
@@ -59,13 +60,14 @@ fn percent_decoded(text: &str) -> Option<String> {
     // A quoted value is one of an older binding; it means the same.
     let text = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
     let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let digits = [rest.next()?, rest.next()?];
-            bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        if *first == b'%' {
+            bytes.push(percent::escaped(after)?);
+            rest = after.get(2..)?;
         } else {
-            bytes.push(byte);
+            bytes.push(*first);
         }
     }
     String::from_utf8(bytes).ok()
@@ -116,7 +118,7 @@ mod tests {
         let json = read(&[("example", "Euro %E2%82%AC %F0%9F%98%80")], None, b"{}").unwrap();
         let envelope = Envelope::read(serde_json::from_str(&json).unwrap()).unwrap();
         assert_eq!(envelope.extensions["example"], "Euro € 😀");
-        for broken in ["%", "%E2%82", "%GG"] {
+        for broken in ["%", "%E2%82", "%GG", "%+5"] {
             assert_eq!(read(&[("x", broken)], None, b"{}"), Err((Reason::NotACloudEvent, "/x".to_owned())), "{broken}");
         }
     }

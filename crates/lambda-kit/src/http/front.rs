@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::router::{Api, Route, call};
 use super::{Request, Response};
 use crate::auth::Callers;
+use crate::observe;
 use crate::problem::{Problem, ProblemType};
 
 /// Longest `Idempotency-Key`, in bytes.
@@ -73,7 +74,8 @@ impl<P: FrontPorts> Front<P> {
             }
             Err(error) => {
                 // Not to know how much was asked for is no reason to refuse.
-                tracing::error!(error = &error as &dyn std::error::Error, "requests are granted without a count: {error}");
+                let error = observe::chain(&error);
+                tracing::error!(error, "requests are granted without a count: {error}");
                 Ok(None)
             }
         }

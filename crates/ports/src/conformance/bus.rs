@@ -1,8 +1,9 @@
 //! [`IngestBus`]
 
 use super::fresh::{Fresh, NOON};
-use crate::bus::{Batch, IngestBus};
+use crate::bus::{Batch, ENTRY_BYTES, IngestBus};
 use crate::clock::Randomness;
+use crate::{PortError, PortErrorKind};
 
 /// What every [`IngestBus`] does. Who gets the entries is for the pipe's own tests.
 pub async fn ingest_bus(bus: &impl IngestBus, random: &impl Randomness) {
@@ -23,4 +24,9 @@ pub async fn ingest_bus(bus: &impl IngestBus, random: &impl Randomness) {
             answer.unwrap_or_else(|error| panic!("{what} are published: {error}"));
         }
     }
+
+    let of_bytes = |bytes: usize| Batch { events: vec![format!("\"{}\"", "x".repeat(bytes))] };
+    let answers = bus.publish(&[of_bytes(1), of_bytes(300_000), of_bytes(ENTRY_BYTES)]).await;
+    let kinds: Vec<_> = answers.iter().map(|answer| answer.as_ref().err().map(PortError::kind)).collect();
+    assert_eq!(kinds, [None, None, Some(PortErrorKind::Rejected)], "one entry too large is refused, and no other");
 }

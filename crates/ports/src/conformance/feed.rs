@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::fresh::{Fresh, NOON};
 use crate::PortErrorKind;
-use crate::bus::{DeliveryBus, FleetBatch};
+use crate::bus::{DeliveryBus, ENTRY_BYTES, FleetBatch};
 use crate::clock::{Clock, Randomness};
 use crate::feed::{Delivery, FeedIndex, FeedQueue, FeedRange, Message};
 use crate::provisioning::FleetChannel;
@@ -36,6 +36,9 @@ pub async fn feed(
         bus: bus_name.to_owned(),
         events: (0..events).map(|_| event()).collect(),
     };
+    let too_large = FleetBatch { events: vec!["0".repeat(ENTRY_BYTES)], ..batch(&mine.fleet_id, 0) };
+    let refused = bus.publish(&[too_large]).await.remove(0);
+    assert_eq!(refused.map_err(|error| error.kind()), Err(PortErrorKind::Rejected), "an entry too large is refused");
     let unheard = batch(&mine.fleet_id, 1);
     publish(bus, &[unheard]).await;
 

@@ -9,6 +9,7 @@ use roadcast_ports::event_log::{EventLog, EventRange};
 use roadcast_ports::state::{Known, StateStore};
 
 use super::{CONCURRENCY, Outcome, Pending, Process, first_record};
+use crate::stretch;
 
 /// Events of one vehicle that lie within this of each other are looked up in one range, in milliseconds.
 const STRETCH_MS: i64 = 10 * 60 * 1000;
@@ -79,13 +80,11 @@ impl<A, Q, V, E, B, S: StateStore, L: EventLog, H, K> Process<A, Q, V, E, B, S, 
 
     async fn stored_between(&self, vid: &VehicleId, first: Eid, last: Eid) -> Result<BTreeSet<Eid>, PortError> {
         let mut stored = BTreeSet::new();
-        let mut from = Some(first);
-        while let Some(start) = from {
-            let range = EventRange { vid: vid.clone(), from: start, to: last, limit: 1000, consistent: false };
-            let page = self.log.range(&range).await?;
-            stored.extend(page.events.iter().map(|stored| stored.event.eid));
-            from = page.next;
-        }
+        let range = EventRange { vid: vid.clone(), from: first, to: last, limit: stretch::PAGE, consistent: false };
+        stretch::read(&self.log, range, |found| {
+            stored.insert(found.event.eid);
+        })
+        .await?;
         Ok(stored)
     }
 }

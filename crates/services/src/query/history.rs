@@ -14,7 +14,6 @@ use roadcast_domain::selection::Selection;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::event_log::{EventLog, EventRange};
-use roadcast_ports::state::StateStore;
 use roadcast_ports::vehicles::Vehicles;
 use roadcast_signals::{SignalPath, Signals, Value};
 use serde::{Deserialize, Serialize};
@@ -157,7 +156,7 @@ impl Window {
     }
 }
 
-impl<V: Vehicles, E: Entitlements, L: EventLog, S: StateStore, K: Clock> Query<V, E, L, S, K> {
+impl<V: Vehicles, E: Entitlements, L: EventLog, S, K: Clock> Query<V, E, L, S, K> {
     /// A page of a vehicle's samples, from `start` on where it is not the first.
     pub async fn samples(
         &self,
@@ -236,7 +235,7 @@ struct Reader<'q, L, K> {
 }
 
 impl<'q, L: EventLog, K: Clock> Reader<'q, L, K> {
-    async fn of<V: Vehicles, E: Entitlements, S: StateStore>(
+    async fn of<V: Vehicles, E: Entitlements, S>(
         query: &'q Query<V, E, L, S, K>,
         caller: &Caller,
         range: &'q HistoryRange,

@@ -1,14 +1,11 @@
 //! Where records and events only go in: archive, quarantine, stream, ingest bus.
 
 use roadcast_ports::archive::{Archive, Parked, Quarantine, RawBatch};
-use roadcast_ports::bus::{Batch, IngestBus};
+use roadcast_ports::bus::{Batch, ENTRY_BYTES, IngestBus, entry_bytes};
 use roadcast_ports::stream::{StreamRecord, TelemetryStream};
 use roadcast_ports::{PortError, PortErrorKind};
 
 use super::Memory;
-
-/// What EventBridge takes as one entry.
-const ENTRY_BYTES: usize = 256 * 1024;
 
 impl Archive for Memory {
     async fn keep(&self, batch: &RawBatch) -> Result<(), PortError> {
@@ -44,9 +41,8 @@ impl IngestBus for Memory {
 
 /// Refuses what EventBridge would: the local endpoint is lax about it, so that it must be found here.
 pub(super) fn check_size(events: &[String]) -> Result<(), PortError> {
-    let bytes: usize = events.iter().map(|event| event.len() + 1).sum();
-    if bytes > ENTRY_BYTES {
-        return Err(PortError::new(PortErrorKind::Rejected, "publishing an entry of more than 256 KiB"));
+    if entry_bytes(events) > ENTRY_BYTES {
+        return Err(PortError::new(PortErrorKind::Rejected, "publishing an entry of more than 1 MB"));
     }
     Ok(())
 }

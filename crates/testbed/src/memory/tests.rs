@@ -103,7 +103,7 @@ async fn only_a_fleet_with_queue_and_rule_on_that_bus_gets_messages() {
 #[tokio::test]
 async fn an_entry_that_eventbridge_would_refuse_is_refused_alone() {
     let memory = Memory::default();
-    let entries = [1000, 300 * 1024].map(|bytes| Batch { events: vec![" ".repeat(bytes)] });
+    let entries = [1000, 1_000_000].map(|bytes| Batch { events: vec![" ".repeat(bytes)] });
     let answers = IngestBus::publish(&memory, &entries).await;
     assert!(answers[0].is_ok());
     assert_eq!(answers[1].as_ref().unwrap_err().kind(), PortErrorKind::Rejected);

@@ -14,7 +14,7 @@ use roadcast_packing::log::{EventItems, ItemPage, ItemRange, LogItem};
 use roadcast_packing::{pointers, state};
 use roadcast_ports::PortError;
 use roadcast_ports::archive::{Archive, Parked, Quarantine, RawBatch};
-use roadcast_ports::bus::{Batch, DeliveryBus, FleetBatch, IngestBus};
+use roadcast_ports::bus::{Batch, DeliveryBus, FleetBatch, IngestBus, entry_bytes};
 use roadcast_ports::clients::Clients;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedQueue, FeedRange, Message};
@@ -37,8 +37,8 @@ pub struct Metered<P> {
 
 /// Bytes of an item of reference data: a vehicle, a fleet, a client, a grant. All are well below a read unit.
 const REFERENCE_BYTES: usize = 400;
-/// Bytes of a bus entry beside its events, and of a queue message's attributes.
-const ENTRY_BYTES: usize = 200;
+/// Bytes of an event's item beside the event and where it came from.
+const EVENT_BYTES: usize = 200;
 /// Bytes of a state's item beside its readings: names, vehicle, revision.
 const STATE_BYTES: usize = 3 + 20 + 3 + 4 + 5;
 /// Bytes of a pointer's item beside its events: names, key, expiry.
@@ -272,10 +272,6 @@ impl<P: DeliveryBus> DeliveryBus for Metered<P> {
     }
 }
 
-fn entry_bytes(events: &[String]) -> usize {
-    ENTRY_BYTES + events.iter().map(|event| event.len() + 1).sum::<usize>()
-}
-
 impl<P: FeedIndex> FeedIndex for Metered<P> {
     async fn record(&self, deliveries: &[Delivery]) -> Result<(), PortError> {
         for delivery in deliveries {
@@ -352,7 +348,7 @@ fn item_bytes(item: &LogItem) -> usize {
         LogItem::Segment(segment) => segment.item_bytes(),
         LogItem::Event(stored) => {
             let json = |text: serde_json::Result<String>| text.map_or(0, |text| text.len());
-            ENTRY_BYTES
+            EVENT_BYTES
                 + json(serde_json::to_string(&stored.event.to_cloud_event()))
                 + json(serde_json::to_string(&stored.origin))
         }

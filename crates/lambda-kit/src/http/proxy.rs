@@ -1,0 +1,158 @@
+use std::collections::HashMap;
+use std::io::Read as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::read::GzDecoder;
+use roadcast_domain::caller::Scope;
+use roadcast_domain::ids::ClientId;
+use roadcast_domain::limits;
+use serde::Deserialize;
+
+use super::request::{Claims, Request};
+use crate::problem::{Problem, ProblemType};
+
+/// A REST API's request as API Gateway hands it to a function ("Lambda proxy integration", payload format 1.0). What is
+/// absent comes as null.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProxyRequest {
+    resource: String,
+    http_method: String,
+    #[serde(default)]
+    headers: Option<HashMap<String, String>>,
+    #[serde(default)]
+    query_string_parameters: Option<HashMap<String, String>>,
+    #[serde(default)]
+    path_parameters: Option<HashMap<String, String>>,
+    #[serde(default)]
+    request_context: RequestContext,
+    #[serde(default)]
+    body: Option<String>,
+    #[serde(default)]
+    is_base64_encoded: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RequestContext {
+    #[serde(default)]
+    request_id: Option<String>,
+    #[serde(default)]
+    authorizer: Option<Authorizer>,
+}
+
+#[derive(Deserialize)]
+struct Authorizer {
+    #[serde(default)]
+    claims: Option<TokenClaims>,
+}
+
+#[derive(Deserialize)]
+struct TokenClaims {
+    client_id: Option<String>,
+    scope: Option<String>,
+}
+
+impl ProxyRequest {
+    /// A header, by its name in whatever case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter().flatten();
+        headers.find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
+impl TryFrom<ProxyRequest> for Request {
+    type Error = Problem;
+
+    fn try_from(proxy: ProxyRequest) -> Result<Self, Problem> {
+        let body = proxy.body.unwrap_or_default();
+        let body = if proxy.is_base64_encoded {
+            STANDARD.decode(body).map_err(|_| Problem::new(ProblemType::BadRequest).with_detail("the body is not base64"))?
+        } else {
+            body.into_bytes()
+        };
+        let claims = proxy.request_context.authorizer.and_then(|authorizer| authorizer.claims);
+        let claims = claims.and_then(|claims| {
+            Some(Claims {
+                client_id: ClientId::new(claims.client_id?),
+                scopes: Scope::parse_claim(&claims.scope.unwrap_or_default()),
+            })
+        });
+        let headers = proxy.headers.unwrap_or_default();
+        let headers: HashMap<String, String> =
+            headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+        let body = unpacked(body, headers.get("content-encoding").map_or("identity", String::as_str))?;
+        Ok(Self {
+            method: proxy.http_method,
+            resource: proxy.resource,
+            request_id: proxy.request_context.request_id,
+            claims,
+            path: proxy.path_parameters.unwrap_or_default(),
+            query: proxy.query_string_parameters.unwrap_or_default(),
+            headers,
+            body,
+        })
+    }
+}
+
+/// The body without its content coding (RFC 9110, 8.4).
+fn unpacked(body: Vec<u8>, coding: &str) -> Result<Vec<u8>, Problem> {
+    match coding.trim().to_ascii_lowercase().as_str() {
+        "identity" | "" => Ok(body),
+        "gzip" | "x-gzip" => {
+            let mut plain = Vec::new();
+            // One byte more than any operation takes: a body that unpacks to more is refused for its size.
+            let mut reader = GzDecoder::new(body.as_slice()).take(limits::UPLOAD_BYTES as u64 + 1);
+            let wrong = |_| Problem::new(ProblemType::BadRequest).with_detail("the body is not gzip");
+            reader.read_to_end(&mut plain).map_err(wrong)?;
+            Ok(plain)
+        }
+        _ => {
+            let problem = Problem::new(ProblemType::UnsupportedMediaType).with_detail("send the body plain, or as gzip");
+            Err(problem.with_header("accept-encoding", "gzip, identity".to_owned()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packed_body_is_unpacked_and_one_that_grows_too_large_is_cut_off() {
+        use std::io::Write as _;
+        let packed = |plain: &[u8]| {
+            let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            packer.write_all(plain).unwrap();
+            STANDARD.encode(packer.finish().unwrap())
+        };
+        let read = |body: String, coding: &str| {
+            let proxy = serde_json::json!({"resource": "/x", "httpMethod": "POST", "body": body, "isBase64Encoded": true,
+                "headers": {"Content-Encoding": coding}});
+            Request::try_from(serde_json::from_value::<ProxyRequest>(proxy).unwrap())
+        };
+        assert_eq!(read(packed(b"{}"), "gzip").unwrap().body(), b"{}");
+        let bomb = read(packed(&vec![b' '; 50_000_000]), "gzip").unwrap();
+        assert_eq!(bomb.body().len(), limits::UPLOAD_BYTES + 1);
+        assert_eq!(read(STANDARD.encode("{}"), "gzip").unwrap_err().status().as_u16(), 400);
+        assert_eq!(read(STANDARD.encode("{}"), "br").unwrap_err().status().as_u16(), 415);
+    }
+
+    #[test]
+    fn the_gateways_own_examples_are_read() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/aws_events");
+        let mut read = 0;
+        for name in
+            ["example-apigw-request.json", "example-apigw-sam-rest-request.json", "example-apigw-console-test-request.json"]
+        {
+            let Ok(text) = std::fs::read_to_string(format!("{folder}/{name}")) else { continue };
+            let proxy: ProxyRequest = serde_json::from_str(&text).unwrap();
+            assert!(Request::try_from(proxy).is_ok(), "{name}");
+            read += 1;
+        }
+        if read == 0 {
+            println!("no example envelopes beside this clone: only our own were read");
+        }
+    }
+}
