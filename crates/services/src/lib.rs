@@ -14,6 +14,7 @@ pub mod enrich;
 mod error;
 pub mod ingest;
 pub mod load;
+pub mod mapped;
 pub mod onboard;
 mod pack;
 pub mod process;

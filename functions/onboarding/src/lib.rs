@@ -1,5 +1,7 @@
 //! Onboarding over HTTP: fleets, clients and subscriptions.
 
+mod mapped;
+
 use http::StatusCode;
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::{Caller, Scope};
@@ -10,6 +12,7 @@ use roadcast_domain::plan::Plan;
 use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
 use roadcast_lambda_kit::http::{Access, Api, Page, Request, Response, Route};
 use roadcast_lambda_kit::problem::{Problem, ProblemType};
+use roadcast_ports::bulk::VehicleMap;
 use roadcast_ports::clients::{AppClients, Clients};
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::entitlements::Entitlements;
@@ -18,6 +21,7 @@ use roadcast_ports::fleets::Fleets;
 use roadcast_ports::provisioning::ProvisioningWorkflow;
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles;
+use roadcast_services::mapped::Mapped;
 use roadcast_services::onboard::{Move, Onboard, SubscriptionRequest};
 use roadcast_services::receipts::Receipts;
 use serde::{Deserialize, Serialize};
@@ -34,6 +38,8 @@ pub enum Operation {
     GetFleet,
     /// `GET /fleets/{fleetId}/audit`
     ListChanges,
+    /// `GET /fleets/{fleetId}/vehicles`
+    ListMappedVehicles,
     /// `POST /clients`
     CreateClient,
     /// `GET /fleets/{fleetId}/subscriptions`
@@ -72,6 +78,8 @@ pub const ROUTES: &[Route<Operation>] = &[
     Route::new("POST", "/fleets", ADMINS, Operation::CreateFleet).creating(),
     Route::new("GET", "/fleets/{fleetId}", READERS, Operation::GetFleet),
     Route::new("GET", "/fleets/{fleetId}/audit", ADMINS, Operation::ListChanges).with_query(&["limit", "cursor"]),
+    Route::new("GET", "/fleets/{fleetId}/vehicles", ADMINS, Operation::ListMappedVehicles)
+        .with_query(&["removed", "limit", "cursor"]),
     Route::new("POST", "/clients", ADMINS, Operation::CreateClient).creating(),
     Route::new("GET", SUBSCRIPTIONS, READERS, Operation::ListSubscriptions).with_query(&["limit", "cursor"]),
     Route::new("POST", SUBSCRIPTIONS, ADMINS, Operation::CreateSubscription).creating(),
@@ -88,11 +96,13 @@ pub const ROUTES: &[Route<Operation>] = &[
 const SECRET: &str = "clientSecret";
 
 /// Onboarding over HTTP.
-pub struct Onboarding<F, C, A, U, V, E, W, I, K, R> {
+pub struct Onboarding<F, C, A, U, V, E, W, I, K, R, M> {
     /// Takes fleets in.
     pub onboard: Onboard<F, C, A, U, V, E, W, K, R>,
     /// Says what subscriptions brought.
     pub receipts: Receipts<F, U, I, K>,
+    /// Lists the vehicles of customers.
+    pub mapped: Mapped<M, F>,
 }
 
 #[derive(Deserialize)]
@@ -136,7 +146,7 @@ impl ClientInput {
     }
 }
 
-impl<F, C, A, U, V, E, W, I, K, R> Api for Onboarding<F, C, A, U, V, E, W, I, K, R>
+impl<F, C, A, U, V, E, W, I, K, R, M> Api for Onboarding<F, C, A, U, V, E, W, I, K, R, M>
 where
     F: Fleets,
     C: Clients,
@@ -148,6 +158,7 @@ where
     I: FeedIndex,
     K: Clock,
     R: Randomness,
+    M: VehicleMap,
 {
     type Operation = Operation;
 
@@ -178,6 +189,7 @@ where
                 let next = changes.last().filter(|_| changes.len() == limit).map(|last| &last.change_id);
                 page.answer(json!({ "items": changes }), next)
             }
+            Operation::ListMappedVehicles => mapped::list(&self.mapped, request, caller).await,
             Operation::CreateClient => self.create_client(request, caller).await,
             Operation::ListSubscriptions => {
                 let page = Page::of(request, caller);
@@ -218,7 +230,7 @@ where
     }
 }
 
-impl<F, C, A, U, V, E, W, I, K, R> Onboarding<F, C, A, U, V, E, W, I, K, R>
+impl<F, C, A, U, V, E, W, I, K, R, M> Onboarding<F, C, A, U, V, E, W, I, K, R, M>
 where
     F: Fleets,
     C: Clients,
