@@ -18,8 +18,8 @@ use crate::transaction::{ACTIONS_PER_TRANSACTION, Condition, Transaction};
 
 /// Groups that are written at the same time.
 const GROUPS_AT_ONCE: usize = 8;
-/// A new table takes some time to take writes as fast as they come.
-const TRIES: u32 = 10;
+/// A new table takes some time to take writes as fast as they come, and one partition only takes a thousand units a second.
+const TRIES: u32 = 20;
 
 /// A write of one item: the table, the item, its key, and what must hold of the one that is there.
 pub(crate) type ItemPut<'t> = (&'t str, Item, Key, Condition);

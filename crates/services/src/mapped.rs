@@ -69,7 +69,7 @@ mod tests {
     fn mapping(fleet_id: &FleetId, n: u128) -> Mapping {
         let version = FileVersion::from("v".to_owned());
         let (fleet_id, vid) = (fleet_id.clone(), VehicleId::from_random(n));
-        Mapping { fleet_id, vid, described: Described::default(), removed: n % 3 == 0, version, line: 2 }
+        Mapping { fleet_id, vid, described: Described::default(), removed: n.is_multiple_of(3), version, line: 2 }
     }
 
     #[tokio::test]

@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used)]
+mod half_way;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
