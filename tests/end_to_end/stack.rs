@@ -38,6 +38,10 @@ pub(crate) struct Stack {
     api: String,
     token_url: String,
     admin: String,
+    /// Where the AWS endpoint is.
+    pub(crate) endpoint: String,
+    /// The bucket for files of bulk data.
+    pub(crate) bulk_bucket: String,
     endpoint_pid: u64,
 }
 
@@ -69,8 +73,27 @@ impl Stack {
             api: text(&status["api"]),
             token_url: text(&status["tokenUrl"]),
             admin: text(&status["tokens"]["admin"]),
+            endpoint: text(&status["endpoint"]),
+            bulk_bucket: text(&status["resources"]["BulkDataBucketName"]),
             endpoint_pid: status["pid"].as_u64().expect("a process id"),
         }
+    }
+
+    /// What a command of the tool answers.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Value {
+        json_of(&tool(&self.dir).args(arguments).output().expect("cargo runs"), arguments[0])
+    }
+
+    /// A request to the AWS endpoint, which checks no signature.
+    pub(crate) fn aws(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+        const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/any/aws4_request, \
+                                     SignedHeaders=host, Signature=0";
+        let verb = Method::from_bytes(method.as_bytes()).expect("a method");
+        let request = self.http.request(verb, format!("{}/{path}", self.endpoint)).header("authorization", AUTHORIZATION);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let answer = request.body(body).send().expect("an answer");
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        Answer { status, headers, body: answer.text().expect("a text") }
     }
 
     /// Replays a recording, and answers the reconciliation.
