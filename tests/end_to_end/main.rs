@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod access;
+mod bulk;
 mod consent;
 mod contract;
 mod creating;
@@ -76,6 +77,7 @@ fn a_recording_goes_in_over_http_and_comes_out_where_it_may_be_seen() {
     creating::a_repeat_under_the_same_key_creates_nothing(&stack);
     creating::a_vehicle_is_found_replaced_and_retired(&stack);
     creating::events_come_in_every_content_mode(&stack);
+    bulk::a_map_of_vehicles_is_loaded_used_and_not_undone_by_older_files(&stack);
     offboarding::a_discarded_fleet_is_gone_at_once(&stack);
     offboarding::a_drained_fleet_is_gone(&stack, &leaving);
     assert!(!stack.down(), "the endpoint still runs");

@@ -37,11 +37,11 @@ pub(crate) struct Stack {
     pub(crate) contract: Contract,
     api: String,
     token_url: String,
-    /// Where files of bulk data are put.
-    bulk_data: String,
     admin: String,
     endpoint_pid: u64,
-    endpoint: String,
+    /// Where the AWS endpoint is.
+    pub(crate) endpoint: String,
+    /// The template's outputs.
     resources: Value,
 }
 
@@ -72,12 +72,16 @@ impl Stack {
             contract: Contract::read(),
             api: text(&status["api"]),
             token_url: text(&status["tokenUrl"]),
-            bulk_data: format!("{}/{}", text(&status["endpoint"]), text(&status["resources"]["BulkDataBucketName"])),
             admin: text(&status["tokens"]["admin"]),
             endpoint_pid: status["pid"].as_u64().expect("a process id"),
             endpoint: text(&status["endpoint"]),
             resources: status["resources"].clone(),
         }
+    }
+
+    /// What a command of the tool answers.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Value {
+        json_of(&tool(&self.dir).args(arguments).output().expect("cargo runs"), arguments[0])
     }
 
     /// Replays a recording, and answers the reconciliation.
@@ -217,14 +221,18 @@ impl Stack {
 
     /// Puts a file of bulk data.
     pub(crate) fn put_file(&self, key: &str, text: String) {
-        let answer = self.http.put(format!("{}/{key}", self.bulk_data)).body(text).send().expect("an answer");
+        let answer = self.http.put(self.file_address(key)).body(text).send().expect("an answer");
         assert!(answer.status().is_success(), "{key}: {}", answer.status());
     }
 
     /// A file in the bucket of bulk data, once it is there.
     pub(crate) fn file(&self, key: &str) -> Option<String> {
-        let answer = self.http.get(format!("{}/{key}", self.bulk_data)).send().expect("an answer");
+        let answer = self.http.get(self.file_address(key)).send().expect("an answer");
         answer.status().is_success().then(|| answer.text().expect("a text"))
+    }
+
+    fn file_address(&self, key: &str) -> String {
+        format!("{}/{}/{key}", self.endpoint, self.resource("BulkDataBucketName"))
     }
 
     /// Stops it, and says whether anything of it still runs.

@@ -8,13 +8,15 @@ use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_domain::mapping::{Ledger, Mapping};
 use roadcast_ports::bulk::{BulkFile, CHECKPOINT_KEPT_MS, Checkpoint, Loads, Put, VehicleMap};
 use roadcast_ports::clock::Clock as _;
+use roadcast_ports::each::Each;
 use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::clock::SystemClock;
-use crate::item;
-use crate::keys::{EXPIRES_AT, Key, PK};
+use crate::item::{self, Item};
+use crate::keys::{EXPIRES_AT, Key, KeyRange};
 use crate::sdk_error::{kind_of, port_error};
-use crate::{backoff, batch_get};
+use crate::transaction::Condition;
+use crate::{backoff, batch_get, grouped};
 
 const READ: &str = "reading mappings";
 const PUT: &str = "keeping a mapping";
@@ -54,15 +56,12 @@ impl VehicleMap for DynamoBulkMap {
 
     async fn put(&self, mapping: &Mapping) -> Result<Put, PortError> {
         let version = AttributeValue::S(mapping.version.as_str().to_owned());
-        let mut item = item::with_record(&Key::mapping(&mapping.fleet_id, &mapping.vid), mapping, PUT)?;
-        item.insert(VERSION.to_owned(), version.clone());
         let put = self
             .client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(#pk) OR #version < :version")
-            .expression_attribute_names("#pk", PK)
+            .set_item(Some(item_of(mapping)?))
+            .condition_expression("attribute_not_exists(#version) OR #version < :version")
             .expression_attribute_names("#version", VERSION)
             .expression_attribute_values(":version", version);
         for attempt in 1.. {
@@ -76,6 +75,29 @@ impl VehicleMap for DynamoBulkMap {
         }
         Ok(Put::Kept)
     }
+
+    async fn put_all(&self, mappings: &[Mapping]) -> Each<Put> {
+        let unit = |mapping: &Mapping| {
+            let older = Condition::AbsentOrBelow(VERSION, AttributeValue::S(mapping.version.as_str().to_owned()));
+            Ok(vec![(self.table.as_str(), item_of(mapping)?, key_of(mapping), older)])
+        };
+        let units = mappings.iter().map(unit).collect::<Result<_, PortError>>()?;
+        grouped::put_each(&self.client, units, || Put::Kept, |place| self.put(&mappings[place]), PUT).await
+    }
+
+    async fn list(&self, fleet_id: &FleetId, after: Option<&VehicleId>, limit: usize) -> Result<Vec<Mapping>, PortError> {
+        item::records(&self.client, &self.table, &KeyRange::mappings(fleet_id, after), limit, READ).await
+    }
+}
+
+fn key_of(mapping: &Mapping) -> Key {
+    Key::mapping(&mapping.fleet_id, &mapping.vid)
+}
+
+fn item_of(mapping: &Mapping) -> Result<Item, PortError> {
+    let mut item = item::with_record(&key_of(mapping), mapping, PUT)?;
+    item.insert(VERSION.to_owned(), AttributeValue::S(mapping.version.as_str().to_owned()));
+    Ok(item)
 }
 
 impl Loads for DynamoBulkMap {

@@ -201,7 +201,7 @@ impl Key {
     /// That a customer has a vehicle. A partition of its own: a file of one customer's vehicles is written as fast as one
     /// partition takes it, and must not slow down what is read of the fleet.
     pub fn mapping(fleet_id: &FleetId, vid: &VehicleId) -> Self {
-        Self::reference(format!("mapped#{fleet_id}"), vid.as_str())
+        Self::reference(mapped_partition(fleet_id), vid.as_str())
     }
 
     /// How far a file of bulk data is loaded.
@@ -297,6 +297,11 @@ impl KeyRange {
         range
     }
 
+    /// The vehicles that a customer has or had, as files of bulk data say, after one.
+    pub fn mappings(fleet_id: &FleetId, after: Option<&VehicleId>) -> Self {
+        Self::reference(mapped_partition(fleet_id), "veh_".to_owned()).after(after)
+    }
+
     /// Every fleet's grants and epochs to one vehicle.
     pub fn grants_to_vehicle(vid: &VehicleId) -> Self {
         Self::reference(vehicle_partition(vid), "grant#".to_owned())
@@ -352,6 +357,10 @@ impl KeyRange {
 
 fn fleet_partition(fleet_id: &FleetId) -> String {
     format!("fleet#{fleet_id}")
+}
+
+fn mapped_partition(fleet_id: &FleetId) -> String {
+    format!("mapped#{fleet_id}")
 }
 
 fn vehicle_partition(vid: &VehicleId) -> String {

@@ -25,6 +25,7 @@ mod feed_index;
 mod feed_queue;
 mod fleet_channels;
 mod fleets;
+mod grouped;
 mod item;
 pub mod keys;
 mod packages;

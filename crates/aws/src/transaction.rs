@@ -32,6 +32,8 @@ pub(crate) enum Condition {
     Equals(&'static str, AttributeValue),
     /// None is there, or its attribute has that value.
     AbsentOrEquals(&'static str, AttributeValue),
+    /// None is there, or its attribute has a smaller value.
+    AbsentOrBelow(&'static str, AttributeValue),
     /// It is there, and holds so by an expression of its own, with names and values for it.
     Holds(String, Item, HashMap<String, String>),
     /// Nothing.
@@ -60,6 +62,7 @@ impl Condition {
             Self::Without(name) => one("attribute_not_exists(#name)", name, None),
             Self::Equals(name, value) => one("#name = :value", name, Some(value)),
             Self::AbsentOrEquals(name, value) => one("attribute_not_exists(#name) OR #name = :value", name, Some(value)),
+            Self::AbsentOrBelow(name, value) => one("attribute_not_exists(#name) OR #name < :value", name, Some(value)),
             Self::Holds(text, values, names) => Expression { text: Some(text), names: Some(names), values: Some(values) },
             Self::None => Expression::default(),
         }
@@ -79,7 +82,7 @@ macro_rules! under_condition {
 }
 
 /// A transaction being put together.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Transaction {
     request: TransactWriteItemsFluentBuilder,
     context: &'static str,

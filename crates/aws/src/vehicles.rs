@@ -7,14 +7,16 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use roadcast_domain::ids::{ClientId, VehicleId};
 use roadcast_domain::subject::Subject;
 use roadcast_domain::vehicle::Vehicle;
+use roadcast_ports::each::Each;
 use roadcast_ports::vehicles::{Names, Registered, VehicleListing, VehiclePage, Vehicles};
 use roadcast_ports::{PortError, PortErrorKind};
 
-use crate::batch_get;
+use crate::grouped::ItemPut;
 use crate::item::{self, Item, Unreadable};
 use crate::keys::{Key, KeyRange, PK, VID};
 use crate::sdk_error::port_error;
 use crate::transaction::{Condition, Transaction};
+use crate::{batch_get, grouped};
 
 const REGISTER: &str = "registering a vehicle";
 const READ: &str = "reading a vehicle";
@@ -37,6 +39,15 @@ impl DynamoVehicles {
     /// The register in these tables.
     pub fn new(client: Client, vehicles_table: impl Into<String>, reference_table: impl Into<String>) -> Self {
         Self { client, vehicles: vehicles_table.into(), reference: reference_table.into() }
+    }
+
+    /// What registering a vehicle writes.
+    fn puts_of(&self, vehicle: &Vehicle) -> Result<Vec<ItemPut<'_>>, PortError> {
+        let reference = |key: Key, condition| (self.reference.as_str(), pointer(&key, &vehicle.vid), key, condition);
+        let vehicles = (self.vehicles.as_str(), encode(vehicle, REGISTER)?, Key::vehicle(&vehicle.vid), Condition::Absent);
+        let unique = unique_keys(vehicle).into_iter().map(|key| reference(key, Condition::Absent));
+        let owned = owner_key(vehicle).map(|key| reference(key, Condition::None));
+        Ok(std::iter::once(vehicles).chain(unique).chain(owned).collect())
     }
 
     /// Who has these unique attributes.
@@ -80,18 +91,9 @@ impl DynamoVehicles {
 
 impl Vehicles for DynamoVehicles {
     async fn register(&self, vehicle: &Vehicle) -> Result<Registered, PortError> {
-        let key = Key::vehicle(&vehicle.vid);
-        let mut new = Transaction::new(&self.client, REGISTER).put(
-            &self.vehicles,
-            encode(vehicle, REGISTER)?,
-            &key,
-            Condition::Absent,
-        )?;
-        for key in unique_keys(vehicle) {
-            new = new.put(&self.reference, pointer(&key, &vehicle.vid), &key, Condition::Absent)?;
-        }
-        if let Some(key) = owner_key(vehicle) {
-            new = new.put(&self.reference, pointer(&key, &vehicle.vid), &key, Condition::None)?;
+        let mut new = Transaction::new(&self.client, REGISTER);
+        for (table, item, key, condition) in self.puts_of(vehicle)? {
+            new = new.put(table, item, &key, condition)?;
         }
         let lost = match new.commit().await {
             Ok(()) => return Ok(Registered::New),
@@ -107,6 +109,12 @@ impl Vehicles for DynamoVehicles {
             },
             _ => Err(lost),
         }
+    }
+
+    async fn register_all(&self, vehicles: &[Vehicle]) -> Each<Registered> {
+        let units = vehicles.iter().map(|vehicle| self.puts_of(vehicle)).collect::<Result<_, _>>()?;
+        let alone = |place| self.register(&vehicles[place]);
+        grouped::put_each(&self.client, units, || Registered::New, alone, REGISTER).await
     }
 
     async fn get(&self, vid: &VehicleId) -> Result<Option<Vehicle>, PortError> {

@@ -63,11 +63,23 @@ With --wait it ends with 2 where the counts do not add up.")]
   cargo roadcast tail --fleet flt_0123456789abcdef
   cargo roadcast --json tail --fleet flt_0123456789abcdef --once   what is there now, an event a line")]
     Tail(Tail),
+    /// Load a file of bulk data: which customer has which vehicle. Waits for what is said of it, and shows the first wrong rows.
+    #[command(after_help = "Examples:
+  cargo roadcast load customers.csv
+  cargo roadcast load customers.ndjson.zst
+  cargo roadcast load --as schemas schemas.ndjson
+  cargo roadcast --json load customers.csv | jq .summary
+
+The name's ending says the form: .csv, .ndjson or .jsonl, then .gz, .zst or nothing. docs/bulk-data.md says what a row has.
+It ends with 1 where the file cannot be read, or not to its end. `cargo roadcast onboard --mapped` subscribes a fleet to the
+vehicles that were loaded: by themselves they grant nothing.")]
+    Load(Load),
     /// Onboard fleets, their apps, vehicles and subscriptions, from a file or flags. What is there already stays as it is.
     #[command(after_help = "Examples:
   cargo roadcast onboard --dry-run fleets.yaml     show what is there (=) and what would be made (+)
   cargo roadcast onboard fleets.yaml
   cargo roadcast onboard --fleet Nordwind --app nordwind-app --vehicle bus:2619 --package track-and-trace
+  cargo roadcast onboard --fleet Nordwind --mapped --package telematics     all that `cargo roadcast load` said it has
 
 The file:
   vehicles:
@@ -81,8 +93,11 @@ The file:
         - vehicles: [bus:2619]
           packages: [telematics, track-and-trace]
           validUntil: 2027-12-31T00:00:00Z
+        - vehicles: mapped
+          packages: [alerts]
 
-Fleets are known by their names, or by fleetId where several have one; vehicles by their vid or a name; a subscription is
+`vehicles: mapped` makes subscriptions of up to 1,000 vehicles each for those that files of bulk data say the fleet has, and no
+subscription with these packages covers yet. Fleets are known by their names, or by fleetId where several have one; vehicles by their vid or a name; a subscription is
 there where one of the same vehicles and packages, to the same end, is not revoked. Apps are made together with a new
 fleet, and their secrets are shown once.")]
     Onboard(Onboard),
@@ -118,6 +133,35 @@ the same name; elsewhere it is there to be read.")]
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct Load {
+    /// The file.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// What the file says.
+    #[arg(long = "as", value_enum, value_name = "KIND", default_value_t = BulkKind::VinMap)]
+    pub(crate) kind: BulkKind,
+}
+
+/// What a file of bulk data says.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum BulkKind {
+    /// Which customer has which vehicle.
+    VinMap,
+    /// Schemas of custom events.
+    Schemas,
+}
+
+impl BulkKind {
+    /// Where its files are put.
+    pub(crate) const fn prefix(self) -> &'static str {
+        match self {
+            Self::VinMap => "vin-map",
+            Self::Schemas => "schemas",
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct Offboard {
     /// The fleet's id.
     #[arg(value_name = "FLEET")]
@@ -150,6 +194,9 @@ pub(crate) struct Onboard {
     /// A vehicle of its subscription, by vid or `scheme:value`; may be given several times.
     #[arg(long = "vehicle", value_name = "VEHICLE", requires_all = ["fleet", "packages"])]
     pub(crate) vehicles: Vec<String>,
+    /// Subscribe it to all vehicles that files of bulk data say it has, and it is not subscribed to yet.
+    #[arg(long, requires_all = ["fleet", "packages"])]
+    pub(crate) mapped: bool,
     /// A package of its subscription; may be given several times.
     #[arg(long = "package", value_name = "PACKAGE", id = "packages", requires = "fleet")]
     pub(crate) packages: Vec<String>,

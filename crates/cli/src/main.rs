@@ -6,6 +6,7 @@ mod aws;
 mod console;
 mod cost;
 mod down;
+mod load;
 mod offboard;
 mod onboard;
 mod reference;
@@ -46,6 +47,7 @@ async fn run(args: Args, console: &Console) -> anyhow::Result<ExitCode> {
         Command::Status => status::run(&layout, console).await,
         Command::Simulate(options) => simulate::run(&layout, console, &options).await,
         Command::Replay(options) => replay::run(&layout, console, &options).await,
+        Command::Load(options) => load::run(&layout, console, &options).await,
         Command::Onboard(options) => onboard::run(&layout, console, &options).await,
         Command::Offboard(options) => offboard::run(&layout, console, &options).await,
         Command::Cost(options) => cost::run(console, &options).await,

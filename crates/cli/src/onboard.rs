@@ -1,81 +1,22 @@
 //! `onboard`: fleets, their apps, vehicles and subscriptions from a file, made through the API; what is there already stays.
 
-use std::collections::BTreeSet;
+mod mapped;
+mod subscriptions;
+mod wanted;
+
 use std::fmt::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::{Api, ExternalId, Fleet, Registration, Subscription};
+use crate::api::{Api, ExternalId, Fleet, Registration};
 use crate::args;
-use crate::console::Console;
+use crate::console::{Console, Step};
 use crate::stack::Stack;
 use crate::stack::layout::Layout;
-
-/// How long a subscription may take until it is active.
-const PATIENCE: Duration = Duration::from_mins(2);
-
-/// What is wanted.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Wanted {
-    #[serde(default)]
-    vehicles: Vec<WantedVehicle>,
-    #[serde(default)]
-    fleets: Vec<WantedFleet>,
-}
-
-/// A vehicle, by its names.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct WantedVehicle {
-    /// `scheme:value`, each.
-    names: Vec<String>,
-    #[serde(default)]
-    vin: Option<String>,
-    #[serde(default)]
-    make: Option<String>,
-    #[serde(default)]
-    model: Option<String>,
-    #[serde(default)]
-    model_year: Option<u16>,
-    #[serde(default)]
-    fuel_type: Option<String>,
-}
-
-/// A fleet. It is known by its id, or else by its name.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct WantedFleet {
-    name: String,
-    #[serde(default)]
-    fleet_id: Option<String>,
-    #[serde(default)]
-    plan: Option<String>,
-    /// Names of its applications; they are made together with a fleet that is new.
-    #[serde(default)]
-    apps: Vec<String>,
-    #[serde(default)]
-    subscriptions: Vec<WantedSubscription>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct WantedSubscription {
-    /// `vid`s or names, `scheme:value`.
-    vehicles: Vec<String>,
-    packages: Vec<String>,
-    #[serde(default)]
-    delivery_format: Option<String>,
-    #[serde(default)]
-    valid_from: Option<String>,
-    #[serde(default)]
-    valid_until: Option<String>,
-}
+use subscriptions::Subscriber;
+use wanted::{WantedFleet, WantedVehicle};
 
 /// What was found and what was made, in order.
 #[derive(Debug, Default)]
@@ -95,7 +36,7 @@ impl Difference {
 }
 
 pub(crate) async fn run(layout: &Layout, console: &Console, options: &args::Onboard) -> Result<ExitCode> {
-    let wanted = wanted(options)?;
+    let wanted = wanted::of(options)?;
     let stack = Stack::open(layout)?;
     let api = stack.admin().await?;
     let mut difference = Difference::default();
@@ -108,48 +49,12 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: &args::Onbo
     let fleets = api.fleets().await?;
     for (place, fleet) in wanted.fleets.iter().enumerate() {
         step.reach((wanted.vehicles.len() + place) as u64, &fleet.name);
-        onboard_fleet(&api, fleet, &fleets, options.dry_run, &mut difference).await?;
+        onboard_fleet(&api, fleet, &fleets, options.dry_run, &mut difference, &mut step).await?;
     }
     let new = difference.lines.iter().filter(|(new, _)| *new).count();
     step.done(&format!("{new} new, {} there already", difference.lines.len() - new));
     report(console, &difference, options.dry_run)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The file's wants, and those of the flags.
-fn wanted(options: &args::Onboard) -> Result<Wanted> {
-    let mut wanted = match &options.file {
-        None => Wanted::default(),
-        Some(path) => read(path)?,
-    };
-    if let Some(name) = &options.fleet {
-        let vehicles = options.vehicles.clone();
-        let packages = options.packages.clone();
-        let names = vehicles.iter().filter(|name| !name.starts_with("veh_"));
-        let by_name = |name: &String| WantedVehicle {
-            names: vec![name.clone()],
-            vin: None,
-            make: None,
-            model: None,
-            model_year: None,
-            fuel_type: None,
-        };
-        wanted.vehicles.extend(names.map(by_name));
-        let subscription =
-            WantedSubscription { vehicles, packages, delivery_format: None, valid_from: None, valid_until: None };
-        let subscriptions = if options.vehicles.is_empty() { Vec::new() } else { vec![subscription] };
-        let apps = options.app.iter().cloned().collect();
-        wanted.fleets.push(WantedFleet { name: name.clone(), fleet_id: None, plan: None, apps, subscriptions });
-    }
-    if wanted.vehicles.is_empty() && wanted.fleets.is_empty() {
-        bail!("nothing to onboard: give a file, or --fleet with --vehicle and --package; --help shows both");
-    }
-    Ok(wanted)
-}
-
-fn read(path: &Path) -> Result<Wanted> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_norway::from_str(&text).with_context(|| format!("{} does not say what to onboard", path.display()))
 }
 
 async fn onboard_vehicle(api: &Api, wanted: &WantedVehicle, dry_run: bool, difference: &mut Difference) -> Result<()> {
@@ -188,6 +93,7 @@ async fn onboard_fleet(
     known: &[Fleet],
     dry_run: bool,
     difference: &mut Difference,
+    step: &mut Step,
 ) -> Result<()> {
     let mut same = known.iter().filter(|fleet| match &wanted.fleet_id {
         Some(fleet_id) => fleet.fleet_id == *fleet_id,
@@ -206,38 +112,18 @@ async fn onboard_fleet(
             api.subscriptions(&fleet.fleet_id).await?
         }
     };
-    if dry_run {
-        if fleet.is_none() {
+    let fleet_id = match fleet {
+        Some(fleet) => Some(fleet.fleet_id),
+        None if dry_run => {
             difference.missing(format!("fleet {}", wanted.name));
             wanted.apps.iter().for_each(|app| difference.missing(format!("app {app} of {}", wanted.name)));
+            None
         }
-        for subscription in &wanted.subscriptions {
-            let vids = vids(api, subscription).await?;
-            match vids.as_ref().and_then(|vids| alike(subscription, vids, &existing)) {
-                Some(found) => difference.there(shown(subscription, &wanted.name, Some(found))),
-                None => difference.missing(shown(subscription, &wanted.name, None)),
-            }
-        }
-        return Ok(());
-    }
-    let fleet_id = match fleet {
-        Some(fleet) => fleet.fleet_id,
-        None => create_fleet(api, wanted, difference).await?,
+        None => Some(create_fleet(api, wanted, difference).await?),
     };
+    let fleet = Subscriber { name: &wanted.name, fleet_id: fleet_id.as_deref(), existing: &existing, dry_run };
     for subscription in &wanted.subscriptions {
-        let vids = vids(api, subscription).await?;
-        let vids = vids.with_context(|| format!("a vehicle of {}'s subscription is not registered", wanted.name))?;
-        if let Some(found) = alike(subscription, &vids, &existing) {
-            difference.there(shown(subscription, &wanted.name, Some(found)));
-            continue;
-        }
-        let body = json!({
-            "vehicles": vids, "packages": subscription.packages, "deliveryFormat": subscription.delivery_format,
-            "validFrom": subscription.valid_from, "validUntil": subscription.valid_until,
-        });
-        let made: Subscription = api.create(&format!("/fleets/{fleet_id}/subscriptions"), &without_nulls(body)).await?;
-        let active = until_active(api, &fleet_id, made).await?;
-        difference.missing(shown(subscription, &wanted.name, Some(&active)));
+        subscriptions::onboard(api, &fleet, subscription, difference, step).await?;
     }
     Ok(())
 }
@@ -253,61 +139,6 @@ async fn create_fleet(api: &Api, wanted: &WantedFleet, difference: &mut Differen
         difference.credentials.push(client);
     }
     Ok(made.fleet_id)
-}
-
-/// The ids of a subscription's vehicles; nothing where one is not registered.
-async fn vids(api: &Api, wanted: &WantedSubscription) -> Result<Option<BTreeSet<String>>> {
-    let mut vids = BTreeSet::new();
-    for name in &wanted.vehicles {
-        let vid = if name.starts_with("veh_") { Some(name.clone()) } else { api.vehicle_named(name).await? };
-        match vid {
-            Some(vid) => vids.insert(vid),
-            None => return Ok(None),
-        };
-    }
-    Ok(Some(vids))
-}
-
-/// The subscription that is there for the same: of the same vehicles and packages, to the same end, and not revoked.
-fn alike<'s>(
-    wanted: &WantedSubscription,
-    vids: &BTreeSet<String>,
-    existing: &'s [Subscription],
-) -> Option<&'s Subscription> {
-    let packages: BTreeSet<&String> = wanted.packages.iter().collect();
-    let instant =
-        |text: &Option<String>| text.as_ref().and_then(|text| roadcast_domain::Timestamp::parse_rfc3339(text).ok());
-    existing.iter().find(|there| {
-        there.state != "revoked"
-            && there.vehicles.iter().collect::<BTreeSet<_>>() == vids.iter().collect()
-            && there.packages.iter().collect::<BTreeSet<_>>() == packages
-            && instant(&there.valid_until) == instant(&wanted.valid_until)
-    })
-}
-
-fn shown(wanted: &WantedSubscription, fleet: &str, there: Option<&Subscription>) -> String {
-    let count = wanted.vehicles.len();
-    let vehicles = if count == 1 { "vehicle" } else { "vehicles" };
-    let of = format!("{fleet}: {count} {vehicles}, {}", wanted.packages.join(", "));
-    there.map_or_else(
-        || format!("subscription of {of}"),
-        |there| format!("subscription of {of}; {} {}", there.id, there.state),
-    )
-}
-
-async fn until_active(api: &Api, fleet_id: &str, mut subscription: Subscription) -> Result<Subscription> {
-    let began = Instant::now();
-    while subscription.state != "active" {
-        if let Some(reason) = &subscription.reason {
-            bail!("subscription {}: {reason}", subscription.id);
-        }
-        if began.elapsed() > PATIENCE {
-            bail!("subscription {} is still {}", subscription.id, subscription.state);
-        }
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        subscription = api.subscription(fleet_id, &subscription.id).await?;
-    }
-    Ok(subscription)
 }
 
 fn without_nulls(mut body: Value) -> Value {
@@ -338,40 +169,4 @@ fn report(console: &Console, difference: &Difference, dry_run: bool) -> Result<(
         writeln!(text, "\nNothing was changed: leave out --dry-run to make what has a +.")?;
     }
     console.result(&object, &text)
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn subscription(state: &str, vehicles: &[&str], until: Option<&str>) -> Subscription {
-        Subscription {
-            id: "sub_x".to_owned(),
-            vehicles: vehicles.iter().map(|&vid| vid.to_owned()).collect(),
-            packages: vec!["telematics".to_owned(), "alerts".to_owned()],
-            state: state.to_owned(),
-            reason: None,
-            valid_from: "2026-01-01T00:00:00.000Z".to_owned(),
-            valid_until: until.map(str::to_owned),
-        }
-    }
-
-    #[test]
-    fn a_subscription_for_the_same_is_found_whatever_its_order_and_a_revoked_one_is_not() {
-        let text = "{vehicles: [veh_b, veh_a], packages: [alerts, telematics], validUntil: 2027-01-01T01:00:00+01:00}";
-        let wanted: WantedSubscription = serde_norway::from_str(text).unwrap();
-        let vids = BTreeSet::from(["veh_a".to_owned(), "veh_b".to_owned()]);
-        let is_there = |there: Subscription| alike(&wanted, &vids, &[there]).is_some();
-        assert!(is_there(subscription("active", &["veh_a", "veh_b"], Some("2027-01-01T00:00:00.000Z"))));
-        assert!(!is_there(subscription("revoked", &["veh_a", "veh_b"], Some("2027-01-01T00:00:00.000Z"))));
-        assert!(!is_there(subscription("active", &["veh_a"], Some("2027-01-01T00:00:00.000Z"))));
-        assert!(!is_there(subscription("active", &["veh_a", "veh_b"], None)));
-    }
-
-    #[test]
-    fn a_misspelt_member_of_the_file_is_named() {
-        let error = serde_norway::from_str::<Wanted>("fleets:\n  - name: A\n    subscribtions: []\n").unwrap_err();
-        assert!(error.to_string().contains("subscribtions"), "{error}");
-    }
 }

@@ -1,6 +1,6 @@
 //! Which customer has which vehicle, as files of bulk data say it row by row.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use roadcast_signals::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -305,9 +305,9 @@ pub struct Ledger {
     /// The newest file.
     #[serde(default)]
     newest: Option<Newest>,
-    /// Files that were begun and not ended.
+    /// Files that were begun and not ended, and when they were begun or went on the last time.
     #[serde(default)]
-    running: BTreeSet<FileVersion>,
+    begun: BTreeMap<FileVersion, Timestamp>,
     /// Versions in mappings, and the versions that they count as.
     #[serde(default)]
     affirmed: BTreeMap<FileVersion, FileVersion>,
@@ -337,10 +337,14 @@ impl Affirmed {
 impl Ledger {
     /// So many affirmed versions are remembered; beyond that, files are written anew.
     const AFFIRMED: usize = 64;
+    /// Longer than a run can take, in milliseconds, with what clocks may differ. A file that was begun before that is not being
+    /// loaded now: its run came to an end that nobody told, and one that goes on with it begins here.
+    const RUN_MS: i64 = 30 * 60 * 1000;
 
-    /// A file begins to be loaded, or goes on. `content` is the same for the same bytes.
-    pub fn begin(&mut self, version: &FileVersion, content: &str) -> Affirmed {
-        let alone = self.running.iter().all(|running| running == version);
+    /// A file begins to be loaded, or goes on, at that time. `content` is the same for the same bytes.
+    pub fn begin(&mut self, version: &FileVersion, content: &str, now: Timestamp) -> Affirmed {
+        self.begun.retain(|_, at| now.ms_since(*at) < Self::RUN_MS);
+        let alone = self.begun.keys().all(|begun| begun == version);
         match &mut self.newest {
             Some(newest) if newest.version >= *version => {}
             Some(newest) if newest.ended && alone && newest.content == content && self.affirmed.len() < Self::AFFIRMED => {
@@ -353,14 +357,19 @@ impl Ledger {
                 *newest = Some(Newest { written_as: version.clone(), version, content, ended: false });
             }
         }
-        self.running.insert(version.clone());
+        self.begun.insert(version.clone(), now);
         self.revision += 1;
         Affirmed(self.affirmed.clone())
     }
 
+    /// The newest file's version, where it is of that content.
+    pub fn newest_of(&self, content: &str) -> Option<&FileVersion> {
+        self.newest.as_ref().filter(|newest| newest.content == content).map(|newest| &newest.version)
+    }
+
     /// A file was loaded to its end, or is given up.
     pub fn end(&mut self, version: &FileVersion) {
-        self.running.remove(version);
+        self.begun.remove(version);
         if let Some(newest) = self.newest.as_mut().filter(|newest| newest.version == *version) {
             newest.ended = true;
         }

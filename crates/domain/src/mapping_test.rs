@@ -61,45 +61,61 @@ fn mapping(n: i64) -> Mapping {
     Mapping { fleet_id, vid, described: Described::default(), removed: false, version: version(n), line: 1 }
 }
 
+const NOON: Timestamp = Timestamp::from_ms(12 * 60 * 60 * 1000);
+
 #[test]
 fn the_last_file_over_again_affirms_its_mappings_for_files_that_come_late() {
     let mut ledger = Ledger::default();
-    ledger.begin(&version(1), "a");
+    ledger.begin(&version(1), "a", NOON);
     ledger.end(&version(1));
-    assert_eq!(ledger.begin(&version(3), "a").version_of(&mapping(1)), &version(3));
+    assert_eq!(ledger.begin(&version(3), "a", NOON).version_of(&mapping(1)), &version(3));
     ledger.end(&version(3));
-    let late = ledger.begin(&version(2), "b");
+    let late = ledger.begin(&version(2), "b", NOON);
     assert_eq!(late.version_of(&mapping(1)), &version(3));
     ledger.end(&version(2));
     // And still, after others.
-    ledger.begin(&version(4), "c");
+    ledger.begin(&version(4), "c", NOON);
     ledger.end(&version(4));
-    assert_eq!(ledger.begin(&version(2), "b").version_of(&mapping(1)), &version(3));
+    assert_eq!(ledger.begin(&version(2), "b", NOON).version_of(&mapping(1)), &version(3));
 }
 
 #[test]
 fn a_file_is_written_anew_where_another_is_being_loaded_or_came_between() {
     let mut ledger = Ledger::default();
-    ledger.begin(&version(1), "a");
-    assert_eq!(ledger.begin(&version(3), "a").version_of(&mapping(1)), &version(1), "the first one is not at its end");
+    ledger.begin(&version(1), "a", NOON);
+    assert_eq!(ledger.begin(&version(3), "a", NOON).version_of(&mapping(1)), &version(1), "the first one is not at its end");
     ledger.end(&version(1));
     ledger.end(&version(3));
-    ledger.begin(&version(2), "b");
-    assert_eq!(ledger.begin(&version(4), "a").version_of(&mapping(3)), &version(3), "an older one is being loaded");
+    ledger.begin(&version(2), "b", NOON);
+    assert_eq!(ledger.begin(&version(4), "a", NOON).version_of(&mapping(3)), &version(3), "an older one is being loaded");
     ledger.end(&version(4));
     ledger.end(&version(2));
-    ledger.begin(&version(5), "b");
+    ledger.begin(&version(5), "b", NOON);
     ledger.end(&version(5));
-    assert_eq!(ledger.begin(&version(6), "a").version_of(&mapping(4)), &version(4), "another one came between");
+    assert_eq!(ledger.begin(&version(6), "a", NOON).version_of(&mapping(4)), &version(4), "another one came between");
 }
 
 #[test]
 fn going_on_with_a_file_changes_nothing_about_it() {
     let mut ledger = Ledger::default();
-    ledger.begin(&version(1), "a");
+    ledger.begin(&version(1), "a", NOON);
     ledger.end(&version(1));
-    let first = ledger.begin(&version(2), "a");
-    assert_eq!(ledger.begin(&version(2), "a"), first);
+    let first = ledger.begin(&version(2), "a", NOON);
+    assert_eq!(ledger.begin(&version(2), "a", NOON), first);
     ledger.end(&version(2));
-    assert_eq!(ledger.begin(&version(2), "a"), first);
+    assert_eq!(ledger.begin(&version(2), "a", NOON), first);
+}
+
+#[test]
+fn a_file_whose_end_nobody_told_is_forgotten_once_its_run_cannot_go_on() {
+    let mut ledger = Ledger::default();
+    for n in 1..1000 {
+        ledger.begin(&version(n), "broken", NOON.plus_ms(n));
+    }
+    let later = NOON.plus_ms(60 * 60 * 1000);
+    ledger.begin(&version(1000), "a", later);
+    ledger.end(&version(1000));
+    assert!(serde_json::to_string(&ledger).unwrap().len() < 300, "{ledger:?}");
+    let affirmed = ledger.begin(&version(1001), "a", later);
+    assert_eq!(affirmed.version_of(&mapping(1000)), &version(1001), "and a repeat needs no writes again");
 }

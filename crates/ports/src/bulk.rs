@@ -7,6 +7,7 @@ use roadcast_domain::mapping::{FileVersion, Ledger, Mapping};
 use serde::{Deserialize, Serialize};
 
 use crate::PortError;
+use crate::each::{Each, own};
 
 /// A file of bulk data, as its arrival told it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +61,27 @@ pub trait VehicleMap: Send + Sync {
 
     /// Keeps a mapping, unless one of the same version or a newer one is kept.
     fn put(&self, mapping: &Mapping) -> impl Future<Output = Result<Put, PortError>> + Send;
+
+    /// Keeps each of these as if by itself, in any order, and answers in theirs; the adapter may write many together. What is
+    /// refused of one mapping stands in its place. Any other error is of all of them: some may be kept then.
+    fn put_all(&self, mappings: &[Mapping]) -> impl Future<Output = Each<Put>> + Send {
+        async move {
+            let mut each = Vec::with_capacity(mappings.len());
+            for mapping in mappings {
+                each.push(own(self.put(mapping).await)?);
+            }
+            Ok(each)
+        }
+    }
+
+    /// The mappings of a customer, those that are marked as removed too, by vehicle and after one; at most `limit`, which is
+    /// at least 1. Fewer are the last ones.
+    fn list(
+        &self,
+        fleet_id: &FleetId,
+        after: Option<&VehicleId>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Mapping>, PortError>> + Send;
 }
 
 /// What putting did.

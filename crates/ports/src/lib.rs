@@ -9,6 +9,7 @@ pub mod bus;
 pub mod clients;
 pub mod clock;
 pub mod conformance;
+pub mod each;
 pub mod entitlements;
 mod error;
 pub mod event_log;

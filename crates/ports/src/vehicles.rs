@@ -7,12 +7,26 @@ use roadcast_domain::subject::Subject;
 use roadcast_domain::vehicle::Vehicle;
 
 use crate::PortError;
+use crate::each::{Each, own};
 
 /// The register of vehicles and their unique attributes.
 pub trait Vehicles: Send + Sync {
     /// Registers a vehicle, unless one with its VIN or one of its external ids is registered: then it answers that one.
     /// Where the attributes belong to several vehicles, it is a conflict.
     fn register(&self, vehicle: &Vehicle) -> impl Future<Output = Result<Registered, PortError>> + Send;
+
+    /// Registers each of these as if by itself, in any order, and answers in theirs; the adapter may write many together.
+    /// What is a conflict or refused of one vehicle stands in its place. Any other error is of all of them: some may be
+    /// registered then, and are known when they come again.
+    fn register_all(&self, vehicles: &[Vehicle]) -> impl Future<Output = Each<Registered>> + Send {
+        async move {
+            let mut each = Vec::with_capacity(vehicles.len());
+            for vehicle in vehicles {
+                each.push(own(self.register(vehicle).await)?);
+            }
+            Ok(each)
+        }
+    }
 
     /// The vehicle of that id.
     fn get(&self, vid: &VehicleId) -> impl Future<Output = Result<Option<Vehicle>, PortError>> + Send;

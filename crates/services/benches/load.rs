@@ -92,6 +92,10 @@ impl VehicleMap for &Nothing {
     async fn put(&self, _: &Mapping) -> Result<Put, PortError> {
         Ok(Put::Kept)
     }
+
+    async fn list(&self, _: &FleetId, _: Option<&VehicleId>, _: usize) -> Result<Vec<Mapping>, PortError> {
+        Ok(Vec::new())
+    }
 }
 
 impl Loads for &Nothing {

@@ -16,6 +16,7 @@ mod error;
 mod fleet_clients;
 pub mod ingest;
 pub mod load;
+pub mod mapped;
 pub mod offboard;
 pub mod onboard;
 mod pack;

@@ -8,38 +8,31 @@ mod progress;
 mod reading;
 mod run;
 mod schemas;
+mod writing;
 
-use futures::FutureExt as _;
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use roadcast_domain::Timestamp;
-use roadcast_domain::ids::VehicleId;
-use roadcast_domain::mapping::{Affirmed, Ledger, Mapping, RowFault, WrongRow};
-use roadcast_domain::vehicle::Vehicle;
-use roadcast_ports::bulk::{BulkFile, BulkFiles, Counts, Loads, Put, VehicleMap};
+use roadcast_domain::mapping::{Affirmed, Ledger};
+use roadcast_ports::bulk::{BulkFile, BulkFiles, Counts, Loads, VehicleMap};
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::fleets::Fleets;
-use roadcast_ports::vehicles::{Names, Registered, Vehicles};
+use roadcast_ports::vehicles::{Names, Vehicles};
 use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::cached::CachedFleets;
-use judge::{Fate, Plan};
+use judge::Fate;
 use progress::Progress;
-use reading::{Numbered, Reading, Refused, Window};
+use reading::{Reading, Refused, Window};
 use run::Run;
 
 pub use progress::Summary;
 pub use schemas::LoadSchemas;
 
-/// Rows that are looked up together.
+/// Rows that are looked up together, and written together.
 const WINDOW: usize = 500;
-/// Rows written at the same time.
-const CONCURRENCY: usize = 64;
 /// Windows after which it is kept how far the file is loaded.
 const WINDOWS_PER_CHECKPOINT: usize = 20;
 /// Tries to change the ledger, which others may be changing.
 const LEDGER_TRIES: usize = 10;
-
-const EXTERNAL_ID_TAKEN: WrongRow = WrongRow::new("/externalId", RowFault::ExternalIdTaken);
 
 /// Loads files of bulk data.
 pub struct Load<B, M, L, V, F, K, R> {
@@ -82,8 +75,9 @@ impl<B: BulkFiles, M: VehicleMap, L: Loads, V: Vehicles + Names, F: Fleets, K: C
         if checkpoint.done {
             return Ok(Outcome::Known);
         }
-        let affirmed = self.change_ledger(|ledger| ledger.begin(&file.version, &file.content)).await?;
-        let mut progress = Progress::after(checkpoint, self.clock.now());
+        let now = self.clock.now();
+        let affirmed = self.change_ledger(|ledger| ledger.begin(&file.version, &file.content, now)).await?;
+        let mut progress = Progress::after(checkpoint, now);
         let end = self.rows(file, &affirmed, &mut progress, until).await;
         match end {
             Ok(End::OfFile(refused)) => self.finish(file, progress, refused).await,
@@ -132,71 +126,7 @@ impl<B: BulkFiles, M: VehicleMap, L: Loads, V: Vehicles + Names, F: Fleets, K: C
     /// Loads a window of rows: looks all of them up, decides about each, and writes what is new. Answers in their order.
     async fn window(&self, file: &BulkFile, affirmed: &Affirmed, window: &Window) -> Result<Vec<Fate>, PortError> {
         let plans = self.plans(file, affirmed, window).await?;
-        // Boxed: its type, with all that it borrows, is too deep for the compiler.
-        let done: Vec<_> = plans.into_iter().map(|plan| self.carry_out(file, affirmed, plan).boxed()).collect();
-        stream::iter(done).buffered(CONCURRENCY).try_collect().await
-    }
-
-    /// Does what is to be done for a row. What the stores refuse for good is the row's fault, not the file's.
-    async fn carry_out(&self, file: &BulkFile, affirmed: &Affirmed, plan: Plan<'_>) -> Result<Fate, PortError> {
-        let written = match plan {
-            Plan::Settled(fate) => return Ok(fate),
-            Plan::Write { row, vid, fate } => self.write(file, affirmed, row, vid, fate).await,
-        };
-        match written {
-            Err(error) if error.kind() == PortErrorKind::Rejected => {
-                tracing::warn!(error = %error, "a row is refused: {error}");
-                Ok(Fate::Wrong(WrongRow::whole(RowFault::Unstorable)))
-            }
-            written => written,
-        }
-    }
-
-    async fn write(
-        &self,
-        file: &BulkFile,
-        affirmed: &Affirmed,
-        row: &Numbered,
-        vid: Option<VehicleId>,
-        fate: Fate,
-    ) -> Result<Fate, PortError> {
-        let vid = match vid {
-            Some(vid) => vid,
-            None => match self.register(row).await? {
-                Ok(vid) => vid,
-                Err(wrong) => return Ok(Fate::Wrong(wrong)),
-            },
-        };
-        let mapping = mapping_of(file, row, vid);
-        if self.map.put(&mapping).await? == Put::Kept {
-            return Ok(fate);
-        }
-        // Somebody was there in between: what is kept now decides.
-        let kept = self.map.get(&[(mapping.fleet_id.clone(), mapping.vid.clone())]).await?.into_iter().next().flatten();
-        Ok(kept.map_or(fate, |kept| judge::against(&kept, &mapping, affirmed).1))
-    }
-
-    /// The vehicle of that VIN, which is registered if nobody was quicker.
-    async fn register(&self, row: &Numbered) -> Result<Result<VehicleId, WrongRow>, PortError> {
-        let now = self.clock.now();
-        let vehicle = Vehicle {
-            vid: VehicleId::from_random(self.randomness.bits()),
-            details: row.row.vehicle(),
-            version: 1,
-            owner: None,
-            retired_at: None,
-            created_at: now,
-            updated_at: now,
-        };
-        match self.vehicles.register(&vehicle).await {
-            Ok(Registered::New) => Ok(Ok(vehicle.vid)),
-            Ok(Registered::Known(known)) if known.details.vin.as_ref() == Some(&row.row.vin) => Ok(Ok(known.vid)),
-            Ok(Registered::Known(_)) => Ok(Err(EXTERNAL_ID_TAKEN)),
-            Err(error) if error.kind() != PortErrorKind::Conflict => Err(error),
-            Err(_) if row.row.described.external_id.is_some() => Ok(Err(EXTERNAL_ID_TAKEN)),
-            // Many at once were at the one name: it is known by the next run.
-            Err(error) => Err(PortError::new(PortErrorKind::Unavailable, "registering a vehicle").caused_by(error)),
-        }
+        self.carry_out(file, affirmed, plans).await
     }
 
     /// Puts the report beside the file; then it is done with.
@@ -240,18 +170,6 @@ enum End {
     OfFile(Option<Refused>),
     /// Somewhere in the file.
     OfTime,
-}
-
-fn mapping_of(file: &BulkFile, numbered: &Numbered, vid: VehicleId) -> Mapping {
-    let row = &numbered.row;
-    Mapping {
-        fleet_id: row.fleet_id.clone(),
-        vid,
-        described: row.described.clone(),
-        removed: row.removed,
-        version: file.version.clone(),
-        line: numbered.line,
-    }
 }
 
 #[cfg(test)]

@@ -120,6 +120,13 @@ impl VehicleMap for MemoryBulk {
         inside.mappings.insert(key, mapping.clone());
         Ok(Put::Kept)
     }
+
+    async fn list(&self, fleet_id: &FleetId, after: Option<&VehicleId>, limit: usize) -> Result<Vec<Mapping>, PortError> {
+        let inside = lock(&self.0);
+        let of_fleet = inside.mappings.values().filter(|mapping| mapping.fleet_id == *fleet_id);
+        let listed = of_fleet.filter(|mapping| after.is_none_or(|after| mapping.vid > *after));
+        Ok(listed.take(limit.max(1)).cloned().collect())
+    }
 }
 
 impl Loads for MemoryBulk {
@@ -170,6 +177,7 @@ mod tests {
             let upload = async |key: &str, bytes: &[u8]| bulk.upload(key, bytes, Timestamp::from_ms(0));
             conformance::bulk_files(&bulk, upload, async |key: &str| bulk.object(key), &random).await;
             conformance::vehicle_map(&bulk, &random).await;
+            conformance::vehicle_map_of_a_fleet(&bulk, &random).await;
             conformance::loads(&bulk, &random).await;
         }
     }

@@ -50,7 +50,7 @@ impl ClientInput {
     }
 }
 
-impl<F, C, A, U, V, E, W, I, K, R> Onboarding<F, C, A, U, V, E, W, I, K, R>
+impl<F, C, A, U, V, E, W, I, K, R, M> Onboarding<F, C, A, U, V, E, W, I, K, R, M>
 where
     F: Fleets,
     C: Clients,

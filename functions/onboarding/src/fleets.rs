@@ -24,7 +24,7 @@ struct FleetInput {
     plan: Plan,
 }
 
-impl<F, C, A, U, V, E, W, I, K, R> Onboarding<F, C, A, U, V, E, W, I, K, R>
+impl<F, C, A, U, V, E, W, I, K, R, M> Onboarding<F, C, A, U, V, E, W, I, K, R, M>
 where
     F: Fleets,
     W: ProvisioningWorkflow,

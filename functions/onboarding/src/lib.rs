@@ -2,11 +2,13 @@
 
 mod clients;
 mod fleets;
+mod mapped;
 mod subscriptions;
 
 use roadcast_domain::caller::{Caller, Scope};
 use roadcast_lambda_kit::http::{Access, Api, Request, Response, Route};
 use roadcast_lambda_kit::problem::Problem;
+use roadcast_ports::bulk::VehicleMap;
 use roadcast_ports::clients::{AppClients, Clients};
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::entitlements::Entitlements;
@@ -15,6 +17,7 @@ use roadcast_ports::fleets::Fleets;
 use roadcast_ports::provisioning::ProvisioningWorkflow;
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles;
+use roadcast_services::mapped::Mapped;
 use roadcast_services::onboard::{Move, Onboard};
 use roadcast_services::receipts::Receipts;
 
@@ -31,6 +34,8 @@ pub enum Operation {
     OffboardFleet,
     /// `GET /fleets/{fleetId}/audit`
     ListChanges,
+    /// `GET /fleets/{fleetId}/vehicles`
+    ListMappedVehicles,
     /// `GET /fleets/{fleetId}/clients`
     ListClients,
     /// `DELETE /fleets/{fleetId}/clients/{clientId}`
@@ -77,6 +82,8 @@ pub const ROUTES: &[Route<Operation>] = &[
     Route::new("GET", "/fleets/{fleetId}", READERS, Operation::GetFleet),
     Route::new("DELETE", "/fleets/{fleetId}", ADMINS, Operation::OffboardFleet).with_query(&["feed"]),
     Route::new("GET", "/fleets/{fleetId}/audit", ADMINS, Operation::ListChanges).with_query(&["limit", "cursor"]),
+    Route::new("GET", "/fleets/{fleetId}/vehicles", ADMINS, Operation::ListMappedVehicles)
+        .with_query(&["removed", "limit", "cursor"]),
     Route::new("GET", "/fleets/{fleetId}/clients", ADMINS, Operation::ListClients).with_query(&["limit", "cursor"]),
     Route::new("DELETE", "/fleets/{fleetId}/clients/{clientId}", ADMINS, Operation::RemoveClient),
     Route::new("POST", SECRET, ADMINS, Operation::ShowClientSecret).creating(),
@@ -93,14 +100,16 @@ pub const ROUTES: &[Route<Operation>] = &[
 ];
 
 /// Onboarding over HTTP.
-pub struct Onboarding<F, C, A, U, V, E, W, I, K, R> {
+pub struct Onboarding<F, C, A, U, V, E, W, I, K, R, M> {
     /// Takes fleets in.
     pub onboard: Onboard<F, C, A, U, V, E, W, K, R>,
     /// Says what subscriptions brought.
     pub receipts: Receipts<F, U, I, K>,
+    /// Lists the vehicles of customers.
+    pub mapped: Mapped<M, F>,
 }
 
-impl<F, C, A, U, V, E, W, I, K, R> Api for Onboarding<F, C, A, U, V, E, W, I, K, R>
+impl<F, C, A, U, V, E, W, I, K, R, M> Api for Onboarding<F, C, A, U, V, E, W, I, K, R, M>
 where
     F: Fleets,
     C: Clients,
@@ -112,6 +121,7 @@ where
     I: FeedIndex,
     K: Clock,
     R: Randomness,
+    M: VehicleMap,
 {
     type Operation = Operation;
 
@@ -124,6 +134,7 @@ where
             Operation::GetFleet => self.get_fleet(request, caller).await,
             Operation::OffboardFleet => self.offboard(request, caller).await,
             Operation::ListChanges => self.list_changes(request, caller).await,
+            Operation::ListMappedVehicles => mapped::list(&self.mapped, request, caller).await,
             Operation::ListClients => self.list_clients(request, caller).await,
             Operation::CreateClient => self.create_client(request, caller).await,
             Operation::RemoveClient => self.remove_client(request, caller).await,

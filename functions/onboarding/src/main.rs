@@ -1,13 +1,14 @@
 //! The function behind the operations of onboarding.
 
 use roadcast_aws::{
-    CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoFeedIndex, DynamoFleets, DynamoSubscriptions,
+    CognitoAppClients, DynamoBulkMap, DynamoClients, DynamoEntitlements, DynamoFeedIndex, DynamoFleets, DynamoSubscriptions,
     DynamoVehicles, OsRandomness, Sdk, StepFunctionsProvisioning, SystemClock,
 };
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::http::Front;
 use roadcast_lambda_kit::run::{Failure, Function};
 use roadcast_onboarding::Onboarding;
+use roadcast_services::mapped::Mapped;
 use roadcast_services::onboard::Onboard;
 use roadcast_services::receipts::Receipts;
 
@@ -37,6 +38,10 @@ async fn main() -> Result<(), Failure> {
             subscriptions: DynamoSubscriptions::new(sdk.dynamodb(), &reference),
             index: DynamoFeedIndex::new(sdk.dynamodb(), function.var(Variable::FeedIndexTable)?),
             clock: SystemClock,
+        },
+        mapped: Mapped {
+            map: DynamoBulkMap::new(sdk.dynamodb(), &reference),
+            fleets: DynamoFleets::new(sdk.dynamodb(), &reference),
         },
     };
     function.serve_http(api, Front::of(roadcast_aws::front_ports(&sdk, &reference))).await

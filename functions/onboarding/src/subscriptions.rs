@@ -20,7 +20,7 @@ use serde_json::json;
 
 use crate::Onboarding;
 
-impl<F, C, A, U, V, E, W, I, K, R> Onboarding<F, C, A, U, V, E, W, I, K, R>
+impl<F, C, A, U, V, E, W, I, K, R, M> Onboarding<F, C, A, U, V, E, W, I, K, R, M>
 where
     F: Fleets,
     U: Subscriptions,

@@ -74,6 +74,7 @@ async fn tables(sdk: &Sdk, stack: &Stack) {
     println!("requests");
     let map = DynamoBulkMap::new(sdk.dynamodb(), &stack.reference);
     suites::vehicle_map(&map, random).await;
+    suites::vehicle_map_of_a_fleet(&map, random).await;
     suites::loads(&map, random).await;
     println!("bulk map");
 }

@@ -83,6 +83,54 @@ pub async fn vehicle_map(map: &impl VehicleMap, random: &impl Randomness) {
     assert_eq!(kept, expect, "what is newer stands, and a pair may be asked for twice");
 }
 
+/// What every [`VehicleMap`] does of many mappings at once, and how it lists them.
+pub async fn vehicle_map_of_a_fleet(map: &impl VehicleMap, random: &impl Randomness) {
+    let fresh = Fresh::new(random);
+    let (fleet_id, other) = (fresh.fleet_id(), fresh.fleet_id());
+    let mut vids: Vec<_> = (0..130).map(|_| fresh.vid()).collect();
+    vids.sort_unstable();
+    let mapping = |place: usize, second: i64| Mapping {
+        fleet_id: fleet_id.clone(),
+        vid: vids[place].clone(),
+        described: Described::default(),
+        removed: place.is_multiple_of(2),
+        version: FileVersion::new(NOON.plus_ms(second * 1000), "", "suite"),
+        line: place as u64,
+    };
+    assert!(map.put_all(&[]).await.expect("put_all answers").is_empty(), "nothing is put, nothing is answered");
+    let seconds = |place: usize| if place % 60 == 7 { 9 } else { 5 };
+    for place in (0..130).filter(|place| place % 60 == 7) {
+        assert_eq!(map.put(&mapping(place, 9)).await.expect("put answers"), Put::Kept, "a new mapping is kept");
+    }
+    map.put(&Mapping { fleet_id: other.clone(), ..mapping(3, 5) }).await.expect("put answers");
+    for again in [false, true] {
+        let all: Vec<_> = (0..130).rev().map(|place| mapping(place, 5)).collect();
+        let puts = map.put_all(&all).await.expect("put_all answers");
+        for (mapping, put) in all.iter().zip(puts) {
+            let is_older = again || mapping.line % 60 == 7;
+            let expect = if is_older { Put::Older } else { Put::Kept };
+            assert_eq!(put.expect("of each"), expect, "each is decided by itself, and answered in its place");
+        }
+    }
+    let expect: Vec<_> = (0..130).map(|place| mapping(place, seconds(place))).collect();
+    for limit in [1, 64, 129, 130, 1000] {
+        let (mut listed, mut after) = (Vec::new(), None);
+        loop {
+            let page = map.list(&fleet_id, after.as_ref(), limit).await.expect("list answers");
+            assert!(page.len() <= limit, "a page holds at most its limit of {limit}");
+            after = page.last().map(|last| last.vid.clone());
+            let is_last = page.len() < limit;
+            listed.extend(page);
+            if is_last {
+                break;
+            }
+        }
+        assert!(listed == expect, "pages of {limit} hold each mapping of the fleet once, by vehicle, removed ones too");
+    }
+    assert_eq!(map.list(&other, None, 10).await.expect("list answers").len(), 1, "and none of another fleet");
+    assert_eq!(map.list(&fresh.fleet_id(), None, 10).await.expect("list answers"), [], "a fleet may have none");
+}
+
 /// What every [`Loads`] does. The ledger is one for all, so that the suite goes on from what is there.
 pub async fn loads(loads: &impl Loads, random: &impl Randomness) {
     let fresh = Fresh::new(random);
@@ -109,8 +157,8 @@ pub async fn loads(loads: &impl Loads, random: &impl Randomness) {
 
     let before: Ledger = loads.ledger().await.expect("ledger answers");
     let (mut first, mut second) = (before.clone(), before);
-    first.begin(&mine.version, &mine.content);
-    second.begin(&other.version, &other.content);
+    first.begin(&mine.version, &mine.content, NOON);
+    second.begin(&other.version, &other.content, NOON);
     loads.replace_ledger(&first).await.expect("the next revision is kept");
     let lost = loads.replace_ledger(&second).await.map_err(|error| error.kind());
     assert_eq!(lost, Err(PortErrorKind::Conflict), "of two that follow the same revision, one is kept");

@@ -54,7 +54,7 @@ mod vehicles;
 pub use self::{
     archive::{archive, quarantine},
     audit::audit_trail,
-    bulk::{bulk_files, loads, vehicle_map},
+    bulk::{bulk_files, loads, vehicle_map, vehicle_map_of_a_fleet},
     bus::ingest_bus,
     clients::{app_clients, clients},
     entitlements::subscriptions_and_entitlements,

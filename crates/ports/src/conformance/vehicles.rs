@@ -16,6 +16,7 @@ pub async fn vehicles(vehicles: &impl Vehicles, random: &impl Randomness) {
     registering_again_answers_the_first(vehicles, &fresh).await;
     attributes_of_two_vehicles_are_a_conflict(vehicles, &fresh).await;
     many_at_once_register_one_vehicle(vehicles, &fresh).await;
+    many_in_one_call_are_registered_each_by_itself(vehicles, &fresh).await;
     replacing_asks_for_the_version_before(vehicles, &fresh).await;
     replacing_moves_unique_attributes(vehicles, &fresh).await;
     subjects_are_resolved_in_all_forms(vehicles, &fresh).await;
@@ -79,6 +80,32 @@ async fn many_at_once_register_one_vehicle(vehicles: &impl Vehicles, fresh: &Fre
         let kept = get(vehicles, &racer.vid).await.is_some();
         assert_eq!(kept, racer.vid == winner, "only the winner is kept");
     }
+}
+
+async fn many_in_one_call_are_registered_each_by_itself(vehicles: &impl Vehicles, fresh: &Fresh<'_, impl Randomness>) {
+    assert!(vehicles.register_all(&[]).await.expect("register_all answers").is_empty(), "nothing is asked or answered");
+    let (known, other) = (registered(vehicles, fresh).await, registered(vehicles, fresh).await);
+    let mut asked: Vec<Vehicle> = (0..120).map(|_| fresh.vehicle()).collect();
+    asked[7].details.vin.clone_from(&known.details.vin);
+    asked[77].details.vin.clone_from(&known.details.vin);
+    asked[77].details.external_ids.push(other.details.external_ids[0].clone());
+    let vin = asked[3].details.vin.clone();
+    asked[118].details.vin = vin;
+    let answers = vehicles.register_all(&asked).await.expect("register_all answers");
+    assert_eq!(answers.len(), asked.len(), "each is answered");
+    for (place, (asked, answer)) in asked.iter().zip(&answers).enumerate() {
+        let kept = get(vehicles, &asked.vid).await;
+        match (place, answer) {
+            (7, Ok(Registered::Known(answered))) => assert_eq!(**answered, known, "a known one is answered in its place"),
+            (77, Err(error)) => assert_eq!(error.kind(), PortErrorKind::Conflict, "so is a conflict"),
+            (3 | 118, Ok(_)) => {}
+            (_, Ok(Registered::New)) => assert_eq!(kept.as_ref(), Some(asked), "the others are registered none the less"),
+            (place, answer) => panic!("{place}: {answer:?}"),
+        }
+        assert_eq!(kept.is_some(), matches!(answer, Ok(Registered::New)), "New is kept, and nothing else");
+    }
+    let of_one_vin = [3, 118].map(|place| matches!(answers[place], Ok(Registered::New)));
+    assert!(of_one_vin[0] != of_one_vin[1], "two of one VIN are one vehicle");
 }
 
 async fn replacing_asks_for_the_version_before(vehicles: &impl Vehicles, fresh: &Fresh<'_, impl Randomness>) {

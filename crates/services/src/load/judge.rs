@@ -16,8 +16,13 @@ use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::vehicles::{Names, Vehicles};
 
+use super::Load;
 use super::reading::{Numbered, Window};
-use super::{CONCURRENCY, EXTERNAL_ID_TAKEN, Load, mapping_of};
+use super::writing::mapping_of;
+
+pub(super) const EXTERNAL_ID_TAKEN: WrongRow = WrongRow::new("/externalId", RowFault::ExternalIdTaken);
+/// Fleets that are looked up at the same time.
+const FLEETS_AT_ONCE: usize = 64;
 
 /// What became of a row.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -103,7 +108,7 @@ impl<B: BulkFiles, M: VehicleMap, L: Loads, V: Vehicles + Names, F: Fleets, K: C
 
     async fn known_fleets(&self, asked: BTreeSet<&FleetId>) -> Result<BTreeSet<FleetId>, PortError> {
         let asked: Vec<_> = asked.into_iter().map(|fleet_id| self.fleets.get(fleet_id).boxed()).collect();
-        let known: Vec<_> = stream::iter(asked).buffer_unordered(CONCURRENCY).try_collect().await?;
+        let known: Vec<_> = stream::iter(asked).buffer_unordered(FLEETS_AT_ONCE).try_collect().await?;
         Ok(known.into_iter().flatten().map(|fleet| fleet.fleet_id).collect())
     }
 

@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used)]
+mod half_way;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -265,7 +267,7 @@ proptest! {
         contents in prop::collection::vec(prop::collection::vec((0_u128..2, 0_usize..3, any::<bool>(), any::<bool>()), 0..6), 1..4),
         padded: bool,
         uploads in prop::collection::vec(any::<prop::sample::Index>(), 1..6),
-        steps in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
+        steps in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 0..20),
     ) {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
             let world = World::new().await;
@@ -282,7 +284,11 @@ proptest! {
                     }
                 }
             }
-            for step in steps {
+            for (step, hour_later) in steps {
+                if hour_later {
+                    // What was begun before is no longer known to be under way.
+                    world.load.clock.advance_ms(60 * 60 * 1000);
+                }
                 world.load.vin_map(step.get(&files), AT_ONCE).await.unwrap();
             }
             for file in files.iter().rev() {
