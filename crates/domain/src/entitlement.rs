@@ -1,5 +1,7 @@
 //! What a fleet may see, and cutting events down to it.
 
+use std::collections::HashMap;
+
 use roadcast_signals::{Sample, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -147,7 +149,10 @@ impl Coverage<'_> {
     pub fn cut(&self, event: &Event) -> Option<Event> {
         let body = match &event.body {
             Body::Telemetry(telemetry) => {
-                let samples: Vec<Sample> = telemetry.samples.iter().filter_map(|sample| self.cut_sample(sample)).collect();
+                // The samples of an event hold mostly the same signals, and a package may have many patterns.
+                let mut held = HashMap::new();
+                let samples: Vec<Sample> =
+                    telemetry.samples.iter().filter_map(|sample| self.cut_sample(sample, &mut held)).collect();
                 (!samples.is_empty()).then_some(Body::Telemetry(Telemetry { samples }))?
             }
             whole @ (Body::Diagnostic(_) | Body::Custom(_)) => {
@@ -159,11 +164,14 @@ impl Coverage<'_> {
         Some(Event { eid: event.eid, vid: event.vid.clone(), received: event.received, body })
     }
 
-    fn cut_sample(&self, sample: &Sample) -> Option<Sample> {
+    fn cut_sample<'e>(&self, sample: &'e Sample, held: &mut HashMap<&'e str, bool>) -> Option<Sample> {
         let signals: roadcast_signals::Signals = sample
             .signals
             .iter()
-            .filter(|(path, _)| path.def().is_some() && self.holds_signal(path.as_str()))
+            .filter(|(path, _)| {
+                let covered = || path.def().is_some() && self.holds_signal(path.as_str());
+                *held.entry(path.as_str()).or_insert_with(covered)
+            })
             .map(|(path, value)| (path.clone(), value.clone()))
             .collect();
         (!signals.is_empty()).then_some(Sample { at: sample.at, signals })
