@@ -78,7 +78,8 @@ pub(crate) struct ExternalId {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Fleet {
-    pub(crate) fleet_id: String,
+    #[serde(rename = "fleetId")]
+    pub(crate) id: String,
     pub(crate) name: String,
     state: String,
 }

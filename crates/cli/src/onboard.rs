@@ -96,7 +96,7 @@ async fn onboard_fleet(
     step: &mut Step,
 ) -> Result<()> {
     let mut same = known.iter().filter(|fleet| match &wanted.fleet_id {
-        Some(fleet_id) => fleet.fleet_id == *fleet_id,
+        Some(fleet_id) => fleet.id == *fleet_id,
         None => fleet.name == wanted.name,
     });
     let fleet = match (same.next(), same.next()) {
@@ -108,12 +108,12 @@ async fn onboard_fleet(
     let existing = match &fleet {
         None => Vec::new(),
         Some(fleet) => {
-            difference.there(format!("fleet {}, {}", fleet.name, fleet.fleet_id));
-            api.subscriptions(&fleet.fleet_id).await?
+            difference.there(format!("fleet {}, {}", fleet.name, fleet.id));
+            api.subscriptions(&fleet.id).await?
         }
     };
     let fleet_id = match fleet {
-        Some(fleet) => Some(fleet.fleet_id),
+        Some(fleet) => Some(fleet.id),
         None if dry_run => {
             difference.missing(format!("fleet {}", wanted.name));
             wanted.apps.iter().for_each(|app| difference.missing(format!("app {app} of {}", wanted.name)));
@@ -131,14 +131,14 @@ async fn onboard_fleet(
 async fn create_fleet(api: &Api, wanted: &WantedFleet, difference: &mut Difference) -> Result<String> {
     let body = without_nulls(json!({ "name": wanted.name, "plan": wanted.plan }));
     let made: Fleet = api.create("/fleets", &body).await?;
-    difference.missing(format!("fleet {}, {}", made.name, made.fleet_id));
+    difference.missing(format!("fleet {}, {}", made.name, made.id));
     for app in &wanted.apps {
-        let body = json!({ "name": app, "kind": "fleet", "fleetId": made.fleet_id });
+        let body = json!({ "name": app, "kind": "fleet", "fleetId": made.id });
         let client: Value = api.create("/clients", &body).await?;
         difference.missing(format!("app {app} of {}", wanted.name));
         difference.credentials.push(client);
     }
-    Ok(made.fleet_id)
+    Ok(made.id)
 }
 
 fn without_nulls(mut body: Value) -> Value {

@@ -23,15 +23,15 @@ pub(crate) async fn run(layout: &Layout, console: &Console) -> Result<ExitCode> 
     let mut fleets = Vec::new();
     let mut fleet_tokens = BTreeMap::new();
     for fleet in admin.fleets().await? {
-        let subscriptions = admin.subscriptions(&fleet.fleet_id).await?;
+        let subscriptions = admin.subscriptions(&fleet.id).await?;
         let active = subscriptions.iter().filter(|subscription| subscription.state == "active").count();
         // A client for each of many fleets would take long, and the pool has room for a thousand: the others get theirs when
         // they are asked for by name, as `tail --fleet` does.
-        if fleet_tokens.len() < TOKENS || stack.file.demo.fleet_id == fleet.fleet_id {
-            let app = onboard::feed_client(&mut stack, layout, &admin, &fleet.fleet_id).await?;
-            fleet_tokens.insert(fleet.fleet_id.clone(), app.token().await?);
+        if fleet_tokens.len() < TOKENS || stack.file.demo.fleet_id == fleet.id {
+            let app = onboard::feed_client(&mut stack, layout, &admin, &fleet.id).await?;
+            fleet_tokens.insert(fleet.id.clone(), app.token().await?);
         }
-        fleets.push(json!({ "fleetId": fleet.fleet_id, "name": fleet.name, "activeSubscriptions": active }));
+        fleets.push(json!({ "fleetId": fleet.id, "name": fleet.name, "activeSubscriptions": active }));
     }
     let ingest = onboard::ingest_client(&mut stack, layout, &admin).await?.token().await?;
     let counts = counts(&stack).await?;

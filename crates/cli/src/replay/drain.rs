@@ -70,14 +70,14 @@ impl Drain {
         let mut drain = Self { fleets: Vec::new(), packages, stop: Arc::default(), tasks: JoinSet::new() };
         let vehicles = Arc::new(vehicles.clone());
         for fleet in admin.fleets().await? {
-            let mut subscriptions = admin.subscriptions(&fleet.fleet_id).await?;
+            let mut subscriptions = admin.subscriptions(&fleet.id).await?;
             subscriptions.retain(|subscription| subscription.state == "active");
             if subscriptions.is_empty() {
                 continue;
             }
-            let app = onboard::feed_client(stack, layout, admin, &fleet.fleet_id).await?;
+            let app = onboard::feed_client(stack, layout, admin, &fleet.id).await?;
             let seen = Arc::new(Mutex::new(Seen { samples: HashMap::new(), last: Instant::now() }));
-            let fleet_id = fleet.fleet_id;
+            let fleet_id = fleet.id;
             drain.tasks.spawn(pump(
                 app,
                 fleet_id.clone(),

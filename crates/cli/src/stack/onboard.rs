@@ -85,10 +85,10 @@ pub(crate) async fn register(
 
 async fn demo_fleet(stack: &Stack, admin: &Api) -> Result<String> {
     let fleets = admin.fleets().await?;
-    let known = fleets.iter().find(|fleet| fleet.fleet_id == stack.file.demo.fleet_id);
+    let known = fleets.iter().find(|fleet| fleet.id == stack.file.demo.fleet_id);
     match known.or_else(|| fleets.iter().find(|fleet| fleet.name == FLEET_NAME)) {
-        Some(fleet) => Ok(fleet.fleet_id.clone()),
-        None => Ok(admin.create_fleet(FLEET_NAME).await?.fleet_id),
+        Some(fleet) => Ok(fleet.id.clone()),
+        None => Ok(admin.create_fleet(FLEET_NAME).await?.id),
     }
 }
 
