@@ -1,6 +1,8 @@
 //! The HTTP API, called the way a partner would: with a token of a machine client, patiently where the answer says so.
 
-use std::collections::BTreeMap;
+mod answer;
+mod records;
+
 use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,11 +10,14 @@ use anyhow::{Context as _, Result, bail};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use roadcast_domain::package::Package;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
+
+pub(crate) use answer::{Answer, Refused};
+pub(crate) use records::{ExternalId, Feed, Fleet, Registration, Role, Subscription};
 
 /// How long one request may take. A function may take 29 s, and the first call of one starts it.
 const REQUEST_TIME: Duration = Duration::from_mins(1);
@@ -44,98 +49,6 @@ pub(crate) struct Api {
 struct Token {
     text: String,
     until: Instant,
-}
-
-/// An answer that is not worth another attempt.
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) body: Vec<u8>,
-}
-
-/// What is known of a vehicle when it is registered.
-#[derive(Clone, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Registration {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) vin: Option<String>,
-    pub(crate) external_ids: Vec<ExternalId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) make: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) model: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) model_year: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) fuel_type: Option<String>,
-}
-
-#[derive(Clone, Serialize)]
-pub(crate) struct ExternalId {
-    pub(crate) scheme: String,
-    pub(crate) value: String,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Fleet {
-    #[serde(rename = "fleetId")]
-    pub(crate) id: String,
-    pub(crate) name: String,
-    state: String,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Subscription {
-    #[serde(rename = "subscriptionId")]
-    pub(crate) id: String,
-    pub(crate) vehicles: Vec<String>,
-    pub(crate) packages: Vec<String>,
-    pub(crate) state: String,
-    #[serde(default)]
-    pub(crate) reason: Option<String>,
-    pub(crate) valid_from: String,
-    #[serde(default)]
-    pub(crate) valid_until: Option<String>,
-}
-
-/// What became of an event that was taken.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Accepted {
-    pub(crate) eid: String,
-}
-
-/// Whom a new client acts for.
-pub(crate) enum Role<'a> {
-    Fleet(&'a str),
-    Ingest(&'a [&'a str]),
-}
-
-/// What a feed hands out at once.
-#[derive(Deserialize)]
-pub(crate) struct Feed {
-    pub(crate) events: Vec<Value>,
-    #[serde(default)]
-    pub(crate) ack: Option<String>,
-}
-
-/// An error answer (RFC 9457).
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Problem {
-    #[serde(rename = "type")]
-    pub(crate) kind: String,
-    pub(crate) title: String,
-    pub(crate) detail: Option<String>,
-    pub(crate) errors: Vec<Wrong>,
-}
-
-/// One thing that is wrong, by its place in the request.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Wrong {
-    pub(crate) pointer: String,
-    pub(crate) detail: String,
 }
 
 #[derive(Deserialize)]
@@ -377,40 +290,7 @@ impl Api {
         let path = format!("/fleets/{fleet_id}/feed/ack");
         let body = json!({ "ack": ack }).to_string();
         let answer = self.send(Method::POST, &path, Some(("application/json", body))).await?;
-        if answer.status.is_success() { Ok(()) } else { bail!(answer.complaint(&format!("POST {path}"))) }
-    }
-}
-
-impl Answer {
-    /// The answer's body, where it is a success.
-    pub(crate) fn read<T: DeserializeOwned>(&self, request: &str) -> Result<T> {
-        if !self.status.is_success() {
-            bail!(self.complaint(request));
-        }
-        serde_json::from_slice(&self.body).with_context(|| format!("the answer to {request} is not understood"))
-    }
-
-    /// The events that were taken.
-    pub(crate) fn accepted(&self) -> Result<Vec<Accepted>> {
-        let mut body: BTreeMap<String, Value> = self.read("an upload")?;
-        Ok(serde_json::from_value(body.remove("accepted").unwrap_or_default())?)
-    }
-
-    /// The problem document, as far as it is one.
-    pub(crate) fn problem(&self) -> Problem {
-        serde_json::from_slice(&self.body).unwrap_or_default()
-    }
-
-    fn complaint(&self, request: &str) -> String {
-        let problem = self.problem();
-        let mut text = format!("{request} is refused: {} {}", self.status.as_u16(), problem.title);
-        if let Some(detail) = problem.detail {
-            let _ = write!(text, " ({detail})");
-        }
-        for Wrong { pointer, detail } in problem.errors.iter().take(3) {
-            let _ = write!(text, "\n  {pointer}: {detail}");
-        }
-        text
+        if answer.status.is_success() { Ok(()) } else { Err(answer.refused(&format!("POST {path}")).into()) }
     }
 }
 
@@ -433,20 +313,5 @@ mod tests {
     fn pauses_grow_to_a_limit() {
         assert_eq!(pause_before(1), Duration::from_millis(200));
         assert_eq!(pause_before(30), LONGEST_PAUSE);
-    }
-
-    #[test]
-    fn a_refusal_tells_what_was_wrong_and_where() {
-        let body = br#"{"type":"https://roadcast.dev/problems/x","title":"No","status":422,"errors":[{"pointer":"/a","detail":"b"}]}"#;
-        let answer = Answer { status: StatusCode::UNPROCESSABLE_ENTITY, body: body.to_vec() };
-        let complaint = answer.read::<Value>("POST /x").unwrap_err().to_string();
-        assert_eq!(complaint, "POST /x is refused: 422 No\n  /a: b");
-        assert!(answer.accepted().is_err());
-    }
-
-    #[test]
-    fn an_answer_that_is_no_problem_document_is_still_reported() {
-        let answer = Answer { status: StatusCode::BAD_GATEWAY, body: b"<html>".to_vec() };
-        assert!(answer.read::<Value>("GET /x").unwrap_err().to_string().contains("502"));
     }
 }

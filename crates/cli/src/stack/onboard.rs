@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use reqwest::StatusCode;
 use roadcast_traces::simulate::{SimConfig, Simulator};
 use roadcast_traces::{Details, VehicleKey};
 
 use super::Stack;
 use super::layout::Layout;
-use crate::api::{Api, ExternalId, Registration, Role};
+use crate::api::{Api, ExternalId, Refused, Registration, Role};
 use crate::console::{Console, Step};
 
 const FLEET_NAME: &str = "Demo fleet";
@@ -37,7 +38,7 @@ pub(crate) async fn demo(stack: &mut Stack, layout: &Layout, vehicles: usize, co
     let ingest = ingest_client(stack, layout, &admin).await?;
     let keys = simulated(vehicles);
     let registrations = keys.iter().map(|(key, details)| (key.clone(), registration(key, Some(details))));
-    let vids = register(&ingest, registrations.collect(), &mut step).await?;
+    let vids = register(&ingest, registrations.collect(), &mut step).await.map_err(told_to_start_over)?;
     stack.file.demo.vehicles = vids.iter().map(|(key, vid)| (key.to_string(), vid.clone())).collect();
     step.at("subscription");
     let wanted: Vec<String> = vids.into_values().collect();
@@ -47,6 +48,18 @@ pub(crate) async fn demo(stack: &mut Stack, layout: &Layout, vehicles: usize, co
     stack.file.write(layout)?;
     step.done(&format!("{fleet_id} with {vehicles} simulated vehicles"));
     Ok(())
+}
+
+/// Vehicles take events only of the client that registered them. A template that replaces the user pool leaves them behind
+/// without theirs.
+fn told_to_start_over(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<Refused>() {
+        Some(refused) if refused.status == StatusCode::CONFLICT => error.context(
+            "the demo's vehicles were registered by a client that this stack no longer has: its data is from an earlier version \
+             of the template. `cargo roadcast up --fresh` starts over without it",
+        ),
+        _ => error,
+    }
 }
 
 /// The vehicles of the simulator with the demo's seed.
