@@ -20,6 +20,9 @@ pub const BLOCK_TYPE: &str = "roadcast.telemetry.block.v1";
 /// 64 KiB, as base64.
 const SAMPLES_PER_BLOCK: usize = 600;
 const BLOCK_BYTES: usize = 24 * 1024;
+/// Bytes of an event in JSON that a bus, a queue and a feed still carry. Telemetry that would take more goes as a block, whatever
+/// form is wanted: a vehicle that stands still says in some hundred bytes what takes megabytes in JSON.
+const JSON_BYTES: usize = 900_000;
 
 /// A text that is not of ours.
 #[derive(Debug, thiserror::Error)]
@@ -93,9 +96,15 @@ pub fn write(events: &[&Event], format: DeliveryFormat, consent_epoch: Option<u6
                 samples += event.sample_count();
                 run.push((place, event));
             }
-            (DeliveryFormat::Json, _) | (_, Body::Diagnostic(_) | Body::Custom(_)) => {
-                written.push(write_one(place, event, consent_epoch)?);
+            (DeliveryFormat::Json, Body::Telemetry(_)) => {
+                let one = write_one(place, event, consent_epoch)?;
+                if one.json.len() > JSON_BYTES {
+                    written.extend(write_run(&[(place, event)], consent_epoch)?);
+                } else {
+                    written.push(one);
+                }
             }
+            (_, Body::Diagnostic(_) | Body::Custom(_)) => written.push(write_one(place, event, consent_epoch)?),
         }
     }
     written.extend(write_run(&run, consent_epoch)?);

@@ -21,6 +21,7 @@ use roadcast_ports::feed::{FeedIndex, FeedPointer, FeedRange, INDEX_LAG_MS};
 use serde::{Deserialize, Serialize};
 
 use crate::cached::CachedEntitlements;
+use crate::room::{Room, event_bytes};
 use crate::{ServiceError, stretch};
 
 /// Where a poller without a cursor begins: a day ago.
@@ -116,6 +117,7 @@ impl<E: Entitlements, L: EventLog, I: FeedIndex, K: Clock> Arrivals<E, L, I, K> 
             now,
             place: range.from.clone(),
             events: Vec::new(),
+            room: Room::new(),
             seen: BTreeSet::new(),
         };
         let last = Eid::stamped(end.plus_ms(-1), u128::MAX);
@@ -147,6 +149,7 @@ struct Walk<'a, E, L, I, K> {
     now: Timestamp,
     place: Place,
     events: Vec<Event>,
+    room: Room,
     /// Events of pointers that this page has passed.
     seen: BTreeSet<(VehicleId, Eid)>,
 }
@@ -200,13 +203,17 @@ impl<E: Entitlements, L: EventLog, I: FeedIndex, K: Clock> Walk<'_, E, L, I, K> 
                 Some(None) => self.pass_over(named.clone()),
                 Some(Some(event)) => {
                     let known = repeated.contains(&named) || self.seen.contains(&named);
-                    if let Some(passed) = passed_over {
-                        self.place.passed_over.remove(passed);
-                    }
                     if (!known || passed_over.is_some())
                         && let Some(event) = self.range.selection.cut(event.clone())
                     {
+                        if !self.room.takes(event_bytes(&event)) {
+                            self.place.go_to(stamp, index);
+                            return Ok(Step::Full);
+                        }
                         self.events.push(event);
+                    }
+                    if let Some(passed) = passed_over {
+                        self.place.passed_over.remove(passed);
                     }
                 }
             }

@@ -19,6 +19,7 @@ use serde_json::value::RawValue;
 
 use crate::ServiceError;
 use crate::cached::CachedEntitlements;
+use crate::room::Room;
 
 /// What is wrong with an acknowledgement that names no message of the feed.
 pub const NOT_A_TOKEN: &str = "is not a token of this feed: send it as it was given";
@@ -89,8 +90,12 @@ impl<Q: FeedQueue, E: Entitlements, K: Clock> Deliver<Q, E, K> {
         let messages = self.queue.receive(fleet_id, max, wait_s).await?;
         let mut feed = Feed::default();
         let mut events: BTreeMap<(VehicleId, Eid), Delivered> = BTreeMap::new();
-        let mut emptied = Vec::new();
+        let (mut emptied, mut room) = (Vec::new(), Room::new());
         for Message { receipt, body } in messages {
+            if !room.takes(body.len()) {
+                // It comes again, once the queue has hidden it for long enough.
+                continue;
+            }
             match read(&body) {
                 Err(error) => feed.unreadable.push(error.to_string()),
                 Ok(sent) => {

@@ -27,6 +27,7 @@ pub mod query;
 pub mod quota;
 pub mod receipts;
 pub mod repeat;
+mod room;
 pub mod schemas;
 mod stretch;
 mod tail;

@@ -15,6 +15,7 @@ use roadcast_ports::state::StateStore;
 use roadcast_ports::vehicles::Vehicles;
 
 use crate::cached::CachedEntitlements;
+use crate::room::{Room, event_bytes};
 use crate::{ServiceError, tail};
 
 mod history;
@@ -90,6 +91,7 @@ impl<V: Vehicles, E: Entitlements, L: EventLog, S, K: Clock> Query<V, E, L, S, K
     pub async fn events(&self, caller: &Caller, range: &EventsRange) -> Result<Events, ServiceError> {
         let sight = self.sight(caller, &range.vid).await?;
         let mut found = Events { events: Vec::new(), next: Some(range.from) };
+        let mut room = Room::new();
         for _ in 0..READS_PER_PAGE {
             let Some(from) = found.next.filter(|from| *from <= range.to && found.events.len() < range.limit) else {
                 break;
@@ -99,8 +101,13 @@ impl<V: Vehicles, E: Entitlements, L: EventLog, S, K: Clock> Query<V, E, L, S, K
                 self.log.range(&EventRange { vid: range.vid.clone(), from, to: range.to, limit, consistent: true }).await?;
             let now = self.clock.now();
             let seen = page.events.into_iter().filter_map(|stored| sight.of(stored.event, now));
-            found.events.extend(seen.filter_map(|event| range.selection.cut(event)));
             found.next = page.next;
+            for event in seen.filter_map(|event| range.selection.cut(event)) {
+                if !room.takes(event_bytes(&event)) {
+                    return Ok(Events { next: Some(event.eid), ..found });
+                }
+                found.events.push(event);
+            }
         }
         found.next = found.next.filter(|next| *next <= range.to);
         Ok(found)

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Query, Sight};
 use crate::ServiceError;
+use crate::room::{Room, signals_bytes};
 
 /// Events of one read of the log.
 const EVENTS_PER_READ: usize = 1000;
@@ -167,17 +168,19 @@ impl<V: Vehicles, E: Entitlements, L: EventLog, S, K: Clock> Query<V, E, L, S, K
         let start = start.unwrap_or(SamplePlace::first_at(range.from));
         let mut reader = Reader::of(self, caller, range, start).await?;
         let mut rows: Vec<SampleRow> = Vec::new();
-        let mut reads = 0;
-        while reader.frontier.is_some() && rows.len() <= range.limit {
+        let (mut reads, mut fit, mut room) = (0, 0, Room::new());
+        while reader.frontier.is_some() && rows.len() <= range.limit && fit == rows.len() {
             rows.extend(reader.read().await?);
+            fit += rows[fit..].iter().take_while(|row| room.takes(row_bytes(signals_bytes(&row.signals)))).count();
             reads += 1;
             // Some way on at least, or nobody would get on.
             if reads >= READS_PER_PAGE && reader.frontier.is_some_and(|frontier| frontier > start.at) {
                 break;
             }
         }
-        let next = rows.get(range.limit).map(|row| row.place);
-        rows.truncate(range.limit);
+        let limit = range.limit.min(fit);
+        let next = rows.get(limit).map(|row| row.place);
+        rows.truncate(limit);
         Ok(History { rows, next: next.or(reader.frontier.map(SamplePlace::first_at)) })
     }
 
@@ -214,10 +217,22 @@ impl<V: Vehicles, E: Entitlements, L: EventLog, S, K: Clock> Query<V, E, L, S, K
         }
         let open = reader.frontier.map(|frontier| resolution.window_of(frontier));
         rows.retain(|window| open.is_none_or(|open| window.at < open));
-        let next = rows.get(range.limit).map(|window| window.at);
-        rows.truncate(range.limit);
+        let mut room = Room::new();
+        let fit = rows.iter().take(range.limit).take_while(|window| room.takes(window_bytes(window))).count();
+        let next = rows.get(fit).map(|window| window.at);
+        rows.truncate(fit);
         Ok(History { rows, next: next.or(open.map(|open| open.max(start))) })
     }
+}
+
+/// About what a row takes in JSON whose signals take so much.
+const fn row_bytes(signals: usize) -> usize {
+    64 + signals
+}
+
+/// About what a window takes in JSON: of each signal how often it came, its last value, and three numbers.
+fn window_bytes(window: &Window) -> usize {
+    row_bytes(window.signals.keys().map(|path| path.as_str().len() + 160).sum())
 }
 
 /// Reads a vehicle's samples in their order.

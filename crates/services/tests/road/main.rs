@@ -11,6 +11,7 @@ mod history;
 mod offboarding;
 mod packages;
 mod provisioning;
+mod wide;
 mod workflows;
 mod world;
 

@@ -1,6 +1,6 @@
 //! Changing a subscription: where it may stop, who may not undo it, and what is told of it afterwards.
 
-use roadcast_domain::audit::{Author, Change};
+use roadcast_domain::audit::{Author, Change, Changed};
 use roadcast_domain::caller::Caller;
 use roadcast_domain::entitlement::Grant;
 use roadcast_domain::ids::{ClientId, FleetId, VehicleId};
@@ -109,8 +109,12 @@ async fn every_change_is_told_with_who_made_it_and_a_repeat_is_none() {
     let states: Vec<_> = trail.iter().rev().filter_map(Change::state).collect();
     assert_eq!(states, [Pending, Provisioning, Active, Suspended, Active, Revoked]);
     let by_admin = Author::Admin { client_id: ClientId::new("admin") };
-    let by: Vec<&Author> = trail.iter().rev().map(|change| &change.by).collect();
     let workflow = &Author::Provisioning;
+    // The app client that provisioning made was made in the same millisecond as all else, and stands anywhere in it.
+    let (clients, others): (Vec<&Change>, Vec<&Change>) =
+        trail.iter().rev().partition(|change| matches!(change.of, Changed::Client { .. }));
+    assert_eq!(clients.iter().map(|change| &change.by).collect::<Vec<_>>(), [workflow]);
+    let by: Vec<&Author> = others.iter().map(|change| &change.by).collect();
     // The fleet itself comes first.
     assert_eq!(by, [&by_admin, &by_admin, workflow, workflow, &by_admin, &by_admin, &by_admin]);
     for caller in [Caller::Fleet(fleet.clone()), Caller::Ingest(ClientId::new("i"))] {
