@@ -76,13 +76,9 @@ mod tests {
     async fn an_admin_pages_through_what_a_customer_has_and_nobody_else_does() {
         let (bulk, memory) = (MemoryBulk::default(), Memory::new(ManualClock::default()));
         let (fleet_id, nobody) = (FleetId::from_random(1), FleetId::from_random(2));
-        let fleet = roadcast_domain::fleet::Fleet {
-            fleet_id: fleet_id.clone(),
-            name: "fleet".to_owned(),
-            delivery_bus: "bus".to_owned(),
-            plan: roadcast_domain::plan::Plan::Standard,
-            created_at: ManualClock::default().now(),
-        };
+        let (name, bus, now) = ("fleet".to_owned(), "bus".to_owned(), ManualClock::default().now());
+        let plan = roadcast_domain::plan::Plan::Standard;
+        let fleet = roadcast_domain::fleet::Fleet::new(fleet_id.clone(), name, bus, plan, now);
         Fleets::create(&memory, &fleet, None).await.unwrap();
         for n in 0..10 {
             bulk.put(&mapping(&fleet_id, n)).await.unwrap();

@@ -40,8 +40,8 @@ async fn check_gone(case: &Case, subscriptions: &[Subscription]) {
     }
 }
 
-fn gave_up() -> Option<End> {
-    Some(End::Failed("OffboardingFailed".to_owned()))
+fn gave_up() -> End {
+    End::Failed("OffboardingFailed".to_owned())
 }
 
 /// How many calls of ports a run makes.
@@ -71,7 +71,7 @@ async fn what_fails_for_good_at_any_call_is_told_and_converges_when_it_is_asked_
         let (case, subscriptions) = leaving(FeedLeft::Discard).await;
         let faults = std::iter::repeat_n(Some(Fault::Unavailable), PERSISTENT);
         let plan = FaultPlan::script((0..at).map(|_| None).chain(faults));
-        assert_eq!(case.run(&plan, usize::MAX).await, gave_up(), "call {at}");
+        assert_eq!(case.run(&plan, usize::MAX).await, Some(gave_up()), "call {at}");
         let kept = case.kept().await;
         assert_eq!(kept.state, FleetState::Offboarding);
         let reason = kept.leave.and_then(|leave| leave.reason).expect("a reason");
@@ -93,7 +93,7 @@ async fn a_run_that_is_killed_anywhere_converges_when_it_is_asked_again_and_says
         case.onboard().offboard(&admin(), &case.fleet.fleet_id, FeedLeft::Discard).await.unwrap();
         case.succeed().await;
         check_gone(&case, &subscriptions).await;
-        assert_eq!(case.run_of(&before, &FaultPlan::healthy(), usize::MAX).await, gave_up());
+        assert_eq!(case.run_of(&before, &FaultPlan::healthy(), usize::MAX).await, Some(gave_up()));
         check_gone(&case, &subscriptions).await;
     }
 }
@@ -150,7 +150,7 @@ async fn a_feed_that_is_being_drained_may_be_discarded_and_then_nothing_is_reada
     case.onboard().offboard(&admin(), &case.fleet.fleet_id, FeedLeft::Discard).await.unwrap();
     case.succeed().await;
     check_gone(&case, &subscriptions).await;
-    assert_eq!(case.run_of(&draining, &FaultPlan::healthy(), usize::MAX).await, gave_up());
+    assert_eq!(case.run_of(&draining, &FaultPlan::healthy(), usize::MAX).await, Some(gave_up()));
     check_gone(&case, &subscriptions).await;
 }
 

@@ -31,8 +31,8 @@ async fn check(case: &Case, subscription: &Subscription, state: SubscriptionStat
     }
 }
 
-fn gave_up() -> Option<End> {
-    Some(End::Failed("ProvisioningFailed".to_owned()))
+fn gave_up() -> End {
+    End::Failed("ProvisioningFailed".to_owned())
 }
 
 /// How many calls of ports a run makes.
@@ -72,7 +72,7 @@ async fn what_fails_for_good_at_any_call_leaves_nothing_and_converges_when_it_is
                 check(&case, &subscription, SubscriptionState::Active).await;
                 continue;
             }
-            assert_eq!(end, gave_up(), "call {at} {fault:?}");
+            assert_eq!(end, Some(gave_up()), "call {at} {fault:?}");
             if case.subscription(&subscription).await.state == SubscriptionState::Active {
                 // It got there, and the last answers of all were lost.
                 check(&case, &subscription, SubscriptionState::Active).await;
@@ -105,7 +105,7 @@ async fn a_run_that_is_killed_anywhere_converges_when_it_is_started_again_and_sa
             case.succeed().await;
             check(&case, &subscription, SubscriptionState::Active).await;
             // The one that was killed comes back to life, and has nothing to say.
-            assert_eq!(case.run_of(&before, &FaultPlan::healthy(), usize::MAX).await, gave_up());
+            assert_eq!(case.run_of(&before, &FaultPlan::healthy(), usize::MAX).await, Some(gave_up()));
             check(&case, &subscription, SubscriptionState::Active).await;
         }
     }
@@ -118,7 +118,7 @@ async fn giving_up_leaves_alone_what_another_subscription_needs() {
     case.succeed().await;
     let second = case.subscribe().await;
     let plan = FaultPlan::always(Fault::Unavailable).only(&["ensure_rule"]);
-    assert_eq!(case.run(&plan, usize::MAX).await, gave_up());
+    assert_eq!(case.run(&plan, usize::MAX).await, Some(gave_up()));
     assert_eq!(case.subscription(&second).await.state, SubscriptionState::Pending);
     check(&case, &first, SubscriptionState::Active).await;
 }
@@ -131,7 +131,7 @@ async fn a_subscription_that_is_revoked_while_it_is_provisioned_leaves_nothing()
         case.run(&FaultPlan::healthy(), tries).await;
         let id = &subscription.subscription_id;
         case.onboard().move_subscription(&admin(), &case.fleet.fleet_id, id, Move::Revoke).await.unwrap();
-        assert_eq!(case.run(&FaultPlan::healthy(), usize::MAX).await, gave_up());
+        assert_eq!(case.run(&FaultPlan::healthy(), usize::MAX).await, Some(gave_up()));
         let (parts, pool, clients) = case.resources().await;
         assert_eq!((parts, pool, clients), (ChannelParts::NONE, Vec::new(), Vec::new()), "after {tries} steps");
         assert_eq!(case.subscription(&subscription).await.state, SubscriptionState::Revoked);
