@@ -167,10 +167,19 @@ fn refuse_incompatible(latest: &EventSchema, schema: &Value) -> Result<(), NotKe
     }
     let version = latest.version;
     let wrong = found.into_iter().map(|one| {
-        let detail = format!("incompatible with version {version}: {}; register another type for it", one.detail);
-        Wrong::new(format!("/schema{}", one.pointer), detail)
+        let place = as_far_as_it_leads(schema, &one.pointer);
+        let gone = if place.len() < one.pointer.len() { format!(" ({})", one.pointer) } else { String::new() };
+        let detail = format!("incompatible with version {version}: {}{gone}; register another type for it", one.detail);
+        Wrong::new(format!("/schema{place}"), detail)
     });
     Err(NotKept::Wrong(Fault::Incompatible, wrong.collect()))
+}
+
+/// The pointer up to the first member that is missing: what is gone may have gone with all that it was in.
+fn as_far_as_it_leads<'p>(schema: &Value, pointer: &'p str) -> &'p str {
+    let ends = pointer.match_indices('/').map(|(place, _)| place).skip(1).chain([pointer.len()]);
+    let missing = ends.map(|end| &pointer[..end]).find(|part| schema.pointer(part).is_none());
+    missing.unwrap_or(pointer)
 }
 
 fn admin(caller: &Caller) -> Result<(), ServiceError> {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures::FutureExt as _;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use roadcast_domain::fleet::FleetState;
 use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_domain::mapping::{Affirmed, Mapping, RowFault, WrongRow};
 use roadcast_domain::subject::Subject;
@@ -109,7 +110,8 @@ impl<B: BulkFiles, M: VehicleMap, L: Loads, V: Vehicles + Names, F: Fleets, K: C
     async fn known_fleets(&self, asked: BTreeSet<&FleetId>) -> Result<BTreeSet<FleetId>, PortError> {
         let asked: Vec<_> = asked.into_iter().map(|fleet_id| self.fleets.get(fleet_id).boxed()).collect();
         let known: Vec<_> = stream::iter(asked).buffer_unordered(FLEETS_AT_ONCE).try_collect().await?;
-        Ok(known.into_iter().flatten().map(|fleet| fleet.fleet_id).collect())
+        let customers = known.into_iter().flatten().filter(|fleet| fleet.state == FleetState::Active);
+        Ok(customers.map(|fleet| fleet.fleet_id).collect())
     }
 
     /// Whom the VINs and external ids of the rows name, as far as they name anyone.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
-use roadcast_domain::fleet::Fleet;
+use roadcast_domain::fleet::{FeedLeft, Fleet};
 use roadcast_domain::ids::FleetId;
 use roadcast_domain::plan::Plan;
 use roadcast_domain::subject::Subject;
@@ -87,6 +87,17 @@ fn vin(n: usize) -> String {
 
 fn counts(loaded: u64, unchanged: u64, superseded: u64, wrong: u64) -> Counts {
     Counts { rows: loaded + unchanged + superseded + wrong, loaded, unchanged, superseded, wrong }
+}
+
+#[tokio::test]
+async fn a_customer_that_is_leaving_gets_no_vehicle_any_more() {
+    let world = World::new().await;
+    let leaving = Fleets::get(&world.memory, &fleet(0)).await.unwrap().unwrap().leaving(FeedLeft::Drain, FOREVER);
+    Fleets::update(&world.memory, &leaving, None).await.unwrap();
+    let text = format!("fleetId,vin\n{},{}\n{},{}\n", fleet(0), vin(1), fleet(1), vin(2));
+    let summary = world.load(&world.upload("a.csv", &text, 1)).await;
+    assert_eq!(summary.counts, counts(1, 0, 0, 1));
+    assert_eq!(world.report("a.csv")[0]["reason"], "fleet_unknown");
 }
 
 #[tokio::test]

@@ -82,6 +82,16 @@ async fn what_cannot_be_a_type_or_a_schema_is_refused_where_it_is_wrong() {
 }
 
 #[tokio::test]
+async fn what_a_version_lacks_is_told_at_the_first_member_that_is_missing() {
+    let world = World::new();
+    world.register(TYRE, &tyre(&json!({"kPa": {}, "wheel": {}}))).await.unwrap();
+    let one = world.register(TYRE, &tyre(&json!({"kPa": {}}))).await;
+    assert_eq!(one, Err(vec!["/schema/properties/wheel".to_owned()]));
+    let all = world.register(TYRE, &json!({})).await;
+    assert_eq!(all, Err(vec!["/schema/properties".to_owned(); 2]));
+}
+
+#[tokio::test]
 async fn only_admins_keep_schemas_and_everybody_may_read_them() {
     let world = World::new();
     let register = SchemaRegister { schemas: world.memory.clone(), clock: world.clock.clone() };
