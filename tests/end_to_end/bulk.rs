@@ -29,6 +29,7 @@ struct Map {
 }
 
 pub(crate) fn a_map_of_vehicles_is_loaded_used_and_not_undone_by_older_files(stack: &Stack) {
+    let began = Instant::now();
     let fleet = |name: &str| stack.post(stack.admin(), "/fleets", &json!({ "name": name })).json()["fleetId"].clone();
     let fleets = std::iter::once("Mapped").chain(std::iter::repeat_n("Mapped, too", FLEETS - 1));
     let fleets: Vec<String> = fleets.map(|name| fleet(name).as_str().expect("an id").to_owned()).collect();
@@ -71,6 +72,7 @@ pub(crate) fn a_map_of_vehicles_is_loaded_used_and_not_undone_by_older_files(sta
 
     a_fleet_is_subscribed_to_what_is_mapped(stack, &fleets[0]);
     what_is_older_loses_however_late_it_is_loaded(stack, &fleets[0], folder.path());
+    println!("all of it took {:.0} s", began.elapsed().as_secs_f64());
 }
 
 /// Subscriptions come of the mappings, a thousand vehicles each; a mapping alone grants nothing.
