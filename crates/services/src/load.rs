@@ -19,11 +19,10 @@ use roadcast_ports::vehicles::{Names, Vehicles};
 use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::cached::CachedFleets;
-use judge::Within;
+use judge::Fate;
 use progress::Progress;
 use reading::{Reading, Refused, Window};
 use run::Run;
-use writing::Ready;
 
 pub use progress::Summary;
 pub use schemas::LoadSchemas;
@@ -107,56 +106,27 @@ impl<B: BulkFiles, M: VehicleMap, L: Loads, V: Vehicles + Names, F: Fleets, K: C
             Ok(reading) => reading,
             Err(refused) => return Ok(End::OfFile(Some(refused))),
         };
-        let mut before: Option<(Window, Ready)> = None;
         for windows in 1.. {
             let window = reading.window(WINDOW).await?;
-            // While the mappings of one window are put, the next one is looked up.
-            let looked_up = self.ready(file, affirmed, before.as_ref(), &window);
-            let (ready, settled) = futures::join!(looked_up, self.settle(affirmed, before.as_ref(), progress));
-            settled?;
-            let (is_last, is_late) = (window.is_last, self.clock.now() >= until);
-            let (refused, this) = (window.refused, Some((window, ready?)));
-            if !is_last && !is_late && windows % WINDOWS_PER_CHECKPOINT != 0 {
-                before = this;
-                continue;
+            let fates = self.window(file, affirmed, &window).await?;
+            progress.add(&window, &fates);
+            if window.is_last {
+                return Ok(End::OfFile(window.refused));
             }
-            self.settle(affirmed, this.as_ref(), progress).await?;
-            before = None;
-            if is_last {
-                return Ok(End::OfFile(refused));
-            }
-            if is_late {
+            if self.clock.now() >= until {
                 break;
             }
-            self.run(file).keep(progress).await?;
+            if windows % WINDOWS_PER_CHECKPOINT == 0 {
+                self.run(file).keep(progress).await?;
+            }
         }
         Ok(End::OfTime)
     }
 
-    /// Looks all rows of a window up, decides about each, and registers vehicles that are new. What `above` says, the window
-    /// before, may not be seen in the store yet.
-    async fn ready(
-        &self,
-        file: &BulkFile,
-        affirmed: &Affirmed,
-        above: Option<&(Window, Ready)>,
-        window: &Window,
-    ) -> Result<Ready, PortError> {
-        let plans = self.plans(file, affirmed, Within::after(above), window).await?;
-        self.register(file, plans).await
-    }
-
-    /// Puts the mappings of a window: it is loaded then.
-    async fn settle(
-        &self,
-        affirmed: &Affirmed,
-        window: Option<&(Window, Ready)>,
-        progress: &mut Progress,
-    ) -> Result<(), PortError> {
-        if let Some((window, ready)) = window {
-            progress.add(window, &self.put(affirmed, ready).await?);
-        }
-        Ok(())
+    /// Loads a window of rows: looks all of them up, decides about each, and writes what is new. Answers in their order.
+    async fn window(&self, file: &BulkFile, affirmed: &Affirmed, window: &Window) -> Result<Vec<Fate>, PortError> {
+        let plans = self.plans(file, affirmed, window).await?;
+        self.carry_out(file, affirmed, plans).await
     }
 
     /// Puts the report beside the file; then it is done with.

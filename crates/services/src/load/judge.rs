@@ -19,7 +19,7 @@ use roadcast_ports::vehicles::{Names, Vehicles};
 
 use super::Load;
 use super::reading::{Numbered, Window};
-use super::writing::{Ready, mapping_of};
+use super::writing::mapping_of;
 
 pub(super) const EXTERNAL_ID_TAKEN: WrongRow = WrongRow::new("/externalId", RowFault::ExternalIdTaken);
 /// Fleets that are looked up at the same time.
@@ -65,7 +65,6 @@ impl<B: BulkFiles, M: VehicleMap, L: Loads, V: Vehicles + Names, F: Fleets, K: C
         &self,
         file: &BulkFile,
         affirmed: &Affirmed,
-        mut within: Within<'w>,
         window: &'w Window,
     ) -> Result<Vec<Plan<'w>>, PortError> {
         let good = || window.rows.iter().flatten();
@@ -76,6 +75,7 @@ impl<B: BulkFiles, M: VehicleMap, L: Loads, V: Vehicles + Names, F: Fleets, K: C
         let kept = self.map.get(&pairs).await?;
         let kept: BTreeMap<_, _> = pairs.into_iter().zip(kept).filter_map(|(pair, kept)| Some((pair, kept?))).collect();
 
+        let mut within = Within::default();
         let plans = window.rows.iter().map(|row| {
             let row = match row {
                 Ok(row) => row,
@@ -127,25 +127,15 @@ impl<B: BulkFiles, M: VehicleMap, L: Loads, V: Vehicles + Names, F: Fleets, K: C
     }
 }
 
-/// What rows say that are written at the same time, or were not seen in the store when they were looked up: the first that
-/// says something counts, as it would if they were written one by one.
+/// What the rows of a window say that are written at the same time: the first that says something counts, as it would if
+/// they were written one by one.
 #[derive(Default)]
-pub(super) struct Within<'w> {
+struct Within<'w> {
     said: HashMap<(&'w FleetId, &'w Vin), &'w Numbered>,
     external_ids: HashMap<&'w ExternalId, &'w Vin>,
 }
 
 impl<'w> Within<'w> {
-    /// What the window above says that is being put. Its vehicles and their external ids are known already.
-    pub(super) fn after(above: Option<&'w (Window, Ready)>) -> Self {
-        let mut within = Self::default();
-        if let Some((window, ready)) = above {
-            let rows = ready.places.iter().filter_map(|place| window.rows.get(*place)?.as_ref().ok());
-            within.said.extend(rows.map(|row| ((&row.row.fleet_id, &row.row.vin), row)));
-        }
-        within
-    }
-
     /// What becomes of a row for what stands above it in the window, if that decides; `registers` where its vehicle is new.
     fn fate(&mut self, row: &'w Numbered, registers: bool) -> Option<Fate> {
         let pair = (&row.row.fleet_id, &row.row.vin);
@@ -154,13 +144,10 @@ impl<'w> Within<'w> {
             let contradicts = Fate::Wrong(WrongRow::whole(RowFault::Contradicts { line: first.line }));
             return Some(if same { Fate::Unchanged } else { contradicts });
         }
-        if let Some(id) = &row.row.described.external_id {
-            if self.external_ids.get(id).is_some_and(|vin| *vin != &row.row.vin) {
-                return Some(Fate::Wrong(EXTERNAL_ID_TAKEN));
-            }
-            if registers {
-                self.external_ids.insert(id, &row.row.vin);
-            }
+        if let Some(id) = row.row.described.external_id.as_ref().filter(|_| registers)
+            && *self.external_ids.entry(id).or_insert(&row.row.vin) != &row.row.vin
+        {
+            return Some(Fate::Wrong(EXTERNAL_ID_TAKEN));
         }
         self.said.insert(pair, row);
         None

@@ -21,23 +21,18 @@ type NewName<'w> = (&'w Vin, Option<&'w ExternalId>);
 /// The vehicles of names that were new, or what is wrong with the rows that name them.
 type Named<'w> = HashMap<NewName<'w>, Result<VehicleId, WrongRow>>;
 
-/// A window of which all vehicles are known, and no mapping is put yet.
-pub(super) struct Ready {
-    /// What becomes of each row, unless somebody is quicker.
-    fates: Vec<Fate>,
-    /// The rows that are to be put, by their places in the window.
-    pub(super) places: Vec<usize>,
-    /// What is put of them.
-    mappings: Vec<Mapping>,
-}
-
 impl<B: BulkFiles, M: VehicleMap, L: Loads, V: Vehicles + Names, F: Fleets, K: Clock, R: Randomness>
     Load<B, M, L, V, F, K, R>
 {
-    /// Registers the vehicles of a window that nobody knows. What the stores refuse for good is the row's fault, not the
-    /// file's.
-    pub(super) async fn register(&self, file: &BulkFile, plans: Vec<Plan<'_>>) -> Result<Ready, PortError> {
-        let named = self.named_now(&plans).await?;
+    /// Does what is to be done for each row of a window, and answers in their order. What the stores refuse for good is the
+    /// row's fault, not the file's.
+    pub(super) async fn carry_out(
+        &self,
+        file: &BulkFile,
+        affirmed: &Affirmed,
+        plans: Vec<Plan<'_>>,
+    ) -> Result<Vec<Fate>, PortError> {
+        let named = self.register(&plans).await?;
         let (mut fates, mut places, mut mappings) = (Vec::with_capacity(plans.len()), Vec::new(), Vec::new());
         for plan in plans {
             fates.push(match plan {
@@ -52,14 +47,8 @@ impl<B: BulkFiles, M: VehicleMap, L: Loads, V: Vehicles + Names, F: Fleets, K: C
                 },
             });
         }
-        Ok(Ready { fates, places, mappings })
-    }
-
-    /// Puts the mappings of a window, and answers what became of its rows, in their order.
-    pub(super) async fn put(&self, affirmed: &Affirmed, ready: &Ready) -> Result<Vec<Fate>, PortError> {
-        let (mut fates, mut overtaken) = (ready.fates.clone(), Vec::new());
-        let puts = self.map.put_all(&ready.mappings).await?;
-        for ((&place, mapping), put) in ready.places.iter().zip(&ready.mappings).zip(puts) {
+        let mut overtaken = Vec::new();
+        for ((place, mapping), put) in places.into_iter().zip(&mappings).zip(self.map.put_all(&mappings).await?) {
             match put {
                 Ok(Put::Kept) => {}
                 Ok(Put::Older) => overtaken.push((place, mapping)),
@@ -77,7 +66,7 @@ impl<B: BulkFiles, M: VehicleMap, L: Loads, V: Vehicles + Names, F: Fleets, K: C
     }
 
     /// The vehicles that are to be registered, those that somebody was quicker to register too.
-    async fn named_now<'w>(&self, plans: &[Plan<'w>]) -> Result<Named<'w>, PortError> {
+    async fn register<'w>(&self, plans: &[Plan<'w>]) -> Result<Named<'w>, PortError> {
         let (mut names, mut vehicles, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
         for plan in plans {
             if let Plan::Write { row, vid: None, .. } = *plan
