@@ -144,10 +144,13 @@ impl<'w> Within<'w> {
             let contradicts = Fate::Wrong(WrongRow::whole(RowFault::Contradicts { line: first.line }));
             return Some(if same { Fate::Unchanged } else { contradicts });
         }
-        if let Some(id) = row.row.described.external_id.as_ref().filter(|_| registers)
-            && *self.external_ids.entry(id).or_insert(&row.row.vin) != &row.row.vin
-        {
-            return Some(Fate::Wrong(EXTERNAL_ID_TAKEN));
+        if let Some(id) = &row.row.described.external_id {
+            if self.external_ids.get(id).is_some_and(|vin| *vin != &row.row.vin) {
+                return Some(Fate::Wrong(EXTERNAL_ID_TAKEN));
+            }
+            if registers {
+                self.external_ids.insert(id, &row.row.vin);
+            }
         }
         self.said.insert(pair, row);
         None

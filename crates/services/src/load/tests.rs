@@ -163,6 +163,16 @@ async fn a_vehicle_that_is_known_keeps_what_is_known_of_it_and_is_no_second_one(
 }
 
 #[tokio::test]
+async fn an_external_id_that_a_row_above_gives_a_new_vehicle_is_taken_for_one_that_is_known() {
+    let world = World::new().await;
+    let row = |v: usize, id: &str| format!("{},{},{id}\n", fleet(0), vin(v));
+    world.load(&world.upload("a.csv", &format!("fleetId,vin,externalId\n{}", row(2, "")), 1)).await;
+    let text = format!("fleetId,vin,externalId\n{}{}", row(1, "bus:1"), row(2, "bus:1"));
+    assert_eq!(world.load(&world.upload("b.csv", &text, 2)).await.counts, counts(1, 0, 0, 1));
+    assert_eq!(world.report("b.csv")[0]["reason"], "external_id_taken");
+}
+
+#[tokio::test]
 async fn the_same_upload_again_writes_nothing() {
     let world = World::new().await;
     let mut text = "fleetId,vin,make\n".to_owned();
