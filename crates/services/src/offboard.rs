@@ -7,7 +7,7 @@ use roadcast_domain::audit::{Author, Change};
 use roadcast_domain::fleet::{FeedLeft, Fleet, FleetState, Leave};
 use roadcast_domain::ids::FleetId;
 use roadcast_domain::limits;
-use roadcast_domain::subscription::SubscriptionState;
+use roadcast_domain::subscription::{Subscription, SubscriptionState};
 use roadcast_ports::clients::{AppClients, Clients};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::fleets::Fleets;
@@ -17,11 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ServiceError;
 use crate::fleet_clients::FleetClients;
-use crate::onboard::Move;
-use crate::onboard::change::move_subscription;
+use crate::onboard::change::{any_subscription, revoke_all};
 
-/// Subscriptions that are looked at together.
-const PAGE: usize = 100;
 /// A queue counts what came in with a delay: before that, an empty one says nothing.
 const COUNTS_LAG_MS: i64 = 60 * 1000;
 /// How long the workflow waits until it looks again, in seconds. It looks less and less often: a feed that nobody reads costs
@@ -112,7 +109,9 @@ where
         match task.step {
             Step::StopDelivery => self.channel.remove_rule(&fleet).await?,
             Step::Drain => return Ok(Some(self.drain(&fleet, &leave).await?)),
-            Step::Revoke => self.revoke(&fleet).await?,
+            Step::Revoke => {
+                revoke_all(&self.subscriptions, &self.clock, &Author::Offboarding, &fleet.fleet_id).await?;
+            }
             Step::RemoveQueue => self.channel.remove_queue(&fleet).await?,
             Step::RemoveClients => self.of_fleet().remove_where(&fleet, &Author::Offboarding, |_| true).await?,
             Step::Finish => self.finish(fleet, leave).await?,
@@ -135,21 +134,6 @@ where
         Ok(Draining { drained, wait_seconds })
     }
 
-    async fn revoke(&self, fleet: &Fleet) -> Result<(), ServiceError> {
-        let mut after = None;
-        loop {
-            let page = self.subscriptions.list(&fleet.fleet_id, after.as_ref(), PAGE).await?;
-            for subscription in &page {
-                let named = (&subscription.fleet_id, &subscription.subscription_id);
-                move_subscription(&self.subscriptions, &self.clock, &Author::Offboarding, named, Move::Revoke).await?;
-            }
-            match page.last() {
-                Some(last) => after = Some(last.subscription_id.clone()),
-                None => return Ok(()),
-            }
-        }
-    }
-
     /// Looks once more: somebody who was provisioning meanwhile may have made anew what was gone.
     async fn finish(&self, fleet: Fleet, leave: Leave) -> Result<(), ServiceError> {
         const STILL: ServiceError =
@@ -157,16 +141,9 @@ where
         if self.channel.what_is_there(&fleet).await? != ChannelParts::NONE || self.of_fleet().any(&fleet).await? {
             return Err(STILL);
         }
-        let mut after = None;
-        loop {
-            let page = self.subscriptions.list(&fleet.fleet_id, after.as_ref(), PAGE).await?;
-            if page.iter().any(|subscription| subscription.state != SubscriptionState::Revoked) {
-                return Err(STILL);
-            }
-            match page.last() {
-                Some(last) => after = Some(last.subscription_id.clone()),
-                None => break,
-            }
+        let lives = |subscription: &Subscription| subscription.state != SubscriptionState::Revoked;
+        if any_subscription(&self.subscriptions, &fleet.fleet_id, lives).await? {
+            return Err(STILL);
         }
         let leave = Leave { reason: None, ..leave };
         self.update(&fleet, Fleet { state: FleetState::Offboarded, leave: Some(leave), ..fleet.clone() }).await

@@ -4,6 +4,7 @@ use roadcast_domain::audit::Author;
 use roadcast_domain::fleet::{Client, Fleet, FleetState};
 use roadcast_domain::ids::{FleetId, SubscriptionId};
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
+use roadcast_ports::PortError;
 use roadcast_ports::clients::{AppClients, Clients};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::fleets::Fleets;
@@ -13,9 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ServiceError;
 use crate::fleet_clients::FleetClients;
-
-/// Subscriptions of a fleet that are looked at together.
-const PAGE: usize = 100;
+use crate::onboard::change::any_subscription;
 
 /// Does the workflow's steps.
 pub struct Provision<F, C, A, U, H, K> {
@@ -136,19 +135,10 @@ where
         self.advance(subscription, Pending, Some(format!("provisioning failed after several tries ({error})"))).await
     }
 
-    async fn is_needed_by_others(&self, subscription: &Subscription) -> Result<bool, ServiceError> {
-        let mut after = None;
-        loop {
-            let page = self.subscriptions.list(&subscription.fleet_id, after.as_ref(), PAGE).await?;
-            let mut others = page.iter().filter(|other| other.subscription_id != subscription.subscription_id);
-            if others.any(|other| other.state.needs_a_channel()) {
-                return Ok(true);
-            }
-            match page.last() {
-                Some(last) => after = Some(last.subscription_id.clone()),
-                None => return Ok(false),
-            }
-        }
+    async fn is_needed_by_others(&self, subscription: &Subscription) -> Result<bool, PortError> {
+        let is_other = |other: &Subscription| other.subscription_id != subscription.subscription_id;
+        let needs = |other: &Subscription| is_other(other) && other.state.needs_a_channel();
+        any_subscription(&self.subscriptions, &subscription.fleet_id, needs).await
     }
 
     const fn of_fleet(&self) -> FleetClients<'_, C, A, K> {

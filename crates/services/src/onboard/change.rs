@@ -13,6 +13,8 @@ use crate::ServiceError;
 
 /// Tries of a move that meets another change.
 const MOVE_TRIES: u32 = 4;
+/// Subscriptions that are looked at together.
+const PAGE: usize = 100;
 
 /// What a subscription is asked to do.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -35,6 +37,44 @@ impl Move {
             (_, Pending | Provisioning) => Err("the subscription is not active yet"),
             (Self::Suspend, Active | Suspended) => Ok(Suspended),
             (Self::Resume, Active | Suspended) => Ok(Active),
+        }
+    }
+}
+
+/// Whether that holds for any subscription of a fleet.
+pub(crate) async fn any_subscription(
+    subscriptions: &impl Subscriptions,
+    fleet_id: &FleetId,
+    holds: impl Fn(&Subscription) -> bool + Send,
+) -> Result<bool, PortError> {
+    let mut after = None;
+    loop {
+        let page = subscriptions.list(fleet_id, after.as_ref(), PAGE).await?;
+        if page.iter().any(&holds) {
+            return Ok(true);
+        }
+        match page.last() {
+            Some(last) => after = Some(last.subscription_id.clone()),
+            None => return Ok(false),
+        }
+    }
+}
+
+/// Revokes every subscription of a fleet.
+pub(crate) async fn revoke_all(
+    subscriptions: &impl Subscriptions,
+    clock: &impl Clock,
+    by: &Author,
+    fleet_id: &FleetId,
+) -> Result<(), ServiceError> {
+    let mut after = None;
+    loop {
+        let page = subscriptions.list(fleet_id, after.as_ref(), PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.subscription_id.clone());
+        for subscription in &page {
+            let named = (fleet_id, &subscription.subscription_id);
+            move_subscription(subscriptions, clock, by, named, Move::Revoke).await?;
         }
     }
 }
