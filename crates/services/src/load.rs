@@ -27,10 +27,11 @@ use run::Run;
 pub use progress::Summary;
 pub use schemas::LoadSchemas;
 
-/// Rows that are looked up together, and written together.
-const WINDOW: usize = 500;
+/// Rows that are looked up together, and written together: enough for the stores to have the next ones while the answers to
+/// the first are read. What is tested across windows would take long with such large ones.
+const WINDOW: usize = if cfg!(test) { 500 } else { 2000 };
 /// Windows after which it is kept how far the file is loaded.
-const WINDOWS_PER_CHECKPOINT: usize = 20;
+const WINDOWS_PER_CHECKPOINT: usize = 10_000 / WINDOW;
 /// Tries to change the ledger, which others may be changing.
 const LEDGER_TRIES: usize = 10;
 
