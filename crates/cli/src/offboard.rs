@@ -41,7 +41,7 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: &args::Offb
     if options.dry_run {
         let object = plan(&api, fleet_id, &known).await?;
         let text = format!(
-            "{fleet_id} {} is {}: {} subscriptions would be revoked, {} app clients removed, and its queue and rule",
+            "{fleet_id} {} is {}. What would go: its queue and rule, subscriptions ({}, revoked), app clients ({})",
             known.name, known.state, object["subscriptions"], object["clients"]
         );
         console.result(&object, &text)?;

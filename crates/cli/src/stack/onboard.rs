@@ -50,13 +50,12 @@ pub(crate) async fn demo(stack: &mut Stack, layout: &Layout, vehicles: usize, co
     Ok(())
 }
 
-/// Vehicles take events only of the client that registered them. A template that replaces the user pool leaves them behind
-/// without theirs.
+/// Vehicles take events only of the client that registered them.
 fn told_to_start_over(error: anyhow::Error) -> anyhow::Error {
     match error.downcast_ref::<Refused>() {
         Some(refused) if refused.status == StatusCode::CONFLICT => error.context(
-            "the demo's vehicles were registered by a client that this stack no longer has: its data is from an earlier version \
-             of the template. `cargo roadcast up --fresh` starts over without it",
+            "a vehicle of the demo belongs to another client by now: somebody registered it anew, or this stack's user pool was \
+             replaced. `cargo roadcast up --fresh` starts over without the data that is there",
         ),
         _ => error,
     }
