@@ -17,22 +17,16 @@ use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::vehicles::{Names, Vehicles};
 
-use super::Load;
 use super::reading::{Numbered, Window};
 use super::writing::mapping_of;
+use super::{Load, progress};
 
 pub(super) const EXTERNAL_ID_TAKEN: WrongRow = WrongRow::new("/externalId", RowFault::ExternalIdTaken);
 /// Fleets that are looked up at the same time.
 const FLEETS_AT_ONCE: usize = 64;
 
 /// What became of a row.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    Loaded,
-    Unchanged,
-    Superseded,
-    Wrong(WrongRow),
-}
+pub(super) type Fate = progress::Fate<WrongRow>;
 
 /// What is to be done for a row.
 #[derive(Debug)]

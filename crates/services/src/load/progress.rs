@@ -5,7 +5,7 @@ use roadcast_domain::mapping::FileVersion;
 use roadcast_ports::bulk::{BulkFile, Checkpoint, Counts};
 use serde::Serialize;
 
-use super::judge::Fate;
+use super::judge;
 use super::reading::{Refused, Window};
 
 /// How far a file is loaded.
@@ -58,26 +58,43 @@ struct WrongLine<'l> {
     detail: &'l str,
 }
 
+/// What became of a row of a file; each kind of file says in its own way what is wrong.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fate<W> {
+    Loaded,
+    Unchanged,
+    Superseded,
+    Wrong(W),
+}
+
 impl Progress {
     /// Goes on from there.
     pub(super) fn after(checkpoint: Checkpoint, now: Timestamp) -> Self {
         Self { began: checkpoint.clone(), checkpoint, report: Vec::new(), began_at: now }
     }
 
+    /// Counts what became of a row, and answers what is wrong with it, if anything is.
+    pub(super) fn count<'f, W>(&mut self, fate: &'f Fate<W>) -> Option<&'f W> {
+        let counts = &mut self.checkpoint.counts;
+        counts.rows += 1;
+        match fate {
+            Fate::Loaded => counts.loaded += 1,
+            Fate::Unchanged => counts.unchanged += 1,
+            Fate::Superseded => counts.superseded += 1,
+            Fate::Wrong(wrong) => {
+                counts.wrong += 1;
+                return Some(wrong);
+            }
+        }
+        None
+    }
+
     /// A window is loaded.
-    pub(super) fn add(&mut self, window: &Window, fates: &[Fate]) {
+    pub(super) fn add(&mut self, window: &Window, fates: &[judge::Fate]) {
         for (row, fate) in window.rows.iter().zip(fates) {
-            let counts = &mut self.checkpoint.counts;
-            counts.rows += 1;
-            match fate {
-                Fate::Loaded => counts.loaded += 1,
-                Fate::Unchanged => counts.unchanged += 1,
-                Fate::Superseded => counts.superseded += 1,
-                Fate::Wrong(wrong) => {
-                    counts.wrong += 1;
-                    let line = row.as_ref().map_or_else(|(line, _)| *line, |row| row.line);
-                    self.tell(line, wrong.pointer, wrong.fault.code(), &wrong.fault.to_string());
-                }
+            if let Some(wrong) = self.count(fate) {
+                let line = row.as_ref().map_or_else(|(line, _)| *line, |row| row.line);
+                self.tell(line, wrong.pointer, wrong.fault.code(), &wrong.fault.to_string());
             }
         }
         (self.checkpoint.line, self.checkpoint.offset) = (window.line, window.offset);

@@ -17,7 +17,7 @@ use roadcast_ports::schemas::Schemas;
 use roadcast_ports::{PortError, PortErrorKind};
 use serde_json::Value;
 
-use super::progress::Progress;
+use super::progress::{self, Progress};
 use super::reading::{LineReading, Refused};
 use super::run::Run;
 use super::{End, Outcome};
@@ -48,17 +48,12 @@ struct Said {
     schema: Value,
 }
 
-/// What became of a line.
-enum Fate {
-    Loaded,
-    Unchanged,
-    Superseded,
-    Wrong(&'static str, Vec<Wrong>),
-}
+/// What became of a line: where it is wrong, for which reason, and at which places.
+type Fate = progress::Fate<(&'static str, Vec<Wrong>)>;
 
 impl Fate {
     fn wrong(reason: &'static str, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::Wrong(reason, vec![Wrong::new(pointer, detail)])
+        Self::Wrong((reason, vec![Wrong::new(pointer, detail)]))
     }
 
     fn row(fault: RowFault, pointer: impl Into<String>) -> Self {
@@ -115,7 +110,11 @@ impl<B: BulkFiles, L: Loads, S: Schemas, K: Clock> LoadSchemas<B, L, S, K> {
             };
             if !text.as_ref().is_ok_and(|text| text.trim().is_empty()) {
                 let fate = self.line(text, &mut known).await?;
-                progress.take(lines.line, fate);
+                if let Some((reason, wrong)) = progress.count(&fate) {
+                    for Wrong { pointer, detail } in wrong {
+                        progress.tell(lines.line, pointer, reason, detail);
+                    }
+                }
             }
             (progress.checkpoint.line, progress.checkpoint.offset) = (lines.line, lines.offset);
             if run.clock.now() >= until {
@@ -150,7 +149,7 @@ impl<B: BulkFiles, L: Loads, S: Schemas, K: Clock> LoadSchemas<B, L, S, K> {
             Err(NotKept::Wrong(Fault::Incompatible, _)) if known.is_superseded(&said, versions.last()) => {
                 Ok(Fate::Superseded)
             }
-            Err(NotKept::Wrong(fault, wrong)) => Ok(Fate::Wrong(code(fault), wrong)),
+            Err(NotKept::Wrong(fault, wrong)) => Ok(Fate::Wrong((code(fault), wrong))),
             Err(NotKept::Port(error)) if error.kind() == PortErrorKind::Rejected => {
                 tracing::warn!(error = %error, "a schema is refused: {error}");
                 Ok(Fate::row(RowFault::Unstorable, WHOLE))
@@ -216,24 +215,6 @@ impl Known {
         let Some(latest) = latest.filter(|_| !self.registered.contains(&said.event_type)) else { return false };
         self.taken_at.is_some_and(|taken_at| taken_at < latest.registered_at)
             && incompatibilities(&said.schema, &latest.schema).is_empty()
-    }
-}
-
-impl Progress {
-    fn take(&mut self, line: u64, fate: Fate) {
-        let counts = &mut self.checkpoint.counts;
-        counts.rows += 1;
-        match fate {
-            Fate::Loaded => counts.loaded += 1,
-            Fate::Unchanged => counts.unchanged += 1,
-            Fate::Superseded => counts.superseded += 1,
-            Fate::Wrong(reason, wrong) => {
-                counts.wrong += 1;
-                for Wrong { pointer, detail } in wrong {
-                    self.tell(line, &pointer, reason, &detail);
-                }
-            }
-        }
     }
 }
 
