@@ -12,7 +12,7 @@ use roadcast_ports::fleets::Fleets;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::Onboarding;
+use crate::{Onboarding, full, page_limit};
 
 /// The member of an answer that is shown once.
 const SECRET: &str = "clientSecret";
@@ -68,9 +68,9 @@ where
 
     pub(crate) async fn list_clients(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let page = Page::of(request, caller);
-        let limit = request.query_number("limit", 1..=100, 50)? as usize;
+        let limit = page_limit(request)?;
         let clients = self.onboard.clients(caller, &request.path("fleetId")?, page.start()?.as_ref(), limit).await?;
-        let next = clients.last().filter(|_| clients.len() == limit).map(|last| &last.client_id);
+        let next = full(&clients, limit).map(|last| &last.client_id);
         let items = clients.iter().map(|client| {
             let mut view = view(client);
             view["createdAt"] = json!(client.created_at);

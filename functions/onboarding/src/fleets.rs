@@ -14,7 +14,7 @@ use roadcast_ports::provisioning::ProvisioningWorkflow;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::Onboarding;
+use crate::{Onboarding, full, page_limit};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,9 +33,9 @@ where
 {
     pub(crate) async fn list_fleets(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let page = Page::of(request, caller);
-        let limit = request.query_number("limit", 1..=100, 50)? as usize;
+        let limit = page_limit(request)?;
         let fleets = self.onboard.fleets(caller, page.start()?.as_ref(), limit).await?;
-        let next = fleets.last().filter(|_| fleets.len() == limit).map(|last| &last.fleet_id);
+        let next = full(&fleets, limit).map(|last| &last.fleet_id);
         page.answer(json!({"items": fleets.iter().map(FleetView::from).collect::<Vec<_>>()}), next)
     }
 
@@ -63,9 +63,9 @@ where
 
     pub(crate) async fn list_changes(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let page = Page::of(request, caller);
-        let limit = request.query_number("limit", 1..=100, 50)? as usize;
+        let limit = page_limit(request)?;
         let changes = self.onboard.changes(caller, &request.path("fleetId")?, page.start()?, limit).await?;
-        let next = changes.last().filter(|_| changes.len() == limit).map(|last| &last.change_id);
+        let next = full(&changes, limit).map(|last| &last.change_id);
         page.answer(json!({ "items": changes }), next)
     }
 }

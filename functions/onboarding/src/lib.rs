@@ -163,3 +163,13 @@ where
         }
     }
 }
+
+/// How many items a page is asked to hold at most.
+fn page_limit(request: &Request) -> Result<usize, Problem> {
+    Ok(request.query_number("limit", 1..=100, 50)? as usize)
+}
+
+/// The last item of a page that is full: the next one starts after it.
+fn full<T>(items: &[T], limit: usize) -> Option<&T> {
+    items.last().filter(|_| items.len() == limit)
+}

@@ -18,7 +18,7 @@ use roadcast_services::onboard::{Move, SubscriptionRequest};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::Onboarding;
+use crate::{Onboarding, full, page_limit};
 
 impl<F, C, A, U, V, E, W, I, K, R, M> Onboarding<F, C, A, U, V, E, W, I, K, R, M>
 where
@@ -32,10 +32,10 @@ where
 {
     pub(crate) async fn list_subscriptions(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let page = Page::of(request, caller);
-        let limit = request.query_number("limit", 1..=100, 50)? as usize;
+        let limit = page_limit(request)?;
         let fleet_id = request.path("fleetId")?;
         let subscriptions = self.onboard.subscriptions(caller, &fleet_id, page.start()?.as_ref(), limit).await?;
-        let next = subscriptions.last().filter(|_| subscriptions.len() == limit).map(|last| &last.subscription_id);
+        let next = full(&subscriptions, limit).map(|last| &last.subscription_id);
         page.answer(json!({"items": subscriptions.iter().map(SubscriptionView::from).collect::<Vec<_>>()}), next)
     }
 
