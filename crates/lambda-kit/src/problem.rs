@@ -1,7 +1,7 @@
-//! What went wrong, as an RFC 9457 problem document.
+//! RFC 9457 problem documents.
 //!
-//! A [`Problem`] tells the caller what to mend. It may carry the error that caused it, for the log: the document never
-//! shows it, and of a status of 500 or above it shows nothing but type, title and the request's id.
+//! A [`Problem`] tells the caller what to correct. It may carry its cause for the log. The document never contains the
+//! cause; for a status of 500 or above it omits `detail` and `errors` too.
 
 use std::error::Error;
 use std::fmt;
@@ -11,34 +11,34 @@ use roadcast_ports::{PortError, PortErrorKind};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// What every problem type's URI begins with.
+/// The prefix of every problem type URI.
 pub const TYPE_BASE: &str = "https://roadcast.dev/problems/";
-/// How long to wait before trying again where nothing better is known, in seconds.
+/// The default `Retry-After`, in seconds.
 const RETRY_AFTER_S: u32 = 1;
 
 macro_rules! problem_types {
     ($($(#[$doc:meta])* $name:ident = $id:literal, $status:ident, $title:literal;)*) => {
-        /// Every kind of problem. Its id is stable and meant for programs.
+        /// The problem types. The id of a type is stable and meant for programs.
         #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
         pub enum ProblemType {
             $(#[doc = concat!("`", $id, "`: ", $title, ".")] $name,)*
         }
 
         impl ProblemType {
-            /// Every type.
+            /// All types.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// The last segment of its URI.
+            /// Returns the last segment of the type URI.
             pub const fn id(self) -> &'static str {
                 match self { $(Self::$name => $id,)* }
             }
 
-            /// Its HTTP status.
+            /// Returns the HTTP status.
             pub const fn status(self) -> StatusCode {
                 match self { $(Self::$name => StatusCode::$status,)* }
             }
 
-            /// Its title: the same in every occurrence.
+            /// Returns the title, which is the same for every occurrence.
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$name => $title,)* }
             }
@@ -48,47 +48,47 @@ macro_rules! problem_types {
 
 problem_types! {
     BadRequest = "bad-request", BAD_REQUEST, "The request is malformed";
-    InvalidJson = "invalid-json", BAD_REQUEST, "The body is not JSON";
-    InvalidParameter = "invalid-parameter", BAD_REQUEST, "A parameter is not valid";
-    Unauthorized = "unauthorized", UNAUTHORIZED, "An access token that is valid and has a scope for this operation is required";
-    Forbidden = "forbidden", FORBIDDEN, "The caller may not do this";
-    NotFound = "not-found", NOT_FOUND, "There is no such resource";
-    MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "The resource has no such method";
-    NotAcceptable = "not-acceptable", NOT_ACCEPTABLE, "There is no representation of an accepted media type";
-    Conflict = "conflict", CONFLICT, "The request contradicts what is there";
-    RequestInProgress = "request-in-progress", CONFLICT, "A request with this Idempotency-Key is under way";
-    PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "The resource changed since it was read";
-    PayloadTooLarge = "payload-too-large", PAYLOAD_TOO_LARGE, "The body is too large";
-    UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "The body's media type is not taken here";
-    InvalidBody = "invalid-body", UNPROCESSABLE_ENTITY, "The body is not valid";
-    InvalidEvent = "invalid-event", UNPROCESSABLE_ENTITY, "The event is not valid";
-    NoUsableSample = "no-usable-sample", UNPROCESSABLE_ENTITY, "No sample of the event is usable";
+    InvalidJson = "invalid-json", BAD_REQUEST, "The request body is not valid JSON";
+    InvalidParameter = "invalid-parameter", BAD_REQUEST, "A request parameter is invalid";
+    Unauthorized = "unauthorized", UNAUTHORIZED, "A valid access token with a scope for this operation is required";
+    Forbidden = "forbidden", FORBIDDEN, "The caller is not allowed to perform this operation";
+    NotFound = "not-found", NOT_FOUND, "The resource does not exist";
+    MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "The resource does not support this method";
+    NotAcceptable = "not-acceptable", NOT_ACCEPTABLE, "No representation matches the Accept header";
+    Conflict = "conflict", CONFLICT, "Conflict with the current state of the resource";
+    RequestInProgress = "request-in-progress", CONFLICT, "A request with this Idempotency-Key is in progress";
+    PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "The resource does not match the precondition";
+    PayloadTooLarge = "payload-too-large", PAYLOAD_TOO_LARGE, "The request body is too large";
+    UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "The media type of the request body is not supported";
+    InvalidBody = "invalid-body", UNPROCESSABLE_ENTITY, "The request body is invalid";
+    InvalidEvent = "invalid-event", UNPROCESSABLE_ENTITY, "The event is invalid";
+    NoUsableSample = "no-usable-sample", UNPROCESSABLE_ENTITY, "The event has no usable sample";
     NoEventAccepted = "no-event-accepted", UNPROCESSABLE_ENTITY, "No event was accepted";
-    IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for another request";
-    PreconditionRequired = "precondition-required", PRECONDITION_REQUIRED, "The request needs If-Match";
+    IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key was already used for a different request";
+    PreconditionRequired = "precondition-required", PRECONDITION_REQUIRED, "The request requires an If-Match header";
     TooManyRequests = "too-many-requests", TOO_MANY_REQUESTS, "Too many requests";
-    Internal = "internal-error", INTERNAL_SERVER_ERROR, "Something went wrong on our side";
-    Throttled = "throttled", SERVICE_UNAVAILABLE, "Too much is going on; nothing was taken";
-    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The service is not available";
+    Internal = "internal-error", INTERNAL_SERVER_ERROR, "Internal server error";
+    Throttled = "throttled", SERVICE_UNAVAILABLE, "Overloaded; the request was not processed";
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The service is unavailable";
 }
 
 impl ProblemType {
-    /// Its URI.
+    /// Returns the type URI.
     pub fn uri(self) -> String {
         format!("{TYPE_BASE}{}", self.id())
     }
 }
 
-/// One part of a request that is wrong.
+/// An invalid part of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// JSON pointer into the body, or `?name` for a query parameter.
+    /// A JSON pointer into the body, or `?name` for a query parameter.
     pub pointer: String,
-    /// What is wrong with it.
+    /// Why the part is invalid.
     pub detail: String,
 }
 
-/// Something that went wrong. Boxed within, because every handler's result carries one.
+/// A problem that a handler returns. Its fields are boxed because every handler's result type contains a `Problem`.
 pub struct Problem(Box<Inner>);
 
 struct Inner {
@@ -102,7 +102,7 @@ struct Inner {
 }
 
 impl Problem {
-    /// A problem of that type.
+    /// Creates a problem of the given type, with the headers that the type requires.
     pub fn new(kind: ProblemType) -> Self {
         let headers = match kind {
             ProblemType::Unauthorized => vec![("www-authenticate", "Bearer".to_owned())],
@@ -122,61 +122,61 @@ impl Problem {
         }))
     }
 
-    /// Our fault: the caller learns nothing, the log gets `cause`.
+    /// Creates an internal error. The cause goes to the log only.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(ProblemType::Internal).caused_by(cause)
     }
 
-    /// There is no such thing, or the caller may not know that there is.
+    /// Creates a `not-found` problem: the resource does not exist, or the caller may not see it.
     pub fn not_found() -> Self {
         Self::new(ProblemType::NotFound)
     }
 
-    /// A query parameter that is wrong.
+    /// Creates a problem for an invalid query parameter.
     pub fn invalid_parameter(name: &str, detail: impl Into<String>) -> Self {
         Self::new(ProblemType::InvalidParameter).with_error(format!("?{name}"), detail)
     }
 
-    /// A part of the body that is wrong.
+    /// Creates a problem for an invalid part of the body.
     pub fn invalid_body(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::new(ProblemType::InvalidBody).with_error(pointer, detail)
     }
 
-    /// Says what is particular to this occurrence.
+    /// Sets `detail`, the explanation of this occurrence.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.0.detail = Some(detail.into());
         self
     }
 
-    /// Names a part that is wrong.
+    /// Adds an invalid part of the request to `errors`.
     #[must_use]
     pub fn with_error(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         self.0.errors.push(FieldError { pointer: pointer.into(), detail: detail.into() });
         self
     }
 
-    /// Adds a member of the problem type's own. It cannot take the place of a standard one.
+    /// Adds an extension member. It cannot replace a standard member.
     #[must_use]
     pub fn with_member(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.0.members.insert(name.to_owned(), value.into());
         self
     }
 
-    /// Names this occurrence, if nothing did yet.
+    /// Sets `instance`, the identifier of this occurrence, if it is not set yet.
     #[must_use]
     pub fn with_instance(mut self, instance: impl Into<String>) -> Self {
         self.0.instance.get_or_insert(instance.into());
         self
     }
 
-    /// Says after how many seconds to try again.
+    /// Sets `Retry-After`, in seconds.
     #[must_use]
     pub fn with_retry_after(self, seconds: u32) -> Self {
         self.with_header("retry-after", seconds.to_string())
     }
 
-    /// Sets a header of the answer.
+    /// Sets a response header.
     #[must_use]
     pub fn with_header(mut self, name: &'static str, value: String) -> Self {
         self.0.headers.retain(|(other, _)| *other != name);
@@ -184,39 +184,39 @@ impl Problem {
         self
     }
 
-    /// Keeps the error that caused it, for the log.
+    /// Sets the cause, for the log.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.0.cause = Some(cause.into());
         self
     }
 
-    /// Its type.
+    /// Returns the problem type.
     pub fn kind(&self) -> ProblemType {
         self.0.kind
     }
 
-    /// Its HTTP status.
+    /// Returns the HTTP status.
     pub fn status(&self) -> StatusCode {
         self.0.kind.status()
     }
 
-    /// What is wrong, part by part.
+    /// Returns the invalid parts of the request.
     pub fn errors(&self) -> &[FieldError] {
         &self.0.errors
     }
 
-    /// The headers that go with it.
+    /// Returns the response headers.
     pub fn headers(&self) -> &[(&'static str, String)] {
         &self.0.headers
     }
 
-    /// The error behind it.
+    /// Returns the cause.
     pub fn cause(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         self.0.cause.as_deref()
     }
 
-    /// The document, as it goes out. Of a status of 500 or above it leaves out `detail` and `errors`, whatever they hold.
+    /// Returns the document as it is sent. For a status of 500 or above it omits `detail` and `errors`.
     pub fn to_document(&self) -> Value {
         let Inner { kind, detail, instance, errors, members, .. } = &*self.0;
         let mut document = members.clone();
@@ -243,7 +243,7 @@ impl Problem {
 }
 
 impl From<PortError> for Problem {
-    /// What the kind of error means to a caller; the error itself goes to the log.
+    /// Maps the kind of the error to a problem type. The error itself becomes the cause, for the log.
     fn from(error: PortError) -> Self {
         let kind = match error.kind() {
             PortErrorKind::Throttled => ProblemType::Throttled,
@@ -293,7 +293,7 @@ mod tests {
             problem.to_document(),
             json!({
                 "type": "https://roadcast.dev/problems/invalid-body",
-                "title": "The body is not valid",
+                "title": "The request body is invalid",
                 "status": 422,
                 "detail": "Mend it.",
                 "instance": "urn:x",
