@@ -1,11 +1,12 @@
 """The quickstart in Python: register a vehicle, subscribe a fleet to it, send an event, read it and drain the feed.
 
-`roadcast_client` is generated from the contract and lies in no repository; make it beside this file with
+`roadcast_client` is generated from the contract and is not part of the repository. Generate it next to this file with
 
     pip install openapi-python-client==0.29.1
     openapi-python-client generate --path openapi.json --meta none --output-path roadcast_client
 
-where `openapi.json` is openapi.yaml as tests/api/plain_contract.py writes it. tests/quickstart/run does all of it, and runs this.
+where `openapi.json` is openapi.yaml as converted by tests/api/plain_contract.py. tests/quickstart/run does all of this and runs
+this file.
 """
 
 import datetime
@@ -45,12 +46,12 @@ PATIENCE_S = 60
 
 
 def caller(token):
-    """The API, asked with a token."""
+    """An API client that uses the token."""
     return AuthenticatedClient(base_url=API, token=token, timeout=httpx.Timeout(30))
 
 
 def client(name, kind, **bounds):
-    """The API, asked as a new client that the admin makes: its id and secret get it a token."""
+    """An API client with the token of a new client that the admin creates."""
     made = good(create_client.sync(client=admin, body=ClientInput(name=name, kind=kind, **bounds)))
     granted = httpx.post(
         TOKEN_URL, auth=(made.client_id, made.client_secret), data={"grant_type": "client_credentials"}
@@ -59,14 +60,14 @@ def client(name, kind, **bounds):
 
 
 def good(answer):
-    """The answer, unless it is a problem."""
+    """The response; ends the program if it is a problem."""
     if answer is None or isinstance(answer, Problem):
         raise SystemExit(f"refused: {answer}")
     return answer
 
 
 def until(what, ask):
-    """Asks once a second until there is something."""
+    """Polls once a second until `ask` returns a result."""
     for _ in range(PATIENCE_S):
         if found := ask():
             print(f"{what}: there")
@@ -83,12 +84,12 @@ reader = client("nordwind-app", ClientInputKind.FLEET, fleet_id=fleet_id)
 sender = client("logger", ClientInputKind.INGEST, sources=[SOURCE])
 print(f"fleet: {fleet_id}")
 
-# A vehicle, registered by the one that will send for it.
+# A vehicle, registered by the client that will send its events.
 number = ExternalId(scheme="bus", value=str(time.time_ns()))
 vid = good(register_vehicle.sync(client=sender, body=VehicleInput(external_ids=[number], make="Gillig"))).vid
 print(f"vehicle: {vid}")
 
-# A subscription entitles the fleet to packages of the vehicle, once it is active.
+# A subscription entitles the fleet to packages of the vehicle's signals, once it is active.
 wanted = SubscriptionInput(vehicles=[vid], packages=["telematics", "track-and-trace"])
 subscription_id = good(create_subscription.sync(fleet_id, client=admin, body=wanted)).subscription_id
 until(
@@ -96,7 +97,7 @@ until(
     lambda: good(get_subscription.sync(fleet_id, subscription_id, client=admin)).state == SubscriptionState.ACTIVE,
 )
 
-# An event of one sample.
+# An event with one sample.
 now = datetime.datetime.now(datetime.timezone.utc)
 signals = SampleSignals.from_dict({"Vehicle.Speed": 48.3})
 event = CloudEventIn(
@@ -110,7 +111,7 @@ event = CloudEventIn(
 eid = good(send_vehicle_events.sync(vid, client=sender, body=event)).accepted[0].eid
 print(f"sent: {eid}")
 
-# By query, and from the feed: what is not acknowledged comes again.
+# Read it by query and from the feed. Events that are not acknowledged are delivered again.
 stored = until("event by query", lambda: good(list_vehicle_events.sync(vid, client=reader)).events)
 assert [event.id for event in stored] == [eid], stored
 
