@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Expands template.yaml into plain CloudFormation, so that linters see all of it, and checks the HTTP contract.
+"""Expands template.yaml into plain CloudFormation, so that linters can check all of it, and checks the HTTP contract.
 
-Neither SAM nor cfn-lint reads what the template takes in by AWS::Include, so a dangling reference in openapi.yaml
-would first show up in a deployment. This puts the included files and the workflow's definition in their places,
-applies the SAM transform and writes the outcome, to be linted:
+SAM and cfn-lint do not read files that the template includes with AWS::Include. A dangling reference in openapi.yaml
+would therefore fail only at deployment. This script inserts the included files and the state machine definitions,
+applies the SAM transform and writes the result for the linter:
 
     python infra/lint_template.py EXPANDED.json && cfn-lint EXPANDED.json -a cfn_lint_serverless.rules
 
-It also checks what no linter knows: that every operation of openapi.yaml is served by a function of the template that
-the API may invoke, names its scopes, and keeps to what API Gateway imports. Each fault is one line on standard error,
-and any fault makes the exit status 1. Needs PyYAML and aws-sam-translator.
+It also checks rules that no linter knows: every operation of openapi.yaml is served by a function of the template that
+the API may invoke, lists its scopes, and uses only what API Gateway can import. Each fault is one line on standard error.
+The exit status is 1 if there is any fault. Requires PyYAML and aws-sam-translator.
 """
 
 import copy
@@ -24,16 +24,16 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 VERBS = ("get", "put", "post", "delete", "patch", "head", "options")
-# Operations that need no token.
+# Operations that require no token.
 OPEN_OPERATIONS = {"getHealth"}
 SCOPES = {"roadcast/ingest", "roadcast/read", "roadcast/admin"}
-# API Gateway refuses or ignores models with these.
+# Keywords that make API Gateway reject or ignore a model.
 REFUSED_KEYWORDS = {"example", "nullable", "anyOf", "oneOf", "discriminator", "readOnly", "writeOnly", "deprecated"}
 FUNCTION_OF_URI = re.compile(r":lambda:path/2015-03-31/functions/\$\{(\w+)\.Arn\}/invocations$")
 
 
 class TemplateLoader(yaml.SafeLoader):
-    """Reads the short forms of the intrinsic functions (`!Ref`) as their long ones."""
+    """Reads the short forms of intrinsic functions (`!Ref`) as the long forms."""
 
 
 def _intrinsic(loader, name, node):
@@ -52,8 +52,8 @@ TemplateLoader.add_multi_constructor("!", _intrinsic)
 
 
 def inline_includes(node):
-    """Replaces each AWS::Include by the file it names. API Gateway and CloudFormation read these without short forms,
-    and so does this: a `!Ref` in one is an error."""
+    """Replaces each AWS::Include with its file. API Gateway and CloudFormation do not allow short forms in included files,
+    so a `!Ref` in one is an error here too."""
     if isinstance(node, list):
         return [inline_includes(item) for item in node]
     if not isinstance(node, dict):
@@ -65,7 +65,7 @@ def inline_includes(node):
 
 
 def expand(template):
-    """The template as CloudFormation gets it: packaged, with the SAM transform applied."""
+    """Returns the template as CloudFormation receives it: packaged, with the SAM transform applied."""
     from samtranslator.translator.transform import transform
 
     template = copy.deepcopy(template)
@@ -81,7 +81,7 @@ def expand(template):
 
 
 def operations(openapi):
-    """Each operation with its place, such as `GET /vehicles`."""
+    """Yields each operation with its name, such as `GET /vehicles`."""
     for path, item in openapi["paths"].items():
         for verb in VERBS:
             if verb in item:
@@ -89,7 +89,7 @@ def operations(openapi):
 
 
 def invocable_functions(resources):
-    """Logical ids of the functions that API Gateway has a permission for."""
+    """Returns the logical ids of the functions that API Gateway may invoke."""
     return {
         resource["Properties"]["FunctionName"].get("Ref")
         for resource in resources.values()
@@ -99,7 +99,7 @@ def invocable_functions(resources):
 
 
 def check_operation(place, operation, functions, invocable):
-    """What is wrong with one operation, and which function serves it."""
+    """Returns the faults of an operation and the function that serves it."""
     faults = []
     integration = operation.get("x-amazon-apigateway-integration", {})
     uri = integration.get("uri", {})
@@ -108,28 +108,28 @@ def check_operation(place, operation, functions, invocable):
     if integration.get("type") != "aws_proxy" or integration.get("httpMethod") != "POST":
         faults.append(f"{place}: the integration must be of type aws_proxy and use POST")
     if function is None:
-        faults.append(f"{place}: the integration names no function by Fn::Sub")
+        faults.append(f"{place}: the integration does not reference a function with Fn::Sub")
     elif function not in functions:
-        faults.append(f"{place}: {function} is no function of template.yaml")
+        faults.append(f"{place}: {function} is not a function of template.yaml")
     elif function not in invocable:
         faults.append(f"{place}: API Gateway has no permission to invoke {function}")
 
     requirements = operation.get("security")
     if operation.get("operationId") in OPEN_OPERATIONS:
         if requirements != []:
-            faults.append(f"{place}: is meant to be open, so it needs `security: []`")
+            faults.append(f"{place}: requires no token, so it needs `security: []`")
     else:
         scopes = [scope for requirement in requirements or [] for scope in requirement.get("cognito", [])]
         if not scopes or not set(scopes) <= SCOPES:
-            faults.append(f"{place}: needs scopes, each one of {', '.join(sorted(SCOPES))}")
+            faults.append(f"{place}: requires scopes, each one of {', '.join(sorted(SCOPES))}")
     return faults, function
 
 
 def check_keywords(node, place):
-    """Where a schema uses what API Gateway does not import. Property names are not keywords."""
+    """Returns where a schema uses keywords that API Gateway cannot import. Property names are not keywords."""
     faults = []
     if isinstance(node, dict):
-        faults += [f"{place}: API Gateway does not import `{key}`" for key in node if key in REFUSED_KEYWORDS]
+        faults += [f"{place}: API Gateway cannot import `{key}`" for key in node if key in REFUSED_KEYWORDS]
         for key, value in node.items():
             children = value.items() if key == "properties" else [(key, value)]
             for name, child in children:
@@ -141,7 +141,7 @@ def check_keywords(node, place):
 
 
 def check(template, openapi):
-    """Every fault of the contract and of how the template serves it."""
+    """Returns all faults of the contract and of the template that serves it."""
     resources = template["Resources"]
     functions = {name for name, resource in resources.items() if resource["Type"] == "AWS::Serverless::Function"}
     invocable = invocable_functions(resources)
@@ -151,13 +151,13 @@ def check(template, openapi):
         faults += found
         serving.add(function)
         if operation.get("operationId") in ids:
-            faults.append(f"{place}: its operationId is taken")
+            faults.append(f"{place}: duplicate operationId")
         ids.add(operation.get("operationId"))
-    faults += [f"{function}: may be invoked by API Gateway, but no operation does" for function in invocable - serving]
+    faults += [f"{function}: API Gateway may invoke it, but no operation uses it" for function in invocable - serving]
     for name, schema in openapi["components"]["schemas"].items():
         faults += check_keywords(schema, f"#/components/schemas/{name}")
         if not name.isalnum():
-            faults.append(f"#/components/schemas/{name}: API Gateway wants alphanumeric names")
+            faults.append(f"#/components/schemas/{name}: API Gateway requires alphanumeric names")
     return faults
 
 
