@@ -1,14 +1,14 @@
-// Swagger UI over the contract that lies beside this page.
+// Swagger UI for the OpenAPI document in the same folder.
 'use strict';
 
-/** The API wants `Bearer` before the token; a person pastes the token as it was printed. */
+/** Adds the prefix `Bearer` that the API requires, because users paste the token without it. */
 function withBearer(request) {
   const token = request.headers?.Authorization?.trim();
   if (token) request.headers.Authorization = /^bearer\s/i.test(token) ? token : `Bearer ${token}`;
   return request;
 }
 
-/** Puts the first steps, which index.html holds, below the contract's description. */
+/** Inserts the first steps of index.html below the description of the API. */
 function firstSteps() {
   const html = { __html: document.getElementById('start').innerHTML };
   const below = (Original, { React }) => (props) =>
@@ -26,7 +26,7 @@ window.ui = SwaggerUIBundle({
   presets: [SwaggerUIBundle.presets.apis],
   plugins: [firstSteps],
   layout: 'BaseLayout',
-  validatorUrl: null, // no badge: it would send the contract to a server of somebody else's
+  validatorUrl: null, // no badge: it would send the document to a third-party server
   deepLinking: true,
   displayOperationId: true,
   displayRequestDuration: true,

@@ -1,4 +1,4 @@
-"""What schemathesis does not know of this API: what the gateway answers, what is slow, and two promises of our own."""
+"""Hooks and checks for schemathesis: gateway responses, long polling, problem documents."""
 
 import json
 import math
@@ -14,25 +14,25 @@ PROBLEMS = "https://roadcast.dev/problems/"
 with open("openapi.yaml", encoding="utf-8") as file:
     GATEWAY_RESPONSES = yaml.safe_load(file)["x-amazon-apigateway-gateway-responses"]
 
-# The local endpoint's own refusals, and which response of the gateway the contract puts in their place on AWS.
+# Errors of the local endpoint, and the gateway response that replaces each of them on AWS according to the contract.
 LOCAL_REFUSALS = {
     b'{"message":"Unauthorized"}': "UNAUTHORIZED",
     b'{"message":"Missing Authentication Token"}': "MISSING_AUTHENTICATION_TOKEN",
 }
 
 
-# Parameters of which a schema cannot say all, so that 400 may answer what keeps to theirs.
+# Parameters with rules that a schema cannot express, so a value that is valid against the schema may return 400.
 BEYOND_SCHEMAS = {
-    # Texts that only the API makes.
+    # Opaque values that only the API creates.
     "?cursor",
     "?ack",
-    # Must lie after `from`.
+    # Must be after `from`.
     "?to",
-    # At most 128 bytes, where schemas count characters.
+    # At most 128 bytes; schemas count characters.
     "?externalId",
-    # Up to a day, in whatever unit.
+    # At most one day, in any unit.
     "?resolution",
-    # One of those that GET /packages lists, a path of the catalogue or a branch of it, attributes and types that events have.
+    # Must be a known package, a path or branch of the catalogue, or an existing event attribute or type.
     "?package",
     "?signal",
     "?fields",
@@ -42,7 +42,7 @@ BEYOND_SCHEMAS = {
 
 @schemathesis.hook
 def after_call(context, case, response):
-    """Answers as API Gateway would where the local endpoint, which knows no gateway responses, refuses by itself."""
+    """Replaces errors of the local endpoint, which does not support gateway responses, with the response of API Gateway."""
     refusal = LOCAL_REFUSALS.get(response.content.replace(b": ", b":").strip())
     if refusal is None:
         return
@@ -55,8 +55,8 @@ def after_call(context, case, response):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """A feed is asked for without long polling: every wait that is allowed would be waited for. Fleets that were there before
-    stay, with all that they have: another caller reads as one of them."""
+    """Shortens long polling of the feed, which would otherwise wait for every generated `wait`. Prevents the offboarding of
+    existing fleets, because another caller uses one of them."""
     fleet_id = (case.path_parameters or {}).get("fleetId")
     if case.method.upper() == "DELETE" and fleet_id in os.environ.get("ROADCAST_KEPT_FLEETS", "").split():
         case.path_parameters["fleetId"] = "flt_0000000000000000"
@@ -66,7 +66,7 @@ def before_call(context, case, kwargs):
 
 
 def problem_of(response):
-    """The problem document of an answer, or nothing where it is none."""
+    """Returns the problem document of a response, or None."""
     if not any(value.startswith("application/problem+json") for value in response.headers.get("content-type", [])):
         return None
     return json.loads(response.content)
@@ -74,31 +74,31 @@ def problem_of(response):
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """Drops what is no fault, each for a reason of its own."""
+    """Ignores known false positives; each has its reason here."""
     problem = problem_of(response) or {}
     pointers = {error["pointer"] for error in problem.get("errors", [])}
     name = type(failure).__name__
     if name == "RejectedPositiveData" and response.status_code == 400 and pointers and pointers <= BEYOND_SCHEMAS:
         return False
-    # `ce-` headers are looked at in binary mode only, where the body is no event by itself.
+    # `ce-` headers are read only in binary mode, if the body itself is not an event.
     if name == "AcceptedNegativeData" and re.search("`ce-[a-z]+`.* in header", failure.message):
         return False
-    # API Gateway knows methods and paths together: a method that a resource lacks is a resource that does not exist.
+    # API Gateway matches method and path together: an unsupported method is a resource that does not exist.
     if name == "UnsupportedMethodResponse" and problem.get("type") == PROBLEMS + "not-found":
         return False
     return True
 
 
 class UndocumentedProblem(Failure):
-    """A problem document that the documentation does not know, or that contradicts itself."""
+    """A problem document without a documentation page, or with a contradictory status."""
 
 
 class MistakenProblem(Failure):
-    """A problem document that says of the request what is not so."""
+    """A problem document with an incorrect statement about the request."""
 
 
 class MisplacedProblem(Failure):
-    """A problem document that names a place that the request does not have."""
+    """A problem document with a pointer that does not exist in the request."""
 
 
 def fail(kind, case, title, message):
@@ -108,26 +108,26 @@ def fail(kind, case, title, message):
 
 @schemathesis.check
 def problems_are_documented(ctx, response, case):
-    """Every problem has a page in docs/problems, and its status is that of the answer."""
+    """Every problem has a page in docs/problems, and its status equals the response status."""
     problem = problem_of(response)
     if problem is None:
         return
     kind = problem["type"].removeprefix(PROBLEMS)
     if not re.fullmatch("[a-z-]+", kind) or not os.path.exists(f"docs/problems/{kind}.md"):
-        fail(UndocumentedProblem, case, "Undocumented problem", f"docs/problems has no page on {problem['type']}")
+        fail(UndocumentedProblem, case, "Undocumented problem", f"docs/problems has no page for {problem['type']}")
     if problem.get("status", response.status_code) != response.status_code:
-        fail(UndocumentedProblem, case, "Wrong status in a problem", f"status {problem['status']} in a {response.status_code}")
+        fail(UndocumentedProblem, case, "InvalidField status in a problem", f"status {problem['status']} in a {response.status_code} response")
 
 
 @schemathesis.check
 def only_what_is_not_json_is_invalid_json(ctx, response, case):
-    """JSON of another shape is `invalid-body`, which names the place."""
+    """A valid JSON body of the wrong structure is `invalid-body`, which has a pointer."""
     if (problem_of(response) or {}).get("type") == PROBLEMS + "invalid-json" and is_json(response.request.body):
-        fail(MistakenProblem, case, "JSON was called invalid", "the body is JSON, but answered as invalid-json")
+        fail(MistakenProblem, case, "Valid JSON rejected as invalid", "the body is valid JSON, but the response is invalid-json")
 
 
 def is_json(body):
-    """Whether a body is JSON that every reader takes: no NaN, no number beyond a double, no half of a character."""
+    """Returns whether a body is interoperable JSON: no NaN, no number beyond a double, no lone surrogate."""
 
     def finite(text):
         if not math.isfinite(float(text)):
@@ -142,20 +142,20 @@ def is_json(body):
 
 @schemathesis.check
 def problems_name_their_places(ctx, response, case):
-    """Every `errors[].pointer` is a parameter that was sent or could be, or leads to something in the body or missing there."""
+    """Every `errors[].pointer` is a known or sent parameter, or points to an existing or missing member of the body."""
     for error in (problem_of(response) or {}).get("errors", []):
         pointer = error["pointer"]
         if pointer.startswith("?"):
             known = {parameter.name for parameter in case.operation.query} | {*(case.query or {})}
             if pointer[1:] not in known:
-                fail(MisplacedProblem, case, "No such parameter", f"{pointer} is no parameter of {case.operation.label}")
-        elif pointer and not leads_somewhere(pointer, response.request):
-            fail(MisplacedProblem, case, "No such place", f"{pointer} leads nowhere in the body that was sent")
+                fail(MisplacedProblem, case, "Unknown parameter", f"{pointer} is not a parameter of {case.operation.label}")
+        elif pointer and not pointer_exists(pointer, response.request):
+            fail(MisplacedProblem, case, "Unknown pointer", f"{pointer} does not exist in the request body")
 
 
-def leads_somewhere(pointer, request):
-    """Whether all of a JSON pointer but its last segment exists in the body, and that can have members."""
-    # In binary mode attributes are headers, and pointers lead into the event that they make with the body.
+def pointer_exists(pointer, request):
+    """Returns whether the parent of a JSON pointer exists in the body and can have members."""
+    # In binary mode the attributes are headers, and pointers refer to the event that consists of headers and body.
     if any(name.lower().startswith("ce-") for name in request.headers) and not pointer.startswith("/data/"):
         return True
     try:

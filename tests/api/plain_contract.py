@@ -1,10 +1,10 @@
-"""Writes openapi.yaml as plain OpenAPI in JSON, for tools that are not API Gateway.
+"""Writes openapi.yaml as plain OpenAPI in JSON, for tools other than API Gateway.
 
 Usage: plain_contract.py CONTRACT FOLDER
 
-`openapi.json` is the contract without what only API Gateway reads. `client.json`, which clients are generated from, leaves out
-what openapi-python-client does not take: of each request body it keeps the first media type only, as for several it makes code
-that cannot run, and headers that hold a time are any text.
+`openapi.json` is the contract without the extensions of API Gateway. `client.json` is the input for client generation. It
+omits what openapi-python-client does not support: each request body has only its first media type, because the code for
+several media types does not run, and time headers have no format.
 """
 
 import json
@@ -15,7 +15,7 @@ import yaml
 
 
 def plain(node):
-    """The node without its `x-amazon-*` members, which hold intrinsic functions of CloudFormation."""
+    """Returns the node without `x-amazon-*` members, which contain intrinsic functions of CloudFormation."""
     if isinstance(node, dict):
         return {name: plain(value) for name, value in node.items() if not str(name).startswith("x-amazon-")}
     if isinstance(node, list):
@@ -24,7 +24,7 @@ def plain(node):
 
 
 def for_a_client(node):
-    """The node with one media type in each request body, and without formats of headers."""
+    """Returns the node with one media type in each request body and without header formats."""
     if isinstance(node, list):
         return [for_a_client(item) for item in node]
     if not isinstance(node, dict):
@@ -39,7 +39,7 @@ def for_a_client(node):
 
 
 class Loader(yaml.SafeLoader):
-    """Reads times as the texts that they are in JSON."""
+    """Reads timestamps as strings, as in JSON."""
 
 
 Loader.yaml_implicit_resolvers = {
@@ -49,7 +49,7 @@ Loader.yaml_implicit_resolvers = {
 
 
 def main():
-    """Reads the contract, and writes both."""
+    """Reads the contract and writes both files."""
     contract, folder = map(pathlib.Path, sys.argv[1:])
     document = plain(yaml.load(contract.read_text(encoding="utf-8"), Loader))
     (folder / "openapi.json").write_text(json.dumps(document, indent=1), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A running stack, as the tests of the API see it. Standard library only, for Python 3.9 or newer."""
+"""Access to a running stack for the API tests. Uses only the standard library, Python 3.9 or newer."""
 
 import base64
 import json
@@ -12,19 +12,19 @@ import urllib.parse
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# How the tool is called; it takes the stack's folder from ROADCAST_DIR.
+# The command of the tool. It reads the folder of the stack from ROADCAST_DIR.
 TOOL = shlex.split(os.environ.get("ROADCAST", "cargo roadcast"))
 PATIENCE_S = 60
 
 
 def prepared():
-    """The folder of the tools and of the contract as plain OpenAPI."""
+    """Returns the folder with the tools and the contract as plain OpenAPI."""
     made = subprocess.run([ROOT / "tests/api/prepare"], check=True, stdout=subprocess.PIPE, text=True)
     return pathlib.Path(made.stdout.strip())
 
 
 class Stack:
-    """Calls the API of the stack in a folder."""
+    """A client of the stack in a folder."""
 
     def __init__(self, folder=None):
         if folder:
@@ -33,11 +33,11 @@ class Stack:
         status = json.loads(shown.stdout)
         self.api, self.token_url = status["api"], status["tokenUrl"]
         self.admin = status["tokens"]["admin"]
-        # The API is on this machine: a proxy could only be in the way.
+        # The API is local, so no proxy is used.
         self.http = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def send(self, method, path, token=None, body=None, media_type="application/json"):
-        """Sends a request; answers status, headers and body."""
+        """Sends a request. Returns status, headers and body."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.api + path, data, method=method)
         if data is not None:
@@ -51,14 +51,14 @@ class Stack:
             return error.code, error.headers, error.read()
 
     def call(self, method, path, token, body=None, media_type="application/json"):
-        """Sends a request that must succeed; answers its document."""
+        """Sends a request that must succeed. Returns the JSON of the response, or None."""
         status, _, answer = self.send(method, path, token, body, media_type)
         if status >= 300:
             raise SystemExit(f"{method} {path}: {status} {answer.decode(errors='replace')}")
         return json.loads(answer) if answer else None
 
     def client(self, **client):
-        """Makes a client, and answers a token of it, got by its credentials."""
+        """Creates an app client. Returns an access token for its credentials."""
         made = self.call("POST", "/clients", self.admin, client)
         credentials = base64.b64encode(f"{made['clientId']}:{made['clientSecret']}".encode()).decode()
         request = urllib.request.Request(self.token_url, b"grant_type=client_credentials")
@@ -67,7 +67,7 @@ class Stack:
             return json.load(answer)["access_token"]
 
     def until(self, what, condition):
-        """Waits until a condition holds, and answers what it gives."""
+        """Waits until a condition returns a true value. Returns that value."""
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             result = condition()

@@ -1,12 +1,12 @@
-// The API reference of a running stack, in a real browser: it shows every operation, calls them, and asks nobody else for
-// anything.
+// Tests the API reference of a running stack in a real browser: it lists all operations, executes them, and sends no requests
+// to other origins.
 //
 //   tests/browser/run [FOLDER]
 //
 // or, step by step: cargo roadcast --json status > status.json, npm ci, STATUS=status.json npm test
 //
-// STATUS names the file with what `status` printed, CHROMIUM the browser where it is not /usr/bin/chromium, SCREENSHOTS the
-// folder that pictures go to.
+// STATUS is the file with the output of `status`. CHROMIUM is the path of the browser, by default /usr/bin/chromium.
+// SCREENSHOTS is the folder for screenshots.
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
@@ -16,8 +16,8 @@ import { chromium } from 'playwright-core';
 import { parse } from 'yaml';
 
 const root = join(import.meta.dirname, '../..');
-const status = JSON.parse(readFileSync(process.env.STATUS ?? assert.fail('STATUS names no file'), 'utf8'));
-assert.ok(status.reference, 'the stack has no reference page: `cargo roadcast up` said why');
+const status = JSON.parse(readFileSync(process.env.STATUS ?? assert.fail('STATUS is not set'), 'utf8'));
+assert.ok(status.reference, 'the stack has no reference page; see the output of `cargo roadcast up`');
 const screenshots = process.env.SCREENSHOTS ?? join(root, 'target/browser');
 const PATIENCE_MS = 30_000;
 const ARGUMENTS = [
@@ -25,7 +25,7 @@ const ARGUMENTS = [
   '--disable-component-update', '--disable-sync',
 ];
 
-/** The operations of the contract, as the page should show them. */
+/** Returns the operations of the contract as the page should show them. */
 function operations() {
   const contract = parse(readFileSync(join(root, 'openapi.yaml'), 'utf8'));
   const verbs = ['get', 'post', 'put', 'patch', 'delete'];
@@ -38,12 +38,12 @@ function operations() {
 
 describe('the API reference', { timeout: 300_000 }, () => {
   let browser, page;
-  const strangers = [];
-  const complaints = [];
+  const foreignRequests = [];
+  const consoleErrors = [];
 
   before(async () => {
     mkdirSync(screenshots, { recursive: true });
-    // Playwright makes a new, empty profile for each launch.
+    // Playwright creates a new, empty profile for each launch.
     browser = await chromium.launch({
       executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
       args: ARGUMENTS,
@@ -53,27 +53,27 @@ describe('the API reference', { timeout: 300_000 }, () => {
     const { origin } = new URL(status.reference);
     page.on('request', (request) => {
       const url = new URL(request.url());
-      if (!['data:', 'blob:'].includes(url.protocol) && url.origin !== origin) strangers.push(url.href);
+      if (!['data:', 'blob:'].includes(url.protocol) && url.origin !== origin) foreignRequests.push(url.href);
     });
     page.on('console', (message) => {
-      if (message.type() === 'error') complaints.push(`${message.text()} (${message.location().url})`);
+      if (message.type() === 'error') consoleErrors.push(`${message.text()} (${message.location().url})`);
     });
-    page.on('pageerror', (error) => complaints.push(String(error)));
+    page.on('pageerror', (error) => consoleErrors.push(String(error)));
     await page.goto(status.reference);
     await page.locator('.opblock').first().waitFor();
   });
   after(() => browser?.close());
 
-  /** A picture of what is in view. */
-  const picture = (name) => page.screenshot({ path: join(screenshots, `${name}.png`), animations: 'disabled' });
+  /** Takes a screenshot of the viewport. */
+  const screenshot = (name) => page.screenshot({ path: join(screenshots, `${name}.png`), animations: 'disabled' });
 
-  /** The box of an operation. */
-  const box = (operationId) =>
+  /** Returns the block of an operation. */
+  const block = (operationId) =>
     page.locator('.opblock').filter({ has: page.getByText(operationId, { exact: true }) });
 
-  /** What the page shows of the answer to a call that it made. */
+  /** Executes an operation and returns the response that the page shows. */
   async function execute(operationId) {
-    const operation = box(operationId);
+    const operation = block(operationId);
     await operation.getByRole('button', { name: 'Execute' }).click();
     const answer = operation.locator('.live-responses-table tbody tr.response');
     await answer.waitFor();
@@ -88,10 +88,10 @@ describe('the API reference', { timeout: 300_000 }, () => {
     }));
     const sorted = (list) => list.toSorted((a, b) => a.operationId.localeCompare(b.operationId));
     assert.deepEqual(sorted(shown), sorted(operations()));
-    await picture('reference');
+    await screenshot('reference');
   });
 
-  it('offers the contract without what only API Gateway reads, and with this stack as the server', async () => {
+  it('serves the contract without API Gateway extensions and with this stack as server', async () => {
     const answer = await page.request.get(new URL('openapi.json', status.reference).href);
     assert.match(answer.headers()['content-type'], /^application\/json/);
     const text = await answer.text();
@@ -99,32 +99,32 @@ describe('the API reference', { timeout: 300_000 }, () => {
     assert.deepEqual(JSON.parse(text).servers.map((server) => server.url), [status.api]);
   });
 
-  it('calls an operation that needs no token', async () => {
-    await box('getHealth').locator('.opblock-summary-control').click();
+  it('executes an operation that requires no token', async () => {
+    await block('getHealth').locator('.opblock-summary-control').click();
     const { code, body } = await execute('getHealth');
     assert.deepEqual({ code, body }, { code: '200', body: { status: 'ok' } });
   });
 
-  it('takes a token as `status` prints it, and lists the vehicles with it', async () => {
+  it('accepts the token that `status` prints and lists vehicles with it', async () => {
     await page.getByRole('button', { name: 'Authorize', exact: true }).click();
     const dialog = page.locator('.dialog-ux');
     await dialog.locator('input').fill(status.tokens.admin);
-    await picture('authorize');
+    await screenshot('authorize');
     await dialog.getByRole('button', { name: 'Apply credentials' }).click();
     await dialog.getByRole('button', { name: 'Close', exact: true }).click();
 
-    await box('listVehicles').locator('.opblock-summary-control').click();
+    await block('listVehicles').locator('.opblock-summary-control').click();
     const called = page.waitForRequest(`${status.api}/vehicles*`);
     const { code, body } = await execute('listVehicles');
     assert.equal(code, '200');
-    // As it stands, with nothing filled in, it must show what there is: the demo fleet's vehicles.
+    // Without parameters, it must return the vehicles of the demo fleet.
     assert.ok(body.items.length > 0, JSON.stringify(body));
     assert.equal((await called).headers().authorization, `Bearer ${status.tokens.admin}`);
-    await box('listVehicles').locator('.responses-wrapper').evaluate((answers) => answers.scrollIntoView());
-    await picture('list-vehicles');
+    await block('listVehicles').locator('.responses-wrapper').evaluate((answers) => answers.scrollIntoView());
+    await screenshot('list-vehicles');
   });
 
-  it('remembers the token, opens where a link points, and can be dark', async () => {
+  it('keeps the token, supports deep links and has a dark theme', async () => {
     await page.goto(`${status.reference}#/Vehicles/listVehicles`);
     await page.reload();
     const { code } = await execute('listVehicles');
@@ -132,18 +132,18 @@ describe('the API reference', { timeout: 300_000 }, () => {
     const dark = page.getByRole('button', { name: 'Dark' });
     await dark.click();
     assert.equal(await dark.getAttribute('aria-pressed'), 'true');
-    await picture('dark');
+    await screenshot('dark');
     await dark.click();
   });
 
-  it('finds operations by their tag', async () => {
+  it('filters operations by tag', async () => {
     await page.locator('.operation-filter-input').fill('Feed');
-    await box('listVehicles').waitFor({ state: 'detached' });
+    await block('listVehicles').waitFor({ state: 'detached' });
     const left = await page.locator('.opblock-summary-operation-id').allInnerTexts();
     assert.ok(left.length > 0 && left.every((id) => id.includes('Feed')), left.join());
   });
 
-  it('has asked nobody else for anything, and complained of nothing', () => {
-    assert.deepEqual({ strangers, complaints }, { strangers: [], complaints: [] });
+  it('sends no requests to other origins and logs no errors', () => {
+    assert.deepEqual({ foreignRequests, consoleErrors }, { foreignRequests: [], consoleErrors: [] });
   });
 });
