@@ -116,14 +116,15 @@ def problems_are_documented(ctx, response, case):
     if not re.fullmatch("[a-z-]+", kind) or not os.path.exists(f"docs/problems/{kind}.md"):
         fail(UndocumentedProblem, case, "Undocumented problem", f"docs/problems has no page for {problem['type']}")
     if problem.get("status", response.status_code) != response.status_code:
-        fail(UndocumentedProblem, case, "InvalidField status in a problem", f"status {problem['status']} in a {response.status_code} response")
+        detail = f"status {problem['status']} in a {response.status_code} response"
+        fail(UndocumentedProblem, case, "Wrong status in a problem", detail)
 
 
 @schemathesis.check
 def only_what_is_not_json_is_invalid_json(ctx, response, case):
     """A valid JSON body of the wrong structure is `invalid-body`, which has a pointer."""
     if (problem_of(response) or {}).get("type") == PROBLEMS + "invalid-json" and is_json(response.request.body):
-        fail(MistakenProblem, case, "Valid JSON rejected as invalid", "the body is valid JSON, but the response is invalid-json")
+        fail(MistakenProblem, case, "Valid JSON rejected as invalid", "the body is valid JSON, but the problem is invalid-json")
 
 
 def is_json(body):
