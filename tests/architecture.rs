@@ -15,17 +15,30 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("roadcast-blocks", &["roadcast-signals"]),
     ("roadcast-domain", &["roadcast-signals"]),
     ("roadcast-ports", &["roadcast-domain", "roadcast-signals"]),
-    ("roadcast-packing", &["roadcast-blocks", "roadcast-domain", "roadcast-ports", "roadcast-signals"]),
-    ("roadcast-services", &["roadcast-domain", "roadcast-packing", "roadcast-ports", "roadcast-signals"]),
-    ("roadcast-aws", &["roadcast-domain", "roadcast-packing", "roadcast-ports", "roadcast-signals"]),
-    ("roadcast-testbed", &["roadcast-domain", "roadcast-packing", "roadcast-ports", "roadcast-signals"]),
+    ("roadcast-codec", &["roadcast-blocks", "roadcast-domain", "roadcast-signals"]),
+    ("roadcast-event-log", &["roadcast-blocks", "roadcast-codec", "roadcast-domain", "roadcast-ports", "roadcast-signals"]),
+    (
+        "roadcast-services",
+        &["roadcast-codec", "roadcast-domain", "roadcast-event-log", "roadcast-ports", "roadcast-signals"],
+    ),
+    (
+        "roadcast-aws",
+        &["roadcast-codec", "roadcast-domain", "roadcast-event-log", "roadcast-ports", "roadcast-signals"],
+    ),
+    (
+        "roadcast-testbed",
+        &["roadcast-codec", "roadcast-domain", "roadcast-event-log", "roadcast-ports", "roadcast-signals"],
+    ),
+    ("roadcast-aws-model", &["roadcast-ports", "roadcast-signals", "roadcast-testbed"]),
     (
         "roadcast-cost",
         &[
+            "roadcast-aws-model",
             "roadcast-blocks",
+            "roadcast-codec",
             "roadcast-domain",
+            "roadcast-event-log",
             "roadcast-lambda-kit",
-            "roadcast-packing",
             "roadcast-ports",
             "roadcast-services",
             "roadcast-signals",
@@ -33,7 +46,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "roadcast-traces",
         ],
     ),
-    ("roadcast-lambda-kit", &["roadcast-domain", "roadcast-ports", "roadcast-services", "roadcast-signals"]),
+    (
+        "roadcast-lambda-kit",
+        &["roadcast-codec", "roadcast-domain", "roadcast-ports", "roadcast-services", "roadcast-signals"],
+    ),
 ];
 
 /// Crates that may reach an SDK crate, beside the functions.
@@ -94,7 +110,7 @@ fn only_the_adapters_the_functions_and_the_tool_reach_an_sdk() {
 fn no_published_code_depends_on_the_testbed() {
     for (name, (_, dependencies)) in packages() {
         assert!(
-            ["roadcast-cli", "roadcast-cost"].contains(&&*name) || !dependencies.contains("roadcast-testbed"),
+            ["roadcast-aws-model", "roadcast-cli", "roadcast-cost"].contains(&&*name) || !dependencies.contains("roadcast-testbed"),
             "{name} depends on the testbed"
         );
     }

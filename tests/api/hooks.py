@@ -124,7 +124,7 @@ def problems_are_documented(ctx, response, case):
 def only_what_is_not_json_is_invalid_json(ctx, response, case):
     """A valid JSON body of the wrong structure is `invalid-body`, which has a pointer."""
     if (problem_of(response) or {}).get("type") == PROBLEMS + "invalid-json" and is_json(response.request.body):
-        fail(MistakenProblem, case, "Valid JSON rejected as invalid", "the body is valid JSON, but the problem is invalid-json")
+        fail(MistakenProblem, case, "Valid JSON rejected as invalid", "the body is valid JSON")
 
 
 def is_json(body):

@@ -1,5 +1,5 @@
-// Tests the API reference of a running stack in a real browser: it lists all operations, executes some, and sends no requests to
-// other origins.
+// Tests the API reference of a running stack in a real browser: it lists all operations, executes some of them, and sends no
+// requests to other origins.
 //
 //   tests/browser/run [FOLDER]
 //

@@ -31,7 +31,7 @@ struct Map {
 pub(crate) fn a_map_of_vehicles_is_loaded_used_and_not_undone_by_older_files(stack: &Stack) {
     let began = Instant::now();
     let fleet = |name: &str| stack.post(stack.admin(), "/fleets", &json!({ "name": name })).json()["fleetId"].clone();
-    let fleets = std::iter::once("Mapped").chain(std::iter::repeat_n("Mapped, too", FLEETS - 1));
+    let fleets = std::iter::once("FleetVehicles").chain(std::iter::repeat_n("FleetVehicles, too", FLEETS - 1));
     let fleets: Vec<String> = fleets.map(|name| fleet(name).as_str().expect("an id").to_owned()).collect();
     let rows = std::env::var(ROWS).map_or(DEFAULT_ROWS, |rows| rows.parse().expect("a number of rows"));
     let map = map(&fleets, rows);
@@ -78,7 +78,7 @@ pub(crate) fn a_map_of_vehicles_is_loaded_used_and_not_undone_by_older_files(sta
 /// Subscriptions come of the mappings, a thousand vehicles each; a mapping alone grants nothing.
 fn a_fleet_is_subscribed_to_what_is_mapped(stack: &Stack, fleet_id: &str) {
     let subscriptions = || stack.all(stack.admin(), &format!("/fleets/{fleet_id}/subscriptions"), "items");
-    let onboard = ["onboard", "--fleet", "Mapped", "--mapped", "--package", "alerts"];
+    let onboard = ["onboard", "--fleet", "FleetVehicles", "--mapped", "--package", "alerts"];
     let new = |answer: &Value| answer["new"].as_array().expect("a list").len();
     let compared = stack.command(&[&onboard[..], &["--dry-run"]].concat());
     assert_eq!((new(&compared), subscriptions().len()), (2, 0), "{compared}");

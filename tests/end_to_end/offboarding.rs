@@ -1,4 +1,4 @@
-//! Fleets that leave: what waits for them is drained or discarded, and then nothing of them is left on AWS.
+//! Fleets that offboarding: what waits for them is drained or discarded, and then nothing of them is left on AWS.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ fn app_clients(stack: &Stack, fleet_id: &str) -> Vec<String> {
 
 fn state(stack: &Stack, fleet_id: &str) -> String {
     let fleet = stack.json(stack.admin(), &format!("/fleets/{fleet_id}"));
-    assert!(fleet["leave"]["reason"].is_null(), "{fleet}");
+    assert!(fleet["offboarding"]["reason"].is_null(), "{fleet}");
     fleet["state"].as_str().expect("a state").to_owned()
 }
 

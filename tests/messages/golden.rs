@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use roadcast_blocks::Block;
-use roadcast_packing::{BLOCK_CONTENT_TYPE, incoming};
+use roadcast_codec::{BLOCK_CONTENT_TYPE, stream_record};
 use serde_json::{Value, json};
 
 use crate::contract::Contract;
@@ -89,7 +89,7 @@ pub(crate) fn meaning(value: Value) -> Value {
         }
         Value::String(text) => match STANDARD.decode(&text) {
             Ok(packed) if packed.starts_with(&[0x28, 0xB5, 0x2F, 0xFD]) => {
-                let text = incoming::text_of(&packed).expect("one zstd frame of UTF-8");
+                let text = stream_record::decode_text(&packed).expect("one zstd frame of UTF-8");
                 json!({ "zstd": meaning(serde_json::from_str(&text).expect("JSON in the frame")) })
             }
             _ => Value::String(text),

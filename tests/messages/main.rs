@@ -5,14 +5,14 @@
 
 mod contract;
 mod golden;
-mod road;
+mod pipeline;
 
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use contract::Contract;
-use road::Road;
+use pipeline::Pipeline;
 use roadcast_aws::{FEED_INPUT_PATH, feed_pattern};
 use roadcast_domain::limits;
 use roadcast_domain::refusal::Reason;
@@ -27,7 +27,7 @@ const OPTIONAL: [&str; 4] = ["mil", "vid", "eid", "index"];
 #[tokio::test]
 async fn what_the_code_writes_is_what_the_golden_files_hold() {
     let contract = Contract::read();
-    let produced = road::produce().await.messages;
+    let produced = pipeline::produce().await.messages;
     let differences: Vec<String> =
         produced.iter().flat_map(|(message, written)| golden::compare(&contract, message, written)).collect();
     assert!(differences.is_empty(), "{}", golden::advice(&differences));
@@ -36,7 +36,7 @@ async fn what_the_code_writes_is_what_the_golden_files_hold() {
 #[tokio::test]
 async fn what_the_code_writes_is_of_the_schemas() {
     let contract = Contract::read();
-    let produced = road::produce().await;
+    let produced = pipeline::produce().await;
     for (message, written) in &produced.messages {
         for payload in written {
             contract.check(message, payload).unwrap_or_else(|error| panic!("{message}: {error}\n{payload:#}"));
@@ -50,7 +50,7 @@ async fn what_the_code_writes_is_of_the_schemas() {
 async fn the_contract_the_code_and_the_golden_files_have_the_same_messages() {
     let contract = Contract::read().messages();
     assert_eq!(golden::messages(), contract, "the golden files are not the messages of the contract");
-    let produced: BTreeSet<String> = road::produce().await.messages.into_keys().map(str::to_owned).collect();
+    let produced: BTreeSet<String> = pipeline::produce().await.messages.into_keys().map(str::to_owned).collect();
     assert_eq!(produced, contract, "what is written here is not what the contract has");
 }
 
@@ -126,11 +126,11 @@ async fn records_of_the_golden_files_are_taken_in_full() {
     for (record, samples) in
         [(only("EventRecord").to_string().into_bytes(), 3), (only("BatchRecord").to_string().into_bytes(), 2), (packed, 2)]
     {
-        let road = Road::new().await;
+        let road = Pipeline::new().await;
         road.put(&record);
         let outcome = road.process().await;
         assert_eq!((outcome.retry_from, outcome.counts.samples_stored), (None, samples), "{:?}", outcome.failures);
-        assert_eq!(road.memory.parked(), []);
+        assert_eq!(road.memory.quarantined(), []);
         assert!(outcome.counts.signals_rejected.is_empty());
     }
 }
@@ -140,7 +140,7 @@ async fn an_entry_of_the_ingest_bus_as_the_golden_file_holds_it_is_delivered() {
     let contract = Contract::read();
     let text = golden::read(&contract, "IngestEntry").remove(0).to_string();
     let entry: BusEvent = serde_json::from_str(&text).unwrap();
-    let road = Road::new().await;
+    let road = Pipeline::new().await;
     let counts = road.enrich(&entry.events().collect::<Vec<_>>()).await.unwrap();
     assert_eq!(counts.events_delivered, 6);
     let delivered: Value = serde_json::from_str(&road.memory.queued(&road.fleet_id)[0]).unwrap();
@@ -153,7 +153,7 @@ async fn a_queue_holds_what_the_fleets_rule_takes_of_an_entry() {
     let entry = golden::read(&contract, "DeliveryEntry").remove(0);
     let taken = FEED_INPUT_PATH.strip_prefix('$').unwrap().replace('.', "/");
     assert_eq!(entry.pointer(&taken), Some(&golden::read(&contract, "FeedMessage").remove(0)));
-    let produced = road::produce().await;
+    let produced = pipeline::produce().await;
     assert_eq!(feed_pattern(&produced.fleet_id), json!({ "detail": { "fleetId": [entry["detail"]["fleetId"]] } }));
 }
 
@@ -161,7 +161,7 @@ async fn a_queue_holds_what_the_fleets_rule_takes_of_an_entry() {
 async fn a_message_as_the_golden_file_holds_it_is_handed_out_in_the_same_form() {
     let contract = Contract::read();
     let message = golden::read(&contract, "FeedMessage").remove(0);
-    let road = Road::new().await;
+    let road = Pipeline::new().await;
     road.deliver(message.as_array().unwrap().iter().map(Value::to_string).collect()).await;
     let feed = road.feed().await;
     assert_eq!((feed.unreadable.len(), feed.events.len()), (0, 6));
@@ -173,10 +173,10 @@ async fn a_message_as_the_golden_file_holds_it_is_handed_out_in_the_same_form() 
 #[tokio::test]
 async fn an_event_of_a_registered_type_travels_as_the_contract_says() {
     let contract = Contract::read();
-    let road = Road::new().await;
+    let road = Pipeline::new().await;
     road.register_tyres().await;
     let sent = json!({
-        "specversion": "1.0", "id": "tyre-1", "source": "urn:example:unit:1207", "type": road::TYRE,
+        "specversion": "1.0", "id": "tyre-1", "source": "urn:example:unit:1207", "type": pipeline::TYRE,
         "time": "2026-11-20T08:15:04Z", "data": {"wheel": "rear-left", "kPa": 612.5},
     });
     contract.check("EventRecord", &sent).unwrap_or_else(|error| panic!("{error}"));
@@ -271,7 +271,7 @@ fn the_rule_of_the_ingest_bus_matches_its_entries() {
 #[tokio::test]
 async fn entries_and_objects_go_where_the_contract_says() {
     let contract = Contract::read();
-    let produced = road::produce().await;
+    let produced = pipeline::produce().await;
     assert_eq!(produced.delivery_bus, contract.address("deliveryBus").replace("{stage}", "dev"));
     let raw = golden::read(&contract, "RawLine");
     let day = |line: &Value| line["arrivedAt"].as_str().unwrap()[..10].to_owned();

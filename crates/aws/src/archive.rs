@@ -10,7 +10,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use futures::future::try_join_all;
 use roadcast_domain::refusal::Reason;
-use roadcast_ports::archive::{Archive, Parked, Quarantine, RawBatch};
+use roadcast_ports::archive::{Archive, Quarantine, QuarantinedItem, RawBatch};
 use roadcast_ports::{PortError, PortErrorKind};
 use roadcast_signals::Timestamp;
 use sha2::{Digest, Sha256};
@@ -52,14 +52,14 @@ impl S3Archive {
 }
 
 impl Archive for S3Archive {
-    async fn keep(&self, batch: &RawBatch) -> Result<(), PortError> {
+    async fn store(&self, batch: &RawBatch) -> Result<(), PortError> {
         let Some(object) = raw_object(batch).map_err(|error| unwritable(KEEP, error))? else { return Ok(()) };
         self.put(object, KEEP).await
     }
 }
 
 impl Quarantine for S3Archive {
-    async fn park(&self, items: &[Parked]) -> Result<(), PortError> {
+    async fn store(&self, items: &[QuarantinedItem]) -> Result<(), PortError> {
         let objects = quarantine_objects(items).map_err(|error| unwritable(PARK, error))?;
         // At most as many at once as there are reasons.
         try_join_all(objects.into_iter().map(|object| self.put(object, PARK))).await.map(|_| ())
@@ -82,8 +82,8 @@ pub fn raw_object(batch: &RawBatch) -> Result<Option<ObjectText>, LinesError> {
 }
 
 /// The objects of items set aside, one for each reason.
-pub fn quarantine_objects(items: &[Parked]) -> Result<Vec<ObjectText>, LinesError> {
-    let mut by_reason: BTreeMap<Reason, Vec<&Parked>> = BTreeMap::new();
+pub fn quarantine_objects(items: &[QuarantinedItem]) -> Result<Vec<ObjectText>, LinesError> {
+    let mut by_reason: BTreeMap<Reason, Vec<&QuarantinedItem>> = BTreeMap::new();
     for item in items {
         by_reason.entry(item.reason).or_default().push(item);
     }
@@ -109,7 +109,7 @@ fn raw_key(batch: &RawBatch) -> Option<String> {
     ))
 }
 
-fn quarantine_key(reason: Reason, items: &[&Parked], text: &[u8]) -> Option<String> {
+fn quarantine_key(reason: Reason, items: &[&QuarantinedItem], text: &[u8]) -> Option<String> {
     let (first, last) = (items.first()?, items.last()?);
     let hash = Sha256::digest(text).iter().take(8).fold(0_u64, |hash, byte| hash << 8 | u64::from(*byte));
     Some(format!(
@@ -142,8 +142,8 @@ mod tests {
         Timestamp::parse_rfc3339(text).unwrap()
     }
 
-    fn parked(bytes: &[u8]) -> Parked {
-        Parked {
+    fn quarantined(bytes: &[u8]) -> QuarantinedItem {
+        QuarantinedItem {
             reason: Reason::TimeAhead,
             pointer: "/data/samples/0/at".to_owned(),
             vid: None,
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn parking_the_same_again_has_the_same_name_and_parking_other_bytes_another() {
-        let name = |bytes: &[u8]| quarantine_key(Reason::TimeAhead, &[&parked(bytes)], bytes).unwrap();
+        let name = |bytes: &[u8]| quarantine_key(Reason::TimeAhead, &[&quarantined(bytes)], bytes).unwrap();
         assert_eq!(name(b"a"), name(b"a"));
         assert_ne!(name(b"a"), name(b"b"));
         let (place, hash) = name(b"a").rsplit_once('-').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::refusal::Reason;
-use roadcast_ports::archive::{Parked, RawBatch, RawRecord};
+use roadcast_ports::archive::{QuarantinedItem, RawBatch, RawRecord};
 use roadcast_signals::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -95,7 +95,7 @@ pub struct QuarantineLine {
 
 impl QuarantineLine {
     /// The line of an item.
-    pub fn of(item: &Parked) -> Self {
+    pub fn of(item: &QuarantinedItem) -> Self {
         Self {
             reason: item.reason,
             pointer: item.pointer.clone(),
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_quarantine_line_survives_with_and_without_what_is_not_known() {
-        let parked = Parked {
+        let parked = QuarantinedItem {
             reason: Reason::TimeAhead,
             pointer: "/data/samples/3/at".to_owned(),
             vid: Some(VehicleId::from_random(1)),
@@ -195,7 +195,7 @@ mod tests {
             arrived_at: Timestamp::from_ms(0),
             bytes: vec![b'"', 0xFE],
         };
-        let unknown = Parked { reason: Reason::NotJson, vid: None, eid: None, index: None, ..parked.clone() };
+        let unknown = QuarantinedItem { reason: Reason::NotJson, vid: None, eid: None, index: None, ..parked.clone() };
         let lines = [QuarantineLine::of(&parked), QuarantineLine::of(&unknown)];
         let text = to_text(&lines).unwrap();
         assert!(!String::from_utf8_lossy(&text).contains("null"));

@@ -12,7 +12,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::primitives::{AggregatedBytes, ByteStream, ByteStreamError};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
-use roadcast_domain::mapping::FileVersion;
+use roadcast_domain::vehicle_mapping::FileVersion;
 use roadcast_ports::bulk::{BulkFile, BulkFiles, FileBody};
 use roadcast_ports::{PortError, PortErrorKind};
 use sha2::{Digest as _, Sha256};
@@ -104,7 +104,7 @@ impl BulkFiles for S3BulkFiles {
         self.put(&format!("{REPORTS}{}.summary.json", file.key), summary, "application/json", REPORT).await
     }
 
-    async fn go_on(&self, file: &BulkFile) -> Result<(), PortError> {
+    async fn request_resume(&self, file: &BulkFile) -> Result<(), PortError> {
         let text = serde_json::to_vec(file).map_err(|error| rejected(GO_ON, error))?;
         self.put(&format!("{RESUME}{}.json", name_of(&file.version)), text, "application/json", GO_ON).await
     }

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use roadcast_domain::ids::{FleetId, VehicleId};
-use roadcast_domain::mapping::{Ledger, Mapping};
-use roadcast_ports::bulk::{BulkFile, CHECKPOINT_KEPT_MS, Checkpoint, Loads, Put, VehicleMap};
+use roadcast_domain::vehicle_mapping::{ImportLedger, VehicleMapping};
+use roadcast_ports::batch_result::BatchResult;
+use roadcast_ports::bulk::{BulkFile, CHECKPOINT_KEPT_MS, Checkpoint, ImportProgress, PutOutcome, VehicleMappings};
 use roadcast_ports::clock::Clock as _;
-use roadcast_ports::each::Each;
 use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::clock::SystemClock;
@@ -43,18 +43,18 @@ impl DynamoBulkMap {
     }
 }
 
-impl VehicleMap for DynamoBulkMap {
-    async fn get(&self, pairs: &[(FleetId, VehicleId)]) -> Result<Vec<Option<Mapping>>, PortError> {
+impl VehicleMappings for DynamoBulkMap {
+    async fn get(&self, pairs: &[(FleetId, VehicleId)]) -> Result<Vec<Option<VehicleMapping>>, PortError> {
         let keys = pairs.iter().map(|(fleet_id, vid)| Key::mapping(fleet_id, vid)).collect();
         let items = batch_get::get_all(&self.client, &self.table, keys, READ).await?;
-        let mappings = items.iter().map(item::record).collect::<Result<Vec<Mapping>, _>>();
+        let mappings = items.iter().map(item::record).collect::<Result<Vec<VehicleMapping>, _>>();
         let mappings = mappings.map_err(|error| error.into_port_error(READ))?;
         let by_pair: HashMap<_, _> =
             mappings.into_iter().map(|mapping| ((mapping.fleet_id.clone(), mapping.vid.clone()), mapping)).collect();
         Ok(pairs.iter().map(|pair| by_pair.get(pair).cloned()).collect())
     }
 
-    async fn put(&self, mapping: &Mapping) -> Result<Put, PortError> {
+    async fn put(&self, mapping: &VehicleMapping) -> Result<PutOutcome, PortError> {
         let version = AttributeValue::S(mapping.version.as_str().to_owned());
         let put = self
             .client
@@ -68,39 +68,44 @@ impl VehicleMap for DynamoBulkMap {
             match put.clone().send().await {
                 Ok(_) => break,
                 // Also where an earlier try of ours was done and its answer lost: who asks reads again.
-                Err(error) if kind_of(&error) == PortErrorKind::Conflict => return Ok(Put::Older),
+                Err(error) if kind_of(&error) == PortErrorKind::Conflict => return Ok(PutOutcome::Older),
                 Err(error) if kind_of(&error) == PortErrorKind::Throttled && attempt < TRIES => backoff::wait(attempt).await,
                 Err(error) => return Err(port_error(PUT, error)),
             }
         }
-        Ok(Put::Kept)
+        Ok(PutOutcome::Kept)
     }
 
-    async fn put_all(&self, mappings: &[Mapping]) -> Each<Put> {
-        let unit = |mapping: &Mapping| {
+    async fn put_all(&self, mappings: &[VehicleMapping]) -> BatchResult<PutOutcome> {
+        let unit = |mapping: &VehicleMapping| {
             let older = Condition::AbsentOrBelow(VERSION, AttributeValue::S(mapping.version.as_str().to_owned()));
             Ok(vec![(self.table.as_str(), item_of(mapping)?, key_of(mapping), older)])
         };
         let units = mappings.iter().map(unit).collect::<Result<_, PortError>>()?;
-        grouped::put_each(&self.client, units, || Put::Kept, |place| self.put(&mappings[place]), PUT).await
+        grouped::put_each(&self.client, units, || PutOutcome::Kept, |place| self.put(&mappings[place]), PUT).await
     }
 
-    async fn list(&self, fleet_id: &FleetId, after: Option<&VehicleId>, limit: usize) -> Result<Vec<Mapping>, PortError> {
+    async fn list(
+        &self,
+        fleet_id: &FleetId,
+        after: Option<&VehicleId>,
+        limit: usize,
+    ) -> Result<Vec<VehicleMapping>, PortError> {
         item::records(&self.client, &self.table, &KeyRange::mappings(fleet_id, after), limit, READ).await
     }
 }
 
-fn key_of(mapping: &Mapping) -> Key {
+fn key_of(mapping: &VehicleMapping) -> Key {
     Key::mapping(&mapping.fleet_id, &mapping.vid)
 }
 
-fn item_of(mapping: &Mapping) -> Result<Item, PortError> {
+fn item_of(mapping: &VehicleMapping) -> Result<Item, PortError> {
     let mut item = item::with_record(&key_of(mapping), mapping, PUT)?;
     item.insert(VERSION.to_owned(), AttributeValue::S(mapping.version.as_str().to_owned()));
     Ok(item)
 }
 
-impl Loads for DynamoBulkMap {
+impl ImportProgress for DynamoBulkMap {
     async fn checkpoint(&self, file: &BulkFile) -> Result<Option<Checkpoint>, PortError> {
         let item = item::get(&self.client, &self.table, &Key::bulk_checkpoint(&file.version), CHECKPOINT).await?;
         item.as_ref().map(item::record).transpose().map_err(|error| error.into_port_error(CHECKPOINT))
@@ -114,13 +119,13 @@ impl Loads for DynamoBulkMap {
         put.send().await.map(|_| ()).map_err(|error| port_error(CHECKPOINT, error))
     }
 
-    async fn ledger(&self) -> Result<Ledger, PortError> {
+    async fn ledger(&self) -> Result<ImportLedger, PortError> {
         let item = item::get(&self.client, &self.table, &Key::bulk_ledger(), LEDGER).await?;
         let ledger = item.as_ref().map(item::record).transpose().map_err(|error| error.into_port_error(LEDGER));
         ledger.map(Option::unwrap_or_default)
     }
 
-    async fn replace_ledger(&self, ledger: &Ledger) -> Result<(), PortError> {
+    async fn replace_ledger(&self, ledger: &ImportLedger) -> Result<(), PortError> {
         let mut item = item::with_record(&Key::bulk_ledger(), ledger, LEDGER)?;
         item.insert(REVISION.to_owned(), AttributeValue::N(ledger.revision.to_string()));
         let before = ledger.revision.saturating_sub(1);

@@ -8,7 +8,7 @@ use roadcast_domain::ids::{ClientId, FleetId};
 use roadcast_ports::PortError;
 use roadcast_ports::clients::Clients;
 
-use crate::fleets::LEAVING;
+use crate::fleets::OFFBOARDING;
 use crate::item;
 use crate::keys::{Key, KeyRange};
 use crate::transaction::{Condition, Transaction};
@@ -38,7 +38,7 @@ impl Clients for DynamoClients {
     async fn put(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
         let mut writes = self.kept(Transaction::new(&self.client, PUT), client, Condition::None, PUT)?;
         if let Some(fleet_id) = client.fleet_id() {
-            writes = writes.check(&self.table, &Key::fleet(fleet_id), Condition::Without(LEAVING))?;
+            writes = writes.check(&self.table, &Key::fleet(fleet_id), Condition::Without(OFFBOARDING))?;
         }
         writes.keep(&self.table, change)?.commit().await
     }

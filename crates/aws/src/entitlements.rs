@@ -88,7 +88,7 @@ impl Entitlements for DynamoEntitlements {
     async fn packages(&self) -> Result<Packages, PortError> {
         let items = item::all(&self.client, &self.table, &KeyRange::packages(), READ).await?;
         let custom = items.iter().map(item::record).collect::<Result<Vec<CustomPackage>, _>>();
-        Ok(Packages::seed().and_custom(custom.map_err(|error| error.into_port_error(READ))?))
+        Ok(Packages::built_in().and_custom(custom.map_err(|error| error.into_port_error(READ))?))
     }
 }
 

@@ -11,8 +11,8 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use roadcast_domain::event::{Event, StoredEvent};
 use roadcast_domain::ids::{Eid, VehicleId};
-use roadcast_packing::log::LogItem;
-use roadcast_packing::segment::Segment;
+use roadcast_event_log::LogItem;
+use roadcast_event_log::segment::Segment;
 
 use crate::item::{self, Item, Unreadable};
 use crate::keys::{EID, Key, VID};
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn a_segment_survives_its_item_and_takes_the_bytes_it_says() {
         let events = [telemetry(3)];
-        let plan = roadcast_packing::segment::plan(&events);
+        let plan = roadcast_event_log::segment::plan(&events);
         let (segment, _) = &plan.segments[0];
         let item = encode(&LogItem::Segment(segment.clone())).unwrap();
         assert_eq!(decode(&item).unwrap(), LogItem::Segment(segment.clone()));

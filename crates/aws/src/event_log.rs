@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::Client;
 use roadcast_domain::event::StoredEvent;
 use roadcast_domain::ids::{Eid, VehicleId};
-use roadcast_packing::log::{EventItems, ItemPage, ItemRange, LogItem, SegmentedLog};
+use roadcast_event_log::{EventItems, ItemPage, ItemRange, LogItem, SegmentedLog};
 use roadcast_ports::event_log::{EventLog, EventPage, EventRange};
 use roadcast_ports::{PortError, PortErrorKind};
 

@@ -1,6 +1,6 @@
 //! What was delivered to each fleet, by received time: table `feedIndex`.
 //!
-//! An item holds `feed` and `stamp`, its key; `events`, as [`roadcast_packing::pointers`] writes them; and `expiresAt`, after
+//! An item holds `feed` and `stamp`, its key; `events`, as [`roadcast_event_log::pointers`] writes them; and `expiresAt`, after
 //! which the table forgets it.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use roadcast_domain::ids::{Eid, FleetId};
-use roadcast_packing::pointers;
+use roadcast_event_log::pointers;
 use roadcast_ports::PortError;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedPointer, FeedRange, INDEX_KEPT_MS};

@@ -217,7 +217,7 @@ impl FleetChannel for FleetChannels {
         Ok(())
     }
 
-    async fn what_is_there(&self, fleet: &Fleet) -> Result<ChannelParts, PortError> {
+    async fn status(&self, fleet: &Fleet) -> Result<ChannelParts, PortError> {
         let name = self.name(fleet);
         let rule = self.eventbridge.list_targets_by_rule().rule(&name).event_bus_name(&fleet.delivery_bus).send().await;
         let rule = match rule {

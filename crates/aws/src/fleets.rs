@@ -19,7 +19,7 @@ const READ: &str = "reading fleets";
 const READ_CHANGES: &str = "reading changes of a fleet";
 
 /// That the fleet is leaving, or has left: whoever gives it something new looks at that.
-pub(crate) const LEAVING: &str = "leaving";
+pub(crate) const OFFBOARDING: &str = "offboarding";
 
 /// Fleets in `DynamoDB`: each under its own key, read often, and once more in the list of all.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ impl DynamoFleets {
         let mut item = item::with_record(&key, fleet, context)?;
         item.insert(VERSION.to_owned(), AttributeValue::N(fleet.version.to_string()));
         if fleet.state != FleetState::Active {
-            item.insert(LEAVING.to_owned(), AttributeValue::Bool(true));
+            item.insert(OFFBOARDING.to_owned(), AttributeValue::Bool(true));
         }
         Transaction::new(&self.client, context)
             .put(&self.table, item, &key, condition)?

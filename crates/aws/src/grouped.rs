@@ -8,7 +8,7 @@ use std::future::Future;
 
 use aws_sdk_dynamodb::Client;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use roadcast_ports::each::{Each, is_own, own};
+use roadcast_ports::batch_result::{BatchResult, is_per_item, per_item};
 use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::backoff;
@@ -33,7 +33,7 @@ pub(crate) async fn put_each<T, F>(
     written: impl Fn() -> T + Send + Sync,
     alone: impl Fn(usize) -> F + Send + Sync,
     context: &'static str,
-) -> Each<T>
+) -> BatchResult<T>
 where
     T: Send,
     F: Future<Output = Result<T, PortError>> + Send,
@@ -43,7 +43,7 @@ where
         let is_written = put_group(client, puts, context).await?;
         let mut each = Vec::with_capacity(places.len());
         for place in places {
-            each.push(if is_written { Ok(written()) } else { own(alone(place).await)? });
+            each.push(if is_written { Ok(written()) } else { per_item(alone(place).await)? });
         }
         Ok::<_, PortError>(each)
     });
@@ -96,7 +96,7 @@ async fn put_group(client: &Client, puts: Vec<ItemPut<'_>>, context: &'static st
         match transaction.clone().commit().await {
             Ok(()) => break,
             Err(error) if error.kind() == PortErrorKind::Throttled && attempt < TRIES => backoff::wait(attempt).await,
-            Err(error) if is_own(error.kind()) => return Ok(false),
+            Err(error) if is_per_item(error.kind()) => return Ok(false),
             Err(error) => return Err(error),
         }
     }

@@ -35,8 +35,8 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use roadcast_domain::event::CustomType;
 use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
-use roadcast_domain::mapping::FileVersion;
 use roadcast_domain::vehicle::ExternalId;
+use roadcast_domain::vehicle_mapping::FileVersion;
 use roadcast_domain::vin::Vin;
 use roadcast_signals::Timestamp;
 
@@ -393,5 +393,4 @@ fn hour(at: Timestamp) -> String {
 }
 
 #[cfg(test)]
-#[path = "keys_test.rs"]
 mod tests;

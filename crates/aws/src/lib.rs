@@ -44,10 +44,10 @@ mod vehicles;
 
 /// What stands before every operation of the API, in this order: clients, fleets, counts of requests, answers to keyed
 /// requests, and the time.
-pub type FrontPorts = (DynamoClients, DynamoFleets, DynamoRequests, DynamoRequests, SystemClock);
+pub type MiddlewarePorts = (DynamoClients, DynamoFleets, DynamoRequests, DynamoRequests, SystemClock);
 
 /// The same, in that table.
-pub fn front_ports(sdk: &Sdk, reference_table: &str) -> FrontPorts {
+pub fn middleware_ports(sdk: &Sdk, reference_table: &str) -> MiddlewarePorts {
     let requests = DynamoRequests::new(sdk.dynamodb(), reference_table);
     (
         DynamoClients::new(sdk.dynamodb(), reference_table),

@@ -3,7 +3,9 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use roadcast_domain::ids::FleetId;
-use roadcast_ports::requests::{Answer, Answers, Claim, KeyedRequest, REQUEST_KEPT_MS, REQUEST_LEASE_MS, RequestCounts};
+use roadcast_ports::requests::{
+    IdempotencyStore, KeyClaim, KeyedRequest, REQUEST_KEPT_MS, REQUEST_LEASE_MS, RateCounter, StoredResponse,
+};
 use roadcast_ports::{PortError, PortErrorKind};
 use roadcast_signals::Timestamp;
 
@@ -38,7 +40,7 @@ impl DynamoRequests {
     }
 }
 
-impl RequestCounts for DynamoRequests {
+impl RateCounter for DynamoRequests {
     async fn add(&self, fleet_id: &FleetId, window: Timestamp, requests: u32) -> Result<u32, PortError> {
         let update = self.client.update_item().table_name(&self.table);
         let counted = update
@@ -57,8 +59,8 @@ impl RequestCounts for DynamoRequests {
     }
 }
 
-impl Answers for DynamoRequests {
-    async fn claim(&self, request: &KeyedRequest, now: Timestamp) -> Result<Claim, PortError> {
+impl IdempotencyStore for DynamoRequests {
+    async fn claim(&self, request: &KeyedRequest, now: Timestamp) -> Result<KeyClaim, PortError> {
         let key = Key::keyed_request(&request.key);
         let mut item = claim_item(request, now);
         item.extend(key.attributes());
@@ -81,7 +83,7 @@ impl Answers for DynamoRequests {
             .send()
             .await;
         match claimed {
-            Ok(_) => return Ok(Claim::Granted),
+            Ok(_) => return Ok(KeyClaim::Granted),
             Err(error) if kind_of(&error) == PortErrorKind::Conflict => {}
             Err(error) => return Err(port_error(CLAIM, error)),
         }
@@ -93,7 +95,7 @@ impl Answers for DynamoRequests {
         }
     }
 
-    async fn keep(&self, request: &KeyedRequest, answer: &Answer, now: Timestamp) -> Result<(), PortError> {
+    async fn keep(&self, request: &KeyedRequest, answer: &StoredResponse, now: Timestamp) -> Result<(), PortError> {
         let mut item = item::with_record(&Key::keyed_request(&request.key), answer, KEEP)?;
         item.extend(claim_item(request, now));
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
@@ -116,13 +118,13 @@ fn claim_item(request: &KeyedRequest, now: Timestamp) -> Item {
     ])
 }
 
-fn claim_of(item: &Item, request: &KeyedRequest) -> Result<Claim, Unreadable> {
+fn claim_of(item: &Item, request: &KeyedRequest) -> Result<KeyClaim, Unreadable> {
     if item::text(item, BODY)? != request.body {
-        Ok(Claim::OtherRequest)
+        Ok(KeyClaim::KeyReused)
     } else if item.contains_key(item::RECORD) {
-        item::record(item).map(Claim::Answered)
+        item::record(item).map(KeyClaim::Answered)
     } else {
-        Ok(Claim::InProgress)
+        Ok(KeyClaim::InProgress)
     }
 }
 

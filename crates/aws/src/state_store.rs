@@ -1,14 +1,14 @@
 //! Last-known values: table `vehicleState`.
 //!
-//! An item holds `vid`, `rev`, which counts its changes, and `state`, the readings as [`roadcast_packing::state`] writes them.
+//! An item holds `vid`, `rev`, which counts its changes, and `state`, the readings as [`roadcast_codec::vehicle_state`] writes them.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use roadcast_codec::vehicle_state;
 use roadcast_domain::ids::VehicleId;
 use roadcast_domain::state::VehicleState;
-use roadcast_packing::state;
-use roadcast_ports::state::{Known, StateStore};
+use roadcast_ports::state::{StateStore, StoredState};
 use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::backoff;
@@ -36,9 +36,9 @@ impl DynamoStateStore {
         Self { client, table: vehicle_state_table.into() }
     }
 
-    async fn load(&self, vid: &VehicleId, context: &'static str) -> Result<Known, PortError> {
+    async fn load(&self, vid: &VehicleId, context: &'static str) -> Result<StoredState, PortError> {
         let Some(item) = item::get(&self.client, &self.table, &Key::state(vid), context).await? else {
-            return Ok(Known::default());
+            return Ok(StoredState::default());
         };
         decode(&item).map_err(|error| error.into_port_error(context))
     }
@@ -59,11 +59,11 @@ impl DynamoStateStore {
 }
 
 impl StateStore for DynamoStateStore {
-    async fn read(&self, vid: &VehicleId) -> Result<Known, PortError> {
+    async fn read(&self, vid: &VehicleId) -> Result<StoredState, PortError> {
         self.load(vid, READ).await
     }
 
-    async fn merge(&self, vid: &VehicleId, mut known: Known, readings: &VehicleState) -> Result<(), PortError> {
+    async fn merge(&self, vid: &VehicleId, mut known: StoredState, readings: &VehicleState) -> Result<(), PortError> {
         let mut lost = None;
         for attempt in 1..=TRIES {
             if !known.state.merge(readings) {
@@ -86,18 +86,18 @@ impl StateStore for DynamoStateStore {
 }
 
 fn encode(vid: &VehicleId, rev: u64, state: &VehicleState) -> Result<Item, Unreadable> {
-    let bytes = state::encode(state).map_err(|error| Unreadable::because(STATE, error))?;
+    let bytes = vehicle_state::encode(state).map_err(|error| Unreadable::because(STATE, error))?;
     let mut item = Key::state(vid).attributes();
     item.insert(REV.to_owned(), AttributeValue::N(rev.to_string()));
     item.insert(STATE.to_owned(), AttributeValue::B(Blob::new(bytes)));
     Ok(item)
 }
 
-fn decode(item: &Item) -> Result<Known, Unreadable> {
+fn decode(item: &Item) -> Result<StoredState, Unreadable> {
     let revision = item::number(item, REV)?.ok_or_else(|| Unreadable::at(REV))?;
     let Some(AttributeValue::B(bytes)) = item.get(STATE) else { return Err(Unreadable::at(STATE)) };
-    let state = state::decode(bytes.as_ref()).map_err(|error| Unreadable::because(STATE, error))?;
-    Ok(Known { state, revision })
+    let state = vehicle_state::decode(bytes.as_ref()).map_err(|error| Unreadable::because(STATE, error))?;
+    Ok(StoredState { state, revision })
 }
 
 #[cfg(test)]
@@ -119,8 +119,8 @@ mod tests {
             index: n,
         };
         let path = |n: u32| SignalPath::parse(&format!("acme.signal{n}")).unwrap();
-        let horizon = (signals > 0).then_some(at);
-        VehicleState { signals: (0..signals).map(|n| (path(n), reading(n))).collect(), horizon }
+        let watermark = (signals > 0).then_some(at);
+        VehicleState { signals: (0..signals).map(|n| (path(n), reading(n))).collect(), watermark }
     }
 
     #[test]
@@ -128,7 +128,7 @@ mod tests {
         let vid = VehicleId::from_random(1);
         for signals in [0, 3, 2_000] {
             let item = encode(&vid, 41, &state(signals)).unwrap();
-            assert_eq!(decode(&item).unwrap(), Known { state: state(signals), revision: 41 });
+            assert_eq!(decode(&item).unwrap(), StoredState { state: state(signals), revision: 41 });
         }
     }
 

@@ -12,7 +12,7 @@ use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::entitlements::{EPOCH, VERSION};
-use crate::fleets::LEAVING;
+use crate::fleets::OFFBOARDING;
 use crate::item::{self, Item, Unreadable};
 use crate::keys::{Key, KeyRange};
 use crate::sdk_error::port_error;
@@ -52,7 +52,7 @@ impl Subscriptions for DynamoSubscriptions {
         let key = Key::subscription(&subscription.fleet_id, &subscription.subscription_id);
         Transaction::new(&self.client, CREATE)
             .put(&self.table, encode(subscription, CREATE)?, &key, Condition::Absent)?
-            .check(&self.table, &Key::fleet(&subscription.fleet_id), Condition::Without(LEAVING))?
+            .check(&self.table, &Key::fleet(&subscription.fleet_id), Condition::Without(OFFBOARDING))?
             .keep(&self.table, change)?
             .commit()
             .await

@@ -7,8 +7,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use roadcast_domain::ids::{ClientId, VehicleId};
 use roadcast_domain::subject::Subject;
 use roadcast_domain::vehicle::Vehicle;
-use roadcast_ports::each::Each;
-use roadcast_ports::vehicles::{Names, Registered, VehicleListing, VehiclePage, Vehicles};
+use roadcast_ports::batch_result::BatchResult;
+use roadcast_ports::vehicles::{VehicleListing, VehicleNames, VehiclePage, VehicleRegistration, Vehicles};
 use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::grouped::ItemPut;
@@ -90,20 +90,20 @@ impl DynamoVehicles {
 }
 
 impl Vehicles for DynamoVehicles {
-    async fn register(&self, vehicle: &Vehicle) -> Result<Registered, PortError> {
+    async fn register(&self, vehicle: &Vehicle) -> Result<VehicleRegistration, PortError> {
         let mut new = Transaction::new(&self.client, REGISTER);
         for (table, item, key, condition) in self.puts_of(vehicle)? {
             new = new.put(table, item, &key, condition)?;
         }
         let lost = match new.commit().await {
-            Ok(()) => return Ok(Registered::New),
+            Ok(()) => return Ok(VehicleRegistration::New),
             Err(error) if error.kind() == PortErrorKind::Conflict => error,
             Err(error) => return Err(error),
         };
         let mut holders = self.holders(unique_keys(vehicle)).await?.into_iter();
         match (holders.next(), holders.next()) {
             (Some(vid), None) => match self.get(&vid).await? {
-                Some(known) => Ok(Registered::Known(Box::new(known))),
+                Some(known) => Ok(VehicleRegistration::Existing(Box::new(known))),
                 // Gone since: what it conflicted with is no longer there.
                 None => Err(lost),
             },
@@ -111,10 +111,10 @@ impl Vehicles for DynamoVehicles {
         }
     }
 
-    async fn register_all(&self, vehicles: &[Vehicle]) -> Each<Registered> {
+    async fn register_all(&self, vehicles: &[Vehicle]) -> BatchResult<VehicleRegistration> {
         let units = vehicles.iter().map(|vehicle| self.puts_of(vehicle)).collect::<Result<_, _>>()?;
         let alone = |place| self.register(&vehicles[place]);
-        grouped::put_each(&self.client, units, || Registered::New, alone, REGISTER).await
+        grouped::put_each(&self.client, units, || VehicleRegistration::New, alone, REGISTER).await
     }
 
     async fn get(&self, vid: &VehicleId) -> Result<Option<Vehicle>, PortError> {
@@ -173,7 +173,7 @@ impl Vehicles for DynamoVehicles {
     }
 }
 
-impl Names for DynamoVehicles {
+impl VehicleNames for DynamoVehicles {
     async fn resolve_all(&self, names: &[Subject]) -> Result<Vec<Option<VehicleId>>, PortError> {
         let keys: BTreeSet<Key> = names.iter().filter_map(name_key).collect();
         let items = batch_get::get_all(&self.client, &self.reference, keys, RESOLVE).await?;

@@ -340,7 +340,7 @@ pub(crate) struct Replay {
     /// The fleet to subscribe to the recorded vehicles; the demo fleet where it is left out.
     #[arg(long, value_name = "FLEET", conflicts_with = "no_subscribe")]
     pub(crate) fleet: Option<String>,
-    /// Leave subscriptions alone.
+    /// OffboardingStatus subscriptions alone.
     #[arg(long)]
     pub(crate) no_subscribe: bool,
     /// Register the recorded vehicles, print their ids and send nothing.

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::primitives::ByteStream;
 use roadcast_aws::{DynamoBulkMap, SystemClock};
-use roadcast_ports::bulk::{BulkFile, Loads as _};
+use roadcast_ports::bulk::{BulkFile, ImportProgress as _};
 use roadcast_ports::clock::Clock as _;
 use serde_json::{Value, json};
 

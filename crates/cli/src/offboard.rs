@@ -23,11 +23,11 @@ struct Fleet {
     name: String,
     state: String,
     #[serde(default)]
-    leave: Option<Leave>,
+    offboarding: Option<OffboardingStatus>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Leave {
+struct OffboardingStatus {
     #[serde(default)]
     reason: Option<String>,
 }
@@ -52,7 +52,7 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: &args::Offb
     let mut fleet: Fleet = api.json(Method::DELETE, &format!("{path}?feed={feed}"), None).await?;
     let deadline = Instant::now() + PATIENCE;
     while options.wait && fleet.state == "offboarding" {
-        if let Some(reason) = fleet.leave.and_then(|leave| leave.reason) {
+        if let Some(reason) = fleet.offboarding.and_then(|status| status.reason) {
             bail!("{fleet_id} is not gone: {reason}; the same command starts it again where it stopped");
         }
         if Instant::now() >= deadline {

@@ -5,8 +5,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use roadcast_codec::bus_entry;
 use roadcast_domain::subscription::DeliveryFormat;
-use roadcast_packing::wire;
 use serde_json::Value;
 
 use crate::args;
@@ -59,7 +59,7 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: &args::Tail
 
 /// A CloudEvent's events, each in a line.
 fn lines(cloud_event: &Value) -> String {
-    let read = match wire::read(&cloud_event.to_string()) {
+    let read = match bus_entry::read(&cloud_event.to_string()) {
         Ok(read) if read.format == DeliveryFormat::Blocks => read,
         // What cannot be read is shown as it is.
         _ => return line(cloud_event),

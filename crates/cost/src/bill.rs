@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::meter::{Item, Usage};
 use roadcast_domain::ids::FleetId;
-use roadcast_testbed::meter::{Item, Usage};
 use serde::Serialize;
 
 use crate::Prices;

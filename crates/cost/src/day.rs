@@ -4,20 +4,20 @@
 //! fill caches and buckets and are not counted, and taken as often as the level lasts. More than [`CELL`] vehicles are so many
 //! cells: shards do not share anything, so each adds the same again; only what fleets ask for does not grow with them.
 
-mod road;
+mod pipeline;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
+use crate::meter::{Item, Usage, rules};
 use futures::executor::block_on;
+use roadcast_aws_model::event_source_mapping::{EventSourceMapping, MappingConfig};
 use roadcast_domain::Timestamp;
 use roadcast_domain::ids::FleetId;
 use roadcast_ports::clock::Clock as _;
-use roadcast_testbed::meter::{Item, Usage, rules};
-use roadcast_testbed::{Esm, EsmConfig};
 use roadcast_traces::simulate::{SimConfig, Simulator};
 
-use self::road::{Road, Totals};
+use self::pipeline::{Pipeline, Totals};
 use crate::GIB;
 use crate::workload::{CURVE, DAYS, HOURS, POLL_EVERY_S, Payload, SAMPLES_PER_S, SAMPLES_PER_UPLOAD, Way, Workload};
 use crate::world::{Meters, World};
@@ -226,19 +226,19 @@ async fn run(driving: f64, fleets: u32, way: Way, payload: Payload) -> Slice {
     // As many shards as the peak needs; fewer vehicles use the same ones.
     let shards = if payload == Payload::Json && way != Way::PartnerHttp && way != Way::VehicleHttp { 2 } else { 1 };
     let world = World::new(start, keys, fleets, shards, &meters).await;
-    let mut mapping = Esm::new(
-        EsmConfig {
+    let mut mapping = EventSourceMapping::new(
+        MappingConfig {
             batch_size: BATCH_SIZE,
             window_ms: WINDOW_S * 1000,
             parallelization_factor: parallelization_factor(way, payload),
             report_batch_item_failures: true,
             bisect_batch_on_function_error: true,
-            ..EsmConfig::default()
+            ..MappingConfig::default()
         },
         world.memory.stream().clone(),
         world.clock.clone(),
     );
-    let mut road = Road::new(&world, &meters, way, payload);
+    let mut road = Pipeline::new(&world, &meters, way, payload);
 
     // Whole stretches, at whose ends the vehicles' states are written.
     let seconds = (SAMPLES_PER_LEVEL / config.vehicles as i64).clamp(300, 1200) / 300 * 300;
@@ -253,7 +253,7 @@ async fn run(driving: f64, fleets: u32, way: Way, payload: Payload) -> Slice {
         world.clock.set(Timestamp::from_ms(now));
         road.send(simulator.next_uploads(now)).await;
         if mapping.next_due().is_some_and(|due| due <= world.clock.now()) {
-            mapping.poll(&async |records| Ok::<_, Infallible>(road::process(&world, &meters, records).await)).await;
+            mapping.poll(&async |records| Ok::<_, Infallible>(pipeline::process(&world, &meters, records).await)).await;
             road.enrich().await;
         }
         for (n, fleet_id) in world.fleets.iter().enumerate() {
@@ -278,7 +278,7 @@ async fn run(driving: f64, fleets: u32, way: Way, payload: Payload) -> Slice {
     meters.feed.reset();
     road.ask().await;
     let totals = road.totals;
-    let sizes = road::sizes(&world, &totals);
+    let sizes = pipeline::sizes(&world, &totals);
     Slice {
         lanes: parallelization_factor(way, payload),
         iot_steps: totals.iot_steps,

@@ -1,6 +1,6 @@
 //! What a deployment costs a month whatever is driven: counted from the template.
 
-use roadcast_testbed::meter::{Item, Usage};
+use crate::meter::{Item, Usage};
 
 use crate::workload::{DAYS, Workload};
 

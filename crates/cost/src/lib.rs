@@ -9,6 +9,7 @@
 mod bill;
 pub mod day;
 mod fixed;
+pub mod meter;
 mod prices;
 pub mod reference;
 mod workload;
@@ -16,8 +17,8 @@ mod world;
 
 pub use bill::{Bill, Kind, Line, Share};
 pub use fixed::fixed;
+pub use meter::Usage;
 pub use prices::{Price, PriceError, Prices};
-pub use roadcast_testbed::meter::Usage;
 pub use workload::{Payload, Way, Workload};
 
 /// Bytes of a gigabyte as AWS bills it.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use roadcast_testbed::meter::Item;
+use crate::meter::Item;
 use serde::Deserialize;
 
 /// What an item costs.

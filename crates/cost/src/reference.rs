@@ -3,7 +3,7 @@
 //! Their quantities are known, so they are counted and not run. That the meter counts right is shown by the first of them:
 //! a month of it was worked out by others, item by item, and the meter comes to the same.
 
-use roadcast_testbed::meter::{Item, Meter, Usage, rules};
+use crate::meter::{Item, Meter, Usage, rules};
 
 use crate::workload::{DAYS, HOURS, SAMPLE_BYTES, SAMPLES_PER_UPLOAD, Workload};
 use crate::{Bill, GIB};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::meter::{Meter, Metered};
 use roadcast_blocks::Block;
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
@@ -11,19 +12,18 @@ use roadcast_domain::ids::{ClientId, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::plan::Plan;
 use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
 use roadcast_domain::vehicle::{ExternalId, Vehicle, VehicleDetails};
-use roadcast_packing::log::{LogItem, SegmentedLog};
+use roadcast_event_log::{LogItem, SegmentedLog};
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::provisioning::FleetChannel as _;
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles as _;
-use roadcast_services::cached::{CachedClients, CachedEntitlements, CachedFleets, CachedSubjects, CachedVehicles};
-use roadcast_services::deliver::Deliver;
-use roadcast_services::enrich::Enrich;
+use roadcast_services::cache::{CachedClients, CachedEntitlements, CachedFleets, CachedSubjects, CachedVehicles};
+use roadcast_services::catalogue::event_schemas::CachedSchemas;
+use roadcast_services::delivery::enrichment::Enrichment;
+use roadcast_services::delivery::feed::FeedReader;
 use roadcast_services::ingest::Ingest;
-use roadcast_services::process::{Process, Recent};
-use roadcast_services::query::Query;
-use roadcast_services::schemas::CachedSchemas;
-use roadcast_testbed::meter::{Meter, Metered};
+use roadcast_services::query::VehicleQueries;
+use roadcast_services::stream::{RecentEvents, StreamProcessor};
 use roadcast_testbed::{ManualClock, Memory, MemoryItems};
 use roadcast_traces::VehicleKey;
 
@@ -38,10 +38,10 @@ pub(crate) struct World {
     pub(crate) vehicles: BTreeMap<VehicleKey, VehicleId>,
     pub(crate) fleets: Vec<FleetId>,
     pub(crate) ingest: Ingest<Port, Port, Port, Port, ManualClock>,
-    pub(crate) process: Process<Port, Port, Port, Port, Port, Port, Log, Port, ManualClock>,
-    pub(crate) enrich: Enrich<Port, Port, Port, Port, ManualClock>,
-    pub(crate) deliver: Deliver<Port, Port, ManualClock>,
-    pub(crate) query: Query<Port, Port, Log, Port, ManualClock>,
+    pub(crate) process: StreamProcessor<Port, Port, Port, Port, Port, Port, Log, Port, ManualClock>,
+    pub(crate) enrich: Enrichment<Port, Port, Port, Port, ManualClock>,
+    pub(crate) deliver: FeedReader<Port, Port, ManualClock>,
+    pub(crate) query: VehicleQueries<Port, Port, Log, Port, ManualClock>,
 }
 
 /// The meters: what grows with the vehicles, and what fleets' polls cost.
@@ -88,7 +88,7 @@ impl World {
                 schemas: CachedSchemas::new(road(sent), clock.clone()),
                 clock: clock.clone(),
             },
-            process: Process {
+            process: StreamProcessor {
                 archive: road(meter),
                 quarantine: road(meter),
                 subjects: CachedSubjects::new(road(meter), clock.clone()),
@@ -97,18 +97,18 @@ impl World {
                 state: road(meter),
                 log: log(meter),
                 schemas: CachedSchemas::new(road(meter), clock.clone()),
-                recent: Recent::default(),
+                recent: RecentEvents::default(),
                 clock: clock.clone(),
             },
-            enrich: Enrich {
+            enrich: Enrichment {
                 entitlements: entitlements(meter),
                 fleets: CachedFleets::new(road(meter), clock.clone()),
                 bus: road(meter),
                 index: road(meter),
                 clock: clock.clone(),
             },
-            deliver: Deliver { queue: road(feed), entitlements: entitlements(feed), clock: clock.clone() },
-            query: Query {
+            deliver: FeedReader { queue: road(feed), entitlements: entitlements(feed), clock: clock.clone() },
+            query: VehicleQueries {
                 vehicles: road(feed),
                 entitlements: entitlements(feed),
                 log: log(feed),

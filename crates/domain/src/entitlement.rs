@@ -93,7 +93,7 @@ impl Entitlement {
     }
 
     /// Whether what comes in is kept for the fleet: a grant is valid, be it suspended.
-    pub fn is_kept_for(&self, now: Timestamp) -> bool {
+    pub fn is_retained_at(&self, now: Timestamp) -> bool {
         self.grants.iter().any(|grant| grant.validity.holds_at(now))
     }
 
@@ -109,20 +109,20 @@ impl Entitlement {
     }
 
     /// The event as this fleet may see it now, or nothing.
-    pub fn cut(&self, event: &Event, packages: &Packages, now: Timestamp) -> Option<Event> {
+    pub fn redact(&self, event: &Event, packages: &Packages, now: Timestamp) -> Option<Event> {
         debug_assert_eq!(self.vid, event.vid, "an entitlement is about one vehicle");
         if self.vid != event.vid {
             return None;
         }
-        self.coverage(packages, event.received, now).cut(event)
+        self.coverage(packages, event.received, now).redact(event)
     }
 
     /// The event as this fleet might see it now if nothing were suspended: what is kept for it.
-    pub fn cut_to_keep(&self, event: &Event, packages: &Packages, now: Timestamp) -> Option<Event> {
+    pub fn redact_retained(&self, event: &Event, packages: &Packages, now: Timestamp) -> Option<Event> {
         if self.vid != event.vid {
             return None;
         }
-        self.coverage_by(packages, event.received, |grant| grant.validity.holds_at(now)).cut(event)
+        self.coverage_by(packages, event.received, |grant| grant.validity.holds_at(now)).redact(event)
     }
 
     /// In which form telemetry comes: as blocks where every valid grant asks for them, since whoever asked for JSON must be
@@ -146,7 +146,7 @@ impl Coverage<'_> {
     }
 
     /// The event cut to what is covered: samples without a covered signal fall away, and the event with its last sample.
-    pub fn cut(&self, event: &Event) -> Option<Event> {
+    pub fn redact(&self, event: &Event) -> Option<Event> {
         let body = match &event.body {
             Body::Telemetry(telemetry) => {
                 // The samples of an event hold mostly the same signals, and a package may have many patterns.

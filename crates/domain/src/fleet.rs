@@ -24,7 +24,7 @@ pub struct Fleet {
     pub state: FleetState,
     /// How it leaves, or left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub leave: Option<Leave>,
+    pub offboarding: Option<OffboardingStatus>,
     /// Counts its changes, from 1.
     #[serde(default = "first_version")]
     pub version: u64,
@@ -48,9 +48,9 @@ pub enum FleetState {
 /// How a fleet leaves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Leave {
+pub struct OffboardingStatus {
     /// What becomes of what waits in its feed.
-    pub feed: FeedLeft,
+    pub feed: FeedDisposition,
     /// When that was asked for.
     pub since: Timestamp,
     /// How often the workflow was started for it.
@@ -63,7 +63,7 @@ pub struct Leave {
 /// What becomes of a leaving fleet's feed.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum FeedLeft {
+pub enum FeedDisposition {
     /// Nothing new comes into it. The fleet may read on until it is empty, or its messages have grown too old.
     Drain,
     /// It goes with all that is in it.
@@ -73,15 +73,15 @@ pub enum FeedLeft {
 impl Fleet {
     /// A new customer.
     pub const fn new(fleet_id: FleetId, name: String, delivery_bus: String, plan: Plan, created_at: Timestamp) -> Self {
-        Self { fleet_id, name, delivery_bus, plan, state: FleetState::Active, leave: None, version: 1, created_at }
+        Self { fleet_id, name, delivery_bus, plan, state: FleetState::Active, offboarding: None, version: 1, created_at }
     }
 
     /// The fleet once it was asked to leave, for the first time or again: what did not get to its end is started once more.
     #[must_use]
-    pub fn leaving(self, feed: FeedLeft, now: Timestamp) -> Self {
-        let (since, attempts) = self.leave.as_ref().map_or((now, 0), |leave| (leave.since, leave.attempts));
-        let leave = Leave { feed, since, attempts: attempts + 1, reason: None };
-        Self { state: FleetState::Offboarding, leave: Some(leave), ..self }
+    pub fn begin_offboarding(self, feed: FeedDisposition, now: Timestamp) -> Self {
+        let (since, attempts) = self.offboarding.as_ref().map_or((now, 0), |status| (status.since, status.attempts));
+        let status = OffboardingStatus { feed, since, attempts: attempts + 1, reason: None };
+        Self { state: FleetState::Offboarding, offboarding: Some(status), ..self }
     }
 }
 
@@ -147,17 +147,19 @@ mod tests {
     fn a_fleet_that_is_asked_to_leave_again_began_when_it_was_first_asked() {
         let fleet =
             Fleet::new(FleetId::from_random(1), "f".to_owned(), "bus".to_owned(), Plan::Standard, Timestamp::from_ms(0));
-        let again = fleet.leaving(FeedLeft::Drain, Timestamp::from_ms(5)).leaving(FeedLeft::Discard, Timestamp::from_ms(9));
-        let leave = again.leave.unwrap();
-        assert_eq!((again.state, leave.feed), (FleetState::Offboarding, FeedLeft::Discard));
-        assert_eq!((leave.since, leave.attempts), (Timestamp::from_ms(5), 2));
+        let again = fleet
+            .begin_offboarding(FeedDisposition::Drain, Timestamp::from_ms(5))
+            .begin_offboarding(FeedDisposition::Discard, Timestamp::from_ms(9));
+        let status = again.offboarding.unwrap();
+        assert_eq!((again.state, status.feed), (FleetState::Offboarding, FeedDisposition::Discard));
+        assert_eq!((status.since, status.attempts), (Timestamp::from_ms(5), 2));
     }
 
     #[test]
     fn a_fleet_that_was_kept_before_fleets_could_leave_is_active() {
         let kept = r#"{"fleetId":"flt_0000000000000000","name":"f","deliveryBus":"bus","createdAt":"2026-01-01T00:00:00Z"}"#;
         let fleet: Fleet = serde_json::from_str(kept).unwrap();
-        assert_eq!((fleet.state, fleet.leave, fleet.version), (FleetState::Active, None, 1));
+        assert_eq!((fleet.state, fleet.offboarding, fleet.version), (FleetState::Active, None, 1));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! what is stored and published, [`entitlement`] cuts it to what a fleet may see, [`state`] keeps the newest of each signal.
 
 pub mod audit;
+pub mod byte_budget;
 pub mod caller;
 pub mod cloudevent;
 pub mod diagnostic;
@@ -12,11 +13,8 @@ pub mod entitlement;
 pub mod event;
 pub mod fleet;
 pub mod ids;
-pub mod intake;
 pub mod limits;
-pub mod mapping;
 pub mod package;
-pub mod percent;
 pub mod plan;
 pub mod refusal;
 pub mod schema;
@@ -24,7 +22,9 @@ pub mod selection;
 pub mod state;
 pub mod subject;
 pub mod subscription;
+pub mod validation;
 pub mod vehicle;
+pub mod vehicle_mapping;
 pub mod vin;
 
 pub use roadcast_signals::Timestamp;

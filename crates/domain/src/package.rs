@@ -48,7 +48,7 @@ pub struct Packages(Arc<BTreeMap<PackageName, Package>>);
 
 impl Packages {
     /// The packages that every stack begins with.
-    pub fn seed() -> Self {
+    pub fn built_in() -> Self {
         let package = |name: &str, signals: &[&str], event_types: &[EventType]| Package {
             name: name.to_owned(),
             signals: signals.iter().map(|&pattern| pattern.to_owned()).collect(),
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn track_and_trace_holds_positions_and_nothing_else() {
-        let packages = Packages::seed();
+        let packages = Packages::built_in();
         let package = packages.get("track-and-trace").unwrap();
         assert!(package.holds_signal("Vehicle.CurrentLocation.Latitude"));
         for path in ["Vehicle.Speed", "Vehicle.CurrentLocation", "Vehicle.CurrentLocationX.Latitude", "Vehicle.OBD.Speed"] {
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn no_package_but_identification_holds_the_vin() {
-        let holding: Vec<String> = Packages::seed()
+        let holding: Vec<String> = Packages::built_in()
             .iter()
             .filter(|package| package.holds_signal("Vehicle.VehicleIdentification.VIN"))
             .map(|package| package.name.clone())

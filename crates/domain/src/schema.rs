@@ -50,18 +50,18 @@ impl SchemaFault {
 }
 
 /// The schemas in force, as the judgement of an event asks for them.
-pub trait SchemaBook {
+pub trait SchemaRegistry {
     /// Holds data against the schema of its type.
-    fn hold(&self, event_type: &CustomType, data: &Value) -> Result<(), Misfit>;
+    fn check(&self, event_type: &CustomType, data: &Value) -> Result<(), SchemaViolation>;
 }
 
 /// Why data was not found to be of its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Misfit {
+pub enum SchemaViolation {
     /// Nobody registered a schema for the type.
     UnknownType,
     /// The data is not what the schema says.
-    Fault {
+    Invalid {
         /// JSON pointer into the data, to the first fault in the order of pointers.
         pointer: String,
         /// What is wrong, without values of the data.
@@ -73,9 +73,9 @@ pub enum Misfit {
 #[derive(Copy, Clone, Debug, Default)]
 pub struct NoSchemas;
 
-impl SchemaBook for NoSchemas {
-    fn hold(&self, _: &CustomType, _: &Value) -> Result<(), Misfit> {
-        Err(Misfit::UnknownType)
+impl SchemaRegistry for NoSchemas {
+    fn check(&self, _: &CustomType, _: &Value) -> Result<(), SchemaViolation> {
+        Err(SchemaViolation::UnknownType)
     }
 }
 

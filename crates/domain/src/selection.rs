@@ -47,7 +47,7 @@ pub struct Selection {
 
 impl Selection {
     /// The event cut to what is asked for: samples without an asked signal fall away, and the event with its last sample.
-    pub fn cut(&self, event: Event) -> Option<Event> {
+    pub fn apply(&self, event: Event) -> Option<Event> {
         let event_type = event.event_type();
         if self.types.as_ref().is_some_and(|types| !types.contains(&event_type)) {
             return None;
@@ -56,7 +56,7 @@ impl Selection {
         let body = match body {
             Body::Telemetry(telemetry) if self.package.is_none() && self.signals.is_none() => Body::Telemetry(telemetry),
             Body::Telemetry(Telemetry { samples }) => {
-                let samples: Vec<Sample> = samples.into_iter().filter_map(|sample| self.cut_sample(sample)).collect();
+                let samples: Vec<Sample> = samples.into_iter().filter_map(|sample| self.apply_to_sample(sample)).collect();
                 (!samples.is_empty()).then_some(Body::Telemetry(Telemetry { samples }))?
             }
             Body::Diagnostic(_) | Body::Custom(_) if self.signals.is_some() => return None,
@@ -74,7 +74,7 @@ impl Selection {
             && self.signals.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.names(path)))
     }
 
-    fn cut_sample(&self, mut sample: Sample) -> Option<Sample> {
+    fn apply_to_sample(&self, mut sample: Sample) -> Option<Sample> {
         sample.signals.retain(|path, _| self.holds_signal(path.as_str()));
         (!sample.signals.is_empty()).then_some(sample)
     }
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn without_a_filter_it_is_everything() {
         for event in [telemetry(&[&[SPEED], &["Acme.X"]]), diagnosis()] {
-            assert_eq!(Selection::default().cut(event.clone()), Some(event));
+            assert_eq!(Selection::default().apply(event.clone()), Some(event));
         }
     }
 
@@ -122,26 +122,26 @@ mod tests {
     fn signals_narrow_samples_and_leave_out_what_has_none() {
         let patterns = ["Vehicle.CurrentLocation.*", "Acme.X"].map(|text| text.parse().unwrap());
         let selection = Selection { signals: Some(patterns.to_vec()), ..Selection::default() };
-        let cut = selection.cut(telemetry(&[&[SPEED, LATITUDE], &[SPEED], &["Acme.X", "Acme.XY"]]));
+        let cut = selection.apply(telemetry(&[&[SPEED, LATITUDE], &[SPEED], &["Acme.X", "Acme.XY"]]));
         assert_eq!(cut, Some(telemetry(&[&[LATITUDE], &["Acme.X"]])));
-        assert_eq!(selection.cut(telemetry(&[&[SPEED]])), None);
-        assert_eq!(selection.cut(diagnosis()), None);
+        assert_eq!(selection.apply(telemetry(&[&[SPEED]])), None);
+        assert_eq!(selection.apply(diagnosis()), None);
     }
 
     #[test]
     fn a_package_narrows_to_its_signals_and_event_types() {
-        let packages = Packages::seed();
+        let packages = Packages::built_in();
         let of = |name: &str| Selection { package: packages.get(name).cloned(), ..Selection::default() };
-        assert_eq!(of("track-and-trace").cut(telemetry(&[&[SPEED, LATITUDE]])), Some(telemetry(&[&[LATITUDE]])));
-        assert_eq!(of("track-and-trace").cut(diagnosis()), None);
-        assert_eq!(of("diagnostics").cut(diagnosis()), Some(diagnosis()));
+        assert_eq!(of("track-and-trace").apply(telemetry(&[&[SPEED, LATITUDE]])), Some(telemetry(&[&[LATITUDE]])));
+        assert_eq!(of("track-and-trace").apply(diagnosis()), None);
+        assert_eq!(of("diagnostics").apply(diagnosis()), Some(diagnosis()));
     }
 
     #[test]
     fn types_leave_out_the_others() {
         let selection = Selection { types: Some([EventType::Diagnostic].into()), ..Selection::default() };
-        assert_eq!(selection.cut(telemetry(&[&[SPEED]])), None);
-        assert_eq!(selection.cut(diagnosis()), Some(diagnosis()));
+        assert_eq!(selection.apply(telemetry(&[&[SPEED]])), None);
+        assert_eq!(selection.apply(diagnosis()), Some(diagnosis()));
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub struct VehicleState {
     pub signals: BTreeMap<SignalPath, LastKnown>,
     /// Every stored event of an earlier time is in `signals`; later ones, of [`TAIL_MS`] at most, may be in the log alone.
     /// Nothing where nothing was ever stored.
-    pub horizon: Option<Timestamp>,
+    pub watermark: Option<Timestamp>,
 }
 
 /// How long a stretch of the log may be ahead of the state, in milliseconds: to write a vehicle's state with each of its
@@ -65,25 +65,25 @@ impl VehicleState {
 
     /// Takes in what another state knows; says whether anything became newer.
     pub fn merge(&mut self, other: &Self) -> bool {
-        let further = other.horizon > self.horizon;
-        self.horizon = self.horizon.max(other.horizon);
+        let further = other.watermark > self.watermark;
+        self.watermark = self.watermark.max(other.watermark);
         other.signals.iter().fold(further, |changed, (path, reading)| self.take(path, reading.clone()) || changed)
     }
 
-    /// Whether an event of that time may be stored already: nothing is stored beyond the tail before the horizon moves on.
+    /// Whether an event of that time may be stored already: nothing is stored beyond the tail before the watermark moves on.
     pub fn may_hold(&self, time: Timestamp) -> bool {
-        self.horizon.is_some_and(|horizon| time.ms_since(horizon) < TAIL_MS)
+        self.watermark.is_some_and(|watermark| time.ms_since(watermark) < TAIL_MS)
     }
 
     /// Whether an event of that time lies in the tail, where the log alone says what is known.
-    pub fn leaves_to_the_log(&self, time: Timestamp) -> bool {
-        self.horizon.is_some_and(|horizon| (0..TAIL_MS).contains(&time.ms_since(horizon)))
+    pub fn can_stay_in_log(&self, time: Timestamp) -> bool {
+        self.watermark.is_some_and(|watermark| (0..TAIL_MS).contains(&time.ms_since(watermark)))
     }
 
-    /// Moves the horizon on, to the start of the stretch that a time lies in. Everything before must be taken in.
-    pub fn move_on_to(&mut self, time: Timestamp) {
+    /// Moves the watermark on, to the start of the stretch that a time lies in. Everything before must be taken in.
+    pub fn advance_watermark(&mut self, time: Timestamp) {
         let stretch = Timestamp::from_ms(time.ms().div_euclid(TAIL_MS) * TAIL_MS);
-        self.horizon = self.horizon.max(Some(stretch));
+        self.watermark = self.watermark.max(Some(stretch));
     }
 
     fn take(&mut self, path: &SignalPath, reading: LastKnown) -> bool {

@@ -4,7 +4,7 @@ use roadcast_domain::caller::{Caller, Scope};
 use roadcast_domain::fleet::ClientRole;
 use roadcast_ports::clients::Clients;
 use roadcast_ports::clock::Clock;
-use roadcast_services::cached::CachedClients;
+use roadcast_services::cache::CachedClients;
 
 use crate::http::Claims;
 use crate::problem::{Problem, ProblemType};

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use roadcast_domain::Timestamp;
 use roadcast_ports::archive::RawRecord;
-pub use roadcast_services::process::Record;
+pub use roadcast_services::stream::Record;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 

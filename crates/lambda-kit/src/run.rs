@@ -14,9 +14,9 @@ use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
 
 use crate::config::{Env, Variable};
-use crate::http::{self as gateway, Api, Front, FrontPorts, ProxyRequest, Response};
+use crate::http::{self as gateway, Api, Middleware, MiddlewarePorts, ProxyRequest, Response};
+use crate::logging;
 use crate::metrics::{Metric, Metrics};
-use crate::observe;
 use crate::problem::Problem;
 
 /// What ends a function, at its start or at its end.
@@ -34,7 +34,7 @@ impl Function {
     /// Starts the function of that name.
     pub fn start(name: &'static str) -> Result<Self, Failure> {
         let env = Env::from_process();
-        observe::init(name, env.optional(Variable::Stage).unwrap_or_default(), env.optional(Variable::LogLevel));
+        logging::init(name, env.optional(Variable::Stage).unwrap_or_default(), env.optional(Variable::LogLevel));
         let metrics = Arc::new(Metrics::new(name, env.required(Variable::Stage)?));
         metrics.record(Metric::ColdStart, 1);
         Ok(Self { env, metrics })
@@ -46,8 +46,8 @@ impl Function {
     }
 
     /// Serves HTTP until the environment is shut down.
-    pub async fn serve_http<A: Api, P: FrontPorts>(self, api: A, front: Front<P>) -> Result<(), Failure> {
-        let (api, front, metrics) = (&api, &front, &self.metrics);
+    pub async fn serve_http<A: Api, P: MiddlewarePorts>(self, api: A, middleware: Middleware<P>) -> Result<(), Failure> {
+        let (api, middleware, metrics) = (&api, &middleware, &self.metrics);
         let handler = |event: LambdaEvent<ProxyRequest>| async move {
             let started = Instant::now();
             let request_id = event.context.request_id.clone();
@@ -57,7 +57,7 @@ impl Function {
             let accept_encoding = says.unwrap_or_default().to_owned();
             // Boxed: its type, all the way down into the SDK, is too deep for the compiler. A panic is answered like any
             // other fault of ours.
-            let answer = gateway::answer(api, front, event.payload).instrument(span.clone()).boxed();
+            let answer = gateway::answer(api, middleware, event.payload).instrument(span.clone()).boxed();
             let answer = AssertUnwindSafe(answer).catch_unwind().await;
             let response = match answer.unwrap_or_else(|_| Err(Problem::internal("the handler panicked"))) {
                 Ok(response) => response.packed_for(&accept_encoding),
@@ -95,7 +95,7 @@ impl Function {
             let result = handle(event.payload).instrument(span.clone()).boxed().await;
             if let Err(error) = &result {
                 metrics.record(Metric::InvocationErrors, 1);
-                let error = observe::chain(error.as_ref());
+                let error = logging::chain(error.as_ref());
                 span.in_scope(|| tracing::error!(error, "the event failed and comes again: {error}"));
             }
             metrics.record_value(Metric::BatchDurationMs, milliseconds(started));
@@ -110,7 +110,7 @@ impl Function {
 fn log_problem(problem: &Problem) {
     let status = problem.status().as_u16();
     if problem.status().is_server_error() {
-        let error = observe::chain(problem);
+        let error = logging::chain(problem);
         tracing::error!(status, error, "answered {status}: {error}");
     } else {
         let kind = problem.kind().id();

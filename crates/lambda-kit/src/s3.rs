@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use roadcast_domain::{Timestamp, percent};
+use roadcast_codec::percent;
+use roadcast_domain::Timestamp;
 use serde::Deserialize;
 
 /// What a bucket tells of objects; the same may come more than once, and late.

@@ -11,7 +11,7 @@ use crate::PortError;
 /// Keeps every record as it came.
 pub trait Archive: Send + Sync {
     /// Keeps a batch of one shard's records, in one object. Retried batches may overlap earlier ones.
-    fn keep(&self, batch: &RawBatch) -> impl Future<Output = Result<(), PortError>> + Send;
+    fn store(&self, batch: &RawBatch) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// Records of one shard, in its order; never empty.
@@ -37,12 +37,12 @@ pub struct RawRecord {
 /// Keeps what could not be taken, with the reason.
 pub trait Quarantine: Send + Sync {
     /// Sets items aside, in one object for each reason. Setting the same aside again may leave it there twice.
-    fn park(&self, items: &[Parked]) -> impl Future<Output = Result<(), PortError>> + Send;
+    fn store(&self, items: &[QuarantinedItem]) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// A sample, an event or a record set aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parked {
+pub struct QuarantinedItem {
     /// Why.
     pub reason: Reason,
     /// What is wrong, and where in the event.

@@ -3,11 +3,11 @@
 use std::future::Future;
 
 use roadcast_domain::ids::{FleetId, VehicleId};
-use roadcast_domain::mapping::{FileVersion, Ledger, Mapping};
+use roadcast_domain::vehicle_mapping::{FileVersion, ImportLedger, VehicleMapping};
 use serde::{Deserialize, Serialize};
 
 use crate::PortError;
-use crate::each::{Each, own};
+use crate::batch_result::{BatchResult, per_item};
 
 /// A file of bulk data, as its arrival told it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ pub trait BulkFiles: Send + Sync {
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Has the file come again, at once.
-    fn go_on(&self, file: &BulkFile) -> impl Future<Output = Result<(), PortError>> + Send;
+    fn request_resume(&self, file: &BulkFile) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// A file being read.
@@ -55,20 +55,23 @@ pub trait FileBody: Send {
 }
 
 /// Which customer has which vehicle.
-pub trait VehicleMap: Send + Sync {
+pub trait VehicleMappings: Send + Sync {
     /// What is kept of these pairs, in their order.
-    fn get(&self, pairs: &[(FleetId, VehicleId)]) -> impl Future<Output = Result<Vec<Option<Mapping>>, PortError>> + Send;
+    fn get(
+        &self,
+        pairs: &[(FleetId, VehicleId)],
+    ) -> impl Future<Output = Result<Vec<Option<VehicleMapping>>, PortError>> + Send;
 
     /// Keeps a mapping, unless one of the same version or a newer one is kept.
-    fn put(&self, mapping: &Mapping) -> impl Future<Output = Result<Put, PortError>> + Send;
+    fn put(&self, mapping: &VehicleMapping) -> impl Future<Output = Result<PutOutcome, PortError>> + Send;
 
     /// Keeps each of these as if by itself, in any order, and answers in theirs; the adapter may write many together. What is
     /// refused of one mapping stands in its place. Any other error is of all of them: some may be kept then.
-    fn put_all(&self, mappings: &[Mapping]) -> impl Future<Output = Each<Put>> + Send {
+    fn put_all(&self, mappings: &[VehicleMapping]) -> impl Future<Output = BatchResult<PutOutcome>> + Send {
         async move {
             let mut each = Vec::with_capacity(mappings.len());
             for mapping in mappings {
-                each.push(own(self.put(mapping).await)?);
+                each.push(per_item(self.put(mapping).await)?);
             }
             Ok(each)
         }
@@ -81,12 +84,12 @@ pub trait VehicleMap: Send + Sync {
         fleet_id: &FleetId,
         after: Option<&VehicleId>,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<Mapping>, PortError>> + Send;
+    ) -> impl Future<Output = Result<Vec<VehicleMapping>, PortError>> + Send;
 }
 
 /// What putting did.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Put {
+pub enum PutOutcome {
     /// It is kept.
     Kept,
     /// What is kept is as new, or newer.
@@ -94,7 +97,7 @@ pub enum Put {
 }
 
 /// How far files were loaded.
-pub trait Loads: Send + Sync {
+pub trait ImportProgress: Send + Sync {
     /// How far a file was loaded; none where it was not begun, or longer than [`CHECKPOINT_KEPT_MS`] ago.
     fn checkpoint(&self, file: &BulkFile) -> impl Future<Output = Result<Option<Checkpoint>, PortError>> + Send;
 
@@ -106,10 +109,10 @@ pub trait Loads: Send + Sync {
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// What is known of all files; the empty one where nothing is.
-    fn ledger(&self) -> impl Future<Output = Result<Ledger, PortError>> + Send;
+    fn ledger(&self) -> impl Future<Output = Result<ImportLedger, PortError>> + Send;
 
     /// Keeps it, where the one that is kept has the revision before; otherwise it is a conflict.
-    fn replace_ledger(&self, ledger: &Ledger) -> impl Future<Output = Result<(), PortError>> + Send;
+    fn replace_ledger(&self, ledger: &ImportLedger) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// How long it is known how far a file was loaded, in milliseconds: longer than its arrival may come again.
@@ -127,7 +130,7 @@ pub struct Checkpoint {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
     /// What became of the rows up to there.
-    pub counts: Counts,
+    pub counts: RowCounts,
     /// Parts of the report that are kept.
     pub parts: u32,
     /// How long it took up to there, in milliseconds.
@@ -139,7 +142,7 @@ pub struct Checkpoint {
 /// What became of rows.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Counts {
+pub struct RowCounts {
     /// All of them; the others add up to it.
     pub rows: u64,
     /// Said something new, and are kept.

@@ -4,12 +4,12 @@
 //! (`roadcast-testbed`), and both pass the same suite ([`conformance`]).
 
 pub mod archive;
+pub mod batch_result;
 pub mod bulk;
 pub mod bus;
 pub mod clients;
 pub mod clock;
 pub mod conformance;
-pub mod each;
 pub mod entitlements;
 mod error;
 pub mod event_log;

@@ -65,7 +65,7 @@ pub trait FleetChannel: Send + Sync {
     fn remove_queue(&self, fleet: &Fleet) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// What of it is there.
-    fn what_is_there(&self, fleet: &Fleet) -> impl Future<Output = Result<ChannelParts, PortError>> + Send;
+    fn status(&self, fleet: &Fleet) -> impl Future<Output = Result<ChannelParts, PortError>> + Send;
 }
 
 /// What of a fleet's channel is there.

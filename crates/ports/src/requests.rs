@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::PortError;
 
 /// Counts the requests of fleets, together for all copies of all functions.
-pub trait RequestCounts: Send + Sync {
+pub trait RateCounter: Send + Sync {
     /// Adds requests of a fleet in the time window that began at `window`, and answers how many there are now.
     fn add(
         &self,
@@ -25,15 +25,15 @@ pub const REQUEST_KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 pub const REQUEST_LEASE_MS: i64 = 60_000;
 
 /// Remembers what was answered to requests that carry a key of their caller's, so that a repeat gets the same.
-pub trait Answers: Send + Sync {
+pub trait IdempotencyStore: Send + Sync {
     /// Takes the key for a request, unless it is taken.
-    fn claim(&self, request: &KeyedRequest, now: Timestamp) -> impl Future<Output = Result<Claim, PortError>> + Send;
+    fn claim(&self, request: &KeyedRequest, now: Timestamp) -> impl Future<Output = Result<KeyClaim, PortError>> + Send;
 
     /// Keeps the answer to a request whose key was granted.
     fn keep(
         &self,
         request: &KeyedRequest,
-        answer: &Answer,
+        answer: &StoredResponse,
         now: Timestamp,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
@@ -52,20 +52,20 @@ pub struct KeyedRequest {
 
 /// What is known of a request's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Claim {
+pub enum KeyClaim {
     /// Nobody has it: go on.
     Granted,
     /// The same request is under way.
     InProgress,
     /// It was used for another request.
-    OtherRequest,
+    KeyReused,
     /// The same request was answered.
-    Answered(Answer),
+    Answered(StoredResponse),
 }
 
 /// An answer, as it went out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct StoredResponse {
     /// HTTP status.
     pub status: u16,
     /// Headers, by their lower-case names.

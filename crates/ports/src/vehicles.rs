@@ -7,22 +7,22 @@ use roadcast_domain::subject::Subject;
 use roadcast_domain::vehicle::Vehicle;
 
 use crate::PortError;
-use crate::each::{Each, own};
+use crate::batch_result::{BatchResult, per_item};
 
 /// The register of vehicles and their unique attributes.
 pub trait Vehicles: Send + Sync {
     /// Registers a vehicle, unless one with its VIN or one of its external ids is registered: then it answers that one.
     /// Where the attributes belong to several vehicles, it is a conflict.
-    fn register(&self, vehicle: &Vehicle) -> impl Future<Output = Result<Registered, PortError>> + Send;
+    fn register(&self, vehicle: &Vehicle) -> impl Future<Output = Result<VehicleRegistration, PortError>> + Send;
 
     /// Registers each of these as if by itself, in any order, and answers in theirs; the adapter may write many together.
     /// What is a conflict or refused of one vehicle stands in its place. Any other error is of all of them: some may be
     /// registered then, and are known when they come again.
-    fn register_all(&self, vehicles: &[Vehicle]) -> impl Future<Output = Each<Registered>> + Send {
+    fn register_all(&self, vehicles: &[Vehicle]) -> impl Future<Output = BatchResult<VehicleRegistration>> + Send {
         async move {
             let mut each = Vec::with_capacity(vehicles.len());
             for vehicle in vehicles {
-                each.push(own(self.register(vehicle).await)?);
+                each.push(per_item(self.register(vehicle).await)?);
             }
             Ok(each)
         }
@@ -43,18 +43,18 @@ pub trait Vehicles: Send + Sync {
 }
 
 /// Who is who in the register, for many names at once.
-pub trait Names: Send + Sync {
+pub trait VehicleNames: Send + Sync {
     /// Whom each of these names, in their order. A `vid` is not looked up: it names itself.
     fn resolve_all(&self, names: &[Subject]) -> impl Future<Output = Result<Vec<Option<VehicleId>>, PortError>> + Send;
 }
 
 /// What registering did.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Registered {
+pub enum VehicleRegistration {
     /// It is new, and kept as it was given.
     New,
     /// It was known; this is how it is kept.
-    Known(Box<Vehicle>),
+    Existing(Box<Vehicle>),
 }
 
 /// Which vehicles to list.

@@ -11,11 +11,11 @@ use roadcast_domain::event::{Body, Event, Origin, StoredEvent, Telemetry};
 use roadcast_domain::ids::{ClientId, Eid, VehicleId};
 use roadcast_domain::selection::Selection;
 use roadcast_domain::vehicle::{ExternalId, Vehicle, VehicleDetails};
-use roadcast_packing::log::SegmentedLog;
+use roadcast_event_log::SegmentedLog;
 use roadcast_ports::event_log::EventLog as _;
 use roadcast_ports::vehicles::Vehicles as _;
-use roadcast_services::cached::CachedEntitlements;
-use roadcast_services::query::{HistoryRange, Query, Resolution};
+use roadcast_services::cache::CachedEntitlements;
+use roadcast_services::query::{HistoryRange, Resolution, VehicleQueries};
 use roadcast_signals::{Sample, SignalPath, Value};
 use roadcast_testbed::{ManualClock, Memory, MemoryItems};
 
@@ -29,7 +29,7 @@ const SIGNALS: [&str; 5] = [
     "Vehicle.OBD.EngineLoad",
 ];
 
-type Reader = Query<Memory, Memory, SegmentedLog<MemoryItems>, Memory, ManualClock>;
+type Reader = VehicleQueries<Memory, Memory, SegmentedLog<MemoryItems>, Memory, ManualClock>;
 
 /// A minute of telemetry as one event of every ten seconds.
 fn minute(vid: &VehicleId, minute: i64, began: Timestamp) -> Vec<StoredEvent> {
@@ -71,7 +71,7 @@ async fn a_day() -> (Reader, VehicleId, usize) {
             stored.expect("it is stored");
         }
     }
-    let query = Query {
+    let query = VehicleQueries {
         vehicles: memory.clone(),
         entitlements: CachedEntitlements::new(memory.clone(), clock.clone()),
         log,

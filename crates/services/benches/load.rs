@@ -13,16 +13,16 @@ use roadcast_domain::Timestamp;
 use roadcast_domain::audit::Change;
 use roadcast_domain::fleet::Fleet;
 use roadcast_domain::ids::{Eid, FleetId, VehicleId};
-use roadcast_domain::mapping::{FileVersion, Ledger, Mapping};
 use roadcast_domain::plan::Plan;
 use roadcast_domain::subject::Subject;
 use roadcast_domain::vehicle::Vehicle;
+use roadcast_domain::vehicle_mapping::{FileVersion, ImportLedger, VehicleMapping};
 use roadcast_ports::PortError;
-use roadcast_ports::bulk::{BulkFile, BulkFiles, Checkpoint, FileBody, Loads, Put, VehicleMap};
+use roadcast_ports::bulk::{BulkFile, BulkFiles, Checkpoint, FileBody, ImportProgress, PutOutcome, VehicleMappings};
 use roadcast_ports::fleets::Fleets;
-use roadcast_ports::vehicles::{Names, Registered, VehicleListing, VehiclePage, Vehicles};
-use roadcast_services::cached::CachedFleets;
-use roadcast_services::load::{Load, Outcome};
+use roadcast_ports::vehicles::{VehicleListing, VehicleNames, VehiclePage, VehicleRegistration, Vehicles};
+use roadcast_services::bulk::{ImportOutcome, VehicleImport};
+use roadcast_services::cache::CachedFleets;
 use roadcast_testbed::{ManualClock, SeededRandomness};
 
 /// One row in so many is wrong.
@@ -79,26 +79,26 @@ impl BulkFiles for &Nothing {
         Ok(())
     }
 
-    async fn go_on(&self, _: &BulkFile) -> Result<(), PortError> {
+    async fn request_resume(&self, _: &BulkFile) -> Result<(), PortError> {
         Ok(())
     }
 }
 
-impl VehicleMap for &Nothing {
-    async fn get(&self, pairs: &[(FleetId, VehicleId)]) -> Result<Vec<Option<Mapping>>, PortError> {
+impl VehicleMappings for &Nothing {
+    async fn get(&self, pairs: &[(FleetId, VehicleId)]) -> Result<Vec<Option<VehicleMapping>>, PortError> {
         Ok(vec![None; pairs.len()])
     }
 
-    async fn put(&self, _: &Mapping) -> Result<Put, PortError> {
-        Ok(Put::Kept)
+    async fn put(&self, _: &VehicleMapping) -> Result<PutOutcome, PortError> {
+        Ok(PutOutcome::Kept)
     }
 
-    async fn list(&self, _: &FleetId, _: Option<&VehicleId>, _: usize) -> Result<Vec<Mapping>, PortError> {
+    async fn list(&self, _: &FleetId, _: Option<&VehicleId>, _: usize) -> Result<Vec<VehicleMapping>, PortError> {
         Ok(Vec::new())
     }
 }
 
-impl Loads for &Nothing {
+impl ImportProgress for &Nothing {
     async fn checkpoint(&self, _: &BulkFile) -> Result<Option<Checkpoint>, PortError> {
         Ok(None)
     }
@@ -109,24 +109,24 @@ impl Loads for &Nothing {
         Ok(())
     }
 
-    async fn ledger(&self) -> Result<Ledger, PortError> {
-        Ok(Ledger::default())
+    async fn ledger(&self) -> Result<ImportLedger, PortError> {
+        Ok(ImportLedger::default())
     }
 
-    async fn replace_ledger(&self, _: &Ledger) -> Result<(), PortError> {
+    async fn replace_ledger(&self, _: &ImportLedger) -> Result<(), PortError> {
         Ok(())
     }
 }
 
-impl Names for &Nothing {
+impl VehicleNames for &Nothing {
     async fn resolve_all(&self, names: &[Subject]) -> Result<Vec<Option<VehicleId>>, PortError> {
         Ok(vec![None; names.len()])
     }
 }
 
 impl Vehicles for &Nothing {
-    async fn register(&self, _: &Vehicle) -> Result<Registered, PortError> {
-        Ok(Registered::New)
+    async fn register(&self, _: &Vehicle) -> Result<VehicleRegistration, PortError> {
+        Ok(VehicleRegistration::New)
     }
 
     async fn get(&self, _: &VehicleId) -> Result<Option<Vehicle>, PortError> {
@@ -174,7 +174,7 @@ fn main() {
     let rows = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
     let ports = Nothing { rows, ..Nothing::default() };
     let clock = ManualClock::default();
-    let load = Load {
+    let load = VehicleImport {
         files: &ports,
         map: &ports,
         loads: &ports,
@@ -189,7 +189,7 @@ fn main() {
     let started = Instant::now();
     let outcome = futures::executor::block_on(load.vin_map(&file, Timestamp::from_ms(i64::MAX)));
     let seconds = started.elapsed().as_secs_f64();
-    let Ok(Outcome::Loaded(summary, _)) = outcome else { panic!("{outcome:?}") };
+    let Ok(ImportOutcome::Loaded(summary, _)) = outcome else { panic!("{outcome:?}") };
     let figures = BTreeMap::from([
         ("bytes", ports.bytes.load(Ordering::Relaxed)),
         ("checkpoints", ports.checkpoints.load(Ordering::Relaxed)),

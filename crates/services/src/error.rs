@@ -11,7 +11,7 @@ pub enum ServiceError {
     Forbidden(&'static str),
     /// What the caller sent cannot be taken.
     #[error("invalid: {0:?}")]
-    Invalid(Vec<Wrong>),
+    Invalid(Vec<InvalidField>),
     /// It contradicts what there is.
     #[error("conflict: {0}")]
     Conflict(&'static str),
@@ -25,14 +25,14 @@ pub enum ServiceError {
 
 /// A part of a request that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wrong {
+pub struct InvalidField {
     /// JSON pointer into the request's body.
     pub pointer: String,
     /// What is wrong with it.
     pub detail: String,
 }
 
-impl Wrong {
+impl InvalidField {
     /// A part that is wrong.
     pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), detail: detail.into() }
@@ -42,7 +42,7 @@ impl Wrong {
 impl ServiceError {
     /// One wrong part.
     pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::Invalid(vec![Wrong::new(pointer, detail)])
+        Self::Invalid(vec![InvalidField::new(pointer, detail)])
     }
 
     /// A port's error, where a conflict means what `conflict` says.

@@ -5,8 +5,8 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex};
 
 use roadcast_domain::ids::{FleetId, VehicleId};
-use roadcast_domain::mapping::{FileVersion, Ledger, Mapping};
-use roadcast_ports::bulk::{BulkFile, BulkFiles, Checkpoint, FileBody, Loads, Put, VehicleMap};
+use roadcast_domain::vehicle_mapping::{FileVersion, ImportLedger, VehicleMapping};
+use roadcast_ports::bulk::{BulkFile, BulkFiles, Checkpoint, FileBody, ImportProgress, PutOutcome, VehicleMappings};
 use roadcast_ports::{PortError, PortErrorKind};
 use roadcast_signals::Timestamp;
 
@@ -22,9 +22,9 @@ pub struct MemoryBulk(Arc<Mutex<Inside>>);
 #[derive(Debug, Default)]
 struct Inside {
     objects: BTreeMap<String, Vec<u8>>,
-    mappings: BTreeMap<(FleetId, VehicleId), Mapping>,
+    mappings: BTreeMap<(FleetId, VehicleId), VehicleMapping>,
     checkpoints: BTreeMap<FileVersion, Checkpoint>,
-    ledger: Ledger,
+    ledger: ImportLedger,
     puts: usize,
     going_on: Vec<BulkFile>,
 }
@@ -43,7 +43,7 @@ impl MemoryBulk {
     }
 
     /// The mappings, by fleet and vehicle.
-    pub fn mappings(&self) -> Vec<Mapping> {
+    pub fn mappings(&self) -> Vec<VehicleMapping> {
         lock(&self.0).mappings.values().cloned().collect()
     }
 
@@ -53,7 +53,7 @@ impl MemoryBulk {
     }
 
     /// Takes the files that are to come again.
-    pub fn take_going_on(&self) -> Vec<BulkFile> {
+    pub fn take_resumes(&self) -> Vec<BulkFile> {
         std::mem::take(&mut lock(&self.0).going_on)
     }
 }
@@ -98,30 +98,35 @@ impl BulkFiles for MemoryBulk {
         Ok(())
     }
 
-    async fn go_on(&self, file: &BulkFile) -> Result<(), PortError> {
+    async fn request_resume(&self, file: &BulkFile) -> Result<(), PortError> {
         lock(&self.0).going_on.push(file.clone());
         Ok(())
     }
 }
 
-impl VehicleMap for MemoryBulk {
-    async fn get(&self, pairs: &[(FleetId, VehicleId)]) -> Result<Vec<Option<Mapping>>, PortError> {
+impl VehicleMappings for MemoryBulk {
+    async fn get(&self, pairs: &[(FleetId, VehicleId)]) -> Result<Vec<Option<VehicleMapping>>, PortError> {
         let inside = lock(&self.0);
         Ok(pairs.iter().map(|pair| inside.mappings.get(pair).cloned()).collect())
     }
 
-    async fn put(&self, mapping: &Mapping) -> Result<Put, PortError> {
+    async fn put(&self, mapping: &VehicleMapping) -> Result<PutOutcome, PortError> {
         let mut inside = lock(&self.0);
         inside.puts += 1;
         let key = (mapping.fleet_id.clone(), mapping.vid.clone());
         if inside.mappings.get(&key).is_some_and(|kept| kept.version >= mapping.version) {
-            return Ok(Put::Older);
+            return Ok(PutOutcome::Older);
         }
         inside.mappings.insert(key, mapping.clone());
-        Ok(Put::Kept)
+        Ok(PutOutcome::Kept)
     }
 
-    async fn list(&self, fleet_id: &FleetId, after: Option<&VehicleId>, limit: usize) -> Result<Vec<Mapping>, PortError> {
+    async fn list(
+        &self,
+        fleet_id: &FleetId,
+        after: Option<&VehicleId>,
+        limit: usize,
+    ) -> Result<Vec<VehicleMapping>, PortError> {
         let inside = lock(&self.0);
         let of_fleet = inside.mappings.values().filter(|mapping| mapping.fleet_id == *fleet_id);
         let listed = of_fleet.filter(|mapping| after.is_none_or(|after| mapping.vid > *after));
@@ -129,7 +134,7 @@ impl VehicleMap for MemoryBulk {
     }
 }
 
-impl Loads for MemoryBulk {
+impl ImportProgress for MemoryBulk {
     async fn checkpoint(&self, file: &BulkFile) -> Result<Option<Checkpoint>, PortError> {
         Ok(lock(&self.0).checkpoints.get(&file.version).cloned())
     }
@@ -139,11 +144,11 @@ impl Loads for MemoryBulk {
         Ok(())
     }
 
-    async fn ledger(&self) -> Result<Ledger, PortError> {
+    async fn ledger(&self) -> Result<ImportLedger, PortError> {
         Ok(lock(&self.0).ledger.clone())
     }
 
-    async fn replace_ledger(&self, ledger: &Ledger) -> Result<(), PortError> {
+    async fn replace_ledger(&self, ledger: &ImportLedger) -> Result<(), PortError> {
         let mut inside = lock(&self.0);
         if inside.ledger.revision + 1 != ledger.revision {
             return Err(PortError::new(PortErrorKind::Conflict, "replacing the ledger"));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use roadcast_domain::ids::VehicleId;
-use roadcast_packing::log::{EventItems, ItemPage, ItemRange, LogItem};
+use roadcast_event_log::{EventItems, ItemPage, ItemRange, LogItem};
 use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::lock;
@@ -12,7 +12,7 @@ use crate::lock;
 /// Bytes of a `DynamoDB` item at most.
 const ITEM_BYTES: usize = 400 * 1024;
 
-/// A table of items, for a [`SegmentedLog`](roadcast_packing::log::SegmentedLog). Clones are the same table.
+/// A table of items, for a [`SegmentedLog`](roadcast_event_log::SegmentedLog). Clones are the same table.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryItems(Arc<Mutex<BTreeMap<(VehicleId, String), LogItem>>>);
 

@@ -5,23 +5,20 @@
 
 mod bulk;
 mod clock;
-pub mod esm;
 pub mod faulty;
+pub mod fixtures;
 mod items;
 pub mod memory;
-pub mod meter;
 mod random;
 mod stream;
-pub mod workflow;
 
 pub use bulk::MemoryBulk;
 pub use clock::ManualClock;
-pub use esm::{BatchResponse, Esm, EsmConfig};
 pub use faulty::{Fault, FaultPlan, Faulty};
 pub use items::MemoryItems;
 pub use memory::Memory;
 pub use random::SeededRandomness;
-pub use stream::{MemoryStream, StreamRecordIn};
+pub use stream::{MemoryStream, StreamRecordIn, slot};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -87,7 +87,7 @@ impl TelemetryStream for MemoryStream {
 
 /// Which of `slots` a key belongs to. Kinesis takes MD5 for its shards; any fixed hash keeps a key in its place. A `salt` of
 /// its own makes one choice independent of another.
-pub(crate) fn slot(key: &str, salt: u64, slots: usize) -> usize {
+pub fn slot(key: &str, salt: u64, slots: usize) -> usize {
     let hash = key.bytes().fold(mix(salt.wrapping_add(1)), |hash, byte| mix(hash ^ u64::from(byte)));
     // The remainder is below `slots`.
     usize::try_from(hash % slots.max(1) as u64).unwrap_or(0)

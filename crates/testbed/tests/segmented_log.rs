@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use roadcast_domain::event::{Body, Event, Origin, StoredEvent, Telemetry};
 use roadcast_domain::ids::{Eid, VehicleId};
-use roadcast_packing::log::SegmentedLog;
+use roadcast_event_log::SegmentedLog;
 use roadcast_ports::event_log::{EventLog, EventRange};
 use roadcast_signals::{Sample, SignalPath, Signals, Timestamp, Value};
 use roadcast_testbed::{FaultPlan, Faulty, Memory, MemoryItems};

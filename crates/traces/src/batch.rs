@@ -191,5 +191,4 @@ impl OpenUpload {
 }
 
 #[cfg(test)]
-#[path = "batch_tests.rs"]
 mod tests;

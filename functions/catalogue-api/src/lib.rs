@@ -13,8 +13,8 @@ use roadcast_ports::clock::Clock;
 use roadcast_ports::packages::CustomPackages;
 use roadcast_ports::schemas::Schemas;
 use roadcast_services::ServiceError;
-use roadcast_services::packages::{Known, PackageRegister, PackageRequest};
-use roadcast_services::schemas::SchemaRegister;
+use roadcast_services::catalogue::event_schemas::SchemaRegistration;
+use roadcast_services::catalogue::packages::{PackageCatalogue, PackageRecord, PackageRequest};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -64,9 +64,9 @@ pub const ROUTES: &[Route<Operation>] = &[
 /// The catalogue over HTTP.
 pub struct CatalogueApi<P, S, K> {
     /// Keeps packages.
-    pub packages: PackageRegister<P, S, K>,
+    pub packages: PackageCatalogue<P, S, K>,
     /// Keeps schemas.
-    pub schemas: SchemaRegister<S, K>,
+    pub schemas: SchemaRegistration<S, K>,
 }
 
 #[derive(Deserialize)]
@@ -87,7 +87,7 @@ impl<P: CustomPackages, S: Schemas, K: Clock> Api for CatalogueApi<P, S, K> {
         match operation {
             Operation::ListSignals => {
                 let all = self.packages.list(caller).await?;
-                signals::list(request, caller, &all.iter().map(Known::package).cloned().collect())
+                signals::list(request, caller, &all.iter().map(PackageRecord::package).cloned().collect())
             }
             Operation::ListPackages => {
                 let all = self.packages.list(caller).await?;
@@ -123,7 +123,7 @@ impl<P: CustomPackages, S: Schemas, K: Clock> CatalogueApi<P, S, K> {
         match self.packages.put(caller, &name, wanted, replaced).await {
             Ok(custom) => {
                 let status = if custom.version == 1 { StatusCode::CREATED } else { StatusCode::OK };
-                with_etag(&Known::Custom(custom), status)
+                with_etag(&PackageRecord::Custom(custom), status)
             }
             // There is one already, and the request says nothing of it.
             Err(ServiceError::Stale) if replaced.is_none() && !request.if_none_match() => {
@@ -154,7 +154,7 @@ fn listed(schemas: &[EventSchema]) -> Result<Response, Problem> {
     Response::ok(&json!({"items": schemas.iter().map(SchemaView::listed).collect::<Vec<_>>()}))
 }
 
-fn with_etag(known: &Known, status: StatusCode) -> Result<Response, Problem> {
+fn with_etag(known: &PackageRecord, status: StatusCode) -> Result<Response, Problem> {
     let tag = format!("\"{}\"", known.version());
     Ok(Response::json(status, &PackageView::from(known))?.with_header("etag", tag))
 }

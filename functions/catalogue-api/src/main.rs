@@ -3,10 +3,10 @@
 use roadcast_aws::{DynamoPackages, DynamoSchemas, Sdk, SystemClock};
 use roadcast_catalogue_api::CatalogueApi;
 use roadcast_lambda_kit::config::Variable;
-use roadcast_lambda_kit::http::Front;
+use roadcast_lambda_kit::http::Middleware;
 use roadcast_lambda_kit::run::{Failure, Function};
-use roadcast_services::packages::PackageRegister;
-use roadcast_services::schemas::SchemaRegister;
+use roadcast_services::catalogue::event_schemas::SchemaRegistration;
+use roadcast_services::catalogue::packages::PackageCatalogue;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
@@ -16,12 +16,12 @@ async fn main() -> Result<(), Failure> {
     let schemas = DynamoSchemas::new(sdk.dynamodb(), &reference);
 
     let api = CatalogueApi {
-        packages: PackageRegister {
+        packages: PackageCatalogue {
             packages: DynamoPackages::new(sdk.dynamodb(), &reference),
             schemas: schemas.clone(),
             clock: SystemClock,
         },
-        schemas: SchemaRegister { schemas, clock: SystemClock },
+        schemas: SchemaRegistration { schemas, clock: SystemClock },
     };
-    function.serve_http(api, Front::of(roadcast_aws::front_ports(&sdk, &reference))).await
+    function.serve_http(api, Middleware::of(roadcast_aws::middleware_ports(&sdk, &reference))).await
 }

@@ -14,8 +14,8 @@ fn api() -> MemoryApi {
     let clock = ManualClock::default();
     let memory = Memory::new(clock.clone());
     CatalogueApi {
-        packages: PackageRegister { packages: memory.clone(), schemas: memory.clone(), clock: clock.clone() },
-        schemas: SchemaRegister { schemas: memory, clock },
+        packages: PackageCatalogue { packages: memory.clone(), schemas: memory.clone(), clock: clock.clone() },
+        schemas: SchemaRegistration { schemas: memory, clock },
     }
 }
 

@@ -4,7 +4,7 @@ use roadcast_domain::Timestamp;
 use roadcast_domain::event::CustomType;
 use roadcast_domain::package::Package;
 use roadcast_domain::schema::EventSchema;
-use roadcast_services::packages::Known;
+use roadcast_services::catalogue::packages::PackageRecord;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -21,11 +21,11 @@ pub(crate) struct PackageView<'p> {
     updated_at: Option<Timestamp>,
 }
 
-impl<'p> From<&'p Known> for PackageView<'p> {
-    fn from(known: &'p Known) -> Self {
+impl<'p> From<&'p PackageRecord> for PackageView<'p> {
+    fn from(known: &'p PackageRecord) -> Self {
         let (origin, created_at, updated_at) = match known {
-            Known::Seed(_) => ("seed", None, None),
-            Known::Custom(custom) => ("custom", Some(custom.created_at), Some(custom.updated_at)),
+            PackageRecord::BuiltIn(_) => ("built_in", None, None),
+            PackageRecord::Custom(custom) => ("custom", Some(custom.created_at), Some(custom.updated_at)),
         };
         Self { origin, package: known.package(), created_at, updated_at }
     }

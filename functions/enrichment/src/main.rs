@@ -5,8 +5,8 @@ use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::eventbridge::BusEvent;
 use roadcast_lambda_kit::metrics::Metric;
 use roadcast_lambda_kit::run::{Failure, Function};
-use roadcast_services::cached::{CachedEntitlements, CachedFleets};
-use roadcast_services::enrich::Enrich;
+use roadcast_services::cache::{CachedEntitlements, CachedFleets};
+use roadcast_services::delivery::enrichment::Enrichment;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
@@ -14,7 +14,7 @@ async fn main() -> Result<(), Failure> {
     let sdk = Sdk::load().await;
     let reference = function.var(Variable::ReferenceTable)?;
 
-    let enrich = Enrich {
+    let enrich = Enrichment {
         entitlements: CachedEntitlements::new(DynamoEntitlements::new(sdk.dynamodb(), &reference), SystemClock),
         fleets: CachedFleets::new(DynamoFleets::new(sdk.dynamodb(), &reference), SystemClock),
         bus: EventBridgeDeliveryBus::new(sdk.eventbridge()),

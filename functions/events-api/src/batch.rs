@@ -6,7 +6,7 @@ use roadcast_lambda_kit::problem::{Problem, ProblemType};
 use roadcast_services::ingest::{BatchEvent, BatchReceipt, EventError};
 use serde_json::{Value, json};
 
-use crate::receipt::TakenView;
+use crate::receipt::AcceptedEventView;
 use crate::refusal;
 
 /// What became of a partner's batch.
@@ -23,7 +23,7 @@ impl BatchReceiptView {
             let mut result = match outcome {
                 Ok(taken) => {
                     view.accepted += 1;
-                    let mut result = json!(TakenView::from(&taken));
+                    let mut result = json!(AcceptedEventView::from(&taken));
                     result["status"] = json!(StatusCode::ACCEPTED.as_u16());
                     result
                 }

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use roadcast_domain::cloudevent::{BATCH_MEDIA_TYPE, HEADER_PREFIX, MEDIA_TYPE, from_binary_mode};
+use roadcast_codec::cloudevents_http::{HEADER_PREFIX, from_binary_mode};
+use roadcast_domain::cloudevent::{BATCH_MEDIA_TYPE, MEDIA_TYPE};
 use roadcast_lambda_kit::http::Request;
 use roadcast_lambda_kit::problem::{Problem, ProblemType};
 

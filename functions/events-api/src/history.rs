@@ -10,7 +10,7 @@ use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::event_log::EventLog;
 use roadcast_ports::vehicles::Vehicles;
-use roadcast_services::query::{History, HistoryRange, Query, Resolution, SamplePlace, SampleRow, Series, Window};
+use roadcast_services::query::{History, HistoryRange, Resolution, SamplePlace, SampleRow, Series, VehicleQueries, Window};
 use roadcast_signals::{SignalPath, Value};
 use serde_json::json;
 
@@ -23,7 +23,7 @@ const CSV_AS_WRITTEN: &str = "text/csv; charset=utf-8; header=present";
 
 /// A page of a vehicle's history.
 pub(crate) async fn get<V: Vehicles, E: Entitlements, L: EventLog, K: Clock>(
-    query: &Query<V, E, L, (), K>,
+    query: &VehicleQueries<V, E, L, (), K>,
     request: &Request,
     caller: &Caller,
 ) -> Result<Response, Problem> {

@@ -20,13 +20,13 @@ use roadcast_ports::feed::FeedIndex;
 use roadcast_ports::schemas::Schemas;
 use roadcast_ports::stream::TelemetryStream;
 use roadcast_ports::vehicles::Vehicles;
-use roadcast_services::arrivals::Arrivals;
 use roadcast_services::ingest::Ingest;
-use roadcast_services::query::Query;
+use roadcast_services::query::VehicleQueries;
+use roadcast_services::query::arrivals::Arrivals;
 use serde_json::json;
 
 use crate::batch::BatchReceiptView;
-use crate::receipt::TakenView;
+use crate::receipt::AcceptedEventView;
 
 /// The operations on events.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub struct EventsApi<V, C, T, H, E, L, I, K> {
     /// Takes them in.
     pub ingest: Ingest<V, C, T, H, K>,
     /// Reads a vehicle's. Its state is another function's to tell.
-    pub query: Query<V, E, L, (), K>,
+    pub query: VehicleQueries<V, E, L, (), K>,
     /// Reads what came in.
     pub arrivals: Arrivals<E, L, I, K>,
 }
@@ -121,7 +121,7 @@ where
         let body = body::events(request)?;
         let refused = |error| refusal::of_upload(error, body::is_batch(&body));
         let taken = self.ingest.upload(caller, &vid, &body).await.map_err(refused)?;
-        let accepted: Vec<TakenView<'_>> = taken.iter().map(TakenView::from).collect();
+        let accepted: Vec<AcceptedEventView<'_>> = taken.iter().map(AcceptedEventView::from).collect();
         Response::json(StatusCode::ACCEPTED, &json!({ "accepted": accepted }))
     }
 

@@ -6,13 +6,13 @@ use roadcast_aws::{
 };
 use roadcast_events_api::EventsApi;
 use roadcast_lambda_kit::config::Variable;
-use roadcast_lambda_kit::http::Front;
+use roadcast_lambda_kit::http::Middleware;
 use roadcast_lambda_kit::run::{Failure, Function};
-use roadcast_services::arrivals::Arrivals;
-use roadcast_services::cached::{CachedClients, CachedEntitlements, CachedVehicles};
+use roadcast_services::cache::{CachedClients, CachedEntitlements, CachedVehicles};
+use roadcast_services::catalogue::event_schemas::CachedSchemas;
 use roadcast_services::ingest::Ingest;
-use roadcast_services::query::Query;
-use roadcast_services::schemas::CachedSchemas;
+use roadcast_services::query::VehicleQueries;
+use roadcast_services::query::arrivals::Arrivals;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
@@ -31,7 +31,7 @@ async fn main() -> Result<(), Failure> {
             stream: KinesisTelemetryStream::new(sdk.kinesis(), function.var(Variable::TelemetryStream)?),
             clock: SystemClock,
         },
-        query: Query { vehicles, entitlements: entitlements(), log: log.clone(), state: (), clock: SystemClock },
+        query: VehicleQueries { vehicles, entitlements: entitlements(), log: log.clone(), state: (), clock: SystemClock },
         arrivals: Arrivals {
             entitlements: entitlements(),
             log,
@@ -39,5 +39,5 @@ async fn main() -> Result<(), Failure> {
             clock: SystemClock,
         },
     };
-    function.serve_http(api, Front::of(roadcast_aws::front_ports(&sdk, &reference))).await
+    function.serve_http(api, Middleware::of(roadcast_aws::middleware_ports(&sdk, &reference))).await
 }

@@ -14,9 +14,9 @@ use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::event_log::EventLog;
 use roadcast_ports::feed::{FeedIndex, INDEX_KEPT_MS};
 use roadcast_ports::vehicles::Vehicles;
-use roadcast_services::arrivals::{Arrivals, ArrivalsRange, DEFAULT_REACH_MS, Place};
-use roadcast_services::cached::CachedEntitlements;
-use roadcast_services::query::{EventsRange, Query};
+use roadcast_services::cache::CachedEntitlements;
+use roadcast_services::query::arrivals::{ArrivalPosition, Arrivals, ArrivalsRange, DEFAULT_REACH_MS};
+use roadcast_services::query::{EventsRange, VehicleQueries};
 use serde_json::{Value, json};
 
 const TIME: &str = "an RFC 3339 date and time";
@@ -26,7 +26,7 @@ const FIELDS: [&str; 9] =
 
 /// A page of a vehicle's events.
 pub(crate) async fn list<V: Vehicles, E: Entitlements, L: EventLog, K: Clock>(
-    query: &Query<V, E, L, (), K>,
+    query: &VehicleQueries<V, E, L, (), K>,
     request: &Request,
     caller: &Caller,
 ) -> Result<Response, Problem> {
@@ -45,7 +45,7 @@ pub(crate) async fn list<V: Vehicles, E: Entitlements, L: EventLog, K: Clock>(
 
 /// One event.
 pub(crate) async fn get<V: Vehicles, E: Entitlements, L: EventLog, K: Clock>(
-    query: &Query<V, E, L, (), K>,
+    query: &VehicleQueries<V, E, L, (), K>,
     request: &Request,
     caller: &Caller,
 ) -> Result<Response, Problem> {
@@ -66,7 +66,7 @@ pub(crate) async fn arrivals<E: Entitlements, L: EventLog, I: FeedIndex, K: Cloc
     let selection = selection(request, &arrivals.entitlements).await?;
     let fields = Fields::of(request)?;
     let page = Page::of(request, caller);
-    let from = page.start::<Place>()?.unwrap_or_else(|| Place::first_at(from));
+    let from = page.start::<ArrivalPosition>()?.unwrap_or_else(|| ArrivalPosition::first_at(from));
     let range = ArrivalsRange { from, to, selection, limit: limit as usize };
     let found = arrivals.page(caller, &range).await?;
     let body = json!({ "events": fields.of_all(&found.events)?, "more": found.more });

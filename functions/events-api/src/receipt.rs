@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use roadcast_domain::ids::Eid;
-use roadcast_domain::intake::{ParkedSample, RejectedSignal};
-use roadcast_services::ingest::Taken;
+use roadcast_domain::validation::{QuarantinedSample, RejectedSignal};
+use roadcast_services::ingest::AcceptedEvent;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 /// An event that was taken.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct TakenView<'a> {
+pub(crate) struct AcceptedEventView<'a> {
     id: &'a str,
     source: &'a str,
     eid: Eid,
@@ -22,15 +22,15 @@ pub(crate) struct TakenView<'a> {
     quarantined: Vec<Value>,
 }
 
-impl<'a> From<&'a Taken> for TakenView<'a> {
-    fn from(taken: &'a Taken) -> Self {
+impl<'a> From<&'a AcceptedEvent> for AcceptedEventView<'a> {
+    fn from(taken: &'a AcceptedEvent) -> Self {
         Self {
             id: &taken.id,
             source: &taken.source,
             eid: taken.eid,
             samples: taken.samples,
             signals_rejected: by_reason(&taken.rejected),
-            quarantined: notes(&taken.parked, ""),
+            quarantined: notes(&taken.quarantined, ""),
         }
     }
 }
@@ -44,6 +44,6 @@ pub(crate) fn by_reason(rejected: &[RejectedSignal]) -> BTreeMap<&'static str, u
 }
 
 /// The samples set aside, each with its pointer and reason.
-pub(crate) fn notes(parked: &[ParkedSample], within: &str) -> Vec<Value> {
+pub(crate) fn notes(parked: &[QuarantinedSample], within: &str) -> Vec<Value> {
     parked.iter().map(|sample| json!({"pointer": format!("{within}{}", sample.pointer), "reason": sample.reason})).collect()
 }

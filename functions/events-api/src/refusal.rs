@@ -1,8 +1,8 @@
 //! What a sender is told of the events that were not taken.
 
-use roadcast_domain::intake::Intake;
 use roadcast_domain::limits;
 use roadcast_domain::refusal::{Reason, Refusal};
+use roadcast_domain::validation::ValidationOutcome;
 use roadcast_lambda_kit::problem::{Problem, ProblemType};
 use roadcast_services::ingest::{EventError, IngestError};
 use serde_json::Value;
@@ -32,7 +32,7 @@ pub(crate) fn of_upload(error: IngestError, batch: bool) -> Problem {
             let mut problem = Problem::new(ProblemType::NoUsableSample);
             for (place, intake) in &intakes {
                 problem = with_parts(problem, intake, &within(*place));
-                quarantined.extend(receipt::notes(&intake.parked, &within(*place)));
+                quarantined.extend(receipt::notes(&intake.quarantined, &within(*place)));
             }
             problem.with_member("quarantined", quarantined)
         }
@@ -49,7 +49,7 @@ pub(crate) fn of_event(error: EventError, within: &str) -> Problem {
             Problem::new(ProblemType::Forbidden).with_error(format!("{within}/source"), detail)
         }
         EventError::NothingUsable(intake) => {
-            let notes: Value = receipt::notes(&intake.parked, within).into();
+            let notes: Value = receipt::notes(&intake.quarantined, within).into();
             with_parts(Problem::new(ProblemType::NoUsableSample), &intake, within).with_member("quarantined", notes)
         }
         EventError::Port(error) => error.into(),
@@ -66,8 +66,8 @@ pub(crate) fn of_refusal(refusal: &Refusal, within: &str) -> Problem {
     Problem::new(kind).with_error(format!("{within}{}", refusal.pointer), refusal.detail.clone())
 }
 
-fn with_parts(mut problem: Problem, intake: &Intake, within: &str) -> Problem {
-    for sample in &intake.parked {
+fn with_parts(mut problem: Problem, intake: &ValidationOutcome, within: &str) -> Problem {
+    for sample in &intake.quarantined {
         problem = problem.with_error(format!("{within}{}", sample.pointer), sample.reason.explanation());
     }
     for signal in &intake.rejected {

@@ -10,7 +10,7 @@ use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::feed::FeedQueue;
 use roadcast_services::ServiceError;
-use roadcast_services::deliver::{Deliver, NOT_A_TOKEN};
+use roadcast_services::delivery::feed::{FeedReader, NOT_A_TOKEN};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -35,7 +35,7 @@ pub const ROUTES: &[Route<Operation>] = &[
 /// A fleet's feed over HTTP.
 pub struct FleetDelivery<Q, E, K> {
     /// Hands out feeds.
-    pub deliver: Deliver<Q, E, K>,
+    pub deliver: FeedReader<Q, E, K>,
 }
 
 #[derive(Serialize)]

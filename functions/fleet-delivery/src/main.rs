@@ -3,10 +3,10 @@
 use roadcast_aws::{DynamoEntitlements, Sdk, SqsFeedQueue, SystemClock};
 use roadcast_fleet_delivery::FleetDelivery;
 use roadcast_lambda_kit::config::Variable;
-use roadcast_lambda_kit::http::Front;
+use roadcast_lambda_kit::http::Middleware;
 use roadcast_lambda_kit::run::{Failure, Function};
-use roadcast_services::cached::CachedEntitlements;
-use roadcast_services::deliver::Deliver;
+use roadcast_services::cache::CachedEntitlements;
+use roadcast_services::delivery::feed::FeedReader;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
@@ -15,11 +15,11 @@ async fn main() -> Result<(), Failure> {
     let reference = function.var(Variable::ReferenceTable)?;
 
     let api = FleetDelivery {
-        deliver: Deliver {
+        deliver: FeedReader {
             queue: SqsFeedQueue::new(sdk.sqs(), function.var(Variable::FeedQueuePrefix)?),
             entitlements: CachedEntitlements::new(DynamoEntitlements::new(sdk.dynamodb(), &reference), SystemClock),
             clock: SystemClock,
         },
     };
-    function.serve_http(api, Front::of(roadcast_aws::front_ports(&sdk, &reference))).await
+    function.serve_http(api, Middleware::of(roadcast_aws::middleware_ports(&sdk, &reference))).await
 }

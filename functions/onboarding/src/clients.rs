@@ -12,7 +12,7 @@ use roadcast_ports::fleets::Fleets;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Onboarding, full, page_limit};
+use crate::{OnboardingApi, last_of_full_page, page_limit};
 
 /// The member of an answer that is shown once.
 const SECRET: &str = "clientSecret";
@@ -50,7 +50,7 @@ impl ClientInput {
     }
 }
 
-impl<F, C, A, U, V, E, W, I, K, R, M> Onboarding<F, C, A, U, V, E, W, I, K, R, M>
+impl<F, C, A, U, V, E, W, I, K, R, M> OnboardingApi<F, C, A, U, V, E, W, I, K, R, M>
 where
     F: Fleets,
     C: Clients,
@@ -60,7 +60,7 @@ where
 {
     pub(crate) async fn create_client(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let (name, role) = request.json::<ClientInput>()?.role()?;
-        let (client, credentials) = self.onboard.create_client(caller, &name, role).await?;
+        let (client, credentials) = self.onboarding.create_client(caller, &name, role).await?;
         let mut view = view(&client);
         view[SECRET] = json!(credentials.client_secret);
         Ok(secretly(Response::json(StatusCode::CREATED, &view)?))
@@ -69,8 +69,8 @@ where
     pub(crate) async fn list_clients(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let page = Page::of(request, caller);
         let limit = page_limit(request)?;
-        let clients = self.onboard.clients(caller, &request.path("fleetId")?, page.start()?.as_ref(), limit).await?;
-        let next = full(&clients, limit).map(|last| &last.client_id);
+        let clients = self.onboarding.clients(caller, &request.path("fleetId")?, page.start()?.as_ref(), limit).await?;
+        let next = last_of_full_page(&clients, limit).map(|last| &last.client_id);
         let items = clients.iter().map(|client| {
             let mut view = view(client);
             view["createdAt"] = json!(client.created_at);
@@ -84,13 +84,13 @@ where
 
     pub(crate) async fn show_secret(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let (fleet_id, client_id) = (request.path("fleetId")?, client_id(request)?);
-        let credentials = self.onboard.show_secret(caller, &fleet_id, &client_id).await?;
+        let credentials = self.onboarding.show_secret(caller, &fleet_id, &client_id).await?;
         let view = json!({ "clientId": credentials.client_id, SECRET: credentials.client_secret });
         Ok(secretly(Response::ok(&view)?))
     }
 
     pub(crate) async fn remove_client(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        self.onboard.remove_client(caller, &request.path("fleetId")?, &client_id(request)?).await?;
+        self.onboarding.remove_client(caller, &request.path("fleetId")?, &client_id(request)?).await?;
         Ok(Response::no_content())
     }
 
@@ -98,7 +98,7 @@ where
     pub(crate) async fn restore_secret(&self, caller: &Caller, mut answer: Response) -> Result<Response, Problem> {
         let mut view: Value = serde_json::from_str(answer.body()).map_err(Problem::internal)?;
         let client_id = ClientId::new(view["clientId"].as_str().unwrap_or_default());
-        view[SECRET] = json!(self.onboard.credentials(caller, &client_id).await?.client_secret);
+        view[SECRET] = json!(self.onboarding.credentials(caller, &client_id).await?.client_secret);
         answer.set_json(&view);
         Ok(answer)
     }

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
-use roadcast_domain::fleet::{FeedLeft, Fleet, FleetState, Leave};
+use roadcast_domain::fleet::{FeedDisposition, Fleet, FleetState, OffboardingStatus};
 use roadcast_domain::ids::FleetId;
 use roadcast_domain::plan::Plan;
 use roadcast_lambda_kit::http::{Page, Request, Response};
@@ -14,7 +14,7 @@ use roadcast_ports::provisioning::ProvisioningWorkflow;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{Onboarding, full, page_limit};
+use crate::{OnboardingApi, last_of_full_page, page_limit};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,7 +24,7 @@ struct FleetInput {
     plan: Plan,
 }
 
-impl<F, C, A, U, V, E, W, I, K, R, M> Onboarding<F, C, A, U, V, E, W, I, K, R, M>
+impl<F, C, A, U, V, E, W, I, K, R, M> OnboardingApi<F, C, A, U, V, E, W, I, K, R, M>
 where
     F: Fleets,
     W: ProvisioningWorkflow,
@@ -34,38 +34,38 @@ where
     pub(crate) async fn list_fleets(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let page = Page::of(request, caller);
         let limit = page_limit(request)?;
-        let fleets = self.onboard.fleets(caller, page.start()?.as_ref(), limit).await?;
-        let next = full(&fleets, limit).map(|last| &last.fleet_id);
+        let fleets = self.onboarding.fleets(caller, page.start()?.as_ref(), limit).await?;
+        let next = last_of_full_page(&fleets, limit).map(|last| &last.fleet_id);
         page.answer(json!({"items": fleets.iter().map(FleetView::from).collect::<Vec<_>>()}), next)
     }
 
     pub(crate) async fn create_fleet(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let FleetInput { name, plan } = request.json()?;
-        let fleet = self.onboard.create_fleet(caller, &name, plan).await?;
+        let fleet = self.onboarding.create_fleet(caller, &name, plan).await?;
         // Relative: behind a stage, the path has a prefix.
         let location = format!("fleets/{}", fleet.fleet_id);
         Ok(Response::json(StatusCode::CREATED, &FleetView::from(&fleet))?.with_header("location", location))
     }
 
     pub(crate) async fn get_fleet(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        Response::ok(&FleetView::from(&self.onboard.fleet(caller, &request.path("fleetId")?).await?))
+        Response::ok(&FleetView::from(&self.onboarding.fleet(caller, &request.path("fleetId")?).await?))
     }
 
     pub(crate) async fn offboard(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let feed = match request.query::<String>("feed", "drain or discard")?.as_deref() {
-            None | Some("drain") => FeedLeft::Drain,
-            Some("discard") => FeedLeft::Discard,
+            None | Some("drain") => FeedDisposition::Drain,
+            Some("discard") => FeedDisposition::Discard,
             Some(_) => return Err(Problem::invalid_parameter("feed", "drain or discard")),
         };
-        let fleet = self.onboard.offboard(caller, &request.path("fleetId")?, feed).await?;
+        let fleet = self.onboarding.offboard(caller, &request.path("fleetId")?, feed).await?;
         Ok(Response::json(StatusCode::ACCEPTED, &FleetView::from(&fleet))?.with_header("retry-after", "1"))
     }
 
     pub(crate) async fn list_changes(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let page = Page::of(request, caller);
         let limit = page_limit(request)?;
-        let changes = self.onboard.changes(caller, &request.path("fleetId")?, page.start()?, limit).await?;
-        let next = full(&changes, limit).map(|last| &last.change_id);
+        let changes = self.onboarding.changes(caller, &request.path("fleetId")?, page.start()?, limit).await?;
+        let next = last_of_full_page(&changes, limit).map(|last| &last.change_id);
         page.answer(json!({ "items": changes }), next)
     }
 }
@@ -79,13 +79,13 @@ struct FleetView<'f> {
     plan: Plan,
     state: FleetState,
     #[serde(skip_serializing_if = "Option::is_none")]
-    leave: Option<LeaveView<'f>>,
+    offboarding: Option<OffboardingView<'f>>,
     created_at: Timestamp,
 }
 
 #[derive(Serialize)]
-struct LeaveView<'f> {
-    feed: FeedLeft,
+struct OffboardingView<'f> {
+    feed: FeedDisposition,
     since: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'f str>,
@@ -93,13 +93,17 @@ struct LeaveView<'f> {
 
 impl<'f> From<&'f Fleet> for FleetView<'f> {
     fn from(fleet: &'f Fleet) -> Self {
-        let leave = |leave: &'f Leave| LeaveView { feed: leave.feed, since: leave.since, reason: leave.reason.as_deref() };
+        let status = |status: &'f OffboardingStatus| OffboardingView {
+            feed: status.feed,
+            since: status.since,
+            reason: status.reason.as_deref(),
+        };
         Self {
             fleet_id: &fleet.fleet_id,
             name: &fleet.name,
             plan: fleet.plan,
             state: fleet.state,
-            leave: fleet.leave.as_ref().map(leave),
+            offboarding: fleet.offboarding.as_ref().map(status),
             created_at: fleet.created_at,
         }
     }

@@ -1,14 +1,14 @@
 //! Onboarding over HTTP: fleets, clients and subscriptions.
 
 mod clients;
+mod fleet_vehicles;
 mod fleets;
-mod mapped;
 mod subscriptions;
 
 use roadcast_domain::caller::{Caller, Scope};
 use roadcast_lambda_kit::http::{Access, Api, Request, Response, Route};
 use roadcast_lambda_kit::problem::Problem;
-use roadcast_ports::bulk::VehicleMap;
+use roadcast_ports::bulk::VehicleMappings;
 use roadcast_ports::clients::{AppClients, Clients};
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::entitlements::Entitlements;
@@ -17,9 +17,9 @@ use roadcast_ports::fleets::Fleets;
 use roadcast_ports::provisioning::ProvisioningWorkflow;
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles;
-use roadcast_services::mapped::Mapped;
-use roadcast_services::onboard::{Move, Onboard};
-use roadcast_services::receipts::Receipts;
+use roadcast_services::fleets::receipts::Receipts;
+use roadcast_services::fleets::{Onboarding, Transition};
+use roadcast_services::vehicles::fleet_vehicles::FleetVehicles;
 
 /// The operations of onboarding.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -100,16 +100,16 @@ pub const ROUTES: &[Route<Operation>] = &[
 ];
 
 /// Onboarding over HTTP.
-pub struct Onboarding<F, C, A, U, V, E, W, I, K, R, M> {
+pub struct OnboardingApi<F, C, A, U, V, E, W, I, K, R, M> {
     /// Takes fleets in.
-    pub onboard: Onboard<F, C, A, U, V, E, W, K, R>,
+    pub onboarding: Onboarding<F, C, A, U, V, E, W, K, R>,
     /// Says what subscriptions brought.
     pub receipts: Receipts<F, U, I, K>,
     /// Lists the vehicles of customers.
-    pub mapped: Mapped<M, F>,
+    pub fleet_vehicles: FleetVehicles<M, F>,
 }
 
-impl<F, C, A, U, V, E, W, I, K, R, M> Api for Onboarding<F, C, A, U, V, E, W, I, K, R, M>
+impl<F, C, A, U, V, E, W, I, K, R, M> Api for OnboardingApi<F, C, A, U, V, E, W, I, K, R, M>
 where
     F: Fleets,
     C: Clients,
@@ -121,7 +121,7 @@ where
     I: FeedIndex,
     K: Clock,
     R: Randomness,
-    M: VehicleMap,
+    M: VehicleMappings,
 {
     type Operation = Operation;
 
@@ -134,7 +134,7 @@ where
             Operation::GetFleet => self.get_fleet(request, caller).await,
             Operation::OffboardFleet => self.offboard(request, caller).await,
             Operation::ListChanges => self.list_changes(request, caller).await,
-            Operation::ListMappedVehicles => mapped::list(&self.mapped, request, caller).await,
+            Operation::ListMappedVehicles => fleet_vehicles::list(&self.fleet_vehicles, request, caller).await,
             Operation::ListClients => self.list_clients(request, caller).await,
             Operation::CreateClient => self.create_client(request, caller).await,
             Operation::RemoveClient => self.remove_client(request, caller).await,
@@ -142,16 +142,16 @@ where
             Operation::ListSubscriptions => self.list_subscriptions(request, caller).await,
             Operation::CreateSubscription => self.subscribe(request, caller).await,
             Operation::GetSubscription => self.get_subscription(request, caller).await,
-            Operation::ReplaceSubscription => self.resubscribe(request, caller).await,
+            Operation::ReplaceSubscription => self.replace_subscription(request, caller).await,
             Operation::ProvisionSubscription => self.provision_again(request, caller).await,
             Operation::GetReceipt => {
                 let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
                 let time = |name| request.query(name, "an RFC 3339 time");
                 Response::ok(&self.receipts.receipt(caller, &fleet_id, &id, time("from")?, time("to")?).await?)
             }
-            Operation::SuspendSubscription => self.move_subscription(request, caller, Move::Suspend).await,
-            Operation::ResumeSubscription => self.move_subscription(request, caller, Move::Resume).await,
-            Operation::RevokeSubscription => self.move_subscription(request, caller, Move::Revoke).await,
+            Operation::SuspendSubscription => self.move_subscription(request, caller, Transition::Suspend).await,
+            Operation::ResumeSubscription => self.move_subscription(request, caller, Transition::Resume).await,
+            Operation::RevokeSubscription => self.move_subscription(request, caller, Transition::Revoke).await,
         }
     }
 
@@ -170,6 +170,6 @@ fn page_limit(request: &Request) -> Result<usize, Problem> {
 }
 
 /// The last item of a page that is full: the next one starts after it.
-fn full<T>(items: &[T], limit: usize) -> Option<&T> {
+fn last_of_full_page<T>(items: &[T], limit: usize) -> Option<&T> {
     items.last().filter(|_| items.len() == limit)
 }

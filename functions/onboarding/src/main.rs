@@ -5,12 +5,12 @@ use roadcast_aws::{
     DynamoVehicles, OsRandomness, Sdk, StepFunctionsProvisioning, SystemClock,
 };
 use roadcast_lambda_kit::config::Variable;
-use roadcast_lambda_kit::http::Front;
+use roadcast_lambda_kit::http::Middleware;
 use roadcast_lambda_kit::run::{Failure, Function};
-use roadcast_onboarding::Onboarding;
-use roadcast_services::mapped::Mapped;
-use roadcast_services::onboard::Onboard;
-use roadcast_services::receipts::Receipts;
+use roadcast_onboarding::OnboardingApi;
+use roadcast_services::fleets::Onboarding;
+use roadcast_services::fleets::receipts::Receipts;
+use roadcast_services::vehicles::fleet_vehicles::FleetVehicles;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
@@ -20,8 +20,8 @@ async fn main() -> Result<(), Failure> {
     let provisioning = function.var(Variable::ProvisioningStateMachineArn)?;
     let offboarding = function.var(Variable::OffboardingStateMachineArn)?;
 
-    let api = Onboarding {
-        onboard: Onboard {
+    let api = OnboardingApi {
+        onboarding: Onboarding {
             fleets: DynamoFleets::new(sdk.dynamodb(), &reference),
             clients: DynamoClients::new(sdk.dynamodb(), &reference),
             app_clients: CognitoAppClients::new(sdk.cognito(), function.var(Variable::UserPoolId)?),
@@ -39,10 +39,10 @@ async fn main() -> Result<(), Failure> {
             index: DynamoFeedIndex::new(sdk.dynamodb(), function.var(Variable::FeedIndexTable)?),
             clock: SystemClock,
         },
-        mapped: Mapped {
+        fleet_vehicles: FleetVehicles {
             map: DynamoBulkMap::new(sdk.dynamodb(), &reference),
             fleets: DynamoFleets::new(sdk.dynamodb(), &reference),
         },
     };
-    function.serve_http(api, Front::of(roadcast_aws::front_ports(&sdk, &reference))).await
+    function.serve_http(api, Middleware::of(roadcast_aws::middleware_ports(&sdk, &reference))).await
 }

@@ -14,13 +14,13 @@ use roadcast_ports::fleets::Fleets;
 use roadcast_ports::provisioning::ProvisioningWorkflow;
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles;
-use roadcast_services::onboard::{Move, SubscriptionRequest};
+use roadcast_services::fleets::{SubscriptionRequest, Transition};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{Onboarding, full, page_limit};
+use crate::{OnboardingApi, last_of_full_page, page_limit};
 
-impl<F, C, A, U, V, E, W, I, K, R, M> Onboarding<F, C, A, U, V, E, W, I, K, R, M>
+impl<F, C, A, U, V, E, W, I, K, R, M> OnboardingApi<F, C, A, U, V, E, W, I, K, R, M>
 where
     F: Fleets,
     U: Subscriptions,
@@ -34,47 +34,47 @@ where
         let page = Page::of(request, caller);
         let limit = page_limit(request)?;
         let fleet_id = request.path("fleetId")?;
-        let subscriptions = self.onboard.subscriptions(caller, &fleet_id, page.start()?.as_ref(), limit).await?;
-        let next = full(&subscriptions, limit).map(|last| &last.subscription_id);
+        let subscriptions = self.onboarding.subscriptions(caller, &fleet_id, page.start()?.as_ref(), limit).await?;
+        let next = last_of_full_page(&subscriptions, limit).map(|last| &last.subscription_id);
         page.answer(json!({"items": subscriptions.iter().map(SubscriptionView::from).collect::<Vec<_>>()}), next)
     }
 
     pub(crate) async fn subscribe(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let fleet_id: FleetId = request.path("fleetId")?;
         let wanted: SubscriptionRequest = request.json()?;
-        let subscription = self.onboard.subscribe(caller, &fleet_id, wanted).await?;
+        let subscription = self.onboarding.subscribe(caller, &fleet_id, wanted).await?;
         let location = format!("subscriptions/{}", subscription.subscription_id);
         Ok(accepted(&subscription)?.with_header("location", location))
     }
 
     pub(crate) async fn get_subscription(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
-        with_etag(&self.onboard.subscription(caller, &fleet_id, &id).await?)
+        with_etag(&self.onboarding.subscription(caller, &fleet_id, &id).await?)
     }
 
-    pub(crate) async fn resubscribe(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+    pub(crate) async fn replace_subscription(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
         let Some(tag) = request.header("if-match") else {
             let detail = "send If-Match with the ETag that GET answered";
             return Err(Problem::new(ProblemType::PreconditionRequired).with_detail(detail));
         };
         let wanted: SubscriptionRequest = request.json()?;
-        with_etag(&self.onboard.resubscribe(caller, &fleet_id, &id, wanted, version(tag)).await?)
+        with_etag(&self.onboarding.replace_subscription(caller, &fleet_id, &id, wanted, version(tag)).await?)
     }
 
     pub(crate) async fn provision_again(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
-        accepted(&self.onboard.provision_again(caller, &fleet_id, &id).await?)
+        accepted(&self.onboarding.provision_again(caller, &fleet_id, &id).await?)
     }
 
     pub(crate) async fn move_subscription(
         &self,
         request: &Request,
         caller: &Caller,
-        step: Move,
+        step: Transition,
     ) -> Result<Response, Problem> {
         let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
-        with_etag(&self.onboard.move_subscription(caller, &fleet_id, &id, step).await?)
+        with_etag(&self.onboarding.move_subscription(caller, &fleet_id, &id, step).await?)
     }
 }
 

@@ -3,8 +3,8 @@
 use roadcast_aws::{CognitoAppClients, DynamoClients, DynamoFleets, DynamoSubscriptions, FleetChannels, Sdk, SystemClock};
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::run::{Failure, Function};
-use roadcast_services::offboard::{self, Offboard};
-use roadcast_services::provision::{self, Provision};
+use roadcast_services::fleets::offboarding::{self, Offboarding};
+use roadcast_services::fleets::provisioning::{self, Provisioning};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 #[derive(Debug, Deserialize)]
 #[serde(tag = "workflow", rename_all = "lowercase")]
 enum Task {
-    Provisioning(provision::Task),
-    Offboarding(offboard::Task),
+    Provisioning(provisioning::Task),
+    Offboarding(offboarding::Task),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -28,7 +28,7 @@ async fn main() -> Result<(), Failure> {
     let subscriptions = DynamoSubscriptions::new(sdk.dynamodb(), &reference);
     let channel = FleetChannels::new(sdk.sqs(), sdk.eventbridge(), prefix, &bus_arn)?;
 
-    let provision = &Provision {
+    let provisioning = &Provisioning {
         fleets: fleets.clone(),
         clients: clients.clone(),
         app_clients: app_clients.clone(),
@@ -36,12 +36,12 @@ async fn main() -> Result<(), Failure> {
         channel: channel.clone(),
         clock: SystemClock,
     };
-    let offboard = &Offboard { fleets, clients, app_clients, subscriptions, channel, clock: SystemClock };
+    let offboarding = &Offboarding { fleets, clients, app_clients, subscriptions, channel, clock: SystemClock };
     function
         .handle_events(|task: Task| async move {
             match task {
-                Task::Provisioning(task) => provision.step(&task).await.map(|()| Value::Null),
-                Task::Offboarding(task) => offboard.step(&task).await.map(|draining| json!(draining)),
+                Task::Provisioning(task) => provisioning.step(&task).await.map(|()| Value::Null),
+                Task::Offboarding(task) => offboarding.step(&task).await.map(|draining| json!(draining)),
             }
             .map_err(Into::into)
         })

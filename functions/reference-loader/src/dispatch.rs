@@ -2,7 +2,7 @@
 //! notification in the template.
 
 use roadcast_aws::RESUME;
-use roadcast_domain::mapping::FileVersion;
+use roadcast_domain::vehicle_mapping::FileVersion;
 use roadcast_lambda_kit::s3::Arrival;
 use roadcast_ports::bulk::BulkFile;
 use sha2::{Digest as _, Sha256};
@@ -18,7 +18,7 @@ pub(crate) enum Task {
     /// It holds schemas of event types.
     Schemas(BulkFile),
     /// The object of that key names a file that goes on.
-    GoOn(String),
+    Resume(String),
     /// Nobody knows what it is.
     Unknown,
 }
@@ -27,7 +27,7 @@ impl Task {
     /// What is to be done with an object that arrived.
     pub(crate) fn of(arrival: Arrival) -> Self {
         if arrival.key.starts_with(RESUME) {
-            return Self::GoOn(arrival.key);
+            return Self::Resume(arrival.key);
         }
         // Without a time nobody could say which of two files is newer.
         let Some(taken_at) = arrival.taken_at else { return Self::Unknown };
@@ -69,7 +69,7 @@ mod tests {
         assert!(file.version.as_str().starts_with("1970-01-01T00:00:00.000Z#0A0"), "{:?}", file.version);
         assert!(!file.version.as_str().contains("customer"));
         assert!(matches!(Task::of(arrival("schemas/tyres.ndjson")), Task::Schemas(_)));
-        assert_eq!(Task::of(arrival("resume/x.json")), Task::GoOn("resume/x.json".to_owned()));
+        assert_eq!(Task::of(arrival("resume/x.json")), Task::Resume("resume/x.json".to_owned()));
         assert_eq!(Task::of(arrival("reports/vin-map/customer.csv.report.ndjson")), Task::Unknown);
         assert_eq!(Task::of(Arrival { taken_at: None, ..arrival("vin-map/customer.csv") }), Task::Unknown);
     }

@@ -11,9 +11,9 @@ use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::run::{Failure, Function};
 use roadcast_lambda_kit::s3::S3Event;
 use roadcast_ports::clock::Clock as _;
-use roadcast_services::cached::CachedFleets;
-use roadcast_services::load::{Load, LoadSchemas};
-use roadcast_services::schemas::SchemaRegister;
+use roadcast_services::bulk::{SchemaImport, VehicleImport};
+use roadcast_services::cache::CachedFleets;
+use roadcast_services::catalogue::event_schemas::SchemaRegistration;
 
 /// How long a run loads, in milliseconds: two minutes less than Lambda lets it run, for the window under way, the checkpoint
 /// and the report.
@@ -27,7 +27,7 @@ async fn main() -> Result<(), Failure> {
     let files = S3BulkFiles::new(sdk.s3(), function.var(Variable::BulkDataBucket)?);
     let map = DynamoBulkMap::new(sdk.dynamodb(), &reference);
 
-    let load = Load {
+    let load = VehicleImport {
         files: files.clone(),
         map: map.clone(),
         loads: map,
@@ -36,10 +36,10 @@ async fn main() -> Result<(), Failure> {
         clock: SystemClock,
         randomness: OsRandomness,
     };
-    let schemas = LoadSchemas {
+    let schemas = SchemaImport {
         files: files.clone(),
         loads: load.loads.clone(),
-        register: SchemaRegister { schemas: DynamoSchemas::new(sdk.dynamodb(), &reference), clock: SystemClock },
+        register: SchemaRegistration { schemas: DynamoSchemas::new(sdk.dynamodb(), &reference), clock: SystemClock },
     };
     let (load, schemas, files, metrics) = (&load, &schemas, &files, function.metrics.clone());
     function
@@ -49,13 +49,13 @@ async fn main() -> Result<(), Failure> {
                 let until = load.clock.now().plus_ms(RUN_MS);
                 for arrival in event.arrivals() {
                     let task = match Task::of(arrival) {
-                        Task::GoOn(key) => Task::of_file(files.resumed(&key).await?),
+                        Task::Resume(key) => Task::of_file(files.resumed(&key).await?),
                         task => task,
                     };
                     match task {
                         Task::VinMap(file) => report::tell(&metrics, &load.vin_map(&file, until).await?),
                         Task::Schemas(file) => report::tell(&metrics, &schemas.file(&file, until).await?),
-                        Task::GoOn(_) | Task::Unknown => report::tell_unknown(),
+                        Task::Resume(_) | Task::Unknown => report::tell_unknown(),
                     }
                 }
                 Ok(())

@@ -9,9 +9,9 @@ use roadcast_aws::{
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::kinesis::{self, KinesisEvent};
 use roadcast_lambda_kit::run::{Failure, Function};
-use roadcast_services::cached::{CachedEntitlements, CachedSubjects};
-use roadcast_services::process::{Process, Recent};
-use roadcast_services::schemas::CachedSchemas;
+use roadcast_services::cache::{CachedEntitlements, CachedSubjects};
+use roadcast_services::catalogue::event_schemas::CachedSchemas;
+use roadcast_services::stream::{RecentEvents, StreamProcessor};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
@@ -21,7 +21,7 @@ async fn main() -> Result<(), Failure> {
     let bucket = function.var(Variable::ArchiveBucket)?;
     let vehicles = DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference);
 
-    let process = Process {
+    let process = StreamProcessor {
         archive: S3Archive::new(sdk.s3(), &bucket),
         quarantine: S3Archive::new(sdk.s3(), &bucket),
         subjects: CachedSubjects::new(vehicles, SystemClock),
@@ -30,7 +30,7 @@ async fn main() -> Result<(), Failure> {
         state: DynamoStateStore::new(sdk.dynamodb(), function.var(Variable::VehicleStateTable)?),
         log: DynamoEventLog::new(sdk.dynamodb(), function.var(Variable::VehicleEventsTable)?),
         schemas: CachedSchemas::new(DynamoSchemas::new(sdk.dynamodb(), &reference), SystemClock),
-        recent: Recent::default(),
+        recent: RecentEvents::default(),
         clock: SystemClock,
     };
     let (process, metrics) = (&process, function.metrics.clone());

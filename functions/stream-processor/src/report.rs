@@ -1,12 +1,12 @@
 //! What a batch tells the metrics and the log.
 
 use roadcast_lambda_kit::kinesis::Batch;
+use roadcast_lambda_kit::logging;
 use roadcast_lambda_kit::metrics::{Metric, Metrics};
-use roadcast_lambda_kit::observe;
-use roadcast_services::process::Outcome;
+use roadcast_services::stream::BatchOutcome;
 
 /// Counts what became of a batch, and logs what must come again.
-pub(crate) fn tell(metrics: &Metrics, batch: &Batch, outcome: &Outcome) {
+pub(crate) fn tell(metrics: &Metrics, batch: &Batch, outcome: &BatchOutcome) {
     let counts = &outcome.counts;
     let quarantined: usize = counts.samples_quarantined.values().sum();
     let rejected: usize = counts.signals_rejected.values().sum();
@@ -24,7 +24,7 @@ pub(crate) fn tell(metrics: &Metrics, batch: &Batch, outcome: &Outcome) {
         metrics.record(metric, count);
     }
     for error in &outcome.failures {
-        let error = observe::chain(error);
+        let error = logging::chain(error);
         tracing::warn!(error, retried, "{retried} records come again: {error}");
     }
     if quarantined > 0 {

@@ -13,8 +13,8 @@ use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::event_log::EventLog;
 use roadcast_ports::state::StateStore;
 use roadcast_ports::vehicles::Vehicles;
-use roadcast_services::query::Query;
-use roadcast_services::vehicles::{Register, VehicleFilter};
+use roadcast_services::query::VehicleQueries;
+use roadcast_services::vehicles::registry::{VehicleFilter, VehicleRegistry};
 use serde_json::json;
 
 use crate::view::{StateView, VehicleView};
@@ -66,9 +66,9 @@ pub const ROUTES: &[Route<Operation>] = &[
 /// Vehicles over HTTP.
 pub struct VehiclesApi<V, E, L, S, K, R> {
     /// The register.
-    pub register: Register<V, E, K, R>,
+    pub register: VehicleRegistry<V, E, K, R>,
     /// Last-known values.
-    pub query: Query<V, E, L, S, K>,
+    pub query: VehicleQueries<V, E, L, S, K>,
 }
 
 impl<V, E, L, S, K, R> Api for VehiclesApi<V, E, L, S, K, R>

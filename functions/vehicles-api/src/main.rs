@@ -2,11 +2,11 @@
 
 use roadcast_aws::{DynamoEntitlements, DynamoEventLog, DynamoStateStore, DynamoVehicles, OsRandomness, Sdk, SystemClock};
 use roadcast_lambda_kit::config::Variable;
-use roadcast_lambda_kit::http::Front;
+use roadcast_lambda_kit::http::Middleware;
 use roadcast_lambda_kit::run::{Failure, Function};
-use roadcast_services::cached::CachedEntitlements;
-use roadcast_services::query::Query;
-use roadcast_services::vehicles::Register;
+use roadcast_services::cache::CachedEntitlements;
+use roadcast_services::query::VehicleQueries;
+use roadcast_services::vehicles::registry::VehicleRegistry;
 use roadcast_vehicles_api::VehiclesApi;
 
 #[tokio::main(flavor = "current_thread")]
@@ -18,13 +18,13 @@ async fn main() -> Result<(), Failure> {
     let entitlements = DynamoEntitlements::new(sdk.dynamodb(), &reference);
 
     let api = VehiclesApi {
-        register: Register {
+        register: VehicleRegistry {
             vehicles: vehicles.clone(),
             entitlements: entitlements.clone(),
             clock: SystemClock,
             randomness: OsRandomness,
         },
-        query: Query {
+        query: VehicleQueries {
             vehicles,
             entitlements: CachedEntitlements::new(entitlements, SystemClock),
             log: DynamoEventLog::new(sdk.dynamodb(), function.var(Variable::VehicleEventsTable)?),
@@ -32,5 +32,5 @@ async fn main() -> Result<(), Failure> {
             clock: SystemClock,
         },
     };
-    function.serve_http(api, Front::of(roadcast_aws::front_ports(&sdk, &reference))).await
+    function.serve_http(api, Middleware::of(roadcast_aws::middleware_ports(&sdk, &reference))).await
 }

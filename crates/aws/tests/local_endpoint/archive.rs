@@ -3,7 +3,7 @@
 use roadcast_aws::{OsRandomness, Part, S3Archive, S3ArchiveReader, Sdk};
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::refusal::Reason;
-use roadcast_ports::archive::{Archive, Parked, Quarantine, RawBatch, RawRecord};
+use roadcast_ports::archive::{Archive, Quarantine, QuarantinedItem, RawBatch, RawRecord};
 use roadcast_ports::clock::Randomness;
 use roadcast_signals::Timestamp;
 
@@ -31,7 +31,7 @@ async fn raw(archive: &S3Archive, reader: &S3ArchiveReader) {
         records: numbers.map(|n| record(n, if n % 2 == 0 { &[b'"', b'\n', 0xFF] } else { b"\"\n" })).into(),
     };
     for numbers in [[1, 2], [1, 2], [5, 6]] {
-        archive.keep(&batch(&shard, numbers)).await.unwrap();
+        Archive::store(archive, &batch(&shard, numbers)).await.unwrap();
     }
     let mut ours = reader.list(Part::Raw, None, None).await.unwrap();
     ours.retain(|object| object.key.contains(&shard));
@@ -60,7 +60,7 @@ async fn raw(archive: &S3Archive, reader: &S3ArchiveReader) {
 
 async fn quarantine(archive: &S3Archive, reader: &S3ArchiveReader) {
     let shard = format!("shard-{:x}", OsRandomness.bits());
-    let parked = |reason, n: u128| Parked {
+    let parked = |reason, n: u128| QuarantinedItem {
         reason,
         pointer: "/data/samples/0".to_owned(),
         vid: Some(VehicleId::from_random(n)),
@@ -74,7 +74,7 @@ async fn quarantine(archive: &S3Archive, reader: &S3ArchiveReader) {
     };
     let items = [parked(Reason::TimeAhead, 1), parked(Reason::NotJson, 2), parked(Reason::TimeAhead, 3)];
     for _ in 0..2 {
-        archive.park(&items).await.unwrap();
+        Quarantine::store(archive, &items).await.unwrap();
     }
     let mut ours = reader.list(Part::Quarantine, None, None).await.unwrap();
     ours.retain(|object| object.key.contains(&shard));

@@ -2,7 +2,7 @@
 
 use aws_sdk_s3::primitives::ByteStream;
 use roadcast_aws::{OsRandomness, RESUME, S3BulkFiles, Sdk};
-use roadcast_domain::mapping::FileVersion;
+use roadcast_domain::vehicle_mapping::FileVersion;
 use roadcast_ports::bulk::{BulkFile, BulkFiles as _};
 use roadcast_ports::conformance as suites;
 use roadcast_signals::Timestamp;
@@ -33,7 +33,7 @@ pub(crate) async fn files(sdk: &Sdk, stack: &Stack) {
     assert_eq!(report.len(), (20 << 20) + 3, "a report that is put together in several parts is whole");
     assert!(report.is_sorted_by_key(|byte| *byte), "and in order");
 
-    files.go_on(&file).await.unwrap();
+    files.request_resume(&file).await.unwrap();
     let listed = s3.list_objects_v2().bucket(&stack.bucket).prefix(RESUME).send().await.unwrap().contents.unwrap();
     let mut resumed = Vec::new();
     for object in listed {

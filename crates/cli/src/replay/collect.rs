@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use roadcast_aws::archive_lines::{QuarantineLine, RawLine};
 use roadcast_aws::{DynamoEventLog, Part, S3ArchiveReader};
+use roadcast_codec::stream_record;
 use roadcast_domain::Timestamp;
 use roadcast_domain::cloudevent::{self, Envelope};
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, VehicleId};
-use roadcast_domain::intake;
 use roadcast_domain::schema::NoSchemas;
-use roadcast_packing::incoming;
+use roadcast_domain::validation;
 use roadcast_ports::event_log::{EventLog as _, EventRange};
 
 use super::reconcile::{Archived, Facts, Quarantined, Stored, is_settled};
@@ -120,7 +120,7 @@ impl Collector {
             return Ok(());
         }
         let bytes = line.data.bytes()?;
-        let Ok(text) = incoming::text_of(&bytes) else { return Ok(()) };
+        let Ok(text) = stream_record::decode_text(&bytes) else { return Ok(()) };
         for raw in cloudevent::split(&text).unwrap_or_default() {
             let Ok(envelope) = Envelope::read(raw) else { continue };
             let vid = envelope.subject.as_deref().and_then(|subject| subject.parse::<VehicleId>().ok());
@@ -128,8 +128,8 @@ impl Collector {
                 continue;
             };
             // The same function, with the same time, as the stream processor's. A recording holds no custom events.
-            let judged = incoming::data_of(&envelope)
-                .and_then(|data| intake::judge(&envelope, &data, &vid, line.arrived_at, &NoSchemas));
+            let judged = stream_record::json_data(&envelope, &mut stream_record::record_budget())
+                .and_then(|data| validation::validate_event(&envelope, &data, &vid, line.arrived_at, &NoSchemas));
             let Ok(judged) = judged else { continue };
             let event = self.facts.archived.entry(judged.eid).or_insert_with(|| Archived {
                 copies: 0,

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use roadcast_codec::bus_entry;
 use roadcast_domain::Timestamp;
 use roadcast_domain::entitlement::{Entitlement, Grant};
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::package::Packages;
-use roadcast_packing::wire;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -171,7 +171,7 @@ async fn pump(
 
 /// Of each event in a CloudEvent the vehicle, the id and the number of samples; a diagnosis counts as one.
 fn counted(cloud_event: &Value) -> Result<Vec<(VehicleId, Eid, u64)>> {
-    let read = wire::read(&cloud_event.to_string())?;
+    let read = bus_entry::read(&cloud_event.to_string())?;
     Ok(read.events.into_iter().map(|event| (event.vid.clone(), event.eid, event.sample_count() as u64)).collect())
 }
 
@@ -199,7 +199,7 @@ fn entitled(subscriptions: &[Subscription], events: &[&Event], packages: &Packag
                 epoch: 0,
                 grants: grants.clone(),
             };
-            entitlement.cut(event, packages, now).is_some()
+            entitlement.redact(event, packages, now).is_some()
         })
     };
     events.iter().filter(is_due).map(|event| event.eid).collect()
@@ -231,7 +231,7 @@ mod tests {
             "state": "active",
         }))
         .unwrap();
-        let due = entitled(&[subscription], &[&speed, &place, &other], &Packages::seed());
+        let due = entitled(&[subscription], &[&speed, &place, &other], &Packages::built_in());
         assert_eq!(due, BTreeSet::from([place.eid]));
     }
 

@@ -83,11 +83,11 @@ impl Sent {
 #[derive(Default, Deserialize)]
 struct NothingUsable {
     #[serde(default)]
-    quarantined: Vec<Parked>,
+    quarantined: Vec<QuarantinedItem>,
 }
 
 #[derive(Deserialize)]
-struct Parked {
+struct QuarantinedItem {
     reason: String,
 }
 

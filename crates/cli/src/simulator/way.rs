@@ -5,8 +5,8 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use reqwest::header::HOST;
 use roadcast_aws::KinesisTelemetryStream;
+use roadcast_codec::{BLOCK_CONTENT_TYPE, stream_record};
 use roadcast_domain::event::Telemetry;
-use roadcast_packing::{BLOCK_CONTENT_TYPE, incoming};
 use roadcast_ports::stream::{StreamRecord, TelemetryStream as _};
 use serde_json::Value;
 
@@ -102,7 +102,7 @@ impl Way {
     fn record(&self, events: &[Value]) -> Vec<u8> {
         let text = if let [event] = events { event.to_string() } else { Value::from(events.to_vec()).to_string() };
         match self.payload {
-            SimulatedPayload::Zstd => incoming::compress(&text),
+            SimulatedPayload::Zstd => stream_record::compress(&text),
             SimulatedPayload::Json | SimulatedPayload::Block => text.into_bytes(),
         }
     }
@@ -131,7 +131,7 @@ async fn put(stream: &KinesisTelemetryStream, vid: &str, data: Vec<u8>) -> Outco
 /// The event with its samples as a device's block; as it is where no block can say them.
 fn with_block(mut event: Value) -> Value {
     let samples = serde_json::from_value::<Telemetry>(event["data"].clone());
-    let block = samples.ok().and_then(|telemetry| incoming::block_base64(&telemetry.samples).ok());
+    let block = samples.ok().and_then(|telemetry| stream_record::block_base64(&telemetry.samples).ok());
     if let (Some(block), Some(members)) = (block, event.as_object_mut()) {
         members.remove("data");
         members.insert("datacontenttype".to_owned(), BLOCK_CONTENT_TYPE.into());

@@ -54,9 +54,9 @@ fn paths(event: Option<Event>) -> Vec<Vec<String>> {
 
 #[test]
 fn a_fleet_with_track_and_trace_sees_positions_only_and_no_empty_samples() {
-    let cut = entitlement(&[(&["track-and-trace"], 0, None)]).cut(
+    let cut = entitlement(&[(&["track-and-trace"], 0, None)]).redact(
         &event(&[&["Vehicle.Speed", "Vehicle.CurrentLocation.Latitude"], &["Vehicle.Speed"]], at(10)),
-        &Packages::seed(),
+        &Packages::built_in(),
         at(20),
     );
     assert_eq!(paths(cut), [["Vehicle.CurrentLocation.Latitude"]]);
@@ -65,7 +65,7 @@ fn a_fleet_with_track_and_trace_sees_positions_only_and_no_empty_samples() {
 #[test]
 fn what_was_received_before_a_subscription_or_after_its_end_stays_unseen() {
     let limited = entitlement(&[(&["track-and-trace"], 10, Some(20))]);
-    let seen = |received, now| limited.cut(&event(&[&PATHS], at(received)), &Packages::seed(), at(now)).is_some();
+    let seen = |received, now| limited.redact(&event(&[&PATHS], at(received)), &Packages::built_in(), at(now)).is_some();
     assert!(seen(10, 15));
     assert!(!seen(9, 15), "received before it began");
     assert!(!seen(15, 20), "read after it ended");
@@ -74,7 +74,10 @@ fn what_was_received_before_a_subscription_or_after_its_end_stays_unseen() {
 #[test]
 fn a_live_grant_does_not_open_what_another_ended_grant_covered() {
     let two = entitlement(&[(&["identification"], 0, Some(10)), (&["track-and-trace"], 0, None)]);
-    assert_eq!(paths(two.cut(&event(&[&PATHS], at(5)), &Packages::seed(), at(50))), [["Vehicle.CurrentLocation.Latitude"]]);
+    assert_eq!(
+        paths(two.redact(&event(&[&PATHS], at(5)), &Packages::built_in(), at(50))),
+        [["Vehicle.CurrentLocation.Latitude"]]
+    );
     assert!(!two.has_package("identification", at(50)));
 }
 
@@ -82,13 +85,13 @@ fn a_live_grant_does_not_open_what_another_ended_grant_covered() {
 fn a_suspended_grant_opens_nothing_and_what_it_covers_is_kept() {
     let mut two = entitlement(&[(&["identification"], 0, None), (&["track-and-trace"], 0, None)]);
     two.grants[0].suspended = true;
-    let (event, packages) = (event(&[&PATHS], at(5)), Packages::seed());
-    assert_eq!(paths(two.cut(&event, &packages, at(9))), [["Vehicle.CurrentLocation.Latitude"]]);
+    let (event, packages) = (event(&[&PATHS], at(5)), Packages::built_in());
+    assert_eq!(paths(two.redact(&event, &packages, at(9))), [["Vehicle.CurrentLocation.Latitude"]]);
     assert!(!two.has_package("identification", at(9)));
-    let kept = paths(two.cut_to_keep(&event, &packages, at(9)));
+    let kept = paths(two.redact_retained(&event, &packages, at(9)));
     assert_eq!(kept, [["Vehicle.CurrentLocation.Latitude", "Vehicle.VehicleIdentification.VIN"]]);
     two.grants[1].suspended = true;
-    assert!(!two.is_live(at(9)) && two.is_kept_for(at(9)) && two.cut(&event, &packages, at(9)).is_none());
+    assert!(!two.is_live(at(9)) && two.is_retained_at(at(9)) && two.redact(&event, &packages, at(9)).is_none());
 }
 
 #[test]
@@ -110,7 +113,8 @@ fn what_two_grants_have_in_common_exceeds_neither() {
 #[test]
 fn paths_outside_the_catalogue_belong_to_no_package() {
     let everything = Package { name: "all".to_owned(), signals: vec!["*".to_owned()], event_types: vec![] };
-    let cut = entitlement(&[(&["all"], 0, None)]).cut(&event(&[&PATHS], at(1)), &Packages::from_iter([everything]), at(1));
+    let cut =
+        entitlement(&[(&["all"], 0, None)]).redact(&event(&[&PATHS], at(1)), &Packages::from_iter([everything]), at(1));
     assert!(!paths(cut).concat().contains(&"Oem.Unknown".to_owned()));
 }
 
@@ -118,8 +122,8 @@ fn paths_outside_the_catalogue_belong_to_no_package() {
 fn diagnoses_are_for_those_with_the_diagnostics_package() {
     let body = Body::Diagnostic(Diagnostic { at: at(1), mil: None, dtcs: vec![] });
     let diagnosis = Event { eid: Eid::MIN, vid: vid(), received: at(1), body };
-    assert!(entitlement(&[(&["diagnostics"], 0, None)]).cut(&diagnosis, &Packages::seed(), at(1)).is_some());
-    assert!(entitlement(&[(&["telematics"], 0, None)]).cut(&diagnosis, &Packages::seed(), at(1)).is_none());
+    assert!(entitlement(&[(&["diagnostics"], 0, None)]).redact(&diagnosis, &Packages::built_in(), at(1)).is_some());
+    assert!(entitlement(&[(&["telematics"], 0, None)]).redact(&diagnosis, &Packages::built_in(), at(1)).is_none());
 }
 
 proptest! {
@@ -134,7 +138,7 @@ proptest! {
         wait in 0_i64..100,
     ) {
         let now = received + wait;
-        let packages = Packages::seed();
+        let packages = Packages::built_in();
         let grants: Vec<(&[&str], i64, Option<i64>)> = grants.iter().map(|(p, from, until)| (p.as_slice(), *from, *until)).collect();
         let entitlement = entitlement(&grants);
         let mut expected = BTreeSet::new();
@@ -148,7 +152,7 @@ proptest! {
                 }
             }
         }
-        let cut = entitlement.cut(&event(&[&PATHS], at(received)), &packages, at(now));
+        let cut = entitlement.redact(&event(&[&PATHS], at(received)), &packages, at(now));
         let seen: BTreeSet<String> = paths(cut).concat().into_iter().collect();
         prop_assert_eq!(seen, expected);
     }

@@ -104,7 +104,7 @@ fn pattern_fault(pattern: &str) -> Option<String> {
         // What the catalogue does not know could be anything, and belongs to no package.
         return Some("names nothing of the catalogue; GET /signals lists it".to_owned());
     }
-    let seed = Packages::seed();
+    let seed = Packages::built_in();
     let identifies = |path: &&str| seed.get(IDENTIFICATION).is_some_and(|package| package.holds_signal(path));
     named.find(identifies).map(|path| format!("holds {path}, which the package {IDENTIFICATION} alone grants"))
 }
@@ -182,8 +182,8 @@ mod tests {
             created_at: Timestamp::from_ms(0),
             updated_at: Timestamp::from_ms(0),
         };
-        let packages = Packages::seed().and_custom([package("alerts"), package("speed")]);
-        assert_eq!(packages.get("alerts"), Packages::seed().get("alerts"));
+        let packages = Packages::built_in().and_custom([package("alerts"), package("speed")]);
+        assert_eq!(packages.get("alerts"), Packages::built_in().get("alerts"));
         assert!(packages.get("speed").is_some_and(|package| package.holds_signal("Vehicle.Speed")));
     }
 }

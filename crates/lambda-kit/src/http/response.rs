@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::StatusCode;
-use roadcast_ports::requests::Answer;
+use roadcast_ports::requests::StoredResponse;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -107,17 +107,17 @@ impl Response {
     }
 
     /// The answer as it is kept for a repeat, without its secret.
-    pub(super) fn to_kept(&self) -> Answer {
+    pub(super) fn to_kept(&self) -> StoredResponse {
         let mut body = self.body.clone();
         if let (Some(secret), Ok(Value::Object(mut members))) = (self.secret, serde_json::from_str(&self.body)) {
             members.remove(secret);
             body = Value::Object(members).to_string();
         }
-        Answer { status: self.status.as_u16(), headers: self.headers.clone().into_iter().collect(), body }
+        StoredResponse { status: self.status.as_u16(), headers: self.headers.clone().into_iter().collect(), body }
     }
 
     /// The answer that was kept.
-    pub(super) fn from_kept(answer: Answer) -> Result<Self, Problem> {
+    pub(super) fn from_kept(answer: StoredResponse) -> Result<Self, Problem> {
         let status = StatusCode::from_u16(answer.status).map_err(Problem::internal)?;
         Ok(Self { headers: answer.headers.into_iter().collect(), ..Self::new(status, answer.body) })
     }

@@ -2,7 +2,7 @@ use std::future::Future;
 
 use roadcast_domain::caller::{Caller, Scope};
 
-use super::front::{Front, FrontPorts, quota_headers};
+use super::middleware::{Middleware, MiddlewarePorts, rate_limit_headers};
 use super::{ProxyRequest, Request, Response};
 use crate::problem::{Problem, ProblemType};
 
@@ -84,19 +84,23 @@ pub trait Api: Send + Sync {
 }
 
 /// Answers a request: finds its operation and its caller, and does it.
-pub async fn answer<A: Api, P: FrontPorts>(api: &A, front: &Front<P>, proxy: ProxyRequest) -> Result<Response, Problem> {
+pub async fn answer<A: Api, P: MiddlewarePorts>(
+    api: &A,
+    middleware: &Middleware<P>,
+    proxy: ProxyRequest,
+) -> Result<Response, Problem> {
     let request = Request::try_from(proxy)?;
     let route = route_of(A::ROUTES, &request)?;
     let Access::Scopes(scopes) = route.access else {
         request.expect_query(route.query)?;
         return api.call_open(route.operation, &request);
     };
-    let caller = front.callers.caller(request.claims.as_ref(), scopes).await?;
-    let standing = front.admit(&caller).await?;
+    let caller = middleware.callers.caller(request.claims.as_ref(), scopes).await?;
+    let standing = middleware.admit(&caller).await?;
     let answer = async {
         request.expect_query(route.query)?;
         if route.creates {
-            front.once(api, route, &request, &caller).await
+            middleware.once(api, route, &request, &caller).await
         } else {
             call(api, route, &request, &caller).await
         }
@@ -104,10 +108,10 @@ pub async fn answer<A: Api, P: FrontPorts>(api: &A, front: &Front<P>, proxy: Pro
     match (answer.await, standing) {
         (answer, None) => answer,
         (Ok(response), Some(standing)) => {
-            Ok(quota_headers(standing).into_iter().fold(response, |r, (n, v)| r.with_header(n, v)))
+            Ok(rate_limit_headers(standing).into_iter().fold(response, |r, (n, v)| r.with_header(n, v)))
         }
         (Err(problem), Some(standing)) => {
-            Err(quota_headers(standing).into_iter().fold(problem, |p, (n, v)| p.with_header(n, v)))
+            Err(rate_limit_headers(standing).into_iter().fold(problem, |p, (n, v)| p.with_header(n, v)))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! [`Fleets::changes`]: the audit trail, as everything that writes it leaves it.
 
 use roadcast_domain::audit::{Author, Change, Changed};
-use roadcast_domain::fleet::{Client, ClientRole, FeedLeft};
+use roadcast_domain::fleet::{Client, ClientRole, FeedDisposition};
 use roadcast_domain::ids::Eid;
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
 
@@ -59,7 +59,7 @@ pub async fn audit_trail(
 
     let removal = Change::of_removed_client(by(), &client, NOON.plus_ms(6)).expect("it is a fleet's");
     clients.remove(&client, Some(&removal)).await.expect("a client is removed");
-    let leaving = fleet.clone().leaving(FeedLeft::Discard, NOON.plus_ms(7));
+    let leaving = fleet.clone().begin_offboarding(FeedDisposition::Discard, NOON.plus_ms(7));
     let leave = Change::of_fleet(by(), Some(&fleet), &leaving, NOON.plus_ms(7));
     fleets.update(&leaving, Some(&leave)).await.expect("it is asked to leave");
 

@@ -1,10 +1,10 @@
-//! [`BulkFiles`], [`VehicleMap`] and [`Loads`]
+//! [`BulkFiles`], [`VehicleMappings`] and [`ImportProgress`]
 
-use roadcast_domain::mapping::{Described, FileVersion, Ledger, Mapping};
+use roadcast_domain::vehicle_mapping::{FileVersion, ImportLedger, MappedDetails, VehicleMapping};
 
 use super::fresh::{Fresh, NOON};
 use crate::PortErrorKind;
-use crate::bulk::{BulkFile, BulkFiles, Checkpoint, Counts, FileBody, Loads, Put, VehicleMap};
+use crate::bulk::{BulkFile, BulkFiles, Checkpoint, FileBody, ImportProgress, PutOutcome, RowCounts, VehicleMappings};
 use crate::clock::Randomness;
 
 /// What every [`BulkFiles`] does. `upload` puts a file of that key and answers what its arrival would tell; `read` answers
@@ -39,7 +39,7 @@ pub async fn bulk_files<F: BulkFiles>(
     assert_eq!(read(&summary).await.expect("the summary is beside the file"), b"{}");
     files.report(&changed, 0, Vec::new(), b"[]".to_vec()).await.expect("a report may be empty");
     assert_eq!(read(&report).await.expect("an empty report is there, too"), b"", "the last report stands");
-    files.go_on(&changed).await.expect("a file comes again");
+    files.request_resume(&changed).await.expect("a file comes again");
 }
 
 async fn whole(mut body: impl FileBody) -> Vec<u8> {
@@ -50,13 +50,14 @@ async fn whole(mut body: impl FileBody) -> Vec<u8> {
     bytes
 }
 
-/// What every [`VehicleMap`] does.
-pub async fn vehicle_map(map: &impl VehicleMap, random: &impl Randomness) {
+/// What every [`VehicleMappings`] does.
+pub async fn vehicle_map(map: &impl VehicleMappings, random: &impl Randomness) {
     let fresh = Fresh::new(random);
     let pairs: Vec<_> = (0..120).map(|_| (fresh.fleet_id(), fresh.vid())).collect();
-    let described = Described { make: Some("Škoda \"é\"".to_owned()), model_year: Some(2015), ..Described::default() };
-    let described = Described { external_id: Some(fresh.external_id()), ..described };
-    let mapping = |place: usize, second: i64| Mapping {
+    let described =
+        MappedDetails { make: Some("Škoda \"é\"".to_owned()), model_year: Some(2015), ..MappedDetails::default() };
+    let described = MappedDetails { external_id: Some(fresh.external_id()), ..described };
+    let mapping = |place: usize, second: i64| VehicleMapping {
         fleet_id: pairs[place].0.clone(),
         vid: pairs[place].1.clone(),
         described: described.clone(),
@@ -67,14 +68,14 @@ pub async fn vehicle_map(map: &impl VehicleMap, random: &impl Randomness) {
     let get = async |pairs: &[_]| map.get(pairs).await.expect("get answers");
     assert_eq!(get(&[]).await, [], "nothing is asked, nothing is answered");
     for place in [3, 0, 119] {
-        assert_eq!(map.put(&mapping(place, 5)).await.expect("put answers"), Put::Kept, "a new mapping is kept");
+        assert_eq!(map.put(&mapping(place, 5)).await.expect("put answers"), PutOutcome::Kept, "a new mapping is kept");
     }
     let kept = get(&pairs).await;
     for (place, kept) in kept.into_iter().enumerate() {
         let put = [3, 0, 119].contains(&place);
         assert_eq!(kept, put.then(|| mapping(place, 5)), "mappings are answered in the order of what was asked");
     }
-    for (second, expect) in [(4, Put::Older), (5, Put::Older), (6, Put::Kept), (5, Put::Older)] {
+    for (second, expect) in [(4, PutOutcome::Older), (5, PutOutcome::Older), (6, PutOutcome::Kept), (5, PutOutcome::Older)] {
         assert_eq!(map.put(&mapping(3, second)).await.expect("put answers"), expect, "only what is newer is kept");
     }
     let twice = [pairs[3].clone(), pairs[0].clone(), pairs[3].clone()];
@@ -83,16 +84,16 @@ pub async fn vehicle_map(map: &impl VehicleMap, random: &impl Randomness) {
     assert_eq!(kept, expect, "what is newer stands, and a pair may be asked for twice");
 }
 
-/// What every [`VehicleMap`] does of many mappings at once, and how it lists them.
-pub async fn vehicle_map_of_a_fleet(map: &impl VehicleMap, random: &impl Randomness) {
+/// What every [`VehicleMappings`] does of many mappings at once, and how it lists them.
+pub async fn vehicle_map_of_a_fleet(map: &impl VehicleMappings, random: &impl Randomness) {
     let fresh = Fresh::new(random);
     let (fleet_id, other) = (fresh.fleet_id(), fresh.fleet_id());
     let mut vids: Vec<_> = (0..130).map(|_| fresh.vid()).collect();
     vids.sort_unstable();
-    let mapping = |place: usize, second: i64| Mapping {
+    let mapping = |place: usize, second: i64| VehicleMapping {
         fleet_id: fleet_id.clone(),
         vid: vids[place].clone(),
-        described: Described::default(),
+        described: MappedDetails::default(),
         removed: place.is_multiple_of(2),
         version: FileVersion::new(NOON.plus_ms(second * 1000), "", "suite"),
         line: place as u64,
@@ -100,15 +101,15 @@ pub async fn vehicle_map_of_a_fleet(map: &impl VehicleMap, random: &impl Randomn
     assert!(map.put_all(&[]).await.expect("put_all answers").is_empty(), "nothing is put, nothing is answered");
     let seconds = |place: usize| if place % 60 == 7 { 9 } else { 5 };
     for place in (0..130).filter(|place| place % 60 == 7) {
-        assert_eq!(map.put(&mapping(place, 9)).await.expect("put answers"), Put::Kept, "a new mapping is kept");
+        assert_eq!(map.put(&mapping(place, 9)).await.expect("put answers"), PutOutcome::Kept, "a new mapping is kept");
     }
-    map.put(&Mapping { fleet_id: other.clone(), ..mapping(3, 5) }).await.expect("put answers");
+    map.put(&VehicleMapping { fleet_id: other.clone(), ..mapping(3, 5) }).await.expect("put answers");
     for again in [false, true] {
         let all: Vec<_> = (0..130).rev().map(|place| mapping(place, 5)).collect();
         let puts = map.put_all(&all).await.expect("put_all answers");
         for (mapping, put) in all.iter().zip(puts) {
             let is_older = again || mapping.line % 60 == 7;
-            let expect = if is_older { Put::Older } else { Put::Kept };
+            let expect = if is_older { PutOutcome::Older } else { PutOutcome::Kept };
             assert_eq!(put.expect("of each"), expect, "each is decided by itself, and answered in its place");
         }
     }
@@ -131,8 +132,8 @@ pub async fn vehicle_map_of_a_fleet(map: &impl VehicleMap, random: &impl Randomn
     assert_eq!(map.list(&fresh.fleet_id(), None, 10).await.expect("list answers"), [], "a fleet may have none");
 }
 
-/// What every [`Loads`] does. The ledger is one for all, so that the suite goes on from what is there.
-pub async fn loads(loads: &impl Loads, random: &impl Randomness) {
+/// What every [`ImportProgress`] does. The ledger is one for all, so that the suite goes on from what is there.
+pub async fn loads(loads: &impl ImportProgress, random: &impl Randomness) {
     let fresh = Fresh::new(random);
     let file = |version: i64| BulkFile {
         key: format!("vin-map/{}.csv", fresh.word()),
@@ -144,7 +145,7 @@ pub async fn loads(loads: &impl Loads, random: &impl Randomness) {
     assert_eq!(loads.checkpoint(&mine).await.expect("checkpoint answers"), None, "a file is not begun before it is");
     let mut checkpoint = Checkpoint {
         columns: Some(vec!["vin".to_owned(), "fleetId".to_owned()]),
-        counts: Counts { rows: 1 << 40, ..Counts::default() },
+        counts: RowCounts { rows: 1 << 40, ..RowCounts::default() },
         ..Checkpoint::default()
     };
     for line in [1, 2] {
@@ -155,7 +156,7 @@ pub async fn loads(loads: &impl Loads, random: &impl Randomness) {
     }
     assert_eq!(loads.checkpoint(&other).await.expect("checkpoint answers"), None, "each file has its own");
 
-    let before: Ledger = loads.ledger().await.expect("ledger answers");
+    let before: ImportLedger = loads.ledger().await.expect("ledger answers");
     let (mut first, mut second) = (before.clone(), before);
     first.begin(&mine.version, &mine.content, NOON);
     second.begin(&other.version, &other.content, NOON);

@@ -129,7 +129,7 @@ async fn a_fleets_entitlements_page_without_loss_or_repeat_at_every_limit(
 
 async fn the_seed_packages_are_there(entitlements: &impl Entitlements) {
     let packages = entitlements.packages().await.expect("packages answers");
-    for seed in Packages::seed().iter() {
+    for seed in Packages::built_in().iter() {
         assert!(packages.get(&seed.name).is_some(), "the package {} is there from the start", seed.name);
     }
 }

@@ -1,6 +1,6 @@
 //! [`Fleets`], alone and beside what fleets have.
 
-use roadcast_domain::fleet::{ClientRole, FeedLeft, Fleet, FleetState};
+use roadcast_domain::fleet::{ClientRole, FeedDisposition, Fleet, FleetState};
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
 
 use super::fresh::{Fresh, NOON};
@@ -32,7 +32,7 @@ pub async fn fleets(fleets: &impl Fleets, random: &impl Randomness) {
     assert_eq!(kept.as_ref(), Some(&mine[0]), "a refused fleet changes nothing");
 
     let [first, second, mut third] = mine;
-    let leaving = first.leaving(FeedLeft::Drain, NOON);
+    let leaving = first.begin_offboarding(FeedDisposition::Drain, NOON);
     fleets.update(&leaving, None).await.expect("a fleet that is at its version becomes another");
     let late = fleets.update(&leaving, None).await.map_err(|error| error.kind());
     assert_eq!(late, Err(PortErrorKind::Conflict), "who read the version before is too late");
@@ -77,7 +77,7 @@ pub async fn leaving_fleets(
     clients.put(&known, None).await.expect("an active fleet takes clients");
     subscriptions.create(&subscribed, None).await.expect("an active fleet subscribes");
 
-    let leaving = fleet.clone().leaving(FeedLeft::Drain, NOON);
+    let leaving = fleet.clone().begin_offboarding(FeedDisposition::Drain, NOON);
     fleets.update(&leaving, None).await.expect("it is asked to leave");
     let left = Fleet { state: FleetState::Offboarded, version: 2, ..leaving };
     for state in ["leaving", "left"] {

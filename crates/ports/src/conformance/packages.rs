@@ -26,7 +26,7 @@ pub async fn custom_packages(packages: &impl CustomPackages, entitlements: &impl
     let counted = async || entitlements.version().await.expect("the version is answered");
     let granted = async |name: &str| {
         let all = entitlements.packages().await.expect("packages answers");
-        for seed in Packages::seed().iter() {
+        for seed in Packages::built_in().iter() {
             assert_eq!(all.get(&seed.name), Some(seed), "a seed package is there as it always was");
         }
         all.get(name).cloned()
@@ -64,5 +64,5 @@ pub async fn custom_packages(packages: &impl CustomPackages, entitlements: &impl
         CustomPackage { package: Package { name: "alerts".to_owned(), ..package(name, 1).package }, ..package(name, 1) };
     // Whether a store takes it or not: who runs the suite again finds it kept.
     let _kept_or_not = packages.put(&own).await;
-    assert_eq!(granted("alerts").await.as_ref(), Packages::seed().get("alerts"), "the seed wins");
+    assert_eq!(granted("alerts").await.as_ref(), Packages::built_in().get("alerts"), "the seed wins");
 }

@@ -24,7 +24,7 @@ pub async fn provisioning_workflow(workflow: &impl ProvisioningWorkflow, random:
 /// What every [`FleetChannel`] does beside what [`feed`](super::feed) asks of it; `bus_name` is a delivery bus that exists.
 pub async fn fleet_channel(channel: &impl FleetChannel, bus_name: &str, random: &impl Randomness) {
     let fleet = Fresh::new(random).fleet(bus_name);
-    let there = async || channel.what_is_there(&fleet).await.expect("it can be looked at");
+    let there = async || channel.status(&fleet).await.expect("it can be looked at");
     assert_eq!(there().await, ChannelParts::NONE, "a new fleet has nothing");
     channel.remove_rule(&fleet).await.expect("removing what is not there is fine");
     channel.remove_queue(&fleet).await.expect("removing what is not there is fine");

@@ -119,8 +119,8 @@ fn reading(at: Timestamp, salt: u128, value: Value) -> LastKnown {
 fn state<'p>(readings: impl IntoIterator<Item = (&'p str, LastKnown)>) -> VehicleState {
     let signals = readings.into_iter().map(|(path, reading)| (SignalPath::parse(path).expect("a signal path"), reading));
     let signals: BTreeMap<SignalPath, LastKnown> = signals.collect();
-    let horizon = signals.values().map(|reading| reading.at).max();
-    VehicleState { signals, horizon }
+    let watermark = signals.values().map(|reading| reading.at).max();
+    VehicleState { signals, watermark }
 }
 
 async fn merge(store: &impl StateStore, vid: &VehicleId, readings: &VehicleState) {

@@ -8,7 +8,7 @@ use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
 use super::fresh::{Fresh, NOON};
 use crate::PortErrorKind;
 use crate::clock::Randomness;
-use crate::vehicles::{Names, Registered, VehicleListing, Vehicles};
+use crate::vehicles::{VehicleListing, VehicleNames, VehicleRegistration, Vehicles};
 
 /// What every [`Vehicles`] does.
 pub async fn vehicles(vehicles: &impl Vehicles, random: &impl Randomness) {
@@ -28,11 +28,11 @@ async fn registering_again_answers_the_first(vehicles: &impl Vehicles, fresh: &F
     let mut first = fresh.vehicle();
     // As many unique attributes as a vehicle may have.
     first.details.external_ids.extend((0..15).map(|_| fresh.external_id()));
-    assert_eq!(register(vehicles, &first).await, Registered::New, "a vehicle not seen before is New");
+    assert_eq!(register(vehicles, &first).await, VehicleRegistration::New, "a vehicle not seen before is New");
     assert_eq!(get(vehicles, &first.vid).await.as_ref(), Some(&first), "a vehicle is kept as it was given");
     assert_eq!(get(vehicles, &fresh.vid()).await, None, "there is no vehicle of an id that was not registered");
 
-    let known = Registered::Known(Box::new(first.clone()));
+    let known = VehicleRegistration::Existing(Box::new(first.clone()));
     assert_eq!(register(vehicles, &first).await, known, "the very same registration again is Known");
     let extra = fresh.external_id();
     let by_vin =
@@ -70,8 +70,10 @@ async fn many_at_once_register_one_vehicle(vehicles: &impl Vehicles, fresh: &Fre
     for (racer, answer) in racers.iter().zip(answers) {
         // Losing a race may be an error that asks for another try, but never a second vehicle.
         match answer {
-            Ok(Registered::New) => assert_eq!(racer.vid, winner, "of registrations at the same time, only one is New"),
-            Ok(Registered::Known(known)) => assert_eq!(known.vid, winner, "the others answer the winner"),
+            Ok(VehicleRegistration::New) => {
+                assert_eq!(racer.vid, winner, "of registrations at the same time, only one is New")
+            }
+            Ok(VehicleRegistration::Existing(known)) => assert_eq!(known.vid, winner, "the others answer the winner"),
             Err(error) => assert!(
                 error.is_retryable() || error.kind() == PortErrorKind::Conflict,
                 "a lost race can be tried again: {error}"
@@ -96,15 +98,19 @@ async fn many_in_one_call_are_registered_each_by_itself(vehicles: &impl Vehicles
     for (place, (asked, answer)) in asked.iter().zip(&answers).enumerate() {
         let kept = get(vehicles, &asked.vid).await;
         match (place, answer) {
-            (7, Ok(Registered::Known(answered))) => assert_eq!(**answered, known, "a known one is answered in its place"),
+            (7, Ok(VehicleRegistration::Existing(answered))) => {
+                assert_eq!(**answered, known, "a known one is answered in its place")
+            }
             (77, Err(error)) => assert_eq!(error.kind(), PortErrorKind::Conflict, "so is a conflict"),
             (3 | 118, Ok(_)) => {}
-            (_, Ok(Registered::New)) => assert_eq!(kept.as_ref(), Some(asked), "the others are registered none the less"),
+            (_, Ok(VehicleRegistration::New)) => {
+                assert_eq!(kept.as_ref(), Some(asked), "the others are registered none the less")
+            }
             (place, answer) => panic!("{place}: {answer:?}"),
         }
-        assert_eq!(kept.is_some(), matches!(answer, Ok(Registered::New)), "New is kept, and nothing else");
+        assert_eq!(kept.is_some(), matches!(answer, Ok(VehicleRegistration::New)), "New is kept, and nothing else");
     }
-    let of_one_vin = [3, 118].map(|place| matches!(answers[place], Ok(Registered::New)));
+    let of_one_vin = [3, 118].map(|place| matches!(answers[place], Ok(VehicleRegistration::New)));
     assert!(of_one_vin[0] != of_one_vin[1], "two of one VIN are one vehicle");
 }
 
@@ -188,7 +194,7 @@ async fn a_retired_vehicle_gives_up_its_names(vehicles: &impl Vehicles, fresh: &
         assert_eq!(resolve(vehicles, subject).await, None, "{message}");
     }
     let heir = Vehicle { vid: fresh.vid(), ..first.clone() };
-    assert_eq!(register(vehicles, &heir).await, Registered::New, "its names are free for another");
+    assert_eq!(register(vehicles, &heir).await, VehicleRegistration::New, "its names are free for another");
     assert_eq!(resolve(vehicles, vin).await, Some(heir.vid), "which has them then");
     let again = Vehicle { version: retired.version + 1, updated_at: NOON.plus_ms(1), ..retired };
     vehicles.replace(&again).await.expect("what stays of it may change without its names");
@@ -228,11 +234,11 @@ async fn a_listing_pages_without_loss_or_repeat_at_every_limit(
 
 async fn registered(vehicles: &impl Vehicles, fresh: &Fresh<'_, impl Randomness>) -> Vehicle {
     let vehicle = fresh.vehicle();
-    assert_eq!(register(vehicles, &vehicle).await, Registered::New, "a vehicle not seen before is New");
+    assert_eq!(register(vehicles, &vehicle).await, VehicleRegistration::New, "a vehicle not seen before is New");
     vehicle
 }
 
-async fn register(vehicles: &impl Vehicles, vehicle: &Vehicle) -> Registered {
+async fn register(vehicles: &impl Vehicles, vehicle: &Vehicle) -> VehicleRegistration {
     vehicles.register(vehicle).await.expect("register answers")
 }
 
@@ -259,8 +265,8 @@ async fn list(vehicles: &impl Vehicles, owner: Option<&ClientId>, limit: usize) 
     }
 }
 
-/// What every [`Names`] does, over the register that it is of.
-pub async fn names(register: &(impl Vehicles + Names), random: &impl Randomness) {
+/// What every [`VehicleNames`] does, over the register that it is of.
+pub async fn names(register: &(impl Vehicles + VehicleNames), random: &impl Randomness) {
     let fresh = Fresh::new(random);
     let known = registered(register, &fresh).await;
     let mut asked = Vec::new();

@@ -18,9 +18,9 @@ use roadcast_ports::vehicles::Vehicles;
 use roadcast_signals::{SignalPath, Signals, Value};
 use serde::{Deserialize, Serialize};
 
-use super::{Query, Sight};
+use super::vehicle_events::{VehicleQueries, Visibility};
 use crate::ServiceError;
-use crate::room::{Room, signals_bytes};
+use crate::response_budget::{ResponseBudget, signals_bytes};
 
 /// Events of one read of the log.
 const EVENTS_PER_READ: usize = 1000;
@@ -157,7 +157,7 @@ impl Window {
     }
 }
 
-impl<V: Vehicles, E: Entitlements, L: EventLog, S, K: Clock> Query<V, E, L, S, K> {
+impl<V: Vehicles, E: Entitlements, L: EventLog, S, K: Clock> VehicleQueries<V, E, L, S, K> {
     /// A page of a vehicle's samples, from `start` on where it is not the first.
     pub async fn samples(
         &self,
@@ -168,7 +168,7 @@ impl<V: Vehicles, E: Entitlements, L: EventLog, S, K: Clock> Query<V, E, L, S, K
         let start = start.unwrap_or(SamplePlace::first_at(range.from));
         let mut reader = Reader::of(self, caller, range, start).await?;
         let mut rows: Vec<SampleRow> = Vec::new();
-        let (mut reads, mut fit, mut room) = (0, 0, Room::new());
+        let (mut reads, mut fit, mut room) = (0, 0, ResponseBudget::new());
         while reader.frontier.is_some() && rows.len() <= range.limit && fit == rows.len() {
             rows.extend(reader.read().await?);
             fit += rows[fit..].iter().take_while(|row| room.takes(row_bytes(signals_bytes(&row.signals)))).count();
@@ -217,7 +217,7 @@ impl<V: Vehicles, E: Entitlements, L: EventLog, S, K: Clock> Query<V, E, L, S, K
         }
         let open = reader.frontier.map(|frontier| resolution.window_of(frontier));
         rows.retain(|window| open.is_none_or(|open| window.at < open));
-        let mut room = Room::new();
+        let mut room = ResponseBudget::new();
         let fit = rows.iter().take(range.limit).take_while(|window| room.takes(window_bytes(window))).count();
         let next = rows.get(fit).map(|window| window.at);
         rows.truncate(fit);
@@ -240,7 +240,7 @@ struct Reader<'q, L, K> {
     log: &'q L,
     clock: &'q K,
     range: &'q HistoryRange,
-    sight: Sight,
+    visibility: Visibility,
     start: SamplePlace,
     next: Option<Eid>,
     /// Samples that events still to come may precede.
@@ -251,15 +251,15 @@ struct Reader<'q, L, K> {
 
 impl<'q, L: EventLog, K: Clock> Reader<'q, L, K> {
     async fn of<V: Vehicles, E: Entitlements, S>(
-        query: &'q Query<V, E, L, S, K>,
+        query: &'q VehicleQueries<V, E, L, S, K>,
         caller: &Caller,
         range: &'q HistoryRange,
         start: SamplePlace,
     ) -> Result<Self, ServiceError> {
-        let sight = query.sight(caller, &range.vid).await?;
+        let visibility = query.visibility(caller, &range.vid).await?;
         let first = Eid::first_at(start.at.plus_ms(-limits::EVENT_SPAN_MS));
-        let Query { log, clock, .. } = query;
-        Ok(Self { log, clock, range, sight, start, next: Some(first), held: BTreeMap::new(), frontier: Some(start.at) })
+        let VehicleQueries { log, clock, .. } = query;
+        Ok(Self { log, clock, range, visibility, start, next: Some(first), held: BTreeMap::new(), frontier: Some(start.at) })
     }
 
     /// The next samples.
@@ -271,9 +271,9 @@ impl<'q, L: EventLog, K: Clock> Reader<'q, L, K> {
             let page = self.log.range(&wanted).await?;
             let now = self.clock.now();
             for stored in page.events {
-                let seen = self.sight.of(stored.event, now);
-                if let Some(event) = seen.and_then(|event| self.range.selection.cut(event)) {
-                    self.hold(event);
+                let seen = self.visibility.redact(stored.event, now);
+                if let Some(event) = seen.and_then(|event| self.range.selection.apply(event)) {
+                    self.buffer(event);
                 }
             }
             self.next = page.next;
@@ -286,7 +286,7 @@ impl<'q, L: EventLog, K: Clock> Reader<'q, L, K> {
         Ok(done.into_iter().map(|(place, signals)| SampleRow { place, signals }).collect())
     }
 
-    fn hold(&mut self, event: Event) {
+    fn buffer(&mut self, event: Event) {
         let Body::Telemetry(telemetry) = event.body else { return };
         for (index, sample) in telemetry.samples.into_iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);

@@ -12,20 +12,20 @@ use roadcast_domain::state::VehicleState;
 use roadcast_domain::subject::Subject;
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
 use roadcast_domain::vehicle::Vehicle;
-use roadcast_packing::log::{EventItems, ItemPage, ItemRange, LogItem};
+use roadcast_event_log::{EventItems, ItemPage, ItemRange, LogItem};
 use roadcast_ports::PortError;
-use roadcast_ports::archive::{Archive, Parked, Quarantine, RawBatch};
+use roadcast_ports::archive::{Archive, Quarantine, QuarantinedItem, RawBatch};
 use roadcast_ports::clients::{AppClients, Clients, Credentials};
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedRange};
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::packages::CustomPackages;
 use roadcast_ports::provisioning::{ChannelParts, FleetChannel, ProvisioningWorkflow, WorkflowRun};
-use roadcast_ports::requests::{Answer, Answers, Claim, KeyedRequest, RequestCounts};
+use roadcast_ports::requests::{IdempotencyStore, KeyClaim, KeyedRequest, RateCounter, StoredResponse};
 use roadcast_ports::schemas::Schemas;
-use roadcast_ports::state::{Known, StateStore};
+use roadcast_ports::state::{StateStore, StoredState};
 use roadcast_ports::subscriptions::Subscriptions;
-use roadcast_ports::vehicles::{Registered, VehicleListing, VehiclePage, Vehicles};
+use roadcast_ports::vehicles::{VehicleListing, VehiclePage, VehicleRegistration, Vehicles};
 
 use roadcast_signals::Timestamp;
 
@@ -52,11 +52,11 @@ impl<P: Sync> Faulty<P> {
 }
 
 impl<P: StateStore> StateStore for Faulty<P> {
-    async fn read(&self, vid: &VehicleId) -> Result<Known, PortError> {
+    async fn read(&self, vid: &VehicleId) -> Result<StoredState, PortError> {
         self.at_once("read", self.inner.read(vid)).await
     }
 
-    async fn merge(&self, vid: &VehicleId, known: Known, readings: &VehicleState) -> Result<(), PortError> {
+    async fn merge(&self, vid: &VehicleId, known: StoredState, readings: &VehicleState) -> Result<(), PortError> {
         self.at_once("merge", self.inner.merge(vid, known, readings)).await
     }
 }
@@ -72,14 +72,14 @@ impl<P: EventItems> EventItems for Faulty<P> {
 }
 
 impl<P: Archive> Archive for Faulty<P> {
-    async fn keep(&self, batch: &RawBatch) -> Result<(), PortError> {
-        self.at_once("keep", self.inner.keep(batch)).await
+    async fn store(&self, batch: &RawBatch) -> Result<(), PortError> {
+        self.at_once("archive", self.inner.store(batch)).await
     }
 }
 
 impl<P: Quarantine> Quarantine for Faulty<P> {
-    async fn park(&self, items: &[Parked]) -> Result<(), PortError> {
-        self.at_once("park", self.inner.park(items)).await
+    async fn store(&self, items: &[QuarantinedItem]) -> Result<(), PortError> {
+        self.at_once("quarantine", self.inner.store(items)).await
     }
 }
 
@@ -121,7 +121,7 @@ impl<P: Entitlements> Entitlements for Faulty<P> {
 }
 
 impl<P: Vehicles> Vehicles for Faulty<P> {
-    async fn register(&self, vehicle: &Vehicle) -> Result<Registered, PortError> {
+    async fn register(&self, vehicle: &Vehicle) -> Result<VehicleRegistration, PortError> {
         self.at_once("register", self.inner.register(vehicle)).await
     }
 
@@ -303,23 +303,23 @@ impl<P: FleetChannel> FleetChannel for Faulty<P> {
         self.at_once("remove_queue", self.inner.remove_queue(fleet)).await
     }
 
-    async fn what_is_there(&self, fleet: &Fleet) -> Result<ChannelParts, PortError> {
-        self.at_once("what_is_there", self.inner.what_is_there(fleet)).await
+    async fn status(&self, fleet: &Fleet) -> Result<ChannelParts, PortError> {
+        self.at_once("status", self.inner.status(fleet)).await
     }
 }
 
-impl<P: RequestCounts> RequestCounts for Faulty<P> {
+impl<P: RateCounter> RateCounter for Faulty<P> {
     async fn add(&self, fleet_id: &FleetId, window: Timestamp, requests: u32) -> Result<u32, PortError> {
         self.at_once("add", self.inner.add(fleet_id, window, requests)).await
     }
 }
 
-impl<P: Answers> Answers for Faulty<P> {
-    async fn claim(&self, request: &KeyedRequest, now: Timestamp) -> Result<Claim, PortError> {
+impl<P: IdempotencyStore> IdempotencyStore for Faulty<P> {
+    async fn claim(&self, request: &KeyedRequest, now: Timestamp) -> Result<KeyClaim, PortError> {
         self.at_once("claim", self.inner.claim(request, now)).await
     }
 
-    async fn keep(&self, request: &KeyedRequest, answer: &Answer, now: Timestamp) -> Result<(), PortError> {
+    async fn keep(&self, request: &KeyedRequest, answer: &StoredResponse, now: Timestamp) -> Result<(), PortError> {
         self.at_once("keep", self.inner.keep(request, answer, now)).await
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use roadcast_domain::ids::VehicleId;
 use roadcast_domain::refusal::Reason;
-use roadcast_ports::archive::{Parked, Quarantine};
+use roadcast_ports::archive::{Quarantine, QuarantinedItem};
 use roadcast_ports::stream::{StreamRecord, TelemetryStream};
 use roadcast_ports::{PortError, PortErrorKind};
 use roadcast_signals::Timestamp;
@@ -24,8 +24,8 @@ fn stored(memory: &Memory) -> Vec<u8> {
     memory.stream().records().iter().map(|record| record.data[0]).collect()
 }
 
-fn parked() -> [Parked; 1] {
-    [Parked {
+fn quarantined() -> [QuarantinedItem; 1] {
+    [QuarantinedItem {
         reason: Reason::NotJson,
         pointer: String::new(),
         vid: None,
@@ -56,22 +56,22 @@ async fn a_whole_call_is_applied_only_where_no_fault_or_a_lost_answer_is_planned
     for fault in Fault::PASSING {
         let memory = Memory::default();
         let quarantine = Faulty::new(memory.clone(), FaultPlan::script([Some(fault)]));
-        let error = quarantine.park(&parked()).await.unwrap_err();
+        let error = quarantine.store(&quarantined()).await.unwrap_err();
         assert!(error.is_retryable());
-        assert_eq!(memory.parked().len(), usize::from(fault == Fault::LostAnswer), "{fault:?}");
-        quarantine.park(&parked()).await.expect("the script is over");
+        assert_eq!(memory.quarantined().len(), usize::from(fault == Fault::LostAnswer), "{fault:?}");
+        quarantine.store(&quarantined()).await.expect("the script is over");
     }
 }
 
 #[tokio::test]
 async fn a_plan_for_some_operations_leaves_the_others_alone_and_can_be_healed() {
     let memory = Memory::default();
-    let plan = FaultPlan::always(Fault::Unavailable).only(&["park"]);
+    let plan = FaultPlan::always(Fault::Unavailable).only(&["quarantine"]);
     let faulty = Faulty::new(memory.clone(), plan.clone());
     assert_eq!(kinds(&faulty.put(&records(1)).await), [None]);
-    assert!(faulty.park(&parked()).await.is_err());
+    assert!(Quarantine::store(&faulty, &quarantined()).await.is_err());
     plan.heal();
-    assert!(faulty.park(&parked()).await.is_ok());
+    assert!(Quarantine::store(&faulty, &quarantined()).await.is_ok());
 }
 
 #[tokio::test]

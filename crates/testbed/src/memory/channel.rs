@@ -42,7 +42,7 @@ impl FleetChannel for Memory {
         Ok(())
     }
 
-    async fn what_is_there(&self, fleet: &Fleet) -> Result<ChannelParts, PortError> {
+    async fn status(&self, fleet: &Fleet) -> Result<ChannelParts, PortError> {
         let world = self.world();
         let queue = world.queues.contains_key(&fleet.fleet_id);
         let rule = world.rules.contains(&(fleet.delivery_bus.clone(), fleet.fleet_id.clone()));

@@ -5,7 +5,7 @@ use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::state::VehicleState;
 use roadcast_ports::PortError;
 use roadcast_ports::event_log::{EventLog, EventPage, EventRange};
-use roadcast_ports::state::{Known, StateStore};
+use roadcast_ports::state::{StateStore, StoredState};
 
 use super::Memory;
 
@@ -36,12 +36,12 @@ impl EventLog for Memory {
 }
 
 impl StateStore for Memory {
-    async fn read(&self, vid: &VehicleId) -> Result<Known, PortError> {
+    async fn read(&self, vid: &VehicleId) -> Result<StoredState, PortError> {
         // Merging looks at the state as it is then, so no revision is needed.
-        Ok(Known { state: self.world().states.get(vid).cloned().unwrap_or_default(), revision: 0 })
+        Ok(StoredState { state: self.world().states.get(vid).cloned().unwrap_or_default(), revision: 0 })
     }
 
-    async fn merge(&self, vid: &VehicleId, _known: Known, readings: &VehicleState) -> Result<(), PortError> {
+    async fn merge(&self, vid: &VehicleId, _known: StoredState, readings: &VehicleState) -> Result<(), PortError> {
         self.world().states.entry(vid.clone()).or_default().merge(readings);
         Ok(())
     }

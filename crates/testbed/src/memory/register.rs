@@ -6,24 +6,24 @@ use std::ops::Bound;
 use roadcast_domain::ids::VehicleId;
 use roadcast_domain::subject::Subject;
 use roadcast_domain::vehicle::Vehicle;
-use roadcast_ports::vehicles::{Names, Registered, VehicleListing, VehiclePage, Vehicles};
+use roadcast_ports::vehicles::{VehicleListing, VehicleNames, VehiclePage, VehicleRegistration, Vehicles};
 use roadcast_ports::{PortError, PortErrorKind};
 
 use super::{Memory, World};
 
 impl Vehicles for Memory {
-    async fn register(&self, vehicle: &Vehicle) -> Result<Registered, PortError> {
+    async fn register(&self, vehicle: &Vehicle) -> Result<VehicleRegistration, PortError> {
         let mut world = self.world();
         let owners = world.owners_of(vehicle);
         let mut owners = owners.iter();
         match (owners.next(), owners.next()) {
             (Some(vid), None) => {
                 let known = world.vehicles.get(vid).cloned();
-                known.map(|known| Registered::Known(Box::new(known))).ok_or(conflict("registering a vehicle"))
+                known.map(|known| VehicleRegistration::Existing(Box::new(known))).ok_or(conflict("registering a vehicle"))
             }
             (None, _) if !world.vehicles.contains_key(&vehicle.vid) => {
                 world.keep(vehicle);
-                Ok(Registered::New)
+                Ok(VehicleRegistration::New)
             }
             _ => Err(conflict("registering a vehicle")),
         }
@@ -71,7 +71,7 @@ impl Vehicles for Memory {
     }
 }
 
-impl Names for Memory {
+impl VehicleNames for Memory {
     async fn resolve_all(&self, names: &[Subject]) -> Result<Vec<Option<VehicleId>>, PortError> {
         let world = self.world();
         let vid = |name: &Subject| match name {

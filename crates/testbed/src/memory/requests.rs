@@ -2,7 +2,9 @@
 
 use roadcast_domain::ids::FleetId;
 use roadcast_ports::PortError;
-use roadcast_ports::requests::{Answer, Answers, Claim, KeyedRequest, REQUEST_KEPT_MS, REQUEST_LEASE_MS, RequestCounts};
+use roadcast_ports::requests::{
+    IdempotencyStore, KeyClaim, KeyedRequest, REQUEST_KEPT_MS, REQUEST_LEASE_MS, RateCounter, StoredResponse,
+};
 use roadcast_signals::Timestamp;
 
 use super::Memory;
@@ -12,10 +14,10 @@ use super::Memory;
 pub(super) struct Kept {
     body: String,
     since: Timestamp,
-    answer: Option<Answer>,
+    answer: Option<StoredResponse>,
 }
 
-impl RequestCounts for Memory {
+impl RateCounter for Memory {
     async fn add(&self, fleet_id: &FleetId, window: Timestamp, requests: u32) -> Result<u32, PortError> {
         let mut world = self.world();
         let count = world.requests.entry((fleet_id.clone(), window)).or_default();
@@ -24,23 +26,23 @@ impl RequestCounts for Memory {
     }
 }
 
-impl Answers for Memory {
-    async fn claim(&self, request: &KeyedRequest, now: Timestamp) -> Result<Claim, PortError> {
+impl IdempotencyStore for Memory {
+    async fn claim(&self, request: &KeyedRequest, now: Timestamp) -> Result<KeyClaim, PortError> {
         let mut world = self.world();
         let kept = world.answers.get(&request.key).filter(|kept| now.ms_since(kept.since) < REQUEST_KEPT_MS);
         let claim = match kept {
-            Some(kept) if kept.body != request.body => Claim::OtherRequest,
-            Some(Kept { answer: Some(answer), .. }) => Claim::Answered(answer.clone()),
-            Some(kept) if now.ms_since(kept.since) < REQUEST_LEASE_MS => Claim::InProgress,
-            None | Some(_) => Claim::Granted,
+            Some(kept) if kept.body != request.body => KeyClaim::KeyReused,
+            Some(Kept { answer: Some(answer), .. }) => KeyClaim::Answered(answer.clone()),
+            Some(kept) if now.ms_since(kept.since) < REQUEST_LEASE_MS => KeyClaim::InProgress,
+            None | Some(_) => KeyClaim::Granted,
         };
-        if claim == Claim::Granted {
+        if claim == KeyClaim::Granted {
             world.answers.insert(request.key.clone(), Kept { body: request.body.clone(), since: now, answer: None });
         }
         Ok(claim)
     }
 
-    async fn keep(&self, request: &KeyedRequest, answer: &Answer, now: Timestamp) -> Result<(), PortError> {
+    async fn keep(&self, request: &KeyedRequest, answer: &StoredResponse, now: Timestamp) -> Result<(), PortError> {
         let kept = Kept { body: request.body.clone(), since: now, answer: Some(answer.clone()) };
         self.world().answers.insert(request.key.clone(), kept);
         Ok(())

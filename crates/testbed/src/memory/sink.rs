@@ -1,6 +1,6 @@
 //! Where records and events only go in: archive, quarantine, stream, ingest bus.
 
-use roadcast_ports::archive::{Archive, Parked, Quarantine, RawBatch};
+use roadcast_ports::archive::{Archive, Quarantine, QuarantinedItem, RawBatch};
 use roadcast_ports::bus::{Batch, ENTRY_BYTES, IngestBus, entry_bytes};
 use roadcast_ports::stream::{StreamRecord, TelemetryStream};
 use roadcast_ports::{PortError, PortErrorKind};
@@ -8,15 +8,15 @@ use roadcast_ports::{PortError, PortErrorKind};
 use super::Memory;
 
 impl Archive for Memory {
-    async fn keep(&self, batch: &RawBatch) -> Result<(), PortError> {
+    async fn store(&self, batch: &RawBatch) -> Result<(), PortError> {
         self.world().archived.push(batch.clone());
         Ok(())
     }
 }
 
 impl Quarantine for Memory {
-    async fn park(&self, items: &[Parked]) -> Result<(), PortError> {
-        self.world().parked.extend_from_slice(items);
+    async fn store(&self, items: &[QuarantinedItem]) -> Result<(), PortError> {
+        self.world().quarantined.extend_from_slice(items);
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use roadcast_domain::fleet::Fleet;
 use roadcast_domain::ids::FleetId;
 use roadcast_domain::plan::Plan;
-use roadcast_packing::log::SegmentedLog;
+use roadcast_event_log::SegmentedLog;
 use roadcast_ports::PortErrorKind;
 use roadcast_ports::bus::{Batch, DeliveryBus, FleetBatch, IngestBus};
 use roadcast_ports::clock::Clock;

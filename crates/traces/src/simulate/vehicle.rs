@@ -103,7 +103,7 @@ impl SimVehicle {
             self.sample(now_ms, &mut sent);
             self.next_ms += self.interval_ms;
             if self.advance() == Step::RoundDone {
-                // Parked: what was measured goes out, and nothing is measured until it sets out again.
+                // QuarantinedItem: what was measured goes out, and nothing is measured until it sets out again.
                 let uploads = self.batcher.finish();
                 self.send(now_ms, uploads, &mut sent);
                 self.next_ms += self.rng.random_range(30_000..180_000);

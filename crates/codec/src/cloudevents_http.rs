@@ -1,0 +1,193 @@
+//! Events in binary content mode: attributes in HTTP headers, data as the body.
+//!
+//! Source: CloudEvents 1.0.2, "HTTP Protocol Binding", 3.1.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use roadcast_domain::cloudevent::is_json;
+use roadcast_domain::refusal::{Reason, Refusal};
+
+use crate::percent;
+
+/// What the names of attributes begin with, as headers.
+pub const HEADER_PREFIX: &str = "ce-";
+
+/// The event of a request in binary mode, in the JSON of structured mode: `attributes` are the headers that begin with
+/// [`HEADER_PREFIX`], without it.
+pub fn from_binary_mode<'a>(
+    attributes: impl Iterator<Item = (&'a str, &'a str)>,
+    content_type: Option<&str>,
+    body: &[u8],
+) -> Result<String, Refusal> {
+    let mut event = Map::new();
+    for (name, value) in attributes {
+        let wrong = || Refusal::new(Reason::NotACloudEvent, format!("/{name}"), "the header is not percent-encoded UTF-8");
+        event.insert(name.to_owned(), Value::String(percent_decoded(value).ok_or_else(wrong)?));
+    }
+    // These say what they say without the prefix.
+    for name in ["datacontenttype", "data", "data_base64"] {
+        if event.contains_key(name) {
+            let detail = format!("there is no header ce-{name}: the body is the data, and Content-Type its type");
+            return Err(Refusal::new(Reason::NotACloudEvent, format!("/{name}"), detail));
+        }
+    }
+    if let Some(content_type) = content_type {
+        event.insert("datacontenttype".to_owned(), content_type.into());
+    }
+    if !body.is_empty() && !content_type.is_none_or(is_json) {
+        event.insert("data_base64".to_owned(), STANDARD.encode(body).into());
+        return Ok(Value::Object(event).to_string());
+    }
+    let mut json = Value::Object(event).to_string();
+    if !body.is_empty() {
+        let text = std::str::from_utf8(body).map_err(|_| Refusal::new(Reason::NotJson, "", "the body is not UTF-8"))?;
+        let data: &RawValue = serde_json::from_str(text).map_err(|error| {
+            let detail = format!("the body is not JSON at line {} column {}", error.line(), error.column());
+            Refusal::new(Reason::NotJson, "", detail)
+        })?;
+        // The sender's own bytes: a number keeps every digit.
+        json.truncate(json.len() - 1);
+        let comma = if json.len() > 1 { "," } else { "" };
+        json = format!("{json}{comma}\"data\":{}}}", data.get());
+    }
+    Ok(json)
+}
+
+/// A header's value as the attribute's: UTF-8, where every byte may stand as `%xx`.
+fn percent_decoded(text: &str) -> Option<String> {
+    // A quoted value is one of an older binding; it means the same.
+    let text = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        if *first == b'%' {
+            bytes.push(percent::escaped(after)?);
+            rest = after.get(2..)?;
+        } else {
+            bytes.push(*first);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+    use serde::Deserialize as _;
+
+    use super::*;
+    use roadcast_domain::cloudevent::{Data, Envelope};
+
+    const HEADERS: [(&str, &str); 5] = [
+        ("specversion", "1.0"),
+        ("type", "roadcast.telemetry.v1"),
+        ("time", "2018-04-05T03:56:24Z"),
+        ("id", "1234-1234-1234"),
+        ("source", "/mycontext/subcontext"),
+    ];
+
+    fn read(extra: &[(&str, &str)], content_type: Option<&str>, body: &[u8]) -> Result<String, (Reason, String)> {
+        from_binary_mode(HEADERS.into_iter().chain(extra.iter().copied()), content_type, body)
+            .map_err(|refusal| (refusal.reason, refusal.pointer))
+    }
+
+    #[test]
+    fn headers_become_attributes_and_a_json_body_the_data_byte_by_byte() {
+        for content_type in [Some("application/json"), Some("application/json; charset=utf-8"), None] {
+            let json = read(&[("traceparent", "00-a-b-01")], content_type, b"{\"x\": 1.50e1 }").unwrap();
+            let raw: &RawValue = serde_json::from_str(&json).unwrap();
+            let envelope = Envelope::read(raw).unwrap();
+            assert_eq!((envelope.id.as_str(), envelope.source.as_str()), ("1234-1234-1234", "/mycontext/subcontext"));
+            assert_eq!(envelope.extensions["traceparent"], "00-a-b-01");
+            assert!(matches!(envelope.data, Data::Json(data) if data.get() == "{\"x\": 1.50e1 }"), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_body_of_another_type_is_bytes() {
+        let json = read(&[], Some("application/vnd.roadcast.block"), b"\x00\xff").unwrap();
+        let envelope = Envelope::read(serde_json::from_str(&json).unwrap()).unwrap();
+        assert!(matches!(&envelope.data, Data::Binary { base64, .. } if base64 == "AP8="), "{json}");
+    }
+
+    #[test]
+    fn values_are_percent_decoded() {
+        // The binding's own example.
+        let json = read(&[("example", "Euro %E2%82%AC %F0%9F%98%80")], None, b"{}").unwrap();
+        let envelope = Envelope::read(serde_json::from_str(&json).unwrap()).unwrap();
+        assert_eq!(envelope.extensions["example"], "Euro € 😀");
+        for broken in ["%", "%E2%82", "%GG", "%+5"] {
+            assert_eq!(read(&[("x", broken)], None, b"{}"), Err((Reason::NotACloudEvent, "/x".to_owned())), "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_not_what_its_type_says_is_refused() {
+        assert_eq!(read(&[], Some("application/json"), b"{"), Err((Reason::NotJson, String::new())));
+        assert_eq!(read(&[], None, b"\xff"), Err((Reason::NotJson, String::new())));
+        let named = read(&[("datacontenttype", "application/json")], None, b"{}");
+        assert_eq!(named, Err((Reason::NotACloudEvent, "/datacontenttype".to_owned())));
+    }
+
+    fn envelope_of(event: &serde_json::Value) -> Result<(), Reason> {
+        let text = event.to_string();
+        Envelope::read(serde_json::from_str(&text).unwrap()).map(|_| ()).map_err(|refusal| refusal.reason)
+    }
+
+    #[test]
+    fn the_conformance_events_are_read_in_both_modes_as_their_specification_says() {
+        let mut checked = 0;
+        for (file, is_one) in [("v1_minimum.yaml", true), ("v03_minimum.yaml", false)] {
+            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/cloudevents/conformance/");
+            let Ok(text) = std::fs::read_to_string(format!("{path}{file}")) else { continue };
+            for document in serde_norway::Deserializer::from_str(&text) {
+                let document = serde_json::Value::deserialize(document).unwrap();
+                let attributes = document["ContextAttributes"].as_object().unwrap();
+                let texts: Vec<(String, String)> = attributes
+                    .iter()
+                    .map(|(name, value)| (name.clone(), value.as_str().map_or_else(|| format!("{value:?}"), str::to_owned)))
+                    .chain([("time".to_owned(), "2020-01-01T00:00:00Z".to_owned())])
+                    .map(|(name, value)| (name, value.trim_start_matches("Number(").trim_end_matches(')').to_owned()))
+                    .collect();
+                let content_type = attributes.get("datacontenttype").and_then(serde_json::Value::as_str);
+                let headers = texts.iter().filter(|(name, _)| name != "datacontenttype");
+                let headers = headers.map(|(name, value)| (name.as_str(), value.as_str()));
+                let body = document["Data"].as_str().unwrap_or_default();
+                let binary = from_binary_mode(headers, content_type, body.as_bytes()).unwrap();
+
+                let mut structured: serde_json::Map<String, serde_json::Value> =
+                    texts.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+                let data = serde_json::from_str(body).unwrap_or_else(|_| body.into());
+                structured.insert("data".to_owned(), data);
+                let json = content_type.is_none_or(is_json);
+                for (mode, event) in [("binary", serde_json::from_str(&binary).unwrap()), ("structured", structured.into())]
+                {
+                    let expected = match (is_one, json, mode) {
+                        (false, ..) => Err(Reason::NotACloudEvent),
+                        (true, false, "structured") => Err(Reason::DataInvalid),
+                        _ => Ok(()),
+                    };
+                    assert_eq!(envelope_of(&event), expected, "{mode}: {event}");
+                    checked += 1;
+                }
+            }
+        }
+        if checked == 0 {
+            println!("no conformance events beside this clone: only our own were checked");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_headers_and_no_body_make_it_panic(name in ".{0,9}", value in ".{0,20}", body: Vec<u8>) {
+            if let Ok(json) = from_binary_mode([(name.as_str(), value.as_str())].into_iter(), Some(value.as_str()), &body) {
+                prop_assert!(serde_json::from_str::<Value>(&json).is_ok());
+            }
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Wire formats: how events, files and state are written as bytes, and read back.
+//!
+//! | module | format |
+//! |---|---|
+//! | [`stream_record`] | records of the telemetry stream: JSON, zstd frames, events whose data is a block |
+//! | [`bus_entry`] | events on the buses, in queues and in feeds: CloudEvents in JSON, or telemetry of one vehicle as a block |
+//! | [`cloudevents_http`] | CloudEvents in binary content mode, from HTTP headers and body |
+//! | [`bulk_file`] | bulk files: unpacking, lines, rows |
+//! | [`telemetry_block`] | telemetry events of one vehicle as a columnar block |
+//! | [`vehicle_state`] | the last-known values of a vehicle |
+//! | [`bytes`], [`percent`] | LEB128 numbers and length-prefixed texts; percent-encoding |
+
+pub mod bulk_file;
+pub mod bus_entry;
+pub mod bytes;
+pub mod cloudevents_http;
+pub mod percent;
+pub mod stream_record;
+pub mod telemetry_block;
+pub mod vehicle_state;
+
+/// Media type of a telemetry block: the value of `datacontenttype`.
+pub const BLOCK_CONTENT_TYPE: &str = "application/vnd.roadcast.block";

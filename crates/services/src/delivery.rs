@@ -1,0 +1,4 @@
+//! Delivery: events on the ingest bus are redacted and sent to each entitled fleet, which reads them from its feed.
+
+pub mod enrichment;
+pub mod feed;

@@ -1,0 +1,80 @@
+//! An upload about one vehicle: all events are accepted, or none.
+
+use roadcast_domain::Timestamp;
+use roadcast_domain::caller::Caller;
+use roadcast_domain::cloudevent::Envelope;
+use roadcast_domain::ids::VehicleId;
+use roadcast_domain::refusal::{Reason, Refusal};
+use roadcast_domain::subject::Subject;
+use roadcast_domain::vehicle::Vehicle;
+use roadcast_ports::clients::Clients;
+use roadcast_ports::clock::Clock;
+use roadcast_ports::schemas::Schemas;
+use roadcast_ports::stream::TelemetryStream;
+use roadcast_ports::vehicles::Vehicles;
+use serde_json::value::RawValue;
+
+use super::sender::Sender;
+use super::{AcceptedEvent, EventError, Ingest, IngestError, ValidatedEvent, record_of, split};
+
+impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V, C, S, H, K> {
+    /// Takes an upload about one vehicle, all or nothing: it becomes one record.
+    pub async fn upload(&self, caller: &Caller, vid: &VehicleId, body: &str) -> Result<Vec<AcceptedEvent>, IngestError> {
+        let events = split(body)?;
+        let sender = self.sender(caller).await?;
+        let vehicle = self.vehicles.get(vid).await?.filter(|vehicle| sender.may_send_about(vehicle));
+        let vehicle = vehicle.ok_or(IngestError::VehicleNotFound)?;
+        if vehicle.retired_at.is_some() {
+            return Err(IngestError::VehicleRetired);
+        }
+        let received = self.clock.now();
+
+        let mut validated = Vec::with_capacity(events.len());
+        let mut refused = Vec::new();
+        for (place, event) in events.into_iter().enumerate() {
+            match self.validate_about(event, &vehicle, &sender, received).await {
+                Ok(event) => validated.push(event),
+                // Ours, and not the event's.
+                Err(EventError::Port(error)) => return Err(error.into()),
+                Err(error) => refused.push((place, error)),
+            }
+        }
+        if !refused.is_empty() {
+            return Err(IngestError::Events(refused));
+        }
+        if validated.iter().all(|event| event.intake.accepted.is_none()) {
+            return Err(IngestError::NothingUsable(validated.into_iter().map(|event| event.intake).enumerate().collect()));
+        }
+        let record = record_of(vid, validated.iter().map(|event| event.json.as_str()));
+        for outcome in self.stream.put(&[record]).await {
+            outcome?;
+        }
+        Ok(validated.into_iter().map(ValidatedEvent::into_accepted).collect())
+    }
+
+    /// Judges an event of an upload about `vehicle`: a subject, where there is one, must name that vehicle.
+    async fn validate_about(
+        &self,
+        raw: &RawValue,
+        vehicle: &Vehicle,
+        sender: &Sender,
+        received: Timestamp,
+    ) -> Result<ValidatedEvent, EventError> {
+        let envelope = Envelope::read(raw)?;
+        if let Some(subject) = &envelope.subject {
+            let details = &vehicle.details;
+            let same = match Subject::parse(subject) {
+                Some(Subject::Vid(vid)) => vid == vehicle.vid,
+                Some(Subject::Vin(vin)) => details.vin.as_ref() == Some(&vin),
+                Some(Subject::External(external)) => details.external_ids.contains(&external),
+                None => false,
+            };
+            if !same {
+                return Err(
+                    Refusal::new(Reason::VehicleUnknown, "/subject", "the subject is not the vehicle of the path").into()
+                );
+            }
+        }
+        self.validate(&envelope, &vehicle.vid, sender, received).await
+    }
+}

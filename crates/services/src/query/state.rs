@@ -1,0 +1,40 @@
+//! The last-known values of a vehicle, as far as the caller may see them.
+
+use roadcast_domain::Timestamp;
+use roadcast_domain::caller::Caller;
+use roadcast_domain::ids::VehicleId;
+use roadcast_domain::state::VehicleState;
+use roadcast_ports::clock::Clock;
+use roadcast_ports::entitlements::Entitlements;
+use roadcast_ports::event_log::EventLog;
+use roadcast_ports::state::StateStore;
+use roadcast_ports::vehicles::Vehicles;
+
+use super::vehicle_events::{VehicleQueries, Visibility};
+use crate::{ServiceError, log_scan};
+
+impl<V: Vehicles, E: Entitlements, L: EventLog, S: StateStore, K: Clock> VehicleQueries<V, E, L, S, K> {
+    /// Last-known values, and the time they were read at.
+    pub async fn state(&self, caller: &Caller, vid: &VehicleId) -> Result<(VehicleState, Timestamp), ServiceError> {
+        let visibility = self.visibility(caller, vid).await?;
+        let mut state = self.newest(vid).await?;
+        let now = self.clock.now();
+        if let Visibility::Redacted(entitlement, packages) = &visibility {
+            state.signals.retain(|path, known| {
+                path.def().is_some() && entitlement.coverage(packages, known.received, now).holds_signal(path.as_str())
+            });
+        }
+        Ok((state, now))
+    }
+
+    /// What is known of a vehicle: its state, and what the log has beyond.
+    async fn newest(&self, vid: &VehicleId) -> Result<VehicleState, ServiceError> {
+        let mut state = self.state.read(vid).await?.state;
+        if let Some(watermark) = state.watermark {
+            for stored in log_scan::unmerged_tail(&self.log, vid, watermark).await? {
+                state.observe(&stored.event);
+            }
+        }
+        Ok(state)
+    }
+}

@@ -1,0 +1,58 @@
+//! Events as a driving vehicle sends them, for tests of formats and storage.
+
+use std::collections::BTreeMap;
+
+use roadcast_domain::Timestamp;
+use roadcast_domain::diagnostic::Diagnostic;
+use roadcast_domain::event::{Body, Event, Origin, StoredEvent, Telemetry};
+use roadcast_domain::ids::{Eid, VehicleId};
+use roadcast_signals::{Sample, SignalPath, Signals, Value};
+
+/// Noon of a day, in milliseconds.
+pub const NOON: i64 = 1_793_016_000_000;
+
+/// That many seconds after noon.
+pub fn at(s: i64) -> Timestamp {
+    Timestamp::from_ms(NOON + s * 1000)
+}
+
+/// Deterministic noise between -1 and 1.
+fn noise(t: f64, salt: f64) -> f64 {
+    (t * 12.9898 + salt * 78.233).sin() * 43_758.545 % 1.0
+}
+
+/// An event of samples a second apart. Its readings are noisy, as real ones are.
+pub fn drive(vid: u128, n: i64, start_s: i64, samples: i64) -> StoredEvent {
+    let vid = VehicleId::from_random(vid);
+    let sample = |s: i64| {
+        #[allow(clippy::cast_precision_loss)]
+        let t = (start_s + s) as f64;
+        let number = |path: &str, value: f64, decimals: f64| {
+            (SignalPath::parse(path).expect("test fixture"), Value::Number((value * decimals).round() / decimals))
+        };
+        let signals: Signals = [
+            number("Vehicle.Speed", 50.0 + 8.0 * (t / 7.0).sin(), 10.0),
+            number("Vehicle.CurrentLocation.Latitude", 51.5 + t * 1e-4, 1e6),
+            number("Vehicle.CurrentLocation.Longitude", 7.4 - t * 7e-5, 1e6),
+            number("Vehicle.OBD.EngineSpeed", 1800.0 + 300.0 * noise(t, 1.0), 1.0),
+            number("Vehicle.OBD.EngineLoad", 40.0 + 30.0 * noise(t, 2.0), 10.0),
+            number("Vehicle.OBD.MAF", 20.0 + 15.0 * noise(t, 3.0), 100.0),
+            number("Vehicle.OBD.ThrottlePosition", 20.0 + 15.0 * noise(t, 4.0), 10.0),
+            number("Vehicle.CurrentLocation.Altitude", 120.0 + 5.0 * noise(t, 5.0), 10.0),
+        ]
+        .into();
+        Sample { at: at(start_s + s), signals }
+    };
+    let samples: Vec<Sample> = (0..samples).map(sample).collect();
+    let origin = Origin { source: "urn:test:car".to_owned(), id: format!("trip-{n:06}"), extensions: BTreeMap::new() };
+    let eid = Eid::of(&vid, &origin.source, &origin.id, samples[0].at);
+    let received = samples.last().expect("test fixture").at.plus_ms(800 + n % 300);
+    StoredEvent { event: Event { eid, vid, received, body: Body::Telemetry(Telemetry { samples }) }, origin }
+}
+
+/// A diagnostic event of a vehicle.
+pub fn diagnosis(vid: u128, s: i64) -> StoredEvent {
+    let mut stored = drive(vid, s, s, 1);
+    stored.event.body = Body::Diagnostic(Diagnostic { at: at(s), mil: Some(true), dtcs: Vec::new() });
+    stored
+}

@@ -1,0 +1,356 @@
+//! The whole road in memory, with everything on it fixed: time, ids and what is sent.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use roadcast_aws::{BusEntry, ObjectText, quarantine_objects, raw_object};
+use roadcast_codec::{BLOCK_CONTENT_TYPE, stream_record};
+use roadcast_domain::Timestamp;
+use roadcast_domain::caller::Caller;
+use roadcast_domain::event::{EventType, Telemetry};
+use roadcast_domain::ids::{ClientId, FleetId, VehicleId};
+use roadcast_domain::package::{Package, Packages};
+use roadcast_domain::plan::Plan;
+use roadcast_domain::subscription::DeliveryFormat;
+use roadcast_domain::vehicle::{ExternalId, VehicleDetails};
+use roadcast_event_log::SegmentedLog;
+use roadcast_ports::archive::RawRecord;
+use roadcast_ports::bus::{DeliveryBus as _, FleetBatch};
+use roadcast_services::cache::{CachedClients, CachedEntitlements, CachedFleets, CachedSubjects, CachedVehicles};
+use roadcast_services::catalogue::event_schemas::{CachedSchemas, SchemaRegistration};
+use roadcast_services::delivery::enrichment::{Counts, EnrichError, Enrichment};
+use roadcast_services::delivery::feed::{Feed, FeedReader};
+use roadcast_services::fleets::provisioning::{Provisioning, Step, Task};
+use roadcast_services::fleets::{Onboarding, SubscriptionRequest};
+use roadcast_services::ingest::Ingest;
+use roadcast_services::stream::{BatchOutcome, RecentEvents, Record, StreamProcessor};
+use roadcast_services::vehicles::registry::VehicleRegistry;
+use roadcast_testbed::{ManualClock, Memory, MemoryItems, SeededRandomness, StreamRecordIn};
+use serde_json::{Value, json};
+
+/// When everything arrives.
+const NOW: &str = "2026-11-20T08:15:06.120Z";
+/// The packages that the fleet subscribes to.
+const PACKAGES: [&str; 3] = ["telematics", "track-and-trace", "diagnostics"];
+/// A type that is registered where a test asks for it; the package `diagnostics` holds it then.
+pub(crate) const TYRE: &str = "com.example.tyre.v1";
+/// The first bytes of a zstd frame.
+const ZSTD: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
+
+/// A fleet with two vehicles: a car whose telemetry it wants as JSON, and a bus whose telemetry it wants as blocks.
+pub(crate) struct Pipeline {
+    pub(crate) memory: Memory,
+    clock: ManualClock,
+    items: MemoryItems,
+    pub(crate) fleet_id: FleetId,
+    pub(crate) car: VehicleId,
+    pub(crate) bus: VehicleId,
+}
+
+/// What the code wrote on the way, by the messages' names, and what is not in the messages themselves.
+pub(crate) struct Produced {
+    pub(crate) messages: BTreeMap<&'static str, Vec<Value>>,
+    /// The partition key of the upload's record.
+    pub(crate) upload_key: String,
+    /// The buses that the entries name.
+    pub(crate) delivery_bus: String,
+    /// The objects' keys.
+    pub(crate) raw_key: String,
+    pub(crate) quarantine_keys: Vec<String>,
+    pub(crate) fleet_id: FleetId,
+}
+
+fn admin() -> Caller {
+    Caller::Admin(ClientId::new("admin"))
+}
+
+impl Pipeline {
+    pub(crate) async fn new() -> Self {
+        let clock = ManualClock::at(Timestamp::parse_rfc3339(NOW).expect("a time"));
+        let memory = Memory::new(clock.clone());
+        let car = register(&memory, &clock, ("envirocar", "5d1f3c2a44ea8508c5dd3c6b"), 1).await;
+        let bus = register(&memory, &clock, ("fleet-number", "1207"), 2).await;
+        let onboard = Onboarding {
+            fleets: memory.clone(),
+            clients: memory.clone(),
+            app_clients: memory.clone(),
+            subscriptions: memory.clone(),
+            vehicles: memory.clone(),
+            entitlements: memory.clone(),
+            workflow: memory.clone(),
+            delivery_bus: "roadcast-dev-delivery".to_owned(),
+            clock: clock.clone(),
+            randomness: SeededRandomness::new(3),
+        };
+        let fleet_id = onboard.create_fleet(&admin(), "Nordwind Logistics", Plan::Standard).await.expect("a fleet").fleet_id;
+        let provision = Provisioning {
+            fleets: memory.clone(),
+            clients: memory.clone(),
+            app_clients: memory.clone(),
+            subscriptions: memory.clone(),
+            channel: memory.clone(),
+            clock: clock.clone(),
+        };
+        for (vid, delivery_format) in [(&car, DeliveryFormat::Json), (&bus, DeliveryFormat::Blocks)] {
+            let request = SubscriptionRequest {
+                vehicles: vec![vid.clone()],
+                packages: PACKAGES.map(str::to_owned).to_vec(),
+                delivery_format,
+                valid_from: None,
+                valid_until: None,
+            };
+            let subscription_id =
+                onboard.subscribe(&admin(), &fleet_id, request).await.expect("a subscription").subscription_id;
+            for step in [Step::EnsureQueue, Step::EnsureRule, Step::EnsureClient, Step::Activate] {
+                let (fleet_id, subscription_id) = (fleet_id.clone(), subscription_id.clone());
+                provision
+                    .step(&Task { step, fleet_id, subscription_id, attempt: 1, error: None })
+                    .await
+                    .expect("provisioned");
+            }
+        }
+        // Something was taken away before.
+        memory.raise_epoch(&fleet_id, &car);
+        Self { memory, clock, items: MemoryItems::default(), fleet_id, car, bus }
+    }
+
+    pub(crate) async fn register_tyres(&self) {
+        let register = SchemaRegistration { schemas: self.memory.clone(), clock: self.clock.clone() };
+        register.register(&admin(), TYRE, r#"{"type": "object"}"#).await.expect("registered");
+        let with_tyres = |mut package: Package| {
+            if package.name == "diagnostics" {
+                package.event_types.extend(EventType::from_name(TYRE));
+            }
+            package
+        };
+        self.memory.set_packages(Packages::built_in().iter().cloned().map(with_tyres).collect());
+    }
+
+    async fn upload(&self, body: &Value) {
+        let ingest = Ingest {
+            vehicles: CachedVehicles::new(self.memory.clone(), self.clock.clone()),
+            clients: CachedClients::new(self.memory.clone(), self.clock.clone()),
+            stream: self.memory.clone(),
+            schemas: CachedSchemas::new(self.memory.clone(), self.clock.clone()),
+            clock: self.clock.clone(),
+        };
+        ingest.upload(&admin(), &self.car, &body.to_string()).await.expect("the upload is taken");
+    }
+
+    /// Puts a record onto the stream about the bus, as somebody else does.
+    pub(crate) fn put(&self, record: &[u8]) {
+        self.memory.stream().put_bytes(self.bus.as_str(), record);
+    }
+
+    /// Processes all that is on the stream.
+    pub(crate) async fn process(&self) -> BatchOutcome {
+        let process = StreamProcessor {
+            archive: self.memory.clone(),
+            quarantine: self.memory.clone(),
+            subjects: CachedSubjects::new(self.memory.clone(), self.clock.clone()),
+            entitlements: CachedEntitlements::new(self.memory.clone(), self.clock.clone()),
+            bus: self.memory.clone(),
+            state: self.memory.clone(),
+            log: SegmentedLog { items: self.items.clone() },
+            schemas: CachedSchemas::new(self.memory.clone(), self.clock.clone()),
+            recent: RecentEvents::default(),
+            clock: self.clock.clone(),
+        };
+        let records: Vec<Record> = self.memory.stream().records().into_iter().map(record).collect();
+        process.batch(&records).await
+    }
+
+    pub(crate) async fn enrich(&self, cloud_events: &[&str]) -> Result<Counts, EnrichError> {
+        let enrich = Enrichment {
+            entitlements: CachedEntitlements::new(self.memory.clone(), self.clock.clone()),
+            fleets: CachedFleets::new(self.memory.clone(), self.clock.clone()),
+            bus: self.memory.clone(),
+            index: self.memory.clone(),
+            clock: self.clock.clone(),
+        };
+        enrich.entry(cloud_events).await
+    }
+
+    /// Puts an entry onto the delivery bus.
+    pub(crate) async fn deliver(&self, events: Vec<String>) {
+        let entry = FleetBatch { fleet_id: self.fleet_id.clone(), bus: "roadcast-dev-delivery".to_owned(), events };
+        self.memory.publish(&[entry]).await.pop().expect("an answer").expect("the entry is taken");
+    }
+
+    pub(crate) async fn feed(&self) -> Feed {
+        let deliver = FeedReader {
+            queue: self.memory.clone(),
+            entitlements: CachedEntitlements::new(self.memory.clone(), self.clock.clone()),
+            clock: self.clock.clone(),
+        };
+        deliver.feed(&Caller::Fleet(self.fleet_id.clone()), &self.fleet_id, 10, 0).await.expect("a feed")
+    }
+
+    /// Telemetry and trouble codes of the car, as a logger uploads them.
+    fn logger_upload() -> Value {
+        json!([
+            {
+                "specversion": "1.0", "id": "trip-17/0001", "source": "urn:example:logger:42",
+                "type": "roadcast.telemetry.v1", "time": "2026-11-20T08:15:00Z", "tripnumber": 17,
+                "data": {"samples": [
+                    {"at": "2026-11-20T08:15:00Z", "signals": {
+                        "Vehicle.Speed": 48.32, "Vehicle.IsMoving": true,
+                        "Vehicle.CurrentLocation.Latitude": 51.962_944, "Vehicle.CurrentLocation.Longitude": 7.625_694,
+                    }},
+                    // Another offset, a list, a path that the catalogue lacks and a value out of range.
+                    {"at": "2026-11-20T09:15:05.5+01:00", "signals": {
+                        "Vehicle.Speed": 50.0, "Vehicle.OBD.DTCList": ["P0301"], "acme.note": "ok", "Vehicle.OBD.EngineLoad": 400,
+                    }},
+                ]},
+            },
+            {
+                "specversion": "1.0", "id": "trip-17/dtc-1", "source": "urn:example:logger:42",
+                "type": "roadcast.diagnostic.v1", "time": "2026-11-20T08:15:01Z",
+                "data": {"at": "2026-11-20T08:15:01Z", "mil": true, "dtcs": [
+                    {"code": "P0301", "status": "active"}, {"code": "p0420", "status": "pending"},
+                ]},
+            },
+        ])
+    }
+
+    /// One event with a block, as a device publishes it: its topic names the vehicle.
+    fn device_event() -> Value {
+        let telemetry: Telemetry = serde_json::from_value(json!({"samples": [
+            {"at": "2026-11-20T08:15:02Z", "signals": {"Vehicle.Speed": 31.5, "Vehicle.IsMoving": true}},
+            {"at": "2026-11-20T08:15:03Z", "signals": {"Vehicle.Speed": 30.0, "Vehicle.IsMoving": true}},
+            {"at": "2026-11-20T08:15:04Z", "signals": {"Vehicle.Speed": 27.25, "Vehicle.IsMoving": true}},
+        ]}))
+        .expect("telemetry");
+        json!({
+            "specversion": "1.0", "id": "1207-000317", "source": "urn:example:unit:1207", "type": "roadcast.telemetry.v1",
+            "time": "2026-11-20T08:15:04Z", "datacontenttype": BLOCK_CONTENT_TYPE,
+            "data_base64": stream_record::block_base64(&telemetry.samples).expect("a block"),
+        })
+    }
+
+    /// A batch about the bus, as a partner puts it.
+    fn partner_batch() -> Value {
+        json!([
+            {
+                "specversion": "1.0", "id": "887125", "source": "urn:example:partner", "type": "roadcast.telemetry.v1",
+                "subject": "fleet-number:1207", "time": "2026-11-20T08:15:05Z", "datacontenttype": "application/json",
+                "data": {"samples": [{"at": "2026-11-20T08:15:05Z", "signals": {
+                    "Vehicle.Speed": 22, "Vehicle.CurrentLocation.Latitude": 30.267_153,
+                    "Vehicle.CurrentLocation.Longitude": -97.743_057,
+                }}]},
+            },
+            {
+                "specversion": "1.0", "id": "887126", "source": "urn:example:partner", "type": "roadcast.diagnostic.v1",
+                "time": "2026-11-20T08:15:05Z", "data": {"at": "2026-11-20T08:15:05Z", "dtcs": []},
+            },
+        ])
+    }
+
+    /// Events about the bus of which something is set aside.
+    fn partly_wrong() -> Value {
+        json!([
+            {
+                "specversion": "1.0", "id": "887127", "source": "urn:example:partner", "type": "roadcast.telemetry.v1",
+                "time": "2026-11-20T08:15:06Z", "data": {"samples": [
+                    {"at": "2026-11-20T08:15:06Z", "signals": {"Vehicle.Speed": 20.5}},
+                    // A clock that is ahead.
+                    {"at": "2090-01-01T00:00:00Z", "signals": {"Vehicle.Speed": 20.5}},
+                ]},
+            },
+            {
+                "specversion": "1.0", "id": "887128", "source": "urn:example:partner", "type": "example.weather.v1",
+                "time": "2026-11-20T08:15:06Z", "data": {},
+            },
+            {
+                "specversion": "1.0", "id": "887129", "source": "urn:example:partner", "type": "roadcast.telemetry.v1",
+                "subject": "fleet-number:9999", "time": "2026-11-20T08:15:06Z",
+                "data": {"samples": [{"at": "2026-11-20T08:15:06Z", "signals": {"Vehicle.Speed": 1}}]},
+            },
+        ])
+    }
+}
+
+async fn register(memory: &Memory, clock: &ManualClock, (scheme, value): (&str, &str), seed: u64) -> VehicleId {
+    let register = VehicleRegistry {
+        vehicles: memory.clone(),
+        entitlements: memory.clone(),
+        clock: clock.clone(),
+        randomness: SeededRandomness::new(seed),
+    };
+    let external_ids = vec![ExternalId::new(scheme, value).expect("an external id")];
+    let details = VehicleDetails { external_ids, ..VehicleDetails::default() };
+    register.register(&admin(), details).await.expect("registered").0.vid
+}
+
+fn record(record: StreamRecordIn) -> Record {
+    let StreamRecordIn { shard, sequence_number, partition_key, arrived_at, data } = record;
+    Record { shard, partition_key, raw: RawRecord { sequence_number, arrived_at, data } }
+}
+
+fn parse(text: &str) -> Value {
+    serde_json::from_str(text).expect("JSON")
+}
+
+/// An entry as a rule's target gets it, but for what the service adds.
+fn entry(entry: &BusEntry<'_>) -> Value {
+    json!({ "source": entry.source, "detail-type": entry.detail_type, "detail": parse(&entry.detail) })
+}
+
+fn lines(object: &ObjectText) -> Vec<Value> {
+    std::str::from_utf8(&object.text).expect("UTF-8").lines().map(parse).collect()
+}
+
+/// Sends everything once, and says what the code wrote.
+pub(crate) async fn produce() -> Produced {
+    let road = Pipeline::new().await;
+    road.upload(&Pipeline::logger_upload()).await;
+    let upload = road.memory.stream().records().remove(0);
+    let batch = Pipeline::partner_batch().to_string();
+    let packed = stream_record::compress(&batch);
+    road.put(Pipeline::device_event().to_string().as_bytes());
+    road.put(batch.as_bytes());
+    // The same once more: it is known.
+    road.put(&packed);
+    road.put(Pipeline::partly_wrong().to_string().as_bytes());
+    road.put(&[0xFF, 0x00, 0xFE]);
+    let outcome = road.process().await;
+    assert_eq!((outcome.retry_from, outcome.counts.events_deduplicated), (None, 2), "{:?}", outcome.failures);
+
+    let raw = raw_object(&road.memory.archived()[0]).expect("lines").expect("an object");
+    let quarantined = quarantine_objects(&road.memory.quarantined()).expect("lines");
+    // What we pack ourselves hangs on the version of the library that packs.
+    let is_plain = |line: &Value| {
+        let bytes = line["data_base64"].as_str().and_then(|base64| STANDARD.decode(base64).ok());
+        !bytes.is_some_and(|bytes| bytes.starts_with(&ZSTD))
+    };
+
+    let published = road.memory.take_published();
+    let [published] = published.as_slice() else { panic!("one entry, not {}", published.len()) };
+    let cloud_events: Vec<&str> = published.events.iter().map(String::as_str).collect();
+    road.enrich(&cloud_events).await.expect("delivered");
+    let deliveries = road.memory.deliveries();
+    let [delivery] = deliveries.as_slice() else { panic!("one entry, not {}", deliveries.len()) };
+    let delivery = BusEntry::delivery(delivery);
+    let queued = road.memory.queued(&road.fleet_id);
+    let [message] = queued.as_slice() else { panic!("one message, not {}", queued.len()) };
+
+    Produced {
+        messages: BTreeMap::from([
+            ("UploadRecord", vec![parse(&stream_record::decode_text(&upload.data).expect("text"))]),
+            ("EventRecord", vec![Pipeline::device_event()]),
+            ("BatchRecord", vec![Pipeline::partner_batch()]),
+            ("PackedRecord", vec![STANDARD.encode(&packed).into()]),
+            ("RawLine", lines(&raw).into_iter().filter(is_plain).collect()),
+            ("QuarantineLine", quarantined.iter().flat_map(lines).collect()),
+            ("IngestEntry", vec![entry(&BusEntry::ingest("roadcast-dev-ingest", published))]),
+            ("DeliveryEntry", vec![entry(&delivery)]),
+            ("FeedMessage", vec![parse(message)]),
+        ]),
+        upload_key: upload.partition_key,
+        delivery_bus: delivery.bus.to_owned(),
+        raw_key: raw.key,
+        quarantine_keys: quarantined.into_iter().map(|object| object.key).collect(),
+        fleet_id: road.fleet_id,
+    }
+}
