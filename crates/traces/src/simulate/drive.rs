@@ -1,6 +1,6 @@
 //! How a vehicle moves along its route: it speeds up, cruises, brakes for corners and lights, waits, and rests.
 
-use rand::Rng;
+use rand::RngExt;
 
 use super::route::{Place, Route};
 
@@ -32,7 +32,7 @@ pub(super) enum Step {
 }
 
 impl Drive {
-    pub(super) fn new(rng: &mut impl Rng) -> Self {
+    pub(super) fn new(rng: &mut impl RngExt) -> Self {
         Self {
             route: Route::around_a_city(rng),
             street: 0,
@@ -58,7 +58,7 @@ impl Drive {
     }
 
     /// Moves on for a time of at most a second or so, and returns how many metres that was.
-    pub(super) fn step(&mut self, elapsed_s: f64, rng: &mut impl Rng) -> (f64, Step) {
+    pub(super) fn step(&mut self, elapsed_s: f64, rng: &mut impl RngExt) -> (f64, Step) {
         if self.waits_s > 0.0 {
             self.waits_s -= elapsed_s;
             self.acceleration_ms2 = 0.0;

@@ -1,6 +1,6 @@
 //! What goes wrong on the way from a sensor to the service.
 
-use rand::Rng;
+use rand::RngExt;
 use serde_json::Value;
 
 use crate::capmetro::SPEED;
@@ -30,13 +30,13 @@ impl Faults {
 }
 
 /// Whether something happens that does so with this probability.
-pub(super) fn happens(probability: f64, rng: &mut impl Rng) -> bool {
+pub(super) fn happens(probability: f64, rng: &mut impl RngExt) -> bool {
     // NaN compares false both times, and is never.
     probability > 0.0 && (probability >= 1.0 || rng.random_bool(probability))
 }
 
 /// Spoils a sample in one of the ways in which recorded ones are spoilt.
-pub(super) fn spoil(sample: &mut RecordedSample, rng: &mut impl Rng) {
+pub(super) fn spoil(sample: &mut RecordedSample, rng: &mut impl RngExt) {
     let mut put = |path: &str, value: Value| sample.signals.insert(path.to_owned(), value);
     match rng.random_range(0..8) {
         0 => drop(put(SPEED, 5_000.0.into())),

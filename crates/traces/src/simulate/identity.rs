@@ -1,6 +1,6 @@
 //! What a simulated vehicle is registered by.
 
-use rand::Rng;
+use rand::RngExt;
 
 use crate::row::{Details, VehicleKey};
 
@@ -26,7 +26,7 @@ pub(super) fn key(seed: u64, index: usize) -> VehicleKey {
     VehicleKey::new(SCHEME, format!("{seed}-{index:05}"))
 }
 
-pub(super) fn details(is_electric: bool, rng: &mut impl Rng) -> Details {
+pub(super) fn details(is_electric: bool, rng: &mut impl RngExt) -> Details {
     let (make, model, fuel_type) = if is_electric {
         let (make, model) = ELECTRIC[rng.random_range(0..ELECTRIC.len())];
         (make, model, "electric")
@@ -43,7 +43,7 @@ pub(super) fn details(is_electric: bool, rng: &mut impl Rng) -> Details {
 }
 
 /// A VIN whose manufacturer, `ZZZ`, is nobody's, and whose check digit holds.
-fn vin(rng: &mut impl Rng) -> String {
+fn vin(rng: &mut impl RngExt) -> String {
     let z = VIN_CHARACTERS.len() - 1;
     let mut indices: [usize; 17] = std::array::from_fn(|position| match position {
         0..3 => z,

@@ -1,6 +1,6 @@
 //! What the engine or the battery shows while the vehicle drives.
 
-use rand::Rng;
+use rand::RngExt;
 use serde_json::{Map, Value};
 
 pub(super) const ENGINE_SPEED: &str = "Vehicle.OBD.EngineSpeed";
@@ -41,7 +41,7 @@ pub(super) enum Powertrain {
 }
 
 impl Powertrain {
-    pub(super) fn new(is_electric: bool, air_c: f64, rng: &mut impl Rng) -> Self {
+    pub(super) fn new(is_electric: bool, air_c: f64, rng: &mut impl RngExt) -> Self {
         if is_electric {
             Self::Electric { charge_kwh: BATTERY_KWH * rng.random_range(0.4..0.95), power_w: 0.0, battery_c: air_c + 4.0 }
         } else {

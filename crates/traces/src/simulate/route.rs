@@ -2,7 +2,7 @@
 
 use std::f64::consts::TAU;
 
-use rand::Rng;
+use rand::RngExt;
 
 /// Metres in a degree of latitude.
 const METRES_PER_DEGREE: f64 = 111_320.0;
@@ -49,7 +49,7 @@ pub(super) struct Place {
 
 impl Route {
     /// Corners go once around a city, at changing distances from its centre.
-    pub(super) fn around_a_city(rng: &mut impl Rng) -> Self {
+    pub(super) fn around_a_city(rng: &mut impl RngExt) -> Self {
         let centre = CITIES[rng.random_range(0..CITIES.len())];
         let count: u32 = rng.random_range(12..24);
         let radius_m = rng.random_range(1_500.0..5_000.0);

@@ -1,7 +1,7 @@
 //! One simulated vehicle: it drives, measures, and sends.
 
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use serde_json::{Map, Value, json};
 
 use super::drive::{Drive, Step};
