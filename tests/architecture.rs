@@ -1,14 +1,16 @@
-//! Arrows point one way, and only those crates reach AWS that are meant to.
+//! The structure of the workspace: dependencies between crates point one way, only some crates reach AWS, sibling files do not
+//! import each other in a circle, one file convention, no long files, and pages name files that exist.
 
 // A test stops at the first surprise.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
-/// Which of our crates each of our crates may depend on.
+/// The crates of the workspace that each crate may depend on.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("roadcast-signals", &[]),
     ("roadcast-traces", &[]),
@@ -21,14 +23,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "roadcast-services",
         &["roadcast-codec", "roadcast-domain", "roadcast-event-log", "roadcast-ports", "roadcast-signals"],
     ),
-    (
-        "roadcast-aws",
-        &["roadcast-codec", "roadcast-domain", "roadcast-event-log", "roadcast-ports", "roadcast-signals"],
-    ),
-    (
-        "roadcast-testbed",
-        &["roadcast-codec", "roadcast-domain", "roadcast-event-log", "roadcast-ports", "roadcast-signals"],
-    ),
+    ("roadcast-aws", &["roadcast-codec", "roadcast-domain", "roadcast-event-log", "roadcast-ports", "roadcast-signals"]),
+    ("roadcast-testbed", &["roadcast-codec", "roadcast-domain", "roadcast-event-log", "roadcast-ports", "roadcast-signals"]),
     ("roadcast-aws-model", &["roadcast-ports", "roadcast-signals", "roadcast-testbed"]),
     (
         "roadcast-cost",
@@ -55,7 +51,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 /// Crates that may reach an SDK crate, beside the functions.
 const MAY_REACH_AWS: [&str; 2] = ["roadcast-aws", "roadcast-cli"];
 
-/// Each of our packages: the folder it lies in, and its normal dependencies.
+/// The packages of the workspace: their folder, and their normal dependencies.
 fn packages() -> BTreeMap<String, (String, BTreeSet<String>)> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let output = Command::new(env!("CARGO"))
@@ -79,10 +75,10 @@ fn packages() -> BTreeMap<String, (String, BTreeSet<String>)> {
 }
 
 #[test]
-fn the_inner_crates_know_only_what_lies_further_in() {
+fn crates_depend_only_on_inner_crates() {
     let packages = packages();
     for (name, allowed) in ALLOWED {
-        let (_, dependencies) = packages.get(*name).unwrap_or_else(|| panic!("{name} is gone: change this list"));
+        let (_, dependencies) = packages.get(*name).unwrap_or_else(|| panic!("{name} does not exist: change this list"));
         let ours: BTreeSet<&str> = dependencies.iter().map(String::as_str).filter(|d| d.starts_with("roadcast-")).collect();
         let surplus: Vec<_> = ours.difference(&allowed.iter().copied().collect()).copied().collect();
         assert!(surplus.is_empty(), "{name} must not depend on {surplus:?}");
@@ -90,16 +86,16 @@ fn the_inner_crates_know_only_what_lies_further_in() {
 }
 
 #[test]
-fn every_crate_has_its_place_in_the_picture() {
+fn every_crate_is_in_the_dependency_list() {
     let known: BTreeSet<&str> = ALLOWED.iter().map(|(name, _)| *name).collect();
     for (name, (folder, _)) in packages() {
         let outermost = folder == "functions" || name == "roadcast-cli" || name == "roadcast-tests";
-        assert!(outermost || known.contains(name.as_str()), "{name} is not in the list of what may depend on what");
+        assert!(outermost || known.contains(name.as_str()), "{name} is not in the list ALLOWED");
     }
 }
 
 #[test]
-fn only_the_adapters_the_functions_and_the_tool_reach_an_sdk() {
+fn only_adapters_functions_and_cli_reach_an_sdk_crate() {
     for (name, (folder, dependencies)) in packages() {
         let reaches = dependencies.iter().any(|d| d.starts_with("aws-sdk-") || d == "aws-config");
         assert!(!reaches || folder == "functions" || MAY_REACH_AWS.contains(&name.as_str()), "{name} reaches an SDK crate");
@@ -107,11 +103,206 @@ fn only_the_adapters_the_functions_and_the_tool_reach_an_sdk() {
 }
 
 #[test]
-fn no_published_code_depends_on_the_testbed() {
+fn deployed_code_does_not_depend_on_the_testbed() {
     for (name, (_, dependencies)) in packages() {
         assert!(
-            ["roadcast-aws-model", "roadcast-cli", "roadcast-cost"].contains(&&*name) || !dependencies.contains("roadcast-testbed"),
+            ["roadcast-aws-model", "roadcast-cli", "roadcast-cost"].contains(&&*name)
+                || !dependencies.contains("roadcast-testbed"),
             "{name} depends on the testbed"
         );
     }
+}
+
+/// Source files that may be long: tables, and nothing else.
+const LONG_FILES: &[&str] = &[];
+/// The longest source file, in lines.
+const LINE_LIMIT: usize = 400;
+
+/// The tracked files whose names end so, and their texts.
+fn tracked(ending: &str) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let output = Command::new("git").args(["ls-files"]).current_dir(&root).output().expect("git lists the files");
+    assert!(output.status.success(), "these tests need a git checkout");
+    let list = String::from_utf8(output.stdout).expect("file names are UTF-8");
+    let matching = list.lines().filter(|name| name.ends_with(ending));
+    matching.filter_map(|name| Some((name.to_owned(), std::fs::read_to_string(root.join(name)).ok()?))).collect()
+}
+
+#[test]
+fn no_source_file_is_too_long() {
+    for (file, text) in tracked(".rs") {
+        let lines = text.lines().count();
+        let is_long = lines > LINE_LIMIT && !LONG_FILES.contains(&file.as_str());
+        assert!(!is_long, "{file} has {lines} lines; the limit is {LINE_LIMIT}");
+    }
+}
+
+#[test]
+fn modules_stand_beside_their_folder() {
+    let files: Vec<String> = tracked("/mod.rs").into_iter().map(|(file, _)| file).collect();
+    assert!(files.is_empty(), "name a module name.rs, beside its folder name/: {files:?}");
+}
+
+/// The modules that each source file of a crate imports, as paths from the root of the crate, by the file's module path.
+fn imports_by_module() -> BTreeMap<String, BTreeSet<String>> {
+    let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (file, text) in tracked(".rs") {
+        let Some((folder, path)) = file.split_once("/src/") else { continue };
+        let path = path.strip_suffix(".rs").expect("it ends so");
+        if path.ends_with("tests") || matches!(path, "lib" | "main") {
+            continue;
+        }
+        let module = format!("{folder}/{path}");
+        let parent = module.rsplit_once('/').expect("a folder").0.to_owned();
+        let source = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for path in use_paths(source) {
+            let target = if let Some(rest) = path.strip_prefix("crate::") {
+                format!("{folder}/{}", rest.replace("::", "/"))
+            } else if let Some(rest) = path.strip_prefix("super::") {
+                format!("{parent}/{}", rest.replace("super::", "../").replace("::", "/"))
+            } else {
+                continue;
+            };
+            imports.entry(module.clone()).or_default().insert(target);
+        }
+    }
+    imports
+}
+
+/// The paths of the `use` declarations of a source file, with groups written out.
+fn use_paths(source: &str) -> Vec<String> {
+    let mut paths = Vec::new();
+    for declaration in source.split(';') {
+        let Some(start) = declaration.rfind("use ") else { continue };
+        let tree: String = declaration[start + 4..].split_whitespace().collect();
+        expand("", &tree, &mut paths);
+    }
+    paths
+}
+
+/// Writes out a use tree: `a::{b, c::{d}}` becomes `a::b` and `a::c::d`.
+fn expand(prefix: &str, tree: &str, paths: &mut Vec<String>) {
+    let Some(open) = tree.find('{') else {
+        paths.push(format!("{prefix}{tree}"));
+        return;
+    };
+    let Some(inner) = tree[open + 1..].strip_suffix('}') else { return };
+    let prefix = format!("{prefix}{}", &tree[..open]);
+    let (mut depth, mut from) = (0, 0);
+    for (at, c) in inner.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                expand(&prefix, &inner[from..at], paths);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    if from < inner.len() {
+        expand(&prefix, &inner[from..], paths);
+    }
+}
+
+/// A circle of imports between modules of one folder, if there is one.
+fn circle(edges: &BTreeMap<&str, BTreeSet<&str>>) -> Option<Vec<String>> {
+    fn visit<'m>(
+        at: &'m str,
+        edges: &BTreeMap<&'m str, BTreeSet<&'m str>>,
+        path: &mut Vec<&'m str>,
+        done: &mut BTreeSet<&'m str>,
+    ) -> bool {
+        if let Some(first) = path.iter().position(|module| *module == at) {
+            path.drain(..first);
+            return true;
+        }
+        if !done.insert(at) {
+            return false;
+        }
+        path.push(at);
+        for next in edges.get(at).into_iter().flatten() {
+            if visit(next, edges, path, done) {
+                return true;
+            }
+        }
+        path.pop();
+        false
+    }
+    let mut done = BTreeSet::new();
+    for module in edges.keys() {
+        let mut path = Vec::new();
+        if visit(module, edges, &mut path, &mut done) {
+            return Some(path.into_iter().map(str::to_owned).collect());
+        }
+    }
+    None
+}
+
+/// What modules import of their siblings: the imported path is the sibling itself, or something in it.
+fn sibling_edges(imports: &BTreeMap<String, BTreeSet<String>>) -> BTreeMap<&str, BTreeSet<&str>> {
+    let mut edges: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (module, targets) in imports {
+        let parent = module.rsplit_once('/').map_or("", |(parent, _)| parent);
+        for target in targets {
+            let Some(rest) = target.strip_prefix(parent).and_then(|rest| rest.strip_prefix('/')) else { continue };
+            let sibling = format!("{parent}/{}", rest.split('/').next().unwrap_or_default());
+            if let Some((sibling, _)) = imports.get_key_value(&sibling).filter(|(sibling, _)| *sibling != module) {
+                edges.entry(module).or_default().insert(sibling);
+            }
+        }
+    }
+    edges
+}
+
+#[test]
+fn sibling_files_do_not_import_each_other_in_a_circle() {
+    let imports = imports_by_module();
+    assert!(imports.len() > 100, "the sources are found");
+    if let Some(circle) = circle(&sibling_edges(&imports)) {
+        panic!("move what they share into a file of its own: {}", circle.join(" -> "));
+    }
+}
+
+#[test]
+fn circles_are_found() {
+    let imports = |pairs: &[(&str, &str)]| -> BTreeMap<String, BTreeSet<String>> {
+        pairs.iter().map(|(from, to)| ((*from).to_owned(), [(*to).to_owned()].into())).collect()
+    };
+    let circular = imports(&[("c/a", "c/b/B"), ("c/b", "c/d/D"), ("c/d", "c/a/A")]);
+    assert_eq!(circle(&sibling_edges(&circular)).map(|circle| circle.len()), Some(3));
+    let straight = imports(&[("c/a", "c/b/B"), ("c/b", "c/d/D"), ("c/d", "c/e/E")]);
+    assert_eq!(circle(&sibling_edges(&straight)), None);
+    assert_eq!(use_paths("use super::{a::{A, b::B}, c};"), ["super::a::A", "super::a::b::B", "super::c"]);
+}
+
+#[test]
+fn pages_name_files_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut missing = Vec::new();
+    for (page, text) in tracked(".md") {
+        if page == "CHANGELOG.md" {
+            continue;
+        }
+        for name in text.split('`').skip(1).step_by(2).filter(|name| is_source_path(name)) {
+            let candidates = [
+                name.to_owned(),
+                format!("crates/{name}"),
+                format!("{}/{name}", page.rsplit_once('/').map_or("", |(folder, _)| folder)),
+                format!("{}/src/{name}", page.rsplit_once('/').map_or("", |(folder, _)| folder)),
+            ];
+            if !candidates.iter().any(|path| root.join(path).exists()) {
+                missing.push(format!("{page}: {name}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "pages name files that do not exist:\n{}", missing.join("\n"));
+}
+
+/// Whether a text in a page is the path of a Rust source file; `NAME` stands for any name.
+fn is_source_path(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|ending| ending == "rs")
+        && name.contains('/')
+        && !name.contains("NAME")
+        && name.bytes().all(|c| c.is_ascii_alphanumeric() || b"/_-.".contains(&c))
 }

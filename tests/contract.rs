@@ -1,6 +1,6 @@
-//! The HTTP contract, the template and the code say the same.
+//! The HTTP contract, the template and the code agree.
 
-// A test stops at the first surprise.
+// Tests may panic.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,10 +13,10 @@ const VERBS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 fn read(file: &str) -> String {
     std::fs::read_to_string(format!("{}/../{file}", env!("CARGO_MANIFEST_DIR")))
-        .unwrap_or_else(|_| panic!("{file} is there"))
+        .unwrap_or_else(|_| panic!("cannot read {file}"))
 }
 
-/// YAML as JSON; CloudFormation's short forms (`!Ref x`) become objects of one member.
+/// A YAML file as JSON. CloudFormation's short forms (`!Ref x`) become objects with one member.
 fn yaml(file: &str) -> Value {
     fn plain(value: serde_norway::Value) -> Value {
         match value {
@@ -35,10 +35,10 @@ fn yaml(file: &str) -> Value {
     plain(serde_norway::from_str(&read(file)).unwrap_or_else(|error| panic!("{file}: {error}")))
 }
 
-/// An operation: the function that serves it, and the scopes that may call it (none: open).
+/// Operations by method and path: the function that serves it, and the scopes that may call it (none: public).
 type Operations = BTreeMap<(String, String), (String, BTreeSet<String>)>;
 
-fn of_the_contract() -> Operations {
+fn contract_operations() -> Operations {
     let contract = yaml("openapi.yaml");
     let mut operations = Operations::new();
     for (path, item) in contract["paths"].as_object().expect("paths") {
@@ -55,7 +55,7 @@ fn of_the_contract() -> Operations {
     operations
 }
 
-fn of_the_code() -> Operations {
+fn code_operations() -> Operations {
     fn add<O>(operations: &mut Operations, function: &str, routes: &[Route<O>]) {
         for route in routes {
             let scopes = match route.access {
@@ -76,17 +76,17 @@ fn of_the_code() -> Operations {
 }
 
 #[test]
-fn the_code_serves_the_operations_of_the_contract_by_the_same_functions_and_scopes() {
-    let (contract, code) = (of_the_contract(), of_the_code());
-    for (operation, said) in &contract {
-        assert_eq!(code.get(operation), Some(said), "{operation:?}");
+fn code_and_contract_have_the_same_operations_and_scopes() {
+    let (contract, code) = (contract_operations(), code_operations());
+    for (operation, expected) in &contract {
+        assert_eq!(code.get(operation), Some(expected), "{operation:?}");
     }
-    let surplus: Vec<_> = code.keys().filter(|operation| !contract.contains_key(operation)).collect();
-    assert!(surplus.is_empty(), "not in the contract: {surplus:?}");
+    let undocumented: Vec<_> = code.keys().filter(|operation| !contract.contains_key(operation)).collect();
+    assert!(undocumented.is_empty(), "not in the contract: {undocumented:?}");
 }
 
-/// The names of an operation's query parameters, and whether it takes an `Idempotency-Key`.
-fn parameters_of_the_contract() -> BTreeMap<(String, String), (BTreeSet<String>, bool)> {
+/// The names of an operation's query parameters, and whether it accepts an `Idempotency-Key`.
+fn contract_parameters() -> BTreeMap<(String, String), (BTreeSet<String>, bool)> {
     let contract = yaml("openapi.yaml");
     let resolved = |parameter: &Value| match parameter["$ref"].as_str() {
         None => parameter.clone(),
@@ -98,23 +98,23 @@ fn parameters_of_the_contract() -> BTreeMap<(String, String), (BTreeSet<String>,
             let all = operation["parameters"].as_array().into_iter().flatten().map(resolved);
             let (query, others): (Vec<Value>, Vec<Value>) = all.partition(|parameter| parameter["in"] == "query");
             let names = query.iter().map(|parameter| parameter["name"].as_str().expect("a name").to_owned());
-            let keyed = others.iter().any(|parameter| parameter["name"] == "Idempotency-Key");
-            parameters.insert((verb.to_uppercase(), path.clone()), (names.collect(), keyed));
+            let accepts_key = others.iter().any(|parameter| parameter["name"] == "Idempotency-Key");
+            parameters.insert((verb.to_uppercase(), path.clone()), (names.collect(), accepts_key));
         }
     }
     parameters
 }
 
 #[test]
-fn the_code_takes_the_parameters_of_the_contract_and_no_others() {
+fn code_and_contract_have_the_same_parameters() {
     fn check<O>(contract: &BTreeMap<(String, String), (BTreeSet<String>, bool)>, routes: &[Route<O>]) {
         for route in routes {
-            let said = &contract[&(route.method.to_owned(), route.resource.to_owned())];
+            let expected = &contract[&(route.method.to_owned(), route.resource.to_owned())];
             let query = route.query.iter().map(|&name| name.to_owned()).collect();
-            assert_eq!(*said, (query, route.creates), "{} {}", route.method, route.resource);
+            assert_eq!(*expected, (query, route.idempotency_key), "{} {}", route.method, route.resource);
         }
     }
-    let contract = parameters_of_the_contract();
+    let contract = contract_parameters();
     check(&contract, roadcast_events_api::ROUTES);
     check(&contract, roadcast_vehicles_api::ROUTES);
     check(&contract, roadcast_catalogue_api::ROUTES);
@@ -123,8 +123,8 @@ fn the_code_takes_the_parameters_of_the_contract_and_no_others() {
 }
 
 #[test]
-fn the_seven_core_operations_keep_their_paths_and_verbs() {
-    let contract = of_the_contract();
+fn core_operations_keep_their_methods_and_paths() {
+    let contract = contract_operations();
     for (method, path) in [
         ("GET", "/vehicles"),
         ("POST", "/vehicles"),
@@ -139,10 +139,10 @@ fn the_seven_core_operations_keep_their_paths_and_verbs() {
 }
 
 #[test]
-fn only_the_health_check_needs_no_token() {
-    let open: Vec<_> =
-        of_the_contract().into_iter().filter(|(_, (_, scopes))| scopes.is_empty()).map(|(key, _)| key).collect();
-    assert_eq!(open, [("GET".to_owned(), "/health".to_owned())]);
+fn only_the_health_check_is_public() {
+    let public: Vec<_> =
+        contract_operations().into_iter().filter(|(_, (_, scopes))| scopes.is_empty()).map(|(key, _)| key).collect();
+    assert_eq!(public, [("GET".to_owned(), "/health".to_owned())]);
 }
 
 /// The functions of the template, by logical id.
@@ -153,7 +153,7 @@ fn functions() -> BTreeMap<String, Value> {
 }
 
 #[test]
-fn the_api_may_invoke_every_function_that_the_contract_names() {
+fn api_may_invoke_every_function_of_the_contract() {
     let template = yaml("template.yaml");
     let resources = template["Resources"].as_object().expect("resources");
     let permitted: BTreeSet<&str> = resources
@@ -162,32 +162,35 @@ fn the_api_may_invoke_every_function_that_the_contract_names() {
         .filter_map(|r| r["Properties"]["FunctionName"]["Ref"].as_str())
         .collect();
     let functions = functions();
-    for (function, _) in of_the_contract().values() {
-        assert!(functions.contains_key(function), "{function} is in the template");
-        assert!(permitted.contains(function.as_str()), "the API may invoke {function}");
+    for (function, _) in contract_operations().values() {
+        assert!(functions.contains_key(function), "{function} is not in the template");
+        assert!(permitted.contains(function.as_str()), "the API may not invoke {function}");
     }
 }
 
 #[test]
-fn every_function_is_given_the_variables_that_its_main_asks_for() {
+fn template_sets_every_variable_that_main_reads() {
     let template = yaml("template.yaml");
     let global = &template["Globals"]["Function"]["Environment"]["Variables"];
     for (id, function) in functions() {
         let package = function["Metadata"]["BuildProperties"]["Binary"].as_str().expect("a binary").to_owned();
-        let folder = package.strip_prefix("roadcast-").expect("our package");
+        let folder = package.strip_prefix("roadcast-").expect("a package of this project");
         let main = read(&format!("functions/{folder}/src/main.rs"));
         let own = &function["Properties"]["Environment"]["Variables"];
-        for asked in main.split("var(Variable::").skip(1) {
-            let name: String = asked.chars().take_while(char::is_ascii_alphanumeric).collect();
+        for rest in main.split("var(Variable::").skip(1) {
+            let name: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
             let variable = screaming_snake(&name);
-            assert!(own.get(&variable).is_some() || global.get(&variable).is_some(), "{id} asks for {variable}");
+            assert!(
+                own.get(&variable).is_some() || global.get(&variable).is_some(),
+                "{id} reads {variable}, which the template does not set"
+            );
         }
     }
 }
 
 fn screaming_snake(name: &str) -> String {
-    name.chars().enumerate().fold(String::new(), |mut text, (place, c)| {
-        if place > 0 && c.is_ascii_uppercase() {
+    name.chars().enumerate().fold(String::new(), |mut text, (index, c)| {
+        if index > 0 && c.is_ascii_uppercase() {
             text.push('_');
         }
         text.push(c.to_ascii_uppercase());
@@ -196,14 +199,14 @@ fn screaming_snake(name: &str) -> String {
 }
 
 #[test]
-fn every_function_has_a_role_of_its_own_and_no_statement_allows_everything() {
+fn every_function_has_its_own_role_without_wildcards() {
     let template = yaml("template.yaml");
     let resources = template["Resources"].as_object().expect("resources");
     let mut roles = BTreeSet::new();
     for (id, function) in functions() {
         let role = function["Properties"]["Role"]["GetAtt"].as_str().expect("a role").trim_end_matches(".Arn").to_owned();
         let policies = resources[&role]["Properties"]["Policies"].as_array().expect("policies").clone();
-        assert!(roles.insert(role), "{id} shares its role");
+        assert!(roles.insert(role), "{id} shares its role with another function");
         for statement in
             policies.iter().flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().expect("statements"))
         {

@@ -1,1 +1,1 @@
-//! Nothing: the package holds tests only.
+//! Empty: this package contains only tests.

@@ -1,33 +1,33 @@
-//! Every operation asks who calls: without a token, with another scope, for another fleet's or client's things.
+//! Authorization of every operation: without a token, with another scope, and for resources of another fleet or client.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use crate::contract::Operation;
-use crate::stack::{Answer, Stack};
+use crate::stack::{Response, Stack};
 
 const SCOPES: [&str; 3] = ["roadcast/admin", "roadcast/read", "roadcast/ingest"];
 
-/// Operations on nothing in particular, which cannot be asked for what is another's. The list may only shrink: a new
-/// operation without an id in its path gets a check of its own in [`of_collections`].
+/// Operations without a resource id in the path, which cannot name a resource of another caller. The list may only shrink: a
+/// new operation without an id in its path gets a check in [`check_collections`].
 const EXCEPTIONS: [(&str, &str); 9] = [
-    ("getHealth", "open to everybody, and looks at nothing"),
-    ("listSignals", "the same for everybody"),
-    ("listPackages", "the same for everybody"),
-    ("listSchemas", "the same for everybody"),
-    ("registerSchema", "only admins"),
-    ("createFleet", "only admins"),
-    ("createClient", "only admins"),
-    ("registerVehicle", "answers the caller's own vehicle, or a conflict: `vehicles_are_their_registrars`"),
-    ("sendEvents", "each event names its vehicle: `events_are_sent_by_their_registrar`"),
+    ("getHealth", "public, and reads no data"),
+    ("listSignals", "the same for all callers"),
+    ("listPackages", "the same for all callers"),
+    ("listSchemas", "the same for all callers"),
+    ("registerSchema", "admins only"),
+    ("createFleet", "admins only"),
+    ("createClient", "admins only"),
+    ("registerVehicle", "returns the caller's own vehicle, or a conflict: `registered_vehicles_belong_to_their_client`"),
+    ("sendEvents", "each event names its vehicle: `only_the_registering_client_sends_events`"),
 ];
 
-/// Operations on what is the same for everybody, though a path names it. The list may only shrink, too.
+/// Operations on resources that all callers may read, although the path has an id. This list may only shrink, too.
 const SHARED: [&str; 4] = ["getPackage", "getSchema", "listSchemaVersions", "getSchemaVersion"];
 
-/// `fleet` may see `vid`; `stranger` is a fleet that may see nothing.
-pub(crate) fn every_operation_asks_who_calls(stack: &Stack, vid: &str, fleet: (&str, &str), stranger: &str) {
+/// `fleet` is entitled to `vid`; `other_fleet` is a fleet without subscriptions.
+pub(crate) fn every_operation_authorizes_the_caller(stack: &Stack, vid: &str, fleet: (&str, &str), other_fleet: &str) {
     let (fleet_id, token) = fleet;
     let ingest = stack.ingest_client("urn:access");
     let subscription = stack.all(stack.admin(), &format!("/fleets/{fleet_id}/subscriptions"), "items").remove(0);
@@ -46,52 +46,52 @@ pub(crate) fn every_operation_asks_who_calls(stack: &Stack, vid: &str, fleet: (&
         ids.iter().fold(operation.path.clone(), |path, (name, id)| path.replace(name, id))
     };
     assert!([200, 201].contains(&stack.post(stack.admin(), "/schemas", &schema()).status));
-    let own_check = of_collections(stack, vid, fleet_id, stranger, &ingest);
+    let checked_collections = check_collections(stack, vid, fleet_id, other_fleet, &ingest);
     let mut exceptions = BTreeSet::new();
     for operation in &stack.contract.operations {
         let path = path(operation);
         let call = |token: Option<&str>| call(stack, operation, &path, token);
         if operation.scopes.is_empty() {
-            assert_eq!(call(None).status, 200, "{} is open", operation.id);
+            assert_eq!(call(None).status, 200, "{} is public", operation.id);
             exceptions.insert(operation.id.as_str());
             continue;
         }
-        for nobody in [None, Some("no token"), Some("eyJhbGciOiJub25lIn0.e30.")] {
-            assert_eq!(call(nobody).status, 401, "{} without a token", operation.id);
+        for invalid in [None, Some("no token"), Some("eyJhbGciOiJub25lIn0.e30.")] {
+            assert_eq!(call(invalid).status, 401, "{} without a valid token", operation.id);
         }
         for (scope, token) in SCOPES.iter().zip([stack.admin(), token, &ingest]) {
             if !operation.scopes.contains(*scope) {
-                // The gateway refuses a token without the scope as it refuses one that is none; the function says 403.
+                // The gateway rejects a token without the scope like an invalid one; the function returns 403.
                 let status = call(Some(token)).status;
-                assert!([401, 403].contains(&status), "{} with {scope} answered {status}", operation.id);
+                assert!([401, 403].contains(&status), "{} with {scope} returned {status}", operation.id);
             }
         }
         if SHARED.contains(&operation.id.as_str()) {
-            for token in [stack.admin(), token, stranger, &ingest] {
-                assert_eq!(call(Some(token)).status, 200, "{} is the same for everybody", operation.id);
+            for token in [stack.admin(), token, other_fleet, &ingest] {
+                assert_eq!(call(Some(token)).status, 200, "{} is the same for all callers", operation.id);
             }
         } else if operation.path.contains('{') {
-            for (scope, other) in [("roadcast/read", stranger), ("roadcast/ingest", ingest.as_str())] {
+            for (scope, other) in [("roadcast/read", other_fleet), ("roadcast/ingest", ingest.as_str())] {
                 if operation.scopes.contains(scope) {
-                    let answer = call(Some(other));
-                    assert_eq!(answer.status, 404, "{} for another with {scope}: {}", operation.id, answer.body);
+                    let response = call(Some(other));
+                    assert_eq!(response.status, 404, "{} of another caller with {scope}: {}", operation.id, response.body);
                 }
             }
-        } else if !own_check.contains(operation.id.as_str()) {
+        } else if !checked_collections.contains(operation.id.as_str()) {
             exceptions.insert(operation.id.as_str());
         }
     }
     assert_eq!(exceptions, EXCEPTIONS.iter().map(|(id, _)| *id).collect(), "operations without a check for other callers");
 }
 
-/// A request that would be taken of whoever may make it.
-fn call(stack: &Stack, operation: &Operation, path: &str, token: Option<&str>) -> Answer {
+/// Sends a request that is valid for an authorized caller.
+fn call(stack: &Stack, operation: &Operation, path: &str, token: Option<&str>) -> Response {
     let body = match operation.id.as_str() {
         "registerVehicle" | "replaceVehicle" => json!({"externalIds": [{"scheme": "access", "value": "1"}]}),
         "putPackage" => json!({"signals": ["Vehicle.Speed"]}),
         "registerSchema" => schema(),
-        "createFleet" => json!({"name": "Nobody's"}),
-        "createClient" => json!({"name": "Nobody's", "kind": "ingest", "sources": ["urn:nobody"]}),
+        "createFleet" => json!({"name": "Unauthorized"}),
+        "createClient" => json!({"name": "Unauthorized", "kind": "ingest", "sources": ["urn:unauthorized"]}),
         "createSubscription" | "replaceSubscription" => {
             json!({"vehicles": ["veh_0000000000000000"], "packages": ["alerts"]})
         }
@@ -106,7 +106,7 @@ fn call(stack: &Stack, operation: &Operation, path: &str, token: Option<&str>) -
     stack.call(&operation.method, path, token, &headers, body)
 }
 
-/// A type that there is.
+/// A registered event type.
 const TYPE: &str = "com.example.access.v1";
 
 fn schema() -> Value {
@@ -125,36 +125,40 @@ fn event(id: &str, source: &str, subject: Option<&str>) -> Value {
     event
 }
 
-/// What others see of lists and batches; answers the operations that were checked.
-fn of_collections(stack: &Stack, vid: &str, fleet_id: &str, stranger: &str, ingest: &str) -> BTreeSet<&'static str> {
-    assert_eq!(stack.json(stranger, "/vehicles")["items"], json!([]), "a fleet lists the vehicles that it may see");
-    assert_eq!(stack.json(ingest, "/vehicles")["items"], json!([]), "an ingest client lists its own");
-    assert_eq!(stack.json(stranger, "/events")["events"], json!([]), "arrivals are those of the own vehicles");
-    let fleets = stack.all(stranger, "/fleets", "items");
-    assert!(fleets.len() == 1 && fleets[0]["fleetId"] != fleet_id, "a fleet sees itself: {fleets:?}");
-    vehicles_are_their_registrars(stack, vid, ingest);
-    events_are_sent_by_their_registrar(stack, vid, ingest);
+/// Checks what other callers see in lists and batches. Returns the ids of the checked operations.
+fn check_collections(stack: &Stack, vid: &str, fleet_id: &str, other_fleet: &str, ingest: &str) -> BTreeSet<&'static str> {
+    assert_eq!(stack.json(other_fleet, "/vehicles")["items"], json!([]), "a fleet lists only vehicles that it may see");
+    assert_eq!(stack.json(ingest, "/vehicles")["items"], json!([]), "an ingest client lists only its own vehicles");
+    assert_eq!(stack.json(other_fleet, "/events")["events"], json!([]), "a fleet reads only events of its vehicles");
+    let fleets = stack.all(other_fleet, "/fleets", "items");
+    assert!(fleets.len() == 1 && fleets[0]["fleetId"] != fleet_id, "a fleet lists only itself: {fleets:?}");
+    registered_vehicles_belong_to_their_client(stack, vid, ingest);
+    only_the_registering_client_sends_events(stack, vid, ingest);
     BTreeSet::from(["listVehicles", "listEvents", "listFleets"])
 }
 
-/// Registering what another client registered is a conflict, and shows nothing of it.
-fn vehicles_are_their_registrars(stack: &Stack, vid: &str, ingest: &str) {
+/// Registering a vehicle of another client is a conflict that does not reveal its vid.
+fn registered_vehicles_belong_to_their_client(stack: &Stack, vid: &str, ingest: &str) {
     let vehicle = stack.json(stack.admin(), &format!("/vehicles/{vid}"));
-    let taken = stack.post(ingest, "/vehicles", &json!({"externalIds": vehicle["externalIds"]}));
-    assert_eq!(taken.status, 409);
-    assert!(!taken.body.contains(vid), "{}", taken.body);
+    let conflict = stack.post(ingest, "/vehicles", &json!({"externalIds": vehicle["externalIds"]}));
+    assert_eq!(conflict.status, 409);
+    assert!(!conflict.body.contains(vid), "{}", conflict.body);
 }
 
-/// A client sends events about its own vehicles, from its own sources.
-fn events_are_sent_by_their_registrar(stack: &Stack, vid: &str, ingest: &str) {
-    let refused = |event: Value| {
-        let answer = stack.post(ingest, "/events", &event);
-        assert_eq!(answer.status, 422, "{}", answer.body);
-        answer.json()["results"][0]["status"].as_u64().expect("a status")
+/// A client may send events only of its own vehicles and from its own sources.
+fn only_the_registering_client_sends_events(stack: &Stack, vid: &str, ingest: &str) {
+    let rejected_status = |event: Value| {
+        let response = stack.post(ingest, "/events", &event);
+        assert_eq!(response.status, 422, "{}", response.body);
+        response.json()["results"][0]["status"].as_u64().expect("a status")
     };
-    assert_eq!(refused(event("1", "urn:access", Some(vid))), 422, "another's vehicle is as one that does not exist");
+    assert_eq!(
+        rejected_status(event("1", "urn:access", Some(vid))),
+        422,
+        "a vehicle of another client is treated as unknown"
+    );
     let own = stack.post(ingest, "/vehicles", &json!({"externalIds": [{"scheme": "access", "value": "own"}]})).json();
     let own = own["vid"].as_str().expect("an id");
-    assert_eq!(refused(event("2", "urn:another", Some(own))), 403, "another's source");
+    assert_eq!(rejected_status(event("2", "urn:another", Some(own))), 403, "a source of another client");
     assert_eq!(stack.post(ingest, "/events", &event("3", "urn:access", Some(own))).status, 202);
 }

@@ -1,4 +1,4 @@
-//! Consent that is taken back while messages wait: three fleets with overlapping vehicles and different packages.
+//! Revocation while messages are queued: three fleets with overlapping vehicles and different packages.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -7,28 +7,29 @@ use serde_json::{Value, json};
 
 use crate::stack::Stack;
 
-/// How long a change may take to hold everywhere.
-const HOLDS_WITHIN: Duration = Duration::from_secs(5);
-const PATIENCE: Duration = Duration::from_mins(1);
+/// The maximum time until a change is effective everywhere.
+const REVOCATION_TIMEOUT: Duration = Duration::from_secs(5);
+/// The maximum time until events are stored.
+const PROCESSING_TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(crate) fn vehicle(stack: &Stack, name: &str) -> String {
-    let made = stack.post(stack.admin(), "/vehicles", &json!({"externalIds": [{"scheme": "consent", "value": name}]}));
-    made.json()["vid"].as_str().expect("a vid").to_owned()
+    let created = stack.post(stack.admin(), "/vehicles", &json!({"externalIds": [{"scheme": "consent", "value": name}]}));
+    created.json()["vid"].as_str().expect("a vid").to_owned()
 }
 
-/// Sends an event of a speed and a place, and answers its id.
+/// Sends an event with a speed and a position, and returns its eid.
 pub(crate) fn send(stack: &Stack, vid: &str, second: u32) -> String {
     let at = format!("2026-02-01T12:00:{second:02}.000Z");
     let event = json!({
         "specversion": "1.0", "id": format!("{second}"), "source": "urn:consent", "type": "roadcast.telemetry.v1", "time": at,
         "data": {"samples": [{"at": at, "signals": {"Vehicle.Speed": 30.0, "Vehicle.CurrentLocation.Latitude": 51.5}}]},
     });
-    let answer = stack.post(stack.admin(), &format!("/vehicles/{vid}/events"), &event);
-    assert_eq!(answer.status, 202, "{}", answer.body);
-    answer.json()["accepted"][0]["eid"].as_str().expect("an eid").to_owned()
+    let response = stack.post(stack.admin(), &format!("/vehicles/{vid}/events"), &event);
+    assert_eq!(response.status, 202, "{}", response.body);
+    response.json()["accepted"][0]["eid"].as_str().expect("an eid").to_owned()
 }
 
-/// What a feed hands out until it has nothing for a while: vehicle and event, and the signals of all of them.
+/// Drains a feed until a request returns no events. Returns vid and eid of the events, and all signals in them.
 pub(crate) fn drain(stack: &Stack, fleet: &(String, String)) -> (BTreeSet<(String, String)>, BTreeSet<String>) {
     let (fleet_id, token) = fleet;
     let (mut events, mut signals) = (BTreeSet::new(), BTreeSet::new());
@@ -46,15 +47,15 @@ pub(crate) fn drain(stack: &Stack, fleet: &(String, String)) -> (BTreeSet<(Strin
     }
 }
 
-pub(crate) fn until(what: &str, patience: Duration, mut holds: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < patience, "{what} does not hold after {patience:?}");
+pub(crate) fn until(what: &str, timeout: Duration, mut condition: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < timeout, "timeout after {timeout:?}: {what}");
         std::thread::sleep(Duration::from_millis(200));
     }
 }
 
-pub(crate) fn what_is_taken_back_is_gone_from_queries_and_from_queued_messages(stack: &Stack) {
+pub(crate) fn revoked_data_is_removed_from_queries_and_queued_messages(stack: &Stack) {
     let [a, b, c] = ["a", "b", "c"].map(|name| vehicle(stack, name));
     let one = stack.fleet(&[&a, &b], &["telematics"]);
     let two = stack.fleet(&[&b, &c], &["track-and-trace"]);
@@ -62,75 +63,75 @@ pub(crate) fn what_is_taken_back_is_gone_from_queries_and_from_queued_messages(s
     for vid in [&a, &b, &c] {
         send(stack, vid, 1);
     }
-    // All of it waits in the queues, the three vehicles' events together in the messages of those who may see them.
-    let reads = |fleet: &(String, String), vid: &str| {
-        let answer = stack.get(&fleet.1, &format!("/vehicles/{vid}/events"));
-        answer.status == 200 && answer.json()["events"].as_array().is_some_and(|events| !events.is_empty())
+    // The events of all three vehicles are queued, together in the messages of each entitled fleet.
+    let can_read = |fleet: &(String, String), vid: &str| {
+        let response = stack.get(&fleet.1, &format!("/vehicles/{vid}/events"));
+        response.status == 200 && response.json()["events"].as_array().is_some_and(|events| !events.is_empty())
     };
-    until("everything is stored", PATIENCE, || [&a, &b, &c].iter().all(|vid| reads(&all, vid)));
+    until("all events are stored", PROCESSING_TIMEOUT, || [&a, &b, &c].iter().all(|vid| can_read(&all, vid)));
     std::thread::sleep(Duration::from_secs(3));
 
-    // One vehicle is taken from the second fleet, everything from the third.
+    // One vehicle is removed from the subscription of the second fleet; the third is revoked.
     let subscription = |fleet: &(String, String)| {
         let path = format!("/fleets/{}/subscriptions", fleet.0);
-        let its = stack.all(stack.admin(), &path, "items").remove(0);
-        format!("{path}/{}", its["subscriptionId"].as_str().expect("an id"))
+        let subscription = stack.all(stack.admin(), &path, "items").remove(0);
+        format!("{path}/{}", subscription["subscriptionId"].as_str().expect("an id"))
     };
     let (narrowed, revoked) = (subscription(&two), subscription(&all));
     let tag = stack.get(stack.admin(), &narrowed).header("etag").expect("a tag").to_owned();
     let body = json!({"vehicles": [c], "packages": ["track-and-trace"]}).to_string();
     let headers = [("content-type", "application/json"), ("if-match", tag.as_str())];
-    let answer = stack.call("PUT", &narrowed, Some(stack.admin()), &headers, body);
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    let answer = stack.call("POST", &format!("{revoked}/revoke"), Some(stack.admin()), &[], "");
-    assert_eq!((answer.status, &answer.json()["state"]), (200, &json!("revoked")), "{}", answer.body);
-    until("what was taken back is gone from queries", HOLDS_WITHIN, || {
-        !reads(&two, &b) && ![&a, &b, &c].iter().any(|vid| reads(&all, vid))
+    let response = stack.call("PUT", &narrowed, Some(stack.admin()), &headers, body);
+    assert_eq!(response.status, 200, "{}", response.body);
+    let response = stack.call("POST", &format!("{revoked}/revoke"), Some(stack.admin()), &[], "");
+    assert_eq!((response.status, &response.json()["state"]), (200, &json!("revoked")), "{}", response.body);
+    until("revoked data is removed from queries", REVOCATION_TIMEOUT, || {
+        !can_read(&two, &b) && ![&a, &b, &c].iter().any(|vid| can_read(&all, vid))
     });
 
     let (events, signals) = drain(stack, &one);
     assert_eq!(events.iter().map(|(vid, _)| vid.clone()).collect::<BTreeSet<_>>(), BTreeSet::from([a, b]));
     assert_eq!(signals, BTreeSet::from(["Vehicle.Speed".to_owned()]));
     let (events, signals) = drain(stack, &two);
-    assert_eq!(events.iter().map(|(vid, _)| vid).collect::<Vec<_>>(), [&c], "the message is cut again, not dropped whole");
+    assert_eq!(events.iter().map(|(vid, _)| vid).collect::<Vec<_>>(), [&c], "the message is redacted again, not dropped");
     assert_eq!(signals, BTreeSet::from(["Vehicle.CurrentLocation.Latitude".to_owned()]));
-    assert_eq!(drain(stack, &all).0, BTreeSet::new(), "nothing of a revoked subscription");
-    let again = stack.call("POST", &format!("{revoked}/resume"), Some(stack.admin()), &[], "");
-    assert_eq!(again.status, 409, "a revoked subscription stays so");
+    assert_eq!(drain(stack, &all).0, BTreeSet::new(), "a revoked subscription delivers nothing");
+    let resumed = stack.call("POST", &format!("{revoked}/resume"), Some(stack.admin()), &[], "");
+    assert_eq!(resumed.status, 409, "a revoked subscription cannot be resumed");
 }
 
-pub(crate) fn a_suspended_subscription_goes_on_without_loss(stack: &Stack) {
+pub(crate) fn suspended_subscription_resumes_without_loss(stack: &Stack) {
     let vid = vehicle(stack, "suspended");
     let fleet = stack.fleet(&[&vid], &["telematics"]);
     let path = format!("/fleets/{}/subscriptions", fleet.0);
-    let its = stack.all(stack.admin(), &path, "items").remove(0);
-    let path = format!("{path}/{}", its["subscriptionId"].as_str().expect("an id"));
-    let step = |name: &str| {
-        let answer = stack.call("POST", &format!("{path}/{name}"), Some(stack.admin()), &[], "");
-        assert_eq!(answer.status, 200, "{name}: {}", answer.body);
+    let subscription = stack.all(stack.admin(), &path, "items").remove(0);
+    let path = format!("{path}/{}", subscription["subscriptionId"].as_str().expect("an id"));
+    let transition = |name: &str| {
+        let response = stack.call("POST", &format!("{path}/{name}"), Some(stack.admin()), &[], "");
+        assert_eq!(response.status, 200, "{name}: {}", response.body);
     };
     let mut sent = BTreeSet::from([send(stack, &vid, 1)]);
     let history = format!("/vehicles/{vid}/events");
-    let stored = || stack.json(stack.admin(), &history)["events"].as_array().map_or(0, Vec::len);
-    until("the first is stored", PATIENCE, || stored() == 1);
-    step("suspend");
-    until("nothing is readable", HOLDS_WITHIN, || stack.get(&fleet.1, &history).status == 404);
+    let stored_count = || stack.json(stack.admin(), &history)["events"].as_array().map_or(0, Vec::len);
+    until("the first event is stored", PROCESSING_TIMEOUT, || stored_count() == 1);
+    transition("suspend");
+    until("the vehicle is not readable", REVOCATION_TIMEOUT, || stack.get(&fleet.1, &history).status == 404);
     sent.insert(send(stack, &vid, 2));
-    until("the second is stored", PATIENCE, || stored() == 2);
+    until("the second event is stored", PROCESSING_TIMEOUT, || stored_count() == 2);
     std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(drain_now(stack, &fleet), 0, "and nothing is in the feed");
-    step("resume");
-    until("it is readable again", HOLDS_WITHIN, || stack.get(&fleet.1, &history).status == 200);
-    // What was taken off the queue while it was suspended comes again after the queue's visibility time.
+    assert_eq!(feed_length(stack, &fleet), 0, "the feed is empty");
+    transition("resume");
+    until("the vehicle is readable again", REVOCATION_TIMEOUT, || stack.get(&fleet.1, &history).status == 200);
+    // Messages received while suspended are delivered again after the visibility timeout of the queue.
     let mut seen = BTreeSet::new();
-    until("both come out of the feed", Duration::from_mins(3), || {
+    until("the feed delivers both events", Duration::from_mins(3), || {
         seen.extend(drain(stack, &fleet).0.into_iter().map(|(_, id)| id));
         seen == sent
     });
 }
 
-/// How many events the feed has right now.
-fn drain_now(stack: &Stack, fleet: &(String, String)) -> usize {
+/// The number of events that the feed returns without waiting.
+fn feed_length(stack: &Stack, fleet: &(String, String)) -> usize {
     let feed: Value = stack.json(&fleet.1, &format!("/fleets/{}/feed", fleet.0));
     feed["events"].as_array().map_or(0, Vec::len)
 }

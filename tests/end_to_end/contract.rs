@@ -1,4 +1,4 @@
-//! The HTTP contract: what openapi.yaml says of an answer.
+//! The HTTP contract: checks responses against openapi.yaml.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,38 +6,38 @@ use boon::{Compiler, Draft, SchemaIndex, Schemas};
 use serde_json::Value;
 
 const VERBS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
-/// A name for the document in references and errors.
+/// The URL of the document in references and errors.
 const DOCUMENT: &str = "https://roadcast.dev/openapi.yaml";
 
-/// An operation, as the contract states it.
+/// An operation of the contract.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Operation {
     pub(crate) method: String,
-    /// The path's template.
+    /// The path template.
     pub(crate) path: String,
     pub(crate) id: String,
     pub(crate) scopes: BTreeSet<String>,
 }
 
-/// The contract, its answers' schemas compiled.
+/// The contract with the compiled schemas of its responses.
 pub(crate) struct Contract {
     pub(crate) operations: Vec<Operation>,
-    /// By operation id, status and media type; no schema where the answer has no body.
-    answers: BTreeMap<(String, u16), BTreeMap<String, SchemaIndex>>,
+    /// Schemas by operation id, status and media type; no schema if the response has no body.
+    responses: BTreeMap<(String, u16), BTreeMap<String, SchemaIndex>>,
     schemas: Schemas,
 }
 
 impl Contract {
     pub(crate) fn read() -> Self {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../openapi.yaml");
-        let text = std::fs::read_to_string(path).expect("openapi.yaml is there");
+        let text = std::fs::read_to_string(path).expect("cannot read openapi.yaml");
         let document: Value = serde_norway::from_str(&text).expect("openapi.yaml is YAML");
         let mut compiler = Compiler::new();
-        // OpenAPI 3.0 speaks a dialect of this draft.
+        // OpenAPI 3.0 schemas are a dialect of this draft.
         compiler.set_default_draft(Draft::V4);
         compiler.enable_format_assertions();
         compiler.add_resource(DOCUMENT, document.clone()).expect("a document");
-        let mut contract = Self { operations: Vec::new(), answers: BTreeMap::new(), schemas: Schemas::new() };
+        let mut contract = Self { operations: Vec::new(), responses: BTreeMap::new(), schemas: Schemas::new() };
         for (path, item) in document["paths"].as_object().expect("paths") {
             for verb in VERBS.iter().filter(|verb| item.get(**verb).is_some()) {
                 let operation = &item[*verb];
@@ -47,13 +47,13 @@ impl Contract {
                     let at = resolved(&document, format!("{pointer}/{status}"));
                     let content = document.pointer(&format!("{at}/content")).and_then(Value::as_object);
                     let schema = |media_type: &String| {
-                        let place = format!("{at}/content/{}/schema", escaped(media_type));
-                        let place = format!("{DOCUMENT}#{}", place.replace('{', "%7B").replace('}', "%7D"));
-                        let schema = compiler.compile(&place, &mut contract.schemas);
-                        (media_type.clone(), schema.unwrap_or_else(|error| panic!("{place}: {error:#}")))
+                        let location = format!("{at}/content/{}/schema", escaped(media_type));
+                        let location = format!("{DOCUMENT}#{}", location.replace('{', "%7B").replace('}', "%7D"));
+                        let schema = compiler.compile(&location, &mut contract.schemas);
+                        (media_type.clone(), schema.unwrap_or_else(|error| panic!("{location}: {error:#}")))
                     };
                     let media_types = content.into_iter().flat_map(serde_json::Map::keys).map(schema).collect();
-                    contract.answers.insert((id.clone(), status.parse().expect("a status")), media_types);
+                    contract.responses.insert((id.clone(), status.parse().expect("a status")), media_types);
                 }
                 let scopes = operation["security"].as_array().into_iter().flatten();
                 let scopes = scopes.flat_map(|scheme| scheme["cognito"].as_array().cloned().unwrap_or_default());
@@ -65,15 +65,15 @@ impl Contract {
         contract
     }
 
-    /// Holds an answer against the contract: its status, its media type and its body.
+    /// Checks status, media type and body of a response against the contract.
     pub(crate) fn check(&self, method: &str, path: &str, status: u16, media_type: Option<&str>, body: &str) {
         let Some(operation) = self.operation(method, path) else {
-            assert_eq!(status, 404, "{method} {path} is in no contract: {body}");
+            assert_eq!(status, 404, "{method} {path} is not in the contract: {body}");
             return;
         };
-        let what = format!("{} answered {status}", operation.id);
-        let media_types = self.answers.get(&(operation.id.clone(), status));
-        let media_types = media_types.unwrap_or_else(|| panic!("{what}, which the contract does not know: {body}"));
+        let what = format!("{} returned {status}", operation.id);
+        let media_types = self.responses.get(&(operation.id.clone(), status));
+        let media_types = media_types.unwrap_or_else(|| panic!("{what}, which is not in the contract: {body}"));
         let Some(media_type) = media_type else {
             assert!(media_types.is_empty() && body.is_empty(), "{what} without a media type: {body}");
             return;
@@ -81,41 +81,42 @@ impl Contract {
         let essence = media_type.split(';').next().unwrap_or_default().trim();
         let schema = media_types.get(essence).unwrap_or_else(|| panic!("{what} as {media_type}: {body}"));
         let value = if essence.ends_with("json") {
-            serde_json::from_str(body).unwrap_or_else(|error| panic!("{what} with what is no JSON: {error}: {body}"))
+            serde_json::from_str(body).unwrap_or_else(|error| panic!("{what} with invalid JSON: {error}: {body}"))
         } else {
             Value::String(body.to_owned())
         };
         if let Err(error) = self.schemas.validate(&value, *schema) {
-            panic!("{what} against the contract: {error:#}\n{body}");
+            panic!("{what} with a body that violates the contract: {error:#}\n{body}");
         }
     }
 
-    /// The operation that a request is for.
+    /// The operation of a request; None if it is not in the contract.
     fn operation(&self, method: &str, path: &str) -> Option<&Operation> {
         let path = path.split('?').next().unwrap_or_default();
-        self.operations.iter().find(|operation| operation.method == method && is_of(path, &operation.path))
+        self.operations.iter().find(|operation| operation.method == method && matches_template(path, &operation.path))
     }
 }
 
-/// Whether a path is one of a template's.
-fn is_of(path: &str, template: &str) -> bool {
+/// Whether a path matches a path template.
+fn matches_template(path: &str, template: &str) -> bool {
     let (path, template): (Vec<&str>, Vec<&str>) = (path.split('/').collect(), template.split('/').collect());
-    path.len() == template.len() && path.iter().zip(template).all(|(is, said)| *is == said || said.starts_with('{'))
+    path.len() == template.len()
+        && path.iter().zip(template).all(|(actual, expected)| *actual == expected || expected.starts_with('{'))
 }
 
-/// Where a response is: at the pointer, or where its reference leads.
+/// The pointer to a response, with its reference resolved.
 fn resolved(document: &Value, pointer: String) -> String {
     let reference = document.pointer(&pointer).and_then(|response| response["$ref"].as_str());
     reference.map_or(pointer, |reference| reference.trim_start_matches('#').to_owned())
 }
 
-/// A member's name in a JSON pointer.
+/// A member name, escaped for a JSON pointer.
 fn escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
 #[test]
-fn a_renamed_member_an_unknown_status_and_another_media_type_are_noticed() {
+fn check_fails_for_wrong_members_statuses_and_media_types() {
     let contract = Contract::read();
     let fails = |status: u16, media_type: &str, body: &str| {
         let check = || contract.check("GET", "/fleets?limit=1", status, Some(media_type), body);

@@ -1,4 +1,4 @@
-//! Creating and changing: requests that come twice, vehicles from registering to retiring, and CloudEvents in every mode.
+//! Creation and changes: idempotency keys, the life cycle of a vehicle, and `CloudEvents` content modes.
 
 use std::io::Write as _;
 
@@ -8,7 +8,7 @@ use crate::stack::Stack;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
-pub(crate) fn a_repeat_under_the_same_key_creates_nothing(stack: &Stack) {
+pub(crate) fn repeated_idempotency_key_creates_nothing(stack: &Stack) {
     let create = |path: &str, key: &str, body: &Value| {
         stack.call("POST", path, Some(stack.admin()), &[JSON, ("idempotency-key", key)], body.to_string())
     };
@@ -20,41 +20,41 @@ pub(crate) fn a_repeat_under_the_same_key_creates_nothing(stack: &Stack) {
     assert_eq!(first.body, again.body);
     assert_eq!((first.header("idempotency-replayed"), again.header("idempotency-replayed")), (None, Some("true")));
     assert_eq!(first.header("location"), again.header("location"));
-    assert_eq!(stack.all(stack.admin(), "/fleets?limit=3", "items").len(), before + 1, "one fleet was made");
+    assert_eq!(stack.all(stack.admin(), "/fleets?limit=3", "items").len(), before + 1, "one fleet was created");
     let other = create("/fleets", "a-key", &json!({"name": "Another"}));
     assert_eq!((other.status, problem(&other.body).as_str()), (422, "idempotency-key-reused"));
     assert_eq!(create("/fleets", &"x".repeat(256), &fleet).status, 400);
 
-    // What went wrong may be mended under the same key.
-    assert_eq!(create("/fleets", "mended", &json!({"name": ""})).status, 422);
-    assert_eq!(create("/fleets", "mended", &json!({"name": "Mended"})).status, 201);
+    // A rejected request may be corrected under the same key.
+    assert_eq!(create("/fleets", "corrected", &json!({"name": ""})).status, 422);
+    assert_eq!(create("/fleets", "corrected", &json!({"name": "Corrected"})).status, 201);
 
-    // A lost secret comes again, though it is kept with no answer.
+    // A repeated request returns the secret again, although it is not stored with the response.
     let client = json!({"name": "Twice", "kind": "fleet", "fleetId": first.json()["fleetId"]});
     let (first, again) = (create("/clients", "c", &client).json(), create("/clients", "c", &client).json());
     assert_eq!(first, again);
     assert!(!stack.token_of(&again).is_empty());
 
-    // At once: one is made, and the others wait or get its answer.
+    // Concurrent requests: one creates the fleet; the others get a conflict or the same response.
     let statuses: Vec<u16> = std::thread::scope(|scope| {
-        let at_once: Vec<_> = (0..4).map(|_| scope.spawn(|| create("/fleets", "at-once", &fleet).status)).collect();
-        at_once.into_iter().map(|one| one.join().expect("an answer")).collect()
+        let requests: Vec<_> = (0..4).map(|_| scope.spawn(|| create("/fleets", "at-once", &fleet).status)).collect();
+        requests.into_iter().map(|request| request.join().expect("a status")).collect()
     });
     assert!(statuses.iter().all(|status| [201, 409].contains(status)) && statuses.contains(&201), "{statuses:?}");
     assert_eq!(stack.all(stack.admin(), "/fleets", "items").len(), before + 3);
 }
 
-pub(crate) fn a_vehicle_is_found_replaced_and_retired(stack: &Stack) {
+pub(crate) fn vehicle_is_found_replaced_and_retired(stack: &Stack) {
     let admin = stack.admin();
     let bus = |value: &str, make: &str| {
         json!({"externalIds": [{"scheme": "depot", "value": value}], "make": make, "modelYear": 2019,
                "attributes": {"garage": "Südhof 7"}})
     };
-    let made = stack.post(admin, "/vehicles", &bus("b-1", "Gillig"));
-    assert_eq!(made.status, 201);
-    assert_eq!(stack.post(admin, "/vehicles", &bus("b-1", "Gillig")).status, 200, "it is known");
+    let created = stack.post(admin, "/vehicles", &bus("b-1", "Gillig"));
+    assert_eq!(created.status, 201);
+    assert_eq!(stack.post(admin, "/vehicles", &bus("b-1", "Gillig")).status, 200, "the vehicle is already registered");
     stack.post(admin, "/vehicles", &bus("b-2", "MAN"));
-    let vid = made.json()["vid"].as_str().expect("a vid").to_owned();
+    let vid = created.json()["vid"].as_str().expect("a vid").to_owned();
     let path = format!("/vehicles/{vid}");
     let found = |query: &str| -> Vec<String> {
         let items = stack.all(admin, &format!("/vehicles?{query}"), "items");
@@ -62,10 +62,10 @@ pub(crate) fn a_vehicle_is_found_replaced_and_retired(stack: &Stack) {
     };
     assert_eq!(found("externalId=depot:b-1"), ["b-1"]);
     assert_eq!(found("make=gillig&modelYear=2019"), ["b-1"]);
-    assert_eq!(found("q=s%C3%BCdhof&limit=1").len(), 2, "every page leads on");
+    assert_eq!(found("q=s%C3%BCdhof&limit=1").len(), 2, "the second page is read, too");
     assert!(found("make=gillig&modelYear=2018").is_empty() && found("externalId=depot:none").is_empty());
-    for wrong in ["externalId=b-1", "modelYear=new", "retired=maybe", "colour=red"] {
-        assert_eq!(stack.get(admin, &format!("/vehicles?{wrong}")).status, 400, "{wrong}");
+    for invalid in ["externalId=b-1", "modelYear=new", "retired=maybe", "colour=red"] {
+        assert_eq!(stack.get(admin, &format!("/vehicles?{invalid}")).status, 400, "{invalid}");
     }
 
     let tag = stack.get(admin, &path).header("etag").expect("a tag").to_owned();
@@ -74,28 +74,28 @@ pub(crate) fn a_vehicle_is_found_replaced_and_retired(stack: &Stack) {
         stack.call("PUT", &path, Some(admin), &headers, bus("b-1", "Volvo").to_string()).status
     };
     assert_eq!(put(&[]), 428);
-    assert_eq!((put(&[("if-match", &tag)]), put(&[("if-match", &tag)])), (200, 412), "the race is lost by the second");
+    assert_eq!((put(&[("if-match", &tag)]), put(&[("if-match", &tag)])), (200, 412), "the second update has a stale tag");
 
     let sample = event("retired");
     assert_eq!(stack.post(admin, &format!("{path}/events"), &sample).status, 202);
     assert_eq!(stack.call("DELETE", &path, Some(admin), &[("if-match", &tag)], "").status, 412);
     assert_eq!(stack.call("DELETE", &path, Some(admin), &[], "").status, 204);
-    assert_eq!(stack.call("DELETE", &path, Some(admin), &[], "").status, 204, "again changes nothing");
+    assert_eq!(stack.call("DELETE", &path, Some(admin), &[], "").status, 204, "deleting again changes nothing");
     assert!(stack.json(admin, &path)["retiredAt"].is_string());
     assert!(found("externalId=depot:b-1").is_empty() && found("make=volvo&retired=true") == ["b-1"]);
     let tag = stack.get(admin, &path).header("etag").expect("a tag").to_owned();
     assert_eq!(put(&[("if-match", &tag)]), 409);
-    let heir = stack.post(admin, "/vehicles", &bus("b-1", "Gillig"));
-    assert_eq!(heir.status, 201, "its names are free");
-    assert_ne!(heir.json()["vid"], vid);
+    let successor = stack.post(admin, "/vehicles", &bus("b-1", "Gillig"));
+    assert_eq!(successor.status, 201, "its external ids are free");
+    assert_ne!(successor.json()["vid"], vid);
 }
 
-pub(crate) fn events_come_in_every_content_mode(stack: &Stack) {
+pub(crate) fn events_are_accepted_in_every_content_mode(stack: &Stack) {
     let admin = stack.admin();
     let vid = stack.post(admin, "/vehicles", &json!({"externalIds": [{"scheme": "modes", "value": "1"}]})).json();
     let path = format!("/vehicles/{}/events", vid["vid"].as_str().expect("a vid"));
     let send = |headers: &[(&str, &str)], body: Vec<u8>| stack.call("POST", &path, Some(admin), headers, body);
-    let eid = |answer: &crate::stack::Answer| answer.json()["accepted"][0]["eid"].clone();
+    let eid = |response: &crate::stack::Response| response.json()["accepted"][0]["eid"].clone();
     let structured = send(&[("content-type", "application/cloudevents+json")], event("1").to_string().into_bytes());
     assert_eq!(structured.status, 202, "{}", structured.body);
 
@@ -121,15 +121,15 @@ pub(crate) fn events_come_in_every_content_mode(stack: &Stack) {
 
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(&batch).expect("into memory");
-    let packed = gzip.finish().expect("gzip");
+    let compressed = gzip.finish().expect("gzip");
     let headers = [("content-type", "application/cloudevents-batch+json"), ("content-encoding", "gzip")];
-    assert_eq!(send(&headers, packed).status, 202);
-    assert_eq!(send(&headers, batch).status, 400, "what is said to be gzip and is not");
+    assert_eq!(send(&headers, compressed).status, 202);
+    assert_eq!(send(&headers, batch).status, 400, "the body is not gzip");
 
-    // A mixed batch is answered event by event.
-    let mut good = event("3");
-    good["subject"] = json!("modes:1");
-    let mixed = stack.post(admin, "/events", &json!([good, event("4"), {"specversion": "0.3"}]));
+    // The response to a mixed batch has a status per event.
+    let mut valid = event("3");
+    valid["subject"] = json!("modes:1");
+    let mixed = stack.post(admin, "/events", &json!([valid, event("4"), {"specversion": "0.3"}]));
     let statuses: Vec<Value> =
         mixed.json()["results"].as_array().expect("results").iter().map(|r| r["status"].clone()).collect();
     assert_eq!((mixed.status, statuses), (202, vec![json!(202), json!(422), json!(400)]), "{}", mixed.body);

@@ -1,4 +1,4 @@
-//! A small recording of two cars: of real trips where they are at hand, simulated otherwise.
+//! A small recording of two cars: real trips if they are available, otherwise simulated ones.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,15 +8,15 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Rows of each car.
+/// The number of rows per car.
 const ROWS: usize = 60;
 
-/// A recording in the form of enviroCar's.
+/// A recording in the format of enviroCar.
 pub(crate) struct Recording {
     pub(crate) file: PathBuf,
-    /// The cars, as the recording names them.
+    /// The ids of the cars in the recording.
     pub(crate) cars: Vec<String>,
-    /// Its rows, each a sample.
+    /// The number of rows. Each row is a sample.
     pub(crate) rows: usize,
     _folder: TempDir,
 }
@@ -24,7 +24,7 @@ pub(crate) struct Recording {
 impl Recording {
     pub(crate) fn of_two_cars() -> Self {
         let rows = real_rows().unwrap_or_else(|| {
-            println!("no real trips beside this clone: the recording is simulated");
+            println!("no real trips next to this clone: the recording is simulated");
             simulated_rows()
         });
         let folder = TempDir::new().expect("a temporary folder");

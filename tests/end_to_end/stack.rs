@@ -1,4 +1,4 @@
-//! A stack of the test's own, started and stopped through the tool as a user would.
+//! A separate stack for the test, which is started and stopped with the tool, as a user does.
 
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -12,17 +12,17 @@ use tempfile::TempDir;
 
 use crate::contract::Contract;
 
-/// An answer of the API, which the contract allows.
+/// A response of the API. It conforms to the contract.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.body))
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("invalid JSON: {}", self.body))
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -30,7 +30,7 @@ impl Answer {
     }
 }
 
-/// A running stack; it is stopped when this goes.
+/// A running stack, which is stopped on drop.
 pub(crate) struct Stack {
     dir: TempDir,
     http: Client,
@@ -39,13 +39,13 @@ pub(crate) struct Stack {
     token_url: String,
     admin: String,
     endpoint_pid: u64,
-    /// Where the AWS endpoint is.
+    /// The URL of the local AWS endpoint.
     pub(crate) endpoint: String,
-    /// The template's outputs.
+    /// The outputs of the template.
     resources: Value,
 }
 
-/// The tool, on the stack in `dir`.
+/// The tool, for the stack in `dir`.
 fn tool(dir: &TempDir) -> Command {
     let mut command = Command::new(env!("CARGO"));
     command.args(["run", "--quiet", "--package", "roadcast-cli", "--bin", "roadcast", "--", "--json", "--dir"]);
@@ -55,8 +55,8 @@ fn tool(dir: &TempDir) -> Command {
 
 fn json_of(output: &Output, what: &str) -> Value {
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{what} ended with {}:\n{stderr}", output.status);
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{what} printed no JSON ({error}):\n{stderr}"))
+    assert!(output.status.success(), "{what} exited with {}:\n{stderr}", output.status);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{what} printed invalid JSON ({error}):\n{stderr}"))
 }
 
 impl Stack {
@@ -79,18 +79,18 @@ impl Stack {
         }
     }
 
-    /// What a command of the tool answers.
+    /// Runs a command of the tool and returns its JSON result.
     pub(crate) fn command(&self, arguments: &[&str]) -> Value {
         json_of(&tool(&self.dir).args(arguments).output().expect("cargo runs"), arguments[0])
     }
 
-    /// Replays a recording, and answers the reconciliation.
+    /// Replays a recording and returns the JSON result.
     pub(crate) fn replay(&self, arguments: &[&str], file: &PathBuf) -> Value {
         let output = tool(&self.dir).arg("replay").args(arguments).arg(file).output().expect("cargo runs");
         json_of(&output, "replay")
     }
 
-    /// Calls the API, and holds its answer against the contract.
+    /// Calls the API and checks the response against the contract.
     pub(crate) fn call(
         &self,
         method: &str,
@@ -98,60 +98,60 @@ impl Stack {
         token: Option<&str>,
         headers: &[(&str, &str)],
         body: impl Into<Vec<u8>>,
-    ) -> Answer {
+    ) -> Response {
         let verb = Method::from_bytes(method.as_bytes()).expect("a method");
         let mut request = self.http.request(verb, format!("{}{path}", self.api)).body(body.into());
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        let answer = request.send().expect("an answer");
-        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let bytes = answer.bytes().expect("a body");
+        let response = request.send().expect("a response");
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let bytes = response.bytes().expect("a body");
         let body = match headers.get("content-encoding") {
-            Some(coding) if coding == "gzip" => unpacked(&bytes),
+            Some(coding) if coding == "gzip" => gunzip(&bytes),
             _ => String::from_utf8(bytes.to_vec()).expect("a text"),
         };
-        let answer = Answer { status, headers, body };
-        let media_type = answer.header("content-type").filter(|_| !answer.body.is_empty());
-        self.contract.check(method, path, status, media_type, &answer.body);
-        answer
+        let response = Response { status, headers, body };
+        let media_type = response.header("content-type").filter(|_| !response.body.is_empty());
+        self.contract.check(method, path, status, media_type, &response.body);
+        response
     }
 
-    pub(crate) fn get(&self, token: &str, path: &str) -> Answer {
+    pub(crate) fn get(&self, token: &str, path: &str) -> Response {
         self.call("GET", path, Some(token), &[], "")
     }
 
-    /// The JSON of an answer that must be a success.
+    /// Reads a path and returns the JSON body. Fails if the status is not 200.
     pub(crate) fn json(&self, token: &str, path: &str) -> Value {
-        let answer = self.get(token, path);
-        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
-        answer.json()
+        let response = self.get(token, path);
+        assert_eq!(response.status, 200, "{path}: {}", response.body);
+        response.json()
     }
 
-    pub(crate) fn post(&self, token: &str, path: &str, body: &Value) -> Answer {
+    pub(crate) fn post(&self, token: &str, path: &str, body: &Value) -> Response {
         self.call("POST", path, Some(token), &[("content-type", "application/json")], body.to_string())
     }
 
-    /// What the template's output of that name says.
+    /// An output of the template.
     pub(crate) fn resource(&self, output: &str) -> &str {
         self.resources[output].as_str().unwrap_or_else(|| panic!("no output {output}"))
     }
 
-    /// Asks an AWS service itself, in its JSON protocol.
+    /// Calls an AWS service of the endpoint with its JSON protocol.
     pub(crate) fn aws(&self, service: &str, target: &str, body: &Value) -> Value {
-        // The endpoint tells its services apart by what a request says it was signed for, and checks no signature.
-        let signed_for = format!(
+        // The endpoint selects the service by the credential scope of the request, and does not verify signatures.
+        let authorization = format!(
             "AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/{service}/aws4_request, SignedHeaders=host, Signature=none"
         );
-        let request = self.http.post(&self.endpoint).header("authorization", signed_for).header("x-amz-target", target);
-        let answer = request.header("content-type", "application/x-amz-json-1.0").body(body.to_string()).send();
-        let answer = answer.expect("an answer");
-        assert_eq!(answer.status().as_u16(), 200, "{target}");
-        answer.json().expect("JSON")
+        let request = self.http.post(&self.endpoint).header("authorization", authorization).header("x-amz-target", target);
+        let response = request.header("content-type", "application/x-amz-json-1.0").body(body.to_string()).send();
+        let response = response.expect("a response");
+        assert_eq!(response.status().as_u16(), 200, "{target}");
+        response.json().expect("JSON")
     }
 
-    /// Every item of a list, page by page; `items` is the member that holds them.
+    /// All items of a paginated list; `items` is the name of the member that contains them.
     pub(crate) fn all(&self, token: &str, path: &str, items: &str) -> Vec<Value> {
         let mut all = Vec::new();
         let mut cursor = String::new();
@@ -167,29 +167,29 @@ impl Stack {
         &self.admin
     }
 
-    /// A fleet with a client of its own, subscribed to these vehicles: its id and a token.
+    /// Creates a fleet with an app client and a subscription to the vehicles, if any. Returns its id and a token.
     pub(crate) fn fleet(&self, vehicles: &[&str], packages: &[&str]) -> (String, String) {
         let fleet = self.post(&self.admin, "/fleets", &serde_json::json!({"name": "A fleet"})).json();
         let fleet_id = fleet["fleetId"].as_str().expect("an id").to_owned();
-        let wanted = serde_json::json!({"name": "An app", "kind": "fleet", "fleetId": fleet_id});
-        let client = self.post(&self.admin, "/clients", &wanted).json();
+        let request = serde_json::json!({"name": "An app", "kind": "fleet", "fleetId": fleet_id});
+        let client = self.post(&self.admin, "/clients", &request).json();
         if !vehicles.is_empty() {
-            let wanted = serde_json::json!({"vehicles": vehicles, "packages": packages});
-            let answer = self.post(&self.admin, &format!("/fleets/{fleet_id}/subscriptions"), &wanted);
-            assert_eq!(answer.status, 202);
-            let subscription = answer.json();
+            let request = serde_json::json!({"vehicles": vehicles, "packages": packages});
+            let response = self.post(&self.admin, &format!("/fleets/{fleet_id}/subscriptions"), &request);
+            assert_eq!(response.status, 202);
+            let subscription = response.json();
             self.wait_until_active(&fleet_id, subscription["subscriptionId"].as_str().expect("an id"));
         }
         (fleet_id, self.token_of(&client))
     }
 
-    /// A token of an ingest client of its own.
+    /// Creates an ingest client for a source and returns a token.
     pub(crate) fn ingest_client(&self, source: &str) -> String {
-        let wanted = serde_json::json!({"name": "A gateway", "kind": "ingest", "sources": [source]});
-        self.token_of(&self.post(&self.admin, "/clients", &wanted).json())
+        let request = serde_json::json!({"name": "A gateway", "kind": "ingest", "sources": [source]});
+        self.token_of(&self.post(&self.admin, "/clients", &request).json())
     }
 
-    /// A token of the client that was made.
+    /// A token of a newly created client.
     pub(crate) fn token_of(&self, client: &Value) -> String {
         let text = |name: &str| client[name].as_str().expect("a text").to_owned();
         self.token(&text("clientId"), &text("clientSecret"))
@@ -204,48 +204,48 @@ impl Stack {
             }
             std::thread::sleep(std::time::Duration::from_millis(200));
         }
-        panic!("the subscription never became active");
+        panic!("the subscription did not become active within 40 s");
     }
 
     fn token(&self, client_id: &str, client_secret: &str) -> String {
         let request = self.http.post(&self.token_url).basic_auth(client_id, Some(client_secret));
-        let answer: Value = request
+        let token: Value = request
             .header("content-type", "application/x-www-form-urlencoded")
             .body("grant_type=client_credentials")
             .send()
-            .expect("an answer")
+            .expect("a response")
             .json()
             .expect("JSON");
-        answer["access_token"].as_str().expect("a token").to_owned()
+        token["access_token"].as_str().expect("a token").to_owned()
     }
 
-    /// Puts a file of bulk data.
+    /// Uploads a bulk file.
     pub(crate) fn put_file(&self, key: &str, text: String) {
-        let answer = self.http.put(self.file_address(key)).body(text).send().expect("an answer");
-        assert!(answer.status().is_success(), "{key}: {}", answer.status());
+        let response = self.http.put(self.file_url(key)).body(text).send().expect("a response");
+        assert!(response.status().is_success(), "{key}: {}", response.status());
     }
 
-    /// A file in the bucket of bulk data, once it is there.
+    /// An object in the bucket of bulk files; None if it does not exist.
     pub(crate) fn file(&self, key: &str) -> Option<String> {
-        let answer = self.http.get(self.file_address(key)).send().expect("an answer");
-        answer.status().is_success().then(|| answer.text().expect("a text"))
+        let response = self.http.get(self.file_url(key)).send().expect("a response");
+        response.status().is_success().then(|| response.text().expect("a text"))
     }
 
-    fn file_address(&self, key: &str) -> String {
+    fn file_url(&self, key: &str) -> String {
         format!("{}/{}/{key}", self.endpoint, self.resource("BulkDataBucketName"))
     }
 
-    /// Stops it, and says whether anything of it still runs.
+    /// Stops the stack, and returns whether its endpoint is still running.
     pub(crate) fn down(&self) -> bool {
         let output = tool(&self.dir).arg("down").output().expect("cargo runs");
         assert!(output.status.success(), "down: {}", String::from_utf8_lossy(&output.stderr));
-        // A zombie runs no more; it stays until whoever inherited it collects it.
+        // A zombie is not running; it remains until its parent reaps it.
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.endpoint_pid)).unwrap_or_default();
         stat.rsplit_once(')').is_some_and(|(_, after_name)| !after_name.trim_start().starts_with('Z'))
     }
 }
 
-fn unpacked(bytes: &[u8]) -> String {
+fn gunzip(bytes: &[u8]) -> String {
     let mut text = String::new();
     flate2::read::GzDecoder::new(bytes).read_to_string(&mut text).expect("gzip");
     text
@@ -253,7 +253,7 @@ fn unpacked(bytes: &[u8]) -> String {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // Also where an assertion failed: nothing may be left running.
+        // Also after a failed assertion, so that no process is left running.
         let _ = tool(&self.dir).arg("down").output();
     }
 }

@@ -1,4 +1,4 @@
-//! The contract of the event side, as asyncapi.yaml states it.
+//! The contract of events and messages, asyncapi.yaml.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,11 +21,11 @@ pub(crate) struct Contract {
 }
 
 impl Contract {
-    /// Reads it, and compiles the schemas of its messages. Every reference in them must lead somewhere within it.
+    /// Reads the contract and compiles the schemas of its messages. Fails if a reference in them does not resolve.
     pub(crate) fn read() -> Self {
         let document: Value = serde_norway::from_str(&read("asyncapi.yaml")).expect("asyncapi.yaml is YAML");
         let mut compiler = Compiler::new();
-        // AsyncAPI's own schemas are of draft 07.
+        // AsyncAPI schemas use draft 07.
         compiler.set_default_draft(Draft::V7);
         compiler.enable_format_assertions();
         compiler.add_resource(DOCUMENT, document.clone()).expect("a document");
@@ -33,8 +33,8 @@ impl Contract {
         let mut parts = BTreeMap::new();
         for (name, message) in document["components"]["messages"].as_object().expect("messages") {
             for part in ["payload", "headers"].into_iter().filter(|part| message.get(part).is_some()) {
-                let place = format!("{DOCUMENT}#/components/messages/{name}/{part}");
-                let schema = compiler.compile(&place, &mut schemas).unwrap_or_else(|error| panic!("{place}: {error:#}"));
+                let pointer = format!("{DOCUMENT}#/components/messages/{name}/{part}");
+                let schema = compiler.compile(&pointer, &mut schemas).unwrap_or_else(|error| panic!("{pointer}: {error:#}"));
                 parts.insert((name.clone(), part), schema);
             }
         }
@@ -46,27 +46,27 @@ impl Contract {
         self.document.pointer(pointer).unwrap_or_else(|| panic!("asyncapi.yaml has no {pointer}"))
     }
 
-    /// The names of its messages.
+    /// The names of the messages.
     pub(crate) fn messages(&self) -> BTreeSet<String> {
         self.at("/components/messages").as_object().expect("messages").keys().cloned().collect()
     }
 
-    /// Whether a message is a line of an object.
+    /// Whether a message is a line of an NDJSON object.
     pub(crate) fn is_line(&self, message: &str) -> bool {
         self.at(&format!("/components/messages/{message}"))["contentType"] == "application/x-ndjson"
     }
 
-    /// Where a channel is.
+    /// The address of a channel.
     pub(crate) fn address(&self, channel: &str) -> &str {
         self.at(&format!("/channels/{channel}/address")).as_str().expect("an address")
     }
 
-    /// Checks a message against its schema.
+    /// Checks a payload against the schema of its message.
     pub(crate) fn check(&self, message: &str, payload: &Value) -> Result<(), String> {
         self.check_part(message, "payload", payload)
     }
 
-    /// Checks what goes beside a message.
+    /// Checks headers against the schema of their message.
     pub(crate) fn check_headers(&self, message: &str, headers: &Value) -> Result<(), String> {
         self.check_part(message, "headers", headers)
     }

@@ -1,4 +1,4 @@
-//! The whole road in memory, with everything on it fixed: time, ids and what is sent.
+//! The data flow in memory, with fixed time, ids and input.
 
 use std::collections::BTreeMap;
 
@@ -9,36 +9,37 @@ use roadcast_codec::{BLOCK_CONTENT_TYPE, stream_record};
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::event::{EventType, Telemetry};
+use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::ids::{ClientId, FleetId, VehicleId};
 use roadcast_domain::package::{Package, Packages};
 use roadcast_domain::plan::Plan;
 use roadcast_domain::subscription::DeliveryFormat;
-use roadcast_domain::vehicle::{ExternalId, VehicleDetails};
+use roadcast_domain::vehicle::VehicleDetails;
 use roadcast_event_log::SegmentedLog;
 use roadcast_ports::archive::RawRecord;
 use roadcast_ports::bus::{DeliveryBus as _, FleetBatch};
 use roadcast_services::cache::{CachedClients, CachedEntitlements, CachedFleets, CachedSubjects, CachedVehicles};
 use roadcast_services::catalogue::event_schemas::{CachedSchemas, SchemaRegistration};
-use roadcast_services::delivery::enrichment::{Counts, EnrichError, Enrichment};
-use roadcast_services::delivery::feed::{Feed, FeedReader};
+use roadcast_services::delivery::enrichment::{Enrichment, EnrichmentCounts, EnrichmentError};
+use roadcast_services::delivery::feed::{FeedBatch, FeedReader};
 use roadcast_services::fleets::provisioning::{Provisioning, Step, Task};
 use roadcast_services::fleets::{Onboarding, SubscriptionRequest};
 use roadcast_services::ingest::Ingest;
 use roadcast_services::stream::{BatchOutcome, RecentEvents, Record, StreamProcessor};
 use roadcast_services::vehicles::registry::VehicleRegistry;
-use roadcast_testbed::{ManualClock, Memory, MemoryItems, SeededRandomness, StreamRecordIn};
+use roadcast_testbed::{ManualClock, Memory, MemoryItems, SeededRandomness, ShardRecord};
 use serde_json::{Value, json};
 
-/// When everything arrives.
+/// The arrival time of all records.
 const NOW: &str = "2026-11-20T08:15:06.120Z";
 /// The packages that the fleet subscribes to.
 const PACKAGES: [&str; 3] = ["telematics", "track-and-trace", "diagnostics"];
-/// A type that is registered where a test asks for it; the package `diagnostics` holds it then.
+/// The custom type of [`Pipeline::register_tyres`], which adds it to the package `diagnostics`.
 pub(crate) const TYRE: &str = "com.example.tyre.v1";
 /// The first bytes of a zstd frame.
 const ZSTD: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 
-/// A fleet with two vehicles: a car whose telemetry it wants as JSON, and a bus whose telemetry it wants as blocks.
+/// The pipeline with a fleet and two vehicles: a car that is delivered as JSON, and a bus that is delivered as blocks.
 pub(crate) struct Pipeline {
     pub(crate) memory: Memory,
     clock: ManualClock,
@@ -48,14 +49,14 @@ pub(crate) struct Pipeline {
     pub(crate) bus: VehicleId,
 }
 
-/// What the code wrote on the way, by the messages' names, and what is not in the messages themselves.
+/// The output of the code: messages by name, and their addresses.
 pub(crate) struct Produced {
     pub(crate) messages: BTreeMap<&'static str, Vec<Value>>,
-    /// The partition key of the upload's record.
+    /// The partition key of the uploaded record.
     pub(crate) upload_key: String,
-    /// The buses that the entries name.
+    /// The delivery bus.
     pub(crate) delivery_bus: String,
-    /// The objects' keys.
+    /// The key of the object in the archive.
     pub(crate) raw_key: String,
     pub(crate) quarantine_keys: Vec<String>,
     pub(crate) fleet_id: FleetId,
@@ -110,7 +111,7 @@ impl Pipeline {
                     .expect("provisioned");
             }
         }
-        // Something was taken away before.
+        // An earlier change reduced the entitlement.
         memory.raise_epoch(&fleet_id, &car);
         Self { memory, clock, items: MemoryItems::default(), fleet_id, car, bus }
     }
@@ -135,15 +136,15 @@ impl Pipeline {
             schemas: CachedSchemas::new(self.memory.clone(), self.clock.clone()),
             clock: self.clock.clone(),
         };
-        ingest.upload(&admin(), &self.car, &body.to_string()).await.expect("the upload is taken");
+        ingest.upload(&admin(), &self.car, &body.to_string()).await.expect("the upload is accepted");
     }
 
-    /// Puts a record onto the stream about the bus, as somebody else does.
+    /// Puts a record of the bus on the stream, as an external producer does.
     pub(crate) fn put(&self, record: &[u8]) {
         self.memory.stream().put_bytes(self.bus.as_str(), record);
     }
 
-    /// Processes all that is on the stream.
+    /// Processes all records of the stream.
     pub(crate) async fn process(&self) -> BatchOutcome {
         let process = StreamProcessor {
             archive: self.memory.clone(),
@@ -158,10 +159,10 @@ impl Pipeline {
             clock: self.clock.clone(),
         };
         let records: Vec<Record> = self.memory.stream().records().into_iter().map(record).collect();
-        process.batch(&records).await
+        process.process_batch(&records).await
     }
 
-    pub(crate) async fn enrich(&self, cloud_events: &[&str]) -> Result<Counts, EnrichError> {
+    pub(crate) async fn enrich(&self, cloud_events: &[&str]) -> Result<EnrichmentCounts, EnrichmentError> {
         let enrich = Enrichment {
             entitlements: CachedEntitlements::new(self.memory.clone(), self.clock.clone()),
             fleets: CachedFleets::new(self.memory.clone(), self.clock.clone()),
@@ -169,25 +170,25 @@ impl Pipeline {
             index: self.memory.clone(),
             clock: self.clock.clone(),
         };
-        enrich.entry(cloud_events).await
+        enrich.deliver(cloud_events).await
     }
 
-    /// Puts an entry onto the delivery bus.
+    /// Publishes an entry to the delivery bus.
     pub(crate) async fn deliver(&self, events: Vec<String>) {
         let entry = FleetBatch { fleet_id: self.fleet_id.clone(), bus: "roadcast-dev-delivery".to_owned(), events };
-        self.memory.publish(&[entry]).await.pop().expect("an answer").expect("the entry is taken");
+        self.memory.publish(&[entry]).await.pop().expect("a result").expect("the entry is accepted");
     }
 
-    pub(crate) async fn feed(&self) -> Feed {
+    pub(crate) async fn feed(&self) -> FeedBatch {
         let deliver = FeedReader {
             queue: self.memory.clone(),
             entitlements: CachedEntitlements::new(self.memory.clone(), self.clock.clone()),
             clock: self.clock.clone(),
         };
-        deliver.feed(&Caller::Fleet(self.fleet_id.clone()), &self.fleet_id, 10, 0).await.expect("a feed")
+        deliver.read(&Caller::Fleet(self.fleet_id.clone()), &self.fleet_id, 10, 0).await.expect("a feed")
     }
 
-    /// Telemetry and trouble codes of the car, as a logger uploads them.
+    /// An upload of a data logger: telemetry and trouble codes of the car.
     fn logger_upload() -> Value {
         json!([
             {
@@ -198,7 +199,7 @@ impl Pipeline {
                         "Vehicle.Speed": 48.32, "Vehicle.IsMoving": true,
                         "Vehicle.CurrentLocation.Latitude": 51.962_944, "Vehicle.CurrentLocation.Longitude": 7.625_694,
                     }},
-                    // Another offset, a list, a path that the catalogue lacks and a value out of range.
+                    // Another UTC offset, a list, a path that is not in the catalogue, and a value out of range.
                     {"at": "2026-11-20T09:15:05.5+01:00", "signals": {
                         "Vehicle.Speed": 50.0, "Vehicle.OBD.DTCList": ["P0301"], "acme.note": "ok", "Vehicle.OBD.EngineLoad": 400,
                     }},
@@ -214,7 +215,7 @@ impl Pipeline {
         ])
     }
 
-    /// One event with a block, as a device publishes it: its topic names the vehicle.
+    /// A message of a device: an event with a block. Its topic names the vehicle.
     fn device_event() -> Value {
         let telemetry: Telemetry = serde_json::from_value(json!({"samples": [
             {"at": "2026-11-20T08:15:02Z", "signals": {"Vehicle.Speed": 31.5, "Vehicle.IsMoving": true}},
@@ -229,7 +230,7 @@ impl Pipeline {
         })
     }
 
-    /// A batch about the bus, as a partner puts it.
+    /// A record of a partner: a batch of events of the bus.
     fn partner_batch() -> Value {
         json!([
             {
@@ -247,14 +248,14 @@ impl Pipeline {
         ])
     }
 
-    /// Events about the bus of which something is set aside.
-    fn partly_wrong() -> Value {
+    /// A record with events of the bus that are partly quarantined.
+    fn partly_invalid_batch() -> Value {
         json!([
             {
                 "specversion": "1.0", "id": "887127", "source": "urn:example:partner", "type": "roadcast.telemetry.v1",
                 "time": "2026-11-20T08:15:06Z", "data": {"samples": [
                     {"at": "2026-11-20T08:15:06Z", "signals": {"Vehicle.Speed": 20.5}},
-                    // A clock that is ahead.
+                    // A time in the future.
                     {"at": "2090-01-01T00:00:00Z", "signals": {"Vehicle.Speed": 20.5}},
                 ]},
             },
@@ -283,8 +284,8 @@ async fn register(memory: &Memory, clock: &ManualClock, (scheme, value): (&str, 
     register.register(&admin(), details).await.expect("registered").0.vid
 }
 
-fn record(record: StreamRecordIn) -> Record {
-    let StreamRecordIn { shard, sequence_number, partition_key, arrived_at, data } = record;
+fn record(record: ShardRecord) -> Record {
+    let ShardRecord { shard, sequence_number, partition_key, arrived_at, data } = record;
     Record { shard, partition_key, raw: RawRecord { sequence_number, arrived_at, data } }
 }
 
@@ -292,7 +293,7 @@ fn parse(text: &str) -> Value {
     serde_json::from_str(text).expect("JSON")
 }
 
-/// An entry as a rule's target gets it, but for what the service adds.
+/// An entry as the target of a rule receives it, without the members that EventBridge adds.
 fn entry(entry: &BusEntry<'_>) -> Value {
     json!({ "source": entry.source, "detail-type": entry.detail_type, "detail": parse(&entry.detail) })
 }
@@ -301,46 +302,46 @@ fn lines(object: &ObjectText) -> Vec<Value> {
     std::str::from_utf8(&object.text).expect("UTF-8").lines().map(parse).collect()
 }
 
-/// Sends everything once, and says what the code wrote.
+/// Sends all records once and returns the output of the code.
 pub(crate) async fn produce() -> Produced {
-    let road = Pipeline::new().await;
-    road.upload(&Pipeline::logger_upload()).await;
-    let upload = road.memory.stream().records().remove(0);
+    let pipeline = Pipeline::new().await;
+    pipeline.upload(&Pipeline::logger_upload()).await;
+    let upload = pipeline.memory.stream().records().remove(0);
     let batch = Pipeline::partner_batch().to_string();
-    let packed = stream_record::compress(&batch);
-    road.put(Pipeline::device_event().to_string().as_bytes());
-    road.put(batch.as_bytes());
-    // The same once more: it is known.
-    road.put(&packed);
-    road.put(Pipeline::partly_wrong().to_string().as_bytes());
-    road.put(&[0xFF, 0x00, 0xFE]);
-    let outcome = road.process().await;
+    let compressed = stream_record::compress(&batch);
+    pipeline.put(Pipeline::device_event().to_string().as_bytes());
+    pipeline.put(batch.as_bytes());
+    // The same batch again: a duplicate.
+    pipeline.put(&compressed);
+    pipeline.put(Pipeline::partly_invalid_batch().to_string().as_bytes());
+    pipeline.put(&[0xFF, 0x00, 0xFE]);
+    let outcome = pipeline.process().await;
     assert_eq!((outcome.retry_from, outcome.counts.events_deduplicated), (None, 2), "{:?}", outcome.failures);
 
-    let raw = raw_object(&road.memory.archived()[0]).expect("lines").expect("an object");
-    let quarantined = quarantine_objects(&road.memory.quarantined()).expect("lines");
-    // What we pack ourselves hangs on the version of the library that packs.
+    let raw = raw_object(&pipeline.memory.archived()[0]).expect("lines").expect("an object");
+    let quarantined = quarantine_objects(&pipeline.memory.quarantined()).expect("lines");
+    // Lines with compressed data are omitted: their bytes depend on the version of the zstd library.
     let is_plain = |line: &Value| {
         let bytes = line["data_base64"].as_str().and_then(|base64| STANDARD.decode(base64).ok());
         !bytes.is_some_and(|bytes| bytes.starts_with(&ZSTD))
     };
 
-    let published = road.memory.take_published();
-    let [published] = published.as_slice() else { panic!("one entry, not {}", published.len()) };
+    let published = pipeline.memory.take_published();
+    let [published] = published.as_slice() else { panic!("expected one entry, got {}", published.len()) };
     let cloud_events: Vec<&str> = published.events.iter().map(String::as_str).collect();
-    road.enrich(&cloud_events).await.expect("delivered");
-    let deliveries = road.memory.deliveries();
-    let [delivery] = deliveries.as_slice() else { panic!("one entry, not {}", deliveries.len()) };
+    pipeline.enrich(&cloud_events).await.expect("delivered");
+    let deliveries = pipeline.memory.deliveries();
+    let [delivery] = deliveries.as_slice() else { panic!("expected one entry, got {}", deliveries.len()) };
     let delivery = BusEntry::delivery(delivery);
-    let queued = road.memory.queued(&road.fleet_id);
-    let [message] = queued.as_slice() else { panic!("one message, not {}", queued.len()) };
+    let queued = pipeline.memory.queued(&pipeline.fleet_id);
+    let [message] = queued.as_slice() else { panic!("expected one message, got {}", queued.len()) };
 
     Produced {
         messages: BTreeMap::from([
             ("UploadRecord", vec![parse(&stream_record::decode_text(&upload.data).expect("text"))]),
             ("EventRecord", vec![Pipeline::device_event()]),
             ("BatchRecord", vec![Pipeline::partner_batch()]),
-            ("PackedRecord", vec![STANDARD.encode(&packed).into()]),
+            ("PackedRecord", vec![STANDARD.encode(&compressed).into()]),
             ("RawLine", lines(&raw).into_iter().filter(is_plain).collect()),
             ("QuarantineLine", quarantined.iter().flat_map(lines).collect()),
             ("IngestEntry", vec![entry(&BusEntry::ingest("roadcast-dev-ingest", published))]),
@@ -351,6 +352,6 @@ pub(crate) async fn produce() -> Produced {
         delivery_bus: delivery.bus.to_owned(),
         raw_key: raw.key,
         quarantine_keys: quarantined.into_iter().map(|object| object.key).collect(),
-        fleet_id: road.fleet_id,
+        fleet_id: pipeline.fleet_id,
     }
 }

@@ -1,14 +1,14 @@
 //! A model of the event source mapping between a Kinesis stream and a Lambda function.
 //!
-//! It drives a handler with the records of a [`MemoryStream`], by the rules of the AWS Lambda developer guide, chapter
-//! "Using Lambda to process records from Amazon Kinesis Data Streams". Every rule names the section that it follows. What the
-//! guide leaves open is said where it is decided. Time is the [`ManualClock`]'s: nothing waits.
+//! It invokes a handler with the records of a [`MemoryStream`], by the rules of the AWS Lambda developer guide, chapter
+//! "Using Lambda to process records from Amazon Kinesis Data Streams". Every rule names the section that it follows. Choices
+//! that the guide leaves open are documented where they are made. Time comes from the [`ManualClock`]; nothing sleeps.
 //!
-//! Not modelled: the poll rate of once a second, tumbling windows, enhanced fan-out, starting positions other than
+//! Not modelled: the poll rate of once per second, tumbling windows, enhanced fan-out, starting positions other than
 //! `TRIM_HORIZON`, filters, and limits on concurrency.
 
+mod batch_queue;
 mod config;
-mod lane;
 mod payload;
 
 use std::collections::BTreeMap;
@@ -20,129 +20,139 @@ use roadcast_signals::Timestamp;
 pub use config::MappingConfig;
 pub use payload::{kinesis_event, record_bytes};
 
-use lane::{Lane, Piece, Verdict};
-use roadcast_testbed::{ManualClock, MemoryStream, StreamRecordIn, slot};
+use batch_queue::{BatchDisposition, BatchQueue, PendingBatch};
+use roadcast_testbed::{ManualClock, MemoryStream, ShardRecord, hash_bucket};
 
-/// What a function answers that reports failures by record.
+/// The response of a function that reports failures by record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BatchResponse {
-    /// Sequence numbers of the records that failed; none where all is well.
+    /// Sequence numbers of the failed records; empty if all records succeeded.
     pub batch_item_failures: Vec<String>,
 }
 
 impl BatchResponse {
-    /// All is well.
+    /// Returns the response for a batch without failures.
     pub fn success() -> Self {
         Self::default()
     }
 
-    /// This record failed, and nothing after it was tried.
-    pub fn from_record_on(sequence_number: impl Into<String>) -> Self {
+    /// Returns the response for a batch that failed at this record; later records were not processed.
+    pub fn failed_from(sequence_number: impl Into<String>) -> Self {
         Self { batch_item_failures: vec![sequence_number.into()] }
     }
 }
 
-/// Records that the mapping gave up on.
+/// Records that the mapping discarded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Discarded {
-    /// Why.
+pub struct DiscardedBatch {
+    /// Reason.
     pub condition: DiscardCondition,
-    /// When.
+    /// Time of discarding.
     pub at: Timestamp,
-    /// The records: of one shard, in order. A queue as destination would get only their sequence numbers and number.
-    pub records: Vec<StreamRecordIn>,
+    /// The records, of one shard, in order. An SQS queue as destination would receive only their sequence numbers and count.
+    pub records: Vec<ShardRecord>,
 }
 
-/// Why the mapping gave up.
+/// Why the mapping discarded records.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum DiscardCondition {
-    /// The retries were used up.
+    /// The retry attempts were exhausted.
     RetryAttemptsExhausted,
-    /// Older than the mapping takes.
+    /// Older than the maximum record age of the mapping.
     RecordAgeExceeded,
-    /// Older than the stream keeps: lost, and no destination hears of it.
+    /// Older than the stream's retention: lost without a message to the destination.
     Expired,
 }
 
-/// One call of the function.
+/// One invocation of the function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {
-    /// When.
+    /// Time of the invocation.
     pub at: Timestamp,
-    /// The shard.
+    /// Shard id.
     pub shard: String,
-    /// Which of the shard's concurrent batches it was, from 0.
-    pub lane: usize,
-    /// The first record's sequence number.
+    /// Index of the batch among the concurrent batches of its shard, from 0.
+    pub queue: usize,
+    /// Sequence number of the first record.
     pub first: String,
-    /// The last record's sequence number.
+    /// Sequence number of the last record.
     pub last: String,
-    /// How many records.
+    /// Number of records.
     pub records: usize,
-    /// Bytes of the event, base64 and envelopes included.
+    /// Size of the event in bytes, including base64 and envelopes.
     pub payload_bytes: usize,
-    /// How many retries were counted for these records before.
+    /// Number of earlier retries of these records.
     pub retries: u32,
-    /// Whether every record in it was done.
+    /// Whether every record succeeded.
     pub succeeded: bool,
 }
 
-/// The mapping.
+/// An event source mapping.
 ///
-/// *Polling and batching streams*: a batch holds records of one shard, in order, and while it is being processed, or
-/// retried, no other batch of its lane is. `ParallelizationFactor`: a shard has that many lanes; records of one partition key
-/// are always in the same.
+/// *Polling and batching streams*: a batch holds records of one shard, in order. While a batch is processed or retried, no
+/// other batch of its queue is. `ParallelizationFactor`: the number of queues of a shard; records of one partition key are
+/// always in the same queue.
 #[derive(Debug)]
 pub struct EventSourceMapping {
     config: MappingConfig,
     stream: MemoryStream,
     clock: ManualClock,
-    /// How far each shard is read.
+    /// Number of records read, by shard.
     read: Vec<usize>,
-    /// By shard and place.
-    lanes: BTreeMap<(usize, usize), Lane>,
-    done: usize,
-    discarded: Vec<Discarded>,
+    /// By shard and index of the queue.
+    queues: BTreeMap<(usize, usize), BatchQueue>,
+    /// Number of records that succeeded or were discarded.
+    completed: usize,
+    discarded: Vec<DiscardedBatch>,
     invocations: Vec<Invocation>,
 }
 
 impl EventSourceMapping {
-    /// A mapping that begins at the stream's first record (`TRIM_HORIZON`).
+    /// Returns a mapping that starts at the stream's first record (`TRIM_HORIZON`).
     pub fn new(config: MappingConfig, stream: MemoryStream, clock: ManualClock) -> Self {
         let (shards, now) = (stream.shard_count(), clock.now());
         let factor = config.parallelization_factor.clamp(1, 10);
-        let places = (0..shards).flat_map(|shard| (0..factor).map(move |lane| (shard, lane)));
-        let lanes = places.map(|place| (place, Lane::new(now))).collect();
-        Self { config, read: vec![0; shards], lanes, stream, clock, done: 0, discarded: Vec::new(), invocations: Vec::new() }
+        let keys = (0..shards).flat_map(|shard| (0..factor).map(move |queue| (shard, queue)));
+        let queues = keys.map(|key| (key, BatchQueue::new(now))).collect();
+        Self {
+            config,
+            read: vec![0; shards],
+            queues,
+            stream,
+            clock,
+            completed: 0,
+            discarded: Vec::new(),
+            invocations: Vec::new(),
+        }
     }
 
-    /// Calls the function once for every lane that has a batch due now, all of them concurrently, and takes in their
-    /// answers. Says how many calls there were.
+    /// Invokes the function once for every queue with a batch that is due, all concurrently, and applies the responses.
+    /// Returns the number of invocations.
     pub async fn poll<H, E>(&mut self, handler: &H) -> usize
     where
-        H: AsyncFn(Vec<StreamRecordIn>) -> Result<BatchResponse, E>,
+        H: AsyncFn(Vec<ShardRecord>) -> Result<BatchResponse, E>,
     {
         self.read_stream();
         let now = self.clock.now();
         self.discard_aged(now);
         let mut due = Vec::new();
-        for (&place, lane) in &mut self.lanes {
-            due.extend(lane.take(&self.config, now).map(|piece| (place, piece)));
+        for (&key, queue) in &mut self.queues {
+            due.extend(queue.take(&self.config, now).map(|batch| (key, batch)));
         }
-        let calls = due.iter().map(|(_, piece)| handler(piece.records.clone()));
-        let answers = join_all(calls).await;
-        let count = answers.len();
-        for ((place, piece), answer) in due.into_iter().zip(answers) {
-            self.settle(place, piece, answer.ok().as_ref(), now);
+        let invocations = due.iter().map(|(_, batch)| handler(batch.records.clone()));
+        let responses = join_all(invocations).await;
+        let count = responses.len();
+        for ((key, batch), response) in due.into_iter().zip(responses) {
+            self.complete(key, batch, response.ok().as_ref(), now);
         }
         count
     }
 
-    /// Goes on, moving the clock to whatever is due next, until every record is done or discarded. A handler that never
-    /// succeeds goes on until its records expire.
+    /// Polls until every record has succeeded or was discarded, advancing the clock to the next batch that is due. With a
+    /// handler that never succeeds, it polls until the records expire.
     pub async fn drain<H, E>(&mut self, handler: &H)
     where
-        H: AsyncFn(Vec<StreamRecordIn>) -> Result<BatchResponse, E>,
+        H: AsyncFn(Vec<ShardRecord>) -> Result<BatchResponse, E>,
     {
         loop {
             if self.poll(handler).await > 0 {
@@ -153,39 +163,39 @@ impl EventSourceMapping {
         }
     }
 
-    /// When the next batch is due, if any record waits; in the past where it is overdue.
+    /// Returns the time at which the next batch is due, in the past if it is overdue; `None` if no record waits.
     pub fn next_due(&mut self) -> Option<Timestamp> {
         self.read_stream();
-        self.lanes.values().filter_map(|lane| lane.due(&self.config)).min()
+        self.queues.values().filter_map(|queue| queue.due(&self.config)).min()
     }
 
-    /// Forgets the batches under way and reads on from the checkpoint, as a mapping does that was stopped and started:
-    /// retried records come again, in batches of other boundaries, and their retries count from zero.
+    /// Drops the batches in progress and continues from the checkpoint, like a mapping that was disabled and enabled:
+    /// retried records are sent again in batches with other boundaries, and their retries count from zero.
     pub fn restart(&mut self) {
         let now = self.clock.now();
-        for lane in self.lanes.values_mut() {
-            lane.restart(now);
+        for queue in self.queues.values_mut() {
+            queue.restart(now);
         }
     }
 
-    /// How many records are neither done nor discarded.
+    /// Returns the number of records that have neither succeeded nor been discarded.
     pub fn backlog(&self) -> usize {
-        self.stream.records().len() - self.done
+        self.stream.records().len() - self.completed
     }
 
-    /// How old the oldest record is that is neither done nor discarded; 0 where there is none.
+    /// Returns the age of the oldest record that has neither succeeded nor been discarded; 0 if there is none.
     pub fn iterator_age_ms(&mut self) -> i64 {
         self.read_stream();
-        let oldest = self.lanes.values().filter_map(Lane::oldest).min();
+        let oldest = self.queues.values().filter_map(BatchQueue::oldest).min();
         oldest.map_or(0, |oldest| self.clock.now().ms_since(oldest))
     }
 
-    /// What the mapping gave up on, in order: what its on-failure destination hears of, and what expired.
-    pub fn discarded(&self) -> &[Discarded] {
+    /// Returns the discarded batches, in order: those sent to the on-failure destination, and expired ones.
+    pub fn discarded(&self) -> &[DiscardedBatch] {
         &self.discarded
     }
 
-    /// Every call of the function, in order.
+    /// Returns every invocation of the function, in order.
     pub fn invocations(&self) -> &[Invocation] {
         &self.invocations
     }
@@ -194,16 +204,16 @@ impl EventSourceMapping {
         for (shard, read) in self.read.iter_mut().enumerate() {
             for record in self.stream.read(shard, *read) {
                 *read += 1;
-                // A salt of its own: the keys of one shard spread over all its lanes.
-                let place = slot(&record.partition_key, 1, self.config.parallelization_factor.clamp(1, 10));
-                if let Some(lane) = self.lanes.get_mut(&(shard, place)) {
-                    lane.push(record);
+                // Another salt than for the shard, so that the keys of one shard are distributed over all its queues.
+                let index = hash_bucket(&record.partition_key, 1, self.config.parallelization_factor.clamp(1, 10));
+                if let Some(queue) = self.queues.get_mut(&(shard, index)) {
+                    queue.push(record);
                 }
             }
         }
     }
 
-    /// *Retain discarded batch records*: what is over age is not sent to the function, neither first nor again.
+    /// *Retain discarded batch records*: records over the maximum age are not sent to the function, neither first nor again.
     fn discard_aged(&mut self, now: Timestamp) {
         let limits = [
             (Some(self.config.retention_ms), DiscardCondition::Expired),
@@ -211,42 +221,42 @@ impl EventSourceMapping {
         ];
         for (limit, condition) in limits {
             let Some(limit) = limit else { continue };
-            for lane in self.lanes.values_mut() {
-                let records = lane.take_older_than(limit, now);
+            for queue in self.queues.values_mut() {
+                let records = queue.take_older_than(limit, now);
                 if !records.is_empty() {
-                    self.done += records.len();
-                    self.discarded.push(Discarded { condition, at: now, records });
+                    self.completed += records.len();
+                    self.discarded.push(DiscardedBatch { condition, at: now, records });
                 }
             }
         }
     }
 
-    fn settle(&mut self, place: (usize, usize), piece: Piece, answer: Option<&BatchResponse>, at: Timestamp) {
-        let verdict = Verdict::on(&self.config, &piece, answer);
-        self.record_call(place.1, &piece, &verdict, at);
-        let Some(lane) = self.lanes.get_mut(&place) else { return };
-        let before = piece.records.len();
-        // Handlers may move the clock: what follows happens after they answered.
+    fn complete(&mut self, key: (usize, usize), batch: PendingBatch, response: Option<&BatchResponse>, at: Timestamp) {
+        let disposition = BatchDisposition::of(&self.config, &batch, response);
+        self.record_invocation(key.1, &batch, &disposition, at);
+        let Some(queue) = self.queues.get_mut(&key) else { return };
+        let before = batch.records.len();
+        // Handlers may advance the clock; retries are scheduled from the time after the response.
         let now = self.clock.now();
-        let (left, given_up) = lane.settle(&self.config, piece, verdict, now);
-        self.done += before - left;
-        if let Some(records) = given_up {
-            self.discarded.push(Discarded { condition: DiscardCondition::RetryAttemptsExhausted, at: now, records });
+        let (remaining, discarded) = queue.complete(&self.config, batch, disposition, now);
+        self.completed += before - remaining;
+        if let Some(records) = discarded {
+            self.discarded.push(DiscardedBatch { condition: DiscardCondition::RetryAttemptsExhausted, at: now, records });
         }
     }
 
-    fn record_call(&mut self, lane: usize, piece: &Piece, verdict: &Verdict, at: Timestamp) {
-        let (Some(first), Some(last)) = (piece.records.first(), piece.records.last()) else { return };
+    fn record_invocation(&mut self, queue: usize, batch: &PendingBatch, disposition: &BatchDisposition, at: Timestamp) {
+        let (Some(first), Some(last)) = (batch.records.first(), batch.records.last()) else { return };
         self.invocations.push(Invocation {
             at,
             shard: first.shard.clone(),
-            lane,
+            queue,
             first: first.sequence_number.clone(),
             last: last.sequence_number.clone(),
-            records: piece.records.len(),
-            payload_bytes: payload::event_bytes(&piece.records),
-            retries: piece.retries,
-            succeeded: *verdict == Verdict::Done,
+            records: batch.records.len(),
+            payload_bytes: payload::event_bytes(&batch.records),
+            retries: batch.retries,
+            succeeded: *disposition == BatchDisposition::Succeeded,
         });
     }
 }

@@ -1,83 +1,57 @@
-//! The ports on AWS: one module per service or store.
+//! Implementations of the ports on AWS, grouped by AWS service.
 //!
-//! Each adapter is built from an SDK client and the names of what it works on; nothing here reads the environment, but
-//! [`Sdk::load`], which lets the SDK find its region, credentials and endpoint. Every adapter passes its port's suite
-//! against a local endpoint (`tests/local_endpoint.rs`).
+//! Each adapter takes an SDK client and the names of its resources. Nothing here reads the environment except
+//! [`Sdk::load`], where the SDK resolves its region, credentials and endpoint. Every adapter passes the conformance suite
+//! of its port against a local endpoint (`tests/local_endpoint`).
 //!
-//! The tables' layout is in [`keys`], the events' form in `event_item`, the archive's lines in [`archive_lines`].
+//! [`keys`] holds the layout of the tables, `dynamodb/event_item.rs` the format of stored events, [`archive_lines`] the
+//! lines of archived objects.
 
-mod app_clients;
-mod archive;
-pub mod archive_lines;
-mod archive_reader;
 mod backoff;
-mod batch_get;
-mod batch_write;
-mod bulk_files;
-mod bulk_map;
-mod buses;
-mod clients;
+mod batch_requests;
 mod clock;
-mod entitlements;
-mod event_item;
-mod event_log;
-mod feed_index;
-mod feed_queue;
+mod cognito;
+mod dynamodb;
+mod eventbridge;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod fake_aws;
 mod fleet_channels;
-mod fleets;
-mod grouped;
-mod item;
-pub mod keys;
-mod packages;
-mod packed_text;
-mod per_entry;
-mod provisioning;
-mod requests;
-mod schemas;
+mod kinesis;
+mod s3;
 mod sdk;
 mod sdk_error;
-mod state_store;
-mod stream;
-mod subscriptions;
-mod transaction;
-mod vehicles;
+mod sqs;
+mod stepfunctions;
 
-/// What stands before every operation of the API, in this order: clients, fleets, counts of requests, answers to keyed
-/// requests, and the time.
-pub type MiddlewarePorts = (DynamoClients, DynamoFleets, DynamoRequests, DynamoRequests, SystemClock);
+pub use clock::{OsRandomness, SystemClock};
+pub use cognito::CognitoAppClients;
+pub use dynamodb::{
+    DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoFleets, DynamoIdempotencyStore,
+    DynamoImportProgress, DynamoPackages, DynamoRateCounter, DynamoSchemas, DynamoStateStore, DynamoSubscriptions,
+    DynamoVehicleMappings, DynamoVehicles, keys,
+};
+pub use eventbridge::{BusEntry, EventBridgeDeliveryBus, EventBridgeIngestBus, FEED_INPUT_PATH, NotABusArn, feed_pattern};
+pub use fleet_channels::FleetChannels;
+pub use kinesis::KinesisTelemetryStream;
+pub use s3::{
+    ArchiveSection, ArchivedObject, ObjectText, RESUME_PREFIX, S3Archive, S3ArchiveReader, S3Body, S3BulkFiles,
+    archive_lines, quarantine_objects, raw_object,
+};
+pub use sdk::Sdk;
+pub use sqs::SqsFeedQueue;
+pub use stepfunctions::StepFunctionsProvisioning;
 
-/// The same, in that table.
+/// The ports that the HTTP middleware needs: clients, fleets, rate counter, idempotency store, clock.
+pub type MiddlewarePorts = (DynamoClients, DynamoFleets, DynamoRateCounter, DynamoIdempotencyStore, SystemClock);
+
+/// The middleware's ports on the given `reference` table.
 pub fn middleware_ports(sdk: &Sdk, reference_table: &str) -> MiddlewarePorts {
-    let requests = DynamoRequests::new(sdk.dynamodb(), reference_table);
     (
         DynamoClients::new(sdk.dynamodb(), reference_table),
         DynamoFleets::new(sdk.dynamodb(), reference_table),
-        requests.clone(),
-        requests,
+        DynamoRateCounter::new(sdk.dynamodb(), reference_table),
+        DynamoIdempotencyStore::new(sdk.dynamodb(), reference_table),
         SystemClock,
     )
 }
-
-pub use app_clients::CognitoAppClients;
-pub use archive::{ObjectText, S3Archive, quarantine_objects, raw_object};
-pub use archive_reader::{ArchivedObject, Part, S3ArchiveReader};
-pub use bulk_files::{RESUME, S3Body, S3BulkFiles};
-pub use bulk_map::DynamoBulkMap;
-pub use buses::{BusEntry, EventBridgeDeliveryBus, EventBridgeIngestBus};
-pub use clients::DynamoClients;
-pub use clock::{OsRandomness, SystemClock};
-pub use entitlements::DynamoEntitlements;
-pub use event_log::DynamoEventLog;
-pub use feed_index::DynamoFeedIndex;
-pub use feed_queue::SqsFeedQueue;
-pub use fleet_channels::{FEED_INPUT_PATH, FleetChannels, NotABusArn, feed_pattern};
-pub use fleets::DynamoFleets;
-pub use packages::DynamoPackages;
-pub use provisioning::StepFunctionsProvisioning;
-pub use requests::DynamoRequests;
-pub use schemas::DynamoSchemas;
-pub use sdk::Sdk;
-pub use state_store::DynamoStateStore;
-pub use stream::KinesisTelemetryStream;
-pub use subscriptions::DynamoSubscriptions;
-pub use vehicles::DynamoVehicles;

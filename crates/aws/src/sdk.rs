@@ -1,4 +1,4 @@
-//! The SDK's configuration and clients, made once at cold start.
+//! The configuration and clients of the AWS SDK, created once at cold start.
 
 use std::time::Duration;
 
@@ -7,25 +7,25 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_dynamodb::config::Credentials;
 
-/// Reaching a service takes milliseconds within a region; a lost handshake is better begun anew.
-const CONNECT: Duration = Duration::from_secs(1);
-/// One try, its answer read. Three of them stay below the 29 s that the HTTP gateway waits.
-const ATTEMPT: Duration = Duration::from_secs(4);
-const ATTEMPTS: u32 = 3;
+/// Connecting takes milliseconds within a region, so a lost handshake is better retried.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// One attempt, including reading the response. Three attempts stay below the 29 s timeout of the HTTP gateway.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
+const MAX_ATTEMPTS: u32 = 3;
 
-/// The SDK's configuration. Clients made from it share its connections and credentials, so making one is cheap.
+/// The SDK configuration. Its clients share connections and credentials, so creating one is cheap.
 #[derive(Clone, Debug)]
 pub struct Sdk {
     config: SdkConfig,
 }
 
 impl Sdk {
-    /// Finds region, credentials and endpoint as the SDK does, `AWS_ENDPOINT_URL` included.
+    /// Resolves region, credentials and endpoint as the SDK does, including `AWS_ENDPOINT_URL`.
     pub async fn load() -> Self {
         Self::from_loader(aws_config::defaults(BehaviorVersion::latest())).await
     }
 
-    /// For a local endpoint, which takes any credentials.
+    /// Configures a local endpoint, which accepts any credentials.
     pub async fn for_local_endpoint(url: &str, region: &str) -> Self {
         let loader = aws_config::defaults(BehaviorVersion::latest())
             .endpoint_url(url)
@@ -34,50 +34,51 @@ impl Sdk {
         Self::from_loader(loader).await
     }
 
-    async fn from_loader(loader: ConfigLoader) -> Self {
-        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build();
-        let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
+    pub(crate) async fn from_loader(loader: ConfigLoader) -> Self {
+        let timeouts =
+            TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+        let retries = RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS);
         Self { config: loader.timeout_config(timeouts).retry_config(retries).load().await }
     }
 
-    /// The configuration itself, for clients that are not listed here.
+    /// Returns the configuration, for clients of other services.
     pub fn config(&self) -> &SdkConfig {
         &self.config
     }
 
-    /// The user pools.
+    /// Client for user pools.
     pub fn cognito(&self) -> aws_sdk_cognitoidentityprovider::Client {
         aws_sdk_cognitoidentityprovider::Client::new(&self.config)
     }
 
-    /// The tables.
+    /// Client for tables.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         aws_sdk_dynamodb::Client::new(&self.config)
     }
 
-    /// The buses and rules.
+    /// Client for event buses and rules.
     pub fn eventbridge(&self) -> aws_sdk_eventbridge::Client {
         aws_sdk_eventbridge::Client::new(&self.config)
     }
 
-    /// The stream.
+    /// Client for streams.
     pub fn kinesis(&self) -> aws_sdk_kinesis::Client {
         aws_sdk_kinesis::Client::new(&self.config)
     }
 
-    /// The buckets. Buckets of a local endpoint have no host names of their own, so there the path names them.
+    /// Client for buckets. A local endpoint has no host name per bucket, so there the bucket is part of the path.
     pub fn s3(&self) -> aws_sdk_s3::Client {
-        let by_path = self.config.endpoint_url().is_some();
-        let config = aws_sdk_s3::config::Builder::from(&self.config).force_path_style(by_path).build();
+        let path_style = self.config.endpoint_url().is_some();
+        let config = aws_sdk_s3::config::Builder::from(&self.config).force_path_style(path_style).build();
         aws_sdk_s3::Client::from_conf(config)
     }
 
-    /// The workflows.
+    /// Client for state machines.
     pub fn step_functions(&self) -> aws_sdk_sfn::Client {
         aws_sdk_sfn::Client::new(&self.config)
     }
 
-    /// The queues.
+    /// Client for queues.
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
         aws_sdk_sqs::Client::new(&self.config)
     }

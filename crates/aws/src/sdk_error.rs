@@ -1,14 +1,12 @@
-//! What an SDK error means to a caller of a port.
+//! Conversion of SDK errors to port errors.
 
 use std::error::Error;
-use std::fmt::Debug;
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use roadcast_ports::{PortError, PortErrorKind};
 
-/// The port's error for an SDK error of any service; `context` says what was being done.
+/// Converts an SDK error of any service; `context` names the operation.
 pub(crate) fn port_error<E>(context: &'static str, error: SdkError<E, HttpResponse>) -> PortError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
@@ -16,21 +14,21 @@ where
     PortError::new(kind_of(&error), context).caused_by(error)
 }
 
-/// What the caller should do about an SDK error.
+/// Classifies an SDK error by what the caller should do about it.
 pub(crate) fn kind_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> PortErrorKind {
     match error {
         SdkError::TimeoutError(_) => PortErrorKind::TimedOut,
         SdkError::DispatchFailure(failure) if failure.is_timeout() => PortErrorKind::TimedOut,
-        SdkError::ServiceError(answer) => kind_of_answer(answer.err().code(), answer.raw().status().as_u16()),
-        // Never sent: what was asked for could not be put into a request.
+        SdkError::ServiceError(error) => kind_of_response(error.err().code(), error.raw().status().as_u16()),
+        // Never sent: the request could not be built.
         SdkError::ConstructionFailure(_) => PortErrorKind::Rejected,
-        // Not reached, or answered by what is not the service.
+        // The service was not reached, or something else responded.
         _ => PortErrorKind::Unavailable,
     }
 }
 
-/// What a service's error code and HTTP status mean.
-fn kind_of_answer(code: Option<&str>, status: u16) -> PortErrorKind {
+/// Classifies a service's error code and HTTP status.
+fn kind_of_response(code: Option<&str>, status: u16) -> PortErrorKind {
     match code.map_or(PortErrorKind::Rejected, kind_of_code) {
         PortErrorKind::Rejected if status == 429 => PortErrorKind::Throttled,
         PortErrorKind::Rejected if status >= 500 => PortErrorKind::Unavailable,
@@ -38,9 +36,9 @@ fn kind_of_answer(code: Option<&str>, status: u16) -> PortErrorKind {
     }
 }
 
-/// What an error code means, as far as it tells by itself; also for the codes in the results of batches.
+/// Classifies an error code alone; also used for the codes of entries in batch results.
 pub(crate) fn kind_of_code(code: &str) -> PortErrorKind {
-    // Query-protocol services put a namespace before the name, JSON ones sometimes a shape id.
+    // Services with the query protocol prefix the name with a namespace, JSON services sometimes with a shape id.
     let name = code.rsplit(['.', '#']).next().unwrap_or(code);
     match name {
         "ProvisionedThroughputExceededException"
@@ -71,7 +69,7 @@ pub(crate) fn kind_of_code(code: &str) -> PortErrorKind {
         | "ConcurrentModificationException"
         | "OperationAborted"
         | "PreconditionFailed"
-        // What it names is not there, or never was.
+        // The receipt handle does not exist (any more).
         | "ReceiptHandleIsInvalid" => PortErrorKind::Conflict,
         "RequestTimeout" | "RequestTimeoutException" => PortErrorKind::TimedOut,
         "InternalFailure"
@@ -84,53 +82,6 @@ pub(crate) fn kind_of_code(code: &str) -> PortErrorKind {
         | "ServiceUnavailableException" => PortErrorKind::Unavailable,
         _ => PortErrorKind::Rejected,
     }
-}
-
-/// What cancelled a transaction.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Cancelled {
-    /// A condition did not hold.
-    Condition,
-    /// Another transaction was at one of the items at that moment.
-    Busy,
-    /// Too fast.
-    Throttled,
-    /// Something else.
-    Other,
-}
-
-/// What cancelled a transaction, if cancelled it was.
-pub(crate) fn cancellation(error: &SdkError<TransactWriteItemsError, HttpResponse>) -> Option<Cancelled> {
-    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
-        return None;
-    };
-    let codes: Vec<&str> = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code()).collect();
-    Some(strongest(&codes))
-}
-
-/// A condition that failed decides, whatever else went wrong: trying again cannot help.
-fn strongest(codes: &[&str]) -> Cancelled {
-    let any = |kind: PortErrorKind| codes.iter().any(|code| kind_of_code(code) == kind);
-    if codes.contains(&"ConditionalCheckFailed") {
-        Cancelled::Condition
-    } else if any(PortErrorKind::Conflict) {
-        Cancelled::Busy
-    } else if any(PortErrorKind::Throttled) {
-        Cancelled::Throttled
-    } else {
-        Cancelled::Other
-    }
-}
-
-/// The port's error for a transaction that did not go through.
-pub(crate) fn transaction_error(context: &'static str, error: SdkError<TransactWriteItemsError, HttpResponse>) -> PortError {
-    let kind = match cancellation(&error) {
-        Some(Cancelled::Condition | Cancelled::Busy) => PortErrorKind::Conflict,
-        Some(Cancelled::Throttled) => PortErrorKind::Throttled,
-        Some(Cancelled::Other) => PortErrorKind::Rejected,
-        None => kind_of(&error),
-    };
-    PortError::new(kind, context).caused_by(error)
 }
 
 #[cfg(test)]
@@ -151,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn too_fast_is_throttled_whatever_its_status() {
+    fn throttling_codes_are_throttled_with_any_status() {
         for code in [
             "ProvisionedThroughputExceededException",
             "ThrottlingException",
@@ -166,13 +117,13 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_that_did_not_hold_is_a_conflict() {
+    fn failed_condition_is_a_conflict() {
         check("ConditionalCheckFailedException", 400, PortErrorKind::Conflict);
         check("TransactionConflictException", 400, PortErrorKind::Conflict);
     }
 
     #[test]
-    fn a_failing_service_is_unavailable_and_a_refusal_is_final() {
+    fn service_failure_is_unavailable_and_rejection_is_final() {
         check("InternalServerError", 500, PortErrorKind::Unavailable);
         check("Whatever", 502, PortErrorKind::Unavailable);
         check("InternalFailure", 400, PortErrorKind::Unavailable);
@@ -181,22 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn no_answer_in_time_may_have_applied() {
-        let late: SdkError<PutItemError, HttpResponse> = SdkError::timeout_error("slow");
-        assert_eq!(port_error("test", late).kind(), PortErrorKind::TimedOut);
+    fn timeout_may_have_applied() {
+        let timeout: SdkError<PutItemError, HttpResponse> = SdkError::timeout_error("slow");
+        assert_eq!(port_error("test", timeout).kind(), PortErrorKind::TimedOut);
     }
 
     #[test]
-    fn the_cause_is_kept_for_the_log() {
+    fn cause_is_available_to_the_log() {
         let error = port_error("test", service_error("ValidationException", 400));
         assert!(error.source().unwrap().source().unwrap().to_string().contains("ValidationException"));
-    }
-
-    #[test]
-    fn a_failed_condition_decides_over_whatever_else_cancelled_the_transaction() {
-        assert_eq!(strongest(&["None", "TransactionConflict", "ConditionalCheckFailed"]), Cancelled::Condition);
-        assert_eq!(strongest(&["None", "TransactionConflict"]), Cancelled::Busy);
-        assert_eq!(strongest(&["ThrottlingError", "None"]), Cancelled::Throttled);
-        assert_eq!(strongest(&["ValidationError"]), Cancelled::Other);
     }
 }

@@ -1,4 +1,4 @@
-//! Bits, the lowest of a byte first.
+//! Streams of bits, the lowest bit of each byte first.
 
 use crate::DecodeError;
 
@@ -11,8 +11,8 @@ pub(crate) struct BitWriter {
 }
 
 impl BitWriter {
-    /// The lowest `width` bits of `value`; at most 64, and the bits above must be zero.
-    pub(crate) fn put(&mut self, value: u64, width: u32) {
+    /// Writes the lowest `width` bits of `value`, at most 64. The higher bits must be zero.
+    pub(crate) fn write(&mut self, value: u64, width: u32) {
         debug_assert!(width == 64 || value >> width == 0);
         self.pending |= value << self.filled;
         let filled = self.filled + width;
@@ -26,35 +26,36 @@ impl BitWriter {
         self.filled = filled - 64;
     }
 
-    pub(crate) fn put_bit(&mut self, bit: bool) {
-        self.put(u64::from(bit), 1);
+    pub(crate) fn write_bit(&mut self, bit: bool) {
+        self.write(u64::from(bit), 1);
     }
 
-    /// An exponential Golomb code of order `k`: short for numbers below 2^`k`, and longer by two bits each time they double.
-    pub(crate) fn put_golomb(&mut self, value: u64, k: u32) {
-        // One more than the quotient, which has one more bit than there are leading zeros to write.
+    /// Writes an exponential Golomb code of order `k`: short for numbers below 2^`k`, and two bits longer each time they
+    /// double.
+    pub(crate) fn write_golomb(&mut self, value: u64, k: u32) {
+        // One more than the quotient; the number of leading zeros is its number of bits minus one.
         let (quotient, width) = golomb(value, k);
         if width >= GOLOMB_ESCAPE {
-            self.put(1 << GOLOMB_ESCAPE, GOLOMB_ESCAPE + 1);
-            self.put(value, 64);
+            self.write(1 << GOLOMB_ESCAPE, GOLOMB_ESCAPE + 1);
+            self.write(value, 64);
             return;
         }
-        self.put(1 << width, width + 1);
-        self.put(quotient & ((1 << width) - 1), width);
-        self.put(value & mask(k), k);
+        self.write(1 << width, width + 1);
+        self.write(quotient & ((1 << width) - 1), width);
+        self.write(value & mask(k), k);
     }
 
-    /// The bytes; bits that fill up the last one are zero.
+    /// Returns the bytes. The last byte is padded with zero bits.
     pub(crate) fn finish(mut self) -> Vec<u8> {
-        let left = self.filled.div_ceil(8) as usize;
-        self.bytes.extend_from_slice(&self.pending.to_le_bytes()[..left]);
+        let pending_bytes = self.filled.div_ceil(8) as usize;
+        self.bytes.extend_from_slice(&self.pending.to_le_bytes()[..pending_bytes]);
         self.bytes
     }
 }
 
-/// Bits of one look at least, wherever in a byte it begins.
-const LOOK_BITS: u32 = 57;
-/// Numbers whose code would be longer than 2 × 40 bits are written as they are after 40 zeros.
+/// Minimum number of bits that one peek returns, for any position in a byte.
+const PEEK_BITS: u32 = 57;
+/// Numbers whose code would be longer than 2 × 40 bits are written unchanged after 40 zeros and a one.
 const GOLOMB_ESCAPE: u32 = 40;
 
 fn golomb(value: u64, k: u32) -> (u64, u32) {
@@ -62,7 +63,7 @@ fn golomb(value: u64, k: u32) -> (u64, u32) {
     (quotient, quotient.ilog2())
 }
 
-/// Bits that [`BitWriter::put_golomb`] takes.
+/// Returns the number of bits that [`BitWriter::write_golomb`] writes.
 pub(crate) fn golomb_bits(value: u64, k: u32) -> u32 {
     match golomb(value, k).1 {
         width if width >= GOLOMB_ESCAPE => GOLOMB_ESCAPE + 1 + 64,
@@ -70,31 +71,32 @@ pub(crate) fn golomb_bits(value: u64, k: u32) -> u32 {
     }
 }
 
+/// Returns a number whose lowest `width` bits are set.
 pub(crate) fn mask(width: u32) -> u64 {
     if width >= 64 { u64::MAX } else { (1 << width) - 1 }
 }
 
-/// Takes bits off bytes.
+/// Reads bits from bytes.
 pub(crate) struct BitReader<'a> {
     bytes: &'a [u8],
-    /// Bits taken.
-    at: usize,
+    /// Bits read so far.
+    position: usize,
 }
 
 impl<'a> BitReader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { bytes, position: 0 }
     }
 
-    /// Bits that are left.
-    pub(crate) fn left(&self) -> usize {
-        self.bytes.len() * 8 - self.at
+    /// Returns the number of remaining bits.
+    pub(crate) fn remaining(&self) -> usize {
+        self.bytes.len() * 8 - self.position
     }
 
-    /// The next 57 bits or more, with zeros after the end.
+    /// Returns at least the next 57 bits, with zeros after the end.
     #[inline]
     fn peek(&self) -> u64 {
-        let byte = self.at / 8;
+        let byte = self.position / 8;
         let word = if let Some(eight) = self.bytes.get(byte..).and_then(<[u8]>::first_chunk) {
             u64::from_le_bytes(*eight)
         } else {
@@ -103,64 +105,65 @@ impl<'a> BitReader<'a> {
             eight[..rest.len()].copy_from_slice(rest);
             u64::from_le_bytes(eight)
         };
-        word >> (self.at % 8)
+        word >> (self.position % 8)
     }
 
     fn skip(&mut self, width: u32) -> Result<(), DecodeError> {
-        if self.left() < width as usize {
+        if self.remaining() < width as usize {
             return Err(DecodeError::TooShort);
         }
-        self.at += width as usize;
+        self.position += width as usize;
         Ok(())
     }
 
     #[inline]
-    pub(crate) fn take(&mut self, width: u32) -> Result<u64, DecodeError> {
+    pub(crate) fn read(&mut self, width: u32) -> Result<u64, DecodeError> {
         if width > 56 {
-            let low = self.take(32)?;
-            return Ok(low | self.take(width - 32)? << 32);
+            let low = self.read(32)?;
+            return Ok(low | self.read(width - 32)? << 32);
         }
         let value = self.peek() & mask(width);
         self.skip(width)?;
         Ok(value)
     }
 
-    pub(crate) fn take_bit(&mut self) -> Result<bool, DecodeError> {
-        Ok(self.take(1)? == 1)
+    pub(crate) fn read_bit(&mut self) -> Result<bool, DecodeError> {
+        Ok(self.read(1)? == 1)
     }
 
-    /// Zeros up to a one, which is taken too; no more than `most` zeros, after which no one comes.
+    /// Reads zeros up to and including a one. Stops after `max` zeros, in which case the one is not read.
     #[inline]
-    pub(crate) fn take_zeros(&mut self, most: u32) -> Result<u32, DecodeError> {
-        debug_assert!(most <= 56);
-        let zeros = self.peek().trailing_zeros().min(most);
-        self.skip(if zeros < most { zeros + 1 } else { zeros })?;
+    pub(crate) fn read_zeros(&mut self, max: u32) -> Result<u32, DecodeError> {
+        debug_assert!(max <= 56);
+        let zeros = self.peek().trailing_zeros().min(max);
+        self.skip(if zeros < max { zeros + 1 } else { zeros })?;
         Ok(zeros)
     }
 
-    /// A Rice code of parameter `k`; nothing where it has `most` zeros or more, or does not lie in one look.
+    /// Reads a Rice code of parameter `k`. Returns `None` without reading if it has `max` zeros or more, or exceeds one
+    /// peek.
     #[inline]
-    pub(crate) fn take_short_rice(&mut self, k: u32, most: u32) -> Option<u64> {
+    pub(crate) fn read_short_rice(&mut self, k: u32, max: u32) -> Option<u64> {
         let word = self.peek();
         let zeros = word.trailing_zeros();
         let width = zeros + 1 + k;
-        if zeros >= most || width > LOOK_BITS || self.left() < width as usize {
+        if zeros >= max || width > PEEK_BITS || self.remaining() < width as usize {
             return None;
         }
-        self.at += width as usize;
+        self.position += width as usize;
         Some(u64::from(zeros) << k | word >> (zeros + 1) & mask(k))
     }
 
-    pub(crate) fn take_golomb(&mut self, k: u32) -> Result<u64, DecodeError> {
-        let width = self.take_zeros(GOLOMB_ESCAPE + 1)?;
+    pub(crate) fn read_golomb(&mut self, k: u32) -> Result<u64, DecodeError> {
+        let width = self.read_zeros(GOLOMB_ESCAPE + 1)?;
         if width == GOLOMB_ESCAPE {
-            return self.take(64);
+            return self.read(64);
         }
         if width > GOLOMB_ESCAPE {
             return Err(DecodeError::Malformed);
         }
-        let quotient = (1 << width | self.take(width)?) - 1;
-        let low = self.take(k)?;
+        let quotient = (1 << width | self.read(width)?) - 1;
+        let low = self.read(k)?;
         if quotient > u64::MAX >> k {
             return Err(DecodeError::Malformed);
         }
@@ -176,28 +179,28 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_put_is_taken(values in prop::collection::vec((any::<u64>(), 0_u32..=64, 0_u32..12), 0..50)) {
+        fn written_numbers_are_read_back(values in prop::collection::vec((any::<u64>(), 0_u32..=64, 0_u32..12), 0..50)) {
             let mut bits = BitWriter::default();
             let mut length = 0;
             for (value, width, k) in &values {
-                bits.put(value & mask(*width), *width);
-                bits.put_golomb(*value >> (width % 64), *k);
+                bits.write(value & mask(*width), *width);
+                bits.write_golomb(*value >> (width % 64), *k);
                 length += width + golomb_bits(*value >> (width % 64), *k);
             }
             let bytes = bits.finish();
             prop_assert_eq!(bytes.len(), length.div_ceil(8) as usize);
             let mut bits = BitReader::new(&bytes);
             for (value, width, k) in values {
-                prop_assert_eq!(bits.take(width).unwrap(), value & mask(width));
-                prop_assert_eq!(bits.take_golomb(k).unwrap(), value >> (width % 64));
+                prop_assert_eq!(bits.read(width).unwrap(), value & mask(width));
+                prop_assert_eq!(bits.read_golomb(k).unwrap(), value >> (width % 64));
             }
-            prop_assert!(bits.take(8).is_err());
+            prop_assert!(bits.read(8).is_err());
         }
 
         #[test]
-        fn no_bytes_make_the_reader_panic(bytes: Vec<u8>, k in 0_u32..12) {
+        fn reading_arbitrary_bytes_never_panics(bytes: Vec<u8>, k in 0_u32..12) {
             let mut bits = BitReader::new(&bytes);
-            while bits.take_golomb(k).is_ok() {}
+            while bits.read_golomb(k).is_ok() {}
         }
     }
 }

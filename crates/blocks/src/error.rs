@@ -1,48 +1,48 @@
-/// Why samples cannot become a block.
+/// Why samples cannot be encoded as a block.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// More than a block may hold.
-    #[error("a block holds at most {limit} {what}")]
+    /// A limit of a block is exceeded.
+    #[error("a block has at most {limit} {what}")]
     TooMany {
-        /// Of what.
+        /// What is limited.
         what: &'static str,
-        /// How many it may hold.
+        /// The limit.
         limit: usize,
     },
-    /// An event without samples.
-    #[error("an event without samples")]
+    /// An event has no samples.
+    #[error("an event has no samples")]
     NoSamples,
 }
 
-/// Why bytes are no block.
+/// Why bytes cannot be decoded as a block.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// They do not begin as a block does.
+    /// The first byte does not identify a block.
     #[error("not a block")]
     NotABlock,
-    /// A later version of the format.
-    #[error("version {0} of the format is not known here")]
+    /// The version of the format is not supported.
+    #[error("unsupported version {0} of the block format")]
     Version(u8),
-    /// Changed on the way: the checksum says so.
-    #[error("the checksum does not fit")]
+    /// The checksum does not match: the bytes were changed.
+    #[error("the checksum does not match")]
     Checksum,
-    /// Cut off.
-    #[error("the bytes end early")]
+    /// The bytes are truncated.
+    #[error("the bytes are truncated")]
     TooShort,
-    /// They say what no writer says.
-    #[error("malformed")]
+    /// The bytes are not the output of a correct writer.
+    #[error("malformed block")]
     Malformed,
-    /// A signal that the catalogue here does not have yet.
-    #[error("signal {0} is not in the catalogue here")]
+    /// The catalogue of this crate does not have this signal number.
+    #[error("signal {0} is not in the catalogue of this reader")]
     Signal(u64),
-    /// More than a block may hold.
-    #[error("a block holds at most {limit} {what}")]
+    /// A limit of a block is exceeded.
+    #[error("a block has at most {limit} {what}")]
     TooMany {
-        /// Of what.
+        /// What is limited.
         what: &'static str,
-        /// How many it may hold.
+        /// The limit.
         limit: usize,
     },
 }

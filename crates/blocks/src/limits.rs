@@ -1,34 +1,34 @@
-//! What a block may hold. Checked before anything of that size is allocated.
+//! The limits of a block. They are checked before memory is allocated.
 
 use crate::{DecodeError, EncodeError};
 
 /// Bytes of a block.
 pub const BYTES: usize = 4 * 1024 * 1024;
-/// Events of a block.
+/// Events in a block.
 pub const EVENTS: usize = 4096;
-/// Samples of a block.
+/// Samples in a block.
 pub const SAMPLES: usize = 32_768;
-/// Signals of a block.
+/// Signals in a block.
 pub const COLUMNS: usize = 2048;
-/// Values of a block, over all its signals.
+/// Values in a block, over all signals.
 pub const VALUES: usize = 1 << 20;
-/// Samples of a block times signals that not every sample has.
+/// Number of samples times number of signals that not every sample has.
 pub const CELLS: usize = 1 << 24;
-/// Bytes of texts in a block's values, each time a value has one.
+/// Bytes of texts in values, counted for each value.
 pub const TEXT_BYTES: usize = 8 * 1024 * 1024;
-/// Entries of a list.
+/// Entries of one list.
 pub const LIST: usize = 256;
 /// Bytes of one text or path.
 pub const TEXT: usize = 4096;
 
-/// What a value counts as in [`Block::unpacked_bytes`](crate::Block::unpacked_bytes), beside its text.
+/// The bytes that a value counts as in [`Block::unpacked_bytes`](crate::Block::unpacked_bytes), without its text.
 pub const VALUE_BYTES: usize = 16;
 
-pub(crate) fn to_encode(count: usize, limit: usize, what: &'static str) -> Result<(), EncodeError> {
+pub(crate) fn check_encoded(count: usize, limit: usize, what: &'static str) -> Result<(), EncodeError> {
     if count > limit { Err(EncodeError::TooMany { what, limit }) } else { Ok(()) }
 }
 
-pub(crate) fn to_decode(count: u64, limit: usize, what: &'static str) -> Result<usize, DecodeError> {
+pub(crate) fn check_decoded(count: u64, limit: usize, what: &'static str) -> Result<usize, DecodeError> {
     match usize::try_from(count) {
         Ok(count) if count <= limit => Ok(count),
         _ => Err(DecodeError::TooMany { what, limit }),

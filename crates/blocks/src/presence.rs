@@ -8,13 +8,13 @@ use crate::bits::{BitReader, BitWriter, golomb_bits};
 pub enum Presence {
     /// Every sample.
     All,
-    /// Those that are `true` here.
+    /// The samples whose row is `true`.
     Some(Box<[bool]>),
 }
 
 impl Presence {
-    /// Of the samples' rows, in order; `rows` is how many there are.
-    pub(crate) fn of_rows(present: &[u32], rows: usize) -> Self {
+    /// Creates the presence from the rows that have the signal, in order, out of `rows` rows.
+    pub(crate) fn from_rows(present: &[u32], rows: usize) -> Self {
         if present.len() == rows {
             return Self::All;
         }
@@ -25,12 +25,12 @@ impl Presence {
         Self::Some(bits.into())
     }
 
-    /// The rows of the samples that have the signal, in order.
+    /// Returns the rows of the samples that have the signal, in order.
     pub fn rows(&self, rows: usize) -> impl Iterator<Item = usize> {
         (0..rows).filter(|row| self.has(*row))
     }
 
-    /// Whether the sample in that row has the signal.
+    /// Returns whether the sample in this row has the signal.
     pub fn has(&self, row: usize) -> bool {
         match self {
             Self::All => true,
@@ -38,7 +38,7 @@ impl Presence {
         }
     }
 
-    /// How many samples have the signal.
+    /// Returns the number of samples that have the signal.
     pub(crate) fn count(&self, rows: usize) -> usize {
         match self {
             Self::All => rows,
@@ -46,45 +46,46 @@ impl Presence {
         }
     }
 
-    /// Writes it; `known` are those of earlier columns, since signals of one source come and go together.
-    pub(crate) fn put<'a>(&'a self, bits: &mut BitWriter, known: &mut Vec<&'a [bool]>) {
-        bits.put_bit(*self != Self::All);
+    /// Writes the presence. `explicit` contains the presences already written in this block: signals of the same source
+    /// mostly have the same presence, which is then written as a reference.
+    pub(crate) fn write<'a>(&'a self, bits: &mut BitWriter, explicit: &mut Vec<&'a [bool]>) {
+        bits.write_bit(*self != Self::All);
         let Self::Some(present) = self else { return };
-        let seen = known.iter().rev().position(|other| *other == &**present);
-        bits.put_golomb(seen.map_or(0, |place| place as u64 + 1), 0);
-        if seen.is_some() {
+        let distance = explicit.iter().rev().position(|other| *other == &**present);
+        bits.write_golomb(distance.map_or(0, |index| index as u64 + 1), 0);
+        if distance.is_some() {
             return;
         }
         let lengths: Vec<u64> = present.chunk_by(|a, b| a == b).map(|run| run.len() as u64 - 1).collect();
-        let in_runs = 1 + lengths.iter().map(|length| golomb_bits(*length, RUN_ORDER) as usize).sum::<usize>();
-        bits.put_bit(in_runs < present.len());
-        if in_runs < present.len() {
-            bits.put_bit(present.first().copied().unwrap_or_default());
+        let run_bits = 1 + lengths.iter().map(|length| golomb_bits(*length, RUN_ORDER) as usize).sum::<usize>();
+        bits.write_bit(run_bits < present.len());
+        if run_bits < present.len() {
+            bits.write_bit(present.first().copied().unwrap_or_default());
             for length in lengths {
-                bits.put_golomb(length, RUN_ORDER);
+                bits.write_golomb(length, RUN_ORDER);
             }
         } else {
             for bit in present {
-                bits.put_bit(*bit);
+                bits.write_bit(*bit);
             }
         }
-        known.push(present);
+        explicit.push(present);
     }
 
-    pub(crate) fn take(bits: &mut BitReader<'_>, rows: usize, known: &mut Vec<Box<[bool]>>) -> Result<Self, DecodeError> {
-        if !bits.take_bit()? {
+    pub(crate) fn read(bits: &mut BitReader<'_>, rows: usize, explicit: &mut Vec<Box<[bool]>>) -> Result<Self, DecodeError> {
+        if !bits.read_bit()? {
             return Ok(Self::All);
         }
-        let seen = usize::try_from(bits.take_golomb(0)?).map_err(|_| DecodeError::Malformed)?;
-        if seen > 0 {
-            let place = known.len().checked_sub(seen).ok_or(DecodeError::Malformed)?;
-            return Ok(Self::Some(known[place].clone()));
+        let distance = usize::try_from(bits.read_golomb(0)?).map_err(|_| DecodeError::Malformed)?;
+        if distance > 0 {
+            let index = explicit.len().checked_sub(distance).ok_or(DecodeError::Malformed)?;
+            return Ok(Self::Some(explicit[index].clone()));
         }
         let mut present = Vec::with_capacity(rows);
-        if bits.take_bit()? {
-            let mut bit = bits.take_bit()?;
+        if bits.read_bit()? {
+            let mut bit = bits.read_bit()?;
             while present.len() < rows {
-                let length = bits.take_golomb(RUN_ORDER)?;
+                let length = bits.read_golomb(RUN_ORDER)?;
                 if length >= (rows - present.len()) as u64 {
                     return Err(DecodeError::Malformed);
                 }
@@ -93,14 +94,14 @@ impl Presence {
             }
         } else {
             for _ in 0..rows {
-                present.push(bits.take_bit()?);
+                present.push(bits.read_bit()?);
             }
         }
         let present: Box<[bool]> = present.into();
-        known.push(present.clone());
+        explicit.push(present.clone());
         Ok(Self::Some(present))
     }
 }
 
-/// A signal that comes every few seconds comes in runs of so many samples, or leaves out so many.
+/// The Golomb order of run lengths: a signal with an interval of a few seconds has short runs.
 const RUN_ORDER: u32 = 1;

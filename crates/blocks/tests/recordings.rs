@@ -1,23 +1,23 @@
-//! Real recordings in blocks: nothing is lost, and they are as small as is promised.
+//! Encodes real recordings as blocks: they round-trip and do not exceed the promised sizes.
 
-// A test stops at the first surprise.
+// A test stops at the first error.
 #![allow(clippy::cast_precision_loss, clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
-#[path = "../benches/recordings/mod.rs"]
+#[path = "../benches/blocks/recordings.rs"]
 mod recordings;
 
 use recordings::{Recorded, events_of};
 use roadcast_blocks::Block;
 
-/// Bytes a sample in blocks of ten samples, and of six times ten.
+/// Returns the bytes per sample in blocks of 10 samples and in blocks of 60 samples.
 fn sizes(recorded: &Recorded) -> (f64, f64) {
     let size = |events_per_block: usize| {
         let (mut bytes, mut samples) = (0, 0);
         for vehicle in &recorded.vehicles {
             for events in events_of(vehicle).chunks(events_per_block) {
-                let block = Block::of_events(events).unwrap();
+                let block = Block::from_events(events).unwrap();
                 let encoded = block.encode();
-                assert_eq!(Block::decode(&encoded).unwrap().events(), events, "what is written is read back");
+                assert_eq!(Block::decode(&encoded).unwrap().events(), events, "the block must round-trip");
                 bytes += encoded.len();
                 samples += events.iter().map(|event| event.samples.len()).sum::<usize>();
             }
@@ -27,27 +27,27 @@ fn sizes(recorded: &Recorded) -> (f64, f64) {
     (size(1), size(6))
 }
 
-fn check(name: &str, most: (f64, f64)) {
+fn check_sizes(name: &str, max: (f64, f64)) {
     let Some(recorded) = recordings::read(name) else {
-        println!("no recordings beside this clone: {name} was not checked");
+        println!("skipped {name}: its recordings are not available");
         return;
     };
     let sizes = sizes(&recorded);
-    println!("{name}: {:.2} bytes a sample in blocks of 10, {:.2} in blocks of 60", sizes.0, sizes.1);
-    assert!(sizes.0 <= most.0 && sizes.1 <= most.1, "{name}: {sizes:?}, at most {most:?}");
+    println!("{name}: {:.2} bytes per sample in blocks of 10, {:.2} in blocks of 60", sizes.0, sizes.1);
+    assert!(sizes.0 <= max.0 && sizes.1 <= max.1, "{name}: {sizes:?}, at most {max:?}");
 }
 
 #[test]
-fn envirocar_takes_23_and_19_bytes_a_sample() {
-    check("envirocar", (23.0, 19.0));
+fn envirocar_takes_23_and_19_bytes_per_sample() {
+    check_sizes("envirocar", (23.0, 19.0));
 }
 
 #[test]
-fn twizy_takes_8_bytes_a_sample_in_blocks_of_60() {
-    check("twizy", (f64::MAX, 8.0));
+fn twizy_takes_8_bytes_per_sample_in_blocks_of_60() {
+    check_sizes("twizy", (f64::MAX, 8.0));
 }
 
 #[test]
-fn the_truck_takes_6_bytes_a_sample_in_blocks_of_60() {
-    check("truck", (f64::MAX, 6.0));
+fn truck_takes_6_bytes_per_sample_in_blocks_of_60() {
+    check_sizes("truck", (f64::MAX, 6.0));
 }

@@ -1,7 +1,7 @@
-//! The HTTP API, called the way a partner would: with a token of a machine client, patiently where the answer says so.
+//! A client of the HTTP API. It authenticates with the token of a machine client and retries as the response demands.
 
-mod answer;
 mod records;
+mod response;
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime};
@@ -16,28 +16,28 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 
-pub(crate) use answer::{Answer, Refused};
 pub(crate) use records::{ExternalId, Feed, Fleet, Registration, Role, Subscription};
+pub(crate) use response::{ApiError, Response};
 
-/// How long one request may take. A function may take 29 s, and the first call of one starts it.
-const REQUEST_TIME: Duration = Duration::from_mins(1);
-/// How often a request is tried before it counts as failed.
+/// The timeout of a request. A function may run for 29 s, and its first call starts it.
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
+/// The maximum number of attempts of a request.
 const ATTEMPTS: u32 = 12;
-/// The longest pause between two attempts, unless the answer asks for more.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// Under which a repeat of a request creates nothing.
+/// The maximum pause between two attempts, unless `Retry-After` is longer.
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
+/// The header that makes the retry of a creation safe.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// A token is renewed this long before it ends.
+/// How long before its expiry a token is renewed.
 const TOKEN_MARGIN: Duration = Duration::from_mins(1);
 
-/// What a machine client authenticates with.
+/// The credentials of a machine client.
 #[derive(Clone)]
 pub(crate) struct Credentials {
     pub(crate) client_id: String,
     pub(crate) client_secret: String,
 }
 
-/// The API, called as one client.
+/// The API as one client.
 pub(crate) struct Api {
     http: reqwest::Client,
     base: String,
@@ -48,7 +48,7 @@ pub(crate) struct Api {
 
 struct Token {
     text: String,
-    until: Instant,
+    renew_at: Instant,
 }
 
 #[derive(Deserialize)]
@@ -60,8 +60,12 @@ struct Page<T> {
 
 impl Api {
     pub(crate) fn new(base: String, token_url: String, credentials: Credentials) -> Result<Self> {
-        // The API is on this machine: a proxy could only be in the way.
-        let http = reqwest::Client::builder().no_proxy().timeout(REQUEST_TIME).build().context("cannot set up HTTP")?;
+        // No proxy: the API is on this machine.
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(REQUEST_TIMEOUT)
+            .build()
+            .context("cannot create the HTTP client")?;
         Ok(Self { http, base, token_url, credentials, token: Mutex::new(None) })
     }
 
@@ -69,18 +73,18 @@ impl Api {
         &self.credentials.client_id
     }
 
-    /// A token that holds for some time.
+    /// A valid token, from the cache or newly requested.
     pub(crate) async fn token(&self) -> Result<String> {
         #[derive(Deserialize)]
-        struct Granted {
+        struct TokenResponse {
             access_token: String,
             expires_in: u64,
         }
         let mut token = self.token.lock().await;
-        if let Some(token) = token.as_ref().filter(|token| token.until > Instant::now()) {
+        if let Some(token) = token.as_ref().filter(|token| token.renew_at > Instant::now()) {
             return Ok(token.text.clone());
         }
-        let answer = self
+        let response = self
             .http
             .post(&self.token_url)
             .basic_auth(&self.credentials.client_id, Some(&self.credentials.client_secret))
@@ -88,34 +92,35 @@ impl Api {
             .body("grant_type=client_credentials")
             .send()
             .await
-            .context("the token endpoint does not answer: does the stack run?")?;
-        let status = answer.status();
-        let body = answer.bytes().await?;
+            .context("the token endpoint does not respond: check with `cargo roadcast status` that the stack is running")?;
+        let status = response.status();
+        let body = response.bytes().await?;
         if !status.is_success() {
-            bail!("no token is granted ({status}): {}", String::from_utf8_lossy(&body));
+            bail!("the token endpoint returned {status}: {}", String::from_utf8_lossy(&body));
         }
-        let granted: Granted = serde_json::from_slice(&body).context("the token endpoint's answer is not understood")?;
-        let holds = Duration::from_secs(granted.expires_in).saturating_sub(TOKEN_MARGIN);
-        *token = Some(Token { text: granted.access_token.clone(), until: Instant::now() + holds });
+        let granted: TokenResponse =
+            serde_json::from_slice(&body).context("the token endpoint returned an invalid response")?;
+        let lifetime = Duration::from_secs(granted.expires_in).saturating_sub(TOKEN_MARGIN);
+        *token = Some(Token { text: granted.access_token.clone(), renew_at: Instant::now() + lifetime });
         Ok(granted.access_token)
     }
 
-    /// Sends a request until it gets an answer that another attempt would not change. Whatever is sent through here may be
-    /// taken twice without harm.
-    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<(&str, String)>) -> Result<Answer> {
+    /// Sends a request, and retries it on 429, 5xx and network errors. The request must be idempotent. Fails if no attempt
+    /// gets a final response.
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<(&str, String)>) -> Result<Response> {
         self.send_keyed(method, path, body, None).await
     }
 
-    /// The same, under an `Idempotency-Key`, by which what creates something may be taken twice without harm.
+    /// Sends a request like [`Self::send`]. A creation needs an `Idempotency-Key` so that it can be retried.
     async fn send_keyed(
         &self,
         method: Method,
         path: &str,
         body: Option<(&str, String)>,
         key: Option<&str>,
-    ) -> Result<Answer> {
+    ) -> Result<Response> {
         let mut renewed = false;
-        let mut trouble = String::new();
+        let mut last_failure = String::new();
         for attempt in 0..ATTEMPTS {
             let mut request = self
                 .http
@@ -128,50 +133,52 @@ impl Api {
                 request = request.header(CONTENT_TYPE, *content_type).body(text.clone());
             }
             let pause = match request.send().await {
-                Ok(answer) => {
-                    let status = answer.status();
-                    let asked = answer.headers().get(RETRY_AFTER).and_then(|seconds| seconds.to_str().ok()?.parse().ok());
-                    match answer.bytes().await {
+                Ok(response) => {
+                    let status = response.status();
+                    let retry_after_s =
+                        response.headers().get(RETRY_AFTER).and_then(|seconds| seconds.to_str().ok()?.parse().ok());
+                    match response.bytes().await {
                         Ok(_) if status == StatusCode::UNAUTHORIZED && !renewed => {
                             renewed = true;
                             *self.token.lock().await = None;
                             Duration::ZERO
                         }
-                        // Under a key, another attempt of ours may still be under way.
+                        // A conflict under a key: an earlier attempt of this request may still be in progress.
                         Ok(_)
-                            if is_passing(status)
-                                || (key.is_some() && status == StatusCode::CONFLICT && asked.is_some()) =>
+                            if is_retryable(status)
+                                || (key.is_some() && status == StatusCode::CONFLICT && retry_after_s.is_some()) =>
                         {
-                            trouble = status.to_string();
-                            pause_before(attempt + 1).max(asked.map(Duration::from_secs).unwrap_or_default())
+                            last_failure = status.to_string();
+                            backoff(attempt + 1).max(retry_after_s.map(Duration::from_secs).unwrap_or_default())
                         }
-                        Ok(body) => return Ok(Answer { status, body: body.to_vec() }),
+                        Ok(body) => return Ok(Response { status, body: body.to_vec() }),
                         Err(error) => {
-                            trouble = error.to_string();
-                            pause_before(attempt + 1)
+                            last_failure = error.to_string();
+                            backoff(attempt + 1)
                         }
                     }
                 }
-                Err(error) if error.is_builder() => return Err(error).context("the request cannot be written"),
+                Err(error) if error.is_builder() => return Err(error).context("the request is invalid"),
                 Err(error) => {
-                    trouble = if error.is_timeout() { "no answer in time".to_owned() } else { error.to_string() };
-                    pause_before(attempt + 1)
+                    last_failure = if error.is_timeout() { "timeout".to_owned() } else { error.to_string() };
+                    backoff(attempt + 1)
                 }
             };
             tokio::time::sleep(pause).await;
         }
         bail!(
-            "{method} {path} failed {ATTEMPTS} times, at last with: {trouble}. Does the stack run? See `cargo roadcast status`"
+            "{method} {path} failed {ATTEMPTS} times, last with: {last_failure}. Check with `cargo roadcast status` that the \
+             stack is running"
         )
     }
 
-    /// Sends JSON and reads the answer, which must be a success.
+    /// Sends JSON and parses the response. Fails if the status is not a success.
     pub(crate) async fn json<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&Value>) -> Result<T> {
         let body = body.map(|body| ("application/json", body.to_string()));
         self.send(method.clone(), path, body).await?.read(&format!("{method} {path}"))
     }
 
-    /// Creates something, once, however often it must be asked for.
+    /// Creates a resource under a new idempotency key, so that retries create it only once.
     pub(crate) async fn create<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T> {
         let mut digest = Sha256::new();
         digest.update(format!("{:?} {} {path} {body}", SystemTime::now(), std::process::id()));
@@ -183,7 +190,7 @@ impl Api {
         self.send_keyed(Method::POST, path, body, Some(&key)).await?.read(&format!("POST {path}"))
     }
 
-    /// The vehicle of that name, `scheme:value`.
+    /// The vid of the vehicle with the external id `scheme:value`; None if there is none.
     pub(crate) async fn vehicle_named(&self, name: &str) -> Result<Option<String>> {
         #[derive(Deserialize)]
         struct Vehicle {
@@ -197,7 +204,7 @@ impl Api {
         Ok(page.items.into_iter().next().map(|vehicle| vehicle.vid))
     }
 
-    /// Registers a vehicle, or finds it where it is known.
+    /// Registers a vehicle, or finds it if it is registered, and returns its vid.
     pub(crate) async fn register(&self, registration: &Registration) -> Result<String> {
         #[derive(Deserialize)]
         struct Vehicle {
@@ -207,24 +214,24 @@ impl Api {
         Ok(self.json::<Vehicle>(Method::POST, "/vehicles", Some(&body)).await?.vid)
     }
 
-    /// Every fleet that the caller may see, but for those that leave or have left.
+    /// All active fleets that the caller may see.
     pub(crate) async fn fleets(&self) -> Result<Vec<Fleet>> {
         let mut fleets: Vec<Fleet> = self.pages("/fleets").await?;
         fleets.retain(|fleet| fleet.state == "active");
         Ok(fleets)
     }
 
-    /// Every subscription of a fleet.
+    /// All subscriptions of a fleet.
     pub(crate) async fn subscriptions(&self, fleet_id: &str) -> Result<Vec<Subscription>> {
         self.pages(&format!("/fleets/{fleet_id}/subscriptions")).await
     }
 
-    /// Every package.
+    /// All packages.
     pub(crate) async fn packages(&self) -> Result<Vec<Package>> {
         self.pages("/packages").await
     }
 
-    /// Every item of a list.
+    /// All items of a paginated list.
     pub(crate) async fn pages<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>> {
         let mut items = Vec::new();
         let mut cursor: Option<String> = None;
@@ -269,8 +276,8 @@ impl Api {
         self.json(Method::GET, &format!("/fleets/{fleet_id}/subscriptions/{subscription_id}"), None).await
     }
 
-    /// Sends a vehicle's events; whatever comes back is an answer.
-    pub(crate) async fn send_events(&self, vid: &str, events: &[Value]) -> Result<Answer> {
+    /// Sends events of a vehicle. Any status is returned as a response, except those that are retried.
+    pub(crate) async fn send_events(&self, vid: &str, events: &[Value]) -> Result<Response> {
         let body = serde_json::to_string(events)?;
         self.send(
             Method::POST,
@@ -280,28 +287,28 @@ impl Api {
         .await
     }
 
-    /// What is in a fleet's feed.
+    /// Reads at most ten messages of a fleet's feed, and waits up to `wait_s` seconds for the first.
     pub(crate) async fn feed(&self, fleet_id: &str, wait_s: u8) -> Result<Feed> {
         self.json(Method::GET, &format!("/fleets/{fleet_id}/feed?max=10&wait={wait_s}"), None).await
     }
 
-    /// Takes what the feed handed out off it.
+    /// Acknowledges a feed response, which removes its messages from the feed.
     pub(crate) async fn acknowledge(&self, fleet_id: &str, ack: &str) -> Result<()> {
         let path = format!("/fleets/{fleet_id}/feed/ack");
         let body = json!({ "ack": ack }).to_string();
-        let answer = self.send(Method::POST, &path, Some(("application/json", body))).await?;
-        if answer.status.is_success() { Ok(()) } else { Err(answer.refused(&format!("POST {path}")).into()) }
+        let response = self.send(Method::POST, &path, Some(("application/json", body))).await?;
+        if response.status.is_success() { Ok(()) } else { Err(response.to_error(&format!("POST {path}")).into()) }
     }
 }
 
-/// Whether another attempt may fare better.
-fn is_passing(status: StatusCode) -> bool {
+/// Whether another attempt may succeed.
+fn is_retryable(status: StatusCode) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
 }
 
-/// Doubles from 0.1 s, so that one slow start costs little and a throttled stream is left in peace.
-fn pause_before(attempt: u32) -> Duration {
-    Duration::from_millis(100 << attempt.min(10)).min(LONGEST_PAUSE)
+/// The pause before an attempt. It doubles from 0.1 s: short after one slow start, long for a throttled stream.
+fn backoff(attempt: u32) -> Duration {
+    Duration::from_millis(100 << attempt.min(10)).min(MAX_BACKOFF)
 }
 
 #[cfg(test)]
@@ -310,8 +317,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_a_limit() {
-        assert_eq!(pause_before(1), Duration::from_millis(200));
-        assert_eq!(pause_before(30), LONGEST_PAUSE);
+    fn backoff_doubles_up_to_its_maximum() {
+        assert_eq!(backoff(1), Duration::from_millis(200));
+        assert_eq!(backoff(30), MAX_BACKOFF);
     }
 }

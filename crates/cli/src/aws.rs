@@ -1,14 +1,14 @@
-//! SDK clients for the local endpoint, and for nothing else: no profile, no credentials and no region of the user's are read.
+//! SDK clients for the local endpoint only. They read no profile, no credentials and no region of the user.
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 
-/// The region that the local stack pretends to be in.
+/// The AWS region of the local stack.
 pub(crate) const REGION: &str = "eu-central-1";
-/// The key that the local endpoint takes: it asks for one and checks none.
+/// The access key sent to the local endpoint, which requires one and checks none.
 pub(crate) const ACCESS_KEY: &str = "test";
 
-/// The configuration of every client.
+/// The configuration of all SDK clients.
 pub(crate) fn config(port: u16) -> SdkConfig {
     let credentials = Credentials::new(ACCESS_KEY, ACCESS_KEY, None, None, "local");
     SdkConfig::builder()
@@ -19,7 +19,7 @@ pub(crate) fn config(port: u16) -> SdkConfig {
         .build()
 }
 
-/// S3, with the bucket in the path: there is no name server for buckets here.
+/// An S3 client with path-style addresses, because no name server resolves bucket names locally.
 pub(crate) fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(config).force_path_style(true).build())
 }

@@ -1,4 +1,4 @@
-//! `down`: stops a stack, wherever it was started.
+//! `down`: stops a stack and all its processes.
 
 use std::process::ExitCode;
 
@@ -6,28 +6,32 @@ use anyhow::Result;
 use serde_json::json;
 
 use crate::console::Console;
-use crate::stack::endpoint::PATIENCE;
+use crate::stack::endpoint::STOP_TIMEOUT;
 use crate::stack::layout::Layout;
 use crate::stack::state::RunFile;
 
 pub(crate) async fn run(layout: &Layout, console: &Console) -> Result<ExitCode> {
     let Some(run) = RunFile::read(layout)? else {
-        console.result(&json!({ "stopped": false }), "Nothing runs here.")?;
+        console.print_result(&json!({ "stopped": false }), "No stack is running in this folder.")?;
         return Ok(ExitCode::SUCCESS);
     };
     let step = console.step("Stopping");
-    // A process that has one of the recorded numbers but started at another time is a stranger, and is left alone.
+    // A process with a recorded process id but another start time is unrelated, and is not stopped.
     let stopped = run.endpoint.is_alive();
     if let Some(simulator) = &run.simulator {
-        simulator.stop(PATIENCE).await;
+        simulator.stop(STOP_TIMEOUT).await;
     }
     if let Some(foreground) = &run.foreground {
-        foreground.ask_to_end(PATIENCE).await;
+        foreground.terminate(STOP_TIMEOUT).await;
     }
-    run.endpoint.stop(PATIENCE).await;
+    run.endpoint.stop(STOP_TIMEOUT).await;
     RunFile::remove(layout);
-    step.done("done");
-    let text = if stopped { "Everything has stopped, and the data is kept." } else { "It had ended before; cleaned up." };
-    console.result(&json!({ "stopped": stopped }), text)?;
+    step.finish("stopped");
+    let text = if stopped {
+        "All processes are stopped. The data is retained."
+    } else {
+        "The stack had already exited. Removed its run file."
+    };
+    console.print_result(&json!({ "stopped": stopped }), text)?;
     Ok(ExitCode::SUCCESS)
 }

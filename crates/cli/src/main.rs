@@ -1,4 +1,4 @@
-//! `roadcast`: runs Roadcast on a laptop, feeds it, and looks into it. `roadcast --help` teaches the rest.
+//! `roadcast`: runs a local Roadcast stack, sends data to it and inspects it. See `roadcast --help`.
 
 mod api;
 mod args;
@@ -11,8 +11,10 @@ mod offboard;
 mod onboard;
 mod reference;
 mod replay;
+mod shutdown;
 mod simulate;
 mod simulator;
+mod speed_factor;
 mod stack;
 mod status;
 mod tail;
@@ -33,7 +35,7 @@ async fn main() -> ExitCode {
     match run(args, &console).await {
         Ok(code) => code,
         Err(error) => {
-            console.fail(&error);
+            console.print_error(&error);
             ExitCode::FAILURE
         }
     }

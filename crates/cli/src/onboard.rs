@@ -1,144 +1,204 @@
-//! `onboard`: fleets, their apps, vehicles and subscriptions from a file, made through the API; what is there already stays.
+//! `onboard`: creates fleets, apps, vehicles and subscriptions through the API. Existing resources are not changed.
 
-mod mapped;
+mod coverage;
+mod fleet_vehicles;
+mod spec;
 mod subscriptions;
-mod wanted;
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use crate::api::{Api, ExternalId, Fleet, Registration};
-use crate::args;
 use crate::console::{Console, Step};
 use crate::stack::Stack;
 use crate::stack::layout::Layout;
+use spec::{FleetSpec, VehicleSpec};
 use subscriptions::Subscriber;
-use wanted::{WantedFleet, WantedVehicle};
 
-/// What was found and what was made, in order.
+/// The existing and the new resources, in order.
 #[derive(Debug, Default)]
 struct Difference {
+    /// Whether the resource is new, and its description.
     lines: Vec<(bool, String)>,
+    /// The new app clients with their secrets.
     credentials: Vec<Value>,
 }
 
 impl Difference {
-    fn there(&mut self, what: impl Into<String>) {
+    fn existing(&mut self, what: impl Into<String>) {
         self.lines.push((false, what.into()));
     }
 
-    fn missing(&mut self, what: impl Into<String>) {
+    fn new_resource(&mut self, what: impl Into<String>) {
         self.lines.push((true, what.into()));
     }
 }
 
-pub(crate) async fn run(layout: &Layout, console: &Console, options: &args::Onboard) -> Result<ExitCode> {
-    let wanted = wanted::of(options)?;
+/// Arguments of `onboard`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cargo roadcast onboard --dry-run fleets.yaml     List what exists (=) and what would be created (+)
+  cargo roadcast onboard fleets.yaml
+  cargo roadcast onboard --fleet Nordwind --app nordwind-app --vehicle bus:2619 --package track-and-trace
+  cargo roadcast onboard --fleet Nordwind --mapped --package telematics     All vehicles that bulk files map to the fleet
+
+File format:
+  vehicles:
+    - names: [bus:2619]
+      make: Gillig
+  fleets:
+    - name: Nordwind
+      plan: standard
+      apps: [nordwind-app]
+      subscriptions:
+        - vehicles: [bus:2619]
+          packages: [telematics, track-and-trace]
+          validUntil: 2027-12-31T00:00:00Z
+        - vehicles: mapped
+          packages: [alerts]
+
+`vehicles: mapped` creates subscriptions of up to 1,000 vehicles each, for the vehicles that bulk files map to the fleet and
+that no subscription with these packages covers yet.
+
+Existing resources are not changed. A fleet is identified by its name, or by fleetId if several fleets have the name; a
+vehicle by its vid or a name; a subscription by its vehicles, packages and end, unless it is revoked. Apps are created only
+together with a new fleet. Their secrets are printed once.")]
+pub(crate) struct OnboardArgs {
+    /// YAML file of vehicles and fleets.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Compare only, and change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Name of a fleet.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) fleet: Option<String>,
+    /// Name of an app of the fleet; created only together with a new fleet.
+    #[arg(long, value_name = "NAME", requires = "fleet")]
+    pub(crate) app: Option<String>,
+    /// Vehicle to subscribe the fleet to, as a vid or `scheme:value`; repeatable.
+    #[arg(long = "vehicle", value_name = "VEHICLE", requires_all = ["fleet", "packages"])]
+    pub(crate) vehicles: Vec<String>,
+    /// Subscribe the fleet to all vehicles that bulk files map to it and that no subscription covers yet.
+    #[arg(long, requires_all = ["fleet", "packages"])]
+    pub(crate) mapped: bool,
+    /// Package of the subscription; repeatable.
+    #[arg(long = "package", value_name = "PACKAGE", id = "packages", requires = "fleet")]
+    pub(crate) packages: Vec<String>,
+}
+
+pub(crate) async fn run(layout: &Layout, console: &Console, options: &OnboardArgs) -> Result<ExitCode> {
+    let spec = spec::load(options)?;
     let stack = Stack::open(layout)?;
     let api = stack.admin().await?;
     let mut difference = Difference::default();
-    let steps = wanted.vehicles.len() + wanted.fleets.len();
-    let mut step = console.counted(if options.dry_run { "Comparing" } else { "Onboarding" }, steps as u64);
-    for (place, vehicle) in wanted.vehicles.iter().enumerate() {
-        step.reach(place as u64, vehicle.names.first().map_or("", String::as_str));
+    let steps = spec.vehicles.len() + spec.fleets.len();
+    let mut step = console.counted_step(if options.dry_run { "Comparing" } else { "Onboarding" }, steps as u64);
+    for (index, vehicle) in spec.vehicles.iter().enumerate() {
+        step.set_position(index as u64, vehicle.names.first().map_or("", String::as_str));
         onboard_vehicle(&api, vehicle, options.dry_run, &mut difference).await?;
     }
     let fleets = api.fleets().await?;
-    for (place, fleet) in wanted.fleets.iter().enumerate() {
-        step.reach((wanted.vehicles.len() + place) as u64, &fleet.name);
+    for (index, fleet) in spec.fleets.iter().enumerate() {
+        step.set_position((spec.vehicles.len() + index) as u64, &fleet.name);
         onboard_fleet(&api, fleet, &fleets, options.dry_run, &mut difference, &mut step).await?;
     }
     let new = difference.lines.iter().filter(|(new, _)| *new).count();
-    step.done(&format!("{new} new, {} there already", difference.lines.len() - new));
+    step.finish(&format!("{new} new, {} existing", difference.lines.len() - new));
     report(console, &difference, options.dry_run)?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn onboard_vehicle(api: &Api, wanted: &WantedVehicle, dry_run: bool, difference: &mut Difference) -> Result<()> {
-    let shown = wanted.names.first().map_or("a vehicle with a VIN", String::as_str);
+async fn onboard_vehicle(api: &Api, spec: &VehicleSpec, dry_run: bool, difference: &mut Difference) -> Result<()> {
+    let label = spec.names.first().map_or("a vehicle with a VIN", String::as_str);
     let mut found = None;
-    for name in &wanted.names {
+    for name in &spec.names {
         found = found.or(api.vehicle_named(name).await?);
     }
     if let Some(vid) = found {
-        difference.there(format!("vehicle {shown}, {vid}"));
+        difference.existing(format!("vehicle {label}, {vid}"));
     } else if dry_run {
-        difference.missing(format!("vehicle {shown}"));
+        difference.new_resource(format!("vehicle {label}"));
     } else {
-        let external_ids = wanted.names.iter().map(|name| external_id(name)).collect::<Result<_>>()?;
+        let external_ids = spec.names.iter().map(|name| external_id(name)).collect::<Result<_>>()?;
         let registration = Registration {
-            vin: wanted.vin.clone(),
+            vin: spec.vin.clone(),
             external_ids,
-            make: wanted.make.clone(),
-            model: wanted.model.clone(),
-            model_year: wanted.model_year,
-            fuel_type: wanted.fuel_type.clone(),
+            make: spec.make.clone(),
+            model: spec.model.clone(),
+            model_year: spec.model_year,
+            fuel_type: spec.fuel_type.clone(),
         };
-        difference.missing(format!("vehicle {shown}, {}", api.register(&registration).await?));
+        difference.new_resource(format!("vehicle {label}, {}", api.register(&registration).await?));
     }
     Ok(())
 }
 
 fn external_id(name: &str) -> Result<ExternalId> {
-    let (scheme, value) = name.split_once(':').with_context(|| format!("{name} is no scheme:value, such as bus:2619"))?;
+    let (scheme, value) = name
+        .split_once(':')
+        .with_context(|| format!("the vehicle name {name} is invalid: expected scheme:value, such as bus:2619"))?;
     Ok(ExternalId { scheme: scheme.to_owned(), value: value.to_owned() })
 }
 
 async fn onboard_fleet(
     api: &Api,
-    wanted: &WantedFleet,
-    known: &[Fleet],
+    spec: &FleetSpec,
+    fleets: &[Fleet],
     dry_run: bool,
     difference: &mut Difference,
     step: &mut Step,
 ) -> Result<()> {
-    let mut same = known.iter().filter(|fleet| match &wanted.fleet_id {
+    let mut matching = fleets.iter().filter(|fleet| match &spec.fleet_id {
         Some(fleet_id) => fleet.id == *fleet_id,
-        None => fleet.name == wanted.name,
+        None => fleet.name == spec.name,
     });
-    let fleet = match (same.next(), same.next()) {
-        (Some(_), Some(_)) => bail!("several fleets are called {}: name the one by its fleetId", wanted.name),
-        (None, _) if wanted.fleet_id.is_some() => bail!("there is no fleet of the id given for {}", wanted.name),
+    let fleet = match (matching.next(), matching.next()) {
+        (Some(_), Some(_)) => bail!("several fleets have the name {}: set fleetId in the file", spec.name),
+        (None, _) if spec.fleet_id.is_some() => {
+            bail!("the fleetId of {} does not exist: correct it, or remove it to create a new fleet", spec.name)
+        }
         (found, None) => found.cloned(),
         (None, Some(_)) => None,
     };
     let existing = match &fleet {
         None => Vec::new(),
         Some(fleet) => {
-            difference.there(format!("fleet {}, {}", fleet.name, fleet.id));
+            difference.existing(format!("fleet {}, {}", fleet.name, fleet.id));
             api.subscriptions(&fleet.id).await?
         }
     };
     let fleet_id = match fleet {
         Some(fleet) => Some(fleet.id),
         None if dry_run => {
-            difference.missing(format!("fleet {}", wanted.name));
-            wanted.apps.iter().for_each(|app| difference.missing(format!("app {app} of {}", wanted.name)));
+            difference.new_resource(format!("fleet {}", spec.name));
+            spec.apps.iter().for_each(|app| difference.new_resource(format!("app {app} of {}", spec.name)));
             None
         }
-        None => Some(create_fleet(api, wanted, difference).await?),
+        None => Some(create_fleet(api, spec, difference).await?),
     };
-    let fleet = Subscriber { name: &wanted.name, fleet_id: fleet_id.as_deref(), existing: &existing, dry_run };
-    for subscription in &wanted.subscriptions {
+    let fleet = Subscriber { name: &spec.name, fleet_id: fleet_id.as_deref(), existing: &existing, dry_run };
+    for subscription in &spec.subscriptions {
         subscriptions::onboard(api, &fleet, subscription, difference, step).await?;
     }
     Ok(())
 }
 
-async fn create_fleet(api: &Api, wanted: &WantedFleet, difference: &mut Difference) -> Result<String> {
-    let body = without_nulls(json!({ "name": wanted.name, "plan": wanted.plan }));
-    let made: Fleet = api.create("/fleets", &body).await?;
-    difference.missing(format!("fleet {}, {}", made.name, made.id));
-    for app in &wanted.apps {
-        let body = json!({ "name": app, "kind": "fleet", "fleetId": made.id });
+async fn create_fleet(api: &Api, spec: &FleetSpec, difference: &mut Difference) -> Result<String> {
+    let body = without_nulls(json!({ "name": spec.name, "plan": spec.plan }));
+    let created: Fleet = api.create("/fleets", &body).await?;
+    difference.new_resource(format!("fleet {}, {}", created.name, created.id));
+    for app in &spec.apps {
+        let body = json!({ "name": app, "kind": "fleet", "fleetId": created.id });
         let client: Value = api.create("/clients", &body).await?;
-        difference.missing(format!("app {app} of {}", wanted.name));
+        difference.new_resource(format!("app {app} of {}", spec.name));
         difference.credentials.push(client);
     }
-    Ok(made.id)
+    Ok(created.id)
 }
 
 fn without_nulls(mut body: Value) -> Value {
@@ -153,7 +213,7 @@ fn report(console: &Console, difference: &Difference, dry_run: bool) -> Result<(
     let object = json!({
         "dryRun": dry_run,
         "new": of(true).collect::<Vec<_>>(),
-        "there": of(false).collect::<Vec<_>>(),
+        "existing": of(false).collect::<Vec<_>>(),
         "clients": difference.credentials,
     });
     let mut text = String::new();
@@ -163,10 +223,10 @@ fn report(console: &Console, difference: &Difference, dry_run: bool) -> Result<(
     for client in &difference.credentials {
         let field = |name: &str| client[name].as_str().unwrap_or_default();
         writeln!(text, "\n{}: client id {}", field("name"), field("clientId"))?;
-        writeln!(text, "{:1$}  secret    {2}  (shown this once)", "", field("name").len(), field("clientSecret"))?;
+        writeln!(text, "{:1$}  secret    {2}  (printed only once)", "", field("name").len(), field("clientSecret"))?;
     }
     if dry_run {
-        writeln!(text, "\nNothing was changed: leave out --dry-run to make what has a +.")?;
+        writeln!(text, "\nNothing was changed. Run without --dry-run to create the resources marked with +.")?;
     }
-    console.result(&object, &text)
+    console.print_result(&object, &text)
 }

@@ -1,13 +1,14 @@
-//! `replay`: recordings into the HTTP API, and what became of every sample.
+//! `replay`: sends recordings through the HTTP API and accounts for every sample.
 
 mod collect;
-mod drain;
+mod feed_drain;
 mod reconcile;
+mod recordings;
 mod report;
 mod send;
-mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,97 +16,144 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use roadcast_domain::Timestamp;
 use roadcast_domain::ids::VehicleId;
-use roadcast_traces::VehicleKey;
+use roadcast_traces::{Format, VehicleKey};
 use serde_json::json;
 
 use crate::api::Api;
-use crate::args;
 use crate::console::Console;
+use crate::shutdown::ShutdownSignal;
 use crate::simulator::now_ms;
+use crate::speed_factor::SpeedFactor;
 use crate::stack::layout::Layout;
 use crate::stack::{Stack, onboard};
-use crate::up::Interrupt;
 use collect::Collector;
-use drain::Drain;
-use survey::Survey;
+use feed_drain::FeedDrain;
+use recordings::RecordingSummary;
 
-/// What the subscribed fleet gets to see.
+/// The packages of the subscription.
 const PACKAGES: [&str; 4] = ["telematics", "track-and-trace", "diagnostics", "ev-battery"];
-/// Functions remember who is entitled for 5 s; what is sent earlier might pass a new subscription by.
-const ENTITLEMENTS_TURN_OVER: Duration = Duration::from_secs(6);
-/// The exit code where the counts do not add up.
-const UNBALANCED: u8 = 2;
+/// How long to wait before sending: functions cache entitlements for 5 s, and would not deliver earlier events to a new
+/// subscription.
+const ENTITLEMENT_CACHE_WAIT: Duration = Duration::from_secs(6);
+/// The exit code if the counts do not match.
+const EXIT_COUNTS_DIFFER: u8 = 2;
 
-pub(crate) async fn run(layout: &Layout, console: &Console, options: &args::Replay) -> Result<ExitCode> {
-    let mut interrupt = Interrupt::listen()?;
+/// Arguments of `replay`.
+#[derive(Debug, clap::Args)]
+#[allow(clippy::struct_excessive_bools)] // each is a switch of the command line
+#[command(after_help = "Examples:
+  cargo roadcast replay --wait measurements.ndjson.zst
+  cargo roadcast replay --speed 10x bus-day.csv.gz
+  cargo roadcast --json replay --register-only trip.csv | jq .vehicles
+  cargo roadcast --json replay --wait --no-subscribe trip.csv
+
+With --wait, the exit code is 2 if the counts do not match.")]
+pub(crate) struct ReplayArgs {
+    /// Recordings: enviroCar NDJSON, CapMetro CSV, Twizy CSV or FMS in VSS; plain, .gz or .zst.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Format of the recordings: envirocar, capmetro, twizy or fms-vss [default: detected from the first line].
+    #[arg(long)]
+    pub(crate) format: Option<Format>,
+    /// Number of samples per upload.
+    #[arg(long, default_value_t = 10, value_name = "SAMPLES", value_parser = clap::value_parser!(u16).range(1..=500))]
+    pub(crate) batch: u16,
+    /// Speed as a multiple of recorded time, such as 10x [default: as fast as the API responds].
+    #[arg(long, value_name = "FACTOR")]
+    pub(crate) speed: Option<SpeedFactor>,
+    /// Wait until all data is stored and delivered, and print the reconciliation.
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Id of the fleet to subscribe to the recorded vehicles [default: the demo fleet].
+    #[arg(long, value_name = "FLEET", conflicts_with = "no_subscribe")]
+    pub(crate) fleet: Option<String>,
+    /// Do not create a subscription.
+    #[arg(long)]
+    pub(crate) no_subscribe: bool,
+    /// Register the recorded vehicles, print their ids, and send nothing.
+    #[arg(long, conflicts_with_all = ["wait", "speed"])]
+    pub(crate) register_only: bool,
+    /// With --wait: do not read the feeds of the fleets, and count no deliveries.
+    #[arg(long, requires = "wait")]
+    pub(crate) no_drain: bool,
+    /// Maximum number of concurrent uploads; uploads of one vehicle are never concurrent.
+    #[arg(long, default_value_t = 12, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) concurrency: u16,
+}
+
+pub(crate) async fn run(layout: &Layout, console: &Console, options: &ReplayArgs) -> Result<ExitCode> {
+    let mut shutdown = ShutdownSignal::listen()?;
     tokio::select! {
         code = replay(layout, console, options) => code,
-        () = interrupt.wait() => Ok(ExitCode::from(130)),
+        () = shutdown.recv() => Ok(ExitCode::from(130)),
     }
 }
 
-async fn replay(layout: &Layout, console: &Console, options: &args::Replay) -> Result<ExitCode> {
+async fn replay(layout: &Layout, console: &Console, options: &ReplayArgs) -> Result<ExitCode> {
     let mut stack = Stack::open(layout)?;
     let admin = stack.admin().await?;
     let ingest = Arc::new(onboard::ingest_client(&mut stack, layout, &admin).await?);
-    let survey = survey(console, options).await?;
-    let vids = register(console, &ingest, &survey).await?;
+    let summary = read_recordings(console, options).await?;
+    let vids = register(console, &ingest, &summary).await?;
     if options.register_only {
         let names: BTreeMap<String, &String> = vids.iter().map(|(key, vid)| (key.to_string(), vid)).collect();
         let text: Vec<String> = names.iter().map(|(name, vid)| format!("{vid}  {name}")).collect();
-        console.result(&json!({ "vehicles": names }), &text.join("\n"))?;
+        console.print_result(&json!({ "vehicles": names }), &text.join("\n"))?;
         return Ok(ExitCode::SUCCESS);
     }
     subscribe(&stack, console, options, &admin, &vids).await?;
 
-    let began = Instant::now();
+    let started = Instant::now();
     let run_start = Timestamp::from_ms(now_ms());
-    let known: BTreeSet<VehicleId> = vids.values().filter_map(|vid| vid.parse().ok()).collect();
-    let drain =
-        if options.wait && !options.no_drain { Some(Drain::start(&mut stack, layout, &admin, &known).await?) } else { None };
-    let sent = send::all(&ingest, options, &survey, Arc::new(vids), console).await?;
+    let vehicles: BTreeSet<VehicleId> = vids.values().filter_map(|vid| vid.parse().ok()).collect();
+    let feed_drain = if options.wait && !options.no_drain {
+        Some(FeedDrain::start(&mut stack, layout, &admin, &vehicles).await?)
+    } else {
+        None
+    };
+    let sent = send::send_recordings(&ingest, options, &summary, Arc::new(vids), console).await?;
     if !options.wait {
-        let seconds = began.elapsed().as_secs_f64();
-        console.result(&report::sent(&sent, seconds), &report::sent_text(&sent, seconds))?;
+        let seconds = started.elapsed().as_secs_f64();
+        console.print_result(&report::sent(&sent, seconds), &report::sent_text(&sent, seconds))?;
         return Ok(ExitCode::SUCCESS);
     }
 
-    let mut collector = Collector::new(&stack, run_start, known)?;
+    let mut collector = Collector::new(&stack, run_start, vehicles)?;
     collector.wait_for(&sent.acked, console).await?;
     let facts = collector.facts(sent);
     let result = reconcile::reconcile(&facts);
-    let delivered = match drain {
-        Some(drain) => Some(drain.finish(&result.new_events, collector.events(), console).await?),
+    let delivered = match feed_drain {
+        Some(feed_drain) => Some(feed_drain.finish(&result.new_events, collector.events(), console).await?),
         None => None,
     };
-    let seconds = began.elapsed().as_secs_f64();
-    let balanced = result.differences.is_empty();
+    let seconds = started.elapsed().as_secs_f64();
+    let counts_match = result.differences.is_empty();
     let (object, text) = report::reconciliation(&result, delivered.as_ref(), seconds);
-    console.result(&object, &text)?;
-    Ok(if balanced { ExitCode::SUCCESS } else { ExitCode::from(UNBALANCED) })
+    console.print_result(&object, &text)?;
+    Ok(if counts_match { ExitCode::SUCCESS } else { ExitCode::from(EXIT_COUNTS_DIFFER) })
 }
 
-/// Reads the recordings once, for their vehicles.
-async fn survey(console: &Console, options: &args::Replay) -> Result<Survey> {
+/// Reads the recordings once, to find their vehicles.
+async fn read_recordings(console: &Console, options: &ReplayArgs) -> Result<RecordingSummary> {
     let step = console.step("Reading the recordings");
     let (files, format) = (options.files.clone(), options.format);
-    let survey = tokio::task::spawn_blocking(move || Survey::of(&files, format)).await??;
-    step.done(&format!("{} rows of {} vehicles", survey.rows, survey.vehicles.len()));
-    Ok(survey)
+    let summary = tokio::task::spawn_blocking(move || RecordingSummary::read(&files, format)).await??;
+    step.finish(&format!("{} rows of {} vehicles", summary.rows, summary.vehicles.len()));
+    Ok(summary)
 }
 
-async fn register(console: &Console, ingest: &Api, survey: &Survey) -> Result<BTreeMap<VehicleKey, String>> {
-    let mut step = console.counted("Registering vehicles", survey.vehicles.len() as u64);
-    let registrations = survey.vehicles.iter().map(|(key, registration)| (key.clone(), registration.clone())).collect();
+async fn register(console: &Console, ingest: &Api, summary: &RecordingSummary) -> Result<BTreeMap<VehicleKey, String>> {
+    let mut step = console.counted_step("Registering vehicles", summary.vehicles.len() as u64);
+    let registrations = summary.vehicles.iter().map(|(key, registration)| (key.clone(), registration.clone())).collect();
     let vids = onboard::register(ingest, registrations, &mut step).await?;
-    step.done(&format!("{} vehicles", vids.len()));
+    step.finish(&format!("{} vehicles", vids.len()));
     Ok(vids)
 }
 
 async fn subscribe(
     stack: &Stack,
     console: &Console,
-    options: &args::Replay,
+    options: &ReplayArgs,
     admin: &Api,
     vids: &BTreeMap<VehicleKey, String>,
 ) -> Result<()> {
@@ -114,14 +162,14 @@ async fn subscribe(
     }
     let fleet_id = options.fleet.as_ref().unwrap_or(&stack.file.demo.fleet_id);
     let mut step = console.step("Subscribing the fleet");
-    let wanted: Vec<String> = vids.values().cloned().collect();
-    let made = onboard::subscribe(admin, fleet_id, &wanted, &PACKAGES, &mut step).await?;
-    if made.is_empty() {
-        step.done(&format!("{fleet_id} was subscribed before"));
+    let vids: Vec<String> = vids.values().cloned().collect();
+    let created = onboard::subscribe(admin, fleet_id, &vids, &PACKAGES, &mut step).await?;
+    if created.is_empty() {
+        step.finish(&format!("{fleet_id} is already subscribed"));
     } else {
-        step.at("waiting until the subscription is in force everywhere");
-        tokio::time::sleep(ENTITLEMENTS_TURN_OVER).await;
-        step.done(&format!("{fleet_id} is subscribed"));
+        step.set_message("waiting until all functions apply the subscription");
+        tokio::time::sleep(ENTITLEMENT_CACHE_WAIT).await;
+        step.finish(&format!("{fleet_id} is subscribed"));
     }
     Ok(())
 }

@@ -1,22 +1,86 @@
-//! `simulate`: more vehicles, and worse ones.
+//! `simulate`: sends data of simulated vehicles, optionally with faults.
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use roadcast_traces::simulate::{Faults, SimConfig, Simulator};
 
-use crate::args;
 use crate::console::Console;
-use crate::simulator::way::Way;
-use crate::simulator::{Drive, Sent};
+use crate::shutdown::ShutdownSignal;
+use crate::simulator::transport::{PayloadFormat, Transport, TransportKind};
+use crate::simulator::{Simulation, SimulationCounts};
+use crate::speed_factor::SpeedFactor;
 use crate::stack::Stack;
 use crate::stack::layout::Layout;
 use crate::stack::onboard;
-use crate::up::Interrupt;
 
-pub(crate) async fn run(layout: &Layout, console: &Console, options: &args::Simulate) -> Result<ExitCode> {
-    let mut interrupt = Interrupt::listen()?;
+/// Arguments of `simulate`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cargo roadcast simulate --vehicles 5 --duration 60s
+  cargo roadcast simulate --via kinesis --payload block
+  cargo roadcast simulate --rate 10x --duplicates 0.05 --reorder 0.1 --clock-skew 0.02 --nonsense 0.01
+
+The exit code is 1 if an upload got no response after all retries.")]
+pub(crate) struct SimulateArgs {
+    /// Number of vehicles.
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    pub(crate) vehicles: usize,
+    /// Transport of the uploads.
+    #[arg(long, value_enum, default_value_t = TransportKind::Http)]
+    pub(crate) via: TransportKind,
+    /// Format of the uploads.
+    #[arg(long, value_enum, default_value_t = PayloadFormat::Json)]
+    pub(crate) payload: PayloadFormat,
+    /// Seed of the simulation; the same seed gives the same vehicles and drives.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Speed of simulated time as a multiple of real time, such as 10x.
+    #[arg(long, default_value = "1x", value_name = "FACTOR")]
+    pub(crate) rate: SpeedFactor,
+    /// Fraction of uploads that are sent twice, from 0 to 1.
+    #[arg(long, default_value_t = 0.0, value_name = "P", value_parser = parse_fraction)]
+    pub(crate) duplicates: f64,
+    /// Fraction of uploads that are sent after later ones, from 0 to 1.
+    #[arg(long, default_value_t = 0.0, value_name = "P", value_parser = parse_fraction)]
+    pub(crate) reorder: f64,
+    /// Fraction of samples with a wrong clock, from 0 to 1.
+    #[arg(long, default_value_t = 0.0, value_name = "P", value_parser = parse_fraction)]
+    pub(crate) clock_skew: f64,
+    /// Fraction of samples that are missing, from 0 to 1.
+    #[arg(long, default_value_t = 0.0, value_name = "P", value_parser = parse_fraction)]
+    pub(crate) gaps: f64,
+    /// Fraction of samples with invalid values, from 0 to 1.
+    #[arg(long, default_value_t = 0.0, value_name = "P", value_parser = parse_fraction)]
+    pub(crate) nonsense: f64,
+    /// Duration of the simulation in real time, such as 60s, 10m or 1h [default: until Ctrl-C].
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) duration: Option<Duration>,
+}
+
+fn parse_fraction(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(fraction) if (0.0..=1.0).contains(&fraction) => Ok(fraction),
+        _ => Err("expected a fraction from 0 to 1, such as 0.05".to_owned()),
+    }
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let invalid = || "expected a duration such as 60s, 10m or 1h".to_owned();
+    let (number, unit_s) = match text.strip_suffix(['s', 'm', 'h']) {
+        Some(number) if text.ends_with('h') => (number, 3600.0),
+        Some(number) if text.ends_with('m') => (number, 60.0),
+        Some(number) => (number, 1.0),
+        None => (text, 1.0),
+    };
+    let number: f64 = number.parse().map_err(|_| invalid())?;
+    Duration::try_from_secs_f64(number * unit_s).map_err(|_| invalid())
+}
+
+pub(crate) async fn run(layout: &Layout, console: &Console, options: &SimulateArgs) -> Result<ExitCode> {
+    let mut shutdown = ShutdownSignal::listen()?;
     let mut stack = Stack::open(layout)?;
     let admin = stack.admin().await?;
     let api = Arc::new(onboard::ingest_client(&mut stack, layout, &admin).await?);
@@ -37,26 +101,40 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: &args::Simu
         .vehicles()
         .map(|(key, details)| (key.clone(), onboard::registration(key, Some(details))))
         .collect::<Vec<_>>();
-    let mut step = console.counted("Registering vehicles", registrations.len() as u64);
+    let mut step = console.counted_step("Registering vehicles", registrations.len() as u64);
     let vids = onboard::register(&api, registrations, &mut step).await?;
-    step.done(&format!("{} vehicles", vids.len()));
+    step.finish(&format!("{} vehicles", vids.len()));
 
-    let way = Arc::new(Way::into_stack(options.via, options.payload, &stack, &api)?);
-    let drive = Drive { config, rate: options.rate.0, duration: options.duration };
+    let transport = Arc::new(Transport::to_stack(options.via, options.payload, &stack, &api)?);
+    let simulation = Simulation { config, rate: options.rate.0, duration: options.duration };
     let mut step = console.step("Simulating");
-    let mut sent = Sent::default();
+    let mut counts = SimulationCounts::default();
     tokio::select! {
-        () = drive.run(&way, &vids, &mut sent, Some(&mut step)) => {}
-        () = interrupt.wait() => {}
+        () = simulation.run(&transport, &vids, &mut counts, Some(&mut step)) => {}
+        () = shutdown.recv() => {}
     }
-    step.done("ended");
+    step.finish("finished");
     let text = format!(
         "{} samples in {} uploads: {} accepted, {} refused",
-        sent.accepted + sent.refused,
-        sent.uploads,
-        sent.accepted,
-        sent.refused
+        counts.accepted + counts.refused,
+        counts.uploads,
+        counts.accepted,
+        counts.refused
     );
-    console.result(&sent, &text)?;
-    Ok(if sent.failed_uploads == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    console.print_result(&counts, &text)?;
+    Ok(if counts.failed_uploads == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn durations_have_a_unit_and_fractions_are_at_most_one() {
+        assert_eq!(parse_duration("90s").unwrap(), Duration::from_secs(90));
+        assert_eq!(parse_duration("1.5m").unwrap(), Duration::from_secs(90));
+        assert!(parse_duration("-1s").is_err());
+        assert!(parse_fraction("1.2").is_err());
+    }
 }

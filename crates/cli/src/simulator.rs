@@ -1,6 +1,6 @@
-//! Simulated vehicles that send in step with the clock.
+//! Simulated vehicles that send in real time, or at a multiple of it.
 
-pub(crate) mod way;
+pub(crate) mod transport;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,56 +14,57 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::console::Step;
-use way::{Outcome, Way};
+use transport::{Transport, UploadOutcome};
 
-/// How often the vehicles are moved on.
+/// The interval between simulation steps.
 const TICK: Duration = Duration::from_millis(500);
-/// Uploads under way at once; those of one vehicle never are.
+/// The maximum number of concurrent uploads. Uploads of one vehicle are never concurrent.
 const CONCURRENCY: usize = 8;
-/// Where simulated time runs faster than the clock, it begins at most this long ago.
-const LONGEST_PAST: Duration = Duration::from_hours(168);
+/// If simulated time is faster than real time, it starts at most this long ago.
+const MAX_START_AGE: Duration = Duration::from_hours(168);
 
-/// A drive to make.
-pub(crate) struct Drive {
+/// The settings of a simulation.
+pub(crate) struct Simulation {
     pub(crate) config: SimConfig,
-    /// Simulated time per real time.
+    /// Simulated time per unit of real time.
     pub(crate) rate: f64,
     pub(crate) duration: Option<Duration>,
 }
 
-/// What was sent, in samples unless it says otherwise.
+/// Totals of a simulation, in samples except where stated.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(crate) struct Sent {
+pub(crate) struct SimulationCounts {
+    /// Number of uploads.
     pub(crate) uploads: u64,
     pub(crate) accepted: u64,
     pub(crate) refused: u64,
-    /// Uploads that got no answer however often they were tried.
+    /// Number of uploads without a response after all retries.
     pub(crate) failed_uploads: u64,
 }
 
-impl Drive {
-    /// Drives and sends until the time is over, or until it is dropped; counts as it goes.
+impl Simulation {
+    /// Simulates and sends until the duration is over or the future is dropped. Updates `counts` after each step.
     pub(crate) async fn run(
         &self,
-        way: &Arc<Way>,
+        transport: &Arc<Transport>,
         vids: &BTreeMap<VehicleKey, String>,
-        sent: &mut Sent,
+        counts: &mut SimulationCounts,
         mut step: Option<&mut Step>,
     ) {
-        let began = Instant::now();
+        let started = Instant::now();
         let start_ms = self.start_ms();
         let mut simulator = Simulator::new(&SimConfig { start_ms, ..self.config.clone() });
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let elapsed = self.duration.map_or(began.elapsed(), |duration| began.elapsed().min(duration));
-            // Never ahead of the clock: what would come from the future is set aside by the service.
+            let elapsed = self.duration.map_or(started.elapsed(), |duration| started.elapsed().min(duration));
+            // Never ahead of real time: the service quarantines samples from the future.
             let until = (start_ms + ms(elapsed.mul_f64(self.rate))).min(now_ms());
             let uploads = simulator.next_uploads(until);
-            send(way, vids, uploads, sent).await;
+            send(transport, vids, uploads, counts).await;
             if let Some(step) = step.as_deref_mut() {
-                step.at(&format!("{} samples sent, {} refused", sent.accepted, sent.refused));
+                step.set_message(&format!("{} samples accepted, {} refused", counts.accepted, counts.refused));
             }
             if self.duration.is_some_and(|duration| elapsed >= duration) {
                 return;
@@ -71,16 +72,22 @@ impl Drive {
         }
     }
 
-    /// Faster than the clock, it begins in the past and catches up with the present at the end.
+    /// The start of simulated time, in milliseconds since 1970. At more than real time it is in the past, so that the
+    /// simulation reaches the present at its end.
     fn start_ms(&self) -> i64 {
         let ahead = (self.rate - 1.0).max(0.0);
-        let past = self.duration.map_or(LONGEST_PAST, |duration| duration.mul_f64(ahead).min(LONGEST_PAST));
+        let past = self.duration.map_or(MAX_START_AGE, |duration| duration.mul_f64(ahead).min(MAX_START_AGE));
         if ahead > 0.0 { now_ms() - ms(past) } else { now_ms() }
     }
 }
 
-/// Sends uploads: each vehicle's in order, different vehicles' side by side.
-async fn send(way: &Arc<Way>, vids: &BTreeMap<VehicleKey, String>, uploads: Vec<Upload>, sent: &mut Sent) {
+/// Sends uploads: those of one vehicle in order, those of different vehicles concurrently.
+async fn send(
+    transport: &Arc<Transport>,
+    vids: &BTreeMap<VehicleKey, String>,
+    uploads: Vec<Upload>,
+    counts: &mut SimulationCounts,
+) {
     let mut by_vehicle: BTreeMap<String, Vec<Upload>> = BTreeMap::new();
     for upload in uploads {
         if let Some(vid) = vids.get(&upload.vehicle) {
@@ -90,33 +97,33 @@ async fn send(way: &Arc<Way>, vids: &BTreeMap<VehicleKey, String>, uploads: Vec<
     let slots = Arc::new(Semaphore::new(CONCURRENCY));
     let mut tasks = JoinSet::new();
     for (vid, uploads) in by_vehicle {
-        let (way, slots) = (Arc::clone(way), Arc::clone(&slots));
+        let (transport, slots) = (Arc::clone(transport), Arc::clone(&slots));
         tasks.spawn(async move {
-            let mut sent = Sent::default();
+            let mut counts = SimulationCounts::default();
             let _slot = slots.acquire().await;
             for upload in uploads {
                 let events: Vec<Value> = upload.events.iter().map(|event| event.to_cloud_event(None)).collect();
                 let samples = upload.samples as u64;
-                sent.uploads += 1;
-                match way.send(&vid, events).await {
-                    Outcome::Accepted => sent.accepted += samples,
-                    Outcome::Refused => sent.refused += samples,
-                    Outcome::Failed => sent.failed_uploads += 1,
+                counts.uploads += 1;
+                match transport.send(&vid, events).await {
+                    UploadOutcome::Accepted => counts.accepted += samples,
+                    UploadOutcome::Rejected => counts.refused += samples,
+                    UploadOutcome::Failed => counts.failed_uploads += 1,
                 }
             }
-            sent
+            counts
         });
     }
-    while let Some(done) = tasks.join_next().await {
-        let done = done.unwrap_or_default();
-        sent.uploads += done.uploads;
-        sent.accepted += done.accepted;
-        sent.refused += done.refused;
-        sent.failed_uploads += done.failed_uploads;
+    while let Some(vehicle) = tasks.join_next().await {
+        let vehicle = vehicle.unwrap_or_default();
+        counts.uploads += vehicle.uploads;
+        counts.accepted += vehicle.accepted;
+        counts.refused += vehicle.refused;
+        counts.failed_uploads += vehicle.failed_uploads;
     }
 }
 
-/// The time, in milliseconds since 1970.
+/// The current time, in milliseconds since 1970.
 pub(crate) fn now_ms() -> i64 {
     ms(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
@@ -130,11 +137,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_that_runs_faster_than_the_clock_begins_early_enough_to_end_in_the_present() {
-        let drive = Drive { config: SimConfig::default(), rate: 10.0, duration: Some(Duration::from_mins(1)) };
-        let end = drive.start_ms() + 600_000;
+    fn fast_simulation_starts_in_the_past_and_ends_in_the_present() {
+        let fast = Simulation { config: SimConfig::default(), rate: 10.0, duration: Some(Duration::from_mins(1)) };
+        let end = fast.start_ms() + 600_000;
         assert!((end - (now_ms() + 60_000)).abs() < 1000);
-        let unhurried = Drive { rate: 1.0, ..drive };
-        assert!((unhurried.start_ms() - now_ms()).abs() < 1000);
+        let real_time = Simulation { rate: 1.0, ..fast };
+        assert!((real_time.start_ms() - now_ms()).abs() < 1000);
     }
 }

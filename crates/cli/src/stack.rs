@@ -1,4 +1,4 @@
-//! The local stack: where it lives, what runs, and how it is put there.
+//! The local stack: its files, its processes and its deployment.
 
 pub(crate) mod build;
 pub(crate) mod deploy;
@@ -21,21 +21,21 @@ use crate::aws;
 use layout::Layout;
 use state::{RunFile, StackFile};
 
-/// A stack that runs.
+/// A running stack.
 pub(crate) struct Stack {
-    /// What is known of it.
+    /// The recorded state of the stack.
     pub(crate) file: StackFile,
-    /// For the SDK's clients.
+    /// The configuration of SDK clients.
     pub(crate) config: SdkConfig,
 }
 
 impl Stack {
-    /// The stack that runs in this folder.
+    /// Opens the running stack of a folder. Fails if none is running or deployed.
     pub(crate) fn open(layout: &Layout) -> Result<Self> {
         const START: &str = "start it with `cargo roadcast up`";
         let running = RunFile::read(layout)?.is_some_and(|run| run.endpoint.is_alive());
         if !running {
-            bail!("no stack runs in {}: {START}", layout.dir().display());
+            bail!("no stack is running in {}: {START}", layout.dir().display());
         }
         let file = StackFile::read(layout)?.unwrap_or_default();
         if file.outputs.is_empty() {
@@ -44,41 +44,40 @@ impl Stack {
         Ok(Self { config: aws::config(file.port), file })
     }
 
-    /// Where the HTTP API is.
+    /// The URL of the HTTP API.
     pub(crate) fn api_url(&self) -> Result<String> {
         let (id, stage) = (self.file.output("RestApiId")?, self.file.output("RestApiStage")?);
         Ok(format!("http://127.0.0.1:{}/restapis/{id}/{stage}/_user_request_", self.file.port))
     }
 
-    /// Where tokens are.
+    /// The URL of the token endpoint.
     pub(crate) fn token_url(&self) -> String {
         format!("http://127.0.0.1:{}/oauth2/token", self.file.port)
     }
 
-    /// The API, called as the template's admin client.
+    /// The API as the admin client of the template.
     pub(crate) async fn admin(&self) -> Result<Api> {
         self.client(self.file.output("AdminClientId")?).await
     }
 
-    /// The API, called as a client of the user pool.
+    /// The API as a client of the user pool.
     pub(crate) async fn client(&self, client_id: &str) -> Result<Api> {
-        let credentials = self
-            .credentials(client_id)
-            .await?
-            .with_context(|| format!("the user pool has no client {client_id}: `cargo roadcast up` makes a new one"))?;
+        let credentials = self.credentials(client_id).await?.with_context(|| {
+            format!("the user pool has no client {client_id}: run `cargo roadcast up` to create a new one")
+        })?;
         Api::new(self.api_url()?, self.token_url(), credentials)
     }
 
-    /// A client's credentials, from the user pool, which alone keeps secrets; nothing where there is no such client.
+    /// The credentials of a client; None if it does not exist. Secrets are stored only in the user pool.
     pub(crate) async fn credentials(&self, client_id: &str) -> Result<Option<Credentials>> {
-        let answer = aws_sdk_cognitoidentityprovider::Client::new(&self.config)
+        let response = aws_sdk_cognitoidentityprovider::Client::new(&self.config)
             .describe_user_pool_client()
             .user_pool_id(self.file.output("UserPoolId")?)
             .client_id(client_id)
             .send()
             .await;
-        let client = match answer {
-            Ok(answer) => answer.user_pool_client,
+        let client = match response {
+            Ok(response) => response.user_pool_client,
             Err(error) if error.as_service_error().is_some_and(aws_sdk_cognitoidentityprovider::operation::describe_user_pool_client::DescribeUserPoolClientError::is_resource_not_found_exception) => None,
             Err(error) => return Err(error).context("cannot read the client from the user pool"),
         };

@@ -1,4 +1,4 @@
-//! `status`: where everything is, and how much of it.
+//! `status`: prints addresses, fleets, tokens and the number of stored items.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,10 +12,10 @@ use crate::stack::layout::Layout;
 use crate::stack::state::RunFile;
 use crate::stack::{Stack, onboard};
 
-/// Fleets that are listed for people.
-const FLEETS: usize = 20;
-/// Fleets that tokens are shown for.
-const TOKENS: usize = 10;
+/// The maximum number of fleets in the text output.
+const LISTED_FLEETS: usize = 20;
+/// The maximum number of fleets that tokens are created for.
+const FLEET_TOKENS: usize = 10;
 
 pub(crate) async fn run(layout: &Layout, console: &Console) -> Result<ExitCode> {
     let mut stack = Stack::open(layout)?;
@@ -25,9 +25,9 @@ pub(crate) async fn run(layout: &Layout, console: &Console) -> Result<ExitCode> 
     for fleet in admin.fleets().await? {
         let subscriptions = admin.subscriptions(&fleet.id).await?;
         let active = subscriptions.iter().filter(|subscription| subscription.state == "active").count();
-        // A client for each of many fleets would take long, and the pool has room for a thousand: the others get theirs when
-        // they are asked for by name, as `tail --fleet` does.
-        if fleet_tokens.len() < TOKENS || stack.file.demo.fleet_id == fleet.id {
+        // Creating a client for each of many fleets would take long, and the user pool is limited to a thousand. Other
+        // fleets get a client when a command names them, as `tail --fleet` does.
+        if fleet_tokens.len() < FLEET_TOKENS || stack.file.demo.fleet_id == fleet.id {
             let app = onboard::feed_client(&mut stack, layout, &admin, &fleet.id).await?;
             fleet_tokens.insert(fleet.id.clone(), app.token().await?);
         }
@@ -37,7 +37,7 @@ pub(crate) async fn run(layout: &Layout, console: &Console) -> Result<ExitCode> 
     let counts = counts(&stack).await?;
     let run = RunFile::read(layout)?;
     let simulating = run.as_ref().is_some_and(|run| {
-        run.foreground.is_some() || run.simulator.as_ref().is_some_and(crate::stack::process::Leader::is_alive)
+        run.foreground.is_some() || run.simulator.as_ref().is_some_and(crate::stack::process::ProcessHandle::is_alive)
     });
     let admin_token = admin.token().await?;
     let object = json!({
@@ -59,29 +59,29 @@ pub(crate) async fn run(layout: &Layout, console: &Console) -> Result<ExitCode> 
     });
 
     let mut text = format!(
-        "API       {}\nTokens    {}\nEndpoint  http://127.0.0.1:{} (AWS SDKs and the aws command, any credentials, region {})\n",
+        "API       {}\nTokens    {}\nEndpoint  http://127.0.0.1:{} (AWS SDKs and CLI: any credentials, region {})\n",
         stack.api_url()?,
         stack.token_url(),
         stack.file.port,
         crate::aws::REGION
     );
     if let Some(reference) = &stack.file.reference {
-        writeln!(text, "Reference {reference} (every operation, to read and to try)")?;
+        writeln!(text, "Reference {reference} (API reference)")?;
     }
     let counted: Vec<String> = counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
     writeln!(text, "Stored    {}", counted.join(", "))?;
-    for fleet in fleets.iter().take(FLEETS) {
+    for fleet in fleets.iter().take(LISTED_FLEETS) {
         let (id, name, active) = (&fleet["fleetId"], &fleet["name"], &fleet["activeSubscriptions"]);
         writeln!(text, "Fleet     {} {name}, {active} active subscriptions", id.as_str().unwrap_or_default())?;
     }
-    if fleets.len() > FLEETS {
-        writeln!(text, "          and {} more; --json lists all", fleets.len() - FLEETS)?;
+    if fleets.len() > LISTED_FLEETS {
+        writeln!(text, "          and {} more; use --json to list all", fleets.len() - LISTED_FLEETS)?;
     }
-    writeln!(text, "\nTokens, good for an hour:\n  admin   {admin_token}\n  ingest  {ingest}")?;
+    writeln!(text, "\nTokens, valid for an hour:\n  admin   {admin_token}\n  ingest  {ingest}")?;
     for (fleet_id, token) in &fleet_tokens {
         writeln!(text, "  {fleet_id}  {token}")?;
     }
-    console.result(&object, &text)?;
+    console.print_result(&object, &text)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -90,7 +90,7 @@ async fn counts(stack: &Stack) -> Result<BTreeMap<&'static str, i64>> {
     let mut counts = BTreeMap::new();
     for (name, output) in [("vehicles", "VehiclesTableName"), ("eventItems", "VehicleEventsTableName")] {
         let table = client.describe_table().table_name(stack.file.output(output)?).send().await;
-        let table = table.with_context(|| format!("cannot look at the table of {name}"))?;
+        let table = table.with_context(|| format!("cannot describe the table of {name}"))?;
         counts
             .insert(name, table.table().and_then(aws_sdk_dynamodb::types::TableDescription::item_count).unwrap_or_default());
     }

@@ -1,4 +1,4 @@
-//! `tail`: a fleet's feed, line by line.
+//! `tail`: prints the events of a fleet's feed, one per line.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -9,16 +9,15 @@ use roadcast_codec::bus_entry;
 use roadcast_domain::subscription::DeliveryFormat;
 use serde_json::Value;
 
-use crate::args;
 use crate::console::Console;
+use crate::shutdown::ShutdownSignal;
 use crate::stack::layout::Layout;
 use crate::stack::{Stack, onboard};
-use crate::up::Interrupt;
 
-/// How long one call waits for something to come, in seconds.
+/// How long one feed request waits for events, in seconds.
 const WAIT_S: u8 = 10;
-/// Signals that say most about a vehicle, in the order in which they are shown.
-const TELLING: [&str; 8] = [
+/// Signals that are shown first, in this order.
+const PREFERRED_SIGNALS: [&str; 8] = [
     "Vehicle.Speed",
     "Vehicle.OBD.Speed",
     "Vehicle.CurrentLocation.Latitude",
@@ -29,8 +28,24 @@ const TELLING: [&str; 8] = [
     "Vehicle.TraveledDistance",
 ];
 
-pub(crate) async fn run(layout: &Layout, console: &Console, options: &args::Tail) -> Result<ExitCode> {
-    let mut interrupt = Interrupt::listen()?;
+/// Arguments of `tail`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cargo roadcast tail --fleet flt_0123456789abcdef
+  cargo roadcast --json tail --fleet flt_0123456789abcdef --once     Print the queued events as JSON lines, and exit
+
+Printed events are acknowledged: they are removed from the feed, and no other reader receives them.")]
+pub(crate) struct TailArgs {
+    /// Id of the fleet.
+    #[arg(long, value_name = "FLEET")]
+    pub(crate) fleet: String,
+    /// Exit as soon as the feed is empty.
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+pub(crate) async fn run(layout: &Layout, console: &Console, options: &TailArgs) -> Result<ExitCode> {
+    let mut shutdown = ShutdownSignal::listen()?;
     let mut stack = Stack::open(layout)?;
     let admin = stack.admin().await?;
     let app = onboard::feed_client(&mut stack, layout, &admin, &options.fleet).await?;
@@ -38,13 +53,13 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: &args::Tail
     loop {
         let feed = tokio::select! {
             feed = app.feed(&options.fleet, wait) => feed?,
-            () = interrupt.wait() => return Ok(ExitCode::SUCCESS),
+            () = shutdown.recv() => return Ok(ExitCode::SUCCESS),
         };
         let mut out = std::io::stdout().lock();
         for event in &feed.events {
             let lines = if console.json() { event.to_string() } else { lines(event) };
             if writeln!(out, "{lines}").is_err() {
-                // Nobody reads any more; what was not shown is not acknowledged.
+                // The reader closed the pipe. Events that were not printed are not acknowledged.
                 return Ok(ExitCode::SUCCESS);
             }
         }
@@ -57,18 +72,18 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: &args::Tail
     }
 }
 
-/// A CloudEvent's events, each in a line.
+/// The events of a CloudEvent, one per line.
 fn lines(cloud_event: &Value) -> String {
-    let read = match bus_entry::read(&cloud_event.to_string()) {
-        Ok(read) if read.format == DeliveryFormat::Blocks => read,
-        // What cannot be read is shown as it is.
+    let decoded = match bus_entry::decode(&cloud_event.to_string()) {
+        Ok(decoded) if decoded.format == DeliveryFormat::Blocks => decoded,
+        // An event that cannot be decoded is printed unchanged.
         _ => return line(cloud_event),
     };
-    let lines = read.events.iter().map(|event| line(&serde_json::to_value(event.to_cloud_event()).unwrap_or_default()));
+    let lines = decoded.events.iter().map(|event| line(&serde_json::to_value(event.to_cloud_event()).unwrap_or_default()));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// An event in one line: time, vehicle, and of its last sample what tells most.
+/// An event in one line: time, vehicle, and up to four signals of its last sample.
 fn line(event: &Value) -> String {
     let text = |name: &str| event[name].as_str().unwrap_or_default();
     let mut line = format!("{}  {}", text("time"), text("subject"));
@@ -76,9 +91,9 @@ fn line(event: &Value) -> String {
     if let Some(samples) = data["samples"].as_array() {
         let _ = write!(line, "  {:>3} samples", samples.len());
         if let Some(signals) = samples.last().and_then(|sample| sample["signals"].as_object()) {
-            let telling = TELLING.iter().filter_map(|&path| signals.get_key_value(path));
-            let others = signals.iter().filter(|(path, _)| !TELLING.contains(&path.as_str()));
-            for (path, value) in telling.chain(others).take(4) {
+            let preferred = PREFERRED_SIGNALS.iter().filter_map(|&path| signals.get_key_value(path));
+            let others = signals.iter().filter(|(path, _)| !PREFERRED_SIGNALS.contains(&path.as_str()));
+            for (path, value) in preferred.chain(others).take(4) {
                 let name = path.rsplit('.').next().unwrap_or(path);
                 let _ = write!(line, "  {name} {value}");
             }
@@ -96,7 +111,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_line_shows_what_tells_most_first() {
+    fn line_shows_preferred_signals_first() {
         let event = json!({"time": "2025-01-01T00:00:00.000Z", "subject": "veh_1", "data": {"samples": [
             {"at": "x", "signals": {"Vehicle.Body.Lights": true}},
             {"at": "x", "signals": {"Vehicle.A.Other": 1, "Vehicle.Speed": 50.5}}

@@ -1,4 +1,4 @@
-//! `up`: everything from an empty folder to vehicles in a feed.
+//! `up`: starts the local stack, from an empty folder to events in the demo fleet's feed.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -10,76 +10,78 @@ use anyhow::{Context as _, Result, bail};
 use roadcast_traces::VehicleKey;
 use roadcast_traces::simulate::SimConfig;
 use serde_json::json;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::args;
 use crate::aws;
 use crate::console::{Console, note};
-use crate::simulator::way::Way;
-use crate::simulator::{Drive, Sent};
+use crate::shutdown::ShutdownSignal;
+use crate::simulator::transport::Transport;
+use crate::simulator::{Simulation, SimulationCounts};
 use crate::stack::endpoint::{self, Endpoint};
 use crate::stack::layout::Layout;
-use crate::stack::process::Leader;
+use crate::stack::process::ProcessHandle;
 use crate::stack::state::{RunFile, StackFile};
 use crate::stack::{Stack, build, deploy, gateway, onboard, package, reference, template, venv};
 
 const DEFAULT_PORT: u16 = 4566;
 
-/// The ways in which a person or a script asks this tool to stop.
-pub(crate) struct Interrupt {
-    signals: [Signal; 3],
+/// Arguments of `up`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cargo roadcast up                  Run until Ctrl-C
+  cargo roadcast up --detach         Run in the background; `cargo roadcast down` stops it
+  cargo roadcast up --fresh          Delete all data of the stack first
+  cargo roadcast --dir /tmp/b up --port 0 --detach --json     A second stack on a free port, for a script")]
+pub(crate) struct UpArgs {
+    /// Delete all data of the stack before starting.
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    /// Return as soon as the stack is ready, and leave it running in the background.
+    #[arg(long)]
+    pub(crate) detach: bool,
+    /// Port of the local AWS endpoint; 0 selects a free port [default: the port of the last run, or 4566].
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+    /// Do not start simulated vehicles.
+    #[arg(long)]
+    pub(crate) no_simulate: bool,
+    /// Number of simulated vehicles of the demo fleet.
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) vehicles: u16,
 }
 
-impl Interrupt {
-    pub(crate) fn listen() -> Result<Self> {
-        let on = |kind| signal(kind).context("cannot listen for signals");
-        Ok(Self { signals: [on(SignalKind::interrupt())?, on(SignalKind::terminate())?, on(SignalKind::hangup())?] })
-    }
-
-    /// Waits to be asked.
-    pub(crate) async fn wait(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.signals;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    }
-}
-
-pub(crate) async fn run(layout: &Layout, console: &Console, options: args::Up) -> Result<ExitCode> {
+pub(crate) async fn run(layout: &Layout, console: &Console, options: UpArgs) -> Result<ExitCode> {
     let began = Instant::now();
-    let mut interrupt = Interrupt::listen()?;
+    let mut shutdown = ShutdownSignal::listen()?;
     layout.create()?;
     let _lock = layout.lock_stack()?;
-    end_what_a_crash_left(layout).await?;
+    stop_leftover_processes(layout).await?;
     if options.fresh {
         layout.wipe()?;
     }
     let mut file = StackFile::read(layout)?.unwrap_or_default();
-    let usual = if file.port == 0 { DEFAULT_PORT } else { file.port };
-    let port = endpoint::choose_port(options.port.unwrap_or(usual))?;
+    let default_port = if file.port == 0 { DEFAULT_PORT } else { file.port };
+    let port = endpoint::choose_port(options.port.unwrap_or(default_port))?;
 
-    // Until here no process of ours outlives this one; from the endpoint's start on, every way out stops it.
+    // No child process outlives this one before this point. Once the endpoint is started, every exit path stops it.
     let plan = tokio::select! {
-        plan = Plan::make(layout, console) => plan?,
-        () = interrupt.wait() => return Ok(interrupted()),
+        plan = DeploymentPlan::prepare(layout, console) => plan?,
+        () = shutdown.recv() => return Ok(report_interruption()),
     };
     let mut endpoint = tokio::select! {
         endpoint = Endpoint::start(layout, &plan.bin, port, console) => endpoint?,
-        () = interrupt.wait() => return Ok(interrupted()),
+        () = shutdown.recv() => return Ok(report_interruption()),
     };
-    let own = if options.detach { None } else { Some(Leader::of(std::process::id())?) };
-    let run = RunFile { endpoint: endpoint.leader.clone(), foreground: own, simulator: None };
+    let foreground = if options.detach { None } else { Some(ProcessHandle::of(std::process::id())?) };
+    let run = RunFile { endpoint: endpoint.process.clone(), foreground, simulator: None };
     run.write(layout)?;
     file.port = port;
     file.write(layout)?;
 
     let ready = tokio::select! {
-        ready = put_in_place(layout, console, &plan, file, usize::from(options.vehicles)) => ready,
-        () = interrupt.wait() => Err(anyhow::anyhow!("interrupted")),
-        status = endpoint.ended() => {
-            Err(anyhow::anyhow!("the local AWS endpoint ended ({status}); its log is {}", layout.endpoint_log().display()))
+        ready = deploy_and_onboard(layout, console, &plan, file, usize::from(options.vehicles)) => ready,
+        () = shutdown.recv() => Err(anyhow::anyhow!("interrupted")),
+        status = endpoint.wait() => {
+            Err(anyhow::anyhow!("the local AWS endpoint exited ({status}); see {}", layout.endpoint_log().display()))
         }
     };
     let ready = ready.and_then(|stack| {
@@ -99,20 +101,20 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: args::Up) -
         return Ok(ExitCode::SUCCESS);
     }
     announce(&stack, console, &options, began)?;
-    let outcome = serve(&stack, layout, &mut endpoint, &mut interrupt, &options).await;
+    let outcome = serve(&stack, layout, &mut endpoint, &mut shutdown, &options).await;
     stop(layout, &mut endpoint, console).await;
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-/// What is to be deployed, and with what it runs.
-struct Plan {
+/// The packaged template and the virtual environment of the endpoint.
+struct DeploymentPlan {
     bin: PathBuf,
-    packaged: package::Packaged,
+    packaged: package::PackagedTemplate,
     resources: usize,
 }
 
-impl Plan {
-    async fn make(layout: &Layout, console: &Console) -> Result<Self> {
+impl DeploymentPlan {
+    async fn prepare(layout: &Layout, console: &Console) -> Result<Self> {
         let bin = venv::ensure(layout, console).await?;
         let path = layout.root().join("template.yaml");
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -123,15 +125,21 @@ impl Plan {
     }
 }
 
-/// Deploys what changed, onboards what is missing, and publishes the API reference.
-async fn put_in_place(layout: &Layout, console: &Console, plan: &Plan, file: StackFile, vehicles: usize) -> Result<Stack> {
+/// Deploys the template if it changed, onboards the demo fleet if it is missing, and publishes the API reference.
+async fn deploy_and_onboard(
+    layout: &Layout,
+    console: &Console,
+    plan: &DeploymentPlan,
+    file: StackFile,
+    vehicles: usize,
+) -> Result<Stack> {
     let config = aws::config(file.port);
     let digest = deploy::digest(&plan.packaged);
     let deployed = deploy::outputs(&config).await?;
     let mut stack = Stack { file, config };
     if let Some(outputs) = deployed.filter(|_| stack.file.deployed == digest) {
         stack.file.outputs = outputs;
-        note("Deploying template.yaml: nothing changed");
+        note("Deploying template.yaml: no changes");
     } else {
         stack.file.outputs = deploy::deploy(&stack.config, &plan.packaged, plan.resources, console).await?;
         gateway::set_responses(&stack, layout).await?;
@@ -144,15 +152,15 @@ async fn put_in_place(layout: &Layout, console: &Console, plan: &Plan, file: Sta
     Ok(stack)
 }
 
-/// Runs until it is asked to stop.
+/// Simulates vehicles until a shutdown signal arrives or the endpoint exits.
 async fn serve(
     stack: &Stack,
     layout: &Layout,
     endpoint: &mut Endpoint,
-    interrupt: &mut Interrupt,
-    options: &args::Up,
+    shutdown: &mut ShutdownSignal,
+    options: &UpArgs,
 ) -> Result<()> {
-    let way = Arc::new(Way::http(Arc::new(stack.client(&stack.file.demo.ingest_client_id).await?)));
+    let transport = Arc::new(Transport::http(Arc::new(stack.client(&stack.file.demo.ingest_client_id).await?)));
     let vids = stack
         .file
         .demo
@@ -165,18 +173,18 @@ async fn serve(
         .collect();
     let vehicles = usize::from(options.vehicles);
     let config = SimConfig { vehicles, source: onboard::SIMULATOR_SOURCE.to_owned(), ..SimConfig::default() };
-    let drive = Drive { config, rate: 1.0, duration: None };
-    let simulating = async {
+    let simulation = Simulation { config, rate: 1.0, duration: None };
+    let run_simulation = async {
         if options.no_simulate {
             std::future::pending::<()>().await;
         }
-        drive.run(&way, &vids, &mut Sent::default(), None).await;
+        simulation.run(&transport, &vids, &mut SimulationCounts::default(), None).await;
     };
     tokio::select! {
-        () = interrupt.wait() => Ok(()),
-        () = simulating => Ok(()),
-        status = endpoint.ended() => {
-            bail!("the local AWS endpoint ended ({status}); its log is {}", layout.endpoint_log().display())
+        () = shutdown.recv() => Ok(()),
+        () = run_simulation => Ok(()),
+        status = endpoint.wait() => {
+            bail!("the local AWS endpoint exited ({status}); see {}", layout.endpoint_log().display())
         }
     }
 }
@@ -185,16 +193,16 @@ async fn stop(layout: &Layout, endpoint: &mut Endpoint, console: &Console) {
     let step = console.step("Stopping");
     endpoint.stop().await;
     RunFile::remove(layout);
-    step.done("everything has stopped, and the data is kept");
+    step.finish("all processes are stopped; the data is retained");
 }
 
-fn interrupted() -> ExitCode {
-    note("Interrupted; nothing runs.");
+fn report_interruption() -> ExitCode {
+    note("Interrupted. No process is running.");
     ExitCode::from(130)
 }
 
-/// Simulated vehicles as a process of their own, which `down` stops.
-fn spawn_simulator(layout: &Layout, options: &args::Up) -> Result<Leader> {
+/// Starts the simulated vehicles as a separate process, which `down` stops.
+fn spawn_simulator(layout: &Layout, options: &UpArgs) -> Result<ProcessHandle> {
     use std::os::unix::process::CommandExt as _;
 
     let log = File::create(layout.simulator_log()).context("cannot write the simulator's log")?;
@@ -209,27 +217,28 @@ fn spawn_simulator(layout: &Layout, options: &args::Up) -> Result<Leader> {
         .process_group(0)
         .spawn()
         .context("cannot start the simulated vehicles")?;
-    Leader::of(child.id())
+    ProcessHandle::of(child.id())
 }
 
-/// A stack in the background is left alone; one whose foreground was killed is stopped, so that it writes down its data.
-async fn end_what_a_crash_left(layout: &Layout) -> Result<()> {
+/// Stops the processes of a stack whose foreground process was killed, so that the endpoint saves its data. Fails if a stack
+/// runs in the background.
+async fn stop_leftover_processes(layout: &Layout) -> Result<()> {
     let Some(run) = RunFile::read(layout)? else { return Ok(()) };
     if run.endpoint.is_alive() && run.foreground.is_none() {
-        bail!("a stack runs in the background already: `cargo roadcast status` shows it, `cargo roadcast down` stops it");
+        bail!("a stack is already running in the background: stop it with `cargo roadcast down`");
     }
-    let left = run.endpoint.is_alive();
-    for leader in run.simulator.iter().chain([&run.endpoint]) {
-        leader.stop(endpoint::PATIENCE).await;
+    let was_running = run.endpoint.is_alive();
+    for process in run.simulator.iter().chain([&run.endpoint]) {
+        process.stop(endpoint::STOP_TIMEOUT).await;
     }
-    if left {
-        note("Stopped what an earlier run had left behind.");
+    if was_running {
+        note("Stopped the processes of an earlier run.");
     }
     RunFile::remove(layout);
     Ok(())
 }
 
-fn announce(stack: &Stack, console: &Console, options: &args::Up, began: Instant) -> Result<()> {
+fn announce(stack: &Stack, console: &Console, options: &UpArgs, began: Instant) -> Result<()> {
     let api = stack.api_url()?;
     let demo = &stack.file.demo;
     let seconds = began.elapsed().as_secs_f64();
@@ -244,16 +253,16 @@ fn announce(stack: &Stack, console: &Console, options: &args::Up, began: Instant
         "seconds": seconds,
     });
     let vid = demo.vehicles.values().next().map_or("VID", String::as_str);
-    let stop = if options.detach { "`cargo roadcast down` stops it" } else { "Ctrl-C stops it" };
+    let stop = if options.detach { "Stop it with `cargo roadcast down`" } else { "Press Ctrl-C to stop it" };
     let text = format!(
         "
-Roadcast runs, after {seconds:.0} s; {stop}.
+Roadcast is running (started in {seconds:.0} s). {stop}.
 
   API        {api}
   Reference  {reference}
   Tokens     {token_url}
   Fleet      {fleet_id} (Demo fleet)
-  More, with fresh tokens: cargo roadcast status
+  Run `cargo roadcast status` for tokens and more.
 
 Try next, in another terminal:
   cargo roadcast tail --fleet {fleet_id}
@@ -261,9 +270,9 @@ Try next, in another terminal:
   curl -H \"Authorization: Bearer $TOKEN\" {api}/vehicles
   curl -H \"Authorization: Bearer $TOKEN\" {api}/vehicles/{vid}/state
 ",
-        reference = stack.file.reference.as_deref().unwrap_or("left out, see above"),
+        reference = stack.file.reference.as_deref().unwrap_or("not published, see above"),
         token_url = stack.token_url(),
         fleet_id = demo.fleet_id,
     );
-    console.result(&object, &text)
+    console.print_result(&object, &text)
 }

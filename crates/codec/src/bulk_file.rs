@@ -1,48 +1,55 @@
-//! Files of bulk data: their packing, their lines, and the rows in them. Nothing here holds more than one line and a small
-//! buffer, however large the file is.
+//! Bulk files: decompression, lines and rows. Memory is bounded by one line and a small buffer, regardless of the file size.
 
+mod decompress;
 mod lines;
 mod rows;
-mod unpack;
 
-pub use lines::{Line, LineFault, Lines, MAX_LINE_BYTES};
-pub use rows::{HeaderFault, Rows};
-pub use unpack::Broken;
+pub use decompress::DecompressError;
+pub use lines::{Line, LineFault, LineSplitter, MAX_LINE_BYTES};
+pub use rows::{HeaderFault, RowParser};
 
-/// How a file's lines are written.
+/// The format of a file's lines.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum FileFormat {
     /// Comma-separated values (RFC 4180); the first line names the columns.
     Csv,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Ndjson,
 }
 
-/// How a file is packed.
+impl FileFormat {
+    /// Returns whether the first line of a file of this format names the columns.
+    pub const fn has_header(self) -> bool {
+        matches!(self, Self::Csv)
+    }
+}
+
+/// The compression of a file.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Packing {
-    /// Not at all.
+pub enum Compression {
+    /// No compression.
     Plain,
-    /// gzip, of one member or several.
+    /// gzip, with one or several members.
     Gzip,
-    /// zstd, of one frame or several, with a window of at most 8 MiB: any level up to 19 without `--long`.
+    /// zstd, with one or several frames and a window of at most 8 MiB: any level up to 19 without `--long`.
     Zstd,
 }
 
-/// Form and packing, as a file's name says them: `.csv`, `.ndjson` or `.jsonl`, then `.gz`, `.zst` or nothing.
-pub fn form_of(name: &str) -> Option<(Form, Packing)> {
+/// Detects format and compression from a file name: `.csv`, `.ndjson` or `.jsonl`, optionally followed by `.gz` or `.zst`.
+/// Case is ignored. Returns `None` for any other extension.
+pub fn detect_format(name: &str) -> Option<(FileFormat, Compression)> {
     let name = name.to_ascii_lowercase();
-    let (name, packing) = if let Some(name) = name.strip_suffix(".gz") {
-        (name, Packing::Gzip)
+    let (name, compression) = if let Some(name) = name.strip_suffix(".gz") {
+        (name, Compression::Gzip)
     } else if let Some(name) = name.strip_suffix(".zst") {
-        (name, Packing::Zstd)
+        (name, Compression::Zstd)
     } else {
-        (name.as_str(), Packing::Plain)
+        (name.as_str(), Compression::Plain)
     };
-    let (_, ending) = name.rsplit_once('.')?;
-    match ending {
-        "csv" => Some((Form::Csv, packing)),
-        "ndjson" | "jsonl" => Some((Form::Ndjson, packing)),
+    let (_, extension) = name.rsplit_once('.')?;
+    match extension {
+        "csv" => Some((FileFormat::Csv, compression)),
+        "ndjson" | "jsonl" => Some((FileFormat::Ndjson, compression)),
         _ => None,
     }
 }

@@ -1,79 +1,79 @@
-//! Events on buses, in queues and in feeds: each as a CloudEvent in JSON, or a vehicle's telemetry as one CloudEvent whose
-//! data is a block.
+//! Events on buses, in queues and in feeds: one CloudEvent in JSON per event, or one CloudEvent for several telemetry events
+//! of a vehicle, with a block as its data.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use roadcast_blocks::{Block, DecodeError};
+use roadcast_blocks::Block;
 use roadcast_domain::Timestamp;
 use roadcast_domain::cloudevent::SPEC_VERSION;
-use roadcast_domain::event::{Body, Event, NotOurEvent, SOURCE};
+use roadcast_domain::event::{Body, Event, InvalidStoredEvent, SOURCE};
 use roadcast_domain::ids::VehicleId;
 use roadcast_domain::subscription::DeliveryFormat;
 use serde::{Deserialize, Serialize};
 
 use crate::BLOCK_CONTENT_TYPE;
-use crate::telemetry_block::{block_of, key_of, telemetry_of};
+use crate::telemetry_block::{encode_block, events_of_block, segment_key};
 
-/// The `type` of a CloudEvent that holds a vehicle's telemetry events as a block.
+/// The `type` of a CloudEvent whose data is a block of telemetry events.
 pub const BLOCK_TYPE: &str = "roadcast.telemetry.block.v1";
-/// Samples of one such CloudEvent, and bytes of its block, unless it holds a single event: so several fit into one entry of
-/// 64 KiB, as base64.
-const SAMPLES_PER_BLOCK: usize = 600;
-const BLOCK_BYTES: usize = 24 * 1024;
-/// Bytes of an event in JSON that a bus, a queue and a feed still carry. Telemetry that would take more goes as a block, whatever
-/// form is wanted: a vehicle that stands still says in some hundred bytes what takes megabytes in JSON.
-const JSON_BYTES: usize = 900_000;
+/// Maximum samples and bytes of the block of one CloudEvent, unless it has a single event. With these limits, several blocks
+/// in base64 fit into an entry of 64 KiB.
+const MAX_SAMPLES_PER_BLOCK: usize = 600;
+const MAX_BLOCK_BYTES: usize = 24 * 1024;
+/// Maximum bytes of an event in JSON on a bus, in a queue or in a feed. Larger telemetry is encoded as a block, regardless
+/// of the requested format: a stationary vehicle needs some hundred bytes in a block for what takes megabytes in JSON.
+const MAX_JSON_BYTES: usize = 900_000;
 
-/// A text that is not of ours.
+/// The text is not a CloudEvent written by [`encode`].
 #[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
-    /// Not an event.
+pub enum DecodeError {
+    /// Not an event of Roadcast.
     #[error(transparent)]
-    Event(#[from] NotOurEvent),
-    /// Not base64.
+    Event(#[from] InvalidStoredEvent),
+    /// `data_base64` is not base64.
     #[error("data_base64 is not base64")]
     Base64(#[from] base64::DecodeError),
-    /// Not a block.
+    /// The data is not a block.
     #[error("the data is not a block")]
-    Block(#[from] DecodeError),
+    Block(#[from] roadcast_blocks::DecodeError),
 }
 
-impl From<serde_json::Error> for Unreadable {
+impl From<serde_json::Error> for DecodeError {
     fn from(error: serde_json::Error) -> Self {
         Self::Event(error.into())
     }
 }
 
-/// A CloudEvent in JSON, and the events in it by their places among those that were written.
+/// A CloudEvent in JSON, and which of the input events it contains.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
+pub struct EncodedEntry {
     /// The CloudEvent.
     pub json: String,
-    /// The places of its events.
-    pub places: Vec<usize>,
+    /// The indices of its events in the input of [`encode`].
+    pub indices: Vec<usize>,
 }
 
-/// Events of one CloudEvent, as they were read.
+/// The events of one CloudEvent.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Read {
+pub struct DecodedEntry {
     /// The events, all of one vehicle.
     pub events: Vec<Event>,
-    /// The epoch of the consent that they were delivered under.
+    /// The consent epoch under which they were delivered.
     pub consent_epoch: Option<u64>,
-    /// The form that they came in.
+    /// The format of the CloudEvent.
     pub format: DeliveryFormat,
 }
 
 /// A telemetry block as a CloudEvent.
 #[derive(Serialize, Deserialize)]
-struct BlockEvent<'a> {
+struct BlockCloudEvent<'a> {
     specversion: &'a str,
-    /// The first event's id, `#` and a digest of all: the same events make the same.
+    /// The first event's id, `#` and a digest of all event ids: the same events have the same id.
     id: String,
     source: &'a str,
     r#type: &'a str,
     subject: VehicleId,
-    /// When the first event happened.
+    /// The time of the first event.
     time: Timestamp,
     datacontenttype: &'a str,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,52 +81,57 @@ struct BlockEvent<'a> {
     data_base64: String,
 }
 
-/// Writes events of one vehicle: in blocks, telemetry shares CloudEvents; everything else has one each.
-pub fn write(events: &[&Event], format: DeliveryFormat, consent_epoch: Option<u64>) -> serde_json::Result<Vec<Written>> {
-    let mut written = Vec::new();
+/// Encodes events of one vehicle. In the format `blocks`, telemetry events share CloudEvents; every other event has its own.
+pub fn encode(
+    events: &[&Event],
+    format: DeliveryFormat,
+    consent_epoch: Option<u64>,
+) -> serde_json::Result<Vec<EncodedEntry>> {
+    let mut encoded = Vec::new();
     let mut run: Vec<(usize, &Event)> = Vec::new();
     let mut samples = 0;
-    for (place, event) in events.iter().enumerate() {
+    for (index, event) in events.iter().enumerate() {
         match (format, &event.body) {
             (DeliveryFormat::Blocks, Body::Telemetry(_)) => {
-                if samples + event.sample_count() > SAMPLES_PER_BLOCK && !run.is_empty() {
-                    written.extend(write_run(&std::mem::take(&mut run), consent_epoch)?);
+                if samples + event.sample_count() > MAX_SAMPLES_PER_BLOCK && !run.is_empty() {
+                    encoded.extend(encode_run(&std::mem::take(&mut run), consent_epoch)?);
                     samples = 0;
                 }
                 samples += event.sample_count();
-                run.push((place, event));
+                run.push((index, event));
             }
             (DeliveryFormat::Json, Body::Telemetry(_)) => {
-                let one = write_one(place, event, consent_epoch)?;
-                if one.json.len() > JSON_BYTES {
-                    written.extend(write_run(&[(place, event)], consent_epoch)?);
+                let entry = encode_json(index, event, consent_epoch)?;
+                if entry.json.len() > MAX_JSON_BYTES {
+                    encoded.extend(encode_run(&[(index, event)], consent_epoch)?);
                 } else {
-                    written.push(one);
+                    encoded.push(entry);
                 }
             }
-            (_, Body::Diagnostic(_) | Body::Custom(_)) => written.push(write_one(place, event, consent_epoch)?),
+            (_, Body::Diagnostic(_) | Body::Custom(_)) => encoded.push(encode_json(index, event, consent_epoch)?),
         }
     }
-    written.extend(write_run(&run, consent_epoch)?);
-    Ok(written)
+    encoded.extend(encode_run(&run, consent_epoch)?);
+    Ok(encoded)
 }
 
-/// A run as a block, or one by one where no block can hold it.
-fn write_run(run: &[(usize, &Event)], consent_epoch: Option<u64>) -> serde_json::Result<Vec<Written>> {
+/// Encodes consecutive events as one block, as several blocks if one would exceed [`MAX_BLOCK_BYTES`], or as JSON if no
+/// block can hold them.
+fn encode_run(run: &[(usize, &Event)], consent_epoch: Option<u64>) -> serde_json::Result<Vec<EncodedEntry>> {
     let events = || run.iter().map(|(_, event)| *event);
     let (Some((_, first)), Some(id), Some(block)) =
-        (run.first(), key_of(events().map(|event| event.eid)), block_of(events()))
+        (run.first(), segment_key(events().map(|event| event.eid)), encode_block(events()))
     else {
-        return run.iter().map(|(place, event)| write_one(*place, event, consent_epoch)).collect();
+        return run.iter().map(|(index, event)| encode_json(*index, event, consent_epoch)).collect();
     };
     let block = block.encode();
-    if block.len() > BLOCK_BYTES && run.len() > 1 {
+    if block.len() > MAX_BLOCK_BYTES && run.len() > 1 {
         let (earlier, later) = run.split_at(run.len() / 2);
-        let mut written = write_run(earlier, consent_epoch)?;
-        written.extend(write_run(later, consent_epoch)?);
-        return Ok(written);
+        let mut encoded = encode_run(earlier, consent_epoch)?;
+        encoded.extend(encode_run(later, consent_epoch)?);
+        return Ok(encoded);
     }
-    let json = serde_json::to_string(&BlockEvent {
+    let json = serde_json::to_string(&BlockCloudEvent {
         specversion: SPEC_VERSION,
         id,
         source: SOURCE,
@@ -137,17 +142,17 @@ fn write_run(run: &[(usize, &Event)], consent_epoch: Option<u64>) -> serde_json:
         consentepoch: consent_epoch,
         data_base64: STANDARD.encode(block),
     })?;
-    Ok(vec![Written { json, places: run.iter().map(|(place, _)| *place).collect() }])
+    Ok(vec![EncodedEntry { json, indices: run.iter().map(|(index, _)| *index).collect() }])
 }
 
-fn write_one(place: usize, event: &Event, consent_epoch: Option<u64>) -> serde_json::Result<Written> {
+fn encode_json(index: usize, event: &Event, consent_epoch: Option<u64>) -> serde_json::Result<EncodedEntry> {
     let event = event.to_cloud_event();
-    let event = if let Some(epoch) = consent_epoch { event.under_consent(epoch) } else { event };
-    Ok(Written { json: serde_json::to_string(&event)?, places: vec![place] })
+    let event = if let Some(epoch) = consent_epoch { event.with_consent_epoch(epoch) } else { event };
+    Ok(EncodedEntry { json: serde_json::to_string(&event)?, indices: vec![index] })
 }
 
-/// Reads what [`write`] wrote.
-pub fn read(json: &str) -> Result<Read, Unreadable> {
+/// Decodes a CloudEvent written by [`encode`].
+pub fn decode(json: &str) -> Result<DecodedEntry, DecodeError> {
     #[derive(Deserialize)]
     struct Typed<'a> {
         r#type: &'a str,
@@ -155,12 +160,12 @@ pub fn read(json: &str) -> Result<Read, Unreadable> {
     let is_block = serde_json::from_str::<Typed<'_>>(json).is_ok_and(|event| event.r#type == BLOCK_TYPE);
     if !is_block {
         let (event, consent_epoch) = Event::from_cloud_event(json)?;
-        return Ok(Read { events: vec![event], consent_epoch, format: DeliveryFormat::Json });
+        return Ok(DecodedEntry { events: vec![event], consent_epoch, format: DeliveryFormat::Json });
     }
-    let BlockEvent { subject, consentepoch, data_base64, .. } = serde_json::from_str(json)?;
+    let BlockCloudEvent { subject, consentepoch, data_base64, .. } = serde_json::from_str(json)?;
     let block = Block::decode(&STANDARD.decode(data_base64)?)?;
-    let events = telemetry_of(&subject, &block);
-    Ok(Read { events, consent_epoch: consentepoch, format: DeliveryFormat::Blocks })
+    let events = events_of_block(&subject, &block);
+    Ok(DecodedEntry { events, consent_epoch: consentepoch, format: DeliveryFormat::Blocks })
 }
 
 #[cfg(test)]
@@ -168,45 +173,45 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use roadcast_domain::event::StoredEvent;
     use roadcast_signals::{SignalPath, Value};
-    use roadcast_testbed::fixtures::{diagnosis, drive};
+    use roadcast_testbed::fixtures::{diagnostic_event, driving_event};
 
     use super::*;
 
     #[test]
-    fn events_come_back_from_the_wire_in_both_forms() {
-        let mut events: Vec<StoredEvent> = (0..9).map(|n| drive(1, n, n * 10, 10)).collect();
-        events.insert(4, diagnosis(1, 41));
+    fn events_round_trip_in_both_formats() {
+        let mut events: Vec<StoredEvent> = (0..9).map(|n| driving_event(1, n, n * 10, 10)).collect();
+        events.insert(4, diagnostic_event(1, 41));
         let events: Vec<Event> = events.into_iter().map(|stored| stored.event).collect();
         for format in [DeliveryFormat::Json, DeliveryFormat::Blocks] {
-            let written = write(&events.iter().collect::<Vec<_>>(), format, Some(3)).unwrap();
-            let mut back = vec![None; events.len()];
-            for cloud_event in &written {
-                let read = read(&cloud_event.json).unwrap();
-                assert_eq!(read.consent_epoch, Some(3));
-                for (event, place) in read.events.into_iter().zip(&cloud_event.places) {
-                    back[*place] = Some(event);
+            let encoded = encode(&events.iter().collect::<Vec<_>>(), format, Some(3)).unwrap();
+            let mut decoded_events = vec![None; events.len()];
+            for entry in &encoded {
+                let decoded = decode(&entry.json).unwrap();
+                assert_eq!(decoded.consent_epoch, Some(3));
+                for (event, index) in decoded.events.into_iter().zip(&entry.indices) {
+                    decoded_events[*index] = Some(event);
                 }
             }
-            assert_eq!(back.into_iter().flatten().collect::<Vec<_>>(), events, "{format:?}");
-            // The diagnosis is a CloudEvent of its own; the nine telemetry events share one, or have one each.
-            assert_eq!(written.len(), if format == DeliveryFormat::Blocks { 2 } else { 10 });
+            assert_eq!(decoded_events.into_iter().flatten().collect::<Vec<_>>(), events, "{format:?}");
+            // The diagnostic event has its own CloudEvent; the nine telemetry events share one, or have one each.
+            assert_eq!(encoded.len(), if format == DeliveryFormat::Blocks { 2 } else { 10 });
         }
     }
 
     #[test]
-    fn telemetry_in_blocks_takes_a_fraction_of_its_json() {
-        let events: Vec<Event> = (0..6).map(|n| drive(1, n, n * 10, 10).event).collect();
+    fn blocks_take_less_than_a_ninth_of_the_json() {
+        let events: Vec<Event> = (0..6).map(|n| driving_event(1, n, n * 10, 10).event).collect();
         let bytes = |format| -> usize {
-            let written = write(&events.iter().collect::<Vec<_>>(), format, None).unwrap();
-            written.iter().map(|cloud_event| cloud_event.json.len()).sum()
+            let encoded = encode(&events.iter().collect::<Vec<_>>(), format, None).unwrap();
+            encoded.iter().map(|entry| entry.json.len()).sum()
         };
         let (json, blocks) = (bytes(DeliveryFormat::Json), bytes(DeliveryFormat::Blocks));
         assert!(json > 9 * blocks, "{json} and {blocks} bytes");
     }
 
     #[test]
-    fn no_block_of_several_events_outgrows_an_entry() {
-        let mut events: Vec<Event> = (0..20).map(|n| drive(1, n, n * 10, 10).event).collect();
+    fn block_of_several_events_fits_into_an_entry() {
+        let mut events: Vec<Event> = (0..20).map(|n| driving_event(1, n, n * 10, 10).event).collect();
         let note = SignalPath::parse("acme.note").unwrap();
         for (n, event) in events.iter_mut().enumerate() {
             let Body::Telemetry(telemetry) = &mut event.body else { continue };
@@ -214,15 +219,15 @@ mod tests {
                 sample.signals.insert(note.clone(), Value::from(format!("{n} {m} {}", "x".repeat(900)).as_str()));
             }
         }
-        let written = write(&events.iter().collect::<Vec<_>>(), DeliveryFormat::Blocks, None).unwrap();
-        assert!(written.iter().all(|cloud_event| cloud_event.json.len() < 48 * 1024));
-        assert_eq!(written.iter().map(|cloud_event| cloud_event.places.len()).sum::<usize>(), 20);
+        let encoded = encode(&events.iter().collect::<Vec<_>>(), DeliveryFormat::Blocks, None).unwrap();
+        assert!(encoded.iter().all(|entry| entry.json.len() < 48 * 1024));
+        assert_eq!(encoded.iter().map(|entry| entry.indices.len()).sum::<usize>(), 20);
     }
 
     #[test]
-    fn what_is_no_event_of_ours_is_an_error() {
+    fn foreign_events_are_decode_errors() {
         for json in ["", "{}", r#"{"type":"roadcast.telemetry.block.v1"}"#] {
-            assert!(read(json).is_err(), "{json}");
+            assert!(decode(json).is_err(), "{json}");
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Numbers as LEB128, texts with their length in front.
+//! Unsigned LEB128 numbers and length-prefixed UTF-8 texts.
 
-/// The bytes end early, or a number does not fit its type.
+/// The bytes are truncated, or a number does not fit its type.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the bytes end early or hold a number that does not fit")]
+#[error("the bytes are truncated or contain a number that does not fit its type")]
 pub struct Malformed;
 
-/// Appends a number, 7 bits a byte, the lowest first.
+/// Appends a number, 7 bits per byte, the lowest bits first.
 #[allow(clippy::cast_possible_truncation)] // seven bits at a time
 pub fn write_number(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
@@ -23,7 +23,7 @@ pub fn write_text(out: &mut Vec<u8>, text: &str) {
 
 /// Reads values from the front of a byte slice.
 pub struct Reader<'a>(
-    /// The bytes that are left.
+    /// The remaining bytes.
     pub &'a [u8],
 );
 
@@ -52,21 +52,21 @@ impl<'a> Reader<'a> {
         Err(Malformed)
     }
 
-    /// Reads a count of values that take at least a byte each. It is at most the number of bytes left, so that a caller may
-    /// allocate for it.
+    /// Reads a count of values that take at least one byte each. Fails if the count exceeds the number of remaining bytes,
+    /// so that the caller can safely allocate for it.
     pub fn count(&mut self) -> Result<usize, Malformed> {
         let count = usize::try_from(self.number()?).map_err(|_| Malformed)?;
         if count > self.0.len() { Err(Malformed) } else { Ok(count) }
     }
 
-    /// Reads that many bytes.
+    /// Reads `length` bytes.
     pub fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
         let (taken, rest) = self.0.split_at_checked(length).ok_or(Malformed)?;
         self.0 = rest;
         Ok(taken)
     }
 
-    /// Reads a text.
+    /// Reads a length-prefixed UTF-8 text.
     pub fn text(&mut self) -> Result<&'a str, Malformed> {
         let length = self.count()?;
         std::str::from_utf8(self.take(length)?).map_err(|_| Malformed)
@@ -81,7 +81,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_and_texts_come_back(numbers: Vec<u64>, text: String) {
+        fn numbers_and_texts_round_trip(numbers: Vec<u64>, text: String) {
             let mut bytes = Vec::new();
             for number in &numbers {
                 write_number(&mut bytes, *number);
@@ -96,7 +96,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_the_reader_panic(bytes: Vec<u8>) {
+        fn reading_arbitrary_bytes_never_panics(bytes: Vec<u8>) {
             let mut reader = Reader(&bytes);
             while reader.number().is_ok() {}
             let _ = Reader(&bytes).text();

@@ -1,4 +1,4 @@
-//! Events in binary content mode: attributes in HTTP headers, data as the body.
+//! CloudEvents in binary content mode: attributes in HTTP headers, data in the body.
 //!
 //! Source: CloudEvents 1.0.2, "HTTP Protocol Binding", 3.1.
 
@@ -12,11 +12,11 @@ use roadcast_domain::refusal::{Reason, Refusal};
 
 use crate::percent;
 
-/// What the names of attributes begin with, as headers.
+/// The prefix of headers that contain attributes.
 pub const HEADER_PREFIX: &str = "ce-";
 
-/// The event of a request in binary mode, in the JSON of structured mode: `attributes` are the headers that begin with
-/// [`HEADER_PREFIX`], without it.
+/// Converts a request in binary mode to JSON of structured mode. `attributes` are the headers with [`HEADER_PREFIX`],
+/// without the prefix.
 pub fn from_binary_mode<'a>(
     attributes: impl Iterator<Item = (&'a str, &'a str)>,
     content_type: Option<&str>,
@@ -24,13 +24,13 @@ pub fn from_binary_mode<'a>(
 ) -> Result<String, Refusal> {
     let mut event = Map::new();
     for (name, value) in attributes {
-        let wrong = || Refusal::new(Reason::NotACloudEvent, format!("/{name}"), "the header is not percent-encoded UTF-8");
-        event.insert(name.to_owned(), Value::String(percent_decoded(value).ok_or_else(wrong)?));
+        let invalid = || Refusal::new(Reason::NotACloudEvent, format!("/{name}"), "the header is not percent-encoded UTF-8");
+        event.insert(name.to_owned(), Value::String(percent_decode(value).ok_or_else(invalid)?));
     }
-    // These say what they say without the prefix.
+    // The body and the Content-Type header provide these.
     for name in ["datacontenttype", "data", "data_base64"] {
         if event.contains_key(name) {
-            let detail = format!("there is no header ce-{name}: the body is the data, and Content-Type its type");
+            let detail = format!("the header ce-{name} is not allowed: the body is the data, and Content-Type is its type");
             return Err(Refusal::new(Reason::NotACloudEvent, format!("/{name}"), detail));
         }
     }
@@ -48,7 +48,7 @@ pub fn from_binary_mode<'a>(
             let detail = format!("the body is not JSON at line {} column {}", error.line(), error.column());
             Refusal::new(Reason::NotJson, "", detail)
         })?;
-        // The sender's own bytes: a number keeps every digit.
+        // The data is copied byte by byte, so that numbers keep all digits.
         json.truncate(json.len() - 1);
         let comma = if json.len() > 1 { "," } else { "" };
         json = format!("{json}{comma}\"data\":{}}}", data.get());
@@ -56,16 +56,16 @@ pub fn from_binary_mode<'a>(
     Ok(json)
 }
 
-/// A header's value as the attribute's: UTF-8, where every byte may stand as `%xx`.
-fn percent_decoded(text: &str) -> Option<String> {
-    // A quoted value is one of an older binding; it means the same.
+/// Decodes a header value to the attribute value: UTF-8, in which any byte may be encoded as `%xx`.
+fn percent_decode(text: &str) -> Option<String> {
+    // An older version of the binding quotes values; the meaning is the same.
     let text = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
         rest = after;
         if *first == b'%' {
-            bytes.push(percent::escaped(after)?);
+            bytes.push(percent::decode_escape(after)?);
             rest = after.get(2..)?;
         } else {
             bytes.push(*first);
@@ -97,11 +97,11 @@ mod tests {
     }
 
     #[test]
-    fn headers_become_attributes_and_a_json_body_the_data_byte_by_byte() {
+    fn json_body_becomes_the_data_byte_by_byte() {
         for content_type in [Some("application/json"), Some("application/json; charset=utf-8"), None] {
             let json = read(&[("traceparent", "00-a-b-01")], content_type, b"{\"x\": 1.50e1 }").unwrap();
             let raw: &RawValue = serde_json::from_str(&json).unwrap();
-            let envelope = Envelope::read(raw).unwrap();
+            let envelope = Envelope::parse(raw).unwrap();
             assert_eq!((envelope.id.as_str(), envelope.source.as_str()), ("1234-1234-1234", "/mycontext/subcontext"));
             assert_eq!(envelope.extensions["traceparent"], "00-a-b-01");
             assert!(matches!(envelope.data, Data::Json(data) if data.get() == "{\"x\": 1.50e1 }"), "{json}");
@@ -109,17 +109,17 @@ mod tests {
     }
 
     #[test]
-    fn a_body_of_another_type_is_bytes() {
+    fn body_of_another_type_is_binary_data() {
         let json = read(&[], Some("application/vnd.roadcast.block"), b"\x00\xff").unwrap();
-        let envelope = Envelope::read(serde_json::from_str(&json).unwrap()).unwrap();
+        let envelope = Envelope::parse(serde_json::from_str(&json).unwrap()).unwrap();
         assert!(matches!(&envelope.data, Data::Binary { base64, .. } if base64 == "AP8="), "{json}");
     }
 
     #[test]
     fn values_are_percent_decoded() {
-        // The binding's own example.
+        // The example of the specification.
         let json = read(&[("example", "Euro %E2%82%AC %F0%9F%98%80")], None, b"{}").unwrap();
-        let envelope = Envelope::read(serde_json::from_str(&json).unwrap()).unwrap();
+        let envelope = Envelope::parse(serde_json::from_str(&json).unwrap()).unwrap();
         assert_eq!(envelope.extensions["example"], "Euro € 😀");
         for broken in ["%", "%E2%82", "%GG", "%+5"] {
             assert_eq!(read(&[("x", broken)], None, b"{}"), Err((Reason::NotACloudEvent, "/x".to_owned())), "{broken}");
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_not_what_its_type_says_is_refused() {
+    fn body_that_does_not_match_its_type_is_refused() {
         assert_eq!(read(&[], Some("application/json"), b"{"), Err((Reason::NotJson, String::new())));
         assert_eq!(read(&[], None, b"\xff"), Err((Reason::NotJson, String::new())));
         let named = read(&[("datacontenttype", "application/json")], None, b"{}");
@@ -136,11 +136,11 @@ mod tests {
 
     fn envelope_of(event: &serde_json::Value) -> Result<(), Reason> {
         let text = event.to_string();
-        Envelope::read(serde_json::from_str(&text).unwrap()).map(|_| ()).map_err(|refusal| refusal.reason)
+        Envelope::parse(serde_json::from_str(&text).unwrap()).map(|_| ()).map_err(|refusal| refusal.reason)
     }
 
     #[test]
-    fn the_conformance_events_are_read_in_both_modes_as_their_specification_says() {
+    fn conformance_events_are_accepted_or_refused_in_both_modes() {
         let mut checked = 0;
         for (file, is_one) in [("v1_minimum.yaml", true), ("v03_minimum.yaml", false)] {
             let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/cloudevents/conformance/");
@@ -178,13 +178,13 @@ mod tests {
             }
         }
         if checked == 0 {
-            println!("no conformance events beside this clone: only our own were checked");
+            println!("skipped: the conformance events are not available");
         }
     }
 
     proptest! {
         #[test]
-        fn no_headers_and_no_body_make_it_panic(name in ".{0,9}", value in ".{0,20}", body: Vec<u8>) {
+        fn arbitrary_headers_and_bodies_never_panic(name in ".{0,9}", value in ".{0,20}", body: Vec<u8>) {
             if let Ok(json) = from_binary_mode([(name.as_str(), value.as_str())].into_iter(), Some(value.as_str()), &body) {
                 prop_assert!(serde_json::from_str::<Value>(&json).is_ok());
             }

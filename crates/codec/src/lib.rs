@@ -1,11 +1,11 @@
-//! Wire formats: how events, files and state are written as bytes, and read back.
+//! Wire formats: encoding of events, files and state as bytes, and decoding.
 //!
 //! | module | format |
 //! |---|---|
 //! | [`stream_record`] | records of the telemetry stream: JSON, zstd frames, events whose data is a block |
-//! | [`bus_entry`] | events on the buses, in queues and in feeds: CloudEvents in JSON, or telemetry of one vehicle as a block |
+//! | [`bus_entry`] | events on buses, in queues and in feeds: CloudEvents in JSON, or telemetry of one vehicle as a block |
 //! | [`cloudevents_http`] | CloudEvents in binary content mode, from HTTP headers and body |
-//! | [`bulk_file`] | bulk files: unpacking, lines, rows |
+//! | [`bulk_file`] | bulk files: decompression, lines, rows |
 //! | [`telemetry_block`] | telemetry events of one vehicle as a columnar block |
 //! | [`vehicle_state`] | the last-known values of a vehicle |
 //! | [`bytes`], [`percent`] | LEB128 numbers and length-prefixed texts; percent-encoding |
@@ -19,5 +19,5 @@ pub mod stream_record;
 pub mod telemetry_block;
 pub mod vehicle_state;
 
-/// Media type of a telemetry block: the value of `datacontenttype`.
+/// The media type of a telemetry block, used as `datacontenttype`.
 pub const BLOCK_CONTENT_TYPE: &str = "application/vnd.roadcast.block";

@@ -1,11 +1,11 @@
-//! A vehicle's state in bytes: the samples that its newest readings came in, as a block.
+//! Encoding of a vehicle's state: the samples that contain its newest values, as a block.
 //!
-//! | part | what |
+//! | part | contents |
 //! |---|---|
 //! | version | one byte |
-//! | watermark | 0, or 1 and milliseconds since 1970 in 8 bytes, the highest first |
-//! | places | for each sample of the block its place in its event, LEB128; their count first |
-//! | block | the rest: every reading in the sample and event it came in |
+//! | watermark | 0 if absent; otherwise 1, then milliseconds since 1970 in 8 bytes, big-endian |
+//! | indices | LEB128: the number of samples in the block, then for each sample its index in its event |
+//! | block | the remaining bytes: each value in the sample and event that contained it |
 
 use std::collections::BTreeMap;
 
@@ -18,32 +18,32 @@ use crate::bytes::{Malformed, Reader, write_number};
 
 const VERSION: u8 = 1;
 
-/// Bytes that are no state.
+/// The bytes are not an encoded state.
 #[derive(Debug, thiserror::Error)]
-pub enum UnreadableState {
-    /// Cut short or made up.
-    #[error("malformed")]
+pub enum StateDecodeError {
+    /// Truncated or invalid bytes.
+    #[error("malformed vehicle state")]
     Malformed,
     /// Written by a later release.
-    #[error("version {0} is not known here")]
+    #[error("unsupported version {0} of the vehicle state")]
     Version(u8),
-    /// Its readings.
-    #[error("the readings")]
+    /// The block cannot be decoded.
+    #[error("the block of the vehicle state cannot be decoded")]
     Block(#[from] DecodeError),
 }
 
-impl From<Malformed> for UnreadableState {
+impl From<Malformed> for StateDecodeError {
     fn from(_: Malformed) -> Self {
         Self::Malformed
     }
 }
 
-/// The bytes of a state.
+/// Encodes a state.
 pub fn encode(state: &VehicleState) -> Result<Vec<u8>, EncodeError> {
     let mut events: BTreeMap<(Eid, Timestamp), BTreeMap<(u32, Timestamp), Signals>> = BTreeMap::new();
-    for (path, known) in &state.signals {
-        let samples = events.entry((known.eid, known.received)).or_default();
-        samples.entry((known.index, known.at)).or_default().insert(path.clone(), known.value.clone());
+    for (path, last) in &state.signals {
+        let samples = events.entry((last.eid, last.received)).or_default();
+        samples.entry((last.index, last.at)).or_default().insert(path.clone(), last.value.clone());
     }
 
     let mut out = vec![VERSION, u8::from(state.watermark.is_some())];
@@ -59,57 +59,57 @@ pub fn encode(state: &VehicleState) -> Result<Vec<u8>, EncodeError> {
     });
     let rows: Vec<BlockEvent> = rows.collect();
     if !rows.is_empty() {
-        out.extend(Block::of_events(&rows)?.encode());
+        out.extend(Block::from_events(&rows)?.encode());
     }
     Ok(out)
 }
 
-/// The state of those bytes.
-pub fn decode(bytes: &[u8]) -> Result<VehicleState, UnreadableState> {
+/// Decodes a state.
+pub fn decode(bytes: &[u8]) -> Result<VehicleState, StateDecodeError> {
     let mut reader = Reader(bytes);
     let version = reader.byte()?;
     if version != VERSION {
-        return Err(UnreadableState::Version(version));
+        return Err(StateDecodeError::Version(version));
     }
     let watermark = match reader.byte()? {
         0 => None,
         1 => Some(Timestamp::from_ms(i64::from_be_bytes(reader.take(8)?.try_into().map_err(|_| Malformed)?))),
-        _ => return Err(UnreadableState::Malformed),
+        _ => return Err(StateDecodeError::Malformed),
     };
     let count = reader.count()?;
-    let mut places = Vec::with_capacity(count);
+    let mut indices = Vec::with_capacity(count);
     for _ in 0..count {
-        places.push(u32::try_from(reader.number()?).map_err(|_| Malformed)?);
+        indices.push(u32::try_from(reader.number()?).map_err(|_| Malformed)?);
     }
     let mut state = VehicleState { watermark, ..VehicleState::default() };
-    if reader.0.is_empty() && places.is_empty() {
+    if reader.0.is_empty() && indices.is_empty() {
         return Ok(state);
     }
-    let mut places = places.into_iter();
+    let mut indices = indices.into_iter();
     for BlockEvent { eid, received, samples } in Block::decode(reader.0)?.events() {
         for Sample { at, signals } in samples {
-            let index = places.next().ok_or(Malformed)?;
+            let index = indices.next().ok_or(Malformed)?;
             let eid = Eid::from_bits(eid);
-            let known = |value| LastKnown { value, at, received, eid, index };
-            state.signals.extend(signals.into_iter().map(|(path, value)| (path, known(value))));
+            let last_known = |value| LastKnown { value, at, received, eid, index };
+            state.signals.extend(signals.into_iter().map(|(path, value)| (path, last_known(value))));
         }
     }
-    if places.next().is_some() { Err(UnreadableState::Malformed) } else { Ok(state) }
+    if indices.next().is_some() { Err(StateDecodeError::Malformed) } else { Ok(state) }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use proptest::prelude::*;
-    use roadcast_testbed::fixtures::{at, drive};
+    use roadcast_testbed::fixtures::{at, driving_event};
 
     use super::*;
 
     #[test]
-    fn a_state_takes_little_more_than_its_newest_samples() {
+    fn state_of_a_drive_takes_less_than_100_bytes() {
         let mut newest = VehicleState::default();
         for n in 0..6 {
-            newest.observe(&drive(1, n, n * 10, 10).event);
+            newest.merge_event(&driving_event(1, n, n * 10, 10).event);
         }
         newest.advance_watermark(at(59));
         let bytes = encode(&newest).unwrap();
@@ -120,16 +120,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_state_comes_back(events in prop::collection::vec((0_i64..30, -400_i64..400, 1_i64..5), 0..12)) {
+        fn states_round_trip(events in prop::collection::vec((0_i64..30, -400_i64..400, 1_i64..5), 0..12)) {
             let mut expected = VehicleState::default();
             for (n, start, samples) in events {
-                expected.observe(&drive(1, n, start, samples).event);
+                expected.merge_event(&driving_event(1, n, start, samples).event);
             }
             prop_assert_eq!(decode(&encode(&expected).unwrap()).unwrap(), expected);
         }
 
         #[test]
-        fn no_bytes_make_the_state_reader_panic(mut bytes: Vec<u8>) {
+        fn decoding_arbitrary_bytes_never_panics(mut bytes: Vec<u8>) {
             bytes.insert(0, 1);
             let _ = decode(&bytes);
         }

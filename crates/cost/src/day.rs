@@ -1,173 +1,163 @@
 //! A day of this design: the real use cases, run under the meter.
 //!
-//! The commuters' curve has four levels. Of each, some minutes are run with as many vehicles as drive then, after two that
-//! fill caches and buckets and are not counted, and taken as often as the level lasts. More than [`CELL`] vehicles are so many
-//! cells: shards do not share anything, so each adds the same again; only what fleets ask for does not grow with them.
+//! The load of a commuter day has four levels. Some minutes of each level are run with the vehicles that drive then, and
+//! scaled to the duration of the level. The first two minutes, which fill caches and windows, are not counted. More than
+//! [`CELL_VEHICLES`] vehicles are divided into cells of equal usage: shards share nothing. Only the queries of fleets do not
+//! grow with the number of cells.
 
+mod level;
 mod pipeline;
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 
-use crate::meter::{Item, Usage, rules};
 use futures::executor::block_on;
-use roadcast_aws_model::event_source_mapping::{EventSourceMapping, MappingConfig};
-use roadcast_domain::Timestamp;
 use roadcast_domain::ids::FleetId;
-use roadcast_ports::clock::Clock as _;
-use roadcast_traces::simulate::{SimConfig, Simulator};
 
-use self::pipeline::{Pipeline, Totals};
+use self::level::LevelRun;
 use crate::GIB;
-use crate::workload::{CURVE, DAYS, HOURS, POLL_EVERY_S, Payload, SAMPLES_PER_S, SAMPLES_PER_UPLOAD, Way, Workload};
-use crate::world::{Meters, World};
+use crate::meter::{Item, Usage};
+use crate::workload::{CURVE, DAYS, HOURS, IngestPath, Payload, SAMPLES_PER_S, Workload};
 
-/// Vehicles that are run at once.
-pub const CELL: u32 = 10_000;
-/// Memory of the functions, in MiB, as the template has it.
+/// Maximum number of vehicles that are run in one simulation.
+pub const CELL_VEHICLES: u32 = 10_000;
+/// Memory of the function in MiB, as in the template.
 pub const EVENTS_API_MIB: f64 = 512.0;
 /// See [`EVENTS_API_MIB`].
 pub const PROCESSOR_MIB: f64 = 512.0;
 /// See [`EVENTS_API_MIB`].
-pub const SMALL_MIB: f64 = 256.0;
-/// Settings of the mapping, as the template has them.
+pub const OTHER_FUNCTIONS_MIB: f64 = 256.0;
+/// Setting of the event source mapping, as in the template.
 pub const BATCH_SIZE: usize = 10_000;
 /// See [`BATCH_SIZE`].
 pub const WINDOW_S: i64 = 60;
-/// See [`BATCH_SIZE`]. The template's default suits blocks and packed records; plain JSON fills a lane's 6 MB sooner, and a
-/// deployment that gets it asks for more lanes.
-pub const fn parallelization_factor(way: Way, payload: Payload) -> usize {
-    match (way, payload) {
-        (Way::Iot | Way::PutRecords, Payload::Json) => 5,
+/// Returns the concurrent batches per shard. The template's default suits blocks and compressed records; plain JSON reaches
+/// the 6 MB of a batch sooner, and a deployment that receives it needs more concurrent batches.
+pub const fn parallelization_factor(path: IngestPath, payload: Payload) -> usize {
+    match (path, payload) {
+        (IngestPath::Iot | IngestPath::PutRecords, Payload::Json) => 5,
         _ => 3,
     }
 }
-/// The share of invocations that are traced, as the template's sampling rule has it.
+/// Share of invocations that are traced, as in the template's sampling rule.
 pub const TRACED: f64 = 0.01;
-/// Shards have so much room above the peak.
-const HEADROOM: f64 = 1.25;
-/// Bytes of a line of the API's access log.
+/// Size of a line of the API's access log, in bytes.
 const ACCESS_LOG_BYTES: f64 = 350.0;
-/// Bytes of a vehicle's state in storage, about.
+/// Approximate stored size of a vehicle's state, in bytes.
 const STATE_BYTES: f64 = 500.0;
-/// Two windows: by then every vehicle was seen once, as it was long ago in a deployment that runs.
-const WARM_UP_S: i64 = 130;
-/// Samples that are run of each level, about.
-const SAMPLES_PER_LEVEL: i64 = 120_000;
 
-/// A month, from a day that was run.
+/// The usage of a month, from a metered day.
 #[derive(Clone, Debug, Default)]
 pub struct Month {
-    /// What was used to carry what vehicles sent, and to answer queries.
+    /// Usage of ingest, processing, delivery and queries.
     pub usage: Usage,
-    /// What fleets' polls take while nothing comes.
+    /// Usage of the feed polls that return no events.
     pub idle: Usage,
     /// Samples delivered to each fleet.
     pub delivered: BTreeMap<FleetId, f64>,
-    /// What the peak needs.
+    /// Capacity at the peak.
     pub peak: Peak,
-    /// What the samples took.
+    /// Sizes of samples.
     pub sizes: Sizes,
 }
 
-/// What the peak needs.
+/// Capacity at the peak.
 #[derive(Copy, Clone, Debug, Default, PartialEq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Peak {
-    /// Records put in a second.
+    /// Records put on the stream per second.
     pub records_per_second: f64,
-    /// Bytes put in a second.
+    /// Bytes put on the stream per second.
     pub bytes_per_second: f64,
     /// Shards.
     pub shards: f64,
-    /// Batches of the processor at once, at most.
+    /// Maximum number of concurrent batches of the stream processor.
     pub processor_concurrency: f64,
-    /// Write units in a second.
+    /// `DynamoDB` write units per second.
     pub write_units_per_second: f64,
-    /// Requests to the API in a second.
+    /// API requests per second.
     pub api_requests_per_second: f64,
 }
 
-/// Bytes of a sample, on average.
+/// Average size of a sample, in bytes.
 #[derive(Copy, Clone, Debug, Default, PartialEq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sizes {
-    /// As the device says it in JSON.
+    /// As JSON on the device.
     pub json: f64,
-    /// On the stream, with its share of the envelope.
+    /// On the stream, including its share of the envelope.
     pub record: f64,
-    /// Of its block in the log.
+    /// In the event log: its share of the block.
     pub block: f64,
-    /// Of where it came from (source, id, extensions), in the log.
+    /// In the event log: its share of the origins (source, id, extensions).
     pub origins: f64,
 }
 
-/// A day of one way in that was run: the four levels.
+/// A metered day of one ingest path: its four load levels.
 pub struct Day {
     workload: Workload,
     cells: f64,
-    way: Way,
-    slices: Vec<Slice>,
+    path: IngestPath,
+    levels: Vec<LevelRun>,
 }
 
-/// Runs a day. `report` hears how far it is, from 0 to 1.
-pub fn run_day(workload: &Workload, way: Way, payload: Payload, report: &dyn Fn(f64)) -> Day {
-    let cells = f64::from(workload.vehicles.div_ceil(CELL).max(1));
+/// Runs a day. Calls `report` with the progress, from 0 to 1.
+pub fn run_day(workload: &Workload, path: IngestPath, payload: Payload, report: &dyn Fn(f64)) -> Day {
+    let cells = f64::from(workload.vehicles.div_ceil(CELL_VEHICLES).max(1));
     let vehicles = f64::from(workload.vehicles) / cells;
-    let mut slices = Vec::with_capacity(CURVE.len());
+    let mut levels = Vec::with_capacity(CURVE.len());
     for (_, share) in CURVE {
-        // Where less than one vehicle drives on average, one does for a part of the time.
-        slices.push(block_on(run((vehicles * share).round().max(1.0), workload.fleets, way, payload)));
-        report(slices.len() as f64 / CURVE.len() as f64);
+        // Below one vehicle on average, run one vehicle; `month` scales it to the fraction.
+        levels.push(block_on(level::run((vehicles * share).round().max(1.0), workload.fleets, path, payload)));
+        report(levels.len() as f64 / CURVE.len() as f64);
     }
-    Day { workload: workload.clone(), cells, way, slices }
+    Day { workload: workload.clone(), cells, path, levels }
 }
 
 impl Day {
-    /// The same day with other numbers of vehicles, as so many cells of it.
+    /// Returns the same day with `cells` times as many vehicles, each cell with the same usage.
     #[must_use]
     pub fn times(&self, cells: u32) -> Self {
         let workload = Workload { vehicles: self.workload.vehicles * cells, ..self.workload.clone() };
-        Self { workload, cells: self.cells * f64::from(cells), way: self.way, slices: self.slices.clone() }
+        Self { workload, cells: self.cells * f64::from(cells), path: self.path, levels: self.levels.clone() }
     }
 
-    /// The same day by `IoT`, where it was run by `PutRecords`: what follows on the stream is the same.
+    /// Converts a day that was run by `PutRecords` to `IoT`: everything after the stream is the same.
     #[must_use]
     pub fn by_iot(&self) -> Self {
         let mut day =
-            Self { way: Way::Iot, workload: self.workload.clone(), cells: self.cells, slices: self.slices.clone() };
-        for slice in &mut day.slices {
-            let steps = slice.iot_steps;
-            slice.sent.add(Item::IotRule, None, steps);
-            slice.sent.add(Item::IotAction, None, steps);
-            // Connected while it drives.
-            slice.sent.add(Item::IotConnectionMinute, None, slice.sent_samples / SAMPLES_PER_S / 60.0);
+            Self { path: IngestPath::Iot, workload: self.workload.clone(), cells: self.cells, levels: self.levels.clone() };
+        for level in &mut day.levels {
+            let steps = level.iot_steps;
+            level.sent.add(Item::IotRule, None, steps);
+            level.sent.add(Item::IotAction, None, steps);
+            // A vehicle is connected while it drives.
+            level.sent.add(Item::IotConnectionMinute, None, level.sent_samples / SAMPLES_PER_S / 60.0);
         }
         day
     }
 
-    /// The month: the day thirty times.
+    /// Returns the usage of a month of 30 such days.
     pub fn month(&self) -> Month {
         let (workload, cells) = (&self.workload, self.cells);
         let vehicles = f64::from(workload.vehicles) / cells;
         let mut month = Month::default();
-        for ((hours, share), slice) in CURVE.into_iter().zip(&self.slices) {
+        for ((hours, share), level) in CURVE.into_iter().zip(&self.levels) {
             let expected = hours * 3600.0 * DAYS * vehicles * share * SAMPLES_PER_S;
-            month.usage.add_times(&slice.sent, expected / slice.sent_samples * cells);
-            // Windows do not end where the minutes do: what was processed is taken by the samples that it was.
-            let processed: f64 = slice.delivered.values().sum();
-            month.usage.add_times(&slice.road, expected / processed * cells);
-            // Fleets ask as often whatever drives, and that stands apart; what they are given grows with the vehicles.
-            let asked = hours * 3600.0 * DAYS / slice.seconds;
-            month.usage.add_times(&slice.feed, asked * cells);
-            month.usage.add_times(&slice.idle_feed, -asked * cells);
-            month.idle.add_times(&slice.idle_feed, asked);
-            for (fleet_id, samples) in &slice.delivered {
+            month.usage.add_scaled(&level.sent, expected / level.sent_samples * cells);
+            // Batching windows do not end with the run: usage of processing is scaled by the processed samples.
+            let processed: f64 = level.delivered.values().sum();
+            month.usage.add_scaled(&level.pipeline, expected / processed * cells);
+            // The polls of fleets do not depend on the vehicles and are counted separately. Their results do.
+            let repeats = hours * 3600.0 * DAYS / level.seconds;
+            month.usage.add_scaled(&level.feed, repeats * cells);
+            month.usage.add_scaled(&level.idle_feed, -repeats * cells);
+            month.idle.add_scaled(&level.idle_feed, repeats);
+            for (fleet_id, samples) in &level.delivered {
                 *month.delivered.entry(fleet_id.clone()).or_default() += samples * expected / processed * cells;
             }
         }
-        if let Some(peak) = self.slices.first() {
-            month.usage.add_times(&peak.queries, f64::from(workload.fleets) * DAYS);
+        if let Some(peak) = self.levels.first() {
+            month.usage.add_scaled(&peak.queries, f64::from(workload.fleets) * DAYS);
             month.peak = peak.peak(cells, workload);
             month.sizes = peak.sizes;
         }
@@ -178,120 +168,5 @@ impl Day {
         month.usage.add(Item::KinesisShardHour, None, month.peak.shards * HOURS);
         month.usage.add(Item::DynamodbStorage, None, f64::from(workload.vehicles) * STATE_BYTES / GIB);
         month
-    }
-}
-
-/// Some minutes of one level.
-#[derive(Clone)]
-struct Slice {
-    lanes: usize,
-    iot_steps: f64,
-    seconds: f64,
-    sent: Usage,
-    sent_samples: f64,
-    road: Usage,
-    feed: Usage,
-    idle_feed: Usage,
-    queries: Usage,
-    delivered: BTreeMap<FleetId, f64>,
-    records: f64,
-    record_bytes: f64,
-    sizes: Sizes,
-}
-
-impl Slice {
-    fn peak(&self, cells: f64, workload: &Workload) -> Peak {
-        let records_per_second = self.records / self.seconds * cells;
-        let bytes_per_second = self.record_bytes / self.seconds * cells;
-        let shards = rules::shards(bytes_per_second * HEADROOM, records_per_second * HEADROOM);
-        Peak {
-            records_per_second,
-            bytes_per_second,
-            shards,
-            processor_concurrency: shards * self.lanes as f64,
-            write_units_per_second: self.road.total(Item::DynamodbWriteUnit) / self.seconds * cells,
-            api_requests_per_second: self.sent.total(Item::RestRequest) / self.seconds * cells
-                + f64::from(workload.fleets) / f64::from(POLL_EVERY_S),
-        }
-    }
-}
-
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a count of vehicles
-async fn run(driving: f64, fleets: u32, way: Way, payload: Payload) -> Slice {
-    let config = SimConfig { vehicles: driving as usize, samples_per_upload: SAMPLES_PER_UPLOAD, ..SimConfig::default() };
-    let mut simulator = Simulator::new(&config);
-    let keys = simulator.vehicles().map(|(key, _)| key.clone()).collect();
-    let meters = Meters::default();
-    let start = Timestamp::from_ms(config.start_ms);
-    // As many shards as the peak needs; fewer vehicles use the same ones.
-    let shards = if payload == Payload::Json && way != Way::PartnerHttp && way != Way::VehicleHttp { 2 } else { 1 };
-    let world = World::new(start, keys, fleets, shards, &meters).await;
-    let mut mapping = EventSourceMapping::new(
-        MappingConfig {
-            batch_size: BATCH_SIZE,
-            window_ms: WINDOW_S * 1000,
-            parallelization_factor: parallelization_factor(way, payload),
-            report_batch_item_failures: true,
-            bisect_batch_on_function_error: true,
-            ..MappingConfig::default()
-        },
-        world.memory.stream().clone(),
-        world.clock.clone(),
-    );
-    let mut road = Pipeline::new(&world, &meters, way, payload);
-
-    // Whole stretches, at whose ends the vehicles' states are written.
-    let seconds = (SAMPLES_PER_LEVEL / config.vehicles as i64).clamp(300, 1200) / 300 * 300;
-    for second in 1..=WARM_UP_S + seconds {
-        if second == WARM_UP_S + 1 {
-            meters.sent.reset();
-            meters.road.reset();
-            meters.feed.reset();
-            road.totals = Totals::default();
-        }
-        let now = config.start_ms + second * 1000;
-        world.clock.set(Timestamp::from_ms(now));
-        road.send(simulator.next_uploads(now)).await;
-        if mapping.next_due().is_some_and(|due| due <= world.clock.now()) {
-            mapping.poll(&async |records| Ok::<_, Infallible>(pipeline::process(&world, &meters, records).await)).await;
-            road.enrich().await;
-        }
-        for (n, fleet_id) in world.fleets.iter().enumerate() {
-            if (second + n as i64) % i64::from(POLL_EVERY_S) == 0 {
-                road.drain(fleet_id).await;
-            }
-        }
-    }
-    let (road_usage, feed) = (meters.road.usage(), meters.feed.usage());
-    meters.feed.reset();
-    let polls = seconds / i64::from(POLL_EVERY_S);
-    // Nothing comes any more, so every poll is an idle one.
-    road.clear().await;
-    meters.feed.reset();
-    for fleet_id in &world.fleets {
-        for _ in 0..polls.min(20) {
-            road.drain(fleet_id).await;
-        }
-    }
-    let mut idle_feed = Usage::default();
-    idle_feed.add_times(&meters.feed.usage(), polls as f64 / polls.min(20) as f64);
-    meters.feed.reset();
-    road.ask().await;
-    let totals = road.totals;
-    let sizes = pipeline::sizes(&world, &totals);
-    Slice {
-        lanes: parallelization_factor(way, payload),
-        iot_steps: totals.iot_steps,
-        seconds: seconds as f64,
-        sent: meters.sent.usage(),
-        sent_samples: totals.samples,
-        road: road_usage,
-        feed,
-        idle_feed,
-        queries: meters.feed.usage(),
-        delivered: totals.delivered,
-        records: totals.records,
-        record_bytes: totals.record_bytes,
-        sizes,
     }
 }

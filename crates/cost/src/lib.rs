@@ -1,25 +1,26 @@
-//! What a month of Roadcast costs, and what other designs would.
+//! The monthly AWS bill of Roadcast, and of other designs.
 //!
-//! Nothing here is estimated that can be run: the [`day`] drives the real use cases under a meter and bills what it counted
-//! with the dated price sheet `infra/prices.csv`. The designs to compare with are in [`reference`].
+//! Usage is measured wherever it can be run: [`day`] runs the real use cases under a meter, and [`Bill`] prices the counted
+//! usage with the dated price sheet `infra/prices.csv`. The designs to compare with are in [`reference`].
 
-// Quantities are counts and bytes far below 2^53; they are multiplied as doubles.
+// Quantities are counts and bytes far below 2^53 and are multiplied as `f64`.
 #![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 
 mod bill;
+mod cpu_time;
 pub mod day;
+mod deployment;
 mod fixed;
 pub mod meter;
 mod prices;
 pub mod reference;
 mod workload;
-mod world;
 
-pub use bill::{Bill, Kind, Line, Share};
+pub use bill::{Bill, FleetShare, Kind, Line};
 pub use fixed::fixed;
 pub use meter::Usage;
 pub use prices::{Price, PriceError, Prices};
-pub use workload::{Payload, Way, Workload};
+pub use workload::{IngestPath, Payload, Workload};
 
-/// Bytes of a gigabyte as AWS bills it.
+/// Bytes per gigabyte, as AWS bills them.
 pub(crate) const GIB: f64 = 1_073_741_824.0;

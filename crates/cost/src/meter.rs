@@ -1,7 +1,7 @@
-//! A meter: what AWS would count while the use cases run on ports in memory.
+//! A meter for the usage that AWS would bill while the use cases run on ports in memory.
 //!
-//! [`Metered`] is a decorator of any port. It hands the call on and counts it in the shared [`Meter`] by the [`rules`] of the
-//! service that would have served it. Nothing is counted of what the bill does not count.
+//! [`Metered`] decorates any port. It forwards each call and counts it in the shared [`Meter`], by the [`rules`] of the
+//! service that would have served it. Only billed usage is counted.
 
 mod item;
 mod metered;
@@ -17,27 +17,27 @@ pub use item::Item;
 pub use metered::Metered;
 pub use usage::Usage;
 
-/// Counts. Clones count together.
+/// Counts usage. Clones share one count.
 #[derive(Clone, Debug, Default)]
-pub struct Meter(Arc<Mutex<Counted>>);
+pub struct Meter(Arc<Mutex<MeterState>>);
 
 #[derive(Debug, Default)]
-struct Counted {
+struct MeterState {
     usage: Usage,
-    /// What the calls of the invocation under way would have waited for, in seconds.
+    /// Waiting time of the calls since the last invocation, in seconds.
     waits_s: f64,
 }
 
-/// How long calls to services take, as they are seen from a function, in seconds, and how many are made at once. Typical
-/// figures for one region; a function's bill counts them, since a waiting function is billed.
+/// Typical latencies of AWS services within one region, as seen from a function, in seconds, divided by the number of
+/// concurrent calls. A function is billed while it waits.
 pub mod waits {
-    /// A read or query of `DynamoDB`; the use cases look up this many vehicles at once.
+    /// A read or query of `DynamoDB`; the use cases read 16 vehicles concurrently.
     pub const DYNAMODB_READ: f64 = 0.004 / 16.0;
-    /// A write to `DynamoDB`; as many vehicles or segments at once.
+    /// A write to `DynamoDB`; 16 vehicles or segments concurrently.
     pub const DYNAMODB_WRITE: f64 = 0.006 / 16.0;
-    /// `PutEvents`, ten entries a call.
+    /// `PutEvents`, with ten entries per call.
     pub const BUS_ENTRY: f64 = 0.020 / 10.0;
-    /// An object put to S3.
+    /// `PutObject` of S3.
     pub const S3_PUT: f64 = 0.050;
     /// A call to SQS.
     pub const SQS: f64 = 0.010;
@@ -45,57 +45,57 @@ pub mod waits {
     pub const KINESIS: f64 = 0.020;
 }
 
-/// Bytes of a gigabyte as AWS bills it.
+/// Bytes per gigabyte, as AWS bills them.
 const GIB: f64 = 1_073_741_824.0;
-/// A function's share of a processor: at 1,769 MB it is a whole one ("Configure Lambda function memory").
-const WHOLE_PROCESSOR_MIB: f64 = 1769.0;
-/// Bytes that an invocation logs: Lambda's own three lines, a line of ours and one of metrics.
+/// Memory at which a function has one full vCPU: 1,769 MB ("Configure Lambda function memory").
+const FULL_VCPU_MIB: f64 = 1769.0;
+/// Bytes logged per invocation: Lambda's own three lines, one line of the function and one of metrics.
 const LOG_BYTES: f64 = 1200.0;
 
 impl Meter {
-    /// Also after a panic elsewhere: the thread that panicked reports its own failure.
-    fn counted(&self) -> MutexGuard<'_, Counted> {
+    /// Locks the state, also when it is poisoned: the thread that panicked reports its own failure.
+    fn state(&self) -> MutexGuard<'_, MeterState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A meter at zero.
+    /// Returns a meter at zero.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What was counted so far.
+    /// Returns the usage counted so far.
     pub fn usage(&self) -> Usage {
-        self.counted().usage.clone()
+        self.state().usage.clone()
     }
 
-    /// Starts at zero again.
+    /// Resets the meter to zero.
     pub fn reset(&self) {
-        *self.counted() = Counted::default();
+        *self.state() = MeterState::default();
     }
 
-    /// Counts so much of an item.
+    /// Adds a quantity of an item, common to all fleets.
     pub fn count(&self, item: Item, quantity: f64) {
-        self.counted().usage.add(item, None, quantity);
+        self.state().usage.add(item, None, quantity);
     }
 
-    /// Counts so much of an item for a fleet.
+    /// Adds a quantity of an item for one fleet.
     pub fn count_for(&self, fleet_id: &FleetId, item: Item, quantity: f64) {
-        self.counted().usage.add(item, Some(fleet_id), quantity);
+        self.state().usage.add(item, Some(fleet_id), quantity);
     }
 
-    /// Counts that a call waited.
+    /// Adds the waiting time of a call.
     pub fn wait(&self, seconds: f64) {
-        self.counted().waits_s += seconds;
+        self.state().waits_s += seconds;
     }
 
-    /// Counts an invocation of a function of that memory, which computed for so long on a whole processor, and whatever its
-    /// calls waited since the last one.
-    pub fn invocation(&self, memory_mib: f64, computed: Duration, fleet_id: Option<&FleetId>) {
-        let mut counted = self.counted();
-        let share = (memory_mib / WHOLE_PROCESSOR_MIB).min(1.0);
-        let seconds = rules::billed_seconds(computed.as_secs_f64() / share + std::mem::take(&mut counted.waits_s));
-        counted.usage.add(Item::LambdaRequest, fleet_id, 1.0);
-        counted.usage.add(Item::LambdaGbSecond, fleet_id, seconds * memory_mib / 1024.0);
-        counted.usage.add(Item::LogGb, fleet_id, LOG_BYTES / GIB);
+    /// Counts an invocation of a function with `memory_mib`, which used `cpu_time` on a full vCPU, plus the
+    /// waiting time of the calls since the last invocation.
+    pub fn invocation(&self, memory_mib: f64, cpu_time: Duration, fleet_id: Option<&FleetId>) {
+        let mut state = self.state();
+        let share = (memory_mib / FULL_VCPU_MIB).min(1.0);
+        let seconds = rules::billed_seconds(cpu_time.as_secs_f64() / share + std::mem::take(&mut state.waits_s));
+        state.usage.add(Item::LambdaRequest, fleet_id, 1.0);
+        state.usage.add(Item::LambdaGbSecond, fleet_id, seconds * memory_mib / 1024.0);
+        state.usage.add(Item::LogGb, fleet_id, LOG_BYTES / GIB);
     }
 }

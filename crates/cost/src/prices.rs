@@ -5,25 +5,25 @@ use std::collections::BTreeMap;
 use crate::meter::Item;
 use serde::Deserialize;
 
-/// What an item costs.
+/// The price of an item.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Price {
     #[serde(rename = "item")]
     name: String,
-    /// The service that bills it.
+    /// The AWS service.
     pub service: String,
-    /// What it is.
+    /// Description of the item.
     pub what: String,
-    /// What one of it is called.
+    /// Unit of the quantity.
     pub unit: String,
     #[serde(rename = "price")]
     dollars: f64,
     tiers: String,
-    /// How many are free each month.
+    /// Free quantity per month.
     pub free_per_month: f64,
-    /// When the price was read.
+    /// Date of the price.
     pub as_of: String,
-    /// What else there is to say.
+    /// Remark.
     pub note: String,
 }
 
@@ -34,32 +34,32 @@ pub struct Prices(BTreeMap<Item, (Price, Vec<(f64, f64)>)>);
 /// Why a price sheet cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PriceError {
-    /// Not a table of prices.
-    #[error("the price sheet cannot be read")]
-    Form(#[from] csv::Error),
-    /// A row about something that nothing counts.
-    #[error("no item is called {0:?}")]
-    Item(String),
-    /// Tiers that are not `quantity:price`, separated by bars.
-    #[error("the tiers of {0} cannot be read")]
+    /// The sheet is not a valid table of prices.
+    #[error("the price sheet is not a valid table of prices")]
+    Format(#[from] csv::Error),
+    /// A row for an unknown item.
+    #[error("unknown item {0:?} in the price sheet")]
+    UnknownItem(String),
+    /// The tiers are not `quantity:price`, separated by `|`.
+    #[error("the tiers of {0} are not quantity:price, separated by |")]
     Tiers(String),
     /// An item without a price.
-    #[error("{0} has no price")]
+    #[error("{0} has no price in the price sheet")]
     Missing(&'static str),
 }
 
 impl Prices {
-    /// The sheet that comes with this release: us-east-1.
-    pub fn ours() -> Result<Self, PriceError> {
+    /// Returns the prices of this release, for us-east-1.
+    pub fn bundled() -> Result<Self, PriceError> {
         Self::read(include_str!("../../../infra/prices.csv"))
     }
 
-    /// A sheet: every item once.
+    /// Parses a price sheet. Fails unless every item has a price.
     pub fn read(sheet: &str) -> Result<Self, PriceError> {
         let mut prices = BTreeMap::new();
         for row in csv::Reader::from_reader(sheet.as_bytes()).deserialize() {
             let price: Price = row?;
-            let item = Item::from_name(&price.name).ok_or_else(|| PriceError::Item(price.name.clone()))?;
+            let item = Item::from_name(&price.name).ok_or_else(|| PriceError::UnknownItem(price.name.clone()))?;
             let tiers = read_tiers(&price.tiers).ok_or_else(|| PriceError::Tiers(price.name.clone()))?;
             prices.insert(item, (price, tiers));
         }
@@ -69,25 +69,25 @@ impl Prices {
         }
     }
 
-    /// The price of an item.
+    /// Returns the price of an item.
     pub fn of(&self, item: Item) -> &Price {
-        // Every item has one: `read` saw to it.
+        // `read` ensures that every item has a price.
         &self.0[&item].0
     }
 
-    /// Dollars for so many of an item in a month, beyond what is free.
+    /// Returns the cost in dollars of a monthly quantity of an item, after the free quantity.
     pub fn dollars(&self, item: Item, quantity: f64) -> f64 {
         let (price, tiers) = &self.0[&item];
         let billed = (quantity - price.free_per_month).max(0.0);
         let mut dollars = 0.0;
         let mut from = 0.0;
-        let mut each = price.dollars;
+        let mut unit_price = price.dollars;
         for (start, next) in tiers {
-            dollars += (billed.min(*start) - from).max(0.0) * each;
+            dollars += (billed.min(*start) - from).max(0.0) * unit_price;
             from = *start;
-            each = *next;
+            unit_price = *next;
         }
-        dollars + (billed - from).max(0.0) * each
+        dollars + (billed - from).max(0.0) * unit_price
     }
 }
 
@@ -105,14 +105,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_sheet_prices_every_item_and_dates_each() {
-        let prices = Prices::ours().unwrap();
+    fn bundled_sheet_prices_and_dates_every_item() {
+        let prices = Prices::bundled().unwrap();
         assert!(Item::ALL.into_iter().all(|item| prices.of(item).as_of.starts_with("20")));
     }
 
     #[test]
-    fn what_is_free_is_free_and_what_is_much_is_cheaper() {
-        let prices = Prices::ours().unwrap();
+    fn free_quantity_and_tiers_reduce_the_cost() {
+        let prices = Prices::bundled().unwrap();
         assert!(prices.dollars(Item::LambdaRequest, 1e6).abs() < 1e-9);
         assert!((prices.dollars(Item::LambdaRequest, 2e6) - 0.2).abs() < 1e-9);
         let rest = prices.dollars(Item::RestRequest, 500e6);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sheet_that_lacks_a_price_is_refused() {
+    fn sheet_without_a_price_is_rejected() {
         let error = Prices::read("item,service,what,unit,price,tiers,free_per_month,as_of,note\n").unwrap_err();
         assert!(matches!(error, PriceError::Missing(_)));
     }

@@ -1,4 +1,4 @@
-//! The audit trail: who changed what of a fleet, and when.
+//! The audit trail of a fleet: who changed which resource, and when.
 
 use roadcast_signals::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,114 +8,119 @@ use crate::fleet::{Client, Fleet};
 use crate::ids::{ClientId, Eid, FleetId, SubscriptionId};
 use crate::subscription::{Subscription, SubscriptionState};
 
-/// A change of a fleet, a client of it or a subscription. It holds neither a secret nor a VIN, as nothing of which it tells does.
+/// A change to a fleet, to one of its clients or to one of its subscriptions. Contains neither a secret nor a VIN,
+/// because none of these resources does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
-    /// Its place in the trail: a ULID of its time. The same change always has the same one.
+    /// Position in the audit trail: a ULID with the time of the change. The same change always has the same id.
     pub change_id: Eid,
     /// The fleet.
     pub fleet_id: FleetId,
-    /// When.
+    /// Time of the change.
     pub at: Timestamp,
-    /// Who.
+    /// Who made the change.
     pub by: Author,
-    /// What.
-    pub of: Changed,
-    /// The members that changed, as they were; none where it is new.
+    /// The resource that was changed.
+    #[serde(rename = "of")]
+    pub resource: ChangedResource,
+    /// The members that changed, with their old values; absent if the resource is new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Map<String, Value>>,
-    /// The members that changed, as they are now; all where it is new, none where it is gone.
+    /// The members that changed, with their new values; all members if the resource is new, none if it was removed.
     pub after: Map<String, Value>,
 }
 
-/// Who changes things.
+/// Who made a change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Author {
-    /// An admin's client.
+    /// An admin.
     Admin {
-        /// The client.
+        /// The admin's machine client.
         client_id: ClientId,
     },
     /// The workflow that provisions subscriptions.
     Provisioning,
-    /// The workflow that removes what a leaving fleet has.
+    /// The workflow that offboards a fleet.
     Offboarding,
 }
 
-/// What was changed.
+/// The resource that was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Changed {
+pub enum ChangedResource {
     /// The fleet itself.
     Fleet,
-    /// A client of it.
+    /// One of the fleet's clients.
     Client {
         /// The client.
         client_id: ClientId,
     },
-    /// A subscription of it.
+    /// One of the fleet's subscriptions.
     Subscription {
         /// The subscription.
         subscription_id: SubscriptionId,
     },
 }
 
-/// Members that tell nothing: they stand in the change itself, or follow from it.
-const LEFT_OUT: [&str; 7] = ["fleetId", "clientId", "subscriptionId", "version", "createdAt", "updatedAt", "deliveryBus"];
+/// Members that are omitted: they are part of the change itself or follow from it.
+const OMITTED_MEMBERS: [&str; 7] =
+    ["fleetId", "clientId", "subscriptionId", "version", "createdAt", "updatedAt", "deliveryBus"];
 
 impl Change {
-    /// A fleet was created, or became another. Both are as they were read or asked for: the next version is the store's.
-    pub fn of_fleet(by: Author, before: Option<&Fleet>, after: &Fleet, at: Timestamp) -> Self {
-        let turn = after.version + u64::from(before.is_some());
-        Self::new(&after.fleet_id, at, by, Changed::Fleet, before.map(members), members(after), turn)
+    /// A fleet was created (`before` is `None`) or updated. `before` and `after` have the version that was read; the store
+    /// assigns the next one.
+    pub fn fleet_changed(by: Author, before: Option<&Fleet>, after: &Fleet, at: Timestamp) -> Self {
+        let sequence = after.version + u64::from(before.is_some());
+        Self::new(&after.fleet_id, at, by, ChangedResource::Fleet, before.map(members), members(after), sequence)
     }
 
-    /// A client was created; nothing where it is no fleet's.
-    pub fn of_client(by: Author, client: &Client) -> Option<Self> {
-        Self::of_known_client(by, client.created_at, client, None, members(client), 1)
+    /// A client was created. `None` if it is not a fleet's client.
+    pub fn client_created(by: Author, client: &Client) -> Option<Self> {
+        Self::client_change(by, client.created_at, client, None, members(client), 1)
     }
 
-    /// A client's secret was shown; nothing where it is no fleet's.
-    pub fn of_shown_secret(by: Author, before: &Client, after: &Client, at: Timestamp) -> Option<Self> {
-        Self::of_known_client(by, at, before, Some(members(before)), members(after), 2)
+    /// A client's secret was shown to an admin. `None` if it is not a fleet's client.
+    pub fn client_secret_shown(by: Author, before: &Client, after: &Client, at: Timestamp) -> Option<Self> {
+        Self::client_change(by, at, before, Some(members(before)), members(after), 2)
     }
 
-    /// A client was removed; nothing where it was no fleet's.
-    pub fn of_removed_client(by: Author, client: &Client, at: Timestamp) -> Option<Self> {
-        Self::of_known_client(by, at, client, Some(members(client)), Map::new(), 3)
+    /// A client was removed. `None` if it was not a fleet's client.
+    pub fn client_removed(by: Author, client: &Client, at: Timestamp) -> Option<Self> {
+        Self::client_change(by, at, client, Some(members(client)), Map::new(), 3)
     }
 
-    fn of_known_client(
+    fn client_change(
         by: Author,
         at: Timestamp,
         client: &Client,
         before: Option<Map<String, Value>>,
         after: Map<String, Value>,
-        turn: u64,
+        sequence: u64,
     ) -> Option<Self> {
-        let of = Changed::Client { client_id: client.client_id.clone() };
-        Some(Self::new(client.fleet_id()?, at, by, of, before, after, turn))
+        let resource = ChangedResource::Client { client_id: client.client_id.clone() };
+        Some(Self::new(client.fleet_id()?, at, by, resource, before, after, sequence))
     }
 
-    /// A subscription was created, or became another. Both are as they were read or asked for: the next version is the store's.
-    pub fn of_subscription(by: Author, before: Option<&Subscription>, after: &Subscription) -> Self {
-        let of = Changed::Subscription { subscription_id: after.subscription_id.clone() };
+    /// A subscription was created (`before` is `None`) or updated. `before` and `after` have the version that was read; the
+    /// store assigns the next one.
+    pub fn subscription_changed(by: Author, before: Option<&Subscription>, after: &Subscription) -> Self {
+        let resource = ChangedResource::Subscription { subscription_id: after.subscription_id.clone() };
         let (fleet_id, at) = (&after.fleet_id, after.updated_at);
-        let turn = after.version + u64::from(before.is_some());
-        Self::new(fleet_id, at, by, of, before.map(members), members(after), turn)
+        let sequence = after.version + u64::from(before.is_some());
+        Self::new(fleet_id, at, by, resource, before.map(members), members(after), sequence)
     }
 
-    /// A step of the workflow that provisions a subscription.
-    pub fn of_provisioning(from: SubscriptionState, after: &Subscription) -> Self {
+    /// The provisioning workflow moved a subscription from state `from` to the state of `after`.
+    pub fn provisioning_step(from: SubscriptionState, after: &Subscription) -> Self {
         let before = Subscription { state: from, reason: None, ..after.clone() };
-        Self::of_subscription(Author::Provisioning, Some(&before), after)
+        Self::subscription_changed(Author::Provisioning, Some(&before), after)
     }
 
-    /// The state that a subscription got into by this change, if it is one of a subscription and got it into another.
-    pub fn state(&self) -> Option<SubscriptionState> {
-        if !matches!(self.of, Changed::Subscription { .. }) {
+    /// The new state of a subscription. `None` if this is no change of a subscription or the state did not change.
+    pub fn subscription_state(&self) -> Option<SubscriptionState> {
+        if !matches!(self.resource, ChangedResource::Subscription { .. }) {
             return None;
         }
         serde_json::from_value(self.after.get("state")?.clone()).ok()
@@ -125,40 +130,40 @@ impl Change {
         fleet_id: &FleetId,
         at: Timestamp,
         by: Author,
-        of: Changed,
+        resource: ChangedResource,
         before: Option<Map<String, Value>>,
         mut after: Map<String, Value>,
-        turn: u64,
+        sequence: u64,
     ) -> Self {
         let before = before.map(|mut before| {
-            let same: Vec<String> = before
+            let unchanged: Vec<String> = before
                 .iter()
                 .filter(|(name, value)| after.get(*name) == Some(value))
                 .map(|(name, _)| name.clone())
                 .collect();
-            for name in same {
+            for name in unchanged {
                 before.remove(&name);
                 after.remove(&name);
             }
             before
         });
-        // Changes of one millisecond lie by their turns, and by what they are of.
-        let named = match &of {
-            Changed::Fleet => fleet_id.as_str(),
-            Changed::Client { client_id } => client_id.as_str(),
-            Changed::Subscription { subscription_id } => subscription_id.as_str(),
+        // Changes of one millisecond are ordered by their sequence numbers, then by their resources.
+        let resource_id = match &resource {
+            ChangedResource::Fleet => fleet_id.as_str(),
+            ChangedResource::Client { client_id } => client_id.as_str(),
+            ChangedResource::Subscription { subscription_id } => subscription_id.as_str(),
         };
-        let name = named.bytes().fold(0_u64, |name, byte| name.rotate_left(5) ^ u64::from(byte));
-        let salt = u128::from(turn) << 64 | u128::from(name);
-        Self { change_id: Eid::stamped(at, salt), fleet_id: fleet_id.clone(), at, by, of, before, after }
+        let hash = resource_id.bytes().fold(0_u64, |hash, byte| hash.rotate_left(5) ^ u64::from(byte));
+        let salt = u128::from(sequence) << 64 | u128::from(hash);
+        Self { change_id: Eid::from_time_and_salt(at, salt), fleet_id: fleet_id.clone(), at, by, resource, before, after }
     }
 }
 
-/// What is to tell of a record.
-fn members(record: &impl Serialize) -> Map<String, Value> {
-    match serde_json::to_value(record) {
+/// The members of a resource that belong into the audit trail.
+fn members(resource: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(resource) {
         Ok(Value::Object(mut members)) => {
-            members.retain(|name, _| !LEFT_OUT.contains(&name.as_str()));
+            members.retain(|name, _| !OMITTED_MEMBERS.contains(&name.as_str()));
             members
         }
         _ => Map::new(),
@@ -175,8 +180,8 @@ mod tests {
     fn subscription() -> Subscription {
         let at = Timestamp::from_ms(1000);
         Subscription {
-            subscription_id: SubscriptionId::from_random(1),
-            fleet_id: FleetId::from_random(2),
+            subscription_id: SubscriptionId::from_random_bits(1),
+            fleet_id: FleetId::from_random_bits(2),
             vehicles: vec![],
             packages: vec!["alerts".to_owned()],
             delivery_format: DeliveryFormat::Json,
@@ -191,33 +196,33 @@ mod tests {
     }
 
     #[test]
-    fn a_change_tells_what_differs_and_nothing_else() {
+    fn change_contains_only_the_members_that_differ() {
         let before = subscription();
         let validity = Validity { valid_until: None, ..before.validity };
         let after = Subscription { state: SubscriptionState::Suspended, validity, version: 4, ..before.clone() };
         let by = Author::Admin { client_id: ClientId::new("a") };
-        let change = Change::of_subscription(by, Some(&before), &after);
-        let told = serde_json::to_value(&change).unwrap();
-        assert_eq!(told["by"], json!({"kind": "admin", "clientId": "a"}));
-        assert_eq!(told["of"], json!({"kind": "subscription", "subscriptionId": after.subscription_id}));
-        assert_eq!(told["before"], json!({"state": "active", "validUntil": before.validity.valid_until}));
-        assert_eq!(told["after"], json!({"state": "suspended"}));
-        assert_eq!(change.state(), Some(SubscriptionState::Suspended));
-        assert_eq!(serde_json::from_value::<Change>(told).unwrap(), change);
+        let change = Change::subscription_changed(by, Some(&before), &after);
+        let written = serde_json::to_value(&change).unwrap();
+        assert_eq!(written["by"], json!({"kind": "admin", "clientId": "a"}));
+        assert_eq!(written["of"], json!({"kind": "subscription", "subscriptionId": after.subscription_id}));
+        assert_eq!(written["before"], json!({"state": "active", "validUntil": before.validity.valid_until}));
+        assert_eq!(written["after"], json!({"state": "suspended"}));
+        assert_eq!(change.subscription_state(), Some(SubscriptionState::Suspended));
+        assert_eq!(serde_json::from_value::<Change>(written).unwrap(), change);
     }
 
     #[test]
-    fn changes_of_one_millisecond_have_places_of_their_own_and_the_same_change_the_same() {
+    fn change_ids_of_one_millisecond_are_distinct_and_repeatable() {
         let before = subscription();
-        let place = |version, id| {
-            let after = Subscription { version, subscription_id: SubscriptionId::from_random(id), ..subscription() };
-            Change::of_subscription(Author::Provisioning, Some(&before), &after).change_id
+        let change_id = |version, id| {
+            let after = Subscription { version, subscription_id: SubscriptionId::from_random_bits(id), ..subscription() };
+            Change::subscription_changed(Author::Provisioning, Some(&before), &after).change_id
         };
-        assert_eq!(place(3, 1), place(3, 1));
-        let places: std::collections::BTreeSet<Eid> = (1..40)
+        assert_eq!(change_id(3, 1), change_id(3, 1));
+        let change_ids: std::collections::BTreeSet<Eid> = (1..40)
             .flat_map(|version| (1..40).map(move |id| (version, id)))
-            .map(|(version, id)| place(version, id))
+            .map(|(version, id)| change_id(version, id))
             .collect();
-        assert_eq!(places.len(), 39 * 39);
+        assert_eq!(change_ids.len(), 39 * 39);
     }
 }

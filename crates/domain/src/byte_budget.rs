@@ -1,23 +1,24 @@
-//! A budget of bytes, so that the memory for one unit of work is bounded whatever its input decodes to.
+//! A byte budget limits the memory of one unit of work, whatever its input decodes to.
 
-/// Bytes that decoding may still use.
+/// The number of bytes that decoding may still use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ByteBudget {
     remaining: usize,
 }
 
 impl ByteBudget {
-    /// A budget of that many bytes.
+    /// Creates a budget of `bytes` bytes.
     pub const fn new(bytes: usize) -> Self {
         Self { remaining: bytes }
     }
 
-    /// Whether nothing is left.
+    /// Whether no byte remains.
     pub const fn is_exhausted(&self) -> bool {
         self.remaining == 0
     }
 
-    /// Uses bytes of the budget. More than what is left exhausts it: the last value that was begun may exceed the budget.
+    /// Consumes bytes of the budget. Consuming more than remains exhausts it: the value that was being decoded may exceed
+    /// the budget.
     pub const fn consume(&mut self, bytes: usize) {
         self.remaining = self.remaining.saturating_sub(bytes);
     }

@@ -1,19 +1,20 @@
-//! Who is calling. Every operation takes one of these as an argument, so that forgetting to ask does not compile.
+//! The authenticated caller. Every operation takes it as an argument, so that code without an authorization check does not
+//! compile.
 
 use crate::ids::{ClientId, FleetId};
 
-/// An authenticated caller, as far as its token and the reference data tell.
+/// An authenticated caller, from its token and the reference data.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Caller {
-    /// May do everything but read a fleet's feed, which is that fleet's own.
+    /// May use every operation except reading a fleet's feed, which only that fleet may read.
     Admin(ClientId),
-    /// An application of one fleet: sees what the fleet is entitled to.
+    /// An application of a fleet. Sees what the fleet is entitled to.
     Fleet(FleetId),
-    /// Sends events of its own sources about its own vehicles.
+    /// An ingest client. Sends events of its own sources about its own vehicles.
     Ingest(ClientId),
 }
 
-/// A scope of the resource server `roadcast`.
+/// An OAuth 2.0 scope of the resource server `roadcast`.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// `roadcast/admin`
@@ -25,7 +26,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// The scope as it stands in a token.
+    /// The scope as it appears in a token.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Admin => "roadcast/admin",
@@ -34,7 +35,7 @@ impl Scope {
         }
     }
 
-    /// The scopes that a token's space-separated `scope` claim holds; others are not ours to judge.
+    /// Returns the scopes in the space-separated `scope` claim of a token. Ignores scopes of other resource servers.
     pub fn parse_claim(claim: &str) -> Vec<Self> {
         claim
             .split_ascii_whitespace()

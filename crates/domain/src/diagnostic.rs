@@ -6,19 +6,19 @@ use std::str::FromStr;
 use roadcast_signals::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// What a vehicle's self-diagnosis said at one time.
+/// The result of a vehicle's self-diagnosis at one time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
     /// When it was read.
     pub at: Timestamp,
-    /// Whether the malfunction indicator lamp was on, where known.
+    /// Whether the malfunction indicator lamp was on; absent if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mil: Option<bool>,
-    /// The codes, in the order they were sent.
+    /// The trouble codes, in the order in which they were sent.
     pub dtcs: Vec<TroubleCode>,
 }
 
-/// A trouble code and how settled it is.
+/// A trouble code and its status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TroubleCode {
     /// The code.
@@ -27,15 +27,15 @@ pub struct TroubleCode {
     pub status: DtcStatus,
 }
 
-/// How settled a trouble code is (SAE J1979 modes 03, 07 and 0A).
+/// Status of a trouble code (SAE J1979 modes 03, 07 and 0A).
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DtcStatus {
     /// Confirmed, mode 03.
     Active,
-    /// Seen in this or the last drive, mode 07.
+    /// Detected in the current or the last driving cycle, mode 07.
     Pending,
-    /// Stays until the vehicle itself finds it mended, mode 0A.
+    /// Remains until the vehicle itself detects that the fault is repaired, mode 0A.
     Permanent,
 }
 
@@ -44,13 +44,13 @@ pub enum DtcStatus {
 #[serde(try_from = "String", into = "String")]
 pub struct Dtc(String);
 
-/// A text that is no trouble code.
+/// A text that is not a trouble code.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a trouble code is P, C, B or U, a digit 0-3 and three hexadecimal digits, such as P0301")]
 pub struct InvalidDtc;
 
 impl Dtc {
-    /// Reads the two bytes of a code as a vehicle sends them: 0x0123 is P0123 (SAE J2012 §4).
+    /// Decodes the two bytes of a code as a vehicle sends them: 0x0123 is P0123 (SAE J2012 §4).
     pub fn from_bytes(raw: u16) -> Self {
         let letter = ['P', 'C', 'B', 'U'][usize::from(raw >> 14)];
         Self(format!("{letter}{}{:03X}", raw >> 12 & 3, raw & 0xFFF))
@@ -103,14 +103,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn raw_codes_read_as_sae_j2012_says() {
+    fn raw_codes_are_decoded_as_in_sae_j2012() {
         for (raw, code) in [(0x0123, "P0123"), (0x4300, "C0300"), (0x9234, "B1234"), (0xC100, "U0100"), (0x3FFF, "P3FFF")] {
             assert_eq!(Dtc::from_bytes(raw).as_str(), code);
         }
     }
 
     #[test]
-    fn what_a_phone_logger_leaks_into_the_field_is_no_code() {
+    fn other_texts_from_phone_loggers_are_not_trouble_codes() {
         for text in ["", "MIL is OFF0 codes", "4101000761001:00410100076100", "P4301", "P03O1", "P030", "X0301", "P03011"] {
             assert_eq!(text.parse::<Dtc>(), Err(InvalidDtc), "{text}");
         }

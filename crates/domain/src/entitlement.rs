@@ -1,4 +1,4 @@
-//! What a fleet may see, and cutting events down to it.
+//! What a fleet may see, and redaction of events to it.
 
 use std::collections::HashMap;
 
@@ -10,28 +10,28 @@ use crate::ids::{FleetId, SubscriptionId, VehicleId};
 use crate::package::{Package, PackageName, Packages};
 use crate::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
 
-/// One subscription's share in what a fleet may see of one vehicle.
+/// The part of an entitlement that one subscription grants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Grant {
     /// The subscription.
     pub subscription_id: SubscriptionId,
-    /// Its packages.
+    /// The granted packages.
     pub packages: Vec<PackageName>,
-    /// In which form telemetry comes.
+    /// The form of telemetry.
     #[serde(default)]
     pub delivery_format: DeliveryFormat,
-    /// When it is valid.
+    /// The validity interval.
     #[serde(flatten)]
     pub validity: Validity,
-    /// Whether the subscription is suspended: nothing is readable by it, and what it covers is kept for when it goes on.
+    /// Whether the subscription is suspended: the grant allows no reads, but what it covers is retained until it resumes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspended: bool,
 }
 
-/// The last consent epoch. It is told as a `CloudEvents` Integer, which has 32 bits and a sign; taking something away from the
-/// same fleet and vehicle every second would reach it after 68 years.
-pub const LAST_EPOCH: u64 = 2_147_483_647;
+/// The largest consent epoch. Events carry the epoch as a CloudEvents Integer, a signed 32-bit number. It is reached
+/// after 68 years if rights of the same fleet to the same vehicle are removed every second.
+pub const MAX_EPOCH: u64 = 2_147_483_647;
 
 /// What one fleet may see of one vehicle: the grants of its active and suspended subscriptions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,21 +40,27 @@ pub struct Entitlement {
     pub fleet_id: FleetId,
     /// The vehicle.
     pub vid: VehicleId,
-    /// Raised whenever something is taken away; at most [`LAST_EPOCH`].
+    /// The consent epoch: incremented whenever a right is removed, at most [`MAX_EPOCH`].
     pub epoch: u64,
     /// The grants of active and suspended subscriptions.
     pub grants: Vec<Grant>,
 }
 
-/// What may be seen of data that was received at one time.
+/// The packages that apply to data received at a certain time.
 #[derive(Clone, Debug)]
 pub struct Coverage<'p> {
     packages: Vec<&'p Package>,
 }
 
 impl Grant {
-    /// What a subscription grants for each of its vehicles.
-    pub fn of(subscription: &Subscription) -> Self {
+    /// Returns the grant of a subscription that is active or suspended; `None` in every other state.
+    pub fn effective(subscription: &Subscription) -> Option<Self> {
+        let has_grant = matches!(subscription.state, SubscriptionState::Active | SubscriptionState::Suspended);
+        has_grant.then(|| Self::for_subscription(subscription))
+    }
+
+    /// Returns what a subscription grants for each of its vehicles, whatever its state.
+    pub fn for_subscription(subscription: &Subscription) -> Self {
         Self {
             subscription_id: subscription.subscription_id.clone(),
             packages: subscription.packages.clone(),
@@ -64,51 +70,58 @@ impl Grant {
         }
     }
 
-    /// What both grant, in the form of the other; nothing where they have no package or no time in common.
-    pub fn within(&self, other: &Self) -> Option<Self> {
+    /// Returns what both grants allow, with the delivery format and the subscription id of `other`. `None` if they have
+    /// no package or no time in common.
+    pub fn intersection(&self, other: &Self) -> Option<Self> {
         let packages: Vec<PackageName> =
             self.packages.iter().filter(|name| other.packages.contains(name)).cloned().collect();
-        let validity = self.validity.within(other.validity)?;
+        let validity = self.validity.intersection(other.validity)?;
         let suspended = self.suspended || other.suspended;
         (!packages.is_empty()).then(|| Self { packages, validity, suspended, ..other.clone() })
     }
 
-    /// Whether it grants something that the other does not.
+    /// Whether this grant allows something that `other` does not.
     pub fn exceeds(&self, other: &Self) -> bool {
-        self.within(other).is_none_or(|common| {
-            let all = self.packages.iter().all(|name| common.packages.contains(name));
-            !all || common.validity != self.validity || common.suspended != self.suspended
+        self.intersection(other).is_none_or(|common| {
+            let has_all = self.packages.iter().all(|name| common.packages.contains(name));
+            !has_all || common.validity != self.validity || common.suspended != self.suspended
         })
     }
 
     fn is_live(&self, now: Timestamp) -> bool {
-        !self.suspended && self.validity.holds_at(now)
+        !self.suspended && self.validity.contains(now)
     }
 }
 
 impl Entitlement {
-    /// Whether any grant is live: the fleet may know that the vehicle exists.
+    /// Whether any grant is live, that is valid at `now` and not suspended. Only then may the fleet know that the vehicle
+    /// exists.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.grants.iter().any(|grant| grant.is_live(now))
     }
 
-    /// Whether what comes in is kept for the fleet: a grant is valid, be it suspended.
+    /// Whether events received at `now` are retained for the fleet: whether any grant is valid, including suspended ones.
     pub fn is_retained_at(&self, now: Timestamp) -> bool {
-        self.grants.iter().any(|grant| grant.validity.holds_at(now))
+        self.grants.iter().any(|grant| grant.validity.contains(now))
     }
 
-    /// What is covered of data received at `received`: by grants that are live now, and were valid then.
+    /// Returns the coverage of data received at `received`: the grants that are live at `now` and were valid at `received`.
     pub fn coverage<'p>(&self, packages: &'p Packages, received: Timestamp, now: Timestamp) -> Coverage<'p> {
         self.coverage_by(packages, received, |grant| grant.is_live(now))
     }
 
-    fn coverage_by<'p>(&self, packages: &'p Packages, received: Timestamp, counts: impl Fn(&Grant) -> bool) -> Coverage<'p> {
-        let grants = self.grants.iter().filter(|grant| counts(grant) && grant.validity.holds_at(received));
+    fn coverage_by<'p>(
+        &self,
+        packages: &'p Packages,
+        received: Timestamp,
+        applies: impl Fn(&Grant) -> bool,
+    ) -> Coverage<'p> {
+        let grants = self.grants.iter().filter(|grant| applies(grant) && grant.validity.contains(received));
         let names = grants.flat_map(|grant| &grant.packages);
         Coverage { packages: names.filter_map(|name| packages.get(name)).collect() }
     }
 
-    /// The event as this fleet may see it now, or nothing.
+    /// Redacts the event to what the fleet may see at `now`. `None` if nothing remains.
     pub fn redact(&self, event: &Event, packages: &Packages, now: Timestamp) -> Option<Event> {
         debug_assert_eq!(self.vid, event.vid, "an entitlement is about one vehicle");
         if self.vid != event.vid {
@@ -117,60 +130,61 @@ impl Entitlement {
         self.coverage(packages, event.received, now).redact(event)
     }
 
-    /// The event as this fleet might see it now if nothing were suspended: what is kept for it.
+    /// Redacts the event to what is retained for the fleet: what it could see at `now` if no grant were suspended. `None`
+    /// if nothing remains.
     pub fn redact_retained(&self, event: &Event, packages: &Packages, now: Timestamp) -> Option<Event> {
         if self.vid != event.vid {
             return None;
         }
-        self.coverage_by(packages, event.received, |grant| grant.validity.holds_at(now)).redact(event)
+        self.coverage_by(packages, event.received, |grant| grant.validity.contains(now)).redact(event)
     }
 
-    /// In which form telemetry comes: as blocks where every valid grant asks for them, since whoever asked for JSON must be
-    /// able to read it.
+    /// Returns the form of telemetry: blocks if every valid grant requests them, otherwise JSON, because a fleet that
+    /// requested JSON must be able to read it.
     pub fn delivery_format(&self, now: Timestamp) -> DeliveryFormat {
-        let valid = || self.grants.iter().filter(|grant| grant.validity.holds_at(now));
+        let valid = || self.grants.iter().filter(|grant| grant.validity.contains(now));
         let blocks = valid().all(|grant| grant.delivery_format == DeliveryFormat::Blocks);
         if blocks && valid().next().is_some() { DeliveryFormat::Blocks } else { DeliveryFormat::Json }
     }
 
-    /// Whether a live grant names that package.
+    /// Whether a live grant includes the package.
     pub fn has_package(&self, name: &str, now: Timestamp) -> bool {
         self.grants.iter().any(|grant| grant.is_live(now) && grant.packages.iter().any(|package| package == name))
     }
 }
 
 impl Coverage<'_> {
-    /// Whether the signal of that path is covered. Paths outside the catalogue belong to no package.
-    pub fn holds_signal(&self, path: &str) -> bool {
-        self.packages.iter().any(|package| package.holds_signal(path))
+    /// Whether the signal with this path is covered. Paths outside the catalogue belong to no package.
+    pub fn contains_signal(&self, path: &str) -> bool {
+        self.packages.iter().any(|package| package.contains_signal(path))
     }
 
-    /// The event cut to what is covered: samples without a covered signal fall away, and the event with its last sample.
+    /// Redacts the event to what is covered. Omits samples without a covered signal; `None` if nothing remains.
     pub fn redact(&self, event: &Event) -> Option<Event> {
         let body = match &event.body {
             Body::Telemetry(telemetry) => {
-                // The samples of an event hold mostly the same signals, and a package may have many patterns.
-                let mut held = HashMap::new();
+                // The samples of an event mostly have the same signals, and a package may have many patterns.
+                let mut coverage = HashMap::new();
                 let samples: Vec<Sample> =
-                    telemetry.samples.iter().filter_map(|sample| self.cut_sample(sample, &mut held)).collect();
+                    telemetry.samples.iter().filter_map(|sample| self.redact_sample(sample, &mut coverage)).collect();
                 (!samples.is_empty()).then_some(Body::Telemetry(Telemetry { samples }))?
             }
-            whole @ (Body::Diagnostic(_) | Body::Custom(_)) => {
+            body @ (Body::Diagnostic(_) | Body::Custom(_)) => {
                 let event_type = event.event_type();
                 let covered = self.packages.iter().any(|package| package.event_types.contains(&event_type));
-                covered.then(|| whole.clone())?
+                covered.then(|| body.clone())?
             }
         };
         Some(Event { eid: event.eid, vid: event.vid.clone(), received: event.received, body })
     }
 
-    fn cut_sample<'e>(&self, sample: &'e Sample, held: &mut HashMap<&'e str, bool>) -> Option<Sample> {
+    fn redact_sample<'e>(&self, sample: &'e Sample, coverage: &mut HashMap<&'e str, bool>) -> Option<Sample> {
         let signals: roadcast_signals::Signals = sample
             .signals
             .iter()
             .filter(|(path, _)| {
-                let covered = || path.def().is_some() && self.holds_signal(path.as_str());
-                *held.entry(path.as_str()).or_insert_with(covered)
+                let covered = || path.def().is_some() && self.contains_signal(path.as_str());
+                *coverage.entry(path.as_str()).or_insert_with(covered)
             })
             .map(|(path, value)| (path.clone(), value.clone()))
             .collect();

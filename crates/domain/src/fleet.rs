@@ -1,4 +1,4 @@
-//! Fleets and the machine clients that act for them or for data sources.
+//! Fleets, and the machine clients of fleets and data sources.
 
 use roadcast_signals::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,77 +6,78 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{ClientId, FleetId};
 use crate::plan::Plan;
 
-/// A customer: the tenant.
+/// A fleet: an organization that subscribes to vehicle data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fleet {
-    /// Its id.
+    /// The fleet's id.
     pub fleet_id: FleetId,
-    /// Its name, as people read it.
+    /// The display name.
     pub name: String,
-    /// The delivery bus that carries its events. Rules per bus are limited, so fleets may be spread over several.
+    /// The delivery bus that carries the fleet's events. The number of rules per bus is limited, so fleets may be
+    /// distributed over several buses.
     pub delivery_bus: String,
-    /// How much it may ask for.
+    /// The plan, which sets the rate limit.
     #[serde(default)]
     pub plan: Plan,
-    /// Whether it is a customer still.
+    /// The lifecycle state.
     #[serde(default)]
     pub state: FleetState,
-    /// How it leaves, or left.
+    /// The status of the offboarding; absent while the fleet is active.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offboarding: Option<OffboardingStatus>,
-    /// Counts its changes, from 1.
+    /// Incremented by each change. The first version is 1.
     #[serde(default = "first_version")]
     pub version: u64,
     /// When it was created.
     pub created_at: Timestamp,
 }
 
-/// Whether a fleet is a customer still.
+/// The lifecycle state of a fleet.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FleetState {
-    /// It may subscribe and read.
+    /// The fleet may subscribe and read.
     #[default]
     Active,
-    /// It takes nothing new; what it has is being removed.
+    /// The fleet accepts nothing new; its resources are being removed.
     Offboarding,
-    /// Its channel, its clients and its grants are gone. What was changed of it, and what it was given, can be read still.
+    /// The fleet's channel, clients and grants are removed. The audit trail and the delivery receipts remain readable.
     Offboarded,
 }
 
-/// How a fleet leaves.
+/// The status of a fleet's offboarding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OffboardingStatus {
-    /// What becomes of what waits in its feed.
+    /// What happens to the messages in the feed.
     pub feed: FeedDisposition,
-    /// When that was asked for.
+    /// When the offboarding was first requested.
     pub since: Timestamp,
-    /// How often the workflow was started for it.
+    /// How many times the workflow was started.
     pub attempts: u32,
-    /// Why the last run of the workflow failed, where it did.
+    /// Why the last run of the workflow failed; absent if it did not fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// What becomes of a leaving fleet's feed.
+/// What happens to the feed of a fleet that is being offboarded.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FeedDisposition {
-    /// Nothing new comes into it. The fleet may read on until it is empty, or its messages have grown too old.
+    /// No new messages are added. The fleet may read until the feed is empty or the retention of its messages ends.
     Drain,
-    /// It goes with all that is in it.
+    /// The feed is removed with all messages.
     Discard,
 }
 
 impl Fleet {
-    /// A new customer.
+    /// Creates an active fleet in version 1.
     pub const fn new(fleet_id: FleetId, name: String, delivery_bus: String, plan: Plan, created_at: Timestamp) -> Self {
         Self { fleet_id, name, delivery_bus, plan, state: FleetState::Active, offboarding: None, version: 1, created_at }
     }
 
-    /// The fleet once it was asked to leave, for the first time or again: what did not get to its end is started once more.
+    /// Starts the offboarding, or restarts one that did not complete.
     #[must_use]
     pub fn begin_offboarding(self, feed: FeedDisposition, now: Timestamp) -> Self {
         let (since, attempts) = self.offboarding.as_ref().map_or((now, 0), |status| (status.since, status.attempts));
@@ -85,18 +86,19 @@ impl Fleet {
     }
 }
 
-/// A machine client of the user pool, and whom it acts for.
+/// A machine client of the user pool, and its role.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Client {
-    /// Its id in the user pool.
+    /// The client's id in the user pool.
     pub client_id: ClientId,
-    /// Its name, as people read it.
+    /// The display name.
     pub name: String,
-    /// Whom it acts for.
+    /// The role.
     #[serde(flatten)]
     pub role: ClientRole,
-    /// When its secret was handed to an admin, which is done once. One that provisioning made waits for that.
+    /// When the secret was shown to an admin, which happens once. Absent for a client that provisioning created until its
+    /// secret is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_shown_at: Option<Timestamp>,
     /// When it was created.
@@ -104,7 +106,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// The fleet that it acts for, if it is one.
+    /// Returns the fleet; `None` for an ingest client.
     pub const fn fleet_id(&self) -> Option<&FleetId> {
         match &self.role {
             ClientRole::Fleet { fleet_id } => Some(fleet_id),
@@ -113,28 +115,31 @@ impl Client {
     }
 }
 
-/// Whom a client acts for.
+/// The role of a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum ClientRole {
-    /// An application of a fleet: reads.
+    /// An application of a fleet. Reads events.
     Fleet {
         /// The fleet.
         fleet_id: FleetId,
     },
-    /// A partner or gateway: sends events.
+    /// A partner or gateway. Sends events.
     Ingest {
-        /// The CloudEvents sources it may use: each exactly, or all below it where it ends with `/` or `:`.
+        /// The CloudEvents sources that the client may use. An entry that ends with `/` or `:` allows every source with
+        /// that prefix; every other entry allows exactly that source.
         sources: Vec<String>,
     },
 }
 
-/// Whether an ingest client that is bound to `sources` may send an event of `source`.
-pub fn source_is_bound(sources: &[String], source: &str) -> bool {
-    sources.iter().any(|bound| bound == source || (bound.ends_with(['/', ':']) && source.starts_with(bound.as_str())))
+/// Whether an ingest client with these `sources` may send events of `source`.
+pub fn is_source_allowed(sources: &[String], source: &str) -> bool {
+    sources
+        .iter()
+        .any(|allowed| allowed == source || (allowed.ends_with(['/', ':']) && source.starts_with(allowed.as_str())))
 }
 
-/// That of a fleet which was kept before versions were counted.
+/// The version of a fleet that was stored before versions existed.
 const fn first_version() -> u64 {
     1
 }
@@ -144,9 +149,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fleet_that_is_asked_to_leave_again_began_when_it_was_first_asked() {
-        let fleet =
-            Fleet::new(FleetId::from_random(1), "f".to_owned(), "bus".to_owned(), Plan::Standard, Timestamp::from_ms(0));
+    fn repeated_offboarding_keeps_the_first_request_time() {
+        let fleet = Fleet::new(
+            FleetId::from_random_bits(1),
+            "f".to_owned(),
+            "bus".to_owned(),
+            Plan::Standard,
+            Timestamp::from_ms(0),
+        );
         let again = fleet
             .begin_offboarding(FeedDisposition::Drain, Timestamp::from_ms(5))
             .begin_offboarding(FeedDisposition::Discard, Timestamp::from_ms(9));
@@ -156,19 +166,20 @@ mod tests {
     }
 
     #[test]
-    fn a_fleet_that_was_kept_before_fleets_could_leave_is_active() {
-        let kept = r#"{"fleetId":"flt_0000000000000000","name":"f","deliveryBus":"bus","createdAt":"2026-01-01T00:00:00Z"}"#;
-        let fleet: Fleet = serde_json::from_str(kept).unwrap();
+    fn fleet_stored_before_offboarding_existed_is_active() {
+        let stored =
+            r#"{"fleetId":"flt_0000000000000000","name":"f","deliveryBus":"bus","createdAt":"2026-01-01T00:00:00Z"}"#;
+        let fleet: Fleet = serde_json::from_str(stored).unwrap();
         assert_eq!((fleet.state, fleet.offboarding, fleet.version), (FleetState::Active, None, 1));
     }
 
     #[test]
-    fn a_client_may_use_its_sources_and_what_lies_below_a_prefix() {
+    fn client_may_use_its_sources_and_sources_below_a_prefix() {
         let sources = vec!["urn:partner:a".to_owned(), "https://gateway.example/".to_owned()];
-        assert!(source_is_bound(&sources, "urn:partner:a"));
-        assert!(source_is_bound(&sources, "https://gateway.example/north/7"));
-        assert!(!source_is_bound(&sources, "urn:partner:ab"));
-        assert!(!source_is_bound(&sources, "https://gateway.example.evil/"));
-        assert!(!source_is_bound(&[], "urn:partner:a"));
+        assert!(is_source_allowed(&sources, "urn:partner:a"));
+        assert!(is_source_allowed(&sources, "https://gateway.example/north/7"));
+        assert!(!is_source_allowed(&sources, "urn:partner:ab"));
+        assert!(!is_source_allowed(&sources, "https://gateway.example.evil/"));
+        assert!(!is_source_allowed(&[], "urn:partner:a"));
     }
 }

@@ -1,8 +1,30 @@
-//! The words of Roadcast, and the rules about them.
+//! Domain types of Roadcast and the rules that apply to them.
 //!
-//! Nothing here does I/O, reads a clock or knows AWS: every function's answer follows from its arguments. The road of a
-//! sample through this crate: [`cloudevent`] reads the envelope, [`intake`] judges the event and its samples (those of registered types by their [`schema`]), [`event`] is
-//! what is stored and published, [`entitlement`] cuts it to what a fleet may see, [`state`] keeps the newest of each signal.
+//! Nothing in this crate does I/O, reads a clock or depends on AWS: the result of every function depends only on its
+//! arguments.
+//!
+//! # Module map
+//!
+//! Data flow of an event, in this order:
+//! - [`cloudevent`]: parses the CloudEvents envelope.
+//! - [`validation`]: validates an event and its samples, quarantines what is invalid and produces the stored event.
+//! - [`schema`]: schemas of custom event types, used by the validation.
+//! - [`event`]: the event as it is stored, published and delivered.
+//! - [`state`]: the last-known value of each signal of a vehicle.
+//! - [`entitlement`]: redacts an event to what a fleet may see.
+//! - [`selection`]: filters an event by what a caller requested.
+//!
+//! Reference data:
+//! - [`vehicle`], [`vin`], [`external_id`], [`subject`]: vehicles and how events refer to them.
+//! - [`vehicle_mapping`]: which fleet has which vehicle, imported from bulk files.
+//! - [`fleet`], [`plan`], [`subscription`], [`package`]: fleets, their request quota and what they subscribe to.
+//! - [`audit`]: the audit trail of a fleet.
+//!
+//! Shared building blocks:
+//! - [`ids`]: identifiers. [`caller`]: the authenticated caller of an operation.
+//! - [`refusal`]: reasons why an event or a sample is refused.
+//! - [`limits`]: size limits. [`byte_budget`]: a memory limit for decoding.
+//! - [`diagnostic`]: diagnostic trouble codes.
 
 pub mod audit;
 pub mod byte_budget;
@@ -11,6 +33,7 @@ pub mod cloudevent;
 pub mod diagnostic;
 pub mod entitlement;
 pub mod event;
+pub mod external_id;
 pub mod fleet;
 pub mod ids;
 pub mod limits;
@@ -29,7 +52,9 @@ pub mod vin;
 
 pub use roadcast_signals::Timestamp;
 
-/// Reads an optional member that is there: null is no value of it. Who means that there is none leaves it out.
-pub fn present<'de, D: serde::Deserializer<'de>, T: serde::Deserialize<'de>>(member: D) -> Result<Option<T>, D::Error> {
+/// Deserializes an optional member that is present. Rejects `null`: a caller omits the member if it has no value.
+pub fn deserialize_non_null<'de, D: serde::Deserializer<'de>, T: serde::Deserialize<'de>>(
+    member: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(member).map(Some)
 }

@@ -1,4 +1,4 @@
-//! Packages: named sets of signals and event types. What a subscription grants is made of them.
+//! Packages: named sets of signals and event types. A subscription grants packages.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,43 +11,43 @@ mod custom;
 
 pub use custom::{CustomPackage, InvalidPackageName, PackageFault, check_name};
 
-/// A package's name, such as `track-and-trace`.
+/// The name of a package, such as `track-and-trace`.
 pub type PackageName = String;
 
 /// A named set of signal paths and event types.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Package {
-    /// Its name.
+    /// The package's name.
     pub name: PackageName,
-    /// Signals: a path, or all below a branch where it ends with `.*`.
+    /// Signal patterns: the path of a signal, or a branch followed by `.*` for every signal below it.
     pub signals: Vec<String>,
-    /// Event types that are handed out whole. Telemetry is cut by signal instead.
+    /// Event types that are delivered as entire events. Telemetry is redacted by signal instead.
     pub event_types: Vec<EventType>,
 }
 
 impl Package {
-    /// Whether the package holds the signal of that path.
-    pub fn holds_signal(&self, path: &str) -> bool {
-        self.signals.iter().any(|pattern| pattern_names(pattern, path))
+    /// Whether the package contains the signal with this path.
+    pub fn contains_signal(&self, path: &str) -> bool {
+        self.signals.iter().any(|pattern| pattern_matches(pattern, path))
     }
 }
 
-/// Whether a pattern, which is a path or a branch followed by `.*`, names the signal of that path.
-pub(crate) fn pattern_names(pattern: &str, path: &str) -> bool {
+/// Whether a signal pattern (a path, or a branch followed by `.*`) matches a path.
+pub(crate) fn pattern_matches(pattern: &str, path: &str) -> bool {
     match pattern.strip_suffix('*') {
-        // The dot stays in the branch, so that `Vehicle.OBD.*` does not reach `Vehicle.OBDX`.
+        // The dot remains in the branch, so that `Vehicle.OBD.*` does not match `Vehicle.OBDX`.
         Some(branch) => path.len() > branch.len() && path.starts_with(branch),
         None => pattern == path,
     }
 }
 
-/// The packages there are, by name. Clones share them.
+/// All packages, by name. Clones share the data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packages(Arc<BTreeMap<PackageName, Package>>);
 
 impl Packages {
-    /// The packages that every stack begins with.
+    /// Returns the built-in packages, which every stack has.
     pub fn built_in() -> Self {
         let package = |name: &str, signals: &[&str], event_types: &[EventType]| Package {
             name: name.to_owned(),
@@ -98,19 +98,19 @@ impl Packages {
         ])
     }
 
-    /// These, and those that admins made. One of these stays as it is, whatever else has its name.
+    /// Adds custom packages. A package that is already present is not replaced by a custom one with the same name.
     #[must_use]
-    pub fn and_custom(&self, custom: impl IntoIterator<Item = CustomPackage>) -> Self {
+    pub fn with_custom(&self, custom: impl IntoIterator<Item = CustomPackage>) -> Self {
         let custom = custom.into_iter().map(|custom| custom.package);
         custom.chain(self.iter().cloned()).collect()
     }
 
-    /// The package of that name.
+    /// Returns the package with this name.
     pub fn get(&self, name: &str) -> Option<&Package> {
         self.0.get(name)
     }
 
-    /// Every package, by name.
+    /// Returns every package, ordered by name.
     pub fn iter(&self) -> impl Iterator<Item = &Package> {
         self.0.values()
     }
@@ -127,22 +127,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn track_and_trace_holds_positions_and_nothing_else() {
+    fn track_and_trace_contains_only_positions() {
         let packages = Packages::built_in();
         let package = packages.get("track-and-trace").unwrap();
-        assert!(package.holds_signal("Vehicle.CurrentLocation.Latitude"));
+        assert!(package.contains_signal("Vehicle.CurrentLocation.Latitude"));
         for path in ["Vehicle.Speed", "Vehicle.CurrentLocation", "Vehicle.CurrentLocationX.Latitude", "Vehicle.OBD.Speed"] {
-            assert!(!package.holds_signal(path), "{path}");
+            assert!(!package.contains_signal(path), "{path}");
         }
     }
 
     #[test]
-    fn no_package_but_identification_holds_the_vin() {
-        let holding: Vec<String> = Packages::built_in()
+    fn only_identification_contains_the_vin() {
+        let names: Vec<String> = Packages::built_in()
             .iter()
-            .filter(|package| package.holds_signal("Vehicle.VehicleIdentification.VIN"))
+            .filter(|package| package.contains_signal("Vehicle.VehicleIdentification.VIN"))
             .map(|package| package.name.clone())
             .collect();
-        assert_eq!(holding, ["identification"]);
+        assert_eq!(names, ["identification"]);
     }
 }

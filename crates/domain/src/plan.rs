@@ -1,4 +1,4 @@
-//! Plans: how much a fleet may ask for.
+//! Plans: the rate limits of fleets.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Plan {
-    /// For an application or two.
+    /// For one or two applications.
     #[default]
     Standard,
-    /// For many applications, or dashboards that ask often.
+    /// For many applications, or for dashboards that poll frequently.
     Plus,
 }
 
 impl Plan {
-    /// Requests that the fleet's applications may make together in a minute.
+    /// Returns the maximum number of requests per minute, of all applications of the fleet together.
     pub const fn requests_per_minute(self) -> u32 {
         match self {
             Self::Standard => 600,

@@ -1,43 +1,43 @@
-//! Why an event or a sample was not taken.
+//! Reasons why an event or a sample is refused.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// The reasons, one stable code each. The code names a quarantine folder, a metric dimension and a problem type.
+/// A reason, with a stable code. The code is the name of a quarantine folder, a metric dimension and a problem type.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// The bytes are not JSON.
     NotJson,
-    /// A record or a block that unpacks to more than it may.
+    /// A record or a block is larger than allowed after decompression.
     TooLarge,
-    /// Not a CloudEvents 1.0 event: an attribute is missing or wrong.
+    /// Not a CloudEvents 1.0 event: an attribute is missing or invalid.
     NotACloudEvent,
     /// The envelope has no `time`, which Roadcast requires.
     TimeMissing,
-    /// An event type that nobody registered.
+    /// The event type is not registered.
     TypeUnknown,
-    /// `data` does not have its type's shape.
+    /// `data` does not have the form that its event type requires.
     DataInvalid,
-    /// More samples than one event may hold.
+    /// More samples than one event may have.
     TooManySamples,
-    /// Samples of one event lie too far apart.
+    /// The samples of one event span too much time.
     SamplesTooFarApart,
-    /// More paths outside the catalogue than one event may hold.
+    /// More paths outside the catalogue than one event may have.
     TooManyUnknownSignals,
-    /// The event names no vehicle, or one that is not registered.
+    /// The event has no vehicle, or one that is not registered.
     VehicleUnknown,
-    /// A sample that is not an object of `at` and `signals`.
+    /// The sample is not an object with `at` and `signals`.
     SampleInvalid,
-    /// A sample's time is no date.
+    /// The time of the sample is not an RFC 3339 date and time.
     TimeInvalid,
-    /// A sample's time lies before 2000-01-01.
+    /// The time of the sample is before 2000-01-01.
     TimeBefore2000,
-    /// A sample's time lies more than five minutes ahead of when it was received.
+    /// The time of the sample is more than five minutes after the time at which it was received.
     TimeAhead,
-    /// No signal of the sample was valid.
+    /// The sample has no valid signal.
     NoValidSignal,
-    /// The stores refuse the event, such as one too large for them.
+    /// The event cannot be stored, for example because it is too large.
     Unstorable,
 }
 
@@ -62,7 +62,7 @@ impl Reason {
         Self::Unstorable,
     ];
 
-    /// The stable code.
+    /// Returns the stable code.
     pub const fn code(self) -> &'static str {
         match self {
             Self::NotJson => "not_json",
@@ -84,29 +84,29 @@ impl Reason {
         }
     }
 
-    /// The reason in words, for whoever sent it.
+    /// Returns a description for the sender.
     pub const fn explanation(self) -> &'static str {
         match self {
             Self::NotJson => "the bytes are not JSON",
-            Self::TooLarge => "more than a record or a block may unpack to",
+            Self::TooLarge => "the record or block is too large after decompression",
             Self::NotACloudEvent => "not a CloudEvents 1.0 event",
             Self::TimeMissing => "time is required",
-            Self::TypeUnknown => "no such event type",
-            Self::DataInvalid => "data does not have the shape of its type",
+            Self::TypeUnknown => "unregistered event type",
+            Self::DataInvalid => "data does not have the form that its event type requires",
             Self::TooManySamples => "too many samples in one event",
-            Self::SamplesTooFarApart => "samples of one event lie more than 5 minutes apart",
+            Self::SamplesTooFarApart => "the samples of one event must be within 5 minutes",
             Self::TooManyUnknownSignals => "too many paths outside the catalogue in one event",
-            Self::VehicleUnknown => "no such vehicle",
-            Self::SampleInvalid => "a sample is an object of at and signals",
+            Self::VehicleUnknown => "unregistered vehicle",
+            Self::SampleInvalid => "a sample must be an object with at and signals",
             Self::TimeInvalid => "at must be an RFC 3339 date and time",
-            Self::TimeBefore2000 => "at lies before 2000-01-01",
-            Self::TimeAhead => "at lies more than 5 minutes ahead of now",
-            Self::NoValidSignal => "no signal of the sample is valid",
+            Self::TimeBefore2000 => "at must not be before 2000-01-01",
+            Self::TimeAhead => "at must not be more than 5 minutes in the future",
+            Self::NoValidSignal => "the sample has no valid signal",
             Self::Unstorable => "the event is too large to be stored",
         }
     }
 
-    /// The reason of a code.
+    /// Returns the reason with this code.
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.code() == code)
     }
@@ -124,20 +124,20 @@ impl Serialize for Reason {
     }
 }
 
-/// A whole event refused for its envelope.
+/// The refusal of an entire event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason} at {pointer:?}: {detail}")]
 pub struct Refusal {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// JSON pointer to what is wrong, within the event.
+    /// JSON pointer to the invalid part of the event.
     pub pointer: String,
-    /// What is wrong, for the sender to mend. Holds nothing of the event's own values but attribute names.
+    /// What is wrong and what to send. Contains no values of the event, only names of attributes.
     pub detail: String,
 }
 
 impl Refusal {
-    /// A refusal.
+    /// Creates a refusal.
     pub fn new(reason: Reason, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { reason, pointer: pointer.into(), detail: detail.into() }
     }

@@ -1,8 +1,8 @@
-//! Schemas of custom event types: which are taken, when a version may follow another, and how data is held against them.
+//! Schemas of custom event types: which schemas are supported, which new versions are compatible, and validation of data.
 //!
 //! A schema is JSON Schema 2020-12 in a closed vocabulary ([`check`]). Versions of one type are compatible
-//! ([`incompatibilities`]): whatever a version allows, every later one allows too. So it never matters that somebody who judges
-//! data knows an older version only, unless it refuses.
+//! ([`incompatibilities`]): data that is valid under a version is valid under every later one. So data that an older
+//! version accepts is valid. Only data that an older version refuses must be checked against the latest version.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,65 +11,67 @@ use crate::Timestamp;
 use crate::event::CustomType;
 
 mod compatibility;
+mod keywords;
 mod strict;
 mod vocabulary;
 
 pub use compatibility::{Incompatibility, incompatibilities};
-pub use strict::{NotStrict, read_strictly};
-pub use vocabulary::{FORMATS, Pattern, check};
+pub use keywords::FORMATS;
+pub use strict::{StrictJsonError, parse_strict_json};
+pub use vocabulary::{Pattern, check};
 
 /// A version of the schema of a custom event type.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventSchema {
-    /// The type.
+    /// The event type.
     pub event_type: CustomType,
-    /// 1, 2 and so on.
+    /// The version: 1, 2 and so on.
     pub version: u32,
-    /// What data of the type is.
+    /// The JSON Schema of the data.
     pub schema: Value,
     /// When the version was registered.
     pub registered_at: Timestamp,
 }
 
-/// A part of a schema that is not taken.
+/// An invalid or unsupported part of a schema.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{pointer:?}: {detail}")]
 pub struct SchemaFault {
-    /// JSON pointer into the schema.
+    /// JSON pointer to the part.
     pub pointer: String,
-    /// What is wrong.
+    /// What is wrong and what is allowed.
     pub detail: String,
 }
 
 impl SchemaFault {
-    /// A fault.
+    /// Creates a fault.
     pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), detail: detail.into() }
     }
 }
 
-/// The schemas in force, as the judgement of an event asks for them.
+/// The schemas in force, for the validation of events.
 pub trait SchemaRegistry {
-    /// Holds data against the schema of its type.
+    /// Validates data against the schema of its event type.
     fn check(&self, event_type: &CustomType, data: &Value) -> Result<(), SchemaViolation>;
 }
 
-/// Why data was not found to be of its type.
+/// Why data does not conform to its event type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SchemaViolation {
-    /// Nobody registered a schema for the type.
+    /// No schema is registered for the event type.
     UnknownType,
-    /// The data is not what the schema says.
+    /// The schema does not allow the data.
     Invalid {
-        /// JSON pointer into the data, to the first fault in the order of pointers.
+        /// JSON pointer into the data: the first fault in the order of pointers.
         pointer: String,
-        /// What is wrong, without values of the data.
+        /// What is wrong. Contains no values of the data.
         detail: String,
     },
 }
 
-/// No schema at all.
+/// A registry without schemas: every custom event type is unknown.
 #[derive(Copy, Clone, Debug, Default)]
 pub struct NoSchemas;
 
@@ -79,7 +81,7 @@ impl SchemaRegistry for NoSchemas {
     }
 }
 
-/// The pointer to a member or an element of what a pointer names.
+/// Returns the JSON pointer (RFC 6901) to a member or an element of the value at `parent`.
 pub fn pointer_to(parent: &str, token: &str) -> String {
     format!("{parent}/{}", token.replace('~', "~0").replace('/', "~1"))
 }

@@ -1,5 +1,4 @@
-//! What of a vehicle's events a caller asks for: fewer types, fewer signals. It narrows what may be seen and never widens
-//! it.
+//! The selection of event types and signals that a caller requests. It narrows what the caller may see and never widens it.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -7,15 +6,15 @@ use std::str::FromStr;
 use roadcast_signals::{Sample, SignalPath};
 
 use crate::event::{Body, Event, EventType, Telemetry};
-use crate::package::{Package, pattern_names};
+use crate::package::{Package, pattern_matches};
 
-/// Signals by name: one path, or all below a branch.
+/// A signal pattern: the path of a signal, or a branch followed by `.*` for every signal below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignalPattern(String);
 
 /// A text that is neither a path nor a branch followed by `.*`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be a signal's path, or a branch followed by .*")]
+#[error("must be the path of a signal, or a branch followed by .*")]
 pub struct InvalidPattern;
 
 impl FromStr for SignalPattern {
@@ -28,25 +27,25 @@ impl FromStr for SignalPattern {
 }
 
 impl SignalPattern {
-    /// Whether the pattern names the signal of that path.
-    pub fn names(&self, path: &str) -> bool {
-        pattern_names(&self.0, path)
+    /// Whether the pattern matches the signal with this path.
+    pub fn matches(&self, path: &str) -> bool {
+        pattern_matches(&self.0, path)
     }
 }
 
-/// What is asked for. Without any filter it is everything.
+/// The requested part of the events. Without any filter, it is everything.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selection {
     /// Only events of these types.
     pub types: Option<BTreeSet<EventType>>,
-    /// Only what this package holds.
+    /// Only what this package contains.
     pub package: Option<Package>,
-    /// Only these signals; events without signals fall away.
+    /// Only signals that match one of these patterns. Events other than telemetry are omitted.
     pub signals: Option<Vec<SignalPattern>>,
 }
 
 impl Selection {
-    /// The event cut to what is asked for: samples without an asked signal fall away, and the event with its last sample.
+    /// Reduces the event to what is selected. Omits samples without a selected signal; `None` if nothing remains.
     pub fn apply(&self, event: Event) -> Option<Event> {
         let event_type = event.event_type();
         if self.types.as_ref().is_some_and(|types| !types.contains(&event_type)) {
@@ -60,22 +59,22 @@ impl Selection {
                 (!samples.is_empty()).then_some(Body::Telemetry(Telemetry { samples }))?
             }
             Body::Diagnostic(_) | Body::Custom(_) if self.signals.is_some() => return None,
-            whole @ (Body::Diagnostic(_) | Body::Custom(_)) => {
-                let held = self.package.as_ref().is_none_or(|package| package.event_types.contains(&event_type));
-                held.then_some(whole)?
+            body @ (Body::Diagnostic(_) | Body::Custom(_)) => {
+                let is_selected = self.package.as_ref().is_none_or(|package| package.event_types.contains(&event_type));
+                is_selected.then_some(body)?
             }
         };
         Some(Event { eid, vid, received, body })
     }
 
-    /// Whether the signal of that path is asked for.
-    pub fn holds_signal(&self, path: &str) -> bool {
-        self.package.as_ref().is_none_or(|package| package.holds_signal(path))
-            && self.signals.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.names(path)))
+    /// Whether the signal with this path is selected.
+    pub fn contains_signal(&self, path: &str) -> bool {
+        self.package.as_ref().is_none_or(|package| package.contains_signal(path))
+            && self.signals.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(path)))
     }
 
     fn apply_to_sample(&self, mut sample: Sample) -> Option<Sample> {
-        sample.signals.retain(|path, _| self.holds_signal(path.as_str()));
+        sample.signals.retain(|path, _| self.contains_signal(path.as_str()));
         (!sample.signals.is_empty()).then_some(sample)
     }
 }
@@ -91,8 +90,8 @@ mod tests {
 
     fn event(body: Body) -> Event {
         let at = Timestamp::from_ms(1_700_000_000_000);
-        let vid = VehicleId::from_random(1);
-        Event { eid: Eid::of(&vid, "s", "i", at), vid, received: at, body }
+        let vid = VehicleId::from_random_bits(1);
+        Event { eid: Eid::for_event(&vid, "s", "i", at), vid, received: at, body }
     }
 
     fn telemetry(samples: &[&[&str]]) -> Event {
@@ -112,44 +111,46 @@ mod tests {
     const LATITUDE: &str = "Vehicle.CurrentLocation.Latitude";
 
     #[test]
-    fn without_a_filter_it_is_everything() {
+    fn empty_selection_keeps_everything() {
         for event in [telemetry(&[&[SPEED], &["Acme.X"]]), diagnosis()] {
             assert_eq!(Selection::default().apply(event.clone()), Some(event));
         }
     }
 
     #[test]
-    fn signals_narrow_samples_and_leave_out_what_has_none() {
+    fn signal_patterns_reduce_samples_and_omit_empty_events() {
         let patterns = ["Vehicle.CurrentLocation.*", "Acme.X"].map(|text| text.parse().unwrap());
         let selection = Selection { signals: Some(patterns.to_vec()), ..Selection::default() };
-        let cut = selection.apply(telemetry(&[&[SPEED, LATITUDE], &[SPEED], &["Acme.X", "Acme.XY"]]));
-        assert_eq!(cut, Some(telemetry(&[&[LATITUDE], &["Acme.X"]])));
+        let selected = selection.apply(telemetry(&[&[SPEED, LATITUDE], &[SPEED], &["Acme.X", "Acme.XY"]]));
+        assert_eq!(selected, Some(telemetry(&[&[LATITUDE], &["Acme.X"]])));
         assert_eq!(selection.apply(telemetry(&[&[SPEED]])), None);
         assert_eq!(selection.apply(diagnosis()), None);
     }
 
     #[test]
-    fn a_package_narrows_to_its_signals_and_event_types() {
+    fn package_selects_its_signals_and_event_types() {
         let packages = Packages::built_in();
-        let of = |name: &str| Selection { package: packages.get(name).cloned(), ..Selection::default() };
-        assert_eq!(of("track-and-trace").apply(telemetry(&[&[SPEED, LATITUDE]])), Some(telemetry(&[&[LATITUDE]])));
-        assert_eq!(of("track-and-trace").apply(diagnosis()), None);
-        assert_eq!(of("diagnostics").apply(diagnosis()), Some(diagnosis()));
+        let select = |name: &str| Selection { package: packages.get(name).cloned(), ..Selection::default() };
+        assert_eq!(select("track-and-trace").apply(telemetry(&[&[SPEED, LATITUDE]])), Some(telemetry(&[&[LATITUDE]])));
+        assert_eq!(select("track-and-trace").apply(diagnosis()), None);
+        assert_eq!(select("diagnostics").apply(diagnosis()), Some(diagnosis()));
     }
 
     #[test]
-    fn types_leave_out_the_others() {
+    fn event_types_omit_other_types() {
         let selection = Selection { types: Some([EventType::Diagnostic].into()), ..Selection::default() };
         assert_eq!(selection.apply(telemetry(&[&[SPEED]])), None);
         assert_eq!(selection.apply(diagnosis()), Some(diagnosis()));
     }
 
     #[test]
-    fn a_pattern_is_a_path_or_a_branch() {
+    fn pattern_is_a_path_or_a_branch() {
         for text in ["", "*", ".*", "Vehicle.*.Speed", "Vehicle*", "a b", "a,b"] {
             assert!(text.parse::<SignalPattern>().is_err(), "{text}");
         }
         let branch: SignalPattern = "Vehicle.OBD.*".parse().unwrap();
-        assert!(branch.names("Vehicle.OBD.Speed") && !branch.names("Vehicle.OBDX.Speed") && !branch.names("Vehicle.OBD"));
+        assert!(
+            branch.matches("Vehicle.OBD.Speed") && !branch.matches("Vehicle.OBDX.Speed") && !branch.matches("Vehicle.OBD")
+        );
     }
 }

@@ -8,92 +8,94 @@ use roadcast_signals::{SignalPath, Timestamp, Value};
 use crate::event::{Body, Event};
 use crate::ids::Eid;
 
-/// A signal's newest reading.
+/// The newest reading of a signal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LastKnown {
-    /// Its value.
+    /// The value.
     pub value: Value,
     /// When the vehicle observed it.
     pub at: Timestamp,
     /// When Roadcast received it.
     pub received: Timestamp,
-    /// The event it came in.
+    /// The event that contains the reading.
     pub eid: Eid,
-    /// Its sample's place in that event.
+    /// Index of the sample in that event.
     pub index: u32,
 }
 
 impl LastKnown {
-    /// Readings order by observed time, then event, then place in it. A clock ahead of ours counts as no later than when
-    /// the reading was received: otherwise it would keep out the true readings that come after it.
+    /// Orders readings by observed time, then by event, then by index in the event. An observed time after the received
+    /// time counts as the received time. Otherwise a vehicle clock that is ahead would block the correct readings that
+    /// follow.
     fn rank(&self) -> (Timestamp, Eid, u32) {
         (self.at.min(self.received), self.eid, self.index)
     }
 }
 
 /// The last-known value of each signal of a vehicle. Merging is commutative, associative and idempotent: late, repeated
-/// and reordered events end in the same state.
+/// and reordered events result in the same state.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct VehicleState {
-    /// By signal.
+    /// The newest reading of each signal.
     pub signals: BTreeMap<SignalPath, LastKnown>,
-    /// Every stored event of an earlier time is in `signals`; later ones, of [`TAIL_MS`] at most, may be in the log alone.
-    /// Nothing where nothing was ever stored.
+    /// Every stored event before this time is merged into `signals`. Later events, of [`TAIL_MS`] at most, may be only in
+    /// the event log. `None` if nothing was ever stored.
     pub watermark: Option<Timestamp>,
 }
 
-/// How long a stretch of the log may be ahead of the state, in milliseconds: to write a vehicle's state with each of its
-/// batches would cost as much as to write its events.
+/// Maximum length of the unmerged tail, the part of the event log that is newer than the state, in milliseconds. Writing a
+/// vehicle's state with each of its batches would cost as much as writing its events.
 pub const TAIL_MS: i64 = 5 * 60 * 1000;
 
 impl VehicleState {
-    /// Takes in an event; says whether anything became newer.
-    pub fn observe(&mut self, event: &Event) -> bool {
+    /// Merges an event. Returns whether any reading became newer.
+    pub fn merge_event(&mut self, event: &Event) -> bool {
         let Body::Telemetry(telemetry) = &event.body else { return false };
         let mut changed = false;
         for (index, sample) in telemetry.samples.iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
-            // A signal is a path of the catalogue. Others would let a sender that makes up paths grow a state without end.
+            // Only signals of the catalogue: otherwise a sender that invents paths could grow the state without limit.
             for (path, value) in sample.signals.iter().filter(|(path, _)| path.def().is_some()) {
                 let reading =
                     LastKnown { value: value.clone(), at: sample.at, received: event.received, eid: event.eid, index };
-                changed |= self.take(path, reading);
+                changed |= self.update(path, reading);
             }
         }
         changed
     }
 
-    /// Takes in what another state knows; says whether anything became newer.
+    /// Merges another state. Returns whether any reading or the watermark became newer.
     pub fn merge(&mut self, other: &Self) -> bool {
-        let further = other.watermark > self.watermark;
+        let is_later = other.watermark > self.watermark;
         self.watermark = self.watermark.max(other.watermark);
-        other.signals.iter().fold(further, |changed, (path, reading)| self.take(path, reading.clone()) || changed)
+        other.signals.iter().fold(is_later, |changed, (path, reading)| self.update(path, reading.clone()) || changed)
     }
 
-    /// Whether an event of that time may be stored already: nothing is stored beyond the tail before the watermark moves on.
-    pub fn may_hold(&self, time: Timestamp) -> bool {
+    /// Whether an event of this time may already be stored. Events after the unmerged tail are stored only once the
+    /// watermark has advanced.
+    pub fn may_contain(&self, time: Timestamp) -> bool {
         self.watermark.is_some_and(|watermark| time.ms_since(watermark) < TAIL_MS)
     }
 
-    /// Whether an event of that time lies in the tail, where the log alone says what is known.
+    /// Whether an event of this time is in the unmerged tail, so that it needs to be only in the event log.
     pub fn can_stay_in_log(&self, time: Timestamp) -> bool {
         self.watermark.is_some_and(|watermark| (0..TAIL_MS).contains(&time.ms_since(watermark)))
     }
 
-    /// Moves the watermark on, to the start of the stretch that a time lies in. Everything before must be taken in.
+    /// Advances the watermark to `time`, rounded down to a multiple of [`TAIL_MS`]. All events before must be merged.
     pub fn advance_watermark(&mut self, time: Timestamp) {
-        let stretch = Timestamp::from_ms(time.ms().div_euclid(TAIL_MS) * TAIL_MS);
-        self.watermark = self.watermark.max(Some(stretch));
+        let start = Timestamp::from_ms(time.ms().div_euclid(TAIL_MS) * TAIL_MS);
+        self.watermark = self.watermark.max(Some(start));
     }
 
-    fn take(&mut self, path: &SignalPath, reading: LastKnown) -> bool {
+    fn update(&mut self, path: &SignalPath, reading: LastKnown) -> bool {
         match self.signals.entry(path.clone()) {
-            Entry::Vacant(place) => {
-                place.insert(reading);
+            Entry::Vacant(entry) => {
+                entry.insert(reading);
                 true
             }
-            Entry::Occupied(mut known) if known.get().rank() < reading.rank() => {
-                known.insert(reading);
+            Entry::Occupied(mut entry) if entry.get().rank() < reading.rank() => {
+                entry.insert(reading);
                 true
             }
             Entry::Occupied(_) => false,

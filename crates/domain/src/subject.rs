@@ -1,13 +1,13 @@
-//! How an event names its vehicle.
+//! The `subject` of an event: how it refers to its vehicle.
 
+use crate::external_id::ExternalId;
 use crate::ids::VehicleId;
-use crate::vehicle::ExternalId;
 use crate::vin::Vin;
 
-/// A CloudEvents `subject`, read.
+/// A parsed CloudEvents `subject`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
-    /// The vehicle's own id.
+    /// `veh_…`: the id that Roadcast assigned.
     Vid(VehicleId),
     /// `vin:…`
     Vin(Vin),
@@ -16,7 +16,7 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// Reads a subject; `None` where it is none of the three forms.
+    /// Parses a subject. `None` if it has none of the three forms.
     pub fn parse(text: &str) -> Option<Self> {
         if let Ok(vid) = text.parse() {
             return Some(Self::Vid(vid));

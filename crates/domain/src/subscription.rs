@@ -1,65 +1,65 @@
-//! Subscriptions: a fleet's vehicles, its packages for them, and for how long.
+//! Subscriptions: which vehicles and packages a fleet receives, and when.
 
 use roadcast_signals::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::entitlement::Grant;
 use crate::ids::{FleetId, SubscriptionId, VehicleId};
 use crate::package::PackageName;
 
-/// A half-open time of validity.
+/// A half-open validity interval.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Validity {
-    /// Valid from then on.
+    /// Start of the interval, inclusive.
     pub valid_from: Timestamp,
-    /// Valid until just before then; for good where there is none.
+    /// End of the interval, exclusive. Unlimited if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_until: Option<Timestamp>,
 }
 
 impl Validity {
-    /// Whether it holds at that time.
-    pub fn holds_at(&self, time: Timestamp) -> bool {
+    /// Whether `time` is in the interval.
+    pub fn contains(&self, time: Timestamp) -> bool {
         self.valid_from <= time && self.valid_until.is_none_or(|until| time < until)
     }
 
-    /// The time that lies in both, if there is any.
-    pub fn within(self, other: Self) -> Option<Self> {
+    /// Returns the intersection of both intervals; `None` if it is empty.
+    pub fn intersection(self, other: Self) -> Option<Self> {
         let valid_from = self.valid_from.max(other.valid_from);
         let valid_until = [self.valid_until, other.valid_until].into_iter().flatten().min();
         valid_until.is_none_or(|until| valid_from < until).then_some(Self { valid_from, valid_until })
     }
 }
 
-/// How far a subscription is on its way.
+/// The lifecycle state of a subscription.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SubscriptionState {
-    /// Stored; nothing was made for it yet.
+    /// Stored. Nothing has been provisioned yet.
     Pending,
-    /// Its queue and rule are being made.
+    /// The fleet's queue and rule are being created.
     Provisioning,
-    /// Events flow.
+    /// Events are delivered.
     Active,
-    /// Stopped for now: nothing is readable, and what comes in is kept for when it goes on.
+    /// Stopped temporarily. Nothing is readable; events are retained until the subscription resumes.
     Suspended,
-    /// Ended for good.
+    /// Ended permanently.
     Revoked,
 }
 
 impl SubscriptionState {
-    /// Whether events of such a subscription may be on their way through the fleet's queue and rule.
-    pub const fn needs_a_channel(self) -> bool {
+    /// Whether events of a subscription in this state may be in the fleet's queue or on their way to it.
+    pub const fn needs_channel(self) -> bool {
         matches!(self, Self::Provisioning | Self::Active | Self::Suspended)
     }
 
-    /// Whether a subscription may go from this state to that one. Staying is allowed, so that a repeated step is no error.
-    pub fn may_become(self, next: Self) -> bool {
+    /// Whether the transition to `next` is allowed. Remaining in the same state is allowed, so that a repeated step does
+    /// not fail.
+    pub fn can_transition_to(self, next: Self) -> bool {
         use SubscriptionState::{Active, Pending, Provisioning, Revoked, Suspended};
         match (self, next) {
             (Revoked, other) => other == Revoked,
-            // Failed provisioning goes back to pending, with a reason.
+            // A failed provisioning returns to pending, with a reason.
             (Pending, Provisioning)
             | (Provisioning, Active | Pending)
             | (Active, Suspended)
@@ -70,60 +70,53 @@ impl SubscriptionState {
     }
 }
 
-/// In which form telemetry reaches a fleet's feed.
+/// The form of telemetry in a fleet's feed.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeliveryFormat {
     /// Each event as a CloudEvent in JSON.
     #[default]
     Json,
-    /// A vehicle's events together, as a CloudEvent whose data is a columnar block: about a twentieth of the bytes.
+    /// The events of a vehicle together, as one CloudEvent whose data is a columnar block: about a twentieth of the bytes.
     Blocks,
 }
 
-/// What a fleet gets of which vehicles, and when.
+/// A fleet's subscription: which packages of which vehicles it receives, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Subscription {
-    /// Its id.
+    /// The subscription's id.
     pub subscription_id: SubscriptionId,
-    /// Whose it is.
+    /// The fleet.
     pub fleet_id: FleetId,
     /// The vehicles.
     pub vehicles: Vec<VehicleId>,
     /// The packages.
     pub packages: Vec<PackageName>,
-    /// In which form telemetry comes.
+    /// The form of telemetry.
     #[serde(default)]
     pub delivery_format: DeliveryFormat,
-    /// When it is valid.
+    /// The validity interval.
     #[serde(flatten)]
     pub validity: Validity,
-    /// How far it is.
+    /// The lifecycle state.
     pub state: SubscriptionState,
-    /// How often provisioning was started.
+    /// How many times provisioning was started.
     #[serde(default)]
     pub attempts: u32,
-    /// Why provisioning failed, where it did.
+    /// Why provisioning failed; absent if it did not fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Counts its changes, from 1.
+    /// Incremented by each change. The first version is 1.
     #[serde(default = "first_version")]
     pub version: u64,
-    /// When it was asked for.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
 }
 
-impl Subscription {
-    /// What it grants for each of its vehicles in the state that it is in; nothing before it is active, or once it is revoked.
-    pub fn grant(&self) -> Option<Grant> {
-        matches!(self.state, SubscriptionState::Active | SubscriptionState::Suspended).then(|| Grant::of(self))
-    }
-}
-
-/// That of a subscription which was kept before versions were counted.
+/// The version of a subscription that was stored before versions existed.
 const fn first_version() -> u64 {
     1
 }
@@ -136,30 +129,30 @@ mod tests {
     fn validity_is_half_open() {
         let at = Timestamp::from_ms;
         let week = Validity { valid_from: at(10), valid_until: Some(at(20)) };
-        assert_eq!([9, 10, 19, 20].map(|ms| week.holds_at(at(ms))), [false, true, true, false]);
-        assert!(Validity { valid_from: at(10), valid_until: None }.holds_at(at(i64::MAX)));
+        assert_eq!([9, 10, 19, 20].map(|ms| week.contains(at(ms))), [false, true, true, false]);
+        assert!(Validity { valid_from: at(10), valid_until: None }.contains(at(i64::MAX)));
     }
 
     #[test]
-    fn what_lies_in_two_validities_ends_with_the_earlier_one() {
+    fn intersection_ends_at_the_earlier_end() {
         let validity = |from, until: Option<i64>| Validity {
             valid_from: Timestamp::from_ms(from),
             valid_until: until.map(Timestamp::from_ms),
         };
-        assert_eq!(validity(10, None).within(validity(5, Some(20))), Some(validity(10, Some(20))));
-        assert_eq!(validity(10, Some(15)).within(validity(5, Some(20))), Some(validity(10, Some(15))));
-        assert_eq!(validity(10, Some(15)).within(validity(15, None)), None);
+        assert_eq!(validity(10, None).intersection(validity(5, Some(20))), Some(validity(10, Some(20))));
+        assert_eq!(validity(10, Some(15)).intersection(validity(5, Some(20))), Some(validity(10, Some(15))));
+        assert_eq!(validity(10, Some(15)).intersection(validity(15, None)), None);
     }
 
     #[test]
-    fn a_revoked_subscription_never_comes_back_and_active_is_reached_only_by_provisioning() {
+    fn revoked_is_final_and_active_requires_provisioning() {
         use SubscriptionState::{Active, Pending, Provisioning, Revoked, Suspended};
         for next in [Pending, Provisioning, Active, Suspended] {
-            assert!(!Revoked.may_become(next));
-            assert!(next.may_become(Revoked));
+            assert!(!Revoked.can_transition_to(next));
+            assert!(next.can_transition_to(Revoked));
         }
-        assert!(!Pending.may_become(Active));
-        assert!(Provisioning.may_become(Active));
-        assert!(!Active.may_become(Provisioning));
+        assert!(!Pending.can_transition_to(Active));
+        assert!(Provisioning.can_transition_to(Active));
+        assert!(!Active.can_transition_to(Provisioning));
     }
 }

@@ -6,38 +6,38 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// A vehicle identification number: 17 of A–Z and 0–9 without I, O and Q, upper case. Personal data: `Debug` hides it, and
-/// it goes into no path, key, log line, metric or object name.
+/// A vehicle identification number: 17 characters of A–Z and 0–9 without I, O and Q, upper case. Personal data: `Debug`
+/// hides it, and it must not be used in a path, key, log line, metric or object name.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Vin(String);
 
-/// Why a text is no VIN.
+/// Why a text is not a VIN.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidVin {
     /// Not 17 characters.
-    #[error("a VIN has 17 characters")]
+    #[error("a VIN must have 17 characters")]
     Length,
     /// A character outside A–Z 0–9, or I, O or Q.
-    #[error("a VIN holds only A-Z and 0-9, without I, O and Q")]
+    #[error("a VIN must consist of A-Z and 0-9, without I, O and Q")]
     Character,
-    /// North American, and its check digit (49 CFR 565.15) is wrong.
+    /// The VIN is North American and its check digit (49 CFR 565.15) is wrong.
     #[error("the check digit (9th character) of this North American VIN is wrong")]
     CheckDigit,
 }
 
 impl Vin {
-    /// The number as text. Think before writing it anywhere.
+    /// Returns the VIN as text. It is personal data: do not log it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether the 9th character is the check digit of 49 CFR 565.15. Outside North America it need not be one.
-    pub fn check_digit_fits(&self) -> bool {
+    /// Whether the 9th character is the check digit of 49 CFR 565.15. It is not required outside North America.
+    pub fn has_valid_check_digit(&self) -> bool {
         check_digit(self.0.as_bytes()) == self.0.as_bytes().get(8).copied()
     }
 
-    /// A digest that finds the vehicle without naming it: hex of SHA-256.
+    /// Returns a digest to look up the vehicle without the VIN: SHA-256 in hex.
     pub fn fingerprint(&self) -> String {
         use fmt::Write as _;
         Sha256::digest(self.0.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
@@ -60,7 +60,7 @@ impl FromStr for Vin {
         }
         let vin = Self(text);
         let north_american = matches!(vin.0.as_bytes()[0], b'1'..=b'5');
-        if north_american && !vin.check_digit_fits() {
+        if north_american && !vin.has_valid_check_digit() {
             return Err(InvalidVin::CheckDigit);
         }
         Ok(vin)
@@ -87,7 +87,8 @@ impl fmt::Debug for Vin {
     }
 }
 
-/// 49 CFR 565.15(c): transliterated characters times position weights, modulo 11, 10 being X.
+/// Computes the check digit of 49 CFR 565.15(c): the sum of transliterated characters times position weights, modulo 11;
+/// 10 is X.
 fn check_digit(vin: &[u8]) -> Option<u8> {
     const WEIGHTS: [u32; 17] = [8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2];
     let sum = vin.iter().zip(WEIGHTS).try_fold(0, |sum, (c, weight)| {
@@ -113,15 +114,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_north_american_vins_are_refused_for_their_check_digit() {
+    fn check_digit_is_required_only_in_north_america() {
         assert!("1M8GDM9AXKP042788".parse::<Vin>().is_ok());
         assert_eq!("1M8GDM9A1KP042788".parse::<Vin>(), Err(InvalidVin::CheckDigit));
         let european: Vin = "WVWZZZ3CZEE140287".parse().unwrap();
-        assert!(!european.check_digit_fits());
+        assert!(!european.has_valid_check_digit());
     }
 
     #[test]
-    fn a_vin_is_upper_cased_and_its_letters_are_checked() {
+    fn vin_is_upper_cased_and_its_characters_are_checked() {
         assert_eq!("wvwzzz3czee140287".parse::<Vin>().unwrap().as_str(), "WVWZZZ3CZEE140287");
         assert_eq!("WVWZZZ3CZEE14028".parse::<Vin>(), Err(InvalidVin::Length));
         assert_eq!("WVWZZZ3CZEE14028O".parse::<Vin>(), Err(InvalidVin::Character));
@@ -129,16 +130,16 @@ mod tests {
     }
 
     #[test]
-    fn debug_output_never_shows_the_number() {
+    fn debug_output_hides_the_vin() {
         let vin: Vin = "WVWZZZ3CZEE140287".parse().unwrap();
         assert!(!format!("{vin:?}").contains("WVW"));
     }
 
     #[test]
-    fn the_vectors_of_other_libraries_agree_on_form_and_check_digit() {
+    fn test_vectors_of_other_libraries_agree() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/vin/vin_vectors.csv");
         let Ok(mut table) = csv::Reader::from_path(path) else {
-            println!("no VIN vectors beside this clone: only the inline cases were checked");
+            println!("skipped: the file of VIN test vectors does not exist");
             return;
         };
         let mut seen = 0;
@@ -146,10 +147,10 @@ mod tests {
             let row = row.unwrap();
             let (vin, well_formed, check_digit_ok) = (&row[0], &row[3] == "true", &row[5] == "true");
             if vin != vin.to_ascii_uppercase() {
-                continue; // ours takes lower case too
+                continue; // This parser accepts lower case, too.
             }
             match vin.parse::<Vin>() {
-                Ok(parsed) => assert_eq!((well_formed, parsed.check_digit_fits()), (true, check_digit_ok), "{vin}"),
+                Ok(parsed) => assert_eq!((well_formed, parsed.has_valid_check_digit()), (true, check_digit_ok), "{vin}"),
                 Err(InvalidVin::CheckDigit) => assert_eq!((well_formed, check_digit_ok), (true, false), "{vin}"),
                 Err(_) => assert!(!well_formed, "{vin}"),
             }

@@ -1,15 +1,13 @@
 //! The event log: the events of each vehicle in event-time order, on a table of items.
 //!
-//! Telemetry is stored in [`segment`]s, several events in one item; other events have an item each. [`SegmentedLog`] merges
-//! overlapping segments at read. [`origins`] stores where the events of a segment came from, [`pointers`] the ids of events that
-//! were delivered.
+//! Telemetry is stored in [`segment`]s, several events per item; every other event has its own item. [`SegmentedLog`] merges
+//! overlapping segments at read. [`segment_plan`] decides which events share a segment, [`origins`] encodes the origin of
+//! each event of a segment, and [`pointers`] encodes the ids of delivered events.
 
 pub mod origins;
 pub mod pointers;
 pub mod segment;
+pub mod segment_plan;
 mod segmented_log;
 
 pub use segmented_log::{EventItems, ItemPage, ItemRange, LogItem, SegmentedLog};
-
-#[cfg(test)]
-mod tests;

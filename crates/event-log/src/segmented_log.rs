@@ -1,8 +1,8 @@
-//! The event log over items: telemetry lies in segments, every other event in an item of its own.
+//! The event log on a table of items: telemetry is stored in segments, every other event as a single item.
 //!
-//! What an item table must do is little ([`EventItems`]); how events are laid into items and found again is here, once for
-//! `DynamoDB` and for tests in memory. Segments may overlap and repeat one another: readers take whole buckets of event time
-//! and merge by `eid`, and of an event that lies there twice the one that was received first stands.
+//! The table only implements [`EventItems`]. The mapping of events to items is here, shared by the `DynamoDB` adapter and
+//! the in-memory table of the tests. Segments may overlap and contain the same event: readers read entire buckets of event
+//! time and merge events by `eid`; of duplicates, the one received first is returned.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -13,19 +13,20 @@ use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_ports::event_log::{EventLog, EventPage, EventRange};
 use roadcast_ports::{PortError, PortErrorKind};
 
-use crate::segment::{BUCKET_MS, Segment, bucket_of, plan};
+use crate::segment::{BUCKET_MS, Segment, bucket_start};
+use crate::segment_plan::plan;
 
 /// An item of the log.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LogItem {
     /// One event. Its key is its `eid`.
     Event(Box<StoredEvent>),
-    /// A stretch of telemetry.
+    /// Several telemetry events.
     Segment(Segment),
 }
 
 impl LogItem {
-    /// Whose log it is in.
+    /// The vehicle: the partition key.
     pub fn vid(&self) -> &VehicleId {
         match self {
             Self::Event(stored) => &stored.event.vid,
@@ -33,7 +34,7 @@ impl LogItem {
         }
     }
 
-    /// Its place there.
+    /// The sort key within the vehicle's log.
     pub fn key(&self) -> String {
         match self {
             Self::Event(stored) => stored.event.eid.to_string(),
@@ -41,101 +42,106 @@ impl LogItem {
         }
     }
 
-    fn events(self) -> Result<Vec<StoredEvent>, PortError> {
+    fn into_events(self) -> Result<Vec<StoredEvent>, PortError> {
         match self {
             Self::Event(stored) => Ok(vec![*stored]),
             Self::Segment(segment) => segment
                 .events()
-                .map_err(|error| PortError::new(PortErrorKind::Rejected, "reading a segment").caused_by(error)),
+                .map_err(|error| PortError::new(PortErrorKind::Rejected, "decode a segment").caused_by(error)),
         }
     }
 }
 
-/// A table of items by vehicle and key.
+/// A table of log items by vehicle and key.
 pub trait EventItems: Send + Sync {
-    /// Puts an item, unless there is one of its key already: that one stands.
+    /// Stores an item. Does nothing if an item with the same key exists.
     fn put_new(&self, item: &LogItem) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// A page of a vehicle's items, in the order of their keys.
+    /// Returns a page of a vehicle's items, in key order.
     fn page(&self, range: &ItemRange<'_>) -> impl Future<Output = Result<ItemPage, PortError>> + Send;
 }
 
-/// A stretch of one vehicle's items.
+/// A range of one vehicle's items.
 #[derive(Clone, Debug)]
 pub struct ItemRange<'a> {
     /// The vehicle.
     pub vid: &'a VehicleId,
-    /// The first key that may come.
+    /// The first key, inclusive.
     pub from: &'a str,
-    /// The last key that may come.
+    /// The last key, inclusive.
     pub to: &'a str,
-    /// How many are wanted at once.
-    pub most: usize,
-    /// Whether it must show what was put just before.
+    /// Maximum number of items in the page.
+    pub limit: usize,
+    /// Whether the read must be strongly consistent.
     pub consistent: bool,
 }
 
 /// A page of items.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ItemPage {
-    /// In the order of their keys.
+    /// The items, in key order.
     pub items: Vec<LogItem>,
-    /// Whether the range may go on.
-    pub more: bool,
+    /// Whether the range may contain further items.
+    pub has_more: bool,
 }
 
-/// The event log over a table of items.
+/// The event log on a table of items.
 #[derive(Clone, Debug)]
 pub struct SegmentedLog<T> {
     /// The table.
     pub items: T,
 }
 
-/// Writes under way at once in one call.
-const WRITES_AT_ONCE: usize = 32;
-/// Items asked for at once: a page of a query is read whole or thrown away.
-const ITEMS_AT_ONCE: usize = 100;
-/// Sorts after every key that begins with an `eid`.
+/// Maximum number of concurrent writes per call.
+const MAX_CONCURRENT_WRITES: usize = 32;
+/// Maximum number of items per page request. A page is read completely, even if not all of its items are needed.
+const MAX_PAGE_ITEMS: usize = 100;
+/// Sorts after every key that starts with an `eid`.
 const AFTER_EID: char = '~';
 
 impl<T: EventItems> EventLog for SegmentedLog<T> {
     async fn append(&self, events: &[StoredEvent]) -> Vec<Result<(), PortError>> {
         let plan = plan(events);
-        let segments = plan.segments.into_iter().map(|(segment, places)| (LogItem::Segment(segment), places));
-        let singles = plan.single.into_iter().map(|(stored, places)| (LogItem::Event(Box::new(stored.clone())), places));
-        // A loop, because a closure over borrowed items is not general enough for the compiler here.
+        let segments = plan.segments.into_iter().map(|(segment, indices)| (LogItem::Segment(segment), indices));
+        let singles = plan.singles.into_iter().map(|(stored, indices)| (LogItem::Event(Box::new(stored.clone())), indices));
+        // A loop instead of `map`: the compiler rejects a closure over borrowed items here as not general enough.
         let mut writes = Vec::new();
-        for (item, places) in segments.chain(singles) {
-            writes.push(async move { (self.items.put_new(&item).await, places) });
+        for (item, indices) in segments.chain(singles) {
+            writes.push(async move { (self.items.put_new(&item).await, indices) });
         }
         let written: Vec<(Result<(), PortError>, Vec<usize>)> =
-            stream::iter(writes).buffer_unordered(WRITES_AT_ONCE).collect().await;
-        let mut answers: Vec<Result<(), PortError>> = events.iter().map(|_| Ok(())).collect();
-        for (result, places) in written {
+            stream::iter(writes).buffer_unordered(MAX_CONCURRENT_WRITES).collect().await;
+        let mut results: Vec<Result<(), PortError>> = events.iter().map(|_| Ok(())).collect();
+        for (result, indices) in written {
             if let Err(error) = result {
-                for place in places {
-                    answers[place] = Err(error.clone());
+                for index in indices {
+                    results[index] = Err(error.clone());
                 }
             }
         }
-        answers
+        results
     }
 
     async fn range(&self, range: &EventRange) -> Result<EventPage, PortError> {
         let limit = range.limit.max(1);
         let mut events: Vec<StoredEvent> = Vec::new();
         let mut bucket = Bucket::default();
-        let mut from = bucket_start(range.from);
+        let mut from = bucket_start_key(range.from);
         let to = format!("{}{AFTER_EID}", range.to);
         if range.from > range.to {
             return Ok(EventPage::default());
         }
         loop {
-            let most = ITEMS_AT_ONCE.min(limit);
-            let wanted = ItemRange { vid: &range.vid, from: &from, to: &to, most, consistent: range.consistent };
-            let page = self.items.page(&wanted).await?;
+            let items = ItemRange {
+                vid: &range.vid,
+                from: &from,
+                to: &to,
+                limit: MAX_PAGE_ITEMS.min(limit),
+                consistent: range.consistent,
+            };
+            let page = self.items.page(&items).await?;
             if let Some(last) = page.items.last() {
-                // The next key in order.
+                // The smallest key after `last`.
                 from = last.key() + "\0";
             }
             for item in page.items {
@@ -143,17 +149,17 @@ impl<T: EventItems> EventLog for SegmentedLog<T> {
                 if bucket.ends_before(start) {
                     events.extend(bucket.take(range));
                     if events.len() >= limit {
-                        return Ok(cut(events, limit, Some(Eid::first_at(bucket_of(start.time())))));
+                        return Ok(event_page(events, limit, Some(Eid::lower_bound(bucket_start(start.time())))));
                     }
                 }
-                bucket.add(start, item.events()?);
+                bucket.add(start, item.into_events()?);
             }
-            if !page.more {
+            if !page.has_more {
                 break;
             }
         }
         events.extend(bucket.take(range));
-        Ok(cut(events, limit, None))
+        Ok(event_page(events, limit, None))
     }
 
     async fn get(&self, vid: &VehicleId, eid: Eid) -> Result<Option<StoredEvent>, PortError> {
@@ -162,35 +168,36 @@ impl<T: EventItems> EventLog for SegmentedLog<T> {
     }
 }
 
-/// The events of one bucket of event time, merged.
+/// The merged events of one bucket of event time.
 #[derive(Default)]
 struct Bucket {
+    /// The first event id of the first item.
     first: Option<Eid>,
     events: BTreeMap<Eid, StoredEvent>,
 }
 
 impl Bucket {
-    /// Whether what begins with `eid` lies in a later bucket.
+    /// Returns whether an item that starts with `eid` is in a later bucket.
     fn ends_before(&self, eid: Eid) -> bool {
-        self.first.is_some_and(|first| eid.time().ms_since(bucket_of(first.time())) >= BUCKET_MS)
+        self.first.is_some_and(|first| eid.time().ms_since(bucket_start(first.time())) >= BUCKET_MS)
     }
 
     fn add(&mut self, start: Eid, events: Vec<StoredEvent>) {
         self.first.get_or_insert(start);
         for stored in events {
             match self.events.entry(stored.event.eid) {
-                Entry::Vacant(place) => {
-                    place.insert(stored);
+                Entry::Vacant(entry) => {
+                    entry.insert(stored);
                 }
-                Entry::Occupied(mut there) if stored.event.received < there.get().event.received => {
-                    there.insert(stored);
+                Entry::Occupied(mut entry) if stored.event.received < entry.get().event.received => {
+                    entry.insert(stored);
                 }
                 Entry::Occupied(_) => {}
             }
         }
     }
 
-    /// Its events within the range; it is empty afterwards.
+    /// Removes all events and returns those within the range.
     fn take(&mut self, range: &EventRange) -> Vec<StoredEvent> {
         self.first = None;
         let events = std::mem::take(&mut self.events);
@@ -198,20 +205,22 @@ impl Bucket {
     }
 }
 
-fn cut(mut events: Vec<StoredEvent>, limit: usize, after: Option<Eid>) -> EventPage {
-    let next = events.get(limit).map(|first_left| first_left.event.eid);
+/// Creates a page of at most `limit` events. `next` is the first event beyond the limit, or else `after`.
+fn event_page(mut events: Vec<StoredEvent>, limit: usize, after: Option<Eid>) -> EventPage {
+    let next = events.get(limit).map(|stored| stored.event.eid);
     events.truncate(limit);
     EventPage { events, next: next.or(after) }
 }
 
-/// The first key of the bucket that an event lies in.
-fn bucket_start(eid: Eid) -> String {
-    Eid::first_at(bucket_of(eid.time())).to_string()
+/// Returns the first key of the bucket that contains `eid`.
+fn bucket_start_key(eid: Eid) -> String {
+    Eid::lower_bound(bucket_start(eid.time())).to_string()
 }
 
+/// Returns the id of the first event of an item.
 fn first_eid(item: &LogItem) -> Result<Eid, PortError> {
     let key = item.key();
     key.get(..Eid::TEXT_LEN)
         .and_then(|text| text.parse().ok())
-        .ok_or_else(|| PortError::new(PortErrorKind::Rejected, "reading the key of a segment"))
+        .ok_or_else(|| PortError::new(PortErrorKind::Rejected, "parse the key of a segment"))
 }

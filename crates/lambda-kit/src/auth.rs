@@ -1,4 +1,4 @@
-//! Who is calling: from a token's claims to a [`Caller`].
+//! Authentication: from the claims of an access token to a [`Caller`].
 
 use roadcast_domain::caller::{Caller, Scope};
 use roadcast_domain::fleet::ClientRole;
@@ -9,33 +9,34 @@ use roadcast_services::cache::CachedClients;
 use crate::http::Claims;
 use crate::problem::{Problem, ProblemType};
 
-/// Finds callers. The gateway has checked the token's signature and scopes; whom a client acts for is in the reference
-/// data, remembered for a few seconds.
+/// Finds callers. API Gateway has verified the signature and the scopes of the token; the role of a client is in the
+/// reference data, which is cached for a few seconds.
 pub struct Callers<C, K> {
     clients: CachedClients<C, K>,
 }
 
 impl<C: Clients, K: Clock> Callers<C, K> {
-    /// Finds them in `clients`.
+    /// Finds callers in `clients`.
     pub fn new(clients: CachedClients<C, K>) -> Self {
         Self { clients }
     }
 
-    /// The caller behind the claims, if it may do what needs one of `scopes`.
+    /// Returns the caller with these claims if it has one of `scopes`. Fails with `unauthorized` if there are no claims, and
+    /// with `forbidden` if the client is not registered or has none of the scopes.
     pub async fn caller(&self, claims: Option<&Claims>, scopes: &[Scope]) -> Result<Caller, Problem> {
         let claims = claims.ok_or_else(|| Problem::new(ProblemType::Unauthorized))?;
-        let may = |scope| scopes.contains(&scope) && claims.scopes.contains(&scope);
-        if may(Scope::Admin) {
+        let has = |scope| scopes.contains(&scope) && claims.scopes.contains(&scope);
+        if has(Scope::Admin) {
             return Ok(Caller::Admin(claims.client_id.clone()));
         }
-        let role = if may(Scope::Read) || may(Scope::Ingest) {
+        let role = if has(Scope::Read) || has(Scope::Ingest) {
             self.clients.get(&claims.client_id).await?.map(|client| client.role)
         } else {
             None
         };
         match role {
-            Some(ClientRole::Fleet { fleet_id }) if may(Scope::Read) => Ok(Caller::Fleet(fleet_id)),
-            Some(ClientRole::Ingest { .. }) if may(Scope::Ingest) => Ok(Caller::Ingest(claims.client_id.clone())),
+            Some(ClientRole::Fleet { fleet_id }) if has(Scope::Read) => Ok(Caller::Fleet(fleet_id)),
+            Some(ClientRole::Ingest { .. }) if has(Scope::Ingest) => Ok(Caller::Ingest(claims.client_id.clone())),
             _ => Err(Problem::new(ProblemType::Forbidden)),
         }
     }
@@ -61,22 +62,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_is_what_both_its_token_and_the_reference_data_say() {
-        let fleet_id = FleetId::from_random(1);
+    async fn caller_needs_scope_and_registered_role() {
+        let fleet_id = FleetId::from_random_bits(1);
         let fleet = || Some(ClientRole::Fleet { fleet_id: fleet_id.clone() });
         let ingest = || Some(ClientRole::Ingest { sources: vec![] });
         let read = [Scope::Read, Scope::Admin];
         assert_eq!(caller(fleet(), &[Scope::Read], &read).await, Some(Caller::Fleet(fleet_id.clone())));
-        assert_eq!(caller(ingest(), &[Scope::Read], &read).await, None, "an ingest client with a stray scope");
-        assert_eq!(caller(fleet(), &[Scope::Ingest], &[Scope::Ingest]).await, None, "a fleet's client with a stray scope");
-        assert_eq!(caller(None, &[Scope::Read], &read).await, None, "unknown to us");
-        assert_eq!(caller(fleet(), &[Scope::Read], &[Scope::Ingest]).await, None, "another operation's scope");
+        assert_eq!(caller(ingest(), &[Scope::Read], &read).await, None, "an ingest client with a scope of another role");
+        assert_eq!(
+            caller(fleet(), &[Scope::Ingest], &[Scope::Ingest]).await,
+            None,
+            "a fleet client with a scope of another role"
+        );
+        assert_eq!(caller(None, &[Scope::Read], &read).await, None, "not registered");
+        assert_eq!(caller(fleet(), &[Scope::Read], &[Scope::Ingest]).await, None, "the scope of another operation");
         assert_eq!(caller(None, &[Scope::Admin], &read).await, Some(Caller::Admin(ClientId::new("c"))));
-        assert_eq!(caller(None, &[Scope::Admin], &[Scope::Read]).await, None, "not even an admin, where only fleets may");
+        assert_eq!(caller(None, &[Scope::Admin], &[Scope::Read]).await, None, "an admin where only fleets are allowed");
     }
 
     #[tokio::test]
-    async fn without_a_token_it_is_401() {
+    async fn missing_token_is_unauthorized() {
         let memory = Memory::default();
         let callers = Callers::new(CachedClients::new(memory.clone(), memory.clock().clone()));
         let problem = callers.caller(None, &[Scope::Read]).await.unwrap_err();

@@ -1,8 +1,8 @@
-//! Cursors of lists: where the next page begins, bound to the caller and the query they were made for.
+//! Pagination cursors: the position of the next page, bound to the caller and the query for which they were created.
 //!
-//! A cursor is opaque to callers, not secret: it holds its position in plain. Its tag keeps it from being used by another
-//! caller, with another query, or after somebody changed it. Without a secret, one who reads this code can make a tag; it
-//! would get them no further than a query of their own does, because what a page holds is decided by who asks for it.
+//! A cursor is opaque to callers, but not secret: its position is not encrypted. Its tag prevents its use by another caller,
+//! with another query, or after a modification. Without a secret, a reader of this code can forge a tag. A forged cursor
+//! gives access to nothing more than a normal query, because each page is authorized for its caller.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,45 +13,45 @@ use sha2::{Digest as _, Sha256};
 
 use crate::problem::Problem;
 
-/// Bytes of a tag. Half of the digest, so that none can be extended.
+/// Bytes of a tag: half of the digest, which prevents length extension.
 const TAG_LEN: usize = 16;
-/// Longer texts are no cursors of ours.
-const MAX_TEXT_LEN: usize = 2048;
+/// The maximum length of a cursor in bytes.
+const MAX_CURSOR_LEN: usize = 2048;
 
-/// Makes and reads cursors.
+/// Encodes and decodes cursors.
 #[derive(Clone, Default)]
 pub struct Cursors {
     secret: Vec<u8>,
 }
 
 impl Cursors {
-    /// Cursors that only ours make.
+    /// Creates cursors whose tags depend on a secret, so that only holders of the secret can create them.
     pub fn keyed(secret: impl Into<Vec<u8>>) -> Self {
         Self { secret: secret.into() }
     }
 
-    /// Cursors without a secret.
+    /// Creates cursors without a secret.
     pub fn unkeyed() -> Self {
         Self::default()
     }
 
-    /// The cursor of that position in what `caller` gets for `query`.
-    pub fn write(&self, caller: &Caller, query: &str, position: &impl Serialize) -> Result<String, Problem> {
+    /// Returns the cursor for a position in the result that `caller` gets for `query`.
+    pub fn encode(&self, caller: &Caller, query: &str, position: &impl Serialize) -> Result<String, Problem> {
         let position = serde_json::to_vec(position).map_err(Problem::internal)?;
         let mut bytes = self.tag(caller, query, &position).to_vec();
         bytes.extend(position);
         Ok(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// The position of a cursor, if it was made for that caller and query.
-    pub fn read<P: DeserializeOwned>(&self, caller: &Caller, query: &str, text: &str) -> Result<P, Problem> {
+    /// Returns the position of a cursor. Fails with `invalid-parameter` if it was not created for this caller and query.
+    pub fn decode<P: DeserializeOwned>(&self, caller: &Caller, query: &str, text: &str) -> Result<P, Problem> {
         self.position(caller, query, text)
             .and_then(|position| serde_json::from_slice(&position).ok())
-            .ok_or_else(|| Problem::invalid_parameter("cursor", "is not a cursor of this list"))
+            .ok_or_else(|| Problem::invalid_parameter("cursor", "is not a valid cursor for this query"))
     }
 
     fn position(&self, caller: &Caller, query: &str, text: &str) -> Option<Vec<u8>> {
-        if text.len() > MAX_TEXT_LEN {
+        if text.len() > MAX_CURSOR_LEN {
             return None;
         }
         let mut tag = URL_SAFE_NO_PAD.decode(text).ok()?;
@@ -59,7 +59,7 @@ impl Cursors {
             return None;
         }
         let position = tag.split_off(TAG_LEN);
-        // Every byte is looked at, so that the time taken does not tell how many were right.
+        // Compares every byte, so that the duration does not reveal how many match.
         let differences = self.tag(caller, query, &position).iter().zip(&tag).fold(0, |bits, (a, b)| bits | (a ^ b));
         (differences == 0).then_some(position)
     }
@@ -74,7 +74,7 @@ impl Cursors {
         for part in
             [b"roadcast-cursor-1", self.secret.as_slice(), kind.as_bytes(), id.as_bytes(), query.as_bytes(), position]
         {
-            // The length first, so that no two lists of parts run together to the same text.
+            // The length prefix makes the concatenation of the parts unambiguous.
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
@@ -92,39 +92,39 @@ mod tests {
     use super::*;
 
     fn fleet(bits: u128) -> Caller {
-        Caller::Fleet(FleetId::from_random(bits))
+        Caller::Fleet(FleetId::from_random_bits(bits))
     }
 
     #[test]
-    fn a_cursor_leads_back_to_its_position() {
+    fn cursor_decodes_to_its_position() {
         let cursors = Cursors::unkeyed();
-        let text = cursors.write(&fleet(1), "listVehicles", &("veh_x", 7)).unwrap();
+        let text = cursors.encode(&fleet(1), "listVehicles", &("veh_x", 7)).unwrap();
         assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'), "{text}");
-        assert_eq!(cursors.read::<(String, u32)>(&fleet(1), "listVehicles", &text).unwrap(), ("veh_x".to_owned(), 7));
+        assert_eq!(cursors.decode::<(String, u32)>(&fleet(1), "listVehicles", &text).unwrap(), ("veh_x".to_owned(), 7));
     }
 
     #[test]
-    fn a_cursor_of_another_caller_query_secret_or_shape_is_refused() {
+    fn cursor_of_another_caller_query_secret_or_type_is_refused() {
         let cursors = Cursors::keyed("s");
-        let text = cursors.write(&fleet(1), "q", &1).unwrap();
-        let refused = |cursors: &Cursors, caller: &Caller, query: &str, text: &str| {
-            let problem = cursors.read::<u32>(caller, query, text).unwrap_err();
+        let text = cursors.encode(&fleet(1), "q", &1).unwrap();
+        let assert_refused = |cursors: &Cursors, caller: &Caller, query: &str, text: &str| {
+            let problem = cursors.decode::<u32>(caller, query, text).unwrap_err();
             assert_eq!((problem.status().as_u16(), problem.errors()[0].pointer.as_str()), (400, "?cursor"));
         };
-        refused(&cursors, &fleet(2), "q", &text);
-        refused(&cursors, &Caller::Admin(ClientId::new("a")), "q", &text);
-        refused(&cursors, &fleet(1), "r", &text);
-        refused(&Cursors::unkeyed(), &fleet(1), "q", &text);
-        refused(&cursors, &fleet(1), "q", &cursors.write(&fleet(1), "q", &"text").unwrap());
+        assert_refused(&cursors, &fleet(2), "q", &text);
+        assert_refused(&cursors, &Caller::Admin(ClientId::new("a")), "q", &text);
+        assert_refused(&cursors, &fleet(1), "r", &text);
+        assert_refused(&Cursors::unkeyed(), &fleet(1), "q", &text);
+        assert_refused(&cursors, &fleet(1), "q", &cursors.encode(&fleet(1), "q", &"text").unwrap());
         for text in ["", "x", "eyJ2IjoxfQ", &"A".repeat(3000), "ä", &text[1..], &format!("{text}A")] {
-            refused(&cursors, &fleet(1), "q", text);
+            assert_refused(&cursors, &fleet(1), "q", text);
         }
     }
 
     #[test]
-    fn an_admin_and_an_ingest_client_of_one_id_have_different_cursors() {
+    fn admin_and_ingest_client_with_equal_id_have_different_cursors() {
         let cursors = Cursors::unkeyed();
-        let text = cursors.write(&Caller::Admin(ClientId::new("a")), "q", &1).unwrap();
-        assert!(cursors.read::<u32>(&Caller::Ingest(ClientId::new("a")), "q", &text).is_err());
+        let text = cursors.encode(&Caller::Admin(ClientId::new("a")), "q", &1).unwrap();
+        assert!(cursors.decode::<u32>(&Caller::Ingest(ClientId::new("a")), "q", &text).is_err());
     }
 }

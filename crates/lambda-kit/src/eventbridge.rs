@@ -1,47 +1,47 @@
-//! Entries off a bus: CloudEvents inside an object, because a bus takes nothing else.
+//! EventBridge events. The CloudEvents are in an array in `detail`, because `detail` must be an object.
 
 use std::fmt;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// An entry off the ingest or the delivery bus.
+/// An event from the ingest bus or the delivery bus.
 #[derive(Deserialize)]
 pub struct BusEvent {
-    /// The bus's id of the entry; the same entry may come more than once.
+    /// The id that the bus gave the entry. The same entry may be delivered more than once.
     #[serde(default)]
     pub id: String,
-    /// Who put it there, such as `roadcast.ingest`.
+    /// The publisher, such as `roadcast.ingest`.
     pub source: String,
-    /// What it is, such as `roadcast.events.v1`.
+    /// The detail type, such as `roadcast.events.v1`.
     #[serde(rename = "detail-type")]
     pub detail_type: String,
-    /// When, in RFC 3339.
+    /// The time of publication, in RFC 3339.
     #[serde(default)]
     pub time: Option<String>,
-    /// What it holds.
+    /// The content.
     pub detail: Detail,
 }
 
-/// What an entry holds.
+/// The content of an entry.
 #[derive(Deserialize)]
 pub struct Detail {
-    /// The fleet it is for, on the delivery bus.
+    /// The fleet that receives the entry. Present on the delivery bus.
     #[serde(default, rename = "fleetId")]
     pub fleet_id: Option<String>,
-    /// Its events, each the JSON text that was put in: numbers are not read and written again on the way.
+    /// The events. Each is the JSON text as published: numbers are not parsed and formatted again.
     pub events: Vec<Box<RawValue>>,
 }
 
 impl BusEvent {
-    /// The text of each event.
+    /// Returns the JSON text of each event.
     pub fn events(&self) -> impl ExactSizeIterator<Item = &str> {
         self.detail.events.iter().map(|event| event.get())
     }
 }
 
 impl fmt::Debug for BusEvent {
-    /// Without the events: they are about people's vehicles.
+    /// Omits the events, because they contain personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BusEvent")
             .field("id", &self.id)
@@ -60,8 +60,8 @@ mod tests {
     const ENTRY: &str = include_str!("../tests/fixtures/ingest-bus-entry.json");
 
     #[test]
-    fn events_keep_their_text_also_as_the_runtime_reads_them() {
-        // The runtime reads through serde_path_to_error.
+    fn runtime_deserializer_preserves_event_text() {
+        // The runtime deserializes through serde_path_to_error.
         let mut reader = serde_json::Deserializer::from_str(ENTRY);
         let entry: BusEvent = serde_path_to_error::deserialize(&mut reader).unwrap();
         assert_eq!(entry.source, "roadcast.ingest");
@@ -71,13 +71,13 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_event() {
+    fn debug_output_omits_events() {
         let entry: BusEvent = serde_json::from_str(ENTRY).unwrap();
         assert!(!format!("{entry:?}").contains("1.10"));
     }
 
     #[test]
-    fn a_detail_that_is_no_object_with_events_is_refused() {
+    fn detail_without_an_events_array_is_an_error() {
         for detail in ["[]", "{}", r#"{"events": {}}"#] {
             let entry = format!(r#"{{"source":"s","detail-type":"t","detail":{detail}}}"#);
             assert!(serde_json::from_str::<BusEvent>(&entry).is_err(), "{detail}");

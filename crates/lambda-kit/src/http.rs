@@ -1,5 +1,6 @@
-//! HTTP through API Gateway: what comes in, what goes out, and which operation it is for.
+//! HTTP through API Gateway. [`dispatch()`] routes a request, applies the middleware and calls the handler.
 
+mod dispatch;
 mod middleware;
 mod page;
 mod parameters;
@@ -8,9 +9,10 @@ mod request;
 mod response;
 mod router;
 
+pub use dispatch::dispatch;
 pub use middleware::{Middleware, MiddlewarePorts};
 pub use page::Page;
 pub use proxy::ProxyRequest;
 pub use request::{Claims, Request};
 pub use response::Response;
-pub use router::{Access, Api, Route, answer};
+pub use router::{Access, Api, Route};

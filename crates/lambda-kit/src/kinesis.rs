@@ -1,7 +1,7 @@
-//! Batches off the stream, and the answer that says from where to go on.
+//! Batches of Kinesis records, and the response that names the record to retry from.
 //!
-//! The batch is read record by record: one that does not decode is handed on with its bytes as they came, so that it is
-//! archived and set aside like any other poison, and never blocks those beside it.
+//! Each record is decoded on its own. A record that cannot be decoded keeps its bytes as received, so that it is archived
+//! and quarantined like any other invalid record and never blocks the others.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,23 +11,23 @@ pub use roadcast_services::stream::Record;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// A batch of one shard, as the event source mapping hands it over.
+/// A batch of one shard, as the event source mapping sends it.
 #[derive(Debug, Deserialize)]
 pub struct KinesisEvent {
     #[serde(rename = "Records")]
     records: Vec<Box<RawValue>>,
 }
 
-/// The records of a batch, in its order.
+/// The records of a batch, in order.
 #[derive(Debug)]
 pub struct Batch {
-    /// All of them, the unreadable ones too.
+    /// All records, including the unreadable ones.
     pub records: Vec<Record>,
-    /// How many were unreadable: their `raw.data` holds what the envelope held, undecoded.
+    /// The number of unreadable records. Their `raw.data` is the undecoded content of the envelope.
     pub unreadable: usize,
 }
 
-/// A record's envelope. Every part may be missing: what is there must not be lost for what is not.
+/// The envelope of a record. Almost every member is optional: a missing member must not make the rest unreadable.
 #[derive(Deserialize)]
 struct Envelope {
     #[serde(default, rename = "eventID")]
@@ -48,26 +48,26 @@ struct Inner {
 }
 
 impl KinesisEvent {
-    /// Reads every record; `now` is when those arrived that do not say.
+    /// Decodes every record. `now` is the arrival time of records that have none.
     pub fn into_batch(self, now: Timestamp) -> Batch {
         let mut unreadable = 0;
-        let read = |envelope: Box<RawValue>| {
-            let (record, readable) = read(&envelope, now);
+        let decode = |envelope: Box<RawValue>| {
+            let (record, readable) = decode(&envelope, now);
             unreadable += usize::from(!readable);
             record
         };
-        let records = self.records.into_iter().map(read).collect();
+        let records = self.records.into_iter().map(decode).collect();
         Batch { records, unreadable }
     }
 }
 
-/// The record of an envelope, and whether it decoded.
-fn read(envelope: &RawValue, now: Timestamp) -> (Record, bool) {
+/// Returns the record of an envelope, and whether it could be decoded.
+fn decode(envelope: &RawValue, now: Timestamp) -> (Record, bool) {
     let Ok(Envelope { event_id, kinesis }) = serde_json::from_str(envelope.get()) else {
         let raw = RawRecord { sequence_number: String::new(), arrived_at: now, data: envelope.get().as_bytes().to_vec() };
         return (Record { shard: String::new(), partition_key: String::new(), raw }, false);
     };
-    // "shardId-000000000006:4959…": the shard stands nowhere else.
+    // "shardId-000000000006:4959…": no other member contains the shard.
     let (shard, sequence_in_id) = event_id.split_once(':').unwrap_or_default();
     let sequence_number = Some(kinesis.sequence_number).filter(|text| !text.is_empty());
     let (data, readable) = match STANDARD.decode(&kinesis.data) {
@@ -82,7 +82,7 @@ fn read(envelope: &RawValue, now: Timestamp) -> (Record, bool) {
     (Record { shard: shard.to_owned(), partition_key: kinesis.partition_key, raw }, readable)
 }
 
-/// A time of seconds since the Unix epoch, to the nearest millisecond.
+/// Converts seconds since the Unix epoch to the nearest millisecond. None if out of range.
 fn from_seconds(seconds: f64) -> Option<Timestamp> {
     let ms = (seconds * 1000.0).round();
     // Within ±2^53 the conversion is exact.
@@ -90,7 +90,7 @@ fn from_seconds(seconds: f64) -> Option<Timestamp> {
     (ms.abs() <= 9_007_199_254_740_992.0).then(|| Timestamp::from_ms(ms as i64))
 }
 
-/// What the function answers: the mapping goes on after the batch, or again from the record named.
+/// The response: the event source mapping continues after the batch, or retries from the named record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchResponse {
@@ -103,21 +103,22 @@ struct BatchItemFailure {
     item_identifier: String,
 }
 
-/// The answer where the record of that sequence number, and all after it, must come again; none means that all is done.
+/// Returns the response that retries the record with the given sequence number and all records after it. `None`: the batch
+/// succeeded.
 ///
-/// An empty sequence number makes the whole batch come again.
+/// An empty sequence number retries the entire batch.
 pub fn batch_response(lowest_failed: Option<&str>) -> BatchResponse {
     let failures = lowest_failed.map(|sequence| BatchItemFailure { item_identifier: sequence.to_owned() });
     BatchResponse { batch_item_failures: failures.into_iter().collect() }
 }
 
-/// The answer where `records` must come again from that place on; none means that all is done.
+/// Returns the response that retries `records` from `index` on. `None`: the batch succeeded.
 ///
-/// Where the record there has no sequence number, the nearest earlier one that has takes its place: what comes twice has
-/// one effect, what is skipped is lost. Without any, the whole batch comes again.
-pub fn retry_from(records: &[Record], place: Option<usize>) -> BatchResponse {
-    let Some(place) = place else { return batch_response(None) };
-    let upto = records.get(..=place).unwrap_or(records);
+/// If the record at `index` has no sequence number, the nearest earlier one that has is used: a repeated record has one
+/// effect, a skipped record is lost. If there is none, the entire batch is retried.
+pub fn retry_from(records: &[Record], index: Option<usize>) -> BatchResponse {
+    let Some(index) = index else { return batch_response(None) };
+    let upto = records.get(..=index).unwrap_or(records);
     let sequence = upto.iter().rev().map(|record| record.raw.sequence_number.as_str()).find(|text| !text.is_empty());
     batch_response(Some(sequence.unwrap_or_default()))
 }
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_has_its_shard_sequence_time_and_bytes() {
+    fn record_has_shard_sequence_number_time_and_bytes() {
         let record = &batch().records[0];
         assert_eq!(record.shard, "shardId-000000000006");
         assert_eq!(record.partition_key, "veh_8kq2m4x0c7r1v5zt");
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_record_keeps_its_place_and_bytes_and_spoils_no_other() {
+    fn bad_record_keeps_index_and_bytes_and_affects_no_other() {
         let Batch { records, unreadable } = batch();
         assert_eq!((records.len(), unreadable), (4, 2));
         assert_eq!(records[1].raw.data, b"not base64!");
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_names_the_record_to_go_on_from() {
+    fn response_names_the_record_to_retry_from() {
         assert_eq!(serde_json::to_string(&batch_response(None)).unwrap(), r#"{"batchItemFailures":[]}"#);
         assert_eq!(
             serde_json::to_string(&batch_response(Some("17"))).unwrap(),
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_record_without_a_number_comes_again_with_the_one_before() {
+    fn record_without_sequence_number_retries_from_the_one_before() {
         let records = batch().records;
         assert_eq!(retry_from(&records, None), batch_response(None));
         assert_eq!(retry_from(&records, Some(3)), batch_response(Some(&records[3].raw.sequence_number)));

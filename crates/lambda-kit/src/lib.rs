@@ -1,9 +1,10 @@
-//! What every function of Roadcast shares: configuration, logs, metrics, problem documents, HTTP, and event envelopes.
+//! What each Lambda function needs around its use case: configuration, logs, metrics, problem documents, HTTP, and event
+//! envelopes.
 //!
-//! A function's `main.rs` starts a [`run::Function`], makes its adapters and hands its use case over. In the order of an
-//! invocation: [`run`] is the loop, [`config`] reads the environment, [`logging`] and [`metrics`] tell what happens,
-//! [`http`], [`kinesis`], [`eventbridge`] and [`s3`] read what comes in, [`auth`] says who is calling, [`cursor`] pages, and
-//! [`problem`] says what went wrong.
+//! The `main.rs` of a function starts a [`run::Function`], creates its adapters and passes them to its use case. [`run`] is
+//! the event loop, [`config`] reads the environment, [`logging`] and [`metrics`] report, [`http`], [`kinesis`],
+//! [`eventbridge`] and [`s3`] read events, [`auth`] finds the caller, [`cursor`] and [`token`] encode opaque tokens, and
+//! [`problem`] describes errors.
 
 pub mod auth;
 pub mod config;

@@ -1,7 +1,7 @@
-//! Metrics, written to standard output in CloudWatch's embedded metric format: one line for each invocation.
+//! Metrics, written to standard output in the CloudWatch embedded metric format (EMF): one line for each invocation.
 //!
-//! Names and units stand in [`Metric`] and nowhere else; dashboards and alarms use the same names. What is recorded during
-//! an invocation is summed up (durations are kept one by one) and leaves with [`Metrics::flush`].
+//! [`Metric`] is the only place that defines names and units; dashboards and alarms use the same names. During an
+//! invocation, counts are summed and durations are collected as single values; [`Metrics::flush`] writes them.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -10,22 +10,22 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
-/// The namespace of every metric.
+/// The CloudWatch namespace of all metrics.
 pub const NAMESPACE: &str = "Roadcast";
-/// CloudWatch takes at most this many values of one metric from one line.
+/// The maximum number of values of one metric in one line, a limit of CloudWatch.
 const VALUES_PER_LINE: usize = 100;
 
-/// What a metric's values are.
+/// The unit of a metric.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// A number of things, summed up over an invocation.
+    /// A count, summed over an invocation.
     Count,
-    /// A duration; every value is kept.
+    /// A duration in milliseconds; each value is reported.
     Milliseconds,
 }
 
 impl Unit {
-    /// CloudWatch's name of the unit.
+    /// Returns the name of the unit in CloudWatch.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Count => "Count",
@@ -36,22 +36,22 @@ impl Unit {
 
 macro_rules! metrics {
     ($($(#[$doc:meta])* $name:ident: $unit:ident,)*) => {
-        /// Every metric that Roadcast emits. The variant's name is the metric's.
+        /// The metrics of Roadcast. The name of a variant is the name of its metric.
         #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Metric {
             $($(#[$doc])* $name,)*
         }
 
         impl Metric {
-            /// Every metric.
+            /// All metrics.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// Its name in CloudWatch.
+            /// Returns the name in CloudWatch.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)* }
             }
 
-            /// Its unit.
+            /// Returns the unit.
             pub const fn unit(self) -> Unit {
                 match self { $(Self::$name => Unit::$unit,)* }
             }
@@ -60,49 +60,49 @@ macro_rules! metrics {
 }
 
 metrics! {
-    /// Samples that came off the stream, repeats included.
+    /// Samples read from the stream, duplicates included.
     SamplesReceived: Count,
-    /// Samples newly stored.
+    /// Samples stored, duplicates excluded.
     SamplesStored: Count,
-    /// Samples set aside with a reason.
+    /// Samples quarantined with a reason.
     SamplesQuarantined: Count,
-    /// Signals removed from samples that were otherwise good.
+    /// Signals removed from samples that were otherwise valid.
     SignalsRejected: Count,
-    /// Events that were stored before.
+    /// Duplicate events: already stored before.
     EventsDeduplicated: Count,
-    /// Events taken in over HTTP.
+    /// Events accepted over HTTP.
     EventsAccepted: Count,
     /// Events refused over HTTP.
     EventsRefused: Count,
-    /// Entries put onto a bus.
+    /// Entries published on a bus.
     EntriesPublished: Count,
-    /// Events cut for a fleet and put onto the delivery bus.
+    /// Events redacted for a fleet and published on the delivery bus.
     EventsDelivered: Count,
-    /// Queue messages handed out of a feed.
+    /// Queue messages returned by a feed.
     FeedMessages: Count,
-    /// Events handed out of a feed.
+    /// Events returned by a feed.
     FeedEvents: Count,
-    /// Rows of bulk data that said something new.
+    /// Rows of bulk files that changed stored data.
     BulkRowsLoaded: Count,
-    /// Rows of bulk data that were wrong.
-    BulkRowsWrong: Count,
-    /// Records that must come again.
+    /// Invalid rows of bulk files.
+    BulkRowsInvalid: Count,
+    /// Stream records that must be retried.
     RecordsRetried: Count,
-    /// Records whose envelope did not decode.
+    /// Stream records whose envelope could not be decoded.
     RecordsUnreadable: Count,
-    /// Answers with a status of 500 or above.
+    /// Responses with a status of 500 or above.
     ServerErrors: Count,
-    /// Invocations that failed as a whole.
+    /// Failed invocations.
     InvocationErrors: Count,
-    /// Instances started.
+    /// Cold starts.
     ColdStart: Count,
-    /// How long an HTTP request took.
+    /// Duration of an HTTP request.
     RequestDurationMs: Milliseconds,
-    /// How long a batch or an event took.
+    /// Duration of a batch or an event.
     BatchDurationMs: Milliseconds,
 }
 
-/// What one function counts, under its service and stage.
+/// The metrics of a function, with the dimensions service and stage.
 #[derive(Debug)]
 pub struct Metrics {
     service: &'static str,
@@ -111,50 +111,52 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Nothing counted yet.
+    /// Creates an empty set of metrics.
     pub fn new(service: &'static str, stage: impl Into<String>) -> Self {
         Self { service, stage: stage.into(), values: Mutex::default() }
     }
 
-    /// Counts `count` things.
+    /// Adds `count` to a metric.
     pub fn record(&self, metric: Metric, count: usize) {
-        // Exact up to 2^53, which no invocation counts to.
+        // Exact up to 2^53, which no invocation reaches.
         #[allow(clippy::cast_precision_loss)]
         self.record_value(metric, count as f64);
     }
 
-    /// Records a value in the metric's unit: counts are summed up, durations kept.
+    /// Records a value in the unit of the metric: a count is added, a duration is collected. Values that are not finite are
+    /// ignored.
     pub fn record_value(&self, metric: Metric, value: f64) {
-        // JSON has no such numbers, and CloudWatch would refuse the line.
+        // JSON has no such numbers; CloudWatch would reject the line.
         if !value.is_finite() {
             return;
         }
         let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = values.entry(metric).or_default();
-        match (metric.unit(), kept.as_mut_slice()) {
+        let recorded = values.entry(metric).or_default();
+        match (metric.unit(), recorded.as_mut_slice()) {
             (Unit::Count, [sum, ..]) => *sum += value,
             (Unit::Milliseconds, full) if full.len() >= VALUES_PER_LINE => {}
-            _ => kept.push(value),
+            _ => recorded.push(value),
         }
     }
 
-    /// Takes what was recorded and writes it to standard output as one line; no line where nothing was recorded.
+    /// Writes the recorded values to standard output as one line and clears them. Writes nothing if nothing was recorded.
     pub fn flush(&self) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         if let Some(line) = self.take_line(now.as_millis()) {
-            // A closed standard output must not fail an invocation whose work is done.
+            // A closed standard output must not fail an invocation that succeeded.
             let _ = writeln!(std::io::stdout().lock(), "{line}");
         }
     }
 
-    /// Takes what was recorded, as a line of embedded metric format stamped with `now_ms` since the Unix epoch.
+    /// Returns the recorded values as one EMF line and clears them. `now_ms` is its timestamp in milliseconds since the Unix
+    /// epoch. Returns `None` if nothing was recorded.
     pub fn take_line(&self, now_ms: u128) -> Option<String> {
-        let taken = std::mem::take(&mut *self.values.lock().unwrap_or_else(PoisonError::into_inner));
-        if taken.is_empty() {
+        let recorded = std::mem::take(&mut *self.values.lock().unwrap_or_else(PoisonError::into_inner));
+        if recorded.is_empty() {
             return None;
         }
         let definitions: Vec<Value> =
-            taken.keys().map(|metric| json!({"Name": metric.name(), "Unit": metric.unit().name()})).collect();
+            recorded.keys().map(|metric| json!({"Name": metric.name(), "Unit": metric.unit().name()})).collect();
         let mut line = Map::new();
         line.insert(
             "_aws".to_owned(),
@@ -169,7 +171,7 @@ impl Metrics {
         );
         line.insert("Service".to_owned(), self.service.into());
         line.insert("Stage".to_owned(), self.stage.as_str().into());
-        for (metric, values) in taken {
+        for (metric, values) in recorded {
             let value = match values.as_slice() {
                 [one] => json!(one),
                 many => json!(many),
@@ -190,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_summed_and_durations_kept_in_one_line_of_emf() {
+    fn counts_are_summed_and_durations_listed_in_one_emf_line() {
         let metrics = Metrics::new("stream-processor", "dev");
         metrics.record(Metric::SamplesStored, 3);
         metrics.record(Metric::SamplesStored, 4);
@@ -216,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_flushed_is_not_counted_again_and_nothing_is_no_line() {
+    fn flushed_values_are_cleared_and_no_values_give_no_line() {
         let metrics = Metrics::new("s", "dev");
         metrics.record(Metric::ColdStart, 1);
         assert!(metrics.take_line(0).is_some());
@@ -224,14 +226,14 @@ mod tests {
     }
 
     #[test]
-    fn a_zero_is_a_value() {
+    fn zero_is_reported() {
         let metrics = Metrics::new("s", "dev");
         metrics.record(Metric::SamplesQuarantined, 0);
         assert_eq!(line(&metrics)["SamplesQuarantined"], json!(0.0));
     }
 
     #[test]
-    fn no_line_exceeds_what_cloudwatch_takes() {
+    fn line_stays_within_cloudwatch_limits() {
         let metrics = Metrics::new("s", "dev");
         for _ in 0..150 {
             metrics.record_value(Metric::RequestDurationMs, 1.0);

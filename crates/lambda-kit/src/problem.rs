@@ -1,6 +1,6 @@
 //! RFC 9457 problem documents.
 //!
-//! A [`Problem`] tells the caller what to correct. It may carry its cause for the log. The document never contains the
+//! A [`Problem`] states what the caller must correct. It may carry its cause for the log. The document never contains the
 //! cause; for a status of 500 or above it omits `detail` and `errors` too.
 
 use std::error::Error;
@@ -287,15 +287,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_has_the_members_of_rfc_9457() {
-        let problem = Problem::invalid_body("/vin", "is too short").with_detail("Mend it.").with_instance("urn:x");
+    fn document_has_the_members_of_rfc_9457() {
+        let problem = Problem::invalid_body("/vin", "is too short").with_detail("Correct it.").with_instance("urn:x");
         assert_eq!(
             problem.to_document(),
             json!({
                 "type": "https://roadcast.dev/problems/invalid-body",
                 "title": "The request body is invalid",
                 "status": 422,
-                "detail": "Mend it.",
+                "detail": "Correct it.",
                 "instance": "urn:x",
                 "errors": [{"pointer": "/vin", "detail": "is too short"}],
             })
@@ -303,29 +303,29 @@ mod tests {
     }
 
     #[test]
-    fn a_5xx_tells_nothing_of_its_cause() {
+    fn document_of_a_5xx_omits_its_cause() {
         let cause = PortError::new(PortErrorKind::Rejected, "reading the table").caused_by("AccessDenied for role X");
         let problem = Problem::from(cause).with_detail("reading the table").with_error("/a", "b");
         let document = problem.to_document();
         assert_eq!(document.as_object().map(Map::len), Some(3), "{document}");
-        assert!(problem.source().and_then(Error::source).is_some(), "the log needs the whole chain");
+        assert!(problem.source().and_then(Error::source).is_some(), "the log needs the entire chain");
     }
 
     #[test]
-    fn every_port_error_has_its_answer() {
-        let answer = |kind| {
+    fn every_port_error_kind_maps_to_a_status() {
+        let response = |kind| {
             let problem = Problem::from(PortError::new(kind, "test"));
             (problem.status().as_u16(), problem.headers().iter().any(|(name, _)| *name == "retry-after"))
         };
-        assert_eq!(answer(PortErrorKind::Throttled), (503, true));
-        assert_eq!(answer(PortErrorKind::Unavailable), (503, true));
-        assert_eq!(answer(PortErrorKind::TimedOut), (503, true));
-        assert_eq!(answer(PortErrorKind::Conflict), (409, false));
-        assert_eq!(answer(PortErrorKind::Rejected), (500, false));
+        assert_eq!(response(PortErrorKind::Throttled), (503, true));
+        assert_eq!(response(PortErrorKind::Unavailable), (503, true));
+        assert_eq!(response(PortErrorKind::TimedOut), (503, true));
+        assert_eq!(response(PortErrorKind::Conflict), (409, false));
+        assert_eq!(response(PortErrorKind::Rejected), (500, false));
     }
 
     #[test]
-    fn ids_are_kebab_case_and_unique_and_mean_errors() {
+    fn ids_are_unique_kebab_case_with_an_error_status() {
         let ids: HashSet<_> = ProblemType::ALL.iter().map(|kind| kind.id()).collect();
         assert_eq!(ids.len(), ProblemType::ALL.len());
         for kind in ProblemType::ALL {
@@ -335,30 +335,30 @@ mod tests {
     }
 
     #[test]
-    fn every_type_has_a_page_that_says_what_to_do() {
+    fn every_type_has_a_documentation_page() {
         for kind in ProblemType::ALL {
             let path = format!("{}/../../docs/problems/{}.md", env!("CARGO_MANIFEST_DIR"), kind.id());
             let page = std::fs::read_to_string(&path).unwrap_or_default();
-            let says = |text: &str| page.contains(text);
-            assert!(says(&format!("# {}", kind.id())) && says(kind.title()) && says(&kind.uri()), "{path}");
-            assert!(says(&kind.status().as_u16().to_string()) && says("## What to do"), "{path}");
+            let has = |text: &str| page.contains(text);
+            assert!(has(&format!("# {}", kind.id())) && has(kind.title()) && has(&kind.uri()), "{path}");
+            assert!(has(&kind.status().as_u16().to_string()) && has("## What to do"), "{path}");
         }
     }
 
     #[test]
-    fn members_of_its_own_never_replace_standard_ones() {
+    fn extension_members_never_replace_standard_members() {
         let document = Problem::not_found().with_member("status", 200).with_member("results", json!([])).to_document();
         assert_eq!(document["status"], 404);
         assert_eq!(document["results"], json!([]));
     }
 
     #[test]
-    fn every_type_that_the_contract_names_is_in_the_table() {
+    fn every_type_in_openapi_is_defined() {
         let contract = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../openapi.yaml"));
         for rest in contract.split(TYPE_BASE).skip(1) {
             let id: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
-            let known = id.is_empty() || ProblemType::ALL.iter().any(|kind| kind.id() == id);
-            assert!(known, "openapi.yaml names the problem type {id}");
+            let defined = id.is_empty() || ProblemType::ALL.iter().any(|kind| kind.id() == id);
+            assert!(defined, "openapi.yaml names the undefined problem type {id}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Arrivals of objects in a bucket.
+//! S3 event notifications of created objects.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use roadcast_codec::percent;
 use roadcast_domain::Timestamp;
 use serde::Deserialize;
 
-/// What a bucket tells of objects; the same may come more than once, and late.
+/// An event notification. The same notification may be delivered more than once, and late.
 #[derive(Deserialize)]
 pub struct S3Event {
     #[serde(default, rename = "Records")]
@@ -37,31 +37,31 @@ struct Object {
     sequencer: String,
 }
 
-/// An object that arrived.
+/// An object that was created.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Arrival {
-    /// Its key.
+pub struct CreatedObject {
+    /// The key, decoded.
     pub key: String,
-    /// When the bucket took it; none where what it says is no time.
-    pub taken_at: Option<Timestamp>,
-    /// The same for the same bytes.
+    /// The time at which it was created. None if the time in the notification is invalid.
+    pub created_at: Option<Timestamp>,
+    /// The entity tag: equal for equal bytes.
     pub entity_tag: String,
-    /// Its version, where the bucket keeps versions.
+    /// The version id, if the bucket is versioned.
     pub object_version: Option<String>,
-    /// Orders the arrivals of one key.
+    /// Orders the notifications of one key.
     pub sequencer: String,
 }
 
 impl S3Event {
-    /// The objects that arrived.
-    pub fn arrivals(self) -> impl Iterator<Item = Arrival> {
+    /// Returns the objects that were created.
+    pub fn created_objects(self) -> impl Iterator<Item = CreatedObject> {
         self.records.into_iter().map(|record| {
             let object = record.s3.object;
-            Arrival {
-                key: decoded(&object.key),
-                taken_at: Timestamp::parse_rfc3339(&record.event_time).ok(),
+            CreatedObject {
+                key: decode_key(&object.key),
+                created_at: Timestamp::parse_rfc3339(&record.event_time).ok(),
                 entity_tag: object.e_tag.trim_matches('"').to_owned(),
-                // What a bucket says that once kept versions.
+                // A bucket with suspended versioning sends the text "null".
                 object_version: object.version_id.filter(|version| !version.is_empty() && version != "null"),
                 sequencer: object.sequencer,
             }
@@ -75,20 +75,20 @@ impl fmt::Debug for S3Event {
     }
 }
 
-impl fmt::Debug for Arrival {
-    /// Without the key: whoever put the object there may have named it as they liked.
+impl fmt::Debug for CreatedObject {
+    /// Omits the key: its uploader chose it, so it may contain personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Arrival").field("taken_at", &self.taken_at).finish_non_exhaustive()
+        f.debug_struct("CreatedObject").field("created_at", &self.created_at).finish_non_exhaustive()
     }
 }
 
-/// A key as it was before the event encoded it as a form does: `+` is a space, `%` and two hex digits a byte.
-fn decoded(key: &str) -> String {
+/// Decodes a key, which the notification encodes like a form value: `+` is a space, `%` and two hex digits are a byte.
+fn decode_key(key: &str) -> String {
     let mut bytes = Vec::with_capacity(key.len());
     let mut rest = key.as_bytes();
     while let Some((first, after)) = rest.split_first() {
         rest = after;
-        let escaped = if *first == b'%' { percent::escaped(after) } else { None };
+        let escaped = if *first == b'%' { percent::decode_escape(after) } else { None };
         match (first, escaped) {
             (_, Some(byte)) => {
                 bytes.push(byte);
@@ -107,26 +107,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_arrival_is_read_and_its_key_decoded() {
+    fn notification_is_parsed_and_its_key_decoded() {
         let event: S3Event = serde_json::from_str(include_str!("../tests/fixtures/s3-event.json")).unwrap();
         assert!(!format!("{event:?}").contains("vin-map"));
-        let arrivals: Vec<Arrival> = event.arrivals().collect();
-        let expect = Arrival {
+        let created: Vec<CreatedObject> = event.created_objects().collect();
+        let expected = CreatedObject {
             key: "vin-map/fleet a+é.csv".to_owned(),
-            taken_at: Some(Timestamp::parse_rfc3339("2026-11-21T09:00:00.123Z").unwrap()),
+            created_at: Some(Timestamp::parse_rfc3339("2026-11-21T09:00:00.123Z").unwrap()),
             entity_tag: "d41d8cd98f00b204e9800998ecf8427e".to_owned(),
             object_version: None,
             sequencer: "0055AED6DCD90281E5".to_owned(),
         };
-        assert_eq!(arrivals, [expect]);
-        assert!(!format!("{arrivals:?}").contains("vin-map"));
+        assert_eq!(created, [expected]);
+        assert!(!format!("{created:?}").contains("vin-map"));
     }
 
     #[test]
-    fn an_event_without_records_has_no_arrivals_and_odd_escapes_stay() {
+    fn test_event_has_no_objects_and_invalid_escapes_are_unchanged() {
         let event: S3Event = serde_json::from_str(r#"{"Event": "s3:TestEvent"}"#).unwrap();
-        assert_eq!(event.arrivals().count(), 0);
-        assert_eq!(decoded("a%2"), "a%2");
-        assert_eq!(decoded("100%+%zz%"), "100% %zz%");
+        assert_eq!(event.created_objects().count(), 0);
+        assert_eq!(decode_key("a%2"), "a%2");
+        assert_eq!(decode_key("100%+%zz%"), "100% %zz%");
     }
 }

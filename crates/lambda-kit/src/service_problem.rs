@@ -1,4 +1,4 @@
-//! What a use case's refusal means in HTTP. One exhaustive match: a new refusal does not compile until it has its answer.
+//! Maps the errors of use cases to problems. The match is exhaustive: a new error does not compile until it is mapped.
 
 use roadcast_services::ServiceError;
 
@@ -8,11 +8,11 @@ impl From<ServiceError> for Problem {
     fn from(error: ServiceError) -> Self {
         match error {
             ServiceError::NotFound => Self::not_found(),
-            ServiceError::Forbidden(why) => Self::new(ProblemType::Forbidden).with_detail(why),
-            ServiceError::Invalid(wrong) => wrong
+            ServiceError::Forbidden(detail) => Self::new(ProblemType::Forbidden).with_detail(detail),
+            ServiceError::Invalid(fields) => fields
                 .into_iter()
-                .fold(Self::new(ProblemType::InvalidBody), |problem, wrong| problem.with_error(wrong.pointer, wrong.detail)),
-            ServiceError::Conflict(why) => Self::new(ProblemType::Conflict).with_detail(why),
+                .fold(Self::new(ProblemType::InvalidBody), |problem, field| problem.with_error(field.pointer, field.detail)),
+            ServiceError::Conflict(detail) => Self::new(ProblemType::Conflict).with_detail(detail),
             ServiceError::Stale => Self::new(ProblemType::PreconditionFailed),
             ServiceError::Port(error) => error.into(),
         }

@@ -1,14 +1,14 @@
-//! Opaque texts that callers hand back as they were given.
+//! Opaque tokens that callers send back unchanged.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// The token of a text.
-pub fn write(text: &str) -> String {
+/// Encodes a text as a token.
+pub fn encode(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(text)
 }
 
-/// The text of a token, if it is one.
-pub fn read(token: &str) -> Option<String> {
+/// Returns the text of a token, or `None` if the token is invalid.
+pub fn decode(token: &str) -> Option<String> {
     String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()
 }

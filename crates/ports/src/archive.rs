@@ -1,4 +1,4 @@
-//! Raw records and what was set aside, for good.
+//! Permanent storage of raw records and of quarantined items.
 
 use std::future::Future;
 
@@ -8,13 +8,14 @@ use roadcast_signals::Timestamp;
 
 use crate::PortError;
 
-/// Keeps every record as it came.
+/// Archive of all stream records in their original form.
 pub trait Archive: Send + Sync {
-    /// Keeps a batch of one shard's records, in one object. Retried batches may overlap earlier ones.
+    /// Stores a batch of one shard's records in one object. A retried batch may overlap earlier batches. It may have other
+    /// boundaries.
     fn store(&self, batch: &RawBatch) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
-/// Records of one shard, in its order; never empty.
+/// Records of one shard, in the order of the shard. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawBatch {
     /// The shard.
@@ -23,44 +24,44 @@ pub struct RawBatch {
     pub records: Vec<RawRecord>,
 }
 
-/// A record as it came off the stream.
+/// A record, as it was read from the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawRecord {
-    /// Its sequence number in the shard.
+    /// The sequence number in the shard.
     pub sequence_number: String,
-    /// When the stream took it.
+    /// When the stream accepted the record.
     pub arrived_at: Timestamp,
-    /// Its bytes.
+    /// The bytes.
     pub data: Vec<u8>,
 }
 
-/// Keeps what could not be taken, with the reason.
+/// Storage of refused events and samples, with the reason.
 pub trait Quarantine: Send + Sync {
-    /// Sets items aside, in one object for each reason. Setting the same aside again may leave it there twice.
+    /// Stores items, in one object per reason. Items that are stored again may be duplicated.
     fn store(&self, items: &[QuarantinedItem]) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
-/// A sample, an event or a record set aside.
+/// A quarantined sample, event or record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuarantinedItem {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// What is wrong, and where in the event.
+    /// JSON pointer to the invalid part of the event.
     pub pointer: String,
-    /// The vehicle, where known.
+    /// The vehicle, if known.
     pub vid: Option<VehicleId>,
-    /// The event, where its envelope was right.
+    /// The event id, if the envelope was valid.
     pub eid: Option<Eid>,
-    /// The sample's place in the event; none for a whole event.
+    /// Index of the sample in the event; `None` for an entire event.
     pub index: Option<usize>,
-    /// Samples that this stands for.
+    /// The number of samples in this item.
     pub samples: usize,
-    /// The shard and sequence number of the record it came in.
+    /// The shard of the record that contained the item.
     pub shard: String,
-    /// See `shard`.
+    /// The sequence number of that record in the shard.
     pub sequence_number: String,
-    /// When the stream took that record.
+    /// When the stream accepted that record.
     pub arrived_at: Timestamp,
-    /// The bytes, untouched.
+    /// The bytes, unchanged.
     pub bytes: Vec<u8>,
 }

@@ -1,19 +1,20 @@
-//! Answers to many things at once.
+//! Results of batch operations.
 
 use crate::{PortError, PortErrorKind};
 
-/// What became of each of many things, in their order; or an error that is of all of them.
+/// The result of each item of a batch, in the order of the items; or an error of the entire batch.
 pub type BatchResult<T> = Result<Vec<Result<T, PortError>>, PortError>;
 
-/// Tells an error of one thing, which another try does not mend and which says nothing of the others, from one of all.
-pub fn per_item<T>(answer: Result<T, PortError>) -> Result<Result<T, PortError>, PortError> {
-    match answer {
+/// Separates an error of one item (`Ok(Err(_))`) from an error that affects the entire batch (`Err(_)`). A retry does not
+/// resolve the error of one item, and it says nothing about the other items.
+pub fn per_item<T>(result: Result<T, PortError>) -> Result<Result<T, PortError>, PortError> {
+    match result {
         Err(error) if !is_per_item(error.kind()) => Err(error),
-        answer => Ok(answer),
+        result => Ok(result),
     }
 }
 
-/// Whether an error of that kind is of one thing alone.
+/// Whether an error of this kind affects only one item.
 pub const fn is_per_item(kind: PortErrorKind) -> bool {
     matches!(kind, PortErrorKind::Conflict | PortErrorKind::Rejected)
 }

@@ -1,4 +1,4 @@
-//! Files of bulk data, and what is kept of loading them.
+//! Bulk files, vehicle mappings and the progress of imports.
 
 use std::future::Future;
 
@@ -9,34 +9,41 @@ use serde::{Deserialize, Serialize};
 use crate::PortError;
 use crate::batch_result::{BatchResult, per_item};
 
-/// A file of bulk data, as its arrival told it.
+/// A bulk file, as its arrival event describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BulkFile {
-    /// Where it lies. Whoever named it may have put anything into it, so it is in no log line.
+    /// The object key. Its sender chose it, so it may contain personal data and must not be logged.
     pub key: String,
-    /// Its version in the bucket, where the bucket keeps versions.
+    /// The object version, if the bucket has versioning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_version: Option<String>,
-    /// The same for the same bytes.
+    /// Digest of the bytes: the same bytes always have the same digest.
     pub content: String,
-    /// Which of two files is newer.
+    /// Determines which of two files is newer.
     pub version: FileVersion,
 }
 
-/// The files themselves, and what is answered to them.
+/// The bulk files and their reports.
 pub trait BulkFiles: Send + Sync {
-    /// A file being read.
+    /// The open file.
     type Body: FileBody;
 
-    /// Opens a file at a byte; a conflict where it is no longer what arrived.
+    /// Opens a file at byte `from`. Fails with `Conflict` if the file was replaced or removed since its arrival.
     fn open(&self, file: &BulkFile, from: u64) -> impl Future<Output = Result<Self::Body, PortError>> + Send;
 
-    /// Keeps a part of the file's report, for a load that goes on. The same part again takes the place of the first.
-    fn keep_part(&self, file: &BulkFile, part: u32, lines: Vec<u8>) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Stores part number `part` of the file's report, for an import that is resumed. Storing the same part again
+    /// replaces it.
+    fn store_report_part(
+        &self,
+        file: &BulkFile,
+        part: u32,
+        lines: Vec<u8>,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Puts a report beside the file: its first `parts` parts and the lines after them, then the summary.
-    fn report(
+    /// Stores the report of the file, which consists of its first `parts` parts followed by `lines`, and the summary.
+    /// Replaces a previous report.
+    fn store_report(
         &self,
         file: &BulkFile,
         parts: u32,
@@ -44,41 +51,43 @@ pub trait BulkFiles: Send + Sync {
         summary: Vec<u8>,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Has the file come again, at once.
+    /// Requests that the file is delivered again immediately, to resume its import.
     fn request_resume(&self, file: &BulkFile) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
-/// A file being read.
+/// An open file.
 pub trait FileBody: Send {
-    /// The next bytes; none at the end.
+    /// Returns the next bytes; `None` at the end of the file.
     fn next(&mut self) -> impl Future<Output = Result<Option<Vec<u8>>, PortError>> + Send;
 }
 
-/// Which customer has which vehicle.
+/// Storage of vehicle mappings: which fleet has which vehicle.
 pub trait VehicleMappings: Send + Sync {
-    /// What is kept of these pairs, in their order.
+    /// Returns the stored mapping of each pair, in the order of the pairs; `None` for a pair without a mapping. A pair
+    /// may occur several times.
     fn get(
         &self,
         pairs: &[(FleetId, VehicleId)],
     ) -> impl Future<Output = Result<Vec<Option<VehicleMapping>>, PortError>> + Send;
 
-    /// Keeps a mapping, unless one of the same version or a newer one is kept.
+    /// Stores a mapping, unless a mapping of the same or a newer version is stored.
     fn put(&self, mapping: &VehicleMapping) -> impl Future<Output = Result<PutOutcome, PortError>> + Send;
 
-    /// Keeps each of these as if by itself, in any order, and answers in theirs; the adapter may write many together. What is
-    /// refused of one mapping stands in its place. Any other error is of all of them: some may be kept then.
+    /// Stores each mapping as [`put`](Self::put) does and returns the results in the order of `mappings`. The adapter may
+    /// write several mappings together, in any order. If one mapping is rejected, its result is the error. Any other
+    /// error fails the entire call; some of the mappings may be stored then.
     fn put_all(&self, mappings: &[VehicleMapping]) -> impl Future<Output = BatchResult<PutOutcome>> + Send {
         async move {
-            let mut each = Vec::with_capacity(mappings.len());
+            let mut results = Vec::with_capacity(mappings.len());
             for mapping in mappings {
-                each.push(per_item(self.put(mapping).await)?);
+                results.push(per_item(self.put(mapping).await)?);
             }
-            Ok(each)
+            Ok(results)
         }
     }
 
-    /// The mappings of a customer, those that are marked as removed too, by vehicle and after one; at most `limit`, which is
-    /// at least 1. Fewer are the last ones.
+    /// Lists the mappings of a fleet, ordered by vehicle id, including those that are marked as removed. `limit` is at
+    /// least 1.
     fn list(
         &self,
         fleet_id: &FleetId,
@@ -87,70 +96,72 @@ pub trait VehicleMappings: Send + Sync {
     ) -> impl Future<Output = Result<Vec<VehicleMapping>, PortError>> + Send;
 }
 
-/// What putting did.
+/// The result of [`VehicleMappings::put`].
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum PutOutcome {
-    /// It is kept.
-    Kept,
-    /// What is kept is as new, or newer.
-    Older,
+    /// The mapping was stored.
+    Stored,
+    /// The mapping was not stored: a mapping of the same or a newer version exists.
+    NotNewer,
 }
 
-/// How far files were loaded.
+/// Storage of the progress of imports.
 pub trait ImportProgress: Send + Sync {
-    /// How far a file was loaded; none where it was not begun, or longer than [`CHECKPOINT_KEPT_MS`] ago.
+    /// Returns the last checkpoint of a file; `None` if its import has not started, or started more than
+    /// [`CHECKPOINT_RETENTION_MS`] ago.
     fn checkpoint(&self, file: &BulkFile) -> impl Future<Output = Result<Option<Checkpoint>, PortError>> + Send;
 
-    /// Keeps how far a file was loaded.
-    fn keep_checkpoint(
+    /// Stores the checkpoint of a file. Replaces a previous one.
+    fn save_checkpoint(
         &self,
         file: &BulkFile,
         checkpoint: &Checkpoint,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// What is known of all files; the empty one where nothing is.
+    /// Returns the import ledger; an empty one if none is stored.
     fn ledger(&self) -> impl Future<Output = Result<ImportLedger, PortError>> + Send;
 
-    /// Keeps it, where the one that is kept has the revision before; otherwise it is a conflict.
+    /// Replaces the import ledger. Fails with `Conflict` unless the stored ledger has the revision before
+    /// `ledger.revision`.
     fn replace_ledger(&self, ledger: &ImportLedger) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
-/// How long it is known how far a file was loaded, in milliseconds: longer than its arrival may come again.
-pub const CHECKPOINT_KEPT_MS: i64 = 30 * 24 * 60 * 60 * 1000;
+/// Retention of checkpoints, in milliseconds: longer than an arrival event can be delivered again.
+pub const CHECKPOINT_RETENTION_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 
-/// How far a file was loaded.
+/// The progress of the import of a file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Checkpoint {
-    /// The last line that is done.
+    /// The last line that is completed.
     pub line: u64,
-    /// Where the next one begins, in bytes of the unpacked file.
+    /// Offset of the next line, in bytes of the decompressed file.
     pub offset: u64,
-    /// The columns, where the file has them.
+    /// The columns, if the file has a header line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
-    /// What became of the rows up to there.
+    /// The results of the rows up to this line.
     pub counts: RowCounts,
-    /// Parts of the report that are kept.
+    /// The number of report parts that are stored.
     pub parts: u32,
-    /// How long it took up to there, in milliseconds.
+    /// Duration of the import up to this line, in milliseconds.
     pub elapsed_ms: i64,
-    /// Whether that is all.
+    /// Whether the import is complete.
     pub done: bool,
 }
 
-/// What became of rows.
+/// The number of rows by result.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RowCounts {
-    /// All of them; the others add up to it.
+    /// All rows: the sum of the other counts.
     pub rows: u64,
-    /// Said something new, and are kept.
+    /// Rows that were stored because their content is new.
     pub loaded: u64,
-    /// Said what was kept already.
+    /// Rows whose content was already stored.
     pub unchanged: u64,
-    /// Said something else than a newer file, which stands.
+    /// Rows that were not stored because a newer file has other content for the same fleet and vehicle.
     pub superseded: u64,
-    /// Were wrong.
+    /// Invalid rows.
     pub wrong: u64,
 }

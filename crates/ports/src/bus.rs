@@ -6,41 +6,44 @@ use roadcast_domain::ids::FleetId;
 
 use crate::PortError;
 
-/// Bytes of one entry at most, as [`entry_bytes`] counts them: what `EventBridge` takes, 1 MB. A larger one is rejected.
+/// Maximum bytes of one entry, as [`entry_bytes`] counts them: the limit of EventBridge, 1 MB. A larger entry is rejected.
 pub const ENTRY_BYTES: usize = 1_000_000;
-/// Bytes of an entry beside its events, at most: its time, who puts it there and what it is, and the object around the events.
+/// Maximum bytes of an entry without its events: the time, the source, the detail type, and the JSON object around the
+/// events.
 const ENVELOPE_BYTES: usize = 200;
 
-/// Bytes of an entry of these events, with the commas between them.
+/// Returns the bytes of an entry with these events, including the commas between them.
 pub fn entry_bytes(events: &[String]) -> usize {
     ENVELOPE_BYTES + events.iter().map(|event| event.len() + 1).sum::<usize>()
 }
 
-/// From the stream-processor to enrichment. Entries mix vehicles.
+/// The bus from the stream processor to the enrichment. An entry may contain events of several vehicles.
 pub trait IngestBus: Send + Sync {
-    /// Publishes entries and answers one by one in their order. One of more than [`ENTRY_BYTES`] is rejected, and no other.
+    /// Publishes entries and returns the result of each, in the order of `entries`. Only an entry of more than
+    /// [`ENTRY_BYTES`] fails with `Rejected`.
     fn publish(&self, entries: &[Batch]) -> impl Future<Output = Vec<Result<(), PortError>>> + Send;
 }
 
-/// From enrichment to the fleets' queues. An entry is one fleet's.
+/// The buses from the enrichment to the queues of the fleets. An entry contains events of one fleet.
 pub trait DeliveryBus: Send + Sync {
-    /// Publishes entries and answers one by one in their order. One of more than [`ENTRY_BYTES`] is rejected, and no other.
+    /// Publishes entries and returns the result of each, in the order of `entries`. Only an entry of more than
+    /// [`ENTRY_BYTES`] fails with `Rejected`.
     fn publish(&self, entries: &[FleetBatch]) -> impl Future<Output = Vec<Result<(), PortError>>> + Send;
 }
 
-/// Events in one entry.
+/// The events of one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// CloudEvents as JSON texts, in order.
     pub events: Vec<String>,
 }
 
-/// One fleet's events in one entry.
+/// The events of one entry, all for one fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FleetBatch {
     /// The fleet.
     pub fleet_id: FleetId,
-    /// The bus that carries this fleet's events.
+    /// The fleet's delivery bus.
     pub bus: String,
     /// CloudEvents as JSON texts, in order.
     pub events: Vec<String>,

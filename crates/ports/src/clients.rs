@@ -1,4 +1,4 @@
-//! Machine clients: whom a token speaks for.
+//! Machine clients and their credentials.
 
 use std::future::Future;
 
@@ -9,50 +9,56 @@ use roadcast_domain::ids::{ClientId, FleetId};
 
 use crate::PortError;
 
-/// What is known of clients.
+/// Storage of machine clients and their roles.
 pub trait Clients: Send + Sync {
-    /// Keeps a client, and the change that it is to its fleet; a conflict where its fleet is leaving, or has left.
+    /// Stores a client and the change to its fleet in one transaction. Replaces a client with the same id. Fails with
+    /// `Conflict` if its fleet is being offboarded or is offboarded.
     fn put(&self, client: &Client, change: Option<&Change>) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// The client of that id.
+    /// Returns the client with this id; `None` if it does not exist.
     fn get(&self, client_id: &ClientId) -> impl Future<Output = Result<Option<Client>, PortError>> + Send;
 
-    /// A fleet's clients by id, after one; at most `limit`.
-    fn of_fleet(
+    /// Lists the clients of a fleet.
+    fn list_by_fleet(
         &self,
         fleet_id: &FleetId,
         after: Option<&ClientId>,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Client>, PortError>> + Send;
 
-    /// Keeps that a client's secret was shown, and the change; a conflict where it was shown before, or the client is gone.
-    fn keep_shown(&self, client: &Client, change: Option<&Change>) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Records in one transaction that a client's secret was shown, and the change. Fails with `Conflict` if the secret
+    /// was shown before or the client does not exist.
+    fn record_secret_shown(
+        &self,
+        client: &Client,
+        change: Option<&Change>,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Forgets a client, and keeps the change; a conflict where it is gone.
+    /// Removes a client and stores the change in one transaction. Fails with `Conflict` if the client does not exist.
     fn remove(&self, client: &Client, change: Option<&Change>) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
-/// The user pool's side: it makes the credentials, and alone knows the secret.
+/// The app clients of the user pool. It creates the credentials and is the only place that stores the secret.
 pub trait AppClients: Send + Sync {
-    /// Makes a client that may ask for tokens with that scope.
+    /// Creates an app client that may request tokens with this scope. Names are not unique.
     fn create(&self, name: &str, scope: Scope) -> impl Future<Output = Result<Credentials, PortError>> + Send;
 
-    /// The credentials of a client that was made before.
+    /// Returns the credentials of an app client; `None` if it does not exist.
     fn credentials(&self, client_id: &ClientId) -> impl Future<Output = Result<Option<Credentials>, PortError>> + Send;
 
-    /// The clients of that name, which may be several. All of them are looked through: ask where it is rarely asked.
-    fn named(&self, name: &str) -> impl Future<Output = Result<Vec<ClientId>, PortError>> + Send;
+    /// Returns every app client with this name, in no particular order. Searches all app clients, so call it rarely.
+    fn find_by_name(&self, name: &str) -> impl Future<Output = Result<Vec<ClientId>, PortError>> + Send;
 
-    /// Removes a client, so that it gets no more tokens. One that is gone is removed.
+    /// Removes an app client, so that it can no longer request tokens. Succeeds if it does not exist.
     fn remove(&self, client_id: &ClientId) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
-/// A new client's credentials. The secret is handed to the caller once and kept nowhere.
+/// The credentials of an app client. The secret is returned to the caller once and is not stored outside the user pool.
 #[derive(Clone)]
 pub struct Credentials {
-    /// Its id.
+    /// The client id.
     pub client_id: ClientId,
-    /// Its secret.
+    /// The client secret.
     pub client_secret: String,
 }
 

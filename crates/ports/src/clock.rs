@@ -1,15 +1,15 @@
-//! Time and chance, as arguments.
+//! Sources of time and randomness.
 
 use roadcast_signals::Timestamp;
 
-/// What time it is.
+/// The current time.
 pub trait Clock: Send + Sync {
-    /// Now.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
-/// Where new ids come from.
+/// A source of randomness for new ids.
 pub trait Randomness: Send + Sync {
-    /// 128 unpredictable bits.
+    /// Returns 128 unpredictable bits.
     fn bits(&self) -> u128;
 }

@@ -1,8 +1,8 @@
 //! Suites that every implementation of a port must pass, behind the feature `conformance`.
 //!
-//! Each suite is one async function that runs named checks and panics with the behaviour that does not hold. Whatever a
-//! suite keeps is about vehicles, fleets and clients of its per_item, with ids from the [`Randomness`] it is given, so that it
-//! can run again and again, and beside others, against a shared store. Nothing is cleaned up.
+//! Each suite is one async function that runs named checks and panics with the violated behaviour. A suite stores only
+//! data of its own vehicles, fleets and clients, with ids from the given [`Randomness`]. So it can run repeatedly, and
+//! concurrently with others, against a shared store. It does not clean up.
 //!
 //! [`Randomness`]: crate::clock::Randomness
 #![allow(
@@ -10,7 +10,7 @@
     clippy::missing_panics_doc,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a suite is a test: it panics with the behaviour that does not hold"
+    reason = "a suite is a test: it panics with the violated behaviour"
 )]
 
 #[cfg(feature = "conformance")]
@@ -30,9 +30,9 @@ mod event_log;
 #[cfg(feature = "conformance")]
 mod feed;
 #[cfg(feature = "conformance")]
-mod fleets;
+mod fixtures;
 #[cfg(feature = "conformance")]
-mod fresh;
+mod fleets;
 #[cfg(feature = "conformance")]
 mod packages;
 #[cfg(feature = "conformance")]
@@ -54,20 +54,20 @@ mod vehicles;
 pub use self::{
     archive::{archive, quarantine},
     audit::audit_trail,
-    bulk::{bulk_files, loads, vehicle_map, vehicle_map_of_a_fleet},
+    bulk::{bulk_files, import_progress, vehicle_mapping_lists, vehicle_mappings},
     bus::ingest_bus,
     clients::{app_clients, clients},
     entitlements::subscriptions_and_entitlements,
     event_log::event_log,
     feed::{feed, feed_index},
-    fleets::{fleets, leaving_fleets},
-    fresh::Fresh,
+    fixtures::Fixtures,
+    fleets::{fleets, offboarding_fleets},
     packages::custom_packages,
     provisioning::{fleet_channel, provisioning_workflow},
-    requests::{answers, request_counts},
+    requests::{idempotency_store, rate_counter},
     schemas::schemas,
     state::state_store,
     stream::telemetry_stream,
     subscriptions::subscriptions,
-    vehicles::{names, vehicles},
+    vehicles::{vehicle_names, vehicles},
 };

@@ -1,4 +1,4 @@
-//! Who may see what.
+//! Entitlements: which fleet may see what of which vehicle.
 
 use std::future::Future;
 
@@ -8,30 +8,31 @@ use roadcast_domain::package::Packages;
 
 use crate::PortError;
 
-/// What fleets may see. Answers hold the grants of active and suspended subscriptions, whatever their validity: that is
-/// compared at each use, so that expiry needs no job.
+/// Reads entitlements. They contain the grants of active and suspended subscriptions, whatever their validity: the
+/// validity is checked at each use, so that expiry needs no job.
 pub trait Entitlements: Send + Sync {
-    /// Every fleet's entitlement to one vehicle.
-    fn to_vehicle(&self, vid: &VehicleId) -> impl Future<Output = Result<Vec<Entitlement>, PortError>> + Send;
+    /// Returns the entitlements of all fleets to one vehicle.
+    fn list_by_vehicle(&self, vid: &VehicleId) -> impl Future<Output = Result<Vec<Entitlement>, PortError>> + Send;
 
-    /// One fleet's entitlement to one vehicle.
-    fn of_fleet_to_vehicle(
+    /// Returns the entitlement of a fleet to a vehicle. `None`, or an entitlement without grants, if the fleet has none.
+    fn entitlement(
         &self,
         fleet_id: &FleetId,
         vid: &VehicleId,
     ) -> impl Future<Output = Result<Option<Entitlement>, PortError>> + Send;
 
-    /// One fleet's entitlements, by vehicle id, after one; at most `limit`.
-    fn of_fleet(
+    /// Lists the entitlements of a fleet, ordered by vehicle id.
+    fn list_by_fleet(
         &self,
         fleet_id: &FleetId,
         after: Option<&VehicleId>,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Entitlement>, PortError>> + Send;
 
-    /// A number that is another after every change to what any fleet may see. Who remembers answers asks for it first.
+    /// Returns a number that differs after every change of an entitlement or a package. A cache compares it to detect
+    /// changes.
     fn version(&self) -> impl Future<Output = Result<u64, PortError>> + Send;
 
-    /// The packages there are.
+    /// Returns all packages: the built-in and the custom ones.
     fn packages(&self) -> impl Future<Output = Result<Packages, PortError>> + Send;
 }

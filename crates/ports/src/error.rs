@@ -1,8 +1,10 @@
+//! Errors of ports.
+
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-/// Why a port could not do its work, sorted by what the caller should do about it.
+/// The error of a port. Its kind states how the caller should react.
 #[derive(Clone, Debug)]
 pub struct PortError {
     kind: PortErrorKind,
@@ -10,40 +12,40 @@ pub struct PortError {
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
-/// What the caller should do about a [`PortError`].
+/// The kind of a [`PortError`]: how the caller should react.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PortErrorKind {
-    /// Over a rate or a quota: try again later, slower.
+    /// A rate limit or a quota is exceeded. Retry later at a lower rate.
     Throttled,
-    /// Somebody else was first, or a condition did not hold: read again and decide anew.
+    /// A concurrent update was first, or a condition is not met. Read the current state again before retrying.
     Conflict,
-    /// No answer in time: it may or may not have been done.
+    /// No response in time. The request may or may not have been applied.
     TimedOut,
-    /// The service failed or could not be reached: try again.
+    /// The service failed or cannot be reached. Retry.
     Unavailable,
-    /// The service refused the request itself: trying again will not help.
+    /// The service refused the request. A retry will not succeed.
     Rejected,
 }
 
 impl PortError {
-    /// An error of that kind; `context` says what was being done, without values.
+    /// Creates an error. `context` names the operation; it must not contain values.
     pub const fn new(kind: PortErrorKind, context: &'static str) -> Self {
         Self { kind, context, source: None }
     }
 
-    /// Keeps the cause, for the log.
+    /// Adds the cause, for the log.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(Arc::from(source.into()));
         self
     }
 
-    /// What the caller should do about it.
+    /// Returns the kind.
     pub const fn kind(&self) -> PortErrorKind {
         self.kind
     }
 
-    /// Whether trying the same again may help.
+    /// Whether a retry of the same request may succeed.
     pub const fn is_retryable(&self) -> bool {
         matches!(self.kind, PortErrorKind::Throttled | PortErrorKind::TimedOut | PortErrorKind::Unavailable)
     }
@@ -68,8 +70,8 @@ impl Error for PortError {
     }
 }
 
-/// An error and what caused it, in a line: for the log, where each is told once, by whoever handles it.
-pub fn chain(error: &(dyn Error + 'static)) -> String {
+/// Formats an error and its causes in one line, for the log. Each error is logged once, where it is handled.
+pub fn error_chain(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

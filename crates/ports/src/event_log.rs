@@ -1,4 +1,4 @@
-//! The events of each vehicle, by event time.
+//! The event log: the events of each vehicle, ordered by event time.
 
 use std::future::Future;
 
@@ -7,39 +7,39 @@ use roadcast_domain::ids::{Eid, VehicleId};
 
 use crate::PortError;
 
-/// The log of accepted events. Appending the same event again changes nothing.
+/// The log of accepted events.
 pub trait EventLog: Send + Sync {
-    /// Stores events, of any vehicles, and answers one by one in their order: what fails does not keep the others out. An
-    /// event that is stored already is left as it was, and is no error.
+    /// Stores events of any vehicles and returns the result of each, in the order of `events`. The failure of one event
+    /// does not affect the others. Succeeds without a change for an event that is already stored.
     fn append(&self, events: &[StoredEvent]) -> impl Future<Output = Vec<Result<(), PortError>>> + Send;
 
-    /// Events of one vehicle in `eid` order.
+    /// Returns a page of one vehicle's events in a range of eids, ordered by eid.
     fn range(&self, range: &EventRange) -> impl Future<Output = Result<EventPage, PortError>> + Send;
 
-    /// One event. Reads what was stored just before.
+    /// Returns an event; `None` if it is not stored.
     fn get(&self, vid: &VehicleId, eid: Eid) -> impl Future<Output = Result<Option<StoredEvent>, PortError>> + Send;
 }
 
-/// A stretch of one vehicle's log.
+/// A range of one vehicle's event log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventRange {
     /// The vehicle.
     pub vid: VehicleId,
-    /// The first id that may come.
+    /// The first eid, inclusive.
     pub from: Eid,
-    /// The last id that may come.
+    /// The last eid, inclusive.
     pub to: Eid,
-    /// At most so many events in one page; at least 1.
+    /// Maximum number of events in one page; at least 1.
     pub limit: usize,
-    /// Whether it must show what was stored just before; otherwise it may lag behind by a moment, at half the price.
+    /// Whether the read is strongly consistent. Otherwise it is eventually consistent, at half the price.
     pub consistent: bool,
 }
 
-/// A page of a range.
+/// A page of events.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventPage {
-    /// In `eid` order.
+    /// The events, ordered by eid.
     pub events: Vec<StoredEvent>,
-    /// Where the next page starts, if the range goes on. It may turn out to be empty.
+    /// Start of the next page; `None` if the range is complete. The next page may be empty.
     pub next: Option<Eid>,
 }

@@ -1,4 +1,4 @@
-//! A fleet's feed: the queue it drains, and the index of what was delivered.
+//! The feed of a fleet: its queue, and the index of delivered events.
 
 use std::future::Future;
 
@@ -7,10 +7,11 @@ use roadcast_signals::Timestamp;
 
 use crate::PortError;
 
-/// The fleets' queues, read only by Roadcast itself.
+/// The queues of the fleets. Only Roadcast reads them.
 pub trait FeedQueue: Send + Sync {
-    /// Takes up to `max` messages (1 to 10), waiting up to `wait_s` seconds (0 to 20) for the first. What is not
-    /// acknowledged comes again after the queue's visibility timeout. A fleet without a queue has no messages.
+    /// Receives at most `max` messages (1 to 10). Waits up to `wait_s` seconds (0 to 20) for the first one. A message
+    /// that is not acknowledged is received again after the visibility timeout of the queue. Delivery is at least once.
+    /// Returns no messages for a fleet without a queue.
     fn receive(
         &self,
         fleet_id: &FleetId,
@@ -18,7 +19,8 @@ pub trait FeedQueue: Send + Sync {
         wait_s: u8,
     ) -> impl Future<Output = Result<Vec<Message>, PortError>> + Send;
 
-    /// Removes messages for good, and answers one by one in their order. A receipt that is none is a conflict.
+    /// Deletes messages and returns the result of each, in the order of `receipts`. Fails with `Conflict` for an invalid
+    /// receipt.
     fn acknowledge(
         &self,
         fleet_id: &FleetId,
@@ -26,32 +28,32 @@ pub trait FeedQueue: Send + Sync {
     ) -> impl Future<Output = Vec<Result<(), PortError>>> + Send;
 }
 
-/// A message taken from a queue.
+/// A received message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// What acknowledges it.
+    /// The receipt that acknowledges the message.
     pub receipt: String,
     /// A CloudEvents batch in JSON.
     pub body: String,
 }
 
-/// How long before now a reader of the index stops, in milliseconds. A writer stamps again what it could not write within
-/// half of that, so nothing appears behind a reader.
+/// How long before the current time a reader of the index stops, in milliseconds. A writer assigns a new stamp to a
+/// pointer that it could not write within half of this time, so that no pointer appears before the position of a reader.
 pub const INDEX_LAG_MS: i64 = 10_000;
-/// How old a stamp may be when it is written, in milliseconds.
+/// Maximum age of a stamp when it is written, in milliseconds.
 pub const STAMP_AGE_MS: i64 = INDEX_LAG_MS / 2;
 
-/// How long the index remembers, in milliseconds: a fortnight, longer than a queue keeps a message. The table forgets by the
+/// Retention of the index, in milliseconds: 14 days, longer than the retention of a queue. The table expires items by the
 /// day.
-pub const INDEX_KEPT_MS: i64 = 14 * 24 * 60 * 60 * 1000;
+pub const INDEX_RETENTION_MS: i64 = 14 * 24 * 60 * 60 * 1000;
 
-/// The index of what was delivered to each fleet, by the time of delivery: pointers only.
+/// The index of the events that were delivered to each fleet, ordered by the time of delivery. It contains only pointers.
 pub trait FeedIndex: Send + Sync {
-    /// Records what was delivered, each under a stamp of the moment that it is written. What is recorded twice stands there
-    /// twice.
+    /// Records deliveries, each with a stamp of the time of writing. A delivery that is recorded twice may occur twice in
+    /// the index.
     fn record(&self, deliveries: &[Delivery]) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Pointers of one fleet in the order of their stamps. Shows what was recorded just before.
+    /// Returns a page of one fleet's pointers, ordered by stamp.
     fn read(&self, range: &FeedRange) -> impl Future<Output = Result<FeedPage, PortError>> + Send;
 }
 
@@ -64,42 +66,43 @@ pub struct Delivery {
     pub events: Vec<(VehicleId, Eid)>,
 }
 
-/// Where to find events that were delivered to a fleet.
+/// A pointer to events that were delivered to a fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedPointer {
-    /// When it was stamped, and a hash of what it points to.
+    /// Position in the index: a ULID of the time of writing and a hash of the events.
     pub stamp: Eid,
     /// The events.
     pub events: Vec<(VehicleId, Eid)>,
 }
 
-/// A stretch of a fleet's pointers.
+/// A range of a fleet's pointers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedRange {
     /// The fleet.
     pub fleet_id: FleetId,
-    /// The first stamp that may come.
+    /// The first stamp, inclusive.
     pub from: Eid,
-    /// The last stamp that may come.
+    /// The last stamp, inclusive.
     pub to: Eid,
-    /// At most so many pointers in one page; at least 1.
+    /// Maximum number of pointers in one page; at least 1.
     pub limit: usize,
 }
 
 /// A page of pointers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FeedPage {
-    /// In the order of their stamps.
+    /// The pointers, ordered by stamp.
     pub pointers: Vec<FeedPointer>,
-    /// Where the next page starts, if the range goes on. It may turn out to be empty, and so may this one.
+    /// Start of the next page; `None` if the range is complete. Each page may be empty.
     pub next: Option<Eid>,
 }
 
 impl FeedPointer {
-    /// The pointer to these events, stamped now.
-    pub fn stamped(events: Vec<(VehicleId, Eid)>, now: Timestamp) -> Self {
-        // Any mixing will do: it only keeps two pointers of one millisecond apart, and the same pointer the same.
+    /// Creates a pointer to these events with the stamp `now`.
+    pub fn new(events: Vec<(VehicleId, Eid)>, now: Timestamp) -> Self {
+        // Any mixing function is sufficient: different pointers of one millisecond get different stamps, and the same
+        // pointer gets the same stamp.
         let salt = events.iter().fold(0_u128, |salt, (_, eid)| salt.rotate_left(7) ^ eid.hash());
-        Self { stamp: Eid::stamped(now, salt), events }
+        Self { stamp: Eid::from_time_and_salt(now, salt), events }
     }
 }

@@ -1,4 +1,4 @@
-//! Fleets.
+//! Fleets and their audit trail.
 
 use std::future::Future;
 
@@ -8,21 +8,23 @@ use roadcast_domain::ids::{Eid, FleetId};
 
 use crate::PortError;
 
-/// The fleets, and what was changed of each: every change is kept together with what it changes, or neither is.
+/// Storage of fleets and their audit trail. A resource and its change are stored in one transaction.
 pub trait Fleets: Send + Sync {
-    /// Keeps a new fleet, and the change that it is; a conflict where its id is taken.
+    /// Stores a new fleet and the change. Fails with `Conflict` if its id exists.
     fn create(&self, fleet: &Fleet, change: Option<&Change>) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Replaces a fleet that is still at its version, as the next version, and keeps the change; a conflict where it no longer is.
+    /// Replaces a fleet by `fleet` with the next version, and stores the change. Fails with `Conflict` if the stored
+    /// version is not `fleet.version` or the fleet does not exist.
     fn update(&self, fleet: &Fleet, change: Option<&Change>) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// The fleet of that id.
+    /// Returns the fleet with this id; `None` if it does not exist.
     fn get(&self, fleet_id: &FleetId) -> impl Future<Output = Result<Option<Fleet>, PortError>> + Send;
 
-    /// Fleets by id, after one; at most `limit`.
+    /// Lists all fleets.
     fn list(&self, after: Option<&FleetId>, limit: usize) -> impl Future<Output = Result<Vec<Fleet>, PortError>> + Send;
 
-    /// What was changed of a fleet, its clients and its subscriptions, newest first, before one; at most `limit`.
+    /// Returns at most `limit` changes of a fleet, its clients and its subscriptions, newest first, older than the change
+    /// `before`.
     fn changes(
         &self,
         fleet_id: &FleetId,

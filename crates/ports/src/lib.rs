@@ -1,7 +1,17 @@
-//! What the use cases need of the world, as small traits named by need.
+//! The ports of the use cases: small traits for storage, messaging, time and randomness.
 //!
 //! No SDK type appears here. Each trait has an implementation on AWS (`roadcast-aws`) and one in memory
 //! (`roadcast-testbed`), and both pass the same suite ([`conformance`]).
+//!
+//! # Conventions
+//!
+//! - **Errors.** Every method may fail with [`Throttled`](PortErrorKind::Throttled), [`TimedOut`](PortErrorKind::TimedOut),
+//!   [`Unavailable`](PortErrorKind::Unavailable) or [`Rejected`](PortErrorKind::Rejected). A method fails with
+//!   [`Conflict`](PortErrorKind::Conflict) only in the cases that its documentation names.
+//! - **Consistency.** A read returns everything that was stored before it, unless its documentation says otherwise.
+//! - **Lists.** A method with `after` and `limit` returns at most `limit` items, ordered by id, that follow the item
+//!   `after`. The
+//!   list ends with an empty page.
 
 pub mod archive;
 pub mod batch_result;
@@ -24,4 +34,4 @@ pub mod stream;
 pub mod subscriptions;
 pub mod vehicles;
 
-pub use error::{PortError, PortErrorKind, chain};
+pub use error::{PortError, PortErrorKind, error_chain};

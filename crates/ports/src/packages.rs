@@ -1,4 +1,4 @@
-//! Packages that admins make.
+//! Custom packages, which admins create.
 
 use std::future::Future;
 
@@ -6,15 +6,15 @@ use roadcast_domain::package::CustomPackage;
 
 use crate::PortError;
 
-/// The packages that were made beside the seed. They change, and are never removed: a subscription may name them.
+/// Storage of custom packages. They are never removed, because a subscription may refer to them.
 pub trait CustomPackages: Send + Sync {
-    /// Keeps a package; a conflict unless it is new and of version 1, or follows the version that is kept. What fleets may see is
-    /// of another [`version`](crate::entitlements::Entitlements::version) from that moment on.
+    /// Stores a package and changes [`Entitlements::version`](crate::entitlements::Entitlements::version). Fails with
+    /// `Conflict` unless its version is 1 for a new package, or follows the stored version.
     fn put(&self, package: &CustomPackage) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// The package of that name.
+    /// Returns the custom package with this name; `None` if it does not exist.
     fn get(&self, name: &str) -> impl Future<Output = Result<Option<CustomPackage>, PortError>> + Send;
 
-    /// All of them, by name.
+    /// Returns all custom packages, ordered by name.
     fn list(&self) -> impl Future<Output = Result<Vec<CustomPackage>, PortError>> + Send;
 }

@@ -1,4 +1,4 @@
-//! Making what a fleet needs to be delivered to, and removing it.
+//! Workflows and resources to provision and offboard fleets.
 
 use std::future::Future;
 
@@ -8,36 +8,36 @@ use serde::{Deserialize, Serialize};
 
 use crate::PortError;
 
-/// The workflows that provision subscriptions, and remove what leaving fleets have.
+/// The workflows that provision subscriptions and offboard fleets.
 pub trait ProvisioningWorkflow: Send + Sync {
-    /// Starts it. Starting the same run again changes nothing.
+    /// Starts a run. Starting the same run again succeeds without a change.
     fn start(&self, run: &WorkflowRun) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
-/// A run of a workflow. `attempt` tells a run from an earlier one for the same thing that failed.
+/// A run of a workflow. `attempt` distinguishes a run from an earlier failed run for the same resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "run", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum WorkflowRun {
-    /// Brings a subscription to `active`.
+    /// Provisions a subscription until it is `active`.
     Provision {
         /// The fleet.
         fleet_id: FleetId,
         /// The subscription.
         subscription_id: SubscriptionId,
-        /// Counts the runs for it, from 1.
+        /// Number of this run for the resource, from 1.
         attempt: u32,
     },
-    /// Removes everything that was made for a fleet.
+    /// Removes all resources of a fleet.
     Offboard {
         /// The fleet.
         fleet_id: FleetId,
-        /// Counts the runs for it, from 1.
+        /// Number of this run for the resource, from 1.
         attempt: u32,
     },
 }
 
 impl WorkflowRun {
-    /// A name that no other run has.
+    /// Returns the unique name of the run.
     pub fn name(&self) -> String {
         match self {
             Self::Provision { subscription_id, attempt, .. } => format!("{subscription_id}-{attempt}"),
@@ -46,42 +46,43 @@ impl WorkflowRun {
     }
 }
 
-/// A fleet's queue and rule. All methods may be repeated: they converge.
+/// The channel of a fleet: its queue, dead-letter queue and rule. All methods are idempotent.
 pub trait FleetChannel: Send + Sync {
-    /// The queue, its dead-letter queue, and the right of the fleet's rule to send to them.
+    /// Creates the queue, its dead-letter queue, and the permission of the fleet's rule to send to them. Succeeds if they
+    /// exist.
     fn ensure_queue(&self, fleet: &Fleet) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// The rule on the fleet's delivery bus and its target, the queue.
+    /// Creates the rule on the fleet's delivery bus with the queue as its target. Succeeds if it exists.
     fn ensure_rule(&self, fleet: &Fleet) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Removes the rule and its target: nothing is delivered any more.
+    /// Removes the rule and its target, so that no more events are delivered. Succeeds if they do not exist.
     fn remove_rule(&self, fleet: &Fleet) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Whether the feed's queue holds nothing, neither visible nor taken; so it is where there is none. What came in a moment
-    /// ago may not be counted yet.
+    /// Whether the queue is empty: it has neither visible messages nor messages in flight, or it does not exist. Eventually
+    /// consistent: a message that arrived a moment ago may not be counted yet.
     fn is_drained(&self, fleet: &Fleet) -> impl Future<Output = Result<bool, PortError>> + Send;
 
-    /// Removes the queue and its dead-letter queue with all that is in them.
+    /// Removes the queue and its dead-letter queue with all messages. Succeeds if they do not exist.
     fn remove_queue(&self, fleet: &Fleet) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// What of it is there.
+    /// Returns which parts of the channel exist.
     fn status(&self, fleet: &Fleet) -> impl Future<Output = Result<ChannelParts, PortError>> + Send;
 }
 
-/// What of a fleet's channel is there.
+/// The parts of a fleet's channel that exist.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ChannelParts {
-    /// The feed's queue.
+    /// The queue of the feed.
     pub queue: bool,
-    /// The dead-letter queue of its rule.
+    /// The dead-letter queue of the rule.
     pub dead_letter_queue: bool,
     /// The rule with its target.
     pub rule: bool,
 }
 
 impl ChannelParts {
-    /// Everything.
+    /// All parts exist.
     pub const ALL: Self = Self { queue: true, dead_letter_queue: true, rule: true };
-    /// Nothing.
+    /// No part exists.
     pub const NONE: Self = Self { queue: false, dead_letter_queue: false, rule: false };
 }

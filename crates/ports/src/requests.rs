@@ -1,4 +1,4 @@
-//! What is remembered of requests: how many a fleet made, and what was answered to those that may come twice.
+//! State of API requests: counters for the rate limit, and idempotency keys with their responses.
 
 use std::future::Future;
 
@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::PortError;
 
-/// Counts the requests of fleets, together for all copies of all functions.
+/// Counts the requests of fleets. All instances of all functions share the counters.
 pub trait RateCounter: Send + Sync {
-    /// Adds requests of a fleet in the time window that began at `window`, and answers how many there are now.
+    /// Adds `requests` of a fleet to the time window that starts at `window`. Returns the new total of the window.
     fn add(
         &self,
         fleet_id: &FleetId,
@@ -19,56 +19,57 @@ pub trait RateCounter: Send + Sync {
     ) -> impl Future<Output = Result<u32, PortError>> + Send;
 }
 
-/// How long a key of a request is remembered, in milliseconds.
-pub const REQUEST_KEPT_MS: i64 = 24 * 60 * 60 * 1000;
-/// How long a request may be under way, in milliseconds; the gateway waits for less. Its key is free again afterwards.
+/// Retention of an idempotency key, in milliseconds.
+pub const REQUEST_RETENTION_MS: i64 = 24 * 60 * 60 * 1000;
+/// Maximum duration of a request, in milliseconds; longer than the timeout of the API gateway. Afterwards, the same
+/// request may claim its key again.
 pub const REQUEST_LEASE_MS: i64 = 60_000;
 
-/// Remembers what was answered to requests that carry a key of their caller's, so that a repeat gets the same.
+/// Storage of the responses to requests with an idempotency key, so that a repeated request gets the same response.
 pub trait IdempotencyStore: Send + Sync {
-    /// Takes the key for a request, unless it is taken.
+    /// Claims the key for a request. Of concurrent claims, only one is granted.
     fn claim(&self, request: &KeyedRequest, now: Timestamp) -> impl Future<Output = Result<KeyClaim, PortError>> + Send;
 
-    /// Keeps the answer to a request whose key was granted.
-    fn keep(
+    /// Stores the response to a request whose key was granted.
+    fn store_response(
         &self,
         request: &KeyedRequest,
-        answer: &StoredResponse,
+        response: &StoredResponse,
         now: Timestamp,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Gives the key back: nothing was done for it.
+    /// Releases the key of a request that had no effect, so that it can be claimed again.
     fn release(&self, request: &KeyedRequest) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
-/// A request that may come again.
+/// A request with an idempotency key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyedRequest {
-    /// Digest of its caller, its operation and its key.
+    /// Digest of the caller, the operation and the idempotency key.
     pub key: String,
-    /// Digest of its body: another body under the same key is another request.
+    /// Digest of the body: the same key with another body is another request.
     pub body: String,
 }
 
-/// What is known of a request's key.
+/// The result of [`IdempotencyStore::claim`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyClaim {
-    /// Nobody has it: go on.
+    /// The key is claimed for this request. Execute it.
     Granted,
-    /// The same request is under way.
+    /// The same request is being executed.
     InProgress,
-    /// It was used for another request.
+    /// The key was used for another request.
     KeyReused,
-    /// The same request was answered.
-    Answered(StoredResponse),
+    /// The same request was executed; this is its response.
+    Completed(StoredResponse),
 }
 
-/// An answer, as it went out.
+/// A response, as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredResponse {
-    /// HTTP status.
+    /// HTTP status code.
     pub status: u16,
-    /// Headers, by their lower-case names.
+    /// Headers, with lower-case names.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: String,

@@ -7,18 +7,20 @@ use roadcast_domain::schema::EventSchema;
 
 use crate::PortError;
 
-/// The schemas that were registered. Versions are never changed and never removed.
+/// Storage of registered schemas. Versions are never modified or removed.
 pub trait Schemas: Send + Sync {
-    /// Keeps a version; a conflict unless it is the type's first, or follows its latest. The latest may be put again as it is, and
-    /// whoever is not sure that it was kept does so.
+    /// Stores a version and changes [`version`](Self::version). Fails with `Conflict` unless the version is 1 for a new
+    /// type, or follows the latest version. Storing the latest version again without a change succeeds, so that a caller
+    /// can retry after a timeout.
     fn put(&self, schema: &EventSchema) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// The latest version of every type, by type.
+    /// Returns the latest version of every type, ordered by type.
     fn latest(&self) -> impl Future<Output = Result<Vec<EventSchema>, PortError>> + Send;
 
-    /// Every version of a type, the first one first.
+    /// Returns every version of a type, in ascending order; empty for an unknown type.
     fn versions(&self, event_type: &CustomType) -> impl Future<Output = Result<Vec<EventSchema>, PortError>> + Send;
 
-    /// A number that is another after every [`put`](Self::put). Who remembers answers asks for it first.
+    /// Returns a number that differs after every [`put`](Self::put) of a new version. A cache compares it to detect
+    /// changes.
     fn version(&self) -> impl Future<Output = Result<u64, PortError>> + Send;
 }

@@ -7,25 +7,27 @@ use roadcast_domain::state::VehicleState;
 
 use crate::PortError;
 
-/// Last-known values. Merging follows [`VehicleState::merge`], whoever else merges at the same time.
+/// Storage of last-known values. Merges follow [`VehicleState::merge`], even if several callers merge concurrently.
 pub trait StateStore: Send + Sync {
-    /// What is known of a vehicle; empty where nothing is. Reads what was merged just before.
+    /// Returns the state of a vehicle; an empty one if none is stored.
     fn read(&self, vid: &VehicleId) -> impl Future<Output = Result<StoredState, PortError>> + Send;
 
-    /// Takes in newer readings. `known` is what was read before: where somebody else merged meanwhile, it is read again.
+    /// Merges newer readings. `stored` is the state that the caller read before. If another caller has merged since, the
+    /// state is read and merged again. Fails with
+    /// `Throttled` if that is not successful after several attempts.
     fn merge(
         &self,
         vid: &VehicleId,
-        known: StoredState,
+        stored: StoredState,
         readings: &VehicleState,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
-/// A vehicle's state as it was read.
+/// A vehicle's state, as it was read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StoredState {
     /// The state.
     pub state: VehicleState,
-    /// How often it was changed before; 0 where nothing is known.
+    /// Number of changes so far; 0 if nothing is stored.
     pub revision: u64,
 }

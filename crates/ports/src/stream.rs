@@ -1,4 +1,4 @@
-//! The way into the stream.
+//! The telemetry stream.
 
 use std::future::Future;
 
@@ -6,17 +6,18 @@ use roadcast_domain::ids::VehicleId;
 
 use crate::PortError;
 
-/// The telemetry stream: ordered by vehicle, kept until it is processed.
+/// The telemetry stream. The records of a vehicle are ordered, and they are retained until they are processed.
 pub trait TelemetryStream: Send + Sync {
-    /// Puts records and answers one by one in their order. `Ok` means that the record is durable.
+    /// Puts records and returns the result of each, in the order of `records`. `Ok` means that the record is stored
+    /// durably.
     fn put(&self, records: &[StreamRecord]) -> impl Future<Output = Vec<Result<(), PortError>>> + Send;
 }
 
-/// What goes into the stream as one.
+/// A record of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamRecord {
-    /// The vehicle: its records stay in order.
+    /// The vehicle, which is the partition key: its records are ordered.
     pub vid: VehicleId,
-    /// CloudEvents in JSON, one or a batch.
+    /// One CloudEvent or a batch of CloudEvents in JSON.
     pub data: Vec<u8>,
 }

@@ -1,4 +1,4 @@
-//! Subscriptions and the grants that follow from them.
+//! Subscriptions and their grants.
 
 use std::future::Future;
 
@@ -9,28 +9,29 @@ use roadcast_domain::subscription::{Subscription, SubscriptionState};
 
 use crate::PortError;
 
-/// The subscriptions, and the grants that [`Entitlements`](crate::entitlements::Entitlements) answers.
+/// Storage of subscriptions, and of the grants that [`Entitlements`](crate::entitlements::Entitlements) returns.
 ///
-/// A change takes several writes, and any may be the last one before a crash. So whoever changes a subscription first claims
-/// its next version, which shuts out everybody who read the one before; then takes away; then keeps the changed subscription;
-/// then adds. What a subscription no longer says is gone by the time that it says so.
+/// A change needs several writes, and a crash may occur after each of them. Therefore a caller changes a subscription in
+/// this order: it claims the next version, so that every caller that read the previous version fails with `Conflict`; it
+/// removes grants; it stores the changed subscription; it adds grants. So rights that a subscription no longer contains
+/// are removed before the subscription is stored without them.
 pub trait Subscriptions: Send + Sync {
-    /// Keeps a new subscription, and the change that it is; a conflict where its id is taken, or where its fleet is leaving or
-    /// has left.
+    /// Stores a new subscription and the change in one transaction. Fails with `Conflict` if its id exists, or if its
+    /// fleet is being offboarded or is offboarded.
     fn create(
         &self,
         subscription: &Subscription,
         change: Option<&Change>,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// The subscription of that id.
+    /// Returns a fleet's subscription; `None` if it does not exist.
     fn get(
         &self,
         fleet_id: &FleetId,
         subscription_id: &SubscriptionId,
     ) -> impl Future<Output = Result<Option<Subscription>, PortError>> + Send;
 
-    /// A fleet's subscriptions by id, after one; at most `limit`.
+    /// Lists the subscriptions of a fleet.
     fn list(
         &self,
         fleet_id: &FleetId,
@@ -38,32 +39,34 @@ pub trait Subscriptions: Send + Sync {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Subscription>, PortError>> + Send;
 
-    /// Replaces a subscription that is still in state `from` and at its version, as the next version, and keeps that as a
-    /// change by provisioning; a conflict where it no longer is.
+    /// Replaces a subscription by `subscription` with the next version, and stores this as a change by the provisioning,
+    /// in one transaction. Fails with `Conflict` if the stored state is not `from`, the stored version is not
+    /// `subscription.version`, or the subscription does not exist.
     fn replace(
         &self,
         subscription: &Subscription,
         from: SubscriptionState,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Replaces a subscription that is still at its version, as the next version, and keeps the change; a conflict
-    /// where it no longer is.
+    /// Replaces a subscription by `subscription` with the next version, and stores the change, in one transaction. Fails
+    /// with `Conflict` if the stored version is not `subscription.version` or the subscription does not exist.
     fn update(
         &self,
         subscription: &Subscription,
         change: Option<&Change>,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Writes the grants of a subscription that is still at its version and not revoked, vehicle by vehicle; a conflict where it
-    /// no longer is. Doing it again changes nothing.
+    /// Writes the grants of a subscription, vehicle by vehicle. Fails with `Conflict` if the stored version is not
+    /// `subscription.version` or the subscription is revoked. Idempotent.
     fn write_grants(&self, subscription: &Subscription) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Takes away the grants of a subscription that is still at its version from these vehicles, or leaves `left` in their place,
-    /// and raises the consent epoch of each; a conflict where it no longer is. Doing it again changes nothing but epochs.
+    /// Removes the grants of a subscription to these vehicles, or replaces them by `remaining`, and increments the
+    /// consent epoch of each. Fails with `Conflict` if the stored version is not `subscription.version`. A repeated call
+    /// changes only the epochs.
     fn narrow_grants(
         &self,
         subscription: &Subscription,
         vehicles: &[VehicleId],
-        left: Option<&Grant>,
+        remaining: Option<&Grant>,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 }

@@ -1,4 +1,4 @@
-//! The register of vehicles.
+//! The vehicle registry.
 
 use std::future::Future;
 
@@ -9,62 +9,66 @@ use roadcast_domain::vehicle::Vehicle;
 use crate::PortError;
 use crate::batch_result::{BatchResult, per_item};
 
-/// The register of vehicles and their unique attributes.
+/// Storage of vehicles and their unique attributes.
 pub trait Vehicles: Send + Sync {
-    /// Registers a vehicle, unless one with its VIN or one of its external ids is registered: then it answers that one.
-    /// Where the attributes belong to several vehicles, it is a conflict.
+    /// Registers a vehicle. If a vehicle with its VIN or one of its external ids exists, returns that one without a
+    /// change. Fails with `Conflict` if the unique attributes belong to several vehicles, or if a concurrent registration
+    /// is first.
     fn register(&self, vehicle: &Vehicle) -> impl Future<Output = Result<VehicleRegistration, PortError>> + Send;
 
-    /// Registers each of these as if by itself, in any order, and answers in theirs; the adapter may write many together.
-    /// What is a conflict or refused of one vehicle stands in its place. Any other error is of all of them: some may be
-    /// registered then, and are known when they come again.
+    /// Registers each vehicle as [`register`](Self::register) does and returns the results in the order of `vehicles`.
+    /// The adapter may write several vehicles together, in any order. If one vehicle fails with `Conflict` or `Rejected`,
+    /// its result is the error. Any other error fails the entire call; some of the vehicles may be registered then, and a
+    /// retry returns them as existing.
     fn register_all(&self, vehicles: &[Vehicle]) -> impl Future<Output = BatchResult<VehicleRegistration>> + Send {
         async move {
-            let mut each = Vec::with_capacity(vehicles.len());
+            let mut results = Vec::with_capacity(vehicles.len());
             for vehicle in vehicles {
-                each.push(per_item(self.register(vehicle).await)?);
+                results.push(per_item(self.register(vehicle).await)?);
             }
-            Ok(each)
+            Ok(results)
         }
     }
 
-    /// The vehicle of that id.
+    /// Returns the vehicle with this id; `None` if it is not registered.
     fn get(&self, vid: &VehicleId) -> impl Future<Output = Result<Option<Vehicle>, PortError>> + Send;
 
-    /// Replaces a vehicle whose version is still the one before `vehicle.version`; otherwise, and where one of its unique
-    /// attributes belongs to another vehicle, it is a conflict.
+    /// Replaces a vehicle. Fails with `Conflict` unless the stored version is the one before `vehicle.version`, or if one
+    /// of the unique attributes belongs to another vehicle.
     fn replace(&self, vehicle: &Vehicle) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Who a subject names. A `vid` is answered only if it is registered.
+    /// Returns the vehicle with this subject; `None` if no registered vehicle that is not retired has it.
     fn resolve(&self, subject: &Subject) -> impl Future<Output = Result<Option<VehicleId>, PortError>> + Send;
 
-    /// A page of all vehicles, or of those that a client registered, in a stable order.
+    /// Returns a page of all vehicles, or of those that a client registered, in a stable order. The list of all vehicles is
+    /// eventually consistent.
     fn list(&self, page: &VehicleListing) -> impl Future<Output = Result<VehiclePage, PortError>> + Send;
 }
 
-/// Who is who in the register, for many names at once.
+/// Resolves many subjects in one call.
 pub trait VehicleNames: Send + Sync {
-    /// Whom each of these names, in their order. A `vid` is not looked up: it names itself.
+    /// Returns the vehicle with each subject, in the order of `names`; `None` if no vehicle has it. A vehicle id is
+    /// returned without a lookup.
     fn resolve_all(&self, names: &[Subject]) -> impl Future<Output = Result<Vec<Option<VehicleId>>, PortError>> + Send;
 }
 
-/// What registering did.
+/// The result of [`Vehicles::register`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum VehicleRegistration {
-    /// It is new, and kept as it was given.
+    /// The vehicle was stored.
     New,
-    /// It was known; this is how it is kept.
+    /// The vehicle exists; this is the stored one.
     Existing(Box<Vehicle>),
 }
 
-/// Which vehicles to list.
+/// The vehicles to list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VehicleListing {
-    /// Only those that this client registered.
+    /// Only vehicles that this client registered.
     pub owner: Option<ClientId>,
-    /// After this one, in the order of the list.
+    /// Only vehicles after this one, in the order of the list.
     pub after: Option<VehicleId>,
-    /// At most so many; at least 1.
+    /// Maximum number of vehicles; at least 1.
     pub limit: usize,
 }
 
@@ -73,6 +77,6 @@ pub struct VehicleListing {
 pub struct VehiclePage {
     /// The vehicles.
     pub vehicles: Vec<Vehicle>,
-    /// The last one's id, if there may be more.
+    /// Pass as `after` to get the next page; `None` on the last page.
     pub next: Option<VehicleId>,
 }

@@ -1,4 +1,5 @@
-//! A day of one vehicle at one sample a second, told as a series and in windows: the function's share, without the table's.
+//! History queries over a day of one vehicle at one sample per second, as samples and in windows: the time of the function,
+//! without that of the table.
 
 #![allow(clippy::expect_used, missing_docs)]
 
@@ -8,9 +9,10 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::event::{Body, Event, Origin, StoredEvent, Telemetry};
+use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::ids::{ClientId, Eid, VehicleId};
 use roadcast_domain::selection::Selection;
-use roadcast_domain::vehicle::{ExternalId, Vehicle, VehicleDetails};
+use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
 use roadcast_event_log::SegmentedLog;
 use roadcast_ports::event_log::EventLog as _;
 use roadcast_ports::vehicles::Vehicles as _;
@@ -29,10 +31,10 @@ const SIGNALS: [&str; 5] = [
     "Vehicle.OBD.EngineLoad",
 ];
 
-type Reader = VehicleQueries<Memory, Memory, SegmentedLog<MemoryItems>, Memory, ManualClock>;
+type Queries = VehicleQueries<Memory, Memory, SegmentedLog<MemoryItems>, Memory, ManualClock>;
 
-/// A minute of telemetry as one event of every ten seconds.
-fn minute(vid: &VehicleId, minute: i64, began: Timestamp) -> Vec<StoredEvent> {
+/// A minute of telemetry, with one event per ten seconds.
+fn minute(vid: &VehicleId, minute: i64, start: Timestamp) -> Vec<StoredEvent> {
     let event = |n: i64| {
         let sample = |k: i64| {
             let second = minute * BATCH_S + n * 10 + k;
@@ -41,11 +43,11 @@ fn minute(vid: &VehicleId, minute: i64, began: Timestamp) -> Vec<StoredEvent> {
             };
             let signals = SIGNALS.iter().enumerate();
             let signals = signals.map(|(at, path)| (SignalPath::parse(path).expect("a path"), Value::Number(wave(at))));
-            Sample { at: began.plus_ms(second * 1000), signals: signals.collect() }
+            Sample { at: start.plus_ms(second * 1000), signals: signals.collect() }
         };
         let samples: Vec<Sample> = (0..10).map(sample).collect();
         let origin = Origin { source: "urn:bench".to_owned(), id: format!("{minute}/{n}"), extensions: BTreeMap::new() };
-        let eid = Eid::of(vid, &origin.source, &origin.id, samples[0].at);
+        let eid = Eid::for_event(vid, &origin.source, &origin.id, samples[0].at);
         let received = samples[9].at.plus_ms(500);
         StoredEvent {
             event: Event { eid, vid: vid.clone(), received, body: Body::Telemetry(Telemetry { samples }) },
@@ -55,9 +57,9 @@ fn minute(vid: &VehicleId, minute: i64, began: Timestamp) -> Vec<StoredEvent> {
     (0..BATCH_S / 10).map(event).collect()
 }
 
-async fn a_day() -> (Reader, VehicleId, usize) {
+async fn store_day() -> (Queries, VehicleId, usize) {
     let (clock, memory) = (ManualClock::default(), Memory::default());
-    let vid = VehicleId::from_random(1);
+    let vid = VehicleId::from_random_bits(1);
     let details =
         VehicleDetails { external_ids: vec![ExternalId::new("bench", "1").expect("a name")], ..VehicleDetails::default() };
     let (created_at, updated_at) = (Timestamp::from_ms(0), Timestamp::from_ms(0));
@@ -65,10 +67,10 @@ async fn a_day() -> (Reader, VehicleId, usize) {
     memory.register(&vehicle).await.expect("a vehicle");
     let items = MemoryItems::default();
     let log = SegmentedLog { items: items.clone() };
-    let began = Timestamp::from_ms(1_714_521_600_000);
+    let start = Timestamp::from_ms(1_714_521_600_000);
     for n in 0..DAY_S / BATCH_S {
-        for stored in log.append(&minute(&vid, n, began)).await {
-            stored.expect("it is stored");
+        for stored in log.append(&minute(&vid, n, start)).await {
+            stored.expect("the event is stored");
         }
     }
     let query = VehicleQueries {
@@ -84,8 +86,8 @@ async fn a_day() -> (Reader, VehicleId, usize) {
 
 fn history(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let (query, vid, items) = runtime.block_on(a_day());
-    println!("{items} items hold the day");
+    let (query, vid, items) = runtime.block_on(store_day());
+    println!("{items} items store the day");
     let caller = Caller::Admin(ClientId::new("bench"));
     let range = HistoryRange {
         vid,

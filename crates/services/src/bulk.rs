@@ -1,8 +1,11 @@
-//! Bulk files: importing the mapping of vehicles to fleets, and event schemas.
+//! Bulk import: files that assign vehicles to fleets, and files of event schemas.
+//!
+//! A file is read line by line, in several runs if necessary. A run stores a checkpoint and a report of the invalid lines.
 
 mod progress;
 mod reader;
 mod row_outcome;
+mod row_plan;
 mod run;
 mod schema_import;
 mod vehicle_import;

@@ -1,4 +1,4 @@
-//! The catalogue: packages of signals and event types, and schemas of custom event types.
+//! The catalogue: packages of signals and event types, and the schemas of custom event types.
 
 pub mod event_schemas;
 pub mod packages;

@@ -1,27 +1,29 @@
-//! Packing events into entries of the size that is billed.
+//! Packs events into entries of the size that AWS bills as one unit.
 
-/// Bytes of one entry on a bus or in a queue: both bill 64 KiB as one. The envelope around the events takes its share.
+/// Bytes of one entry on a bus or in a queue. EventBridge and SQS bill 64 KiB as one unit; 512 bytes are reserved for the
+/// envelope around the events.
 pub(crate) const ENTRY_BYTES: usize = 64 * 1024 - 512;
 
-/// Groups items, in order, into runs of at most [`ENTRY_BYTES`]; an item that is larger by itself stands alone.
+/// Groups items, in order, into entries of at most [`ENTRY_BYTES`]. An item that is larger than an entry gets an entry of
+/// its own.
 pub(crate) fn pack<T>(items: impl IntoIterator<Item = T>, bytes: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
-    let mut runs: Vec<Vec<T>> = Vec::new();
+    let mut entries: Vec<Vec<T>> = Vec::new();
     let mut filled = 0;
     for item in items {
         // One more for the comma.
         let size = bytes(&item) + 1;
-        match runs.last_mut() {
-            Some(run) if filled + size <= ENTRY_BYTES => {
+        match entries.last_mut() {
+            Some(entry) if filled + size <= ENTRY_BYTES => {
                 filled += size;
-                run.push(item);
+                entry.push(item);
             }
             _ => {
                 filled = size;
-                runs.push(vec![item]);
+                entries.push(vec![item]);
             }
         }
     }
-    runs
+    entries
 }
 
 #[cfg(test)]
@@ -31,14 +33,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn packing_keeps_every_item_in_order_and_no_run_of_several_is_too_large(
+        fn packing_preserves_order_and_respects_the_entry_size(
             sizes in prop::collection::vec(0_usize..100_000, 0..50),
         ) {
-            let runs = pack(sizes.clone(), |size| *size);
-            for run in &runs {
-                prop_assert!(run.len() == 1 || run.iter().map(|size| size + 1).sum::<usize>() <= ENTRY_BYTES);
+            let entries = pack(sizes.clone(), |size| *size);
+            for entry in &entries {
+                prop_assert!(entry.len() == 1 || entry.iter().map(|size| size + 1).sum::<usize>() <= ENTRY_BYTES);
             }
-            prop_assert_eq!(runs.concat(), sizes);
+            prop_assert_eq!(entries.concat(), sizes);
         }
     }
 }

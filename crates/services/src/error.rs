@@ -1,51 +1,51 @@
 use roadcast_ports::{PortError, PortErrorKind};
 
-/// Why a use case did not do what was asked.
+/// Why a use case failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// It does not exist, or the caller may not know that it does.
+    /// The resource does not exist, or the caller must not learn that it exists.
     #[error("not found")]
     NotFound,
-    /// The caller may never do this, whatever it is about.
+    /// The caller's role never permits this operation.
     #[error("forbidden: {0}")]
     Forbidden(&'static str),
-    /// What the caller sent cannot be taken.
+    /// The request contains invalid fields.
     #[error("invalid: {0:?}")]
     Invalid(Vec<InvalidField>),
-    /// It contradicts what there is.
+    /// The request conflicts with the current state.
     #[error("conflict: {0}")]
     Conflict(&'static str),
-    /// It changed since the caller read it.
-    #[error("it changed since it was read")]
+    /// The resource changed after the caller read it.
+    #[error("the resource was modified since it was read; read it again and retry")]
     Stale,
     /// A port failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }
 
-/// A part of a request that is wrong.
+/// An invalid field of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidField {
     /// JSON pointer into the request's body.
     pub pointer: String,
-    /// What is wrong with it.
+    /// Why the field is invalid.
     pub detail: String,
 }
 
 impl InvalidField {
-    /// A part that is wrong.
+    /// An invalid field at `pointer`.
     pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), detail: detail.into() }
     }
 }
 
 impl ServiceError {
-    /// One wrong part.
+    /// [`Invalid`](Self::Invalid) with a single field.
     pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::Invalid(vec![InvalidField::new(pointer, detail)])
     }
 
-    /// A port's error, where a conflict means what `conflict` says.
+    /// Converts a port's error; a conflict becomes [`Conflict`](Self::Conflict) with the text `conflict`.
     pub fn or_conflict(error: PortError, conflict: &'static str) -> Self {
         if error.kind() == PortErrorKind::Conflict { Self::Conflict(conflict) } else { Self::Port(error) }
     }

@@ -1,4 +1,5 @@
-//! Ingestion over HTTP: an upload is validated and put onto the stream as records. A 202 means that the stream has stored it.
+//! Ingestion over HTTP: validates uploads and puts them onto the stream as records. A 202 means that the stream has stored
+//! the upload.
 
 mod batch;
 mod sender;
@@ -25,84 +26,85 @@ use sender::Sender;
 
 pub use batch::{BatchEvent, BatchReceipt};
 
-/// Takes uploads in.
+/// Accepts uploads.
 pub struct Ingest<V, C, S, H, K> {
-    /// The register.
+    /// The registered vehicles.
     pub vehicles: CachedVehicles<V, K>,
     /// The ingest clients and their sources.
     pub clients: CachedClients<C, K>,
-    /// Where uploads go.
+    /// The stream that uploads are put onto.
     pub stream: S,
-    /// What events of custom types must be.
+    /// The schemas of custom event types.
     pub schemas: CachedSchemas<H, K>,
-    /// The time.
+    /// The clock.
     pub clock: K,
 }
 
-/// Why an upload was not into_accepted.
+/// Why an upload was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
-    /// More bytes than one record may hold.
-    #[error("the body exceeds {} bytes", limits::UPLOAD_BYTES)]
+    /// The body is larger than a stream record may be.
+    #[error("the body exceeds {} bytes; split it into several uploads", limits::UPLOAD_BYTES)]
     TooLarge,
-    /// No such vehicle, as far as the caller may know.
-    #[error("no such vehicle")]
+    /// The vehicle does not exist, or the caller must not learn that it exists.
+    #[error("vehicle not found")]
     VehicleNotFound,
     /// The vehicle is out of service.
     #[error("the vehicle is retired")]
     VehicleRetired,
-    /// The caller does not send events.
-    #[error("only ingest clients and admins send events")]
-    NotASender,
-    /// The body as a whole is not events.
+    /// The caller's role must not send events.
+    #[error("only ingest clients and admins may send events")]
+    SenderNotAllowed,
+    /// The body is not a list of events.
     #[error(transparent)]
     Body(Refusal),
-    /// Events that were refused for their envelope, by place in the upload.
-    #[error("{} of the upload's events were refused", .0.len())]
+    /// Refused events, each with its index in the upload.
+    #[error("{} events of the upload were refused", .0.len())]
     Events(Vec<(usize, EventError)>),
-    /// No sample of the upload is usable.
-    #[error("no sample of the upload is usable")]
-    NothingUsable(Vec<(usize, ValidationOutcome)>),
+    /// The upload contains no usable sample. Each validation outcome with the event's index in the upload.
+    #[error("the upload contains no usable sample")]
+    NoUsableSample(Vec<(usize, ValidationOutcome)>),
     /// A port failed.
     #[error(transparent)]
     Port(#[from] PortError),
 }
 
-/// Why one event was not into_accepted.
+/// Why an event was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
-    /// Its envelope is wrong.
+    /// The event is invalid.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// Its source is not one of the caller's.
-    #[error("the source is not one that this client may use")]
-    SourceNotYours,
-    /// None of its samples is usable.
-    #[error("no sample is usable")]
-    NothingUsable(Box<ValidationOutcome>),
-    /// It could not be put onto the stream.
+    /// The client is not registered for the event's source.
+    #[error("the client is not registered for this source")]
+    SourceNotAllowed,
+    /// The event contains no usable sample.
+    #[error("the event contains no usable sample")]
+    NoUsableSample(Box<ValidationOutcome>),
+    /// The event could not be put onto the stream.
     #[error(transparent)]
     Port(#[from] PortError),
 }
 
-/// An event that was into_accepted.
+/// An accepted event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AcceptedEvent {
-    /// Its id with its sender.
+    /// The sender's `id`.
     pub id: String,
-    /// Its sender.
+    /// The `source`.
     pub source: String,
-    /// Its id here.
+    /// The id in storage.
     pub eid: Eid,
-    /// Samples that will be stored.
+    /// The number of samples that will be stored.
     pub samples: usize,
     /// Samples that will be quarantined.
     pub quarantined: Vec<QuarantinedSample>,
-    /// Signals that will be removed.
+    /// Signals that will be removed, each with a reason.
     pub rejected: Vec<RejectedSignal>,
 }
 
 impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V, C, S, H, K> {
+    /// Validates an event about `vid`. Fails if the sender may not use the event's source.
     async fn validate(
         &self,
         envelope: &Envelope<'_>,
@@ -111,60 +113,62 @@ impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V
         received: Timestamp,
     ) -> Result<ValidatedEvent, EventError> {
         if !sender.may_use(&envelope.source) {
-            return Err(EventError::SourceNotYours);
+            return Err(EventError::SourceNotAllowed);
         }
-        let intake = self
+        let outcome = self
             .schemas
             .validate(envelope, &stream_record::json_data(envelope, &mut stream_record::record_budget())?, vid, received)
             .await??;
         let json = envelope
-            .to_json_about(vid)
+            .to_json_with_subject(vid)
             .map_err(|_| Refusal::new(Reason::NotACloudEvent, "", "the event cannot be written as JSON"))?;
-        Ok(ValidatedEvent { id: envelope.id.clone(), source: envelope.source.clone(), json, intake })
+        Ok(ValidatedEvent { id: envelope.id.clone(), source: envelope.source.clone(), json, outcome })
     }
 }
 
+/// A valid event and its JSON for the stream record.
 struct ValidatedEvent {
     id: String,
     source: String,
     json: String,
-    intake: ValidationOutcome,
+    outcome: ValidationOutcome,
 }
 
 impl ValidatedEvent {
     fn into_accepted(self) -> AcceptedEvent {
-        let samples = self.intake.accepted.as_ref().map_or(0, |stored| stored.event.sample_count());
+        let samples = self.outcome.accepted.as_ref().map_or(0, |stored| stored.event.sample_count());
         AcceptedEvent {
             id: self.id,
             source: self.source,
-            eid: self.intake.eid,
+            eid: self.outcome.eid,
             samples,
-            quarantined: self.intake.quarantined,
-            rejected: self.intake.rejected,
+            quarantined: self.outcome.quarantined,
+            rejected: self.outcome.rejected,
         }
     }
 }
 
+/// Splits an upload into 1 to [`limits::EVENTS_PER_UPLOAD`] events.
 fn split(body: &str) -> Result<Vec<&RawValue>, IngestError> {
     if body.len() > limits::UPLOAD_BYTES {
         return Err(IngestError::TooLarge);
     }
-    let events = cloudevent::split(body).map_err(IngestError::Body)?;
+    let events = cloudevent::split_events(body).map_err(IngestError::Body)?;
     if events.is_empty() {
-        return Err(IngestError::Body(Refusal::new(Reason::DataInvalid, "", "at least one event")));
+        return Err(IngestError::Body(Refusal::new(Reason::DataInvalid, "", "must contain at least one event")));
     }
     if events.len() > limits::EVENTS_PER_UPLOAD {
-        let detail = format!("at most {} events in an upload", limits::EVENTS_PER_UPLOAD);
+        let detail = format!("must contain at most {} events; split it into several uploads", limits::EVENTS_PER_UPLOAD);
         return Err(IngestError::Body(Refusal::new(Reason::DataInvalid, "", detail)));
     }
     Ok(events)
 }
 
-/// A batch of events in the order they came, packed.
-fn record_of<'a>(vid: &VehicleId, events: impl Iterator<Item = &'a str>) -> StreamRecord {
+/// Compresses the events of a vehicle, in the given order, into one stream record.
+fn stream_record_for<'a>(vid: &VehicleId, events: impl Iterator<Item = &'a str>) -> StreamRecord {
     let mut data = String::from("[");
-    for (place, event) in events.enumerate() {
-        if place > 0 {
+    for (index, event) in events.enumerate() {
+        if index > 0 {
             data.push(',');
         }
         data.push_str(event);

@@ -1,10 +1,10 @@
-//! The use cases of Roadcast, on ports. No module knows AWS or HTTP.
+//! The use cases of Roadcast, written on ports. No module depends on AWS or HTTP.
 //!
-//! In the order of the data flow: [`ingest`] validates uploads and puts them onto the stream; [`stream`] archives, validates,
-//! publishes and stores batches of the stream; [`delivery`] redacts events for each fleet and serves the fleet's feed; [`query`]
-//! reads from the stores. Administration: [`fleets`] manages fleets, clients and subscriptions, [`vehicles`] the registry,
-//! [`catalogue`] packages and event schemas, [`bulk`] imports files. [`requests`] limits request rates and makes requests
-//! idempotent.
+//! In the order of the data flow: [`ingest`] validates uploads and puts them onto the stream; [`stream`] archives,
+//! validates, publishes and stores batches of the stream; [`delivery`] redacts events for each fleet and serves the fleet's
+//! feed; [`query`] reads from the stores. Administration: [`fleets`] manages fleets, clients and subscriptions,
+//! [`vehicles`] the registry, [`catalogue`] packages and event schemas, [`bulk`] imports files. [`requests`] limits request
+//! rates and makes requests idempotent.
 
 pub mod bulk;
 pub mod cache;

@@ -1,4 +1,4 @@
-//! Scanning a vehicle's log page by page.
+//! Scans a vehicle's event log page by page.
 
 use roadcast_domain::Timestamp;
 use roadcast_domain::event::StoredEvent;
@@ -6,10 +6,10 @@ use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_ports::PortError;
 use roadcast_ports::event_log::{EventLog, EventRange};
 
-/// Events of one page.
+/// Events per page.
 pub(crate) const PAGE: usize = 1000;
 
-/// Passes every event of the range to `visit`, page by page. At most one page is held in memory, besides what `visit` keeps.
+/// Passes every event of the range to `visit`, in order. Holds at most one page in memory, besides what `visit` retains.
 pub(crate) async fn scan(
     log: &impl EventLog,
     mut range: EventRange,
@@ -24,15 +24,15 @@ pub(crate) async fn scan(
     Ok(())
 }
 
-/// The unmerged tail of a vehicle's log: everything stored from the state's watermark on, which the stored state does not hold
-/// yet.
+/// Returns the unmerged tail of a vehicle's log: every event from the state's watermark on, which the stored state does not
+/// include yet.
 pub(crate) async fn unmerged_tail(
     log: &impl EventLog,
     vid: &VehicleId,
     watermark: Timestamp,
 ) -> Result<Vec<StoredEvent>, PortError> {
     let mut events = Vec::new();
-    let (vid, from) = (vid.clone(), Eid::first_at(watermark));
+    let (vid, from) = (vid.clone(), Eid::lower_bound(watermark));
     let range = EventRange { vid, from, to: Eid::MAX, limit: PAGE, consistent: true };
     scan(log, range, |stored| events.push(stored)).await?;
     Ok(events)

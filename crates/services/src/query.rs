@@ -1,9 +1,9 @@
-//! Queries: a vehicle's events, state and history, and the events of a fleet in the order of arrival.
+//! Queries: a vehicle's events, state and history, and a fleet's events in the order of arrival.
 
-pub mod arrivals;
+pub mod fleet_events;
 mod history;
 mod state;
 mod vehicle_events;
 
-pub use history::{History, HistoryRange, Resolution, SamplePlace, SampleRow, Series, Statistics, Window};
-pub use vehicle_events::{Events, EventsRange, VehicleQueries};
+pub use history::{HistoryPage, HistoryRange, Resolution, SamplePosition, SampleRow, Series, Statistics, Window};
+pub use vehicle_events::{EventsPage, EventsRange, VehicleQueries};

@@ -1,11 +1,12 @@
-//! How much fits into one answer. A page ends where the next of its items would be too much, and leads on from there.
+//! The size limit of a response. A page ends before the first item that exceeds the limit; the next page starts with that
+//! item.
 
 use roadcast_domain::event::{Body, Event};
 use roadcast_signals::{Signals, Value};
 
-/// Lambda answers 6 MiB at most (*Lambda quotas*: response payload), in which the body is a JSON string with each quote escaped.
-/// Sizes are estimated, and may be off by a third.
-const ANSWER_BYTES: usize = 4 * 1024 * 1024;
+/// Lambda limits a response payload to 6 MiB (*Lambda quotas*), in which the body is a JSON string with each quote escaped.
+/// Item sizes are estimates that may be off by a third.
+const RESPONSE_BYTES: usize = 4 * 1024 * 1024;
 /// An event without its data.
 const ENVELOPE_BYTES: usize = 400;
 /// A sample without its signals.
@@ -13,27 +14,32 @@ const SAMPLE_BYTES: usize = 48;
 /// A number with all its digits.
 const NUMBER_BYTES: usize = 20;
 
-/// What is left of an answer.
+/// The bytes that remain in a response.
 #[derive(Clone, Debug)]
 pub(crate) struct ResponseBudget {
-    left: Option<usize>,
+    /// `None` before the first item.
+    remaining: Option<usize>,
 }
 
 impl ResponseBudget {
-    /// An answer that holds nothing yet.
+    /// The budget of an empty response.
     pub(crate) const fn new() -> Self {
-        Self { left: None }
+        Self { remaining: None }
     }
 
-    /// Takes an item of that size, if it fits; the first one always does, or nobody would get on.
-    pub(crate) fn takes(&mut self, bytes: usize) -> bool {
-        let left = self.left.map_or(Some(ANSWER_BYTES.saturating_sub(bytes)), |left| left.checked_sub(bytes));
-        self.left = left.or(Some(0));
-        left.is_some()
+    /// Reserves `bytes` for the next item; returns false if the item does not fit. The first item always fits, otherwise
+    /// pagination could not make progress. After an item that did not fit, no further item fits.
+    pub(crate) fn try_reserve(&mut self, bytes: usize) -> bool {
+        let remaining = match self.remaining {
+            None => Some(RESPONSE_BYTES.saturating_sub(bytes)),
+            Some(remaining) => remaining.checked_sub(bytes),
+        };
+        self.remaining = remaining.or(Some(0));
+        remaining.is_some()
     }
 }
 
-/// About what an event takes in JSON.
+/// The estimated JSON size of an event.
 pub(crate) fn event_bytes(event: &Event) -> usize {
     let data = match &event.body {
         Body::Telemetry(telemetry) => {
@@ -45,7 +51,7 @@ pub(crate) fn event_bytes(event: &Event) -> usize {
     ENVELOPE_BYTES + data
 }
 
-/// About what signals take in JSON, each under its path.
+/// The estimated JSON size of signals, including their paths.
 pub(crate) fn signals_bytes(signals: &Signals) -> usize {
     signals.iter().map(|(path, value)| path.as_str().len() + 4 + value_bytes(value)).sum()
 }
@@ -63,14 +69,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_item_fits_however_large_it_is_and_nothing_after_one_that_did_not() {
-        let mut room = ResponseBudget::new();
-        assert!(room.takes(ANSWER_BYTES * 2));
-        assert!(!room.takes(1));
-        let mut room = ResponseBudget::new();
-        assert!(room.takes(10) && room.takes(ANSWER_BYTES - 10));
-        assert!(!room.takes(1));
-        let mut room = ResponseBudget::new();
-        assert!(room.takes(10) && !room.takes(ANSWER_BYTES) && !room.takes(1), "or items would be left out in between");
+    fn first_item_always_fits_and_nothing_fits_after_a_rejection() {
+        let mut budget = ResponseBudget::new();
+        assert!(budget.try_reserve(RESPONSE_BYTES * 2));
+        assert!(!budget.try_reserve(1));
+        let mut budget = ResponseBudget::new();
+        assert!(budget.try_reserve(10) && budget.try_reserve(RESPONSE_BYTES - 10));
+        assert!(!budget.try_reserve(1));
+        let mut budget = ResponseBudget::new();
+        assert!(
+            budget.try_reserve(10) && !budget.try_reserve(RESPONSE_BYTES) && !budget.try_reserve(1),
+            "otherwise a page could skip items"
+        );
     }
 }

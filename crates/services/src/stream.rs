@@ -1,13 +1,15 @@
-//! Processing the stream: archive, validate, publish, store.
+//! Processing of the stream: archive, validate, publish, store.
 //!
-//! In that order, because each step makes the next one safe to lose: what is archived can be processed again, what is
-//! published can be published again (consumers know an event by its id), and what is stored is done: a retry that finds an
-//! event stored has nothing left to do.
+//! The order makes each step repeatable after a failure of a later one: archived records can be processed again; published
+//! events can be published again, because consumers deduplicate events by id; stored events are done, and a retry drops
+//! them.
 //!
-//! A batch is usually one chunk. Where its records unpack to more than is good for the function's memory, what was judged so
-//! far is carried on before the next event is read; where they take long, the rest of them comes again. So no sender can make
-//! a batch fail that holds others' records, whatever is in his.
+//! A batch is usually one chunk. If its records decompress to more than fits into the function's memory, the processor
+//! flushes the events validated so far before it reads the next event. If its records take too long, the remaining records
+//! are retried. So a sender cannot make a batch fail that contains the records of other senders, whatever its own records
+//! contain.
 
+mod batch;
 mod chunk;
 mod dedup;
 mod processor;
@@ -15,6 +17,8 @@ mod publish;
 mod quarantine;
 mod recent_events;
 mod store;
+mod validate;
 
-pub use processor::{BatchCounts, BatchOutcome, Record, StreamProcessor};
+pub use batch::{BatchCounts, BatchOutcome, Record};
+pub use processor::StreamProcessor;
 pub use recent_events::RecentEvents;

@@ -1,4 +1,5 @@
-//! Vehicles: the registry, and which vehicles bulk files assign to a fleet.
+//! Vehicles: the registry, and the vehicles that bulk files assign to a fleet.
 
 pub mod fleet_vehicles;
+pub mod listing;
 pub mod registry;

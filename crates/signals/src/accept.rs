@@ -2,16 +2,16 @@ use crate::value::MAX_EXACT;
 use crate::{Datatype, SignalDef, SignalPath, SignalRejection, Value};
 use serde_json::{Number, Value as Json};
 
-/// The longest text, in bytes.
+/// Maximum length of a text in bytes.
 pub const MAX_TEXT_BYTES: usize = 1024;
 
-/// The longest list, in entries.
+/// Maximum number of entries of a list.
 pub const MAX_LIST_LEN: usize = 64;
 
-/// Checks one reading against the catalogue and rounds it once to its signal's resolution.
+/// Validates one reading against the catalogue and rounds it once to the resolution of its signal.
 ///
-/// The range is checked on the value as it came, before rounding. An unknown path takes a boolean, a number or a text
-/// and keeps it exactly. Accepting what was accepted changes nothing, to the bit.
+/// The range is checked before rounding. For an unknown path, a boolean, a number or a text is accepted and remains exact.
+/// Accepting an accepted value again returns the same bits.
 pub fn accept(path: &str, value: &Json) -> Result<(SignalPath, Value), SignalRejection> {
     let path = SignalPath::parse(path)?;
     let value = match path.def() {
@@ -61,7 +61,7 @@ fn text(v: &str) -> Result<Value, SignalRejection> {
     if v.len() > MAX_TEXT_BYTES { Err(SignalRejection::TooLong) } else { Ok(Value::from(v)) }
 }
 
-/// A JSON number as the double it is, unless it is an integer that no double can hold.
+/// Converts a JSON number to a double. Fails with `NotExact` for an integer beyond ±2^53.
 fn exact(v: &Number) -> Result<f64, SignalRejection> {
     let size = v.as_u64().or_else(|| v.as_i64().map(i64::unsigned_abs));
     if size.is_some_and(|size| size > MAX_EXACT) {
@@ -82,7 +82,7 @@ fn number(def: &SignalDef, v: f64) -> Result<Value, SignalRejection> {
         return Err(SignalRejection::NotExact);
     }
     let rounded = def.resolution.map_or(v, |resolution| resolution.round(v));
-    // Range ends lie on the grid, so rounding cannot leave the range; checked, because idempotence rests on it.
+    // The ends of ranges are on the grid, so rounding cannot leave the range. Checked because idempotence depends on it.
     if !def.contains(rounded) {
         return Err(SignalRejection::OutOfRange);
     }

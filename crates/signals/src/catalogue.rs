@@ -7,10 +7,10 @@ pub(crate) const TABLE: &str = include_str!("../catalogue.csv");
 
 static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::read(TABLE));
 
-/// The table of all signals that Roadcast knows, read once from `catalogue.csv`.
+/// The table of all signals of Roadcast, read once from `catalogue.csv`.
 #[derive(Debug)]
 pub struct Catalogue {
-    /// Row n holds signal number n + 1.
+    /// Index n has signal number n + 1.
     defs: &'static [SignalDef],
     by_path: HashMap<&'static str, &'static SignalDef>,
 }
@@ -18,31 +18,31 @@ pub struct Catalogue {
 /// One row of the catalogue.
 #[derive(Debug, PartialEq)]
 pub struct SignalDef {
-    /// The signal's number: append-only, never given to another signal.
+    /// The number of the signal. Numbers are append-only and never reassigned.
     pub number: u16,
-    /// The path, such as `Vehicle.Speed`.
+    /// The path, for example `Vehicle.Speed`.
     pub path: &'static str,
-    /// The type of the value, or of its entries where it is a list.
+    /// The type of the value, or of the entries of a list.
     pub datatype: Datatype,
     /// Whether the value is a list of `datatype`.
     pub is_array: bool,
     /// The unit, by its VSS name (`km/h`, `percent`, `Celsius`).
     pub unit: Option<&'static str>,
-    /// The smallest value accepted.
+    /// The smallest accepted value.
     pub min: Option<f64>,
-    /// The largest value accepted.
+    /// The largest accepted value.
     pub max: Option<f64>,
-    /// The texts accepted; empty means any.
+    /// The accepted texts; empty if any text is accepted.
     pub allowed: Box<[&'static str]>,
-    /// The grid its numbers are rounded to; without one they stay exact.
+    /// The grid to which numbers are rounded; `None` if they remain exact.
     pub resolution: Option<Resolution>,
-    /// Where the row comes from.
+    /// The source of the row.
     pub origin: Origin,
 }
 
 /// The datatypes of VSS.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // the names say it all
+#[allow(missing_docs)] // the names are self-explanatory
 pub enum Datatype {
     Boolean,
     Int8,
@@ -58,45 +58,45 @@ pub enum Datatype {
     String,
 }
 
-/// Where a row of the catalogue comes from.
+/// The source of a row of the catalogue.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// COVESA VSS v6.0.
     Vss,
     /// The OBD overlay of VSS v6.0.
     Obd,
-    /// Roadcast's own overlay: what the other two lack.
+    /// The overlay of Roadcast: signals that the other two lack.
     Roadcast,
 }
 
 impl Catalogue {
-    /// The catalogue. The first call reads the table.
+    /// Returns the catalogue. The first call reads the table.
     pub fn get() -> &'static Self {
         &CATALOGUE
     }
 
-    /// The signal of that path.
+    /// Returns the signal with this path.
     pub fn by_path(&self, path: &str) -> Option<&'static SignalDef> {
         self.by_path.get(path).copied()
     }
 
-    /// The signal of that number.
+    /// Returns the signal with this number.
     pub fn by_number(&self, number: u16) -> Option<&'static SignalDef> {
         self.defs.get(usize::from(number).checked_sub(1)?)
     }
 
-    /// Every signal, by number.
+    /// Returns all signals, by number.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &'static SignalDef> + use<> {
         self.defs.iter()
     }
 
-    /// The highest number: a reader of this version knows every signal up to it.
+    /// Returns the highest number: a reader of this version has every signal up to it.
     pub fn version(&self) -> u16 {
         self.defs.last().map_or(0, |def| def.number)
     }
 
     fn read(table: &'static str) -> Self {
-        // A row that cannot be read would be a slip in our own table, and a test holds every line against an entry.
+        // Every row is valid: a test checks that each line of the table has an entry.
         let rows = table.lines().skip(1).filter_map(SignalDef::read);
         let defs: &'static [SignalDef] = rows.collect::<Vec<_>>().leak();
         Self { defs, by_path: defs.iter().map(|def| (def.path, def)).collect() }
@@ -115,21 +115,21 @@ impl SignalDef {
             path,
             datatype: Datatype::from_name(scalar.unwrap_or(datatype))?,
             is_array: scalar.is_some(),
-            unit: filled(unit),
+            unit: non_empty(unit),
             min: optional(min, |text| text.parse().ok()).ok()?,
             max: optional(max, |text| text.parse().ok()).ok()?,
-            allowed: filled(allowed).map(|texts| texts.split('|').collect()).unwrap_or_default(),
+            allowed: non_empty(allowed).map(|texts| texts.split('|').collect()).unwrap_or_default(),
             resolution: optional(resolution, Resolution::from_step).ok()?,
             origin: Origin::from_name(origin)?,
         })
     }
 
-    /// Whether `v` lies within the range and, for an integer signal, within the datatype.
+    /// Returns whether `v` is within the range and, for an integer signal, within the datatype.
     ///
-    /// A `float` is compared in single precision, its own: 100.00000298 percent, as 32-bit sources give it, is 100.
+    /// A `float` is compared in single precision: 100.00000298 percent, as sent by 32-bit sources, equals 100.
     pub fn contains(&self, v: f64) -> bool {
         let is_outside = |low: Option<f64>, high: Option<f64>| match self.datatype {
-            #[allow(clippy::cast_possible_truncation)] // the very purpose
+            #[allow(clippy::cast_possible_truncation)] // intended
             Datatype::Float => {
                 let v = v as f32;
                 low.is_some_and(|low| v < low as f32) || high.is_some_and(|high| v > high as f32)
@@ -141,16 +141,16 @@ impl SignalDef {
     }
 }
 
-fn filled(column: &'static str) -> Option<&'static str> {
+fn non_empty(column: &'static str) -> Option<&'static str> {
     (!column.is_empty()).then_some(column)
 }
 
-/// What an optional column holds; an error where it holds something that cannot be read.
-fn optional<T>(column: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Unreadable> {
-    if column.is_empty() { Ok(None) } else { read(column).map(Some).ok_or(Unreadable) }
+/// Parses an optional column. Returns `None` if it is empty, and fails if it is invalid.
+fn optional<T>(column: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, InvalidColumn> {
+    if column.is_empty() { Ok(None) } else { read(column).map(Some).ok_or(InvalidColumn) }
 }
 
-struct Unreadable;
+struct InvalidColumn;
 
 impl Datatype {
     const ALL: [Self; 12] = [
@@ -168,7 +168,7 @@ impl Datatype {
         Self::String,
     ];
 
-    /// The VSS name, such as `uint8`.
+    /// Returns the VSS name, for example `uint8`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Boolean => "boolean",
@@ -190,17 +190,18 @@ impl Datatype {
         Self::ALL.into_iter().find(|datatype| datatype.name() == name)
     }
 
-    /// Whether only whole numbers are values of this type.
+    /// Returns whether values of this type are integers.
     pub const fn is_integer(self) -> bool {
         self.integer_range().is_some()
     }
 
-    /// Whether values of this type are numbers.
+    /// Returns whether values of this type are numbers.
     pub const fn is_numeric(self) -> bool {
         !matches!(self, Self::Boolean | Self::String)
     }
 
-    /// The ends of an integer type. Those of 64 bits are rounded outward to a double; 2^53 binds before they do.
+    /// Returns the range of an integer type. The limits of 64 bits are rounded outward to a double; the limit of 2^53 is
+    /// stricter.
     #[allow(clippy::cast_precision_loss)]
     const fn integer_range(self) -> Option<(f64, f64)> {
         match self {
@@ -224,7 +225,7 @@ impl fmt::Display for Datatype {
 }
 
 impl Origin {
-    /// The table's name for it.
+    /// Returns its name in the table.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Vss => "vss",

@@ -1,7 +1,7 @@
-//! The signal catalogue: what a vehicle signal is called, what values it may take, and to which grid it is rounded.
+//! The signal catalogue: the name, the permitted values and the resolution of each vehicle signal.
 //!
-//! [`accept`] checks one reading against the [`Catalogue`] and rounds it once to its [`Resolution`]. Whatever comes
-//! out of it is stable: accepting it again gives the same bits. See the crate's README for the table itself.
+//! [`accept`] validates one reading against the [`Catalogue`] and rounds it once to its [`Resolution`]. The result is
+//! stable: accepting it again gives the same bits. The README of the crate describes the table.
 
 mod accept;
 mod catalogue;

@@ -6,23 +6,23 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-/// The longest path, in bytes.
+/// Maximum length of a path in bytes.
 pub const MAX_PATH_BYTES: usize = 256;
 
-/// A signal's name: a catalogue entry, or an unknown path kept as it came.
+/// The name of a signal: a catalogue entry, or an unknown path, stored unchanged.
 ///
-/// Equality, order and hash are those of the path text, so that a signal that the catalogue learns later is still the
+/// Equality, order and hash are those of the path text, so that a signal that is added to the catalogue later remains the
 /// same signal, and a map can be searched with a `&str`.
 #[derive(Clone)]
 pub enum SignalPath {
     /// A signal of the catalogue.
     Known(&'static SignalDef),
-    /// A well-formed path that the catalogue lacks: stored exactly, part of no package.
+    /// A well-formed path that is not in the catalogue. Its values are stored exactly, and no package contains it.
     Unknown(Box<str>),
 }
 
 impl SignalPath {
-    /// Reads a path: 1 to 256 bytes, segments of `[A-Za-z0-9_-]` separated by single dots.
+    /// Parses a path: 1 to 256 bytes, segments of `[A-Za-z0-9_-]` separated by single dots. Fails with `BadPath` otherwise.
     pub fn parse(path: &str) -> Result<Self, SignalRejection> {
         if let Some(def) = Catalogue::get().by_path(path) {
             return Ok(Self::Known(def));
@@ -30,7 +30,7 @@ impl SignalPath {
         if is_well_formed(path) { Ok(Self::Unknown(path.into())) } else { Err(SignalRejection::BadPath) }
     }
 
-    /// The path's text.
+    /// Returns the text of the path.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Known(def) => def.path,
@@ -38,7 +38,7 @@ impl SignalPath {
         }
     }
 
-    /// The catalogue's entry, for a known path.
+    /// Returns the catalogue entry, or `None` for an unknown path.
     pub fn def(&self) -> Option<&'static SignalDef> {
         match self {
             Self::Known(def) => Some(def),
@@ -147,7 +147,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[test]
-    fn a_catalogue_path_is_known_and_any_other_well_formed_one_unknown() {
+    fn well_formed_paths_outside_the_catalogue_are_unknown() {
         assert!(SignalPath::parse("Vehicle.Speed").unwrap().def().is_some());
         for path in ["Vehicle.speed", "x", "Vehicle", "acme.door-3.open_1", &"a".repeat(MAX_PATH_BYTES)] {
             let parsed = SignalPath::parse(path).unwrap();
@@ -157,29 +157,29 @@ mod tests {
     }
 
     #[test]
-    fn refuses_malformed_paths() {
+    fn malformed_paths_are_refused() {
         for path in ["", ".", "a.", ".a", "a..b", "a b", "a/b", "Fahrzeug.Größe", "a\n", &"a".repeat(MAX_PATH_BYTES + 1)] {
             assert_eq!(SignalPath::parse(path), Err(SignalRejection::BadPath), "{path:?}");
         }
     }
 
     #[test]
-    fn known_and_unknown_are_equal_and_ordered_by_their_text() {
+    fn known_and_unknown_paths_are_compared_by_text() {
         let known = SignalPath::parse("Vehicle.Speed").unwrap();
-        let stored_before_it_was_known = SignalPath::Unknown("Vehicle.Speed".into());
-        assert_eq!(known, stored_before_it_was_known);
+        let unknown = SignalPath::Unknown("Vehicle.Speed".into());
+        assert_eq!(known, unknown);
         assert!(SignalPath::parse("Acme.Z").unwrap() < known);
         assert!(known < SignalPath::parse("acme.A").unwrap());
     }
 
     #[test]
-    fn a_map_of_signals_is_searched_by_text() {
+    fn map_of_signals_is_searched_by_text() {
         let map = BTreeMap::from([(SignalPath::parse("Vehicle.Speed").unwrap(), 1)]);
         assert_eq!(map.get("Vehicle.Speed"), Some(&1));
     }
 
     #[test]
-    fn json_goes_through_the_parser() {
+    fn deserialization_validates_the_path() {
         let path: SignalPath = serde_json::from_str(r#""Vehicle.Speed""#).unwrap();
         assert!(path.def().is_some());
         assert_eq!(serde_json::to_string(&path).unwrap(), r#""Vehicle.Speed""#);

@@ -1,33 +1,33 @@
 use serde::{Serialize, Serializer};
 
-/// Why one signal was taken out of its sample. The codes are what `signalsRejected` counts by.
+/// Why a signal was removed from its sample. `signalsRejected` counts by these codes.
 #[derive(thiserror::Error, Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SignalRejection {
     /// The name is not a dotted path of `[A-Za-z0-9_-]` segments of at most 256 bytes.
-    #[error("the signal's name is not a well-formed path")]
+    #[error("the name of the signal is not a well-formed path")]
     BadPath,
-    /// The value's JSON type is not the signal's datatype; also `null`, and a fraction for an integer signal.
-    #[error("the value is not of the signal's datatype")]
+    /// The JSON type does not match the datatype of the signal; also `null`, and a fraction for an integer signal.
+    #[error("the value does not have the datatype of the signal")]
     WrongType,
-    /// The number lies outside the signal's range or outside its datatype's.
-    #[error("the value lies outside the signal's range")]
+    /// The number is outside the range of the signal or of its datatype.
+    #[error("the value is outside the range of the signal")]
     OutOfRange,
-    /// The text is none of the values that the signal allows.
-    #[error("the value is none of those the signal allows")]
+    /// The text is not one of the allowed values of the signal.
+    #[error("the value is not one of the allowed values of the signal")]
     NotAllowed,
-    /// A text over 1024 bytes, or a list of more than 64 entries.
+    /// A text of more than 1024 bytes, or a list of more than 64 entries.
     #[error("the text or list is too long")]
     TooLong,
-    /// An integer beyond ±2^53, which an IEEE 754 double cannot hold exactly.
-    #[error("the integer is too large to be kept exactly")]
+    /// An integer beyond ±2^53, which an IEEE 754 double cannot represent exactly.
+    #[error("the integer is too large to be represented exactly")]
     NotExact,
-    /// Latitude and longitude are both exactly 0: a receiver without a fix.
-    #[error("a position of 0, 0 is a receiver without a fix")]
+    /// Latitude and longitude are both exactly 0: the receiver has no position fix.
+    #[error("latitude and longitude are both 0: the receiver has no position fix")]
     NullPosition,
 }
 
 impl SignalRejection {
-    /// Every reason, in the order of their declaration.
+    /// All reasons, in the order of declaration.
     pub const ALL: [Self; 7] = [
         Self::BadPath,
         Self::WrongType,
@@ -38,7 +38,7 @@ impl SignalRejection {
         Self::NullPosition,
     ];
 
-    /// The reason's stable `snake_case` code.
+    /// Returns the stable `snake_case` code of the reason.
     pub const fn code(self) -> &'static str {
         match self {
             Self::BadPath => "bad_path",

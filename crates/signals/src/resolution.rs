@@ -1,25 +1,25 @@
 use std::fmt;
 
-/// The largest grid index. Up to 2^51 an index survives the way to `f64` and back: both roundings together move it
-/// by less than half a step.
+/// The largest grid index. Up to 2^51, an index round-trips through `f64`: both roundings together move it by less than half
+/// a step.
 const MAX_INDEX: f64 = 2_251_799_813_685_248.0;
 
 /// Powers of ten that are exact as `f64`, by number of decimals.
 const SCALES: [f64; 10] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 
-/// The grid a signal is rounded to: whole multiples of 10^-decimals in the signal's unit.
+/// The grid to which a signal is rounded: integer multiples of 10^-decimals in the unit of the signal.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Resolution {
     decimals: u8,
 }
 
 impl Resolution {
-    /// A grid of 10^-`decimals`; `None` for more than 9 decimals.
+    /// Creates a grid of 10^-`decimals`. Returns `None` for more than 9 decimals.
     pub const fn from_decimals(decimals: u8) -> Option<Self> {
         if (decimals as usize) < SCALES.len() { Some(Self { decimals }) } else { None }
     }
 
-    /// Reads the table's form of a step: `1`, `0.1`, `0.01` …
+    /// Parses a step as in the table: `1`, `0.1`, `0.01` …
     pub(crate) fn from_step(step: &str) -> Option<Self> {
         if step == "1" {
             return Self::from_decimals(0);
@@ -31,28 +31,28 @@ impl Resolution {
         Self::from_decimals(u8::try_from(zeros.len() + 1).ok()?)
     }
 
-    /// The number of decimals of a value on the grid.
+    /// Returns the number of decimals of a value on the grid.
     pub const fn decimals(&self) -> u8 {
         self.decimals
     }
 
-    /// The index of the grid point nearest to `v`, halves away from zero. `None` where `v` is off the grid's range:
-    /// more than 2^51 steps from zero, or not finite.
-    #[allow(clippy::cast_possible_truncation)] // at most 2^51 in size, and whole
+    /// Returns the index of the grid point nearest to `v`, halves away from zero. Returns `None` if `v` is outside the range
+    /// of the grid: more than 2^51 steps from zero, or not finite.
+    #[allow(clippy::cast_possible_truncation)] // an integer of at most ±2^51
     pub fn grid(&self, v: f64) -> Option<i64> {
         let index = (v * self.scale()).round();
         (index.abs() <= MAX_INDEX).then_some(index as i64)
     }
 
-    /// The value of grid point `k`: the double nearest to k / 10^decimals, never -0.0. Exact to the last bit for
-    /// every index that [`grid`](Self::grid) gives.
+    /// Returns the value of grid point `k`: the double nearest to k / 10^decimals, never -0.0. It is exact to the last bit
+    /// for every index that [`grid`](Self::grid) returns.
     #[allow(clippy::cast_precision_loss)] // an index is at most 2^51
     pub fn value(&self, k: i64) -> f64 {
-        // Both operands are exact, so IEEE 754 division rounds correctly; multiplying by 10^-d would not.
+        // Both operands are exact, so that IEEE 754 division rounds correctly; multiplication by 10^-d would not.
         k as f64 / self.scale()
     }
 
-    /// `v` moved to its nearest grid point, or `v` itself where it is off the grid's range.
+    /// Returns the grid point nearest to `v`, or `v` itself if it is outside the range of the grid.
     pub fn round(&self, v: f64) -> f64 {
         self.grid(v).map_or(v, |k| self.value(k))
     }
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_are_written_as_they_are_read() {
+    fn steps_round_trip_as_text() {
         for decimals in 0..10 {
             let step = resolution(decimals).to_string();
             assert_eq!(Resolution::from_step(&step), Some(resolution(decimals)), "{step}");
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn rounds_to_the_nearest_point_and_halves_away_from_zero() {
+    fn rounds_to_nearest_with_halves_away_from_zero() {
         assert_eq!(resolution(1).round(45.360_465_109_348_3), 45.4);
         assert_eq!(resolution(0).round(2.5), 3.0);
         assert_eq!(resolution(0).round(-2.5), -3.0);
@@ -102,14 +102,14 @@ mod tests {
     }
 
     #[test]
-    fn never_makes_a_negative_zero() {
+    fn rounding_never_returns_negative_zero() {
         for tiny in [-0.0, -1e-300, -0.04] {
             assert_eq!(resolution(1).round(tiny).to_bits(), 0.0_f64.to_bits());
         }
     }
 
     #[test]
-    fn what_is_off_the_grid_stays_as_it_is() {
+    fn values_outside_the_grid_range_are_unchanged() {
         let coarse = resolution(0);
         let edge = coarse.value(MAX);
         assert_eq!(coarse.grid(edge), Some(MAX));
@@ -122,26 +122,26 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_index_comes_back_from_its_value(k in -MAX..=MAX, decimals in 0_u8..10) {
+        fn every_index_round_trips_through_its_value(k in -MAX..=MAX, decimals in 0_u8..10) {
             let value = resolution(decimals).value(k);
             prop_assert_eq!(resolution(decimals).grid(value), Some(k));
         }
 
         #[test]
-        fn a_value_is_the_double_that_its_decimal_text_reads_as(k in -MAX..=MAX, decimals in 0_u8..10) {
+        fn value_equals_the_parsed_decimal_text(k in -MAX..=MAX, decimals in 0_u8..10) {
             let value = resolution(decimals).value(k);
             let text: f64 = format!("{k}e-{decimals}").parse().unwrap();
             prop_assert_eq!(value.to_bits(), text.to_bits());
         }
 
         #[test]
-        fn rounding_twice_is_rounding_once(v in any::<f64>(), decimals in 0_u8..10) {
+        fn rounding_is_idempotent(v in any::<f64>(), decimals in 0_u8..10) {
             let once = resolution(decimals).round(v);
             prop_assert_eq!(resolution(decimals).round(once).to_bits(), once.to_bits());
         }
 
         #[test]
-        fn rounding_moves_by_at_most_half_a_step(v in -1e6..1e6_f64, decimals in 0_u8..7) {
+        fn rounding_changes_a_value_by_at_most_half_a_step(v in -1e6..1e6_f64, decimals in 0_u8..7) {
             let step = resolution(decimals).value(1);
             prop_assert!((resolution(decimals).round(v) - v).abs() <= step * 0.500_001);
         }

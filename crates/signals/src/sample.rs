@@ -5,22 +5,22 @@ use std::collections::BTreeMap;
 const LATITUDE: &str = "Vehicle.CurrentLocation.Latitude";
 const LONGITUDE: &str = "Vehicle.CurrentLocation.Longitude";
 
-/// The signals of one sample, each with its value.
+/// The values of one sample by signal.
 pub type Signals = BTreeMap<SignalPath, Value>;
 
 /// One timestamped set of signals.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
-    /// When the vehicle observed them.
+    /// The time of the observation, by the clock of the vehicle.
     pub at: Timestamp,
-    /// What it observed.
+    /// The observed values.
     pub signals: Signals,
 }
 
-/// Takes the vehicle's latitude and longitude out where both are exactly 0, and says whether it did.
+/// Removes latitude and longitude if both are exactly 0. Returns whether they were removed.
 ///
-/// A receiver without a fix reports 0, 0. Either coordinate alone may be 0 on the equator or the prime meridian, so
-/// only the pair is refused.
+/// A receiver without a position fix reports 0, 0. A single coordinate can be 0, on the equator or the prime meridian, so
+/// only the pair is removed.
 pub fn reject_null_position(signals: &mut Signals) -> bool {
     let is_zero = |path: &str| signals.get(path).and_then(Value::as_number) == Some(0.0);
     let is_null = is_zero(LATITUDE) && is_zero(LONGITUDE);
@@ -42,13 +42,13 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_is_written_as_it_was_read() {
+    fn samples_round_trip_through_json() {
         let json = r#"{"at":"2017-02-19T12:19:28.000Z","signals":{"Vehicle.Speed":45.4,"acme.x":true}}"#;
         assert_eq!(serde_json::to_string(&sample(json)).unwrap(), json);
     }
 
     #[test]
-    fn a_position_of_zero_zero_goes_and_the_rest_stays() {
+    fn position_of_zero_zero_is_removed() {
         let mut at_null = sample(
             r#"{"at":"2017-02-19T12:19:28Z","signals":{"Vehicle.CurrentLocation.Latitude":0,
                 "Vehicle.CurrentLocation.Longitude":0.0,"Vehicle.Speed":3}}"#,
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn one_zero_coordinate_is_a_place() {
+    fn position_with_one_zero_coordinate_is_valid() {
         let mut greenwich = sample(
             r#"{"at":"2017-02-19T12:19:28Z","signals":{"Vehicle.CurrentLocation.Latitude":51.477928,
                 "Vehicle.CurrentLocation.Longitude":0}}"#,

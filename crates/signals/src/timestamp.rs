@@ -4,7 +4,7 @@ use std::fmt;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// 0000-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z: what RFC 3339 can write.
+/// 0000-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z: the range of RFC 3339.
 const FIRST_MS: i64 = -62_167_219_200_000;
 const LAST_MS: i64 = 253_402_300_799_999;
 
@@ -14,44 +14,45 @@ const LAST_MS: i64 = 253_402_300_799_999;
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// The text is no RFC 3339 date-time within the years 0000 to 9999 UTC.
+/// The text is not an RFC 3339 date-time within the years 0000 to 9999 UTC.
 #[derive(thiserror::Error, Copy, Clone, Debug, PartialEq, Eq)]
 #[error("not an RFC 3339 date-time")]
 pub struct TimestampError;
 
 impl Timestamp {
-    /// From milliseconds since the Unix epoch.
+    /// Creates a timestamp from milliseconds since the Unix epoch.
     pub const fn from_ms(ms: i64) -> Self {
         Self(ms)
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns milliseconds since the Unix epoch.
     pub const fn ms(self) -> i64 {
         self.0
     }
 
-    /// Reads an RFC 3339 date-time of any offset. Digits beyond the millisecond are cut off.
+    /// Parses an RFC 3339 date-time with any offset. Digits beyond the millisecond are truncated.
     pub fn parse_rfc3339(text: &str) -> Result<Self, TimestampError> {
         let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimestampError)?;
         let ms = moment.unix_timestamp() * 1000 + i64::from(moment.millisecond());
-        // An offset can move a writable local time out of the years that UTC text can express.
+        // The offset can move a valid local time out of the years that RFC 3339 can represent in UTC.
         if (FIRST_MS..=LAST_MS).contains(&ms) { Ok(Self(ms)) } else { Err(TimestampError) }
     }
 
-    /// This time moved by `ms`, stopping at the ends of `i64`.
+    /// Adds `ms` milliseconds, saturating at the limits of `i64`.
     #[must_use]
     pub const fn plus_ms(self, ms: i64) -> Self {
         Self(self.0.saturating_add(ms))
     }
 
-    /// Milliseconds from `earlier` to this time, negative where `earlier` is later, stopping at the ends of `i64`.
+    /// Returns the milliseconds from `earlier` to this time, negative if `earlier` is later, saturating at the limits of
+    /// `i64`.
     pub const fn ms_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
 }
 
 impl fmt::Display for Timestamp {
-    /// Times outside the years 0000 to 9999 are written as the nearest that RFC 3339 can express.
+    /// Writes RFC 3339 in UTC. Times outside the years 0000 to 9999 are written as the nearest time within them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = self.0.clamp(FIRST_MS, LAST_MS);
         let moment = OffsetDateTime::from_unix_timestamp(ms.div_euclid(1000)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_rfc_3339_and_writes_utc_with_three_digits() {
+    fn rfc_3339_is_written_in_utc_with_three_digits() {
         check("2017-02-19T12:19:28Z", Some("2017-02-19T12:19:28.000Z"));
         check("2017-03-21T00:00:31-05:00", Some("2017-03-21T05:00:31.000Z"));
         check("2017-02-19T12:19:28.5Z", Some("2017-02-19T12:19:28.500Z"));
@@ -126,13 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn cuts_digits_below_the_millisecond() {
+    fn digits_below_the_millisecond_are_truncated() {
         check("2017-02-19T12:19:28.123999999Z", Some("2017-02-19T12:19:28.123Z"));
         check("1969-12-31T23:59:59.9999Z", Some("1969-12-31T23:59:59.999Z"));
     }
 
     #[test]
-    fn refuses_what_is_no_date() {
+    fn invalid_dates_are_refused() {
         for text in [
             "",
             "02/00/2090",
@@ -150,19 +151,19 @@ mod tests {
     }
 
     #[test]
-    fn refuses_times_that_utc_text_cannot_express() {
+    fn times_outside_the_years_in_utc_are_refused() {
         check("0000-01-01T00:00:00+01:00", None);
         check("9999-12-31T23:59:59-01:00", None);
     }
 
     #[test]
-    fn the_extremes_are_written_without_panic() {
+    fn extreme_times_are_clamped_when_written() {
         assert_eq!(Timestamp::from_ms(i64::MIN).to_string(), "0000-01-01T00:00:00.000Z");
         assert_eq!(Timestamp::from_ms(i64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
     }
 
     #[test]
-    fn arithmetic_stops_at_the_ends() {
+    fn arithmetic_saturates() {
         let end = Timestamp::from_ms(i64::MAX);
         assert_eq!(end.plus_ms(1), end);
         assert_eq!(end.ms_since(Timestamp::from_ms(i64::MIN)), i64::MAX);
@@ -171,7 +172,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_writable_time_survives_json(ms in FIRST_MS..=LAST_MS) {
+        fn times_round_trip_through_json(ms in FIRST_MS..=LAST_MS) {
             let at = Timestamp::from_ms(ms);
             let json = serde_json::to_string(&at).unwrap();
             prop_assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), at);
@@ -184,7 +185,7 @@ mod tests {
         }
 
         #[test]
-        fn no_input_panics(text in ".{0,40}", ms in any::<i64>()) {
+        fn arbitrary_input_never_panics(text in ".{0,40}", ms in any::<i64>()) {
             let _ = Timestamp::parse_rfc3339(&text);
             prop_assert_eq!(Timestamp::from_ms(ms).to_string().len(), 24);
         }

@@ -2,18 +2,17 @@ use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
-/// 2^53: every integer up to here is exact as `f64`.
+/// 2^53: every integer up to this limit is exact as `f64`.
 pub(crate) const MAX_EXACT: u64 = 1 << 53;
 
-/// A signal's value. In JSON it is the bare value, without a tag.
+/// The value of a signal. In JSON it is the plain value, without a type tag.
 ///
-/// A number is never infinite, NaN or -0.0 when it came from [`accept`](crate::accept), from JSON or from
-/// [`Value::number`].
+/// A number from [`accept`](crate::accept), from JSON or from [`Value::number`] is never infinite, NaN or -0.0.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// A boolean.
     Bool(bool),
-    /// A number. Written as a JSON integer where it is whole and smaller than 2^53 in size.
+    /// A number. Written as a JSON integer if it is an integer with an absolute value below 2^53.
     Number(f64),
     /// A text.
     Text(Box<str>),
@@ -22,28 +21,28 @@ pub enum Value {
 }
 
 impl Value {
-    /// A number, with -0.0 taken as 0.0; `None` where it is not finite.
+    /// Creates a number. Converts -0.0 to 0.0. Returns `None` if `v` is not finite.
     pub fn number(v: f64) -> Option<Self> {
-        // Adding zero is the identity for every double but -0.0.
+        // Adding zero changes no double except -0.0.
         v.is_finite().then_some(Self::Number(v + 0.0))
     }
 
-    /// The boolean, where it is one.
+    /// Returns the boolean, or `None` for other types.
     pub fn as_bool(&self) -> Option<bool> {
         if let Self::Bool(v) = self { Some(*v) } else { None }
     }
 
-    /// The number, where it is one.
+    /// Returns the number, or `None` for other types.
     pub fn as_number(&self) -> Option<f64> {
         if let Self::Number(v) = self { Some(*v) } else { None }
     }
 
-    /// The text, where it is one.
+    /// Returns the text, or `None` for other types.
     pub fn as_text(&self) -> Option<&str> {
         if let Self::Text(v) = self { Some(v) } else { None }
     }
 
-    /// Whether both are the same down to the bits of their numbers.
+    /// Returns whether both values are equal, including the bits of their numbers.
     pub fn bits_eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Bool(a), Self::Bool(b)) => a == b,
@@ -68,7 +67,7 @@ impl From<&str> for Value {
 }
 
 impl Serialize for Value {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)] // whole and below 2^53
+    #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)] // an integer below 2^53
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Bool(v) => serializer.serialize_bool(*v),
@@ -93,25 +92,25 @@ impl<'de> Visitor<'de> for AnyValue {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a boolean, a finite number, a text or a list of them")
+        f.write_str("a boolean, a finite number, a string or a list of these")
     }
 
     fn visit_bool<E: de::Error>(self, v: bool) -> Result<Value, E> {
         Ok(Value::Bool(v))
     }
 
-    #[allow(clippy::cast_precision_loss)] // checked first
+    #[allow(clippy::cast_precision_loss)] // checked above
     fn visit_i64<E: de::Error>(self, v: i64) -> Result<Value, E> {
         if v.unsigned_abs() > MAX_EXACT {
-            return Err(E::custom("an integer beyond 2^53"));
+            return Err(E::custom("an integer beyond ±2^53"));
         }
         Ok(Value::Number(v as f64))
     }
 
-    #[allow(clippy::cast_precision_loss)] // checked first
+    #[allow(clippy::cast_precision_loss)] // checked above
     fn visit_u64<E: de::Error>(self, v: u64) -> Result<Value, E> {
         if v > MAX_EXACT {
-            return Err(E::custom("an integer beyond 2^53"));
+            return Err(E::custom("an integer beyond ±2^53"));
         }
         Ok(Value::Number(v as f64))
     }
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_are_json_integers() {
+    fn integral_numbers_are_json_integers() {
         assert_eq!(json(&Value::Number(50.0)), "50");
         assert_eq!(json(&Value::Number(-3.0)), "-3");
         assert_eq!(json(&Value::Number(45.4)), "45.4");
@@ -161,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_bare_in_json() {
+    fn values_have_no_tag_in_json() {
         let list = Value::List([Value::from("01"), Value::from("0C")].into());
         assert_eq!(json(&list), r#"["01","0C"]"#);
         assert_eq!(json(&Value::from(true)), "true");
@@ -169,21 +168,21 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_are_not_finite_are_never_written() {
+    fn non_finite_numbers_are_not_serialized() {
         assert!(serde_json::to_string(&Value::Number(f64::NAN)).is_err());
         assert!(serde_json::to_string(&Value::Number(f64::INFINITY)).is_err());
         assert_eq!(Value::number(f64::NEG_INFINITY), None);
     }
 
     #[test]
-    fn refuses_what_no_signal_can_hold() {
+    fn values_that_no_signal_can_have_are_refused() {
         for text in ["null", "{}", "[[1]]", "9007199254740993", "-9007199254740993", "[null]"] {
             assert!(serde_json::from_str::<Value>(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn bits_tell_zeros_apart_and_equality_does_not() {
+    fn bits_eq_distinguishes_zeros_and_equality_does_not() {
         let (plus, minus) = (Value::Number(0.0), Value::Number(-0.0));
         assert_eq!(plus, minus);
         assert!(!plus.bits_eq(&minus));
@@ -193,10 +192,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_survive_json_to_the_bit(v in any::<f64>().prop_filter("finite", |v| v.is_finite())) {
+        fn numbers_round_trip_through_json_bit_for_bit(v in any::<f64>().prop_filter("finite", |v| v.is_finite())) {
             let value = Value::number(v).unwrap();
-            let back: Value = serde_json::from_str(&json(&value)).unwrap();
-            prop_assert!(back.bits_eq(&value));
+            let decoded: Value = serde_json::from_str(&json(&value)).unwrap();
+            prop_assert!(decoded.bits_eq(&value));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The catalogue's table against its own rules and, where the data is at hand, against VSS and the real recordings.
+//! Checks the table of the catalogue against its rules and, if the data is available, against VSS and the real recordings.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -9,21 +9,21 @@ use std::path::PathBuf;
 
 const TABLE: &str = include_str!("../catalogue.csv");
 
-/// The rows that stored blocks may already rely on, with the FNV-1a hash of their text. Appending rows leaves it
-/// true; raise both after a release, never to make an edit pass.
+/// The number of published rows, which stored blocks rely on, and the FNV-1a hash of their text. Appended rows do not change
+/// the hash. Raise both after a release, never to make an edit pass.
 const GOLDEN_ROWS: usize = 1436;
 const GOLDEN_HASH: u64 = 0x208d_8fd3_6268_e458;
 
 /// Units of our overlay that VSS does not define.
 const OWN_UNITS: [&str; 1] = ["kg/h"];
 
-/// Signals whose range is wider than VSS's, each with its reason. None so far.
+/// Signals whose range is wider than in VSS, each with its reason. None so far.
 const WIDER_THAN_VSS: [&str; 0] = [];
 
 fn shared(file: &str) -> Option<PathBuf> {
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")).join(file);
     if !path.exists() {
-        println!("{file} is not at hand: passing without it");
+        println!("skipped: {file} is not available");
         return None;
     }
     Some(path)
@@ -34,13 +34,13 @@ fn fnv1a(text: &str) -> u64 {
 }
 
 #[test]
-fn every_line_is_an_entry_numbered_without_gap() {
+fn every_line_is_an_entry_and_numbers_have_no_gaps() {
     let catalogue = Catalogue::get();
     assert_eq!(catalogue.iter().len(), TABLE.lines().count() - 1);
     for (position, def) in catalogue.iter().enumerate() {
         assert_eq!(usize::from(def.number), position + 1, "{}", def.path);
         assert_eq!(catalogue.by_number(def.number), Some(def));
-        assert_eq!(catalogue.by_path(def.path), Some(def), "{} is there twice", def.path);
+        assert_eq!(catalogue.by_path(def.path), Some(def), "duplicate path {}", def.path);
     }
     assert_eq!(catalogue.version(), catalogue.iter().last().unwrap().number);
     assert_eq!(catalogue.by_number(0), None);
@@ -48,14 +48,14 @@ fn every_line_is_an_entry_numbered_without_gap() {
 }
 
 #[test]
-fn rows_already_given_out_are_never_edited() {
+fn published_rows_are_unchanged() {
     let lines: Vec<&str> = TABLE.lines().take(GOLDEN_ROWS + 1).collect();
     assert_eq!(lines.len(), GOLDEN_ROWS + 1, "rows may only be appended");
     assert_eq!(fnv1a(&lines.join("\n")), GOLDEN_HASH, "rows may only be appended");
 }
 
 #[test]
-fn paths_are_well_formed_and_none_is_a_branch_of_another() {
+fn paths_are_well_formed_and_none_is_a_branch() {
     for def in Catalogue::get().iter() {
         assert!(SignalPath::parse(def.path).unwrap().def().is_some());
         assert!(def.path.starts_with("Vehicle."), "{}", def.path);
@@ -81,7 +81,7 @@ fn ranges_are_ordered_and_end_on_the_grid() {
 }
 
 #[test]
-fn resolutions_go_with_datatypes() {
+fn resolutions_match_datatypes() {
     for def in Catalogue::get().iter() {
         let decimals = def.resolution.map(|resolution| resolution.decimals());
         if def.datatype.is_integer() {
@@ -94,7 +94,7 @@ fn resolutions_go_with_datatypes() {
 }
 
 #[test]
-fn the_designed_resolutions_hold() {
+fn resolutions_of_important_signals_are_as_designed() {
     for (path, decimals) in [
         ("Vehicle.CurrentLocation.Latitude", 6),
         ("Vehicle.CurrentLocation.Longitude", 6),
@@ -125,7 +125,7 @@ fn the_designed_resolutions_hold() {
 }
 
 #[test]
-fn units_are_those_of_vss_or_our_own() {
+fn units_are_defined_by_vss_or_listed() {
     let Some(units) = shared("vss/units.yaml") else {
         return;
     };
@@ -147,12 +147,12 @@ fn number(column: &str) -> Option<f64> {
     (!column.is_empty()).then(|| column.parse().unwrap())
 }
 
-/// The texts of VSS's `['A', 'B']`.
+/// Parses the allowed texts of VSS: `['A', 'B']`.
 fn texts(column: &str) -> Vec<&str> {
     column.split('\'').skip(1).step_by(2).collect()
 }
 
-fn holds_every_leaf_of(file: &str, origin: Origin, leaves: usize) {
+fn check_leaves(file: &str, origin: Origin, leaves: usize) {
     let Some(path) = shared(file) else { return };
     let mut ours: BTreeMap<&str, &SignalDef> =
         Catalogue::get().iter().filter(|def| def.origin == origin).map(|def| (def.path, def)).collect();
@@ -175,17 +175,17 @@ fn holds_every_leaf_of(file: &str, origin: Origin, leaves: usize) {
 }
 
 #[test]
-fn holds_every_leaf_of_vss_as_it_is_there() {
-    holds_every_leaf_of("vss/vss_v6.0.csv", Origin::Vss, 1267);
+fn every_leaf_of_vss_is_in_the_catalogue() {
+    check_leaves("vss/vss_v6.0.csv", Origin::Vss, 1267);
 }
 
 #[test]
-fn holds_every_leaf_of_the_obd_overlay_as_it_is_there() {
-    holds_every_leaf_of("vss/vss_v6.0_obd_overlay.csv", Origin::Obd, 119);
+fn every_leaf_of_the_obd_overlay_is_in_the_catalogue() {
+    check_leaves("vss/vss_v6.0_obd_overlay.csv", Origin::Obd, 119);
 }
 
 #[test]
-fn knows_every_path_of_the_truck_recordings() {
+fn every_path_of_the_truck_recordings_is_in_the_catalogue() {
     for file in ["signalsFmsRecording.csv.gz", "signalsCovesaCvRecording.csv.gz"] {
         let Some(path) = shared(&format!("fms_vss_recording/{file}")) else {
             continue;

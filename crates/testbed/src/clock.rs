@@ -4,29 +4,29 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use roadcast_ports::clock::Clock;
 use roadcast_signals::Timestamp;
 
-/// A clock that stands still until it is moved. Clones show the same time.
+/// A clock that changes only when a test sets or advances it. Clones share one time.
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<AtomicI64>);
 
 impl ManualClock {
-    /// A clock that shows that time.
+    /// Returns a clock set to `now`.
     pub fn at(now: Timestamp) -> Self {
         Self(Arc::new(AtomicI64::new(now.ms())))
     }
 
-    /// Moves it forward, or back where `ms` is negative.
+    /// Advances the clock by `ms` milliseconds; a negative value moves it back.
     pub fn advance_ms(&self, ms: i64) {
         self.0.fetch_add(ms, Ordering::Relaxed);
     }
 
-    /// Sets it.
+    /// Sets the clock to `now`.
     pub fn set(&self, now: Timestamp) {
         self.0.store(now.ms(), Ordering::Relaxed);
     }
 }
 
 impl Default for ManualClock {
-    /// 2024-05-01T12:00:00Z.
+    /// Returns a clock set to 2024-05-01T12:00:00Z.
     fn default() -> Self {
         Self::at(Timestamp::from_ms(1_714_564_800_000))
     }

@@ -1,4 +1,4 @@
-//! Ports that fail on purpose.
+//! Port decorators that inject faults.
 
 mod batched;
 mod plan;
@@ -6,10 +6,10 @@ mod single;
 
 pub use plan::{Fault, FaultPlan};
 
-/// A port that fails by plan, and otherwise does what the port in it does.
+/// Decorates a port with the faults of a [`FaultPlan`]; calls without a fault are forwarded.
 ///
-/// Operations that answer one by one (append, publish, put, acknowledge) take one outcome from the plan for every entry,
-/// all others one for every call. Clones follow the same plan.
+/// Operations with one result per entry (append, publish, put, acknowledge) take one outcome from the plan per entry, all
+/// others one per call. Clones share one plan.
 #[derive(Clone, Debug)]
 pub struct Faulty<P> {
     inner: P,
@@ -17,17 +17,17 @@ pub struct Faulty<P> {
 }
 
 impl<P> Faulty<P> {
-    /// That port, failing by that plan.
+    /// Decorates `inner` with the faults of `plan`.
     pub const fn new(inner: P, plan: FaultPlan) -> Self {
         Self { inner, plan }
     }
 
-    /// The port itself, which does not fail.
+    /// Returns the undecorated port.
     pub const fn inner(&self) -> &P {
         &self.inner
     }
 
-    /// The plan.
+    /// Returns the plan.
     pub const fn plan(&self) -> &FaultPlan {
         &self.plan
     }

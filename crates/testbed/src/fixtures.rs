@@ -1,4 +1,7 @@
-//! Events as a driving vehicle sends them, for tests of formats and storage.
+//! Events of a driving vehicle, for tests of formats and storage.
+
+// Fixtures are constant: a panic is a failure of the test.
+#![allow(clippy::expect_used, clippy::missing_panics_doc)]
 
 use std::collections::BTreeMap;
 
@@ -8,22 +11,22 @@ use roadcast_domain::event::{Body, Event, Origin, StoredEvent, Telemetry};
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_signals::{Sample, SignalPath, Signals, Value};
 
-/// Noon of a day, in milliseconds.
+/// Noon of the day of the fixtures, in milliseconds since the epoch.
 pub const NOON: i64 = 1_793_016_000_000;
 
-/// That many seconds after noon.
+/// Returns the time `s` seconds after [`NOON`].
 pub fn at(s: i64) -> Timestamp {
     Timestamp::from_ms(NOON + s * 1000)
 }
 
-/// Deterministic noise between -1 and 1.
+/// Returns deterministic noise between -1 and 1.
 fn noise(t: f64, salt: f64) -> f64 {
     (t * 12.9898 + salt * 78.233).sin() * 43_758.545 % 1.0
 }
 
-/// An event of samples a second apart. Its readings are noisy, as real ones are.
-pub fn drive(vid: u128, n: i64, start_s: i64, samples: i64) -> StoredEvent {
-    let vid = VehicleId::from_random(vid);
+/// Returns a telemetry event with samples one second apart. Its readings are noisy, like real ones.
+pub fn driving_event(vid: u128, n: i64, start_s: i64, samples: i64) -> StoredEvent {
+    let vid = VehicleId::from_random_bits(vid);
     let sample = |s: i64| {
         #[allow(clippy::cast_precision_loss)]
         let t = (start_s + s) as f64;
@@ -45,14 +48,14 @@ pub fn drive(vid: u128, n: i64, start_s: i64, samples: i64) -> StoredEvent {
     };
     let samples: Vec<Sample> = (0..samples).map(sample).collect();
     let origin = Origin { source: "urn:test:car".to_owned(), id: format!("trip-{n:06}"), extensions: BTreeMap::new() };
-    let eid = Eid::of(&vid, &origin.source, &origin.id, samples[0].at);
+    let eid = Eid::for_event(&vid, &origin.source, &origin.id, samples[0].at);
     let received = samples.last().expect("test fixture").at.plus_ms(800 + n % 300);
     StoredEvent { event: Event { eid, vid, received, body: Body::Telemetry(Telemetry { samples }) }, origin }
 }
 
-/// A diagnostic event of a vehicle.
-pub fn diagnosis(vid: u128, s: i64) -> StoredEvent {
-    let mut stored = drive(vid, s, s, 1);
+/// Returns a diagnostic event of a vehicle, `s` seconds after [`NOON`].
+pub fn diagnostic_event(vid: u128, s: i64) -> StoredEvent {
+    let mut stored = driving_event(vid, s, s, 1);
     stored.event.body = Body::Diagnostic(Diagnostic { at: at(s), mil: Some(true), dtcs: Vec::new() });
     stored
 }

@@ -1,4 +1,4 @@
-//! A table of the event log's items in memory.
+//! The event log's table in memory.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -9,15 +9,15 @@ use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::lock;
 
-/// Bytes of a `DynamoDB` item at most.
+/// Maximum size of a `DynamoDB` item, in bytes.
 const ITEM_BYTES: usize = 400 * 1024;
 
-/// A table of items, for a [`SegmentedLog`](roadcast_event_log::SegmentedLog). Clones are the same table.
+/// A table of items for a [`SegmentedLog`](roadcast_event_log::SegmentedLog). Clones share one table.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryItems(Arc<Mutex<BTreeMap<(VehicleId, String), LogItem>>>);
 
 impl MemoryItems {
-    /// Every item, by vehicle and key.
+    /// Returns every item, ordered by vehicle and key.
     pub fn all(&self) -> Vec<LogItem> {
         lock(&self.0).values().cloned().collect()
     }
@@ -35,8 +35,8 @@ impl EventItems for MemoryItems {
     async fn page(&self, range: &ItemRange<'_>) -> Result<ItemPage, PortError> {
         let items = lock(&self.0);
         let key = |text: &str| (range.vid.clone(), text.to_owned());
-        let mut left = items.range(key(range.from)..=key(range.to)).map(|(_, item)| item.clone());
-        let page: Vec<LogItem> = left.by_ref().take(range.most.max(1)).collect();
-        Ok(ItemPage { items: page, more: left.next().is_some() })
+        let mut remaining = items.range(key(range.from)..=key(range.to)).map(|(_, item)| item.clone());
+        let page: Vec<LogItem> = remaining.by_ref().take(range.limit.max(1)).collect();
+        Ok(ItemPage { items: page, has_more: remaining.next().is_some() })
     }
 }

@@ -1,7 +1,6 @@
-//! A world to test use cases in: the ports in memory ([`Memory`]), ports that fail on purpose ([`Faulty`]), and a model of
-//! how Lambda's event source mapping calls a function with a stream's records ([`esm`]).
+//! Test support for use cases: all ports in memory ([`Memory`]) and fault injection ([`Faulty`]).
 //!
-//! Time is a [`ManualClock`] and chance is [`SeededRandomness`]: a test that fails, fails again.
+//! Time is a [`ManualClock`] and randomness is [`SeededRandomness`], so failures are reproducible.
 
 mod bulk;
 mod clock;
@@ -18,11 +17,11 @@ pub use faulty::{Fault, FaultPlan, Faulty};
 pub use items::MemoryItems;
 pub use memory::Memory;
 pub use random::SeededRandomness;
-pub use stream::{MemoryStream, StreamRecordIn, slot};
+pub use stream::{MemoryStream, ShardRecord, hash_bucket};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks, also after a panic elsewhere: the test that panicked has its own failure to tell.
+/// Locks `mutex`, also when it is poisoned: the test that panicked reports its own failure.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

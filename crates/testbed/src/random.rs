@@ -2,19 +2,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use roadcast_ports::clock::Randomness;
 
-/// Bits that look random and are the same for the same seed.
+/// Pseudorandom bits. The same seed returns the same bits.
 #[derive(Debug)]
 pub struct SeededRandomness(AtomicU64);
 
 impl SeededRandomness {
-    /// Bits of that seed.
+    /// Returns a generator with this seed.
     pub const fn new(seed: u64) -> Self {
         Self(AtomicU64::new(seed))
     }
 
-    /// 64 bits.
+    /// Returns the next 64 bits.
     pub fn bits64(&self) -> u64 {
-        /// The odd step of `SplitMix64`: 2^64 over the golden ratio.
+        /// The odd increment of `SplitMix64`: 2^64 over the golden ratio.
         const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
         mix(self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP))
     }
@@ -26,7 +26,7 @@ impl Randomness for SeededRandomness {
     }
 }
 
-/// Scatters a number over 64 bits (the finalizer of `SplitMix64`; Steele, Lea and Flood, 2014).
+/// Hashes a number to 64 bits (the finalizer of `SplitMix64`; Steele, Lea and Flood, 2014).
 pub(crate) const fn mix(mut bits: u64) -> u64 {
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
+    fn bits_depend_on_the_seed_only() {
         let draw = |seed| {
             let random = SeededRandomness::new(seed);
             [random.bits(), random.bits()]

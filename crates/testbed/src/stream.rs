@@ -8,46 +8,46 @@ use roadcast_signals::Timestamp;
 use crate::random::mix;
 use crate::{ManualClock, lock};
 
-/// What Kinesis takes as one record: 1 MiB of data and partition key.
+/// Maximum size of a Kinesis record: 1 MiB of data and partition key.
 const RECORD_BYTES: usize = 1024 * 1024;
 
-/// A stream in memory: shards that keep their records, in order, for good. Clones are the same stream.
+/// A stream in memory. Its shards retain their records in order, without expiry. Clones share one stream.
 #[derive(Clone, Debug)]
 pub struct MemoryStream {
     clock: ManualClock,
-    shards: Arc<Mutex<Vec<Vec<StreamRecordIn>>>>,
+    shards: Arc<Mutex<Vec<Vec<ShardRecord>>>>,
 }
 
-/// A record as a function gets it off a stream.
+/// A record as a consumer reads it from a shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StreamRecordIn {
-    /// The shard.
+pub struct ShardRecord {
+    /// Shard id.
     pub shard: String,
-    /// Its place in the stream. Within a shard, they grow with every record.
+    /// Sequence number. Increases with every record of a shard.
     pub sequence_number: String,
-    /// What it was put under: records of one key are in one shard, in order.
+    /// Partition key. Records of one key are in one shard, in order.
     pub partition_key: String,
-    /// When the stream took it.
+    /// When the stream accepted the record.
     pub arrived_at: Timestamp,
-    /// Its bytes.
+    /// Payload.
     pub data: Vec<u8>,
 }
 
 impl MemoryStream {
-    /// A stream of so many shards, at least one, whose records arrive at that clock's time.
+    /// Returns a stream with `shards` shards, at least one. Records arrive at the time of `clock`.
     pub fn new(clock: ManualClock, shards: usize) -> Self {
         Self { clock, shards: Arc::new(Mutex::new(vec![Vec::new(); shards.max(1)])) }
     }
 
-    /// Puts bytes under a key, as they are, and answers the record that they became.
-    pub fn put_bytes(&self, partition_key: &str, data: &[u8]) -> StreamRecordIn {
+    /// Stores `data` unchanged under a partition key and returns the record.
+    pub fn put_bytes(&self, partition_key: &str, data: &[u8]) -> ShardRecord {
         let mut shards = lock(&self.shards);
-        let taken: usize = shards.iter().map(Vec::len).sum();
-        let shard = slot(partition_key, 0, shards.len());
-        let record = StreamRecordIn {
+        let stored: usize = shards.iter().map(Vec::len).sum();
+        let shard = hash_bucket(partition_key, 0, shards.len());
+        let record = ShardRecord {
             shard: format!("shardId-{shard:012}"),
-            // As long as Kinesis writes them, and beyond 128 bits as theirs are.
-            sequence_number: format!("4960{:052}", taken + 1),
+            // As long as in Kinesis, and more than 128 bits, as there.
+            sequence_number: format!("4960{:052}", stored + 1),
             partition_key: partition_key.to_owned(),
             arrived_at: self.clock.now(),
             data: data.to_vec(),
@@ -56,18 +56,18 @@ impl MemoryStream {
         record
     }
 
-    /// Every record, shard by shard.
-    pub fn records(&self) -> Vec<StreamRecordIn> {
+    /// Returns every record, shard by shard.
+    pub fn records(&self) -> Vec<ShardRecord> {
         lock(&self.shards).concat()
     }
 
-    /// How many shards there are.
+    /// Returns the number of shards.
     pub fn shard_count(&self) -> usize {
         lock(&self.shards).len()
     }
 
-    /// A shard's records from that place on.
-    pub fn read(&self, shard: usize, from: usize) -> Vec<StreamRecordIn> {
+    /// Returns the records of a shard from index `from` on.
+    pub fn read(&self, shard: usize, from: usize) -> Vec<ShardRecord> {
         lock(&self.shards)[shard].iter().skip(from).cloned().collect()
     }
 }
@@ -85,10 +85,10 @@ impl TelemetryStream for MemoryStream {
     }
 }
 
-/// Which of `slots` a key belongs to. Kinesis takes MD5 for its shards; any fixed hash keeps a key in its place. A `salt` of
-/// its own makes one choice independent of another.
-pub fn slot(key: &str, salt: u64, slots: usize) -> usize {
+/// Returns the bucket of a key, below `buckets`. Kinesis uses MD5 for its shards; any fixed hash assigns a key consistently.
+/// Different values of `salt` give independent assignments.
+pub fn hash_bucket(key: &str, salt: u64, buckets: usize) -> usize {
     let hash = key.bytes().fold(mix(salt.wrapping_add(1)), |hash, byte| mix(hash ^ u64::from(byte)));
-    // The remainder is below `slots`.
-    usize::try_from(hash % slots.max(1) as u64).unwrap_or(0)
+    // The remainder is below `buckets`.
+    usize::try_from(hash % buckets.max(1) as u64).unwrap_or(0)
 }

@@ -1,6 +1,7 @@
-//! The log in segments answers as the plain one does, however batches are cut, repeated, reordered and half failed.
+//! The segmented log returns the same as a log with one item per event, however batches are split, repeated, reordered
+//! or partly failed.
 
-// A test stops at the first surprise.
+// Tests fail on the first unexpected result.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -18,29 +19,29 @@ fn at(offset_s: i64) -> Timestamp {
 }
 
 fn event(n: u16, offset_s: i64, samples: i64) -> StoredEvent {
-    let vid = VehicleId::from_random(1);
+    let vid = VehicleId::from_random_bits(1);
     let signals = |s: i64| -> Signals {
         let speed = Value::Number(f64::from(u32::from(n) * 7 % 90) + f64::from(i32::try_from(s).unwrap()) / 10.0);
         [(SignalPath::parse("Vehicle.Speed").unwrap(), speed)].into()
     };
     let samples = (0..samples).map(|s| Sample { at: at(offset_s + s), signals: signals(s) }).collect();
     let origin = Origin { source: "urn:test".to_owned(), id: n.to_string(), extensions: BTreeMap::new() };
-    let eid = Eid::of(&vid, &origin.source, &origin.id, at(offset_s));
+    let eid = Eid::for_event(&vid, &origin.source, &origin.id, at(offset_s));
     let body = Body::Telemetry(Telemetry { samples });
     StoredEvent { event: Event { eid, vid, received: at(offset_s + 60), body }, origin }
 }
 
-/// Appends a batch, and what failed of it again, in another batch, until all is taken.
+/// Appends a batch and retries the failed events in further batches until all are accepted.
 async fn append(log: &impl EventLog, mut batch: Vec<StoredEvent>) {
     for _ in 0..200 {
-        let answers = log.append(&batch).await;
-        let mut failed = answers.iter().map(Result::is_err);
+        let results = log.append(&batch).await;
+        let mut failed = results.iter().map(Result::is_err);
         batch.retain(|_| failed.next().unwrap_or_default());
         if batch.is_empty() {
             return;
         }
     }
-    panic!("the log never takes the batch");
+    panic!("the log never accepts the batch");
 }
 
 async fn pages(log: &impl EventLog, mut range: EventRange) -> Vec<StoredEvent> {
@@ -60,7 +61,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn every_range_and_look_up_gives_what_an_item_per_event_gives(
+    fn segmented_log_equals_a_log_with_one_item_per_event(
         seed in any::<u64>(),
         shapes in prop::collection::vec((-900_i64..900, 1_i64..20), 1..60),
         batches in prop::collection::vec(prop::collection::vec(any::<prop::sample::Index>(), 1..30), 1..12),
@@ -81,8 +82,8 @@ proptest! {
             for (from, length, limit) in ranges {
                 let range = EventRange {
                     vid: vid.clone(),
-                    from: Eid::first_at(at(from)),
-                    to: Eid::first_at(at(from + length)),
+                    from: Eid::lower_bound(at(from)),
+                    to: Eid::lower_bound(at(from + length)),
                     limit, consistent: true };
                 prop_assert_eq!(pages(&segmented, range.clone()).await, pages(&plain, range).await);
             }

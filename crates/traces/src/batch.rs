@@ -4,40 +4,40 @@ use std::collections::BTreeMap;
 
 use crate::event::{Body, EventId, TraceEvent};
 use crate::instant;
-use crate::row::{Inexpressible, RecordedSample, Row, VehicleKey};
+use crate::row::{RecordedSample, Row, RowRefusal, VehicleKey};
 
-/// The most samples that one event may hold.
-const EVENT_SAMPLES: usize = 500;
-/// The most that valid times of one event may lie apart.
-const EVENT_SPAN_MS: i64 = 5 * 60 * 1000;
-/// Where an upload is closed although it could take more samples, well under the 768 KiB that a body may have.
+/// Maximum number of samples per event.
+const MAX_EVENT_SAMPLES: usize = 500;
+/// Maximum difference between valid times of one event.
+const MAX_EVENT_SPAN_MS: i64 = 5 * 60 * 1000;
+/// Size at which an upload is closed although it could contain more samples, well below the limit of 768 KiB for a body.
 const UPLOAD_BYTES: usize = 512 * 1024;
-/// About what an event takes besides its samples.
+/// Approximate size of an event without its samples.
 const ENVELOPE_BYTES: usize = 512;
-/// How many samples of a vehicle may wait for its first valid time.
-const WAITING_SAMPLES: usize = 10_000;
+/// Maximum number of samples of a vehicle that wait for its first valid time.
+const MAX_WAITING_SAMPLES: usize = 10_000;
 
-/// What a vehicle sends at once: one event, or several as a `CloudEvents` batch.
+/// The contents of one request of a vehicle: one event, or several as a `CloudEvents` batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Upload {
     /// The vehicle.
     pub vehicle: VehicleKey,
     /// Its events, in the order of their rows.
     pub events: Vec<TraceEvent>,
-    /// How many samples the events hold together.
+    /// The number of samples in all events.
     pub samples: usize,
 }
 
-/// Groups the samples of one recording into events, and those into uploads of one vehicle each.
+/// Groups the samples of one recording into events, and the events into uploads of one vehicle each.
 ///
-/// The samples of a vehicle keep their order. An event holds at most 500 of them, whose valid times lie within 5 minutes
-/// of one another; its `time` is the earliest. A sample whose time is no date joins the event that is open for its
-/// vehicle, or else the next one. An event with such samples only takes the last valid time of its vehicle; at the start
-/// of a recording they wait for the first one, and where none ever comes they are refused
+/// The samples of a vehicle keep their order. An event has at most 500 samples, whose valid times are within 5 minutes; its
+/// `time` is the earliest. A sample whose time is not a date is added to the open event of its vehicle, or otherwise to the
+/// next one. An event that has only such samples gets the last valid time of its vehicle. At the start of a recording, such
+/// samples wait for the first valid time; if there is none until the end, they are refused
 /// ([`take_refused`](Self::take_refused)).
 ///
-/// What comes out depends on the samples alone and not on when they are pushed. Memory is bounded by the open upload of
-/// each vehicle and by 10,000 samples of each that wait for a first valid time; those beyond are refused.
+/// The result depends only on the samples, not on the time when they are pushed. Memory is bounded by the open upload of
+/// each vehicle and by 10,000 waiting samples per vehicle; further ones are refused.
 pub struct Batcher {
     samples_per_upload: usize,
     source: String,
@@ -46,10 +46,10 @@ pub struct Batcher {
 }
 
 impl Batcher {
-    /// How many samples an upload holds where nothing else is asked for.
+    /// The default number of samples per upload.
     pub const DEFAULT_SAMPLES_PER_UPLOAD: usize = 10;
 
-    /// A batcher whose events come from `source`. At least one sample goes into an upload.
+    /// Creates a batcher whose events have this `source`. An upload has at least one sample.
     pub fn new(samples_per_upload: usize, source: impl Into<String>) -> Self {
         Self {
             samples_per_upload: samples_per_upload.max(1),
@@ -59,14 +59,14 @@ impl Batcher {
         }
     }
 
-    /// Takes a sample, and returns the uploads that it completes: none as a rule, more than one where samples had to wait.
-    #[must_use = "the uploads hold samples"]
+    /// Adds a sample and returns the uploads that it completes: usually none, several if samples were waiting.
+    #[must_use = "the uploads contain samples"]
     pub fn push(&mut self, sample: RecordedSample) -> Vec<Upload> {
         let vehicle = sample.vehicle.clone();
         let open = self.open.entry(vehicle).or_insert_with_key(|vehicle| OpenUpload::new(vehicle.clone(), &self.source));
         if open.last_valid_ms.is_none() {
             let Some(at_ms) = sample.at_ms else {
-                if open.waiting.len() < WAITING_SAMPLES {
+                if open.waiting.len() < MAX_WAITING_SAMPLES {
                     open.waiting.push(sample);
                 } else {
                     self.refused.push(no_valid_time(&sample));
@@ -83,8 +83,8 @@ impl Batcher {
         uploads
     }
 
-    /// Ends the recording: returns the uploads that are still open and forgets every vehicle. Another recording may follow.
-    #[must_use = "the uploads hold samples"]
+    /// Ends the recording: returns the open uploads and removes all vehicles. Another recording may follow.
+    #[must_use = "the uploads contain samples"]
     pub fn finish(&mut self) -> Vec<Upload> {
         let mut uploads = Vec::new();
         for (_, mut open) in std::mem::take(&mut self.open) {
@@ -94,18 +94,18 @@ impl Batcher {
         uploads
     }
 
-    /// The samples refused since the last call, each a [`Row::Refused`]: no event could have had a time.
-    #[must_use = "refused rows are to be counted"]
+    /// Returns the samples refused since the last call, as [`Row::Refused`]: their events would have no time.
+    #[must_use = "refused rows must be counted"]
     pub fn take_refused(&mut self) -> Vec<Row> {
         std::mem::take(&mut self.refused)
     }
 }
 
 fn no_valid_time(sample: &RecordedSample) -> Row {
-    Row::Refused { line: sample.line, reason: Inexpressible::NoValidTime }
+    Row::Refused { line: sample.line, reason: RowRefusal::NoValidTime }
 }
 
-/// The upload that a vehicle is filling.
+/// The incomplete upload of a vehicle.
 struct OpenUpload {
     vehicle: VehicleKey,
     source: String,
@@ -120,17 +120,17 @@ struct OpenUpload {
 struct OpenEvent {
     id: EventId,
     samples: Vec<RecordedSample>,
-    /// Earliest and latest valid time, if any is valid yet.
+    /// The earliest and the latest valid time, if any time is valid so far.
     span_ms: Option<(i64, i64)>,
 }
 
 impl OpenEvent {
-    fn takes(&self, sample: &RecordedSample) -> bool {
-        let near = match (self.span_ms, sample.at_ms) {
-            (Some((earliest, latest)), Some(at)) => latest.max(at).saturating_sub(earliest.min(at)) <= EVENT_SPAN_MS,
+    fn accepts(&self, sample: &RecordedSample) -> bool {
+        let is_within_span = match (self.span_ms, sample.at_ms) {
+            (Some((earliest, latest)), Some(at)) => latest.max(at).saturating_sub(earliest.min(at)) <= MAX_EVENT_SPAN_MS,
             (None, _) | (_, None) => true,
         };
-        near && self.samples.len() < EVENT_SAMPLES
+        is_within_span && self.samples.len() < MAX_EVENT_SAMPLES
     }
 }
 
@@ -149,7 +149,7 @@ impl OpenUpload {
     }
 
     fn add(&mut self, sample: RecordedSample, samples_per_upload: usize) -> Option<Upload> {
-        if !self.event.as_ref().is_some_and(|event| event.takes(&sample)) {
+        if !self.event.as_ref().is_some_and(|event| event.accepts(&sample)) {
             self.close_event();
         }
         let event = self.event.get_or_insert_with(|| {
@@ -172,7 +172,7 @@ impl OpenUpload {
             return;
         };
         let time_ms = event.span_ms.map(|(earliest, _)| earliest).or(self.last_valid_ms);
-        // A valid time can always be written; samples without any never get this far.
+        // A valid time can always be formatted; samples without a valid time are refused earlier.
         let time = time_ms.and_then(instant::format_ms).unwrap_or_default();
         self.events.push(TraceEvent {
             id: event.id.finish(&time),

@@ -1,19 +1,18 @@
-//! Bus positions of Capital Metro, Austin: one CSV file a day.
+//! Bus positions of Capital Metro, Austin: one CSV file per day.
 
 use std::path::Path;
 
 use serde_json::Map;
 
 use crate::cells::Header;
-use crate::envirocar::{LATITUDE, LONGITUDE};
 use crate::error::TraceError;
 use crate::format::Format;
 use crate::instant;
-use crate::row::{Inexpressible, RecordedSample, VehicleKey};
+use crate::paths::{LATITUDE, LONGITUDE, SPEED};
+use crate::row::{RecordedSample, RowRefusal, VehicleKey};
 
 pub(crate) const COLUMNS: &[&str] = &["vehicle_id", "timestamp", "speed", "latitude", "longitude"];
-pub(crate) const SPEED: &str = "Vehicle.Speed";
-/// Column → path of what is text. These columns may be missing.
+/// Text columns and their paths. These columns are optional.
 pub(crate) const TEXTS: &[(&str, &str)] = &[
     ("route_id", "Vehicle.Transit.RouteId"),
     ("trip_id", "Vehicle.Transit.TripId"),
@@ -30,16 +29,16 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(crate) fn new(header: &str, path: &Path) -> Result<Self, TraceError> {
-        Header::of(Format::CapMetro, COLUMNS, header, path).map(|header| Self { header })
+        Header::with_columns(Format::CapMetro, COLUMNS, header, path).map(|header| Self { header })
     }
 
-    pub(crate) fn read(&self, line: u64, text: &str) -> Result<RecordedSample, Inexpressible> {
+    pub(crate) fn read(&self, line: u64, text: &str) -> Result<RecordedSample, RowRefusal> {
         let row = self.header.row(text)?;
         let vehicle = row.required("vehicle_id")?;
         let timestamp = row.required("timestamp")?;
         let mut signals = Map::new();
         if row.text("speed").is_some() {
-            let factor = kmh_per_unit(timestamp).ok_or(Inexpressible::UnitUnknown)?;
+            let factor = kmh_per_unit(timestamp).ok_or(RowRefusal::UnitUnknown)?;
             row.put_number(&mut signals, "speed", SPEED, factor)?;
         }
         row.put_number(&mut signals, "latitude", LATITUDE, 1.0)?;
@@ -50,14 +49,14 @@ impl Reader {
             }
         }
         if signals.is_empty() {
-            return Err(Inexpressible::NoSignals);
+            return Err(RowRefusal::NoSignals);
         }
         let at = instant::to_utc(timestamp).unwrap_or_else(|| timestamp.to_owned());
         Ok(RecordedSample { vehicle: VehicleKey::new(SCHEME, vehicle), line, at_ms: instant::parse_ms(&at), at, signals })
     }
 }
 
-/// The feed gave miles an hour through 2015 and metres a second from 2016 on, by local date.
+/// The unit of the feed: miles per hour up to 2015, metres per second from 2016 on, by local date.
 fn kmh_per_unit(timestamp: &str) -> Option<f64> {
     let (year, _) = timestamp.split_once('-')?;
     if year.len() != 4 {
@@ -73,7 +72,7 @@ mod tests {
 
     use super::*;
 
-    fn read(row: &str) -> Result<RecordedSample, Inexpressible> {
+    fn read(row: &str) -> Result<RecordedSample, RowRefusal> {
         Reader::new("vehicle_id,timestamp,speed,route_id,trip_id,latitude,longitude,trip_headsign", Path::new("day.csv"))
             .unwrap()
             .read(2, row)
@@ -84,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn speed_is_mph_in_2015_and_metres_a_second_from_2016() {
+    fn speed_is_mph_in_2015_and_metres_per_second_from_2016() {
         let mph = speed("1,2015-12-31T23:59:59-06:00,10,1,1,30.2,-97.7,N");
         let metres = speed("1,2016-01-01T00:00:00-06:00,10,1,1,30.2,-97.7,N");
         assert!((mph - 16.093_44).abs() < 1e-9);
@@ -92,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn times_become_utc() {
+    fn times_are_converted_to_utc() {
         let sample = read("2010,2015-03-07T10:03:34-06:00,0.0,320,1388007,30.231535,-97.73347,NORTHBOUND").unwrap();
         assert_eq!(sample.at, "2015-03-07T16:03:34Z");
         assert_eq!(sample.at_ms, Some(1_425_744_214_000));
@@ -102,14 +101,14 @@ mod tests {
     }
 
     #[test]
-    fn the_sentinel_speed_and_null_island_are_passed_on() {
+    fn sentinel_speed_and_zero_position_are_passed_on() {
         let sample = read("1,2017-03-21T00:00:31-05:00,113.9952,1,1,0,0,").unwrap();
         assert!((sample.signals[SPEED].as_f64().unwrap() - 410.38).abs() < 0.01);
         assert_eq!(sample.signals[LATITUDE], 0.0);
     }
 
     #[test]
-    fn malformed_rows_are_refused_with_the_reason() {
+    fn malformed_rows_are_refused_with_a_reason() {
         for (row, code) in [
             ("1,2017-03-21T00:00:31-05:00,1,1,1,0,0", "cell_count"),
             (",2017-03-21T00:00:31-05:00,1,1,1,0,0,", "bad_field"),
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_column_is_named() {
+    fn error_names_the_missing_column() {
         let error = Reader::new("vehicle_id,timestamp", Path::new("day.csv")).err().unwrap();
         assert!(error.to_string().contains("`speed`"), "{error}");
     }

@@ -1,7 +1,7 @@
-//! Rows of CSV, one line each.
+//! CSV rows, one per line.
 //!
-//! A line is parsed on its own: no known format breaks a cell over lines, and a quote that is never closed
-//! would otherwise swallow the rest of the file as one row.
+//! Each line is parsed separately: no known format splits a cell over several lines, and an open quote must not consume the
+//! rest of a file as one row.
 
 use std::path::Path;
 
@@ -9,9 +9,9 @@ use serde_json::{Map, Value};
 
 use crate::error::TraceError;
 use crate::format::Format;
-use crate::row::Inexpressible;
+use crate::row::RowRefusal;
 
-/// Cells of one line.
+/// Splits a line into cells.
 pub(crate) fn split(line: &str) -> Vec<String> {
     if !line.contains('"') {
         return line.split(',').map(|cell| cell.trim().to_owned()).collect();
@@ -21,12 +21,12 @@ pub(crate) fn split(line: &str) -> Vec<String> {
     let mut record = csv::StringRecord::new();
     match reader.read_record(&mut record) {
         Ok(true) => record.iter().map(str::to_owned).collect(),
-        // Neither happens on a line of text; no cells at all is then refused by the count.
+        // Not expected for a line of text; the row is then refused because of its cell count.
         Ok(false) | Err(_) => Vec::new(),
     }
 }
 
-/// The header line: where each column is.
+/// The header line: the index of each column.
 #[derive(Debug)]
 pub(crate) struct Header {
     names: Vec<String>,
@@ -37,8 +37,13 @@ impl Header {
         Self { names: split(line) }
     }
 
-    /// A header with all the columns of a format, or which one is missing.
-    pub(crate) fn of(format: Format, columns: &[&'static str], line: &str, path: &Path) -> Result<Self, TraceError> {
+    /// Parses a header that must have all `columns` of a format. Fails with `MissingColumn` otherwise.
+    pub(crate) fn with_columns(
+        format: Format,
+        columns: &[&'static str],
+        line: &str,
+        path: &Path,
+    ) -> Result<Self, TraceError> {
         let header = Self::parse(line);
         match columns.iter().find(|column| header.index(column).is_none()) {
             None => Ok(header),
@@ -54,11 +59,11 @@ impl Header {
         self.names.iter().position(|name| name == column)
     }
 
-    /// The row on this line, if it has as many cells as the header.
-    pub(crate) fn row(&self, line: &str) -> Result<Cells<'_>, Inexpressible> {
+    /// Parses a row, which must have as many cells as the header.
+    pub(crate) fn row(&self, line: &str) -> Result<Cells<'_>, RowRefusal> {
         let cells = split(line);
         if cells.len() != self.names.len() {
-            return Err(Inexpressible::CellCount { expected: self.names.len(), found: cells.len() });
+            return Err(RowRefusal::CellCount { expected: self.names.len(), found: cells.len() });
         }
         Ok(Cells { header: self, cells })
     }
@@ -71,39 +76,39 @@ pub(crate) struct Cells<'a> {
 }
 
 impl Cells<'_> {
-    /// The text of a cell, or nothing where it is empty: nothing was measured.
+    /// Returns the text of a cell, or `None` if it is empty (not measured).
     pub(crate) fn text(&self, column: &str) -> Option<&str> {
         let cell = self.cells.get(self.header.index(column)?)?;
         (!cell.is_empty()).then_some(cell.as_str())
     }
 
-    /// The text of a cell that no row can do without.
-    pub(crate) fn required(&self, column: &'static str) -> Result<&str, Inexpressible> {
-        self.text(column).ok_or(Inexpressible::BadField(column))
+    /// Returns the text of a required cell.
+    pub(crate) fn required(&self, column: &'static str) -> Result<&str, RowRefusal> {
+        self.text(column).ok_or(RowRefusal::BadField(column))
     }
 
-    /// The number in a cell, or nothing where it is empty.
-    pub(crate) fn number(&self, column: &'static str) -> Result<Option<f64>, Inexpressible> {
+    /// Returns the number in a cell, or `None` if it is empty.
+    pub(crate) fn number(&self, column: &'static str) -> Result<Option<f64>, RowRefusal> {
         self.text(column)
             .map(|text| match text.parse::<f64>() {
                 Ok(number) if number.is_finite() => Ok(number),
-                _ => Err(Inexpressible::NotANumber(column.to_owned())),
+                _ => Err(RowRefusal::NotANumber(column.to_owned())),
             })
             .transpose()
     }
 
-    /// Puts the number in a cell, times `factor`, under a path. An empty cell puts nothing.
+    /// Inserts the number in a cell, multiplied by `factor`, under a path. Inserts nothing if the cell is empty.
     pub(crate) fn put_number(
         &self,
         signals: &mut Map<String, Value>,
         column: &'static str,
         path: &str,
         factor: f64,
-    ) -> Result<(), Inexpressible> {
+    ) -> Result<(), RowRefusal> {
         if let Some(number) = self.number(column)? {
             let value = number * factor;
             if !value.is_finite() {
-                return Err(Inexpressible::NotANumber(column.to_owned()));
+                return Err(RowRefusal::NotANumber(column.to_owned()));
             }
             signals.insert(path.to_owned(), Value::from(value));
         }
@@ -116,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quotes_hold_commas_and_an_open_quote_ends_with_its_line() {
+    fn quotes_protect_commas_and_end_with_the_line() {
         assert_eq!(split(r#"1,"Metric/South, SB",3"#), ["1", "Metric/South, SB", "3"]);
         assert_eq!(split(r#"1,"Metric,3"#), ["1", "Metric,3"]);
         assert_eq!(split("1,,3"), ["1", "", "3"]);

@@ -1,4 +1,4 @@
-//! enviroCar measurements: one JSON object a line, with the phenomena that the car happened to offer.
+//! enviroCar measurements: one JSON object per line, with the phenomena that the car provided.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -9,17 +9,15 @@ use serde_json::{Map, Value};
 use crate::cells::Header;
 use crate::instant;
 use crate::lines::Lines;
-use crate::row::{Details, Inexpressible, RecordedSample, VehicleKey};
+use crate::paths::{LATITUDE, LONGITUDE};
+use crate::row::{RecordedSample, RowRefusal, VehicleDetails, VehicleKey};
 
 const SCHEME: &str = "envirocar";
 
-pub(crate) const LATITUDE: &str = "Vehicle.CurrentLocation.Latitude";
-pub(crate) const LONGITUDE: &str = "Vehicle.CurrentLocation.Longitude";
-
-/// Phenomenon → path. All are in the unit of the catalogue already.
+/// Phenomena and their paths. All values have the unit of the catalogue.
 ///
-/// The source calls the unit of `MAF` l/s and that of `GPS Accuracy` %; by their values they are g/s and metres
-/// (see the README), so they go through unconverted too.
+/// The source gives l/s as the unit of `MAF` and % as the unit of `GPS Accuracy`; the values are in g/s and metres (see the
+/// README), so they are not converted either.
 pub(crate) const PHENOMENA: &[(&str, &str)] = &[
     ("Speed", "Vehicle.OBD.Speed"),
     ("GPS Speed", "Vehicle.CurrentLocation.Speed"),
@@ -58,39 +56,42 @@ struct Measurement {
 
 #[derive(Default)]
 pub(crate) struct Reader {
-    vehicles: HashMap<String, Details>,
-    /// Phenomena without a path, and how many readings of each were left out.
-    left_out: BTreeMap<String, u64>,
+    vehicles: HashMap<String, VehicleDetails>,
+    /// The number of readings left out, by phenomenon without a path.
+    unmapped_readings: BTreeMap<String, u64>,
 }
 
 impl Reader {
-    /// Learns the makes and models from the `tracks.csv` beside the measurements, where there is one.
-    pub(crate) fn beside(measurements: &Path) -> Self {
-        Self { vehicles: tracks(&measurements.with_file_name("tracks.csv")).unwrap_or_default(), left_out: BTreeMap::new() }
+    /// Creates a reader with master data from the `tracks.csv` in the same folder, if it exists.
+    pub(crate) fn with_tracks_beside(measurements: &Path) -> Self {
+        Self {
+            vehicles: tracks(&measurements.with_file_name("tracks.csv")).unwrap_or_default(),
+            unmapped_readings: BTreeMap::new(),
+        }
     }
 
-    pub(crate) fn details(&self, value: &str) -> Option<Details> {
+    pub(crate) fn details(&self, value: &str) -> Option<VehicleDetails> {
         self.vehicles.get(value).cloned()
     }
 
-    pub(crate) fn left_out(&self) -> &BTreeMap<String, u64> {
-        &self.left_out
+    pub(crate) fn unmapped_readings(&self) -> &BTreeMap<String, u64> {
+        &self.unmapped_readings
     }
 
-    pub(crate) fn read(&mut self, line: u64, text: &str) -> Result<RecordedSample, Inexpressible> {
-        // The extra check: serde would also take an array for a struct.
+    pub(crate) fn read(&mut self, line: u64, text: &str) -> Result<RecordedSample, RowRefusal> {
+        // Checked separately, because serde accepts an array as a struct.
         if !text.trim_start().starts_with('{') {
-            return Err(Inexpressible::NotJson);
+            return Err(RowRefusal::NotJson);
         }
-        let row: Measurement = serde_json::from_str(text).map_err(|_| Inexpressible::NotJson)?;
+        let row: Measurement = serde_json::from_str(text).map_err(|_| RowRefusal::NotJson)?;
         let Value::String(vehicle) = row.vehicle_id else {
-            return Err(Inexpressible::BadField("vehicle_id"));
+            return Err(RowRefusal::BadField("vehicle_id"));
         };
         if vehicle.is_empty() {
-            return Err(Inexpressible::BadField("vehicle_id"));
+            return Err(RowRefusal::BadField("vehicle_id"));
         }
         let Value::String(at) = row.time else {
-            return Err(Inexpressible::BadField("time"));
+            return Err(RowRefusal::BadField("time"));
         };
         let mut signals = Map::new();
         put(&mut signals, LONGITUDE, "lon", row.lon)?;
@@ -100,15 +101,15 @@ impl Reader {
                 for (name, value) in phenomena {
                     match path_of(&name) {
                         Some(path) => put(&mut signals, path, &name, value)?,
-                        None => *self.left_out.entry(name).or_default() += 1,
+                        None => *self.unmapped_readings.entry(name).or_default() += 1,
                     }
                 }
             }
             Value::Null => {}
-            _ => return Err(Inexpressible::BadField("phenomenons")),
+            _ => return Err(RowRefusal::BadField("phenomenons")),
         }
         if signals.is_empty() {
-            return Err(Inexpressible::NoSignals);
+            return Err(RowRefusal::NoSignals);
         }
         Ok(RecordedSample { vehicle: VehicleKey::new(SCHEME, vehicle), line, at_ms: instant::parse_ms(&at), at, signals })
     }
@@ -118,27 +119,27 @@ fn path_of(phenomenon: &str) -> Option<&'static str> {
     PHENOMENA.iter().find(|(name, _)| *name == phenomenon).map(|(_, path)| *path)
 }
 
-fn put(signals: &mut Map<String, Value>, path: &str, name: &str, value: Value) -> Result<(), Inexpressible> {
+fn put(signals: &mut Map<String, Value>, path: &str, name: &str, value: Value) -> Result<(), RowRefusal> {
     match value {
         Value::Number(_) => {
             signals.insert(path.to_owned(), value);
             Ok(())
         }
-        // Nothing was measured.
+        // Not measured.
         Value::Null => Ok(()),
-        _ => Err(Inexpressible::NotANumber(name.to_owned())),
+        _ => Err(RowRefusal::NotANumber(name.to_owned())),
     }
 }
 
-/// Vehicles by id, as far as the file can be read: details are a courtesy, and measurements do without.
-fn tracks(path: &Path) -> Option<HashMap<String, Details>> {
+/// Reads the vehicles by id, as far as the file is readable: master data is optional.
+fn tracks(path: &Path) -> Option<HashMap<String, VehicleDetails>> {
     let mut lines = Lines::open(path).ok()?;
     let header = Header::parse(&lines.next().ok()??.ok()?);
     let mut vehicles = HashMap::new();
     while let Ok(Some(line)) = lines.next() {
         let Ok(row) = line.and_then(|line| {
             let row = header.row(&line)?;
-            let details = Details {
+            let details = VehicleDetails {
                 make: row.text("manufacturer").map(str::to_owned),
                 model: row.text("model").map(str::to_owned),
                 model_year: row.text("construction_year").and_then(|year| year.parse().ok()),
@@ -160,12 +161,12 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> Result<RecordedSample, Inexpressible> {
+    fn read(text: &str) -> Result<RecordedSample, RowRefusal> {
         Reader::default().read(7, text)
     }
 
     #[test]
-    fn phenomena_come_out_under_their_paths_bit_for_bit() {
+    fn phenomena_get_their_paths_bit_for_bit() {
         let sample = read(
             r#"{"track_id":"t","vehicle_id":"v","id":"i","time":"2017-02-19T12:19:28Z","lon":7.460849252134524,"lat":53.31205075886625,"phenomenons":{"Speed":45.3604651093483,"GPS Speed":44.1,"MAF":null}}"#,
         )
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_say_nothing_usable_are_refused_with_the_reason() {
+    fn unusable_rows_are_refused_with_a_reason() {
         for (text, code) in [
             ("{\"vehicle_id\":\"v\",", "not_json"),
             ("[1,2]", "not_json"),
@@ -197,17 +198,17 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_is_none_is_passed_on_as_the_text_it_is() {
+    fn invalid_time_is_passed_on_as_text() {
         let sample = read(r#"{"vehicle_id":"v","time":"yesterday","lon":1}"#).unwrap();
         assert_eq!((sample.at.as_str(), sample.at_ms), ("yesterday", None));
     }
 
     #[test]
-    fn a_phenomenon_without_a_path_is_counted() {
+    fn phenomenon_without_a_path_is_counted() {
         let mut reader = Reader::default();
         let row = r#"{"vehicle_id":"v","time":"2017-02-19T12:19:28Z","lon":1,"phenomenons":{"Mood":3}}"#;
         reader.read(1, row).unwrap();
         reader.read(2, row).unwrap();
-        assert_eq!(reader.left_out().get("Mood"), Some(&2));
+        assert_eq!(reader.unmapped_readings().get("Mood"), Some(&2));
     }
 }

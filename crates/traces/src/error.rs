@@ -1,59 +1,59 @@
-//! What ends the reading of a recording.
+//! Errors that end the reading of a recording.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why a recording cannot be read, or not any further. A bad row is never one of these: it is a
-/// [`Row::Refused`](crate::Row::Refused), and the rows after it are read.
+/// Why a recording cannot be read, or not completely. An invalid row is not an error: it is a
+/// [`Row::Refused`](crate::Row::Refused), and reading continues after it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TraceError {
     /// The file cannot be opened.
-    #[error("cannot open {}: check that the path is right and that you may read it", path.display())]
+    #[error("cannot open {}: check that the path is correct and that you have permission to read it", path.display())]
     Open {
         /// The file.
         path: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Reading broke off in the file, as it does where a compressed file is cut short.
-    #[error("cannot read {} beyond line {line}: the file may be cut short, so fetch or unpack it again", path.display())]
+    /// Reading failed within the file, for example because a compressed file is truncated.
+    #[error("cannot read {} beyond line {line}: the file may be truncated; download or decompress it again", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// The last line that was read.
         line: u64,
-        /// What the operating system or the decompressor says.
+        /// The error of the operating system or the decompressor.
         source: io::Error,
     },
-    /// The file holds nothing.
-    #[error("{} holds no rows: check that it is the recording, and whole", path.display())]
+    /// The file is empty.
+    #[error("{} has no rows: check that it is a complete recording", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
     },
-    /// The first line fits no format.
+    /// The first line matches no format.
     #[error(
-        "{} is no recording that is known here: name its format ({}), or convert it to one of them",
+        "the format of {} cannot be detected: specify it ({}), or convert the file to one of these formats",
         path.display(),
-        crate::Format::NAMES.join(", ")
+        crate::format::Format::NAMES.join(", ")
     )]
     UnknownFormat {
         /// The file.
         path: PathBuf,
     },
-    /// The header line lacks a column that the format cannot do without.
-    #[error("{} has no column `{column}`: is it really {format}?", path.display())]
+    /// The header line lacks a required column of the format.
+    #[error("{} has no column `{column}`, which the format {format} requires: check the format", path.display())]
     MissingColumn {
         /// The file.
         path: PathBuf,
-        /// The format that it was read as.
-        format: crate::Format,
+        /// The format as which it was read.
+        format: crate::format::Format,
         /// The column.
         column: &'static str,
     },
-    /// The name is no format.
-    #[error("`{name}` is no format: use one of {}", crate::Format::NAMES.join(", "))]
+    /// The name is not the name of a format.
+    #[error("unknown format `{name}`: use one of {}", crate::format::Format::NAMES.join(", "))]
     UnknownFormatName {
         /// The name.
         name: String,

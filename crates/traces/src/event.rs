@@ -1,4 +1,4 @@
-//! Events as a vehicle sends them.
+//! Events, as a vehicle sends them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -9,47 +9,47 @@ use crate::row::{RecordedSample, VehicleKey};
 /// One event about one vehicle.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TraceEvent {
-    /// Derived from what the event holds, so that the same recording always makes the same ids.
+    /// Derived from the contents of the event, so that the same recording always produces the same ids.
     pub id: String,
     /// The `CloudEvents` source.
     pub source: String,
     /// RFC 3339 in UTC with milliseconds: the earliest valid time in the event.
     pub time: String,
-    /// What the event says.
+    /// The contents.
     pub body: Body,
 }
 
-/// What an event says.
+/// The contents of an event.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
-    /// `roadcast.telemetry.v1`: samples within 5 minutes of one another, at most 500.
+    /// `roadcast.telemetry.v1`: at most 500 samples, whose times are within 5 minutes.
     Telemetry(Vec<RecordedSample>),
     /// `roadcast.diagnostic.v1`.
     Diagnostic(Diagnostic),
 }
 
-/// A vehicle's fault memory at one time.
+/// The fault memory of a vehicle at one time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
     /// RFC 3339.
     pub at: String,
-    /// Is the malfunction indicator lamp lit?
+    /// Whether the malfunction indicator lamp is on.
     pub mil: bool,
-    /// The fault codes, none once all are cleared.
+    /// The fault codes; empty if all are cleared.
     pub dtcs: Vec<Dtc>,
 }
 
 /// A diagnostic trouble code (SAE J2012) with its state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dtc {
-    /// Such as `P0301`.
+    /// The code, for example `P0301`.
     pub code: String,
     /// `active`, `pending` or `permanent`.
     pub status: String,
 }
 
 impl TraceEvent {
-    /// The samples of a telemetry event; a diagnostic event has none.
+    /// Returns the samples of a telemetry event. A diagnostic event has none.
     pub fn samples(&self) -> &[RecordedSample] {
         match &self.body {
             Body::Telemetry(samples) => samples,
@@ -57,7 +57,7 @@ impl TraceEvent {
         }
     }
 
-    /// The `CloudEvents` type.
+    /// Returns the `CloudEvents` type.
     pub fn event_type(&self) -> &'static str {
         match self.body {
             Body::Telemetry(_) => "roadcast.telemetry.v1",
@@ -65,7 +65,8 @@ impl TraceEvent {
         }
     }
 
-    /// The event in structured mode (`CloudEvents` 1.0). `subject` names the vehicle where the address it is sent to does not.
+    /// Returns the event in structured mode (`CloudEvents` 1.0). `subject` identifies the vehicle if the request path does
+    /// not.
     #[must_use]
     pub fn to_cloud_event(&self, subject: Option<&str>) -> Value {
         let data = match &self.body {
@@ -95,13 +96,13 @@ impl TraceEvent {
     }
 }
 
-/// Derives an event's id from what it holds.
+/// Derives the id of an event from its contents.
 ///
-/// It covers the vehicle, every sample, the line of each, and the envelope's time. The lines make two events differ
-/// that hold equal rows: a recording may repeat a row exactly (139 rows of one `CapMetro` day do), and as samples are not
-/// deduplicated neither may the events be. A count of the occurrences so far would do the same but would have to
-/// remember every event of the file, while a line number needs no memory and stays the same where only the first part
-/// of a file is replayed. Neither the file's name nor its packing is covered: a copy of a recording is the same recording.
+/// The id is a hash of the vehicle, of each sample with its line number, and of the time of the envelope. The line numbers
+/// distinguish events of equal rows: a recording may repeat a row exactly (139 rows of one `CapMetro` day do), and because
+/// samples are not deduplicated, these events must not be either. Counting occurrences would have the same effect but would
+/// have to remember every event of the file; a line number needs no memory and does not change if only the first part of a
+/// file is replayed. The hash includes neither file name nor compression: a copy of a recording is the same recording.
 #[derive(Clone)]
 pub(crate) struct EventId(Sha256);
 
@@ -112,7 +113,8 @@ impl EventId {
         id
     }
 
-    /// One part, as a line of JSON: JSON escapes line ends, so no two lists of parts run into the same bytes.
+    /// Adds one part as a line of JSON and returns its length. JSON escapes line feeds, so different lists of parts never
+    /// have the same bytes.
     pub(crate) fn add(&mut self, part: &Value) -> usize {
         let text = part.to_string();
         self.0.update(text.as_bytes());
@@ -120,15 +122,15 @@ impl EventId {
         text.len()
     }
 
-    /// Adds a sample, and returns about how many bytes it takes in an upload.
+    /// Adds a sample and returns its approximate size in an upload, in bytes.
     pub(crate) fn add_sample(&mut self, sample: &RecordedSample) -> usize {
-        // Sorted here, so that ids do not hang on how `serde_json` was built to order its maps.
+        // Sorted here, so that ids do not depend on the map order that the features of `serde_json` select.
         let mut signals: Vec<_> = sample.signals.iter().collect();
         signals.sort_unstable_by_key(|(path, _)| *path);
         self.add(&json!([sample.line, sample.at, signals]))
     }
 
-    /// 128 bits in hexadecimal, with the envelope's time as the last part.
+    /// Adds the time of the envelope as the last part and returns 128 bits of the hash in hexadecimal.
     pub(crate) fn finish(mut self, time: &str) -> String {
         use std::fmt::Write as _;
 
@@ -145,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_diagnostic_event_has_its_own_type_and_data() {
+    fn diagnostic_event_has_its_type_and_data() {
         let event = TraceEvent {
             id: "1".to_owned(),
             source: "urn:test".to_owned(),

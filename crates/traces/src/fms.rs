@@ -1,4 +1,4 @@
-//! Truck recordings that hold VSS paths and values already, with delays in place of times.
+//! Truck recordings with VSS paths and values, and with delays instead of times.
 
 use std::path::Path;
 
@@ -9,28 +9,29 @@ use crate::error::TraceError;
 use crate::format::Format;
 use crate::instant;
 use crate::lines::Lines;
-use crate::row::{Details, Inexpressible, RecordedSample, VehicleKey};
+use crate::row::{RecordedSample, RowRefusal, VehicleDetails, VehicleKey};
 
 pub(crate) const COLUMNS: &[&str] = &["field", "signal", "value", "delay"];
 
 const SCHEME: &str = "fms";
 const VIN: &str = "Vehicle.VehicleIdentification.VIN";
-/// How far into a recording a VIN is looked for: the ones that name it do so among their first rows.
-const LINES_BEFORE_VIN: u64 = 1000;
+/// The number of lines that are searched for the VIN. Recordings that contain it have it in their first rows.
+const MAX_VIN_LINE: u64 = 1000;
 
 pub(crate) struct Reader {
     header: Header,
     vehicle: VehicleKey,
     vin: Option<String>,
     start_ms: i64,
+    /// The time of the last row since the start, in microseconds.
     since_start_us: i64,
 }
 
 impl Reader {
-    /// A reader whose vehicle is named after the file.
+    /// Creates a reader whose vehicle has the name of the file.
     pub(crate) fn new(header: &str, path: &Path, start_ms: i64) -> Result<Self, TraceError> {
         Ok(Self {
-            header: Header::of(Format::FmsVss, COLUMNS, header, path)?,
+            header: Header::with_columns(Format::FmsVss, COLUMNS, header, path)?,
             vehicle: VehicleKey::new(SCHEME, stem(path)),
             vin: None,
             start_ms,
@@ -42,13 +43,13 @@ impl Reader {
         self.start_ms = start_ms;
     }
 
-    /// Looks for the VIN among the first rows, so that the vehicle can be registered with it before any row is sent.
+    /// Searches the first rows for the VIN, so that the vehicle can be registered with it before any row is sent.
     pub(crate) fn find_vin(&mut self, path: &Path) {
         let Ok(mut lines) = Lines::open(path) else {
             return;
         };
         while let Ok(Some(line)) = lines.next()
-            && lines.number() <= LINES_BEFORE_VIN
+            && lines.number() <= MAX_VIN_LINE
         {
             if let Ok(line) = line
                 && let Ok(row) = self.header.row(&line)
@@ -61,42 +62,43 @@ impl Reader {
         }
     }
 
-    pub(crate) fn details(&self, value: &str) -> Option<Details> {
-        (value == self.vehicle.value && self.vin.is_some()).then(|| Details { vin: self.vin.clone(), ..Details::default() })
+    pub(crate) fn details(&self, value: &str) -> Option<VehicleDetails> {
+        (value == self.vehicle.value && self.vin.is_some())
+            .then(|| VehicleDetails { vin: self.vin.clone(), ..VehicleDetails::default() })
     }
 
-    pub(crate) fn read(&mut self, line: u64, text: &str) -> Result<RecordedSample, Inexpressible> {
+    pub(crate) fn read(&mut self, line: u64, text: &str) -> Result<RecordedSample, RowRefusal> {
         let row = self.header.row(text)?;
         let since_start_us = row
             .number("delay")?
-            .and_then(|delay_s| self.advanced(delay_s))
-            .ok_or_else(|| Inexpressible::NotANumber("delay".to_owned()))?;
+            .and_then(|delay_s| self.advance_by(delay_s))
+            .ok_or_else(|| RowRefusal::NotANumber("delay".to_owned()))?;
         let at_ms = self.start_ms + since_start_us.div_euclid(1000);
-        let at = instant::format_ms(at_ms).ok_or_else(|| Inexpressible::NotANumber("delay".to_owned()))?;
-        // From here on the row's delay is known, and the rows after it are that much later whatever it holds.
+        let at = instant::format_ms(at_ms).ok_or_else(|| RowRefusal::NotANumber("delay".to_owned()))?;
+        // The delay is valid, so it advances the time even if the row is refused.
         self.since_start_us = since_start_us;
         let field = row.required("field")?;
         if field != "current" {
-            return Err(Inexpressible::NotAReading(field.to_owned()));
+            return Err(RowRefusal::NotAReading(field.to_owned()));
         }
         let mut signals = Map::new();
-        signals.insert(row.required("signal")?.to_owned(), typed(row.required("value")?));
+        signals.insert(row.required("signal")?.to_owned(), parse_value(row.required("value")?));
         Ok(RecordedSample { vehicle: self.vehicle.clone(), line, at, at_ms: Some(at_ms), signals })
     }
 
-    /// The recording's time after a delay, in microseconds: delays go down to a few of them, and thousands
-    /// of delays rounded to milliseconds would add up to seconds.
-    #[allow(clippy::cast_possible_truncation)] // bounded just before
-    fn advanced(&self, delay_s: f64) -> Option<i64> {
-        const LONGEST_S: f64 = 1e9;
-        (0.0..=LONGEST_S)
+    /// Returns the time of the recording after a delay, in microseconds: delays can be a few microseconds, and thousands of
+    /// delays rounded to milliseconds would add up to an error of seconds.
+    #[allow(clippy::cast_possible_truncation)] // checked against the bound
+    fn advance_by(&self, delay_s: f64) -> Option<i64> {
+        const MAX_DELAY_S: f64 = 1e9;
+        (0.0..=MAX_DELAY_S)
             .contains(&delay_s)
             .then(|| self.since_start_us.checked_add((delay_s * 1e6).round() as i64))
             .flatten()
     }
 }
 
-/// The file's name up to its first dot.
+/// Returns the file name up to its first dot.
 fn stem(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     match name.split('.').find(|part| !part.is_empty()) {
@@ -105,8 +107,8 @@ fn stem(path: &Path) -> String {
     }
 }
 
-/// The value by its shape: a boolean, a number as JSON writes one, or text.
-fn typed(text: &str) -> Value {
+/// Parses a value by its form: a boolean, a number in JSON syntax, or otherwise a text.
+fn parse_value(text: &str) -> Value {
     match text {
         "True" | "true" => Value::Bool(true),
         "False" | "false" => Value::Bool(false),
@@ -125,15 +127,15 @@ mod tests {
     }
 
     #[test]
-    fn values_are_typed_by_their_shape() {
-        assert_eq!(typed("True"), Value::Bool(true));
-        assert_eq!(typed("False"), Value::Bool(false));
-        assert_eq!(typed("375"), Value::from(375));
-        assert_eq!(typed("22.572"), Value::from(22.572));
-        assert_eq!(typed("REST"), Value::from("REST"));
-        assert_eq!(typed("007"), Value::from("007"));
-        assert_eq!(typed("NaN"), Value::from("NaN"));
-        assert_eq!(typed("1e999"), Value::from("1e999"));
+    fn values_are_parsed_by_their_form() {
+        assert_eq!(parse_value("True"), Value::Bool(true));
+        assert_eq!(parse_value("False"), Value::Bool(false));
+        assert_eq!(parse_value("375"), Value::from(375));
+        assert_eq!(parse_value("22.572"), Value::from(22.572));
+        assert_eq!(parse_value("REST"), Value::from("REST"));
+        assert_eq!(parse_value("007"), Value::from("007"));
+        assert_eq!(parse_value("NaN"), Value::from("NaN"));
+        assert_eq!(parse_value("1e999"), Value::from("1e999"));
     }
 
     #[test]
@@ -150,13 +152,13 @@ mod tests {
     }
 
     #[test]
-    fn the_vehicle_is_named_after_the_file() {
+    fn vehicle_has_the_name_of_the_file() {
         let sample = reader().read(2, "current,Vehicle.Speed,1,0").unwrap();
         assert_eq!(sample.vehicle.to_string(), "fms:truck");
     }
 
     #[test]
-    fn malformed_rows_are_refused_and_a_readable_delay_still_counts() {
+    fn malformed_rows_are_refused_but_their_delay_counts() {
         for (row, code) in [
             ("current,Vehicle.Speed,1", "cell_count"),
             ("current,Vehicle.Speed,1,soon", "not_a_number"),

@@ -1,4 +1,4 @@
-//! Times as text and as milliseconds since 1970.
+//! Conversion between times as text and milliseconds since 1970.
 
 use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc3339;
@@ -9,19 +9,19 @@ const MILLIS: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 const SECONDS: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
 
-/// Milliseconds since 1970, or nothing where the text is no RFC 3339 date.
+/// Returns milliseconds since 1970, or `None` if the text is not an RFC 3339 date-time.
 pub(crate) fn parse_ms(text: &str) -> Option<i64> {
     let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
     i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
 }
 
-/// The instant with milliseconds, `2023-01-01T00:00:00.500Z`; nothing outside the years 0 to 9999.
+/// Formats the instant with milliseconds, `2023-01-01T00:00:00.500Z`. Returns `None` outside the years 0 to 9999.
 pub(crate) fn format_ms(at_ms: i64) -> Option<String> {
     let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at_ms) * 1_000_000).ok()?;
     (at.year() >= 0).then(|| at.format(MILLIS).ok()).flatten()
 }
 
-/// An RFC 3339 text with an offset as the same instant in UTC, whole seconds kept whole.
+/// Converts an RFC 3339 text with an offset to UTC. Whole seconds get no fraction.
 pub(crate) fn to_utc(text: &str) -> Option<String> {
     let at = OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)?;
     if at.year() < 0 {
@@ -36,19 +36,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_offset_becomes_utc() {
+    fn offset_is_converted_to_utc() {
         assert_eq!(to_utc("2015-03-07T10:03:34-06:00").as_deref(), Some("2015-03-07T16:03:34Z"));
     }
 
     #[test]
-    fn years_that_rfc_3339_cannot_write_are_no_dates() {
+    fn years_outside_rfc_3339_are_not_dates() {
         assert_eq!(to_utc("0000-01-01T00:00:00+01:00"), None);
         assert_eq!(format_ms(i64::MAX), None);
         assert_eq!(format_ms(i64::MIN), None);
     }
 
     #[test]
-    fn milliseconds_survive_the_way_to_text_and_back() {
+    fn milliseconds_round_trip() {
         for at_ms in [0, -1, 1_487_225_438_123, 4_102_444_799_999] {
             assert_eq!(format_ms(at_ms).and_then(|text| parse_ms(&text)), Some(at_ms));
         }

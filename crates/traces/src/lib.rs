@@ -1,15 +1,16 @@
-//! Recordings of real vehicles, and vehicles that are made up.
+//! Recordings of real vehicles, and simulated vehicles.
 //!
-//! A [`Recording`] reads a file row by row and says of each row either which sample it is or why it
-//! cannot be said in VSS. A [`Batcher`] groups samples into [`TraceEvent`]s and those into [`Upload`]s,
-//! the way a vehicle would send them. A [`simulate::Simulator`] makes the same uploads from a seed.
+//! A [`Recording`] reads a file row by row and returns for each row a sample, or the reason why the row cannot be
+//! represented in VSS. A [`Batcher`] groups samples into [`TraceEvent`]s and those into [`Upload`]s, as a vehicle would send
+//! them. A [`simulate::Simulator`] creates uploads from a seed.
 //!
-//! Nothing here judges a reading: a bus at 410 km/h or a car on the equator is passed on, because telling
-//! such readings from good ones is what the service is for. The README has the tables of what maps to what.
+//! This crate does not validate readings: a bus at 410 km/h or a car on the equator is passed on, because validation is the
+//! task of the service. The README lists the mappings of all formats.
 
 mod batch;
 mod capmetro;
 mod cells;
+mod detection;
 mod envirocar;
 mod error;
 mod event;
@@ -17,8 +18,7 @@ mod fms;
 mod format;
 mod instant;
 mod lines;
-#[cfg(test)]
-mod mapping;
+mod paths;
 mod recording;
 mod row;
 pub mod simulate;
@@ -29,4 +29,4 @@ pub use error::TraceError;
 pub use event::{Body, Diagnostic, Dtc, TraceEvent};
 pub use format::Format;
 pub use recording::{Progress, Recording};
-pub use row::{Details, Inexpressible, RecordedSample, Row, VehicleKey};
+pub use row::{RecordedSample, Row, RowRefusal, VehicleDetails, VehicleKey};

@@ -1,4 +1,4 @@
-//! Lines of a file that may be packed, and how much of the file has been read.
+//! The lines of a file that may be compressed, and the progress of reading it.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -6,17 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::row::Inexpressible;
+use crate::row::RowRefusal;
 
-/// The longest line that is taken for a row. It keeps a file without line ends out of memory, and is
-/// several times what any row of a known format takes.
-const LONGEST_LINE: u64 = 256 * 1024;
+/// The longest line that is accepted as a row. The limit keeps a file without line feeds out of memory and is several times
+/// the longest row of the known formats.
+const MAX_LINE_BYTES: u64 = 256 * 1024;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// How much of the file, as it lies on disk, has been read. Clones count together, so that a progress bar can
-/// hold one while the rows are being read.
+/// The number of bytes read from the file, before decompression. Clones share the count, so that a progress bar can use one
+/// while rows are being read.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
     read: Arc<AtomicU64>,
@@ -24,23 +24,24 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Bytes read so far, before unpacking.
+    /// Returns the bytes read so far, before decompression.
     pub fn bytes_read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
     }
 
-    /// Bytes of the whole file, before unpacking.
+    /// Returns the size of the file in bytes, before decompression.
     pub fn bytes_total(&self) -> u64 {
         self.total
     }
 }
 
-struct Counted<R> {
+/// Counts the bytes read from `inner`.
+struct CountingReader<R> {
     inner: R,
     read: Arc<AtomicU64>,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for CountingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.read.fetch_add(count as u64, Ordering::Relaxed);
@@ -48,10 +49,10 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// A line, without its end, or why it cannot be read as text.
-pub(crate) type Line = Result<String, Inexpressible>;
+/// A line without its line ending, or the reason why it is not a text line.
+pub(crate) type Line = Result<String, RowRefusal>;
 
-/// Lines of an input that is plain, gzip or Zstandard, told apart by its first bytes.
+/// The lines of an input that is plain, gzip or Zstandard, which is detected from its first bytes.
 pub(crate) struct Lines {
     input: Box<dyn BufRead + Send>,
     number: u64,
@@ -70,24 +71,25 @@ impl Lines {
 
     pub(crate) fn new(input: impl Read + Send + 'static, total: u64) -> io::Result<Self> {
         let progress = Progress { read: Arc::default(), total };
-        let mut packed = BufReader::with_capacity(64 * 1024, Counted { inner: input, read: Arc::clone(&progress.read) });
-        // One read may return fewer bytes than a magic number has, so they are read apart and put in front again.
+        let mut compressed =
+            BufReader::with_capacity(64 * 1024, CountingReader { inner: input, read: Arc::clone(&progress.read) });
+        // The magic number is read separately and prepended again, because one read may return fewer bytes.
         let mut magic = Vec::with_capacity(ZSTD.len());
-        (&mut packed).take(ZSTD.len() as u64).read_to_end(&mut magic)?;
+        (&mut compressed).take(ZSTD.len() as u64).read_to_end(&mut magic)?;
         let is_gzip = magic.starts_with(&GZIP);
         let is_zstd = magic.starts_with(&ZSTD);
-        let whole = io::Cursor::new(magic).chain(packed);
+        let input = io::Cursor::new(magic).chain(compressed);
         let input: Box<dyn BufRead + Send> = if is_gzip {
-            Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(whole)))
+            Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(input)))
         } else if is_zstd {
-            Box::new(BufReader::new(zstd::stream::read::Decoder::with_buffer(whole)?))
+            Box::new(BufReader::new(zstd::stream::read::Decoder::with_buffer(input)?))
         } else {
-            Box::new(whole)
+            Box::new(input)
         };
         Ok(Self { input, number: 0, progress })
     }
 
-    /// The number of the last line read, from 1.
+    /// Returns the number of the last line read, from 1.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
@@ -96,20 +98,20 @@ impl Lines {
         &self.progress
     }
 
-    /// The next line that is not blank.
+    /// Returns the next line that is not blank, or `None` at the end.
     pub(crate) fn next(&mut self) -> io::Result<Option<Line>> {
         loop {
             let mut bytes = Vec::new();
-            let read = (&mut self.input).take(LONGEST_LINE + 1).read_until(b'\n', &mut bytes)?;
+            let read = (&mut self.input).take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut bytes)?;
             if read == 0 {
                 return Ok(None);
             }
             self.number += 1;
             if bytes.last() == Some(&b'\n') {
                 bytes.pop();
-            } else if bytes.len() as u64 > LONGEST_LINE {
+            } else if bytes.len() as u64 > MAX_LINE_BYTES {
                 self.input.skip_until(b'\n')?;
-                return Ok(Some(Err(Inexpressible::LineTooLong)));
+                return Ok(Some(Err(RowRefusal::LineTooLong)));
             }
             if bytes.last() == Some(&b'\r') {
                 bytes.pop();
@@ -120,7 +122,7 @@ impl Lines {
             if bytes.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
-            return Ok(Some(String::from_utf8(bytes).map_err(|_| Inexpressible::NotUtf8)));
+            return Ok(Some(String::from_utf8(bytes).map_err(|_| RowRefusal::NotUtf8)));
         }
     }
 }
@@ -145,14 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn blank_lines_and_marks_are_no_rows_but_count_as_lines() {
+    fn blank_lines_are_skipped_but_counted() {
         assert_eq!(lines("\u{feff}a\r\n\n  \nb"), [(1, Ok("a".to_owned())), (4, Ok("b".to_owned()))]);
         assert_eq!(lines(""), []);
         assert_eq!(lines("x"), [(1, Ok("x".to_owned()))]);
     }
 
     #[test]
-    fn packed_files_read_as_plain_ones() {
+    fn compressed_files_have_the_same_lines() {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(b"a\nb\n").unwrap();
         let zstd = zstd::stream::encode_all(&b"a\nb\n"[..], 1).unwrap();
@@ -161,26 +163,26 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_does_not_take_the_next_one_with_it() {
-        let mut bytes = vec![b'x'; usize::try_from(LONGEST_LINE).unwrap() + 7];
+    fn invalid_line_does_not_affect_the_next_one() {
+        let mut bytes = vec![b'x'; usize::try_from(MAX_LINE_BYTES).unwrap() + 7];
         bytes.extend_from_slice(b"\n\xff\xfe\nok\n");
         assert_eq!(
             lines(bytes),
-            [(1, Err(Inexpressible::LineTooLong)), (2, Err(Inexpressible::NotUtf8)), (3, Ok("ok".to_owned()))]
+            [(1, Err(RowRefusal::LineTooLong)), (2, Err(RowRefusal::NotUtf8)), (3, Ok("ok".to_owned()))]
         );
     }
 
     #[test]
-    fn a_file_cut_short_is_an_error_and_not_its_end() {
-        let mut packed = zstd::stream::encode_all(&b"a\nb\n"[..], 1).unwrap();
-        packed.truncate(packed.len() - 2);
-        let mut lines = Lines::new(io::Cursor::new(packed), 0).unwrap();
-        let ended = std::iter::from_fn(|| lines.next().transpose()).any(|line| line.is_err());
-        assert!(ended);
+    fn truncated_file_is_an_error() {
+        let mut compressed = zstd::stream::encode_all(&b"a\nb\n"[..], 1).unwrap();
+        compressed.truncate(compressed.len() - 2);
+        let mut lines = Lines::new(io::Cursor::new(compressed), 0).unwrap();
+        let has_error = std::iter::from_fn(|| lines.next().transpose()).any(|line| line.is_err());
+        assert!(has_error);
     }
 
     #[test]
-    fn progress_counts_the_bytes_of_the_file() {
+    fn progress_counts_bytes_of_the_file() {
         let mut lines = Lines::new(io::Cursor::new(b"a\nb\n".to_vec()), 4).unwrap();
         let progress = lines.progress().clone();
         while lines.next().unwrap().is_some() {}

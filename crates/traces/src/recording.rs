@@ -1,4 +1,4 @@
-//! A recording: a file read row by row.
+//! A recording: a file that is read row by row.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,24 +7,24 @@ use std::path::{Path, PathBuf};
 use crate::error::TraceError;
 use crate::format::Format;
 use crate::lines::{Line, Lines};
-use crate::row::{Details, Inexpressible, RecordedSample, Row, VehicleKey};
+use crate::row::{RecordedSample, Row, RowRefusal, VehicleDetails, VehicleKey};
 use crate::{capmetro, envirocar, fms, twizy};
 
 pub use crate::lines::Progress;
 
-/// 2023-01-01T00:00:00Z: where recordings without a clock begin, unless they are told otherwise.
+/// 2023-01-01T00:00:00Z: the default start of recordings without a clock.
 const DEFAULT_START_MS: i64 = 1_672_531_200_000;
 
-/// A recording, open for reading. Packed files (gzip, Zstandard) are unpacked as they are read, and no more than a line
-/// is held in memory.
+/// A recording, open for reading. Compressed files (gzip, Zstandard) are decompressed while they are read, and at most one
+/// line is in memory.
 pub struct Recording {
     path: PathBuf,
     lines: Lines,
-    /// The first line of a format without a header: it was read to tell the format, and is a row.
+    /// The first line of a format without a header: it was read to detect the format, and is a row.
     first: Option<Line>,
     reader: Reader,
-    /// Reading broke off, so there is nothing more to read.
-    broken: bool,
+    /// Reading failed, so that no further rows can be read.
+    failed: bool,
 }
 
 enum Reader {
@@ -35,7 +35,7 @@ enum Reader {
 }
 
 impl Recording {
-    /// Opens a file, in the format given or else the one that its first line tells.
+    /// Opens a file in `format`, or in the format detected from its first line.
     pub fn open(path: impl AsRef<Path>, format: Option<Format>) -> Result<Self, TraceError> {
         let path = path.as_ref();
         let lines = Lines::open(path).map_err(|source| TraceError::Open { path: path.to_owned(), source })?;
@@ -49,7 +49,7 @@ impl Recording {
     fn new(path: &Path, mut lines: Lines, format: Option<Format>) -> Result<Self, TraceError> {
         let first = lines
             .next()
-            .map_err(|source| broken_off(path, &lines, source))?
+            .map_err(|source| read_error(path, &lines, source))?
             .ok_or_else(|| TraceError::Empty { path: path.to_owned() })?;
         let text = first.as_deref().unwrap_or_default();
         let format = match format {
@@ -57,7 +57,7 @@ impl Recording {
             None => Format::detect(path, text.as_bytes())?,
         };
         let reader = match format {
-            Format::EnviroCar => Reader::EnviroCar(envirocar::Reader::beside(path)),
+            Format::EnviroCar => Reader::EnviroCar(envirocar::Reader::with_tracks_beside(path)),
             Format::CapMetro => Reader::CapMetro(capmetro::Reader::new(text, path)?),
             Format::Twizy => Reader::Twizy(twizy::Reader::new(text, path)?),
             Format::FmsVss => Reader::FmsVss(fms::Reader::new(text, path, DEFAULT_START_MS)?),
@@ -67,12 +67,12 @@ impl Recording {
             lines,
             first: (format == Format::EnviroCar).then_some(first),
             reader,
-            broken: false,
+            failed: false,
         })
     }
 
-    /// Lays a recording that has no clock of its own (`fms-vss`) at this instant, in milliseconds since 1970, in place of
-    /// 2023-01-01T00:00:00Z. The other formats have their times.
+    /// Sets the start of a recording without a clock (`fms-vss`), in milliseconds since 1970, instead of
+    /// 2023-01-01T00:00:00Z. Has no effect on other formats.
     #[must_use]
     pub fn starting_at(mut self, start_ms: i64) -> Self {
         if let Reader::FmsVss(reader) = &mut self.reader {
@@ -81,7 +81,7 @@ impl Recording {
         self
     }
 
-    /// The format that it is read as.
+    /// Returns the format.
     pub fn format(&self) -> Format {
         match self.reader {
             Reader::EnviroCar(_) => Format::EnviroCar,
@@ -91,23 +91,23 @@ impl Recording {
         }
     }
 
-    /// Bytes of the file read so far, before unpacking.
+    /// Returns the bytes of the file read so far, before decompression.
     pub fn bytes_read(&self) -> u64 {
         self.lines.progress().bytes_read()
     }
 
-    /// Bytes of the whole file, before unpacking.
+    /// Returns the size of the file in bytes, before decompression.
     pub fn bytes_total(&self) -> u64 {
         self.lines.progress().bytes_total()
     }
 
-    /// The two counts above, to be watched while the rows are being read.
+    /// Returns a handle to the two counts above, for use while rows are being read.
     pub fn progress(&self) -> Progress {
         self.lines.progress().clone()
     }
 
-    /// What is known of a vehicle of this recording besides its readings.
-    pub fn vehicle_details(&self, vehicle: &VehicleKey) -> Option<Details> {
+    /// Returns the master data of a vehicle of this recording, if the recording has any.
+    pub fn vehicle_details(&self, vehicle: &VehicleKey) -> Option<VehicleDetails> {
         match &self.reader {
             Reader::EnviroCar(reader) => reader.details(&vehicle.value),
             Reader::CapMetro(_) => None,
@@ -116,29 +116,29 @@ impl Recording {
         }
     }
 
-    /// Readings so far that were left out of their samples because no path is known for them: name → how many.
-    pub fn left_out(&self) -> BTreeMap<String, u64> {
+    /// Returns how many readings so far were left out of their samples because their name has no path, by name.
+    pub fn unmapped_readings(&self) -> BTreeMap<String, u64> {
         match &self.reader {
-            Reader::EnviroCar(reader) => reader.left_out().clone(),
+            Reader::EnviroCar(reader) => reader.unmapped_readings().clone(),
             Reader::CapMetro(_) | Reader::Twizy(_) | Reader::FmsVss(_) => BTreeMap::new(),
         }
     }
 
-    /// The rows from here on, in file order. An error is the last item.
+    /// Returns the remaining rows, in file order. An error is the last item.
     pub fn rows(&mut self) -> impl Iterator<Item = Result<Row, TraceError>> {
         std::iter::from_fn(move || self.next_row().transpose())
     }
 
-    /// The next row, or nothing at the end of the file.
+    /// Returns the next row, or `None` at the end of the file.
     pub fn next_row(&mut self) -> Result<Option<Row>, TraceError> {
-        if self.broken {
+        if self.failed {
             return Ok(None);
         }
         let line = match self.first.take() {
             Some(line) => Some(line),
             None => self.lines.next().map_err(|source| {
-                self.broken = true;
-                broken_off(&self.path, &self.lines, source)
+                self.failed = true;
+                read_error(&self.path, &self.lines, source)
             })?,
         };
         let number = self.lines.number();
@@ -150,7 +150,7 @@ impl Recording {
 }
 
 impl Reader {
-    fn read(&mut self, line: u64, text: &str) -> Result<RecordedSample, Inexpressible> {
+    fn read(&mut self, line: u64, text: &str) -> Result<RecordedSample, RowRefusal> {
         match self {
             Self::EnviroCar(reader) => reader.read(line, text),
             Self::CapMetro(reader) => reader.read(line, text),
@@ -160,7 +160,7 @@ impl Reader {
     }
 }
 
-fn broken_off(path: &Path, lines: &Lines, source: io::Error) -> TraceError {
+fn read_error(path: &Path, lines: &Lines, source: io::Error) -> TraceError {
     TraceError::Read { path: path.to_owned(), line: lines.number(), source }
 }
 
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_row_does_not_end_the_run() {
+    fn invalid_row_does_not_end_reading() {
         let mut recording = open(
             b"{\"vehicle_id\":\"v\",\"time\":\"2017-02-19T12:19:28Z\",\"lon\":1}\nnonsense\n\xff\n{\"vehicle_id\":\"v\",\"time\":\"2017-02-19T12:19:29Z\",\"lon\":1}\n",
         )
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_is_no_row() {
+    fn header_is_not_a_row() {
         let mut recording = open(b"field,signal,value,delay\ncurrent,Vehicle.Speed,1,0\n").unwrap();
         assert_eq!(recording.format(), Format::FmsVss);
         let rows: Vec<_> = recording.rows().map(Result::unwrap).collect();
@@ -202,14 +202,14 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_without_a_clock_starts_where_it_is_told() {
+    fn start_of_recording_without_clock_can_be_set() {
         let mut recording = open(b"field,signal,value,delay\ncurrent,Vehicle.Speed,1,1.5\n").unwrap().starting_at(0);
         let row = recording.next_row().unwrap();
         assert!(matches!(row, Some(Row::Sample(sample)) if sample.at_ms == Some(1500)));
     }
 
     #[test]
-    fn unreadable_files_say_what_to_do() {
+    fn open_errors_state_what_to_do() {
         assert!(matches!(open(b""), Err(TraceError::Empty { .. })));
         assert!(matches!(open(b"\x00\x01"), Err(TraceError::UnknownFormat { .. })));
         let error = Recording::open("nowhere/at-all.csv", None).err().unwrap();
@@ -220,10 +220,11 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cut_short_is_reported_once_and_ends() {
-        let mut packed = zstd::stream::encode_all(&b"field,signal,value,delay\ncurrent,Vehicle.Speed,1,0\n"[..], 1).unwrap();
-        packed.truncate(packed.len() - 3);
-        let outcome = open(&packed).map(|mut recording| {
+    fn truncated_file_is_reported_once() {
+        let mut compressed =
+            zstd::stream::encode_all(&b"field,signal,value,delay\ncurrent,Vehicle.Speed,1,0\n"[..], 1).unwrap();
+        compressed.truncate(compressed.len() - 3);
+        let outcome = open(&compressed).map(|mut recording| {
             let errors = recording.rows().filter(Result::is_err).count();
             (errors, recording.next_row().unwrap().is_none())
         });

@@ -1,18 +1,18 @@
-//! What a row of a recording says.
+//! The contents of a row of a recording.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// The vehicle that a recording is about, as its owner names it.
+/// The vehicle of a recording, by the name that its source uses.
 ///
 /// Schemes in use: `envirocar`, `capmetro`, `rsk-twizy`, `fms`, `sim`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct VehicleKey {
-    /// Who names it.
+    /// The naming scheme.
     pub scheme: String,
-    /// The name.
+    /// The name in the scheme.
     pub value: String,
 }
 
@@ -22,19 +22,19 @@ impl VehicleKey {
     }
 }
 
-/// `scheme:value`, the form in which a `CloudEvents` subject names a vehicle.
+/// Writes `scheme:value`, the form of a vehicle in a `CloudEvents` subject.
 impl fmt::Display for VehicleKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.scheme, self.value)
     }
 }
 
-/// What is known of a vehicle besides its readings.
+/// Master data of a vehicle, where a recording has it.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Details {
-    /// The make, as its owner spells it.
+pub struct VehicleDetails {
+    /// The make, as the source spells it.
     pub make: Option<String>,
-    /// The model, as its owner spells it.
+    /// The model, as the source spells it.
     pub model: Option<String>,
     /// The year of construction.
     pub model_year: Option<u16>,
@@ -44,10 +44,10 @@ pub struct Details {
     pub vin: Option<String>,
 }
 
-/// Without the VIN, which must not reach a log.
-impl fmt::Debug for Details {
+/// Omits the VIN, which must not be logged.
+impl fmt::Debug for VehicleDetails {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Details")
+        f.debug_struct("VehicleDetails")
             .field("make", &self.make)
             .field("model", &self.model)
             .field("model_year", &self.model_year)
@@ -62,81 +62,81 @@ impl fmt::Debug for Details {
 pub enum Row {
     /// A sample.
     Sample(RecordedSample),
-    /// A row that cannot be said as a sample.
+    /// A row that cannot be represented as a sample.
     Refused {
-        /// The line in the unpacked file, from 1.
+        /// The line number in the decompressed file, from 1.
         line: u64,
-        /// Why.
-        reason: Inexpressible,
+        /// The reason.
+        reason: RowRefusal,
     },
 }
 
-/// A sample as its row has it: units converted, nothing rounded, nothing judged.
+/// A sample as in its row: units are converted, values are neither rounded nor validated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordedSample {
     /// The vehicle.
     pub vehicle: VehicleKey,
-    /// The line in the unpacked file, from 1.
+    /// The line number in the decompressed file, from 1.
     pub line: u64,
-    /// RFC 3339. Text that is no date (`2032-90-02T11:16:04`) is passed on as it is.
+    /// The time in RFC 3339. A text that is not a date (`2032-90-02T11:16:04`) is passed on unchanged.
     pub at: String,
-    /// The same in milliseconds since 1970, or nothing where `at` is no date.
+    /// The same time in milliseconds since 1970, or `None` if `at` is not a date.
     pub at_ms: Option<i64>,
-    /// Path → value, in the unit of the catalogue.
+    /// The values by path, in the units of the catalogue.
     pub signals: Map<String, Value>,
 }
 
 impl RecordedSample {
-    /// The sample as telemetry data holds it: `{"at": …, "signals": {…}}`.
+    /// Returns the sample as in telemetry data: `{"at": …, "signals": {…}}`.
     #[must_use]
     pub fn to_json(&self) -> Value {
         json!({"at": self.at, "signals": self.signals})
     }
 }
 
-/// Why a row cannot be said as a sample.
+/// Why a row cannot be represented as a sample.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Inexpressible {
-    /// Bytes that are no UTF-8.
+pub enum RowRefusal {
+    /// The line is not UTF-8.
     #[error("the line is not UTF-8")]
     NotUtf8,
-    /// A line beyond the 256 KiB that a row may take.
+    /// The line exceeds the limit of 256 KiB.
     #[error("the line is longer than 256 KiB")]
     LineTooLong,
-    /// A line of NDJSON that is no JSON object.
-    #[error("the line is no JSON object")]
+    /// A line of NDJSON is not a JSON object.
+    #[error("the line is not a JSON object")]
     NotJson,
-    /// More or fewer cells than the header has columns.
-    #[error("the line has {found} cells where the header has {expected}")]
+    /// The number of cells differs from the number of columns in the header.
+    #[error("the line has {found} cells, but the header has {expected}")]
     CellCount {
-        /// Columns of the header.
+        /// Number of columns in the header.
         expected: usize,
-        /// Cells of the row.
+        /// Number of cells in the row.
         found: usize,
     },
-    /// A field that every row needs is missing, empty or of the wrong type.
+    /// A required field is missing, empty or of the wrong type.
     #[error("`{0}` is missing, empty or of the wrong type")]
     BadField(&'static str),
-    /// A reading that should be a number and is none, or one that JSON cannot hold (NaN, infinity).
-    #[error("`{0}` is no number")]
+    /// A value is not a number, or a number that JSON cannot represent (NaN, infinity).
+    #[error("`{0}` is not a number")]
     NotANumber(String),
-    /// The row measures nothing.
-    #[error("the row holds no reading")]
+    /// The row has no measured value.
+    #[error("the row has no measured value")]
     NoSignals,
-    /// The row is a command to the vehicle and not a reading of it.
-    #[error("the row is no reading but a `{0}` value")]
+    /// The row is a target value, not a current one.
+    #[error("the row is a `{0}` value, not a reading")]
     NotAReading(String),
-    /// The unit of a reading depends on the year of the row, which cannot be told.
-    #[error("the unit of `speed` depends on the year, and `timestamp` has none")]
+    /// The unit of a value depends on the year of the row, and the row has no year.
+    #[error("the unit of `speed` depends on the year, and `timestamp` has no year")]
     UnitUnknown,
-    /// No row of the vehicle has a valid time, so no event about it could have one.
-    #[error("no time is known for the vehicle")]
+    /// No row of the vehicle has a valid time, so that its events would have no time.
+    #[error("no row of the vehicle has a valid time")]
     NoValidTime,
 }
 
-impl Inexpressible {
-    /// A stable name to count by.
+impl RowRefusal {
+    /// Returns the stable code, for counting.
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotUtf8 => "not_utf8",

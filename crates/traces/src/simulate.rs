@@ -1,8 +1,8 @@
-//! Vehicles that are made up: seeded drives around a city, sent as uploads, with faults on request.
+//! Simulated vehicles: drives around a city from a seed, sent as uploads, optionally with faults.
 //!
-//! A vehicle drives a closed route of streets with limits and traffic lights, rests, and drives it again. Half of the
-//! vehicles burn fuel and half are electric. The same [`SimConfig`] makes the same uploads, in the same order, however the
-//! time is cut into calls of [`Simulator::next_uploads`].
+//! A vehicle drives a closed route of streets with speed limits and traffic lights, rests, and drives it again. Half of the
+//! vehicles have combustion engines and half are electric. The same [`SimConfig`] produces the same uploads in the same
+//! order, for any sequence of calls of [`Simulator::next_uploads`].
 
 mod drive;
 mod faults;
@@ -18,29 +18,29 @@ pub use faults::Faults;
 use vehicle::SimVehicle;
 
 use crate::batch::{Batcher, Upload};
-use crate::row::{Details, VehicleKey};
+use crate::row::{VehicleDetails, VehicleKey};
 
-/// What to simulate.
+/// The parameters of a simulation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SimConfig {
-    /// The same seed makes the same vehicles and drives.
+    /// The seed. The same seed produces the same vehicles and drives.
     pub seed: u64,
-    /// How many vehicles.
+    /// The number of vehicles.
     pub vehicles: usize,
-    /// When all of them set out, in milliseconds since 1970.
+    /// The start of all drives, in milliseconds since 1970.
     pub start_ms: i64,
-    /// Between two samples of a vehicle; at least 1.
+    /// The time between two samples of a vehicle; at least 1.
     pub interval_ms: i64,
-    /// How many samples an upload holds.
+    /// The number of samples per upload.
     pub samples_per_upload: usize,
     /// The `CloudEvents` source.
     pub source: String,
-    /// What goes wrong, and how often.
+    /// The faults and their probabilities.
     pub faults: Faults,
 }
 
 impl Default for SimConfig {
-    /// Ten vehicles from 2025-01-06T08:00:00Z, a sample a second, ten samples an upload, no faults.
+    /// Ten vehicles from 2025-01-06T08:00:00Z, one sample per second, ten samples per upload, no faults.
     fn default() -> Self {
         Self {
             seed: 1,
@@ -54,76 +54,77 @@ impl Default for SimConfig {
     }
 }
 
-/// The vehicles, and the uploads that are under way.
+/// The vehicles, and the uploads in transit.
 pub struct Simulator {
     vehicles: Vec<SimVehicle>,
-    under_way: BinaryHeap<Reverse<UnderWay>>,
+    in_transit: BinaryHeap<Reverse<UploadInTransit>>,
     now_ms: i64,
 }
 
-/// An upload with the time when it arrives. Vehicle and number break ties, so that the order is a function of the seed.
-struct UnderWay {
+/// An upload in transit, with the time of its arrival. Vehicle and number break ties, so that the order depends only on the
+/// seed.
+struct UploadInTransit {
     due_ms: i64,
     vehicle: usize,
     number: u64,
     upload: Upload,
 }
 
-impl UnderWay {
+impl UploadInTransit {
     fn order(&self) -> (i64, usize, u64) {
         (self.due_ms, self.vehicle, self.number)
     }
 }
 
-impl PartialEq for UnderWay {
+impl PartialEq for UploadInTransit {
     fn eq(&self, other: &Self) -> bool {
         self.order() == other.order()
     }
 }
 
-impl Eq for UnderWay {}
+impl Eq for UploadInTransit {}
 
-impl PartialOrd for UnderWay {
+impl PartialOrd for UploadInTransit {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for UnderWay {
+impl Ord for UploadInTransit {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.order().cmp(&other.order())
     }
 }
 
 impl Simulator {
-    /// Places the vehicles; none has driven yet.
+    /// Creates the vehicles at the start of their routes.
     pub fn new(config: &SimConfig) -> Self {
         Self {
             vehicles: (0..config.vehicles).map(|index| SimVehicle::new(config, index)).collect(),
-            under_way: BinaryHeap::new(),
+            in_transit: BinaryHeap::new(),
             now_ms: config.start_ms,
         }
     }
 
-    /// The vehicles, with what they are registered by. Their VINs are made up, with a check digit that holds.
-    pub fn vehicles(&self) -> impl Iterator<Item = (&VehicleKey, &Details)> {
+    /// Returns the vehicles with their master data. The VINs are artificial, with a valid check digit.
+    pub fn vehicles(&self) -> impl Iterator<Item = (&VehicleKey, &VehicleDetails)> {
         self.vehicles.iter().map(SimVehicle::registration)
     }
 
-    /// The simulated time: the latest that was asked for.
+    /// Returns the simulated time: the latest `until_ms` so far.
     pub fn now_ms(&self) -> i64 {
         self.now_ms
     }
 
-    /// Drives on until then, and returns the uploads that have arrived since the last call, in the order of arrival.
+    /// Simulates until `until_ms` and returns the uploads that arrived since the last call, in the order of arrival.
     ///
-    /// All of them are in memory at once: for a long time ask for a part of it after the other.
-    #[must_use = "the uploads are not made again"]
+    /// All of them are in memory at once: split a long period into several calls.
+    #[must_use = "the uploads are not created again"]
     pub fn next_uploads(&mut self, until_ms: i64) -> Vec<Upload> {
         self.now_ms = self.now_ms.max(until_ms);
         for (vehicle, simulated) in self.vehicles.iter_mut().enumerate() {
             for sent in simulated.drive_until(until_ms) {
-                self.under_way.push(Reverse(UnderWay {
+                self.in_transit.push(Reverse(UploadInTransit {
                     due_ms: sent.due_ms,
                     vehicle,
                     number: sent.number,
@@ -132,9 +133,9 @@ impl Simulator {
             }
         }
         let mut arrived = Vec::new();
-        while let Some(Reverse(next)) = self.under_way.peek()
+        while let Some(Reverse(next)) = self.in_transit.peek()
             && next.due_ms <= until_ms
-            && let Some(Reverse(next)) = self.under_way.pop()
+            && let Some(Reverse(next)) = self.in_transit.pop()
         {
             arrived.push(next.upload);
         }

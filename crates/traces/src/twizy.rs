@@ -1,24 +1,23 @@
-//! Trips of a Renault Twizy around Rabat: one CSV file a trip, a row a second.
+//! Trips of a Renault Twizy around Rabat: one CSV file per trip, one row per second.
 
 use std::path::Path;
 
 use serde_json::{Map, Value};
 use time::{Date, Duration, Month, PrimitiveDateTime, Time};
 
-use crate::capmetro::SPEED;
 use crate::cells::{Cells, Header};
-use crate::envirocar::{LATITUDE, LONGITUDE};
 use crate::error::TraceError;
 use crate::format::Format;
 use crate::instant;
-use crate::row::{Details, Inexpressible, RecordedSample, VehicleKey};
+use crate::paths::{LATITUDE, LONGITUDE, SPEED};
+use crate::row::{RecordedSample, RowRefusal, VehicleDetails, VehicleKey};
 
 pub(crate) const COLUMNS: &[&str] = &["Date", "Time", "Soc", "Speed", "LAT", "LON"];
 
 const SCHEME: &str = "rsk-twizy";
 const VEHICLE: &str = "twizy-1";
 
-/// Column → path, all in the unit of the catalogue already.
+/// Numeric columns and their paths. All values have the unit of the catalogue.
 pub(crate) const NUMBERS: &[(&str, &str)] = &[
     ("Soc", "Vehicle.Powertrain.TractionBattery.StateOfCharge.Current"),
     ("Speed", SPEED),
@@ -41,19 +40,19 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(crate) fn new(header: &str, path: &Path) -> Result<Self, TraceError> {
-        Header::of(Format::Twizy, COLUMNS, header, path).map(|header| Self { header })
+        Header::with_columns(Format::Twizy, COLUMNS, header, path).map(|header| Self { header })
     }
 
-    pub(crate) fn details(value: &str) -> Option<Details> {
-        (value == VEHICLE).then(|| Details {
+    pub(crate) fn details(value: &str) -> Option<VehicleDetails> {
+        (value == VEHICLE).then(|| VehicleDetails {
             make: Some("Renault".to_owned()),
             model: Some("Twizy".to_owned()),
             fuel_type: Some("electric".to_owned()),
-            ..Details::default()
+            ..VehicleDetails::default()
         })
     }
 
-    pub(crate) fn read(&self, line: u64, text: &str) -> Result<RecordedSample, Inexpressible> {
+    pub(crate) fn read(&self, line: u64, text: &str) -> Result<RecordedSample, RowRefusal> {
         let row = self.header.row(text)?;
         let at = at(row.required("Date")?, row.required("Time")?);
         let mut signals = Map::new();
@@ -62,38 +61,38 @@ impl Reader {
         }
         put_mode(&row, &mut signals)?;
         if let Some(level) = row.text("Traffic") {
-            // The catalogue has it as an integer, and the file writes one.
-            let level: i64 = level.parse().map_err(|_| Inexpressible::NotANumber("Traffic".to_owned()))?;
+            // An integer in the catalogue and in the file.
+            let level: i64 = level.parse().map_err(|_| RowRefusal::NotANumber("Traffic".to_owned()))?;
             signals.insert(TRAFFIC.to_owned(), level.into());
         }
         if let Some(weather) = row.text("Weather") {
             signals.insert(WEATHER.to_owned(), weather.into());
         }
         if signals.is_empty() {
-            return Err(Inexpressible::NoSignals);
+            return Err(RowRefusal::NoSignals);
         }
         Ok(RecordedSample { vehicle: VehicleKey::new(SCHEME, VEHICLE), line, at_ms: instant::parse_ms(&at), at, signals })
     }
 }
 
-/// The selector as VSS numbers it: 0 neutral, -1 reverse, 127 drive.
-fn put_mode(row: &Cells<'_>, signals: &mut Map<String, Value>) -> Result<(), Inexpressible> {
+/// The selector position as the VSS number: 0 neutral, -1 reverse, 127 drive.
+fn put_mode(row: &Cells<'_>, signals: &mut Map<String, Value>) -> Result<(), RowRefusal> {
     let gear = match row.text("Mode") {
         None => return Ok(()),
         Some("N") => 0,
         Some("R") => -1,
         Some("D") => 127,
-        Some(_) => return Err(Inexpressible::BadField("Mode")),
+        Some(_) => return Err(RowRefusal::BadField("Mode")),
     };
     signals.insert(GEAR.to_owned(), gear.into());
     Ok(())
 }
 
-/// `MM/DD/YYYY` and `HH:MM:SS` in local time as RFC 3339 in UTC. What is no date keeps its figures, in the order
-/// year, month, day and without a zone, so that it looks like what the recorder meant and is no date still.
+/// Converts `MM/DD/YYYY` and `HH:MM:SS` in local time to RFC 3339 in UTC. A value that is not a date keeps its digits, in
+/// the order year, month, day and without a zone, so that it remains recognisable and invalid.
 fn at(date: &str, time: &str) -> String {
-    let figures: Vec<&str> = date.split('/').collect();
-    let &[month, day, year] = figures.as_slice() else {
+    let fields: Vec<&str> = date.split('/').collect();
+    let &[month, day, year] = fields.as_slice() else {
         return format!("{date}T{time}");
     };
     utc(year, month, day, time).unwrap_or_else(|| format!("{year:0>4}-{month:0>2}-{day:0>2}T{time}"))
@@ -106,8 +105,8 @@ fn utc(year: &str, month: &str, day: &str, time: &str) -> Option<String> {
     }
     let month = Month::try_from(month.parse::<u8>().ok()?).ok()?;
     let date = Date::from_calendar_date(year, month, day.parse().ok()?).ok()?;
-    let figures: Vec<u8> = time.split(':').map(|figure| figure.parse().ok()).collect::<Option<_>>()?;
-    let &[hour, minute, second] = figures.as_slice() else {
+    let fields: Vec<u8> = time.split(':').map(|field| field.parse().ok()).collect::<Option<_>>()?;
+    let &[hour, minute, second] = fields.as_slice() else {
         return None;
     };
     let local = PrimitiveDateTime::new(date, Time::from_hms(hour, minute, second).ok()?);
@@ -123,9 +122,9 @@ fn iso_time(time: Time) -> String {
     format!("{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())
 }
 
-/// How far Morocco's clocks were ahead of UTC: an hour, but none in Ramadan, which in 2021 put them back on 11 April
-/// at 03:00 and forward on 16 May at 02:00 (IANA time zone database, `Africa/Casablanca`). The recordings are of 2021 only.
-/// Of the hour that 11 April had twice the first is taken.
+/// Returns the offset of Moroccan time from UTC: one hour, but zero during Ramadan. In 2021, clocks were set back on 11
+/// April at 03:00 and forward on 16 May at 02:00 (IANA time zone database, `Africa/Casablanca`). All recordings are from
+/// 2021. The hour that occurred twice on 11 April is interpreted as the first occurrence.
 fn utc_offset(local: PrimitiveDateTime) -> Duration {
     let ramadan = time::macros::datetime!(2021-04-11 03:00)..time::macros::datetime!(2021-05-16 02:00);
     if ramadan.contains(&local) { Duration::ZERO } else { Duration::HOUR }
@@ -140,12 +139,12 @@ mod tests {
     const HEADER: &str =
         "Date,Time,Soc,Speed,Mode,LAT,LON,ALT,GpsSpeed,Temperature,Humidity,Weather,WindSpeedAv,Traffic,SpeedLimit";
 
-    fn read(row: &str) -> Result<RecordedSample, Inexpressible> {
+    fn read(row: &str) -> Result<RecordedSample, RowRefusal> {
         Reader::new(HEADER, Path::new("T1.csv")).unwrap().read(2, row)
     }
 
     #[test]
-    fn a_row_comes_out_under_its_paths() {
+    fn row_values_get_their_paths() {
         let sample = read("03/29/2021,11:13:45,87.5,1.5,D,33.9,-6.7,140,0,20,60,Clouds,2.49,0,40").unwrap();
         assert_eq!(sample.vehicle.to_string(), "rsk-twizy:twizy-1");
         assert_eq!(sample.at, "2021-03-29T10:13:45Z");
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn clocks_are_an_hour_ahead_but_not_in_ramadan() {
+    fn local_time_is_one_hour_ahead_except_in_ramadan() {
         for (date, time, utc) in [
             ("04/11/2021", "02:59:59", "2021-04-11T01:59:59Z"),
             ("04/11/2021", "03:00:00", "2021-04-11T03:00:00Z"),
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_that_is_none_keeps_its_figures() {
+    fn invalid_date_keeps_its_digits() {
         for (date, text) in [
             ("02/00/2090", "2090-02-00T11:13:45"),
             ("90/02/2032", "2032-90-02T11:13:45"),
@@ -187,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_rows_are_refused_with_the_reason() {
+    fn malformed_rows_are_refused_with_a_reason() {
         for (row, code) in [
             ("03/29/2021,11:13:45,87.5", "cell_count"),
             (",11:13:45,87.5,1.5,D,33.9,-6.7,140,0,20,60,Clouds,2.49,0,40", "bad_field"),

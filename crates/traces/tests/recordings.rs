@@ -1,5 +1,5 @@
-//! The recordings themselves, where they lie beside the repository: every row is accounted for, and the same file
-//! makes the same events.
+//! Reads the recordings in `../shared/data` next to the repository, if they exist: every row is counted, and the same file
+//! produces the same events.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -11,12 +11,12 @@ use roadcast_traces::{Batcher, Recording, Row, TraceEvent, VehicleKey};
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
 
-/// What a file comes to.
+/// The totals of a file.
 #[derive(Debug, Default, PartialEq)]
-struct Account {
+struct Totals {
     rows: usize,
     refused: BTreeMap<&'static str, usize>,
-    undatable: usize,
+    without_date: usize,
     vehicles: BTreeSet<VehicleKey>,
     paths: BTreeSet<String>,
     uploads: usize,
@@ -25,62 +25,62 @@ struct Account {
     ids: HashSet<String>,
 }
 
-fn account(path: &Path) -> Account {
+fn read_totals(path: &Path) -> Totals {
     let mut recording = Recording::open(path, None).unwrap();
     let mut batcher = Batcher::new(Batcher::DEFAULT_SAMPLES_PER_UPLOAD, "urn:test");
-    let mut account = Account::default();
+    let mut totals = Totals::default();
     let mut uploads = Vec::new();
     for row in recording.rows() {
-        account.rows += 1;
+        totals.rows += 1;
         match row.unwrap() {
             Row::Sample(sample) => {
-                account.undatable += usize::from(sample.at_ms.is_none());
-                account.vehicles.insert(sample.vehicle.clone());
-                account.paths.extend(sample.signals.keys().cloned());
+                totals.without_date += usize::from(sample.at_ms.is_none());
+                totals.vehicles.insert(sample.vehicle.clone());
+                totals.paths.extend(sample.signals.keys().cloned());
                 uploads.extend(batcher.push(sample));
             }
-            Row::Refused { reason, .. } => *account.refused.entry(reason.code()).or_default() += 1,
+            Row::Refused { reason, .. } => *totals.refused.entry(reason.code()).or_default() += 1,
         }
     }
     uploads.extend(batcher.finish());
     assert!(batcher.take_refused().is_empty());
     assert_eq!(recording.bytes_read(), recording.bytes_total());
-    assert!(recording.left_out().is_empty(), "{:?}", recording.left_out());
-    account.uploads = uploads.len();
+    assert!(recording.unmapped_readings().is_empty(), "{:?}", recording.unmapped_readings());
+    totals.uploads = uploads.len();
     for event in uploads.iter().flat_map(|upload| &upload.events) {
-        account.events += 1;
-        account.samples += event.samples().len();
-        account.ids.insert(event.id.clone());
+        totals.events += 1;
+        totals.samples += event.samples().len();
+        totals.ids.insert(event.id.clone());
     }
-    // Every row is a sample of exactly one event, and no two events share an id.
-    assert_eq!(account.rows, account.samples + account.refused.values().sum::<usize>());
-    assert_eq!(account.ids.len(), account.events);
+    // Every row is a sample of exactly one event, and all events have distinct ids.
+    assert_eq!(totals.rows, totals.samples + totals.refused.values().sum::<usize>());
+    assert_eq!(totals.ids.len(), totals.events);
     println!(
-        "{}: {} rows, refused {:?}, {} undatable, {} vehicles, {} events, {} uploads",
+        "{}: {} rows, refused {:?}, {} without a date, {} vehicles, {} events, {} uploads",
         path.file_name().unwrap().to_string_lossy(),
-        account.rows,
-        account.refused,
-        account.undatable,
-        account.vehicles.len(),
-        account.events,
-        account.uploads
+        totals.rows,
+        totals.refused,
+        totals.without_date,
+        totals.vehicles.len(),
+        totals.events,
+        totals.uploads
     );
-    account
+    totals
 }
 
-/// The file, or nothing where the recordings are not there.
+/// Returns the path of a recording. If it does not exist, checks simulated vehicles instead and returns `None`.
 fn recording(name: &str) -> Option<PathBuf> {
     let path = Path::new(DATA).join(name);
     if path.exists() {
         return Some(path);
     }
-    println!("{name} is not here: checked on simulated vehicles instead");
-    simulated_vehicles_add_up();
+    println!("{name} does not exist: checking simulated vehicles instead");
+    check_simulated_uploads();
     None
 }
 
-fn simulated_vehicles_add_up() {
-    let config = SimConfig { faults: Faults::bad_day(), ..SimConfig::default() };
+fn check_simulated_uploads() {
+    let config = SimConfig { faults: Faults::frequent(), ..SimConfig::default() };
     for upload in Simulator::new(&config).next_uploads(config.start_ms + 120_000) {
         let samples: usize = upload.events.iter().map(|event| event.samples().len()).sum();
         assert_eq!(samples, upload.samples);
@@ -88,14 +88,14 @@ fn simulated_vehicles_add_up() {
 }
 
 #[test]
-fn envirocar_measurements_are_all_samples_of_six_cars() {
+fn every_envirocar_row_is_a_sample_of_six_cars() {
     let Some(path) = recording("envirocar/measurements.ndjson.zst") else {
         return;
     };
-    let found = account(&path);
+    let found = read_totals(&path);
     assert_eq!((found.rows, found.vehicles.len()), (34_660, 6));
-    assert_eq!((found.refused.len(), found.undatable), (0, 0));
-    assert_eq!(found, account(&path), "the same file makes other events");
+    assert_eq!((found.refused.len(), found.without_date), (0, 0));
+    assert_eq!(found, read_totals(&path), "the same file produces the same events");
     let recording = Recording::open(&path, None).unwrap();
     for vehicle in &found.vehicles {
         let details = recording.vehicle_details(vehicle).unwrap();
@@ -104,7 +104,7 @@ fn envirocar_measurements_are_all_samples_of_six_cars() {
 }
 
 #[test]
-fn capmetro_days_are_read_whole_and_exact_duplicates_stay_two() {
+fn every_capmetro_row_is_read_including_duplicates() {
     for (day, rows, vehicles) in [
         ("2015-03-07", 44_564, 158),
         ("2015-09-06", 53_569, 146),
@@ -116,14 +116,14 @@ fn capmetro_days_are_read_whole_and_exact_duplicates_stay_two() {
         let Some(path) = recording(&format!("capmetro/vehicle_positions_{day}.csv.gz")) else {
             return;
         };
-        let found = account(&path);
+        let found = read_totals(&path);
         assert_eq!((found.rows, found.vehicles.len()), (rows, vehicles), "{day}");
-        assert_eq!((found.refused.len(), found.undatable), (0, 0), "{day}");
+        assert_eq!((found.refused.len(), found.without_date), (0, 0), "{day}");
     }
 }
 
 #[test]
-fn the_sentinel_speed_of_a_bus_comes_through() {
+fn sentinel_speed_of_a_bus_is_passed_on() {
     let Some(path) = recording("capmetro/vehicle_positions_2017-03-21.csv.gz") else {
         return;
     };
@@ -136,7 +136,7 @@ fn the_sentinel_speed_of_a_bus_comes_through() {
 }
 
 #[test]
-fn twizy_trips_pass_on_44_dates_that_are_none() {
+fn twizy_trips_have_44_invalid_dates() {
     let mut totals = (0, 0);
     for (trip, rows) in [
         ("T1_03_29_2021", 6189),
@@ -154,17 +154,17 @@ fn twizy_trips_pass_on_44_dates_that_are_none() {
         let Some(path) = recording(&format!("rsk_twizy/{trip}.csv.gz")) else {
             return;
         };
-        let found = account(&path);
+        let found = read_totals(&path);
         assert_eq!(found.rows, rows, "{trip}");
         assert_eq!((found.refused.len(), found.vehicles.len()), (0, 1), "{trip}");
         totals.0 += found.rows;
-        totals.1 += found.undatable;
+        totals.1 += found.without_date;
     }
     assert_eq!(totals, (29_235, 44));
 }
 
 #[test]
-fn truck_recordings_are_a_sample_a_row_under_known_paths() {
+fn every_truck_row_is_a_sample_with_a_catalogue_path() {
     let catalogue: HashSet<String> =
         csv::Reader::from_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../signals/catalogue.csv"))
             .unwrap()
@@ -177,7 +177,7 @@ fn truck_recordings_are_a_sample_a_row_under_known_paths() {
         let Some(path) = recording(&format!("fms_vss_recording/{name}.csv.gz")) else {
             return;
         };
-        let found = account(&path);
+        let found = read_totals(&path);
         assert_eq!((found.rows, found.paths.len()), (rows, paths), "{name}");
         assert!(found.refused.is_empty(), "{name}");
         let unknown: Vec<_> = found.paths.iter().filter(|path| !catalogue.contains(*path)).collect();
@@ -197,14 +197,14 @@ fn events_of_different_files_have_different_ids() {
     };
     let second = first.with_file_name("T3_04_22_2021_2.csv.gz");
     for path in [first, second] {
-        for id in account(&path).ids {
+        for id in read_totals(&path).ids {
             assert_eq!(files.insert(id, path.clone()), None);
         }
     }
 }
 
 #[test]
-fn an_event_is_a_cloud_event() {
+fn event_converts_to_a_cloud_event() {
     let config = SimConfig::default();
     let uploads = Simulator::new(&config).next_uploads(config.start_ms + 20_000);
     let event: &TraceEvent = &uploads[0].events[0];

@@ -1,4 +1,4 @@
-//! What may be known of vehicles, over HTTP: signals, packages that grant them, and schemas of custom events.
+//! The HTTP API of the catalogue: signals, packages that grant them, and schemas of custom events.
 
 mod signals;
 mod view;
@@ -44,28 +44,28 @@ pub enum Operation {
     GetSchemaVersion,
 }
 
-const ANYBODY: Access = Access::Scopes(&[Scope::Read, Scope::Ingest, Scope::Admin]);
+const ALL_CLIENTS: Access = Access::Scopes(&[Scope::Read, Scope::Ingest, Scope::Admin]);
 const ADMINS: Access = Access::Scopes(&[Scope::Admin]);
 const VERSION: &str = "/schemas/{type}/versions/{version}";
 
-/// The operations' routes.
+/// The routes of the operations.
 pub const ROUTES: &[Route<Operation>] = &[
-    Route::new("GET", "/signals", ANYBODY, Operation::ListSignals).with_query(&["q", "package", "limit", "cursor"]),
-    Route::new("GET", "/packages", ANYBODY, Operation::ListPackages),
-    Route::new("GET", "/packages/{name}", ANYBODY, Operation::GetPackage),
+    Route::new("GET", "/signals", ALL_CLIENTS, Operation::ListSignals).with_query(&["q", "package", "limit", "cursor"]),
+    Route::new("GET", "/packages", ALL_CLIENTS, Operation::ListPackages),
+    Route::new("GET", "/packages/{name}", ALL_CLIENTS, Operation::GetPackage),
     Route::new("PUT", "/packages/{name}", ADMINS, Operation::PutPackage),
-    Route::new("GET", "/schemas", ANYBODY, Operation::ListSchemas),
-    Route::new("POST", "/schemas", ADMINS, Operation::RegisterSchema).creating(),
-    Route::new("GET", "/schemas/{type}", ANYBODY, Operation::GetSchema),
-    Route::new("GET", "/schemas/{type}/versions", ANYBODY, Operation::ListSchemaVersions),
-    Route::new("GET", VERSION, ANYBODY, Operation::GetSchemaVersion),
+    Route::new("GET", "/schemas", ALL_CLIENTS, Operation::ListSchemas),
+    Route::new("POST", "/schemas", ADMINS, Operation::RegisterSchema).with_idempotency_key(),
+    Route::new("GET", "/schemas/{type}", ALL_CLIENTS, Operation::GetSchema),
+    Route::new("GET", "/schemas/{type}/versions", ALL_CLIENTS, Operation::ListSchemaVersions),
+    Route::new("GET", VERSION, ALL_CLIENTS, Operation::GetSchemaVersion),
 ];
 
-/// The catalogue over HTTP.
+/// The HTTP API of the catalogue.
 pub struct CatalogueApi<P, S, K> {
-    /// Keeps packages.
+    /// Lists and replaces packages.
     pub packages: PackageCatalogue<P, S, K>,
-    /// Keeps schemas.
+    /// Registers and lists event schemas.
     pub schemas: SchemaRegistration<S, K>,
 }
 
@@ -74,7 +74,7 @@ pub struct CatalogueApi<P, S, K> {
 struct SchemaInput {
     #[serde(rename = "type")]
     event_type: String,
-    /// As it was sent: a member that stands there twice must not be lost before it is seen.
+    /// The schema as received, because parsing it would hide duplicate object keys from the validation.
     schema: Box<RawValue>,
 }
 
@@ -83,7 +83,7 @@ impl<P: CustomPackages, S: Schemas, K: Clock> Api for CatalogueApi<P, S, K> {
 
     const ROUTES: &'static [Route<Operation>] = ROUTES;
 
-    async fn call(&self, operation: Operation, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+    async fn handle(&self, operation: Operation, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         match operation {
             Operation::ListSignals => {
                 let all = self.packages.list(caller).await?;
@@ -98,18 +98,18 @@ impl<P: CustomPackages, S: Schemas, K: Clock> Api for CatalogueApi<P, S, K> {
                 with_etag(&self.packages.get(caller, &name).await?, StatusCode::OK)
             }
             Operation::PutPackage => self.put_package(request, caller).await,
-            Operation::ListSchemas => listed(&self.schemas.list(caller).await?),
+            Operation::ListSchemas => schema_list(&self.schemas.list(caller).await?),
             Operation::RegisterSchema => self.register_schema(request, caller).await,
             Operation::GetSchema => {
                 let versions = self.versions(request, caller).await?;
-                versions.last().ok_or_else(Problem::not_found).and_then(|latest| Response::ok(&SchemaView::whole(latest)))
+                versions.last().ok_or_else(Problem::not_found).and_then(|latest| Response::ok(&SchemaView::full(latest)))
             }
-            Operation::ListSchemaVersions => listed(&self.versions(request, caller).await?),
+            Operation::ListSchemaVersions => schema_list(&self.versions(request, caller).await?),
             Operation::GetSchemaVersion => {
                 let version: u32 = request.path("version")?;
                 let versions = self.versions(request, caller).await?;
                 let found = versions.iter().find(|schema| schema.version == version);
-                found.ok_or_else(Problem::not_found).and_then(|found| Response::ok(&SchemaView::whole(found)))
+                found.ok_or_else(Problem::not_found).and_then(|found| Response::ok(&SchemaView::full(found)))
             }
         }
     }
@@ -118,15 +118,15 @@ impl<P: CustomPackages, S: Schemas, K: Clock> Api for CatalogueApi<P, S, K> {
 impl<P: CustomPackages, S: Schemas, K: Clock> CatalogueApi<P, S, K> {
     async fn put_package(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let name: String = request.path("name")?;
-        let replaced = request.if_match();
-        let wanted: PackageRequest = request.json()?;
-        match self.packages.put(caller, &name, wanted, replaced).await {
+        let expected_version = request.if_match();
+        let package: PackageRequest = request.json()?;
+        match self.packages.put(caller, &name, package, expected_version).await {
             Ok(custom) => {
                 let status = if custom.version == 1 { StatusCode::CREATED } else { StatusCode::OK };
                 with_etag(&PackageRecord::Custom(custom), status)
             }
-            // There is one already, and the request says nothing of it.
-            Err(ServiceError::Stale) if replaced.is_none() && !request.if_none_match() => {
+            // The package exists, and the request has no precondition.
+            Err(ServiceError::Stale) if expected_version.is_none() && !request.if_none_match_any() => {
                 Err(Problem::precondition_required())
             }
             Err(error) => Err(error.into()),
@@ -138,25 +138,25 @@ impl<P: CustomPackages, S: Schemas, K: Clock> CatalogueApi<P, S, K> {
         let registered = self.schemas.register(caller, &event_type, schema.get()).await?;
         let status = if registered.is_new { StatusCode::CREATED } else { StatusCode::OK };
         let EventSchema { event_type, version, .. } = &registered.schema;
-        // Relative: behind a stage, the path has a prefix.
+        // Relative, because the stage may add a path prefix.
         let location = format!("schemas/{event_type}/versions/{version}");
-        Ok(Response::json(status, &SchemaView::whole(&registered.schema))?.with_header("location", location))
+        Ok(Response::json(status, &SchemaView::full(&registered.schema))?.with_header("location", location))
     }
 
-    /// Every version of the schema that the path names; there is one at least.
+    /// Returns all versions of the schema in the path, at least one.
     async fn versions(&self, request: &Request, caller: &Caller) -> Result<Vec<EventSchema>, Problem> {
         let event_type: CustomType = request.path("type")?;
         Ok(self.schemas.versions(caller, &event_type).await?)
     }
 }
 
-fn listed(schemas: &[EventSchema]) -> Result<Response, Problem> {
-    Response::ok(&json!({"items": schemas.iter().map(SchemaView::listed).collect::<Vec<_>>()}))
+fn schema_list(schemas: &[EventSchema]) -> Result<Response, Problem> {
+    Response::ok(&json!({"items": schemas.iter().map(SchemaView::summary).collect::<Vec<_>>()}))
 }
 
-fn with_etag(known: &PackageRecord, status: StatusCode) -> Result<Response, Problem> {
-    let tag = format!("\"{}\"", known.version());
-    Ok(Response::json(status, &PackageView::from(known))?.with_header("etag", tag))
+fn with_etag(package: &PackageRecord, status: StatusCode) -> Result<Response, Problem> {
+    let tag = format!("\"{}\"", package.version());
+    Ok(Response::json(status, &PackageView::from(package))?.with_header("etag", tag))
 }
 
 #[cfg(test)]

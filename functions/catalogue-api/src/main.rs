@@ -1,15 +1,15 @@
-//! The function behind the operations on the catalogue.
+//! The Lambda function for the operations on the catalogue.
 
 use roadcast_aws::{DynamoPackages, DynamoSchemas, Sdk, SystemClock};
 use roadcast_catalogue_api::CatalogueApi;
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::http::Middleware;
-use roadcast_lambda_kit::run::{Failure, Function};
+use roadcast_lambda_kit::run::Function;
 use roadcast_services::catalogue::event_schemas::SchemaRegistration;
 use roadcast_services::catalogue::packages::PackageCatalogue;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Failure> {
+async fn main() -> Result<(), lambda_runtime::Error> {
     let function = Function::start("catalogue-api")?;
     let sdk = Sdk::load().await;
     let reference = function.var(Variable::ReferenceTable)?;
@@ -23,5 +23,5 @@ async fn main() -> Result<(), Failure> {
         },
         schemas: SchemaRegistration { schemas, clock: SystemClock },
     };
-    function.serve_http(api, Middleware::of(roadcast_aws::middleware_ports(&sdk, &reference))).await
+    function.serve_http(api, Middleware::new(roadcast_aws::middleware_ports(&sdk, &reference))).await
 }

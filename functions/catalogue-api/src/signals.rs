@@ -1,4 +1,4 @@
-//! The signals of the catalogue, with the packages that hold them.
+//! The signals of the catalogue, with the packages that contain them.
 
 use roadcast_domain::caller::Caller;
 use roadcast_domain::package::Packages;
@@ -7,33 +7,33 @@ use roadcast_lambda_kit::problem::Problem;
 use roadcast_signals::{Catalogue, SignalDef};
 use serde_json::{Value, json};
 
-/// A page of the catalogue, by number.
+/// Returns a page of signals, ordered by catalogue number.
 pub(crate) fn list(request: &Request, caller: &Caller, packages: &Packages) -> Result<Response, Problem> {
-    let limit = request.query_number("limit", 1..=2000, 200)? as usize;
+    let limit = request.query_number("limit", 1..=2000, 200)?;
     let text = request.query_text("q")?.unwrap_or_default().to_lowercase();
-    let package = request.query::<String>("package", "a package's name")?.map(|name| {
+    let package = request.query::<String>("package", "a package name")?.map(|name| {
         let package = packages.get(&name);
-        package.ok_or_else(|| Problem::invalid_parameter("package", "no such package; GET /packages lists them"))
+        package.ok_or_else(|| Problem::invalid_parameter("package", "unknown package; GET /packages lists all packages"))
     });
     let package = package.transpose()?;
-    let page = Page::of(request, caller);
+    let page = Page::new(request, caller);
     let after = page.start::<u16>()?.unwrap_or_default();
-    let mut asked = Catalogue::get()
+    let mut matching = Catalogue::get()
         .iter()
         .filter(|def| def.number > after)
         .filter(|def| text.is_empty() || def.path.to_lowercase().contains(&text))
-        .filter(|def| package.is_none_or(|package| package.holds_signal(def.path)));
-    let found: Vec<&SignalDef> = asked.by_ref().take(limit).collect();
-    let next = found.last().filter(|_| asked.next().is_some()).map(|last| last.number);
+        .filter(|def| package.is_none_or(|package| package.contains_signal(def.path)));
+    let found: Vec<&SignalDef> = matching.by_ref().take(limit).collect();
+    let next = found.last().filter(|_| matching.next().is_some()).map(|last| last.number);
     let items: Vec<Value> = found.into_iter().map(|def| signal_view(def, packages)).collect();
-    page.answer(json!({ "items": items }), next.as_ref())
+    page.json_response(json!({ "items": items }), next.as_ref())
 }
 
 fn signal_view(def: &SignalDef, packages: &Packages) -> Value {
     let datatype = if def.is_array { format!("{}[]", def.datatype) } else { def.datatype.to_string() };
-    let holding: Vec<&str> =
-        packages.iter().filter(|package| package.holds_signal(def.path)).map(|package| package.name.as_str()).collect();
-    let mut view = json!({"path": def.path, "datatype": datatype, "origin": def.origin.name(), "packages": holding});
+    let package_names: Vec<&str> =
+        packages.iter().filter(|package| package.contains_signal(def.path)).map(|package| package.name.as_str()).collect();
+    let mut view = json!({"path": def.path, "datatype": datatype, "origin": def.origin.name(), "packages": package_names});
     let optional = [
         ("unit", def.unit.map(Value::from)),
         ("min", def.min.map(number)),
@@ -49,7 +49,7 @@ fn signal_view(def: &SignalDef, packages: &Packages) -> Value {
     view
 }
 
-/// A number as signals write theirs: whole ones without a fraction.
+/// Formats a number as signal values are formatted: integers without a fraction.
 fn number(value: f64) -> Value {
     json!(roadcast_signals::Value::number(value))
 }

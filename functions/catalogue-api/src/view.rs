@@ -1,4 +1,4 @@
-//! Packages and schemas as callers see them.
+//! JSON representations of packages and event schemas.
 
 use roadcast_domain::Timestamp;
 use roadcast_domain::event::CustomType;
@@ -8,7 +8,7 @@ use roadcast_services::catalogue::packages::PackageRecord;
 use serde::Serialize;
 use serde_json::Value;
 
-/// A package. Its version is in the `ETag`.
+/// The JSON representation of a package. Its version is in the `ETag`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PackageView<'p> {
@@ -22,16 +22,16 @@ pub(crate) struct PackageView<'p> {
 }
 
 impl<'p> From<&'p PackageRecord> for PackageView<'p> {
-    fn from(known: &'p PackageRecord) -> Self {
-        let (origin, created_at, updated_at) = match known {
+    fn from(record: &'p PackageRecord) -> Self {
+        let (origin, created_at, updated_at) = match record {
             PackageRecord::BuiltIn(_) => ("built_in", None, None),
             PackageRecord::Custom(custom) => ("custom", Some(custom.created_at), Some(custom.updated_at)),
         };
-        Self { origin, package: known.package(), created_at, updated_at }
+        Self { origin, package: record.package(), created_at, updated_at }
     }
 }
 
-/// A version of a schema; lists leave out the schema itself.
+/// The JSON representation of a schema version. Lists omit the schema itself.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SchemaView<'s> {
@@ -44,11 +44,11 @@ pub(crate) struct SchemaView<'s> {
 }
 
 impl<'s> SchemaView<'s> {
-    pub(crate) fn whole(schema: &'s EventSchema) -> Self {
-        Self { schema: Some(&schema.schema), ..Self::listed(schema) }
+    pub(crate) fn full(schema: &'s EventSchema) -> Self {
+        Self { schema: Some(&schema.schema), ..Self::summary(schema) }
     }
 
-    pub(crate) fn listed(schema: &'s EventSchema) -> Self {
+    pub(crate) fn summary(schema: &'s EventSchema) -> Self {
         let EventSchema { event_type, version, registered_at, schema: _ } = schema;
         Self { event_type, version: *version, registered_at: *registered_at, schema: None }
     }

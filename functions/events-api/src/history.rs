@@ -1,4 +1,4 @@
-//! A vehicle's history as a series of samples or windows, as JSON or CSV.
+//! The history of a vehicle as samples or aggregated windows, in JSON or CSV.
 
 use std::collections::BTreeMap;
 
@@ -10,59 +10,61 @@ use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::event_log::EventLog;
 use roadcast_ports::vehicles::Vehicles;
-use roadcast_services::query::{History, HistoryRange, Resolution, SamplePlace, SampleRow, Series, VehicleQueries, Window};
+use roadcast_services::query::{
+    HistoryPage, HistoryRange, Resolution, SamplePosition, SampleRow, Series, VehicleQueries, Window,
+};
 use roadcast_signals::{SignalPath, Value};
 use serde_json::json;
 
-use crate::read;
+use crate::queries::{interval, selection};
 
 const JSON: &str = "application/json";
 const CSV: &str = "text/csv";
-/// RFC 4180 names both parameters.
-const CSV_AS_WRITTEN: &str = "text/csv; charset=utf-8; header=present";
+/// The media type of CSV responses, with the parameters of RFC 4180.
+const CSV_CONTENT_TYPE: &str = "text/csv; charset=utf-8; header=present";
 
-/// A page of a vehicle's history.
+/// Returns a page of the history of a vehicle.
 pub(crate) async fn get<V: Vehicles, E: Entitlements, L: EventLog, K: Clock>(
-    query: &VehicleQueries<V, E, L, (), K>,
+    queries: &VehicleQueries<V, E, L, (), K>,
     request: &Request,
     caller: &Caller,
 ) -> Result<Response, Problem> {
-    let (from, to) = read::interval(request)?;
+    let (from, to) = interval(request)?;
     let limit = request.query_number("limit", 1..=10_000, 1000)?;
-    let resolution = request.query::<String>("resolution", "a length")?.map(|text| resolution(&text)).transpose()?;
+    let resolution = request.query::<String>("resolution", "a duration")?.map(|text| parse_resolution(&text)).transpose()?;
     let range = HistoryRange {
         vid: request.path("vid")?,
         from: from.unwrap_or(Timestamp::from_ms(0)),
-        to: to.unwrap_or(query.clock.now().plus_ms(roadcast_domain::limits::CLOCK_AHEAD_MS)),
-        selection: read::selection(request, &query.entitlements).await?,
-        limit: limit as usize,
+        to: to.unwrap_or(queries.clock.now().plus_ms(roadcast_domain::limits::CLOCK_AHEAD_MS)),
+        selection: selection(request, &queries.entitlements).await?,
+        limit,
     };
-    let format = request.preferred(&[JSON, CSV])?;
-    let page = Page::of(request, caller);
+    let format = request.preferred_media_type(&[JSON, CSV])?;
+    let page = Page::new(request, caller);
     match resolution {
         None => {
-            let history = query.samples(caller, &range, page.start::<SamplePlace>()?).await?;
+            let history = queries.samples(caller, &range, page.start::<SamplePosition>()?).await?;
             if format == CSV {
-                return page.answer_text(CSV_AS_WRITTEN, samples_csv(&history)?, history.next.as_ref());
+                return page.text_response(CSV_CONTENT_TYPE, samples_csv(&history)?, history.next.as_ref());
             }
             let samples: Vec<_> =
-                history.rows.iter().map(|row| json!({"at": row.place.at, "signals": row.signals})).collect();
-            page.answer(json!({ "samples": samples }), history.next.as_ref())
+                history.rows.iter().map(|row| json!({"at": row.position.at, "signals": row.signals})).collect();
+            page.json_response(json!({ "samples": samples }), history.next.as_ref())
         }
         Some(resolution) => {
-            let history = query.windows(caller, &range, resolution, page.start::<Timestamp>()?).await?;
+            let history = queries.windows(caller, &range, resolution, page.start::<Timestamp>()?).await?;
             if format == CSV {
-                return page.answer_text(CSV_AS_WRITTEN, windows_csv(&history)?, history.next.as_ref());
+                return page.text_response(CSV_CONTENT_TYPE, windows_csv(&history)?, history.next.as_ref());
             }
             let windows: Vec<_> = history.rows.iter().map(window_view).collect();
             let body = json!({ "resolution": format!("{}s", resolution.seconds()), "windows": windows });
-            page.answer(body, history.next.as_ref())
+            page.json_response(body, history.next.as_ref())
         }
     }
 }
 
-/// A number and a unit of time: `60s`, `5m`, `1h`, `1d`.
-fn resolution(text: &str) -> Result<Resolution, Problem> {
+/// Parses a number with a unit of time: `60s`, `5m`, `1h`, `1d`.
+fn parse_resolution(text: &str) -> Result<Resolution, Problem> {
     let parsed = || {
         let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
         let seconds = match unit {
@@ -72,10 +74,11 @@ fn resolution(text: &str) -> Result<Resolution, Problem> {
             "d" => 24 * 60 * 60,
             _ => return None,
         };
-        let plain = !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
-        Resolution::from_seconds(plain.then(|| number.parse::<u32>().ok())??.checked_mul(seconds)?)
+        let is_plain = !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
+        Resolution::from_seconds(is_plain.then(|| number.parse::<u32>().ok())??.checked_mul(seconds)?)
     };
-    parsed().ok_or_else(|| Problem::invalid_parameter("resolution", "must be a length from 1s to 1d, such as 60s, 5m or 1h"))
+    parsed()
+        .ok_or_else(|| Problem::invalid_parameter("resolution", "must be a duration from 1s to 1d, such as 60s, 5m or 1h"))
 }
 
 fn window_view(window: &Window) -> serde_json::Value {
@@ -94,25 +97,25 @@ fn series_view(series: &Series) -> serde_json::Value {
     view
 }
 
-/// A number as signals write theirs: whole ones without a fraction.
+/// Formats a number as signal values are formatted: integers without a fraction.
 fn number(value: f64) -> serde_json::Value {
     json!(Value::number(value))
 }
 
-fn samples_csv(history: &History<SampleRow, SamplePlace>) -> Result<String, Problem> {
+fn samples_csv(history: &HistoryPage<SampleRow, SamplePosition>) -> Result<String, Problem> {
     let mut table = csv::Writer::from_writer(Vec::new());
     let write = |table: &mut csv::Writer<Vec<u8>>, row: [&str; 4]| table.write_record(row).map_err(Problem::internal);
     write(&mut table, ["at", "signal", "unit", "value"])?;
     for row in &history.rows {
-        let at = row.place.at.to_string();
+        let at = row.position.at.to_string();
         for (path, value) in &row.signals {
             write(&mut table, [&at, path.as_str(), unit(path), &cell(value)])?;
         }
     }
-    text(table)
+    finish_csv(table)
 }
 
-fn windows_csv(history: &History<Window, Timestamp>) -> Result<String, Problem> {
+fn windows_csv(history: &HistoryPage<Window, Timestamp>) -> Result<String, Problem> {
     let mut table = csv::Writer::from_writer(Vec::new());
     let write = |table: &mut csv::Writer<Vec<u8>>, row: [&str; 8]| table.write_record(row).map_err(Problem::internal);
     write(&mut table, ["at", "signal", "unit", "min", "max", "mean", "last", "count"])?;
@@ -125,19 +128,19 @@ fn windows_csv(history: &History<Window, Timestamp>) -> Result<String, Problem> 
             write(&mut table, [&at, path.as_str(), unit(path), &min, &max, &mean, &last, &count])?;
         }
     }
-    text(table)
+    finish_csv(table)
 }
 
 fn unit(path: &SignalPath) -> &'static str {
     path.def().and_then(|def| def.unit).unwrap_or_default()
 }
 
-/// A value in a cell: a text as it is, anything else as its JSON.
+/// Formats a value for a CSV cell: text unchanged, any other value as JSON.
 fn cell(value: &Value) -> String {
     value.as_text().map_or_else(|| json!(value).to_string(), str::to_owned)
 }
 
-fn text(table: csv::Writer<Vec<u8>>) -> Result<String, Problem> {
+fn finish_csv(table: csv::Writer<Vec<u8>>) -> Result<String, Problem> {
     let bytes = table.into_inner().map_err(|error| Problem::internal(error.to_string()))?;
     String::from_utf8(bytes).map_err(Problem::internal)
 }
@@ -147,21 +150,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_resolution_is_a_number_and_a_unit() {
+    fn resolution_is_a_number_with_a_unit() {
         for (text, seconds) in [("1s", 1), ("60s", 60), ("5m", 300), ("1h", 3600), ("1d", 86_400), ("86400s", 86_400)] {
-            assert_eq!(resolution(text).unwrap().seconds(), seconds, "{text}");
+            assert_eq!(parse_resolution(text).unwrap().seconds(), seconds, "{text}");
         }
         for text in ["", "s", "60", "0s", "2d", "1.5m", "-1s", "+1s", "60S", "1 h", "99999999999s", "ä"] {
-            assert!(resolution(text).is_err(), "{text}");
+            assert!(parse_resolution(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn a_text_in_a_cell_is_quoted_where_it_must_be() {
+    fn text_is_quoted_in_csv_if_needed() {
         let signals = [("Acme.Note", Value::Text("a,\"b\"".into())), ("Vehicle.Speed", Value::Number(48.0))];
         let signals = signals.into_iter().map(|(path, value)| (SignalPath::parse(path).unwrap(), value)).collect();
-        let row = SampleRow { place: SamplePlace::first_at(Timestamp::from_ms(0)), signals };
-        let csv = samples_csv(&History { rows: vec![row], next: None }).unwrap();
+        let row = SampleRow { position: SamplePosition::first_at(Timestamp::from_ms(0)), signals };
+        let csv = samples_csv(&HistoryPage { rows: vec![row], next: None }).unwrap();
         let at = "1970-01-01T00:00:00.000Z";
         let expected = format!("at,signal,unit,value\n{at},Acme.Note,,\"a,\"\"b\"\"\"\n{at},Vehicle.Speed,km/h,48\n");
         assert_eq!(csv, expected);

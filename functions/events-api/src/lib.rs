@@ -1,11 +1,11 @@
-//! Events over HTTP: sending them, and reading a vehicle's, or what came in about a fleet's vehicles.
+//! The HTTP API of events: send events, query the events of a vehicle, and list the events of a fleet in order of arrival.
 
-mod batch;
-mod body;
+mod accepted_event;
+mod batch_receipt;
 mod history;
-mod read;
-mod receipt;
-mod refusal;
+mod ingest_problem;
+mod queries;
+mod upload_body;
 
 use http::StatusCode;
 use roadcast_domain::caller::{Caller, Scope};
@@ -22,11 +22,11 @@ use roadcast_ports::stream::TelemetryStream;
 use roadcast_ports::vehicles::Vehicles;
 use roadcast_services::ingest::Ingest;
 use roadcast_services::query::VehicleQueries;
-use roadcast_services::query::arrivals::Arrivals;
+use roadcast_services::query::fleet_events::FleetEvents;
 use serde_json::json;
 
-use crate::batch::BatchReceiptView;
-use crate::receipt::AcceptedEventView;
+use crate::accepted_event::AcceptedEventView;
+use crate::batch_receipt::BatchReceiptView;
 
 /// The operations on events.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -47,15 +47,15 @@ pub enum Operation {
 
 const SENDERS: Access = Access::Scopes(&[Scope::Ingest, Scope::Admin]);
 const READERS: Access = Access::Scopes(&[Scope::Read, Scope::Admin]);
-/// Arrivals are a fleet's own, as its feed is.
+/// Only fleets list events in order of arrival, as they read their feed.
 const FLEETS: Access = Access::Scopes(&[Scope::Read]);
-const EVENTS: &str = "/vehicles/{vid}/events";
+const VEHICLE_EVENTS: &str = "/vehicles/{vid}/events";
 
-/// The operations' routes.
+/// The routes of the operations.
 pub const ROUTES: &[Route<Operation>] = &[
-    Route::new("POST", EVENTS, SENDERS, Operation::SendVehicleEvents),
+    Route::new("POST", VEHICLE_EVENTS, SENDERS, Operation::SendVehicleEvents),
     Route::new("POST", "/events", SENDERS, Operation::SendEvents),
-    Route::new("GET", EVENTS, READERS, Operation::ListVehicleEvents)
+    Route::new("GET", VEHICLE_EVENTS, READERS, Operation::ListVehicleEvents)
         .with_query(&["from", "to", "type", "package", "signal", "fields", "limit", "cursor"]),
     Route::new("GET", "/vehicles/{vid}/events/{eid}", READERS, Operation::GetVehicleEvent),
     Route::new("GET", "/vehicles/{vid}/history", READERS, Operation::GetVehicleHistory).with_query(&[
@@ -71,14 +71,14 @@ pub const ROUTES: &[Route<Operation>] = &[
         .with_query(&["from", "to", "type", "package", "signal", "fields", "limit", "cursor"]),
 ];
 
-/// Events over HTTP.
+/// The HTTP API of events.
 pub struct EventsApi<V, C, T, H, E, L, I, K> {
-    /// Takes them in.
+    /// Accepts events.
     pub ingest: Ingest<V, C, T, H, K>,
-    /// Reads a vehicle's. Its state is another function's to tell.
-    pub query: VehicleQueries<V, E, L, (), K>,
-    /// Reads what came in.
-    pub arrivals: Arrivals<E, L, I, K>,
+    /// Reads the events and the history of a vehicle. `vehicles-api` serves the state, so that no state store is needed.
+    pub queries: VehicleQueries<V, E, L, (), K>,
+    /// Lists the events of a fleet in order of arrival.
+    pub fleet_events: FleetEvents<E, L, I, K>,
 }
 
 impl<V, C, T, H, E, L, I, K> Api for EventsApi<V, C, T, H, E, L, I, K>
@@ -96,14 +96,14 @@ where
 
     const ROUTES: &'static [Route<Operation>] = ROUTES;
 
-    async fn call(&self, operation: Operation, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+    async fn handle(&self, operation: Operation, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         match operation {
             Operation::SendVehicleEvents => self.send_vehicle_events(request, caller).await,
             Operation::SendEvents => self.send_events(request, caller).await,
-            Operation::ListVehicleEvents => read::list(&self.query, request, caller).await,
-            Operation::GetVehicleEvent => read::get(&self.query, request, caller).await,
-            Operation::GetVehicleHistory => history::get(&self.query, request, caller).await,
-            Operation::ListEvents => read::arrivals(&self.arrivals, request, caller).await,
+            Operation::ListVehicleEvents => queries::list_vehicle_events(&self.queries, request, caller).await,
+            Operation::GetVehicleEvent => queries::get_vehicle_event(&self.queries, request, caller).await,
+            Operation::GetVehicleHistory => history::get(&self.queries, request, caller).await,
+            Operation::ListEvents => queries::list_fleet_events(&self.fleet_events, request, caller).await,
         }
     }
 }
@@ -118,17 +118,17 @@ where
 {
     async fn send_vehicle_events(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let vid: VehicleId = request.path("vid")?;
-        let body = body::events(request)?;
-        let refused = |error| refusal::of_upload(error, body::is_batch(&body));
-        let taken = self.ingest.upload(caller, &vid, &body).await.map_err(refused)?;
-        let accepted: Vec<AcceptedEventView<'_>> = taken.iter().map(AcceptedEventView::from).collect();
+        let body = upload_body::events_json(request)?;
+        let to_problem = |error| ingest_problem::upload_problem(error, upload_body::is_batch(&body));
+        let events = self.ingest.upload(caller, &vid, &body).await.map_err(to_problem)?;
+        let accepted: Vec<AcceptedEventView<'_>> = events.iter().map(AcceptedEventView::from).collect();
         Response::json(StatusCode::ACCEPTED, &json!({ "accepted": accepted }))
     }
 
     async fn send_events(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let body = body::events(request)?;
-        let refused = |error| refusal::of_upload(error, body::is_batch(&body));
-        let receipt = self.ingest.batch(caller, &body).await.map_err(refused)?;
+        let body = upload_body::events_json(request)?;
+        let to_problem = |error| ingest_problem::upload_problem(error, upload_body::is_batch(&body));
+        let receipt = self.ingest.batch(caller, &body).await.map_err(to_problem)?;
         BatchReceiptView::of(receipt).into_response()
     }
 }

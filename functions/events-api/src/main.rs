@@ -1,4 +1,4 @@
-//! The function behind the operations on events.
+//! The Lambda function for the operations on events.
 
 use roadcast_aws::{
     DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoSchemas, DynamoVehicles,
@@ -7,15 +7,15 @@ use roadcast_aws::{
 use roadcast_events_api::EventsApi;
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::http::Middleware;
-use roadcast_lambda_kit::run::{Failure, Function};
+use roadcast_lambda_kit::run::Function;
 use roadcast_services::cache::{CachedClients, CachedEntitlements, CachedVehicles};
 use roadcast_services::catalogue::event_schemas::CachedSchemas;
 use roadcast_services::ingest::Ingest;
 use roadcast_services::query::VehicleQueries;
-use roadcast_services::query::arrivals::Arrivals;
+use roadcast_services::query::fleet_events::FleetEvents;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Failure> {
+async fn main() -> Result<(), lambda_runtime::Error> {
     let function = Function::start("events-api")?;
     let sdk = Sdk::load().await;
     let reference = function.var(Variable::ReferenceTable)?;
@@ -31,13 +31,13 @@ async fn main() -> Result<(), Failure> {
             stream: KinesisTelemetryStream::new(sdk.kinesis(), function.var(Variable::TelemetryStream)?),
             clock: SystemClock,
         },
-        query: VehicleQueries { vehicles, entitlements: entitlements(), log: log.clone(), state: (), clock: SystemClock },
-        arrivals: Arrivals {
+        queries: VehicleQueries { vehicles, entitlements: entitlements(), log: log.clone(), state: (), clock: SystemClock },
+        fleet_events: FleetEvents {
             entitlements: entitlements(),
             log,
             index: DynamoFeedIndex::new(sdk.dynamodb(), function.var(Variable::FeedIndexTable)?),
             clock: SystemClock,
         },
     };
-    function.serve_http(api, Middleware::of(roadcast_aws::middleware_ports(&sdk, &reference))).await
+    function.serve_http(api, Middleware::new(roadcast_aws::middleware_ports(&sdk, &reference))).await
 }

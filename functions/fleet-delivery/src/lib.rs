@@ -1,4 +1,4 @@
-//! A fleet's feed over HTTP.
+//! The HTTP API of the feed of a fleet.
 
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::feed::FeedQueue;
 use roadcast_services::ServiceError;
-use roadcast_services::delivery::feed::{FeedReader, NOT_A_TOKEN};
+use roadcast_services::delivery::feed::{FeedReader, INVALID_TOKEN};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -23,23 +23,23 @@ pub enum Operation {
     AcknowledgeFeed,
 }
 
-/// A feed is its fleet's own.
-const ITS_FLEET: Access = Access::Scopes(&[Scope::Read]);
+/// Only fleets read feeds, each its own.
+const FLEETS: Access = Access::Scopes(&[Scope::Read]);
 
-/// The operations' routes.
+/// The routes of the operations.
 pub const ROUTES: &[Route<Operation>] = &[
-    Route::new("GET", "/fleets/{fleetId}/feed", ITS_FLEET, Operation::ReadFeed).with_query(&["max", "wait", "ack"]),
-    Route::new("POST", "/fleets/{fleetId}/feed/ack", ITS_FLEET, Operation::AcknowledgeFeed),
+    Route::new("GET", "/fleets/{fleetId}/feed", FLEETS, Operation::ReadFeed).with_query(&["max", "wait", "ack"]),
+    Route::new("POST", "/fleets/{fleetId}/feed/ack", FLEETS, Operation::AcknowledgeFeed),
 ];
 
-/// A fleet's feed over HTTP.
+/// The HTTP API of the feed.
 pub struct FleetDelivery<Q, E, K> {
-    /// Hands out feeds.
-    pub deliver: FeedReader<Q, E, K>,
+    /// Reads and acknowledges feeds.
+    pub feed_reader: FeedReader<Q, E, K>,
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct FeedResponse {
     events: Vec<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ack: Option<String>,
@@ -56,7 +56,7 @@ impl<Q: FeedQueue, E: Entitlements, K: Clock> Api for FleetDelivery<Q, E, K> {
 
     const ROUTES: &'static [Route<Operation>] = ROUTES;
 
-    async fn call(&self, operation: Operation, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+    async fn handle(&self, operation: Operation, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let fleet_id: FleetId = request.path("fleetId")?;
         match operation {
             Operation::ReadFeed => self.read(request, caller, &fleet_id).await,
@@ -67,43 +67,43 @@ impl<Q: FeedQueue, E: Entitlements, K: Clock> Api for FleetDelivery<Q, E, K> {
 
 impl<Q: FeedQueue, E: Entitlements, K: Clock> FleetDelivery<Q, E, K> {
     async fn read(&self, request: &Request, caller: &Caller, fleet_id: &FleetId) -> Result<Response, Problem> {
-        let max = small(request.query_number("max", 1..=10, 10)?);
-        let wait_s = small(request.query_number("wait", 0..=20, 0)?);
-        // The answer before, acknowledged on the way: one call in place of two.
-        if let Some(token) = request.query::<Token>("ack", "a token of this feed, as it was given")? {
-            self.deliver.acknowledge(caller, fleet_id, &token.receipts).await.map_err(|error| match error {
-                ServiceError::Invalid(_) => Problem::invalid_parameter("ack", NOT_A_TOKEN),
+        let max = request.query_number("max", 1..=10, 10)?;
+        let wait_s = request.query_number("wait", 0..=20, 0)?;
+        // Acknowledges the previous response and reads the next one in a single request.
+        if let Some(token) = request.query::<Token>("ack", "an ack token of this feed, unchanged")? {
+            self.feed_reader.acknowledge(caller, fleet_id, &token.receipts).await.map_err(|error| match error {
+                ServiceError::Invalid(_) => Problem::invalid_parameter("ack", INVALID_TOKEN),
                 error => error.into(),
             })?;
         }
-        let feed = self.deliver.feed(caller, fleet_id, max, wait_s).await?;
+        let feed = self.feed_reader.read(caller, fleet_id, max, wait_s).await?;
         for error in &feed.unreadable {
-            tracing::error!(%fleet_id, error, "a message of fleet {fleet_id} cannot be read and stays in its queue: {error}");
+            tracing::error!(%fleet_id, error, "an unreadable message stays in the queue of fleet {fleet_id}: {error}");
         }
         let events = feed.cloud_events().map_err(Problem::internal)?;
         let ack = (!feed.receipts.is_empty()).then(|| Token { receipts: feed.receipts }.to_string());
-        let answer = Answer { events, ack };
-        // Nobody on the way may keep it: what it holds can be taken away.
-        Ok(Response::ok(&answer)?.with_header("cache-control", "no-store"))
+        // A later change of the entitlement may exclude these events, so that proxies must not cache them.
+        Ok(Response::ok(&FeedResponse { events, ack })?.with_header("cache-control", "no-store"))
     }
 
     async fn acknowledge(&self, request: &Request, caller: &Caller, fleet_id: &FleetId) -> Result<Response, Problem> {
         let Acknowledgement { ack } = request.json()?;
-        let wrong = |()| Problem::invalid_body("/ack", NOT_A_TOKEN);
-        let token: Token = ack.parse().map_err(wrong)?;
-        self.deliver.acknowledge(caller, fleet_id, &token.receipts).await?;
+        let invalid = |()| Problem::invalid_body("/ack", INVALID_TOKEN);
+        let token: Token = ack.parse().map_err(invalid)?;
+        self.feed_reader.acknowledge(caller, fleet_id, &token.receipts).await?;
         Ok(Response::no_content())
     }
 }
 
-/// Receipts of all messages of one answer, as one opaque text: none holds a line feed, so lines keep them apart.
+/// The SQS receipts of all messages of a response as one opaque token. Receipts contain no line feeds, so line feeds
+/// separate them.
 struct Token {
     receipts: Vec<String>,
 }
 
 impl std::fmt::Display for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&roadcast_lambda_kit::token::write(&self.receipts.join("\n")))
+        f.write_str(&roadcast_lambda_kit::token::encode(&self.receipts.join("\n")))
     }
 }
 
@@ -111,11 +111,7 @@ impl FromStr for Token {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let receipts: Vec<String> = roadcast_lambda_kit::token::read(text).ok_or(())?.lines().map(str::to_owned).collect();
+        let receipts: Vec<String> = roadcast_lambda_kit::token::decode(text).ok_or(())?.lines().map(str::to_owned).collect();
         if receipts.is_empty() || receipts.len() > 10 { Err(()) } else { Ok(Self { receipts }) }
     }
-}
-
-fn small(number: u32) -> u8 {
-    u8::try_from(number).unwrap_or(u8::MAX)
 }

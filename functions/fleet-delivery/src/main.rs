@@ -1,25 +1,25 @@
-//! The function behind the operations on feeds.
+//! The Lambda function for the operations on feeds.
 
 use roadcast_aws::{DynamoEntitlements, Sdk, SqsFeedQueue, SystemClock};
 use roadcast_fleet_delivery::FleetDelivery;
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::http::Middleware;
-use roadcast_lambda_kit::run::{Failure, Function};
+use roadcast_lambda_kit::run::Function;
 use roadcast_services::cache::CachedEntitlements;
 use roadcast_services::delivery::feed::FeedReader;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Failure> {
+async fn main() -> Result<(), lambda_runtime::Error> {
     let function = Function::start("fleet-delivery")?;
     let sdk = Sdk::load().await;
     let reference = function.var(Variable::ReferenceTable)?;
 
     let api = FleetDelivery {
-        deliver: FeedReader {
+        feed_reader: FeedReader {
             queue: SqsFeedQueue::new(sdk.sqs(), function.var(Variable::FeedQueuePrefix)?),
             entitlements: CachedEntitlements::new(DynamoEntitlements::new(sdk.dynamodb(), &reference), SystemClock),
             clock: SystemClock,
         },
     };
-    function.serve_http(api, Middleware::of(roadcast_aws::middleware_ports(&sdk, &reference))).await
+    function.serve_http(api, Middleware::new(roadcast_aws::middleware_ports(&sdk, &reference))).await
 }

@@ -1,4 +1,4 @@
-//! Machine clients, and the one time that a secret is shown.
+//! Machine clients, and their secrets, which are shown once.
 
 use http::StatusCode;
 use roadcast_domain::caller::Caller;
@@ -14,17 +14,17 @@ use serde_json::{Value, json};
 
 use crate::{OnboardingApi, last_of_full_page, page_limit};
 
-/// The member of an answer that is shown once.
-const SECRET: &str = "clientSecret";
+/// The member of a response that contains the client secret.
+const SECRET_MEMBER: &str = "clientSecret";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ClientInput {
     name: String,
     kind: ClientKind,
-    #[serde(default, deserialize_with = "roadcast_domain::present")]
+    #[serde(default, deserialize_with = "roadcast_domain::deserialize_non_null")]
     fleet_id: Option<FleetId>,
-    #[serde(default, deserialize_with = "roadcast_domain::present")]
+    #[serde(default, deserialize_with = "roadcast_domain::deserialize_non_null")]
     sources: Option<Vec<String>>,
 }
 
@@ -36,16 +36,17 @@ enum ClientKind {
 }
 
 impl ClientInput {
-    /// Whom the client is to act for: a fleet's needs its fleet and has no sources, an ingest client's is the other way round.
+    /// Returns the name and the role. A client of kind fleet requires `fleetId` and allows no `sources`; a client of kind
+    /// ingest requires `sources` and allows no `fleetId`.
     fn role(self) -> Result<(String, ClientRole), Problem> {
-        let wrong = |pointer: &str, detail: &str| Err(Problem::invalid_body(pointer, detail));
+        let invalid = |pointer: &str, detail: &str| Err(Problem::invalid_body(pointer, detail));
         match (self.kind, self.fleet_id, self.sources) {
             (ClientKind::Fleet, Some(fleet_id), None) => Ok((self.name, ClientRole::Fleet { fleet_id })),
             (ClientKind::Ingest, None, Some(sources)) => Ok((self.name, ClientRole::Ingest { sources })),
-            (ClientKind::Fleet, None, _) => wrong("/fleetId", "is required of a client of kind fleet"),
-            (ClientKind::Fleet, _, Some(_)) => wrong("/sources", "a client of kind fleet has none"),
-            (ClientKind::Ingest, _, None) => wrong("/sources", "are required of a client of kind ingest"),
-            (ClientKind::Ingest, Some(_), _) => wrong("/fleetId", "a client of kind ingest has none"),
+            (ClientKind::Fleet, None, _) => invalid("/fleetId", "is required for kind fleet"),
+            (ClientKind::Fleet, _, Some(_)) => invalid("/sources", "is not allowed for kind fleet"),
+            (ClientKind::Ingest, _, None) => invalid("/sources", "is required for kind ingest"),
+            (ClientKind::Ingest, Some(_), _) => invalid("/fleetId", "is not allowed for kind ingest"),
         }
     }
 }
@@ -62,12 +63,12 @@ where
         let (name, role) = request.json::<ClientInput>()?.role()?;
         let (client, credentials) = self.onboarding.create_client(caller, &name, role).await?;
         let mut view = view(&client);
-        view[SECRET] = json!(credentials.client_secret);
-        Ok(secretly(Response::json(StatusCode::CREATED, &view)?))
+        view[SECRET_MEMBER] = json!(credentials.client_secret);
+        Ok(protect_secret(Response::json(StatusCode::CREATED, &view)?))
     }
 
     pub(crate) async fn list_clients(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let page = Page::of(request, caller);
+        let page = Page::new(request, caller);
         let limit = page_limit(request)?;
         let clients = self.onboarding.clients(caller, &request.path("fleetId")?, page.start()?.as_ref(), limit).await?;
         let next = last_of_full_page(&clients, limit).map(|last| &last.client_id);
@@ -79,14 +80,14 @@ where
             }
             view
         });
-        page.answer(json!({"items": items.collect::<Vec<_>>()}), next)
+        page.json_response(json!({"items": items.collect::<Vec<_>>()}), next)
     }
 
     pub(crate) async fn show_secret(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let (fleet_id, client_id) = (request.path("fleetId")?, client_id(request)?);
         let credentials = self.onboarding.show_secret(caller, &fleet_id, &client_id).await?;
-        let view = json!({ "clientId": credentials.client_id, SECRET: credentials.client_secret });
-        Ok(secretly(Response::ok(&view)?))
+        let view = json!({ "clientId": credentials.client_id, SECRET_MEMBER: credentials.client_secret });
+        Ok(protect_secret(Response::ok(&view)?))
     }
 
     pub(crate) async fn remove_client(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
@@ -94,13 +95,13 @@ where
         Ok(Response::no_content())
     }
 
-    /// The answer with its secret, which is kept by the user pool alone.
-    pub(crate) async fn restore_secret(&self, caller: &Caller, mut answer: Response) -> Result<Response, Problem> {
-        let mut view: Value = serde_json::from_str(answer.body()).map_err(Problem::internal)?;
+    /// Adds the client secret, which is stored only in the user pool, to a response.
+    pub(crate) async fn add_client_secret(&self, caller: &Caller, mut response: Response) -> Result<Response, Problem> {
+        let mut view: Value = serde_json::from_str(response.body()).map_err(Problem::internal)?;
         let client_id = ClientId::new(view["clientId"].as_str().unwrap_or_default());
-        view[SECRET] = json!(self.onboarding.credentials(caller, &client_id).await?.client_secret);
-        answer.set_json(&view);
-        Ok(answer)
+        view[SECRET_MEMBER] = json!(self.onboarding.credentials(caller, &client_id).await?.client_secret);
+        response.set_json(&view);
+        Ok(response)
     }
 }
 
@@ -123,7 +124,7 @@ fn view(client: &Client) -> Value {
     view
 }
 
-/// The secret is shown this once: nobody on the way may keep it, and we do not either.
-fn secretly(answer: Response) -> Response {
-    answer.with_secret(SECRET).with_header("cache-control", "no-store")
+/// Prevents proxies from caching the secret of a response, and the idempotency store from storing it.
+fn protect_secret(response: Response) -> Response {
+    response.with_secret(SECRET_MEMBER).with_header("cache-control", "no-store")
 }

@@ -1,4 +1,4 @@
-//! The vehicles that a customer has, as files of bulk data say it.
+//! The vehicles that bulk files assign to a fleet.
 
 use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::{FleetId, VehicleId};
@@ -11,23 +11,23 @@ use roadcast_services::vehicles::fleet_vehicles::{FleetVehicleListing, FleetVehi
 use serde::Serialize;
 use serde_json::json;
 
-/// A vehicle of a customer as admins see it: which file says so is the file of that version, at that line.
+/// The JSON representation of a vehicle of a fleet, with the version and the line of the file that assigned it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct MappedVehicle<'m> {
+struct FleetVehicleView<'m> {
     vid: &'m VehicleId,
     #[serde(flatten)]
-    described: &'m MappedDetails,
+    details: &'m MappedDetails,
     removed: bool,
     file_version: &'m FileVersion,
     line: u64,
 }
 
-impl<'m> From<&'m VehicleMapping> for MappedVehicle<'m> {
+impl<'m> From<&'m VehicleMapping> for FleetVehicleView<'m> {
     fn from(mapping: &'m VehicleMapping) -> Self {
         Self {
             vid: &mapping.vid,
-            described: &mapping.described,
+            details: &mapping.details,
             removed: mapping.removed,
             file_version: &mapping.version,
             line: mapping.line,
@@ -37,18 +37,18 @@ impl<'m> From<&'m VehicleMapping> for MappedVehicle<'m> {
 
 /// `GET /fleets/{fleetId}/vehicles`
 pub(crate) async fn list(
-    mapped: &FleetVehicles<impl VehicleMappings, impl Fleets>,
+    fleet_vehicles: &FleetVehicles<impl VehicleMappings, impl Fleets>,
     request: &Request,
     caller: &Caller,
 ) -> Result<Response, Problem> {
-    let page = Page::of(request, caller);
+    let page = Page::new(request, caller);
     let fleet_id: FleetId = request.path("fleetId")?;
     let listing = FleetVehicleListing {
         after: page.start()?,
         removed: request.query("removed", "true or false")?.unwrap_or(false),
-        limit: request.query_number("limit", 1..=1000, 100)? as usize,
+        limit: request.query_number("limit", 1..=1000, 100)?,
     };
-    let found = mapped.vehicles(caller, &fleet_id, &listing).await?;
-    let items: Vec<_> = found.mappings.iter().map(MappedVehicle::from).collect();
-    page.answer(json!({ "items": items }), found.next.as_ref())
+    let found = fleet_vehicles.vehicles(caller, &fleet_id, &listing).await?;
+    let items: Vec<_> = found.mappings.iter().map(FleetVehicleView::from).collect();
+    page.json_response(json!({ "items": items }), found.next.as_ref())
 }

@@ -1,4 +1,4 @@
-//! Fleets: taken in, listed, and led out.
+//! Fleets: created, listed and offboarded.
 
 use http::StatusCode;
 use roadcast_domain::Timestamp;
@@ -32,17 +32,17 @@ where
     R: Randomness,
 {
     pub(crate) async fn list_fleets(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let page = Page::of(request, caller);
+        let page = Page::new(request, caller);
         let limit = page_limit(request)?;
         let fleets = self.onboarding.fleets(caller, page.start()?.as_ref(), limit).await?;
         let next = last_of_full_page(&fleets, limit).map(|last| &last.fleet_id);
-        page.answer(json!({"items": fleets.iter().map(FleetView::from).collect::<Vec<_>>()}), next)
+        page.json_response(json!({"items": fleets.iter().map(FleetView::from).collect::<Vec<_>>()}), next)
     }
 
     pub(crate) async fn create_fleet(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let FleetInput { name, plan } = request.json()?;
         let fleet = self.onboarding.create_fleet(caller, &name, plan).await?;
-        // Relative: behind a stage, the path has a prefix.
+        // Relative, because the stage may add a path prefix.
         let location = format!("fleets/{}", fleet.fleet_id);
         Ok(Response::json(StatusCode::CREATED, &FleetView::from(&fleet))?.with_header("location", location))
     }
@@ -55,22 +55,22 @@ where
         let feed = match request.query::<String>("feed", "drain or discard")?.as_deref() {
             None | Some("drain") => FeedDisposition::Drain,
             Some("discard") => FeedDisposition::Discard,
-            Some(_) => return Err(Problem::invalid_parameter("feed", "drain or discard")),
+            Some(_) => return Err(Problem::invalid_parameter("feed", "must be drain or discard")),
         };
         let fleet = self.onboarding.offboard(caller, &request.path("fleetId")?, feed).await?;
         Ok(Response::json(StatusCode::ACCEPTED, &FleetView::from(&fleet))?.with_header("retry-after", "1"))
     }
 
     pub(crate) async fn list_changes(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let page = Page::of(request, caller);
+        let page = Page::new(request, caller);
         let limit = page_limit(request)?;
         let changes = self.onboarding.changes(caller, &request.path("fleetId")?, page.start()?, limit).await?;
         let next = last_of_full_page(&changes, limit).map(|last| &last.change_id);
-        page.answer(json!({ "items": changes }), next)
+        page.json_response(json!({ "items": changes }), next)
     }
 }
 
-/// A fleet as callers see it: which bus carries its events is not their concern.
+/// The JSON representation of a fleet. It omits the delivery bus, which is internal.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct FleetView<'f> {

@@ -1,4 +1,4 @@
-//! Onboarding over HTTP: fleets, clients and subscriptions.
+//! The HTTP API of onboarding: fleets, clients and subscriptions.
 
 mod clients;
 mod fleet_vehicles;
@@ -35,7 +35,7 @@ pub enum Operation {
     /// `GET /fleets/{fleetId}/audit`
     ListChanges,
     /// `GET /fleets/{fleetId}/vehicles`
-    ListMappedVehicles,
+    ListFleetVehicles,
     /// `GET /fleets/{fleetId}/clients`
     ListClients,
     /// `DELETE /fleets/{fleetId}/clients/{clientId}`
@@ -66,7 +66,7 @@ pub enum Operation {
 
 const ADMINS: Access = Access::Scopes(&[Scope::Admin]);
 const READERS: Access = Access::Scopes(&[Scope::Read, Scope::Admin]);
-const SECRET: &str = "/fleets/{fleetId}/clients/{clientId}/secret";
+const CLIENT_SECRET: &str = "/fleets/{fleetId}/clients/{clientId}/secret";
 const SUBSCRIPTIONS: &str = "/fleets/{fleetId}/subscriptions";
 const SUBSCRIPTION: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}";
 const PROVISION: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}/provision";
@@ -75,21 +75,21 @@ const SUSPEND: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}/suspend"
 const RESUME: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}/resume";
 const REVOKE: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}/revoke";
 
-/// The operations' routes.
+/// The routes of the operations.
 pub const ROUTES: &[Route<Operation>] = &[
     Route::new("GET", "/fleets", READERS, Operation::ListFleets).with_query(&["limit", "cursor"]),
-    Route::new("POST", "/fleets", ADMINS, Operation::CreateFleet).creating(),
+    Route::new("POST", "/fleets", ADMINS, Operation::CreateFleet).with_idempotency_key(),
     Route::new("GET", "/fleets/{fleetId}", READERS, Operation::GetFleet),
     Route::new("DELETE", "/fleets/{fleetId}", ADMINS, Operation::OffboardFleet).with_query(&["feed"]),
     Route::new("GET", "/fleets/{fleetId}/audit", ADMINS, Operation::ListChanges).with_query(&["limit", "cursor"]),
-    Route::new("GET", "/fleets/{fleetId}/vehicles", ADMINS, Operation::ListMappedVehicles)
+    Route::new("GET", "/fleets/{fleetId}/vehicles", ADMINS, Operation::ListFleetVehicles)
         .with_query(&["removed", "limit", "cursor"]),
     Route::new("GET", "/fleets/{fleetId}/clients", ADMINS, Operation::ListClients).with_query(&["limit", "cursor"]),
     Route::new("DELETE", "/fleets/{fleetId}/clients/{clientId}", ADMINS, Operation::RemoveClient),
-    Route::new("POST", SECRET, ADMINS, Operation::ShowClientSecret).creating(),
-    Route::new("POST", "/clients", ADMINS, Operation::CreateClient).creating(),
+    Route::new("POST", CLIENT_SECRET, ADMINS, Operation::ShowClientSecret).with_idempotency_key(),
+    Route::new("POST", "/clients", ADMINS, Operation::CreateClient).with_idempotency_key(),
     Route::new("GET", SUBSCRIPTIONS, READERS, Operation::ListSubscriptions).with_query(&["limit", "cursor"]),
-    Route::new("POST", SUBSCRIPTIONS, ADMINS, Operation::CreateSubscription).creating(),
+    Route::new("POST", SUBSCRIPTIONS, ADMINS, Operation::CreateSubscription).with_idempotency_key(),
     Route::new("GET", SUBSCRIPTION, READERS, Operation::GetSubscription),
     Route::new("PUT", SUBSCRIPTION, ADMINS, Operation::ReplaceSubscription),
     Route::new("POST", PROVISION, ADMINS, Operation::ProvisionSubscription),
@@ -99,13 +99,13 @@ pub const ROUTES: &[Route<Operation>] = &[
     Route::new("POST", REVOKE, ADMINS, Operation::RevokeSubscription),
 ];
 
-/// Onboarding over HTTP.
+/// The HTTP API of onboarding.
 pub struct OnboardingApi<F, C, A, U, V, E, W, I, K, R, M> {
-    /// Takes fleets in.
+    /// Manages fleets, clients and subscriptions.
     pub onboarding: Onboarding<F, C, A, U, V, E, W, K, R>,
-    /// Says what subscriptions brought.
+    /// Reports what subscriptions delivered.
     pub receipts: Receipts<F, U, I, K>,
-    /// Lists the vehicles of customers.
+    /// Lists the vehicles that bulk files assign to fleets.
     pub fleet_vehicles: FleetVehicles<M, F>,
 }
 
@@ -127,14 +127,14 @@ where
 
     const ROUTES: &'static [Route<Operation>] = ROUTES;
 
-    async fn call(&self, operation: Operation, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+    async fn handle(&self, operation: Operation, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         match operation {
             Operation::ListFleets => self.list_fleets(request, caller).await,
             Operation::CreateFleet => self.create_fleet(request, caller).await,
             Operation::GetFleet => self.get_fleet(request, caller).await,
             Operation::OffboardFleet => self.offboard(request, caller).await,
             Operation::ListChanges => self.list_changes(request, caller).await,
-            Operation::ListMappedVehicles => fleet_vehicles::list(&self.fleet_vehicles, request, caller).await,
+            Operation::ListFleetVehicles => fleet_vehicles::list(&self.fleet_vehicles, request, caller).await,
             Operation::ListClients => self.list_clients(request, caller).await,
             Operation::CreateClient => self.create_client(request, caller).await,
             Operation::RemoveClient => self.remove_client(request, caller).await,
@@ -143,33 +143,33 @@ where
             Operation::CreateSubscription => self.subscribe(request, caller).await,
             Operation::GetSubscription => self.get_subscription(request, caller).await,
             Operation::ReplaceSubscription => self.replace_subscription(request, caller).await,
-            Operation::ProvisionSubscription => self.provision_again(request, caller).await,
+            Operation::ProvisionSubscription => self.retry_provisioning(request, caller).await,
             Operation::GetReceipt => {
                 let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
                 let time = |name| request.query(name, "an RFC 3339 time");
                 Response::ok(&self.receipts.receipt(caller, &fleet_id, &id, time("from")?, time("to")?).await?)
             }
-            Operation::SuspendSubscription => self.move_subscription(request, caller, Transition::Suspend).await,
-            Operation::ResumeSubscription => self.move_subscription(request, caller, Transition::Resume).await,
-            Operation::RevokeSubscription => self.move_subscription(request, caller, Transition::Revoke).await,
+            Operation::SuspendSubscription => self.transition_subscription(request, caller, Transition::Suspend).await,
+            Operation::ResumeSubscription => self.transition_subscription(request, caller, Transition::Resume).await,
+            Operation::RevokeSubscription => self.transition_subscription(request, caller, Transition::Revoke).await,
         }
     }
 
-    /// An answer with a secret, to the admin who lost it: the secret comes from the user pool, which alone keeps it.
-    async fn restore(&self, operation: Operation, caller: &Caller, answer: Response) -> Result<Response, Problem> {
+    /// Adds the client secret to a stored response. The secret is stored only in the user pool.
+    async fn restore_secret(&self, operation: Operation, caller: &Caller, response: Response) -> Result<Response, Problem> {
         match operation {
-            Operation::CreateClient | Operation::ShowClientSecret => self.restore_secret(caller, answer).await,
-            _ => Ok(answer),
+            Operation::CreateClient | Operation::ShowClientSecret => self.add_client_secret(caller, response).await,
+            _ => Ok(response),
         }
     }
 }
 
-/// How many items a page is asked to hold at most.
+/// Returns the maximum number of items of the requested page.
 fn page_limit(request: &Request) -> Result<usize, Problem> {
-    Ok(request.query_number("limit", 1..=100, 50)? as usize)
+    request.query_number("limit", 1..=100, 50)
 }
 
-/// The last item of a page that is full: the next one starts after it.
+/// Returns the last item of a full page, after which the next page starts. None if the page is not full.
 fn last_of_full_page<T>(items: &[T], limit: usize) -> Option<&T> {
     items.last().filter(|_| items.len() == limit)
 }

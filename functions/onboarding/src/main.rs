@@ -1,19 +1,19 @@
-//! The function behind the operations of onboarding.
+//! The Lambda function for the operations of onboarding.
 
 use roadcast_aws::{
-    CognitoAppClients, DynamoBulkMap, DynamoClients, DynamoEntitlements, DynamoFeedIndex, DynamoFleets, DynamoSubscriptions,
-    DynamoVehicles, OsRandomness, Sdk, StepFunctionsProvisioning, SystemClock,
+    CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoFeedIndex, DynamoFleets, DynamoSubscriptions,
+    DynamoVehicleMappings, DynamoVehicles, OsRandomness, Sdk, StepFunctionsProvisioning, SystemClock,
 };
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::http::Middleware;
-use roadcast_lambda_kit::run::{Failure, Function};
+use roadcast_lambda_kit::run::Function;
 use roadcast_onboarding::OnboardingApi;
 use roadcast_services::fleets::Onboarding;
 use roadcast_services::fleets::receipts::Receipts;
 use roadcast_services::vehicles::fleet_vehicles::FleetVehicles;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Failure> {
+async fn main() -> Result<(), lambda_runtime::Error> {
     let function = Function::start("onboarding")?;
     let sdk = Sdk::load().await;
     let reference = function.var(Variable::ReferenceTable)?;
@@ -40,9 +40,9 @@ async fn main() -> Result<(), Failure> {
             clock: SystemClock,
         },
         fleet_vehicles: FleetVehicles {
-            map: DynamoBulkMap::new(sdk.dynamodb(), &reference),
+            mappings: DynamoVehicleMappings::new(sdk.dynamodb(), &reference),
             fleets: DynamoFleets::new(sdk.dynamodb(), &reference),
         },
     };
-    function.serve_http(api, Middleware::of(roadcast_aws::middleware_ports(&sdk, &reference))).await
+    function.serve_http(api, Middleware::new(roadcast_aws::middleware_ports(&sdk, &reference))).await
 }

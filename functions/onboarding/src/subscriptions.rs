@@ -1,4 +1,4 @@
-//! Subscriptions: asked for, changed, and moved from state to state.
+//! Subscriptions: created, replaced, and changed from state to state.
 
 use http::StatusCode;
 use roadcast_domain::Timestamp;
@@ -7,7 +7,7 @@ use roadcast_domain::ids::{FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::package::PackageName;
 use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
 use roadcast_lambda_kit::http::{Page, Request, Response};
-use roadcast_lambda_kit::problem::{Problem, ProblemType};
+use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::fleets::Fleets;
@@ -31,18 +31,18 @@ where
     R: Randomness,
 {
     pub(crate) async fn list_subscriptions(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let page = Page::of(request, caller);
+        let page = Page::new(request, caller);
         let limit = page_limit(request)?;
         let fleet_id = request.path("fleetId")?;
         let subscriptions = self.onboarding.subscriptions(caller, &fleet_id, page.start()?.as_ref(), limit).await?;
         let next = last_of_full_page(&subscriptions, limit).map(|last| &last.subscription_id);
-        page.answer(json!({"items": subscriptions.iter().map(SubscriptionView::from).collect::<Vec<_>>()}), next)
+        page.json_response(json!({"items": subscriptions.iter().map(SubscriptionView::from).collect::<Vec<_>>()}), next)
     }
 
     pub(crate) async fn subscribe(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let fleet_id: FleetId = request.path("fleetId")?;
-        let wanted: SubscriptionRequest = request.json()?;
-        let subscription = self.onboarding.subscribe(caller, &fleet_id, wanted).await?;
+        let subscription: SubscriptionRequest = request.json()?;
+        let subscription = self.onboarding.subscribe(caller, &fleet_id, subscription).await?;
         let location = format!("subscriptions/{}", subscription.subscription_id);
         Ok(accepted(&subscription)?.with_header("location", location))
     }
@@ -54,27 +54,24 @@ where
 
     pub(crate) async fn replace_subscription(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
-        let Some(tag) = request.header("if-match") else {
-            let detail = "send If-Match with the ETag that GET answered";
-            return Err(Problem::new(ProblemType::PreconditionRequired).with_detail(detail));
-        };
-        let wanted: SubscriptionRequest = request.json()?;
-        with_etag(&self.onboarding.replace_subscription(caller, &fleet_id, &id, wanted, version(tag)).await?)
+        let version = request.if_match().ok_or_else(Problem::precondition_required)?;
+        let subscription: SubscriptionRequest = request.json()?;
+        with_etag(&self.onboarding.replace_subscription(caller, &fleet_id, &id, subscription, version).await?)
     }
 
-    pub(crate) async fn provision_again(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+    pub(crate) async fn retry_provisioning(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
-        accepted(&self.onboarding.provision_again(caller, &fleet_id, &id).await?)
+        accepted(&self.onboarding.retry_provisioning(caller, &fleet_id, &id).await?)
     }
 
-    pub(crate) async fn move_subscription(
+    pub(crate) async fn transition_subscription(
         &self,
         request: &Request,
         caller: &Caller,
-        step: Transition,
+        transition: Transition,
     ) -> Result<Response, Problem> {
         let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
-        with_etag(&self.onboarding.move_subscription(caller, &fleet_id, &id, step).await?)
+        with_etag(&self.onboarding.transition_subscription(caller, &fleet_id, &id, transition).await?)
     }
 }
 
@@ -82,7 +79,7 @@ fn accepted(subscription: &Subscription) -> Result<Response, Problem> {
     Ok(Response::json(StatusCode::ACCEPTED, &SubscriptionView::from(subscription))?.with_header("retry-after", "1"))
 }
 
-/// A subscription as callers see it: its version is in the `ETag`.
+/// The JSON representation of a subscription. Its version is in the `ETag`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SubscriptionView<'s> {
@@ -119,9 +116,4 @@ impl<'s> From<&'s Subscription> for SubscriptionView<'s> {
 
 fn with_etag(subscription: &Subscription) -> Result<Response, Problem> {
     Ok(Response::ok(&SubscriptionView::from(subscription))?.with_header("etag", format!("\"{}\"", subscription.version)))
-}
-
-/// The version that an `If-Match` names. A tag that is none of ours cannot match.
-fn version(tag: &str) -> u64 {
-    tag.trim().trim_matches('"').parse().unwrap_or(0)
 }

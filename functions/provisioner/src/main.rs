@@ -1,14 +1,14 @@
-//! The function that does the steps of the workflows that provision subscriptions and offboard fleets.
+//! The Lambda function that executes the steps of the state machines for provisioning and offboarding.
 
 use roadcast_aws::{CognitoAppClients, DynamoClients, DynamoFleets, DynamoSubscriptions, FleetChannels, Sdk, SystemClock};
 use roadcast_lambda_kit::config::Variable;
-use roadcast_lambda_kit::run::{Failure, Function};
+use roadcast_lambda_kit::run::Function;
 use roadcast_services::fleets::offboarding::{self, Offboarding};
 use roadcast_services::fleets::provisioning::{self, Provisioning};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// A task of a workflow.
+/// A task of a state machine.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "workflow", rename_all = "lowercase")]
 enum Task {
@@ -17,7 +17,7 @@ enum Task {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Failure> {
+async fn main() -> Result<(), lambda_runtime::Error> {
     let function = Function::start("provisioner")?;
     let sdk = Sdk::load().await;
     let reference = function.var(Variable::ReferenceTable)?;

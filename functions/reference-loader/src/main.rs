@@ -1,61 +1,67 @@
-//! The function that loads files of bulk data.
+//! The Lambda function that imports bulk files.
 
-mod dispatch;
 mod report;
+mod task;
 
-use dispatch::Task;
 use roadcast_aws::{
-    DynamoBulkMap, DynamoFleets, DynamoSchemas, DynamoVehicles, OsRandomness, S3BulkFiles, Sdk, SystemClock,
+    DynamoFleets, DynamoImportProgress, DynamoSchemas, DynamoVehicleMappings, DynamoVehicles, OsRandomness, S3BulkFiles,
+    Sdk, SystemClock,
 };
 use roadcast_lambda_kit::config::Variable;
-use roadcast_lambda_kit::run::{Failure, Function};
+use roadcast_lambda_kit::run::Function;
 use roadcast_lambda_kit::s3::S3Event;
 use roadcast_ports::clock::Clock as _;
 use roadcast_services::bulk::{SchemaImport, VehicleImport};
 use roadcast_services::cache::CachedFleets;
 use roadcast_services::catalogue::event_schemas::SchemaRegistration;
+use task::Task;
 
-/// How long a run loads, in milliseconds: two minutes less than Lambda lets it run, for the window under way, the checkpoint
-/// and the report.
+/// The time after which a run stops, in milliseconds: two minutes less than the timeout of the function, which leaves time
+/// for the current window, the checkpoint and the report.
 const RUN_MS: i64 = 13 * 60 * 1000;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Failure> {
+async fn main() -> Result<(), lambda_runtime::Error> {
     let function = Function::start("reference-loader")?;
     let sdk = Sdk::load().await;
     let reference = function.var(Variable::ReferenceTable)?;
     let files = S3BulkFiles::new(sdk.s3(), function.var(Variable::BulkDataBucket)?);
-    let map = DynamoBulkMap::new(sdk.dynamodb(), &reference);
+    let progress = DynamoImportProgress::new(sdk.dynamodb(), &reference);
 
-    let load = VehicleImport {
+    let vehicle_import = VehicleImport {
         files: files.clone(),
-        map: map.clone(),
-        loads: map,
+        mappings: DynamoVehicleMappings::new(sdk.dynamodb(), &reference),
+        progress: progress.clone(),
         vehicles: DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference),
         fleets: CachedFleets::new(DynamoFleets::new(sdk.dynamodb(), &reference), SystemClock),
         clock: SystemClock,
         randomness: OsRandomness,
     };
-    let schemas = SchemaImport {
+    let schema_import = SchemaImport {
         files: files.clone(),
-        loads: load.loads.clone(),
-        register: SchemaRegistration { schemas: DynamoSchemas::new(sdk.dynamodb(), &reference), clock: SystemClock },
+        progress,
+        registration: SchemaRegistration { schemas: DynamoSchemas::new(sdk.dynamodb(), &reference), clock: SystemClock },
     };
-    let (load, schemas, files, metrics) = (&load, &schemas, &files, function.metrics.clone());
+    let (vehicle_import, schema_import, files) = (&vehicle_import, &schema_import, &files);
+    let metrics = function.metrics.clone();
     function
         .handle_events(|event: S3Event| {
             let metrics = metrics.clone();
             async move {
-                let until = load.clock.now().plus_ms(RUN_MS);
-                for arrival in event.arrivals() {
-                    let task = match Task::of(arrival) {
-                        Task::Resume(key) => Task::of_file(files.resumed(&key).await?),
+                let deadline = vehicle_import.clock.now().plus_ms(RUN_MS);
+                for object in event.created_objects() {
+                    let task = match Task::for_object(object) {
+                        Task::Resume(key) => Task::for_file(files.read_resume_marker(&key).await?),
                         task => task,
                     };
                     match task {
-                        Task::VinMap(file) => report::tell(&metrics, &load.vin_map(&file, until).await?),
-                        Task::Schemas(file) => report::tell(&metrics, &schemas.file(&file, until).await?),
-                        Task::Resume(_) | Task::Unknown => report::tell_unknown(),
+                        Task::VinMap(file) => {
+                            report::record_outcome(&metrics, &vehicle_import.import(&file, deadline).await?);
+                        }
+                        Task::Schemas(file) => {
+                            report::record_outcome(&metrics, &schema_import.import(&file, deadline).await?)
+                        }
+                        Task::Resume(_) | Task::Unknown => report::log_unknown_object(),
                     }
                 }
                 Ok(())

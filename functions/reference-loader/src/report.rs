@@ -1,39 +1,45 @@
-//! What a run tells the metrics and the log. A file is named by its version: its key may hold anything.
+//! Metrics and logs of an import. Logs name a file by its version, because its key may contain personal data.
 
 use roadcast_lambda_kit::metrics::{Metric, Metrics};
 use roadcast_ports::bulk::RowCounts;
 use roadcast_services::bulk::ImportOutcome;
 
-/// Counts what became of rows, and logs what became of the file.
-pub(crate) fn tell(metrics: &Metrics, outcome: &ImportOutcome) {
+/// Records the row counts as metrics, and logs the outcome of the file.
+pub(crate) fn record_outcome(metrics: &Metrics, outcome: &ImportOutcome) {
     match outcome {
         ImportOutcome::Loaded(summary, counts) => {
-            count(metrics, counts);
-            let (version, rows, wrong) = (summary.version.as_str(), summary.counts.rows, summary.counts.wrong);
+            record_counts(metrics, counts);
+            let (version, rows, invalid) = (summary.version.as_str(), summary.counts.rows, summary.counts.wrong);
             let seconds = summary.seconds;
-            tracing::info!(version, rows, wrong, seconds, "file {version} is loaded: {rows} rows, {wrong} of them wrong");
+            tracing::info!(
+                version,
+                rows,
+                invalid,
+                seconds,
+                "file {version} was imported: {rows} rows, {invalid} of them invalid"
+            );
             if let Some(refused) = &summary.refused {
                 let (line, detail) = (refused.line, refused.detail.as_str());
-                tracing::warn!(version, line, detail, "file {version} was read up to line {line} only: {detail}");
+                tracing::warn!(version, line, detail, "file {version} was imported only up to line {line}: {detail}");
             }
         }
         ImportOutcome::Resumes(counts) => {
-            count(metrics, counts);
+            record_counts(metrics, counts);
             let rows = counts.rows;
-            tracing::info!(rows, "{rows} rows are loaded, and the file goes on");
+            tracing::info!(rows, "{rows} rows were imported; the import of the file will be resumed");
         }
-        ImportOutcome::Known => tracing::info!("the file was loaded before"),
-        ImportOutcome::Replaced => tracing::info!("another file took this one's place"),
+        ImportOutcome::AlreadyLoaded => tracing::info!("the file was already imported"),
+        ImportOutcome::Replaced => tracing::info!("the file was replaced by another file"),
     }
 }
 
-/// Logs that nobody knows what an object is.
-pub(crate) fn tell_unknown() {
-    tracing::warn!("an object arrived under a prefix that says nothing, or without a time");
+/// Logs an object that has no task.
+pub(crate) fn log_unknown_object() {
+    tracing::warn!("an object was ignored: its prefix is unknown, or its notification has no time");
 }
 
-fn count(metrics: &Metrics, counts: &RowCounts) {
+fn record_counts(metrics: &Metrics, counts: &RowCounts) {
     let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
     metrics.record(Metric::BulkRowsLoaded, number(counts.loaded));
-    metrics.record(Metric::BulkRowsWrong, number(counts.wrong));
+    metrics.record(Metric::BulkRowsInvalid, number(counts.wrong));
 }

@@ -1,4 +1,4 @@
-//! The function that processes the stream.
+//! The Lambda function that processes the telemetry stream.
 
 mod report;
 
@@ -8,20 +8,21 @@ use roadcast_aws::{
 };
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::kinesis::{self, KinesisEvent};
-use roadcast_lambda_kit::run::{Failure, Function};
+use roadcast_lambda_kit::run::Function;
+use roadcast_ports::clock::Clock as _;
 use roadcast_services::cache::{CachedEntitlements, CachedSubjects};
 use roadcast_services::catalogue::event_schemas::CachedSchemas;
 use roadcast_services::stream::{RecentEvents, StreamProcessor};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Failure> {
+async fn main() -> Result<(), lambda_runtime::Error> {
     let function = Function::start("stream-processor")?;
     let sdk = Sdk::load().await;
     let reference = function.var(Variable::ReferenceTable)?;
     let bucket = function.var(Variable::ArchiveBucket)?;
     let vehicles = DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference);
 
-    let process = StreamProcessor {
+    let processor = StreamProcessor {
         archive: S3Archive::new(sdk.s3(), &bucket),
         quarantine: S3Archive::new(sdk.s3(), &bucket),
         subjects: CachedSubjects::new(vehicles, SystemClock),
@@ -33,14 +34,14 @@ async fn main() -> Result<(), Failure> {
         recent: RecentEvents::default(),
         clock: SystemClock,
     };
-    let (process, metrics) = (&process, function.metrics.clone());
+    let (processor, metrics) = (&processor, function.metrics.clone());
     function
         .handle_events(|event: KinesisEvent| {
             let metrics = metrics.clone();
             async move {
-                let batch = event.into_batch(roadcast_ports::clock::Clock::now(&process.clock));
-                let outcome = process.batch(&batch.records).await;
-                report::tell(&metrics, &batch, &outcome);
+                let batch = event.into_batch(processor.clock.now());
+                let outcome = processor.process_batch(&batch.records).await;
+                report::record_outcome(&metrics, &batch, &outcome);
                 Ok(kinesis::retry_from(&batch.records, outcome.retry_from))
             }
         })

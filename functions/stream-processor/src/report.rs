@@ -1,16 +1,16 @@
-//! What a batch tells the metrics and the log.
+//! Metrics and logs of a batch.
 
 use roadcast_lambda_kit::kinesis::Batch;
 use roadcast_lambda_kit::logging;
 use roadcast_lambda_kit::metrics::{Metric, Metrics};
 use roadcast_services::stream::BatchOutcome;
 
-/// Counts what became of a batch, and logs what must come again.
-pub(crate) fn tell(metrics: &Metrics, batch: &Batch, outcome: &BatchOutcome) {
+/// Records the metrics of a batch, and logs failures and quarantined samples.
+pub(crate) fn record_outcome(metrics: &Metrics, batch: &Batch, outcome: &BatchOutcome) {
     let counts = &outcome.counts;
     let quarantined: usize = counts.samples_quarantined.values().sum();
     let rejected: usize = counts.signals_rejected.values().sum();
-    let retried = outcome.retry_from.map_or(0, |place| batch.records.len() - place);
+    let retried = outcome.retry_from.map_or(0, |index| batch.records.len() - index);
     for (metric, count) in [
         (Metric::SamplesReceived, counts.samples_received),
         (Metric::SamplesStored, counts.samples_stored),
@@ -24,12 +24,12 @@ pub(crate) fn tell(metrics: &Metrics, batch: &Batch, outcome: &BatchOutcome) {
         metrics.record(metric, count);
     }
     for error in &outcome.failures {
-        let error = logging::chain(error);
-        tracing::warn!(error, retried, "{retried} records come again: {error}");
+        let error = logging::error_chain(error);
+        tracing::warn!(error, retried, "{retried} records will be retried: {error}");
     }
     if quarantined > 0 {
         let reasons: Vec<String> = counts.samples_quarantined.iter().map(|(reason, n)| format!("{reason}: {n}")).collect();
         let reasons = reasons.join(", ");
-        tracing::info!(quarantined, reasons, "{quarantined} samples were set aside ({reasons})");
+        tracing::info!(quarantined, reasons, "{quarantined} samples were quarantined ({reasons})");
     }
 }

@@ -1,11 +1,12 @@
-//! Vehicles over HTTP: the register and last-known values.
+//! The HTTP API of vehicles: the vehicle registry and last-known values.
 
 mod view;
 
 use http::StatusCode;
 use roadcast_domain::caller::{Caller, Scope};
+use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::ids::VehicleId;
-use roadcast_domain::vehicle::{ExternalId, Vehicle, VehicleDetails};
+use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
 use roadcast_lambda_kit::http::{Access, Api, Page, Request, Response, Route};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::{Clock, Randomness};
@@ -14,7 +15,8 @@ use roadcast_ports::event_log::EventLog;
 use roadcast_ports::state::StateStore;
 use roadcast_ports::vehicles::Vehicles;
 use roadcast_services::query::VehicleQueries;
-use roadcast_services::vehicles::registry::{VehicleFilter, VehicleRegistry};
+use roadcast_services::vehicles::listing::VehicleFilter;
+use roadcast_services::vehicles::registry::VehicleRegistry;
 use serde_json::json;
 
 use crate::view::{StateView, VehicleView};
@@ -38,13 +40,13 @@ pub enum Operation {
     GetHealth,
 }
 
-const ANYBODY: Access = Access::Scopes(&[Scope::Read, Scope::Ingest, Scope::Admin]);
-const REGISTRARS: Access = Access::Scopes(&[Scope::Ingest, Scope::Admin]);
+const ALL_CLIENTS: Access = Access::Scopes(&[Scope::Read, Scope::Ingest, Scope::Admin]);
+const WRITERS: Access = Access::Scopes(&[Scope::Ingest, Scope::Admin]);
 const READERS: Access = Access::Scopes(&[Scope::Read, Scope::Admin]);
 
-/// The operations' routes.
+/// The routes of the operations.
 pub const ROUTES: &[Route<Operation>] = &[
-    Route::new("GET", "/vehicles", ANYBODY, Operation::ListVehicles).with_query(&[
+    Route::new("GET", "/vehicles", ALL_CLIENTS, Operation::ListVehicles).with_query(&[
         "q",
         "externalId",
         "make",
@@ -55,20 +57,20 @@ pub const ROUTES: &[Route<Operation>] = &[
         "limit",
         "cursor",
     ]),
-    Route::new("POST", "/vehicles", REGISTRARS, Operation::RegisterVehicle).creating(),
-    Route::new("GET", "/vehicles/{vid}", ANYBODY, Operation::GetVehicle),
-    Route::new("PUT", "/vehicles/{vid}", REGISTRARS, Operation::ReplaceVehicle),
-    Route::new("DELETE", "/vehicles/{vid}", REGISTRARS, Operation::RetireVehicle),
+    Route::new("POST", "/vehicles", WRITERS, Operation::RegisterVehicle).with_idempotency_key(),
+    Route::new("GET", "/vehicles/{vid}", ALL_CLIENTS, Operation::GetVehicle),
+    Route::new("PUT", "/vehicles/{vid}", WRITERS, Operation::ReplaceVehicle),
+    Route::new("DELETE", "/vehicles/{vid}", WRITERS, Operation::RetireVehicle),
     Route::new("GET", "/vehicles/{vid}/state", READERS, Operation::GetVehicleState),
     Route::new("GET", "/health", Access::Open, Operation::GetHealth),
 ];
 
-/// Vehicles over HTTP.
+/// The HTTP API of vehicles.
 pub struct VehiclesApi<V, E, L, S, K, R> {
-    /// The register.
-    pub register: VehicleRegistry<V, E, K, R>,
-    /// Last-known values.
-    pub query: VehicleQueries<V, E, L, S, K>,
+    /// Registers and lists vehicles.
+    pub registry: VehicleRegistry<V, E, K, R>,
+    /// Reads last-known values.
+    pub queries: VehicleQueries<V, E, L, S, K>,
 }
 
 impl<V, E, L, S, K, R> Api for VehiclesApi<V, E, L, S, K, R>
@@ -84,11 +86,11 @@ where
 
     const ROUTES: &'static [Route<Operation>] = ROUTES;
 
-    async fn call(&self, operation: Operation, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+    async fn handle(&self, operation: Operation, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         match operation {
             Operation::ListVehicles => self.list(request, caller).await,
             Operation::RegisterVehicle => self.register_vehicle(request, caller).await,
-            Operation::GetVehicle => with_etag(&self.register.get(caller, &request.path("vid")?).await?, StatusCode::OK),
+            Operation::GetVehicle => with_etag(&self.registry.get(caller, &request.path("vid")?).await?, StatusCode::OK),
             Operation::ReplaceVehicle => self.replace(request, caller).await,
             Operation::RetireVehicle => self.retire(request, caller).await,
             Operation::GetVehicleState => self.state(request, caller).await,
@@ -96,7 +98,7 @@ where
         }
     }
 
-    fn call_open(&self, operation: Operation, _request: &Request) -> Result<Response, Problem> {
+    fn handle_open(&self, operation: Operation, _request: &Request) -> Result<Response, Problem> {
         match operation {
             Operation::GetHealth => health(),
             _ => Err(Problem::not_found()),
@@ -116,16 +118,16 @@ where
     async fn list(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let limit = request.query_number("limit", 1..=100, 50)?;
         let filter = filter(request)?;
-        let page = Page::of(request, caller);
-        let list = self.register.list(caller, &filter, page.start::<VehicleId>()?, limit as usize).await?;
+        let page = Page::new(request, caller);
+        let list = self.registry.list(caller, &filter, page.start::<VehicleId>()?, limit).await?;
         let items: Vec<VehicleView<'_>> = list.vehicles.iter().map(VehicleView::from).collect();
-        page.answer(json!({ "items": items }), list.next.as_ref())
+        page.json_response(json!({ "items": items }), list.next.as_ref())
     }
 
     async fn register_vehicle(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let details: VehicleDetails = request.json()?;
-        let (vehicle, new) = self.register.register(caller, details).await?;
-        let status = if new { StatusCode::CREATED } else { StatusCode::OK };
+        let (vehicle, is_new) = self.registry.register(caller, details).await?;
+        let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
         Ok(with_etag(&vehicle, status)?.with_header("location", format!("vehicles/{}", vehicle.vid)))
     }
 
@@ -133,27 +135,27 @@ where
         let vid: VehicleId = request.path("vid")?;
         let version = request.if_match().ok_or_else(Problem::precondition_required)?;
         let details: VehicleDetails = request.json()?;
-        with_etag(&self.register.replace(caller, &vid, details, version).await?, StatusCode::OK)
+        with_etag(&self.registry.replace(caller, &vid, details, version).await?, StatusCode::OK)
     }
 
     async fn retire(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        self.register.retire(caller, &request.path("vid")?, request.if_match()).await?;
+        self.registry.retire(caller, &request.path("vid")?, request.if_match()).await?;
         Ok(Response::no_content())
     }
 
     async fn state(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
         let vid: VehicleId = request.path("vid")?;
-        let (state, now) = self.query.state(caller, &vid).await?;
+        let (state, now) = self.queries.state(caller, &vid).await?;
         Response::ok(&StateView::of(&vid, &state, now))
     }
 }
 
 fn filter(request: &Request) -> Result<VehicleFilter, Problem> {
     let text = |name| request.query_text(name);
-    let external_id = match request.query::<String>("externalId", "a text")? {
+    let external_id = match request.query::<String>("externalId", "a string")? {
         None => None,
         Some(id) => {
-            let parts = id.split_once(':').ok_or_else(|| "must be a scheme, a colon and a value".to_owned());
+            let parts = id.split_once(':').ok_or_else(|| "must be scheme:value".to_owned());
             let parsed = parts.and_then(|(scheme, value)| ExternalId::new(scheme, value).map_err(|e| e.to_string()));
             Some(parsed.map_err(|detail| Problem::invalid_parameter("externalId", detail))?)
         }

@@ -1,16 +1,16 @@
-//! The function behind the operations on vehicles.
+//! The Lambda function for the operations on vehicles.
 
 use roadcast_aws::{DynamoEntitlements, DynamoEventLog, DynamoStateStore, DynamoVehicles, OsRandomness, Sdk, SystemClock};
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::http::Middleware;
-use roadcast_lambda_kit::run::{Failure, Function};
+use roadcast_lambda_kit::run::Function;
 use roadcast_services::cache::CachedEntitlements;
 use roadcast_services::query::VehicleQueries;
 use roadcast_services::vehicles::registry::VehicleRegistry;
 use roadcast_vehicles_api::VehiclesApi;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Failure> {
+async fn main() -> Result<(), lambda_runtime::Error> {
     let function = Function::start("vehicles-api")?;
     let sdk = Sdk::load().await;
     let reference = function.var(Variable::ReferenceTable)?;
@@ -18,13 +18,13 @@ async fn main() -> Result<(), Failure> {
     let entitlements = DynamoEntitlements::new(sdk.dynamodb(), &reference);
 
     let api = VehiclesApi {
-        register: VehicleRegistry {
+        registry: VehicleRegistry {
             vehicles: vehicles.clone(),
             entitlements: entitlements.clone(),
             clock: SystemClock,
             randomness: OsRandomness,
         },
-        query: VehicleQueries {
+        queries: VehicleQueries {
             vehicles,
             entitlements: CachedEntitlements::new(entitlements, SystemClock),
             log: DynamoEventLog::new(sdk.dynamodb(), function.var(Variable::VehicleEventsTable)?),
@@ -32,5 +32,5 @@ async fn main() -> Result<(), Failure> {
             clock: SystemClock,
         },
     };
-    function.serve_http(api, Middleware::of(roadcast_aws::middleware_ports(&sdk, &reference))).await
+    function.serve_http(api, Middleware::new(roadcast_aws::middleware_ports(&sdk, &reference))).await
 }

@@ -1,4 +1,4 @@
-//! Vehicles and their state as callers see them.
+//! JSON representations of vehicles and their state.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// A vehicle.
+/// The JSON representation of a vehicle.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct VehicleView<'a> {
@@ -37,7 +37,7 @@ impl<'a> From<&'a Vehicle> for VehicleView<'a> {
     }
 }
 
-/// Last-known values, each with its age.
+/// The JSON representation of last-known values, each with its age.
 #[derive(Serialize)]
 pub(crate) struct StateView<'a> {
     vid: &'a VehicleId,
@@ -46,13 +46,13 @@ pub(crate) struct StateView<'a> {
 
 impl<'a> StateView<'a> {
     pub(crate) fn of(vid: &'a VehicleId, state: &'a VehicleState, now: Timestamp) -> Self {
-        let signals = state.signals.iter().map(|(path, known)| {
+        let signals = state.signals.iter().map(|(path, last)| {
             let mut signal = json!({
-                "value": known.value,
-                "at": known.at,
-                "receivedAt": known.received,
-                // A clock ahead of ours does not make a value younger than new.
-                "ageSeconds": now.ms_since(known.at).max(0) / 1000,
+                "value": last.value,
+                "at": last.at,
+                "receivedAt": last.received,
+                // A vehicle clock that is ahead must not give a negative age.
+                "ageSeconds": now.ms_since(last.at).max(0) / 1000,
             });
             if let Some(unit) = path.def().and_then(|def| def.unit) {
                 signal["unit"] = json!(unit);

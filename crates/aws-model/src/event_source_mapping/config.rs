@@ -1,27 +1,27 @@
-/// Settings of a mapping: "Lambda parameters for Amazon Kinesis Data Streams event source mappings".
+/// Configuration of an event source mapping: "Lambda parameters for Amazon Kinesis Data Streams event source mappings".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MappingConfig {
-    /// `BatchSize`: records of one call, at most; 100 unless set, up to 10,000.
+    /// `BatchSize`: maximum number of records per invocation, up to 10,000. Default: 100.
     pub batch_size: usize,
-    /// `MaximumBatchingWindowInSeconds`, in milliseconds: how long records are gathered. 0 unless set.
+    /// `MaximumBatchingWindowInSeconds`, in milliseconds: how long records are batched. Default: 0.
     ///
-    /// *Polling and batching streams*: the function is called as soon as the window closes, the batch is full, or the payload
-    /// reaches 6 MB. Without a window it is called as soon as there are records. The guide does not say when a window
-    /// opens: here, when the lane is free and its first record has arrived.
+    /// *Polling and batching streams*: the function is invoked as soon as the window closes, the batch is full, or the
+    /// payload reaches 6 MB. Without a window it is invoked as soon as records are available. The guide does not say when a
+    /// window opens: here, when the queue is free and its first record has arrived.
     pub window_ms: i64,
-    /// `ParallelizationFactor`: concurrent batches of a shard, 1 to 10; 1 unless set.
+    /// `ParallelizationFactor`: concurrent batches per shard, 1 to 10. Default: 1.
     pub parallelization_factor: usize,
-    /// `ReportBatchItemFailures` in `FunctionResponseTypes`; off unless set, and then answers are not looked at.
+    /// `ReportBatchItemFailures` in `FunctionResponseTypes`. Default: off; responses are then ignored.
     pub report_batch_item_failures: bool,
-    /// `BisectBatchOnFunctionError`; off unless set.
+    /// `BisectBatchOnFunctionError`. Default: off.
     pub bisect_batch_on_function_error: bool,
-    /// `MaximumRetryAttempts`; without end unless set.
+    /// `MaximumRetryAttempts`. Default: unlimited.
     pub max_retry_attempts: Option<u32>,
-    /// `MaximumRecordAgeInSeconds`, in milliseconds; without end unless set.
+    /// `MaximumRecordAgeInSeconds`, in milliseconds. Default: unlimited.
     pub max_record_age_ms: Option<i64>,
-    /// How long the stream keeps a record: 24 h unless set ("Changing the data retention period", Kinesis guide).
+    /// Retention of the stream, in milliseconds. Default: 24 h ("Changing the data retention period", Kinesis guide).
     pub retention_ms: i64,
-    /// How long after a failure the retry comes. The guide names no figure; 1 s unless set.
+    /// Delay between a failure and its retry, in milliseconds. The guide does not specify it. Default: 1 s.
     pub retry_pause_ms: i64,
 }
 

@@ -1,32 +1,32 @@
-//! The event that the function is called with, and its size.
+//! The event that the function is invoked with, and its size.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use roadcast_testbed::StreamRecordIn;
+use roadcast_testbed::ShardRecord;
 
 /// *Polling and batching streams*: a batch is sent when its payload reaches 6 MB. *Lambda quotas*: that is the limit of a
-/// synchronous call, taken here as 6 MiB.
+/// synchronous invocation, modelled as 6 MiB.
 pub(super) const PAYLOAD_BYTES: usize = 6 * 1024 * 1024;
 
 const OPEN: &str = "{\"Records\":[";
 const CLOSE: &str = "]}";
 
-/// The event as the function gets it: JSON, the data in base64 (*Example event* of the chapter).
-pub fn kinesis_event(records: &[StreamRecordIn]) -> String {
+/// Returns the event as the function receives it: JSON, with the data in base64 (*Example event* of the chapter).
+pub fn kinesis_event(records: &[ShardRecord]) -> String {
     let records: Vec<String> = records.iter().map(|record| envelope(record, &STANDARD.encode(&record.data))).collect();
     format!("{OPEN}{}{CLOSE}", records.join(","))
 }
 
-/// Bytes that a record takes in the event, with its envelope, base64 and a comma.
-pub fn record_bytes(record: &StreamRecordIn) -> usize {
+/// Returns the size of a record in the event in bytes, including its envelope, base64 and a comma.
+pub fn record_bytes(record: &ShardRecord) -> usize {
     envelope(record, "").len() + record.data.len().div_ceil(3) * 4 + 1
 }
 
-/// Bytes of an event of these records.
-pub(super) fn event_bytes(records: &[StreamRecordIn]) -> usize {
-    // As many commas as records, less one.
+/// Returns the size of an event with these records, in bytes.
+pub(super) fn event_bytes(records: &[ShardRecord]) -> usize {
+    // `record_bytes` counts a comma per record; the event has one fewer.
     envelope_bytes() + records.iter().map(record_bytes).sum::<usize>() - usize::from(!records.is_empty())
 }
 
@@ -34,8 +34,8 @@ pub(super) const fn envelope_bytes() -> usize {
     OPEN.len() + CLOSE.len()
 }
 
-fn envelope(record: &StreamRecordIn, data: &str) -> String {
-    let StreamRecordIn { shard, sequence_number, partition_key, arrived_at, .. } = record;
+fn envelope(record: &ShardRecord, data: &str) -> String {
+    let ShardRecord { shard, sequence_number, partition_key, arrived_at, .. } = record;
     let key = Value::from(partition_key.as_str());
     let (s, ms) = (arrived_at.ms().div_euclid(1000), arrived_at.ms().rem_euclid(1000));
     format!(

@@ -1,6 +1,6 @@
-//! What the archive holds of what was kept.
+//! Round trips through the archive and the quarantine.
 
-use roadcast_aws::{OsRandomness, Part, S3Archive, S3ArchiveReader, Sdk};
+use roadcast_aws::{ArchiveSection, OsRandomness, S3Archive, S3ArchiveReader, Sdk};
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::refusal::Reason;
 use roadcast_ports::archive::{Archive, Quarantine, QuarantinedItem, RawBatch, RawRecord};
@@ -9,13 +9,13 @@ use roadcast_signals::Timestamp;
 
 use crate::stack::Stack;
 
-pub(crate) async fn what_is_kept_is_read_back(sdk: &Sdk, stack: &Stack) {
+pub(crate) async fn stored_batches_are_read_back(sdk: &Sdk, stack: &Stack) {
     let archive = S3Archive::new(sdk.s3(), &stack.bucket);
     let reader = S3ArchiveReader::new(sdk.s3(), &stack.bucket);
     raw(&archive, &reader).await;
-    println!("raw is read back");
+    println!("raw records are read back");
     quarantine(&archive, &reader).await;
-    println!("quarantine is read back");
+    println!("quarantined items are read back");
 }
 
 async fn raw(archive: &S3Archive, reader: &S3ArchiveReader) {
@@ -27,20 +27,20 @@ async fn raw(archive: &S3Archive, reader: &S3ArchiveReader) {
     };
     let batch = |shard: &str, numbers: [i64; 2]| RawBatch {
         shard: shard.to_owned(),
-        // Some are UTF-8, some are not.
+        // Odd records are UTF-8, even ones are not.
         records: numbers.map(|n| record(n, if n % 2 == 0 { &[b'"', b'\n', 0xFF] } else { b"\"\n" })).into(),
     };
     for numbers in [[1, 2], [1, 2], [5, 6]] {
         Archive::store(archive, &batch(&shard, numbers)).await.unwrap();
     }
-    let mut ours = reader.list(Part::Raw, None, None).await.unwrap();
-    ours.retain(|object| object.key.contains(&shard));
-    let keys: Vec<&str> = ours.iter().map(|object| object.key.as_str()).collect();
+    let mut objects = reader.list(ArchiveSection::Raw, None, None).await.unwrap();
+    objects.retain(|object| object.key.contains(&shard));
+    let keys: Vec<&str> = objects.iter().map(|object| object.key.as_str()).collect();
     let first = format!("raw/dt=2026-11-03/hour=10/{shard}-1-2.ndjson.zst");
     assert_eq!(keys, [&first, &format!("raw/dt=2026-11-03/hour=10/{shard}-5-6.ndjson.zst")], "a retry overwrites itself");
 
     let lines = reader.read_raw(keys[0]).await.unwrap();
-    let kept: Vec<RawRecord> = lines
+    let stored: Vec<RawRecord> = lines
         .iter()
         .map(|line| RawRecord {
             sequence_number: line.seq.clone(),
@@ -48,22 +48,25 @@ async fn raw(archive: &S3Archive, reader: &S3ArchiveReader) {
             data: line.data.bytes().unwrap(),
         })
         .collect();
-    assert_eq!(kept, batch(&shard, [1, 2]).records, "records are read back to the byte");
+    assert_eq!(stored, batch(&shard, [1, 2]).records, "records are read back unchanged");
     assert!(lines.iter().all(|line| line.shard == shard));
 
-    let after = reader.list(Part::Raw, Some(&first), None).await.unwrap();
-    assert!(after.iter().all(|object| object.key > first), "a listing starts after the key it was given");
-    let tomorrow = ours[0].written_at.plus_ms(86_400_000);
-    assert!(reader.list(Part::Raw, None, Some(tomorrow)).await.unwrap().is_empty(), "nothing was written in the future");
-    assert!(ours.iter().all(|object| object.bytes > 0));
+    let after = reader.list(ArchiveSection::Raw, Some(&first), None).await.unwrap();
+    assert!(after.iter().all(|object| object.key > first), "a listing starts after the given key");
+    let tomorrow = objects[0].written_at.plus_ms(86_400_000);
+    assert!(
+        reader.list(ArchiveSection::Raw, None, Some(tomorrow)).await.unwrap().is_empty(),
+        "nothing was written in the future"
+    );
+    assert!(objects.iter().all(|object| object.bytes > 0));
 }
 
 async fn quarantine(archive: &S3Archive, reader: &S3ArchiveReader) {
     let shard = format!("shard-{:x}", OsRandomness.bits());
-    let parked = |reason, n: u128| QuarantinedItem {
+    let quarantined = |reason, n: u128| QuarantinedItem {
         reason,
         pointer: "/data/samples/0".to_owned(),
-        vid: Some(VehicleId::from_random(n)),
+        vid: Some(VehicleId::from_random_bits(n)),
         eid: Some(Eid::MAX),
         index: Some(0),
         samples: 1,
@@ -72,16 +75,16 @@ async fn quarantine(archive: &S3Archive, reader: &S3ArchiveReader) {
         arrived_at: Timestamp::from_ms(0),
         bytes: b"{}".to_vec(),
     };
-    let items = [parked(Reason::TimeAhead, 1), parked(Reason::NotJson, 2), parked(Reason::TimeAhead, 3)];
+    let items = [quarantined(Reason::TimeAhead, 1), quarantined(Reason::NotJson, 2), quarantined(Reason::TimeAhead, 3)];
     for _ in 0..2 {
         Quarantine::store(archive, &items).await.unwrap();
     }
-    let mut ours = reader.list(Part::Quarantine, None, None).await.unwrap();
-    ours.retain(|object| object.key.contains(&shard));
-    assert_eq!(ours.len(), 2, "one object for each reason, and a retry overwrites itself");
-    assert!(ours[1].key.starts_with("quarantine/reason=time_ahead/dt=1970-01-01/"), "{}", ours[1].key);
-    let lines = reader.read_quarantine(&ours[1].key).await.unwrap();
+    let mut objects = reader.list(ArchiveSection::Quarantine, None, None).await.unwrap();
+    objects.retain(|object| object.key.contains(&shard));
+    assert_eq!(objects.len(), 2, "one object for each reason, and a retry overwrites itself");
+    assert!(objects[1].key.starts_with("quarantine/reason=time_ahead/dt=1970-01-01/"), "{}", objects[1].key);
+    let lines = reader.read_quarantine(&objects[1].key).await.unwrap();
     let vids: Vec<_> = lines.iter().map(|line| line.vid.clone().unwrap()).collect();
-    assert_eq!(vids, [1, 3].map(VehicleId::from_random));
+    assert_eq!(vids, [1, 3].map(VehicleId::from_random_bits));
     assert!(lines.iter().all(|line| line.reason == Reason::TimeAhead && line.data.bytes().unwrap() == b"{}"));
 }

@@ -1,5 +1,6 @@
-//! A local AWS endpoint that ends with the test.
+//! A local AWS endpoint that runs for the duration of the test.
 
+use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -7,7 +8,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-const PATIENCE: Duration = Duration::from_mins(1);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
+const NOT_CHECKED: &str = "\
+NOT CHECKED, because no local endpoint is installed: the adapters of roadcast-aws for DynamoDB, Kinesis, S3, EventBridge,
+SQS, Step Functions and Cognito, that is the conformance suites of their ports and the checks of crates/aws/tests.
+To check them, run `cargo roadcast up` once, which installs the endpoint in .roadcast/venv, or set ROADCAST_ENDPOINT_PYTHON
+to the Python of a virtual environment with ministack. Then run `cargo test -p roadcast-aws --test local_endpoint`.";
 
 /// A running endpoint, in a process group of its own.
 pub(crate) struct Endpoint {
@@ -16,9 +22,9 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Starts one, where one is installed.
+    /// Starts an endpoint; `None` if none is installed.
     pub(crate) fn start() -> Option<Self> {
-        let program = installed()?;
+        let program = installed_program()?;
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let url = format!("http://127.0.0.1:{port}");
         let child = Command::new(&program)
@@ -31,9 +37,9 @@ impl Endpoint {
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()
-            .unwrap_or_else(|error| panic!("{} does not start: {error}", program.display()));
+            .unwrap_or_else(|error| panic!("{} cannot be started: {error}", program.display()));
         let mut endpoint = Self { child, url };
-        endpoint.wait_until_it_listens(port);
+        endpoint.wait_until_listening(port);
         Some(endpoint)
     }
 
@@ -41,13 +47,13 @@ impl Endpoint {
         &self.url
     }
 
-    fn wait_until_it_listens(&mut self, port: u16) {
+    fn wait_until_listening(&mut self, port: u16) {
         let started = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             if let Some(status) = self.child.try_wait().unwrap() {
-                panic!("the local endpoint ended: {status}");
+                panic!("the local endpoint exited: {status}");
             }
-            assert!(started.elapsed() < PATIENCE, "the local endpoint does not listen");
+            assert!(started.elapsed() < START_TIMEOUT, "the local endpoint does not accept connections");
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -55,16 +61,23 @@ impl Endpoint {
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
-        // The whole group: the endpoint has workers.
+        // Kill the process group, because the endpoint has worker processes.
         let group = format!("-{}", self.child.id());
         let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         let _ = self.child.wait();
     }
 }
 
-fn installed() -> Option<PathBuf> {
+/// Reports that the adapters were not checked, because no endpoint is installed. Panics in CI, where one must be installed.
+pub(crate) fn skip_without_endpoint(is_ci: bool) {
+    assert!(!is_ci, "{NOT_CHECKED}");
+    // Written directly, because the test harness hides what a passing test prints.
+    let _ = writeln!(std::io::stderr(), "\n{NOT_CHECKED}\n");
+}
+
+fn installed_program() -> Option<PathBuf> {
     let python = std::env::var_os("ROADCAST_ENDPOINT_PYTHON").map(PathBuf::from);
-    let named = python.map(|python| python.with_file_name("ministack"));
-    let made_by_up = PathBuf::from(REPOSITORY).join(".roadcast/venv/bin/ministack");
-    [named, Some(made_by_up)].into_iter().flatten().find(|program| program.exists())
+    let beside_python = python.map(|python| python.with_file_name("ministack"));
+    let installed_by_up = PathBuf::from(REPOSITORY).join(".roadcast/venv/bin/ministack");
+    [beside_python, Some(installed_by_up)].into_iter().flatten().find(|program| program.exists())
 }

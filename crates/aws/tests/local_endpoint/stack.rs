@@ -1,4 +1,4 @@
-//! What the adapters work on, as the template makes it.
+//! The AWS resources that the adapters use, created like in the template.
 
 use aws_sdk_cognitoidentityprovider::types::ResourceServerScopeType;
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
@@ -24,12 +24,12 @@ pub(crate) struct Stack {
 
 impl Stack {
     pub(crate) async fn create(sdk: &Sdk) -> Self {
-        let name = |what: &str| format!("roadcast-test-{what}");
+        let name = |suffix: &str| format!("roadcast-test-{suffix}");
         let buses = [name("ingest"), name("delivery")];
         let mut arns = Vec::new();
         for bus in &buses {
-            let made = sdk.eventbridge().create_event_bus().name(bus).send().await.unwrap();
-            arns.push(made.event_bus_arn.unwrap());
+            let created = sdk.eventbridge().create_event_bus().name(bus).send().await.unwrap();
+            arns.push(created.event_bus_arn.unwrap());
         }
         let [ingest_bus, delivery_bus] = buses;
         Self {
@@ -63,11 +63,11 @@ async fn table(sdk: &Sdk, name: String, partition: &str, sort: Option<&str>) -> 
 
 async fn stream(sdk: &Sdk, name: String) -> String {
     sdk.kinesis().create_stream().stream_name(&name).shard_count(1).send().await.unwrap();
-    let described = || async {
+    let status = || async {
         let summary = sdk.kinesis().describe_stream_summary().stream_name(&name).send().await.unwrap();
         summary.stream_description_summary.unwrap().stream_status
     };
-    while described().await != aws_sdk_kinesis::types::StreamStatus::Active {
+    while status().await != aws_sdk_kinesis::types::StreamStatus::Active {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     name

@@ -1,5 +1,5 @@
-//! Any bytes, with a checksum that fits: `cargo fuzz run decode`, with a nightly compiler. The body is also run by
-//! `crates/blocks/tests/any_bytes.rs`.
+//! Decodes arbitrary bytes with a valid checksum: `cargo fuzz run decode`, with a nightly compiler. The test
+//! `crates/blocks/tests/any_bytes.rs` runs the same body.
 #![no_main]
 
 #[path = "../any_bytes.rs"]

@@ -1,9 +1,9 @@
-//! What the API takes and answers, as far as the tool needs it.
+//! Requests and responses of the API: the members that this tool uses.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What is known of a vehicle when it is registered.
+/// The body of a vehicle registration.
 #[derive(Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Registration {
@@ -50,19 +50,19 @@ pub(crate) struct Subscription {
     pub(crate) valid_until: Option<String>,
 }
 
-/// What became of an event that was taken.
+/// An accepted event of an upload.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Accepted {
     pub(crate) eid: String,
 }
 
-/// Whom a new client acts for.
+/// The kind of a new client: of a fleet (id), or for ingest (sources).
 pub(crate) enum Role<'a> {
     Fleet(&'a str),
     Ingest(&'a [&'a str]),
 }
 
-/// What a feed hands out at once.
+/// A feed response.
 #[derive(Deserialize)]
 pub(crate) struct Feed {
     pub(crate) events: Vec<Value>,

@@ -1,104 +1,107 @@
-//! Subscriptions: of vehicles that are named, and of all that files of bulk data say a fleet has.
+//! Creates the missing subscriptions: of named vehicles, or of all vehicles that bulk files map to the fleet.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use roadcast_domain::Timestamp;
 use serde_json::json;
 
-use super::wanted::{WantedSubscription, WantedVehicles};
-use super::{Difference, mapped, without_nulls};
+use super::spec::{SubscriptionSpec, VehicleSelection};
+use super::{Difference, coverage, fleet_vehicles, without_nulls};
 use crate::api::{Api, Subscription};
 use crate::console::Step;
 
-/// How long a subscription may take until it is active.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// The maximum time until a subscription is active.
+const ACTIVATION_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// The fleet that subscribes.
+/// The fleet to subscribe.
 pub(super) struct Subscriber<'a> {
     pub(super) name: &'a str,
-    /// None where it is not there yet, and nothing is to be made.
+    /// None in a dry run if the fleet does not exist.
     pub(super) fleet_id: Option<&'a str>,
-    /// Its subscriptions.
+    /// The subscriptions of the fleet.
     pub(super) existing: &'a [Subscription],
-    /// Whether only the difference is shown.
+    /// Whether to compare only.
     pub(super) dry_run: bool,
 }
 
-/// Makes what is missing of a subscription that is wanted.
+/// Creates a subscription, or those that are missing for the mapped vehicles.
 pub(super) async fn onboard(
     api: &Api,
     fleet: &Subscriber<'_>,
-    wanted: &WantedSubscription,
+    spec: &SubscriptionSpec,
     difference: &mut Difference,
     step: &mut Step,
 ) -> Result<()> {
-    match &wanted.vehicles {
-        WantedVehicles::Named(names) => of_named(api, fleet, wanted, names, difference).await,
-        WantedVehicles::Mapped(_) => of_mapped(api, fleet, wanted, difference, step).await,
+    match &spec.vehicles {
+        VehicleSelection::Named(names) => subscribe_named(api, fleet, spec, names, difference).await,
+        VehicleSelection::Mapped(_) => subscribe_mapped(api, fleet, spec, difference, step).await,
     }
 }
 
-async fn of_named(
+async fn subscribe_named(
     api: &Api,
     fleet: &Subscriber<'_>,
-    wanted: &WantedSubscription,
+    spec: &SubscriptionSpec,
     names: &[String],
     difference: &mut Difference,
 ) -> Result<()> {
-    let shown = |there| shown(fleet.name, names.len(), &wanted.packages, there);
+    let description = |found| describe(fleet.name, names.len(), &spec.packages, found);
     let vids = vids(api, names).await?;
-    if let Some(found) = vids.as_ref().and_then(|vids| alike(wanted, vids, fleet.existing)) {
-        difference.there(shown(Some(found)));
+    if let Some(found) = vids.as_ref().and_then(|vids| coverage::find_equal(spec, vids, fleet.existing)) {
+        difference.existing(description(Some(found)));
         return Ok(());
     }
     let Some(fleet_id) = fleet.fleet_id.filter(|_| !fleet.dry_run) else {
-        difference.missing(shown(None));
+        difference.new_resource(description(None));
         return Ok(());
     };
-    let vids = vids.with_context(|| format!("a vehicle of {}'s subscription is not registered", fleet.name))?;
-    let made = create(api, fleet_id, &Vec::from_iter(vids), wanted).await?;
-    difference.missing(shown(Some(&made)));
+    let vids = vids
+        .with_context(|| format!("a vehicle in a subscription of {} is not registered: add it to `vehicles`", fleet.name))?;
+    let created = create(api, fleet_id, &Vec::from_iter(vids), spec).await?;
+    difference.new_resource(description(Some(&created)));
     Ok(())
 }
 
-/// One subscription for each thousand of the mapped vehicles that none covers yet.
-async fn of_mapped(
+/// Creates one subscription per 1,000 mapped vehicles that no subscription covers.
+async fn subscribe_mapped(
     api: &Api,
     fleet: &Subscriber<'_>,
-    wanted: &WantedSubscription,
+    spec: &SubscriptionSpec,
     difference: &mut Difference,
     step: &mut Step,
 ) -> Result<()> {
-    let mapped = match fleet.fleet_id {
+    let mapped_vids = match fleet.fleet_id {
         Some(fleet_id) => {
-            mapped::vehicles(api, fleet_id, |count| step.at(&format!("{}: {count} mapped", fleet.name))).await?
+            fleet_vehicles::list(api, fleet_id, |count| {
+                step.set_message(&format!("{}: {count} mapped vehicles", fleet.name));
+            })
+            .await?
         }
         None => BTreeSet::new(),
     };
-    let all = mapped.len();
-    let open = mapped::uncovered(mapped, wanted, fleet.existing);
-    difference.there(format!(
-        "{}: {} of {all} mapped vehicles, {}",
+    let total = mapped_vids.len();
+    let uncovered = coverage::uncovered(mapped_vids, spec, fleet.existing);
+    difference.existing(format!(
+        "{}: {} of {total} mapped vehicles, {}",
         fleet.name,
-        all - open.len(),
-        wanted.packages.join(", ")
+        total - uncovered.len(),
+        spec.packages.join(", ")
     ));
     let mut subscribed = 0;
-    for vids in open.chunks(roadcast_domain::limits::VEHICLES_PER_SUBSCRIPTION) {
-        step.at(&format!("{}: {subscribed} of {} mapped vehicles subscribed", fleet.name, open.len()));
-        let made = match fleet.fleet_id.filter(|_| !fleet.dry_run) {
-            Some(fleet_id) => Some(create(api, fleet_id, vids, wanted).await?),
+    for vids in uncovered.chunks(roadcast_domain::limits::VEHICLES_PER_SUBSCRIPTION) {
+        step.set_message(&format!("{}: {subscribed} of {} mapped vehicles subscribed", fleet.name, uncovered.len()));
+        let created = match fleet.fleet_id.filter(|_| !fleet.dry_run) {
+            Some(fleet_id) => Some(create(api, fleet_id, vids, spec).await?),
             None => None,
         };
         subscribed += vids.len();
-        difference.missing(shown(fleet.name, vids.len(), &wanted.packages, made.as_ref()));
+        difference.new_resource(describe(fleet.name, vids.len(), &spec.packages, created.as_ref()));
     }
     Ok(())
 }
 
-/// The ids of a subscription's vehicles; nothing where one is not registered.
+/// The vids of the named vehicles; None if one of them is not registered.
 async fn vids(api: &Api, names: &[String]) -> Result<Option<BTreeSet<String>>> {
     let mut vids = BTreeSet::new();
     for name in names {
@@ -111,85 +114,40 @@ async fn vids(api: &Api, names: &[String]) -> Result<Option<BTreeSet<String>>> {
     Ok(Some(vids))
 }
 
-/// The subscription that is there for the same: of the same vehicles and packages, to the same end, and not revoked.
-fn alike<'s>(
-    wanted: &WantedSubscription,
-    vids: &BTreeSet<String>,
-    existing: &'s [Subscription],
-) -> Option<&'s Subscription> {
-    let packages: BTreeSet<&String> = wanted.packages.iter().collect();
-    existing.iter().find(|there| {
-        there.state != "revoked"
-            && there.vehicles.iter().collect::<BTreeSet<_>>() == vids.iter().collect()
-            && there.packages.iter().collect::<BTreeSet<_>>() == packages
-            && instant(there.valid_until.as_ref()) == instant(wanted.valid_until.as_ref())
-    })
-}
-
-fn shown(fleet: &str, count: usize, packages: &[String], there: Option<&Subscription>) -> String {
+fn describe(fleet: &str, count: usize, packages: &[String], subscription: Option<&Subscription>) -> String {
     let vehicles = if count == 1 { "vehicle" } else { "vehicles" };
-    let of = format!("{fleet}: {count} {vehicles}, {}", packages.join(", "));
-    there.map_or_else(
-        || format!("subscription of {of}"),
-        |there| format!("subscription of {of}; {} {}", there.id, there.state),
+    let content = format!("{fleet}: {count} {vehicles}, {}", packages.join(", "));
+    subscription.map_or_else(
+        || format!("subscription of {content}"),
+        |subscription| format!("subscription of {content}; {} {}", subscription.id, subscription.state),
     )
 }
 
-async fn create(api: &Api, fleet_id: &str, vids: &[String], wanted: &WantedSubscription) -> Result<Subscription> {
+async fn create(api: &Api, fleet_id: &str, vids: &[String], spec: &SubscriptionSpec) -> Result<Subscription> {
     let body = json!({
-        "vehicles": vids, "packages": wanted.packages, "deliveryFormat": wanted.delivery_format,
-        "validFrom": wanted.valid_from, "validUntil": wanted.valid_until,
+        "vehicles": vids, "packages": spec.packages, "deliveryFormat": spec.delivery_format,
+        "validFrom": spec.valid_from, "validUntil": spec.valid_until,
     });
-    let made: Subscription = api.create(&format!("/fleets/{fleet_id}/subscriptions"), &without_nulls(body)).await?;
-    until_active(api, fleet_id, made).await
+    let created: Subscription = api.create(&format!("/fleets/{fleet_id}/subscriptions"), &without_nulls(body)).await?;
+    wait_until_active(api, fleet_id, created).await
 }
 
-/// The instant that a text names.
-pub(super) fn instant(text: Option<&String>) -> Option<Timestamp> {
-    text.and_then(|text| Timestamp::parse_rfc3339(text).ok())
-}
-
-async fn until_active(api: &Api, fleet_id: &str, mut subscription: Subscription) -> Result<Subscription> {
-    let began = Instant::now();
+/// Waits until provisioning has activated the subscription, and returns it.
+async fn wait_until_active(api: &Api, fleet_id: &str, mut subscription: Subscription) -> Result<Subscription> {
+    let started = Instant::now();
     while subscription.state != "active" {
         if let Some(reason) = &subscription.reason {
-            bail!("subscription {}: {reason}", subscription.id);
+            bail!("subscription {} is not active: {reason}", subscription.id);
         }
-        if began.elapsed() > PATIENCE {
-            bail!("subscription {} is still {}", subscription.id, subscription.state);
+        if started.elapsed() > ACTIVATION_TIMEOUT {
+            bail!(
+                "subscription {} is still {} after two minutes: see the endpoint's log",
+                subscription.id,
+                subscription.state
+            );
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
         subscription = api.subscription(fleet_id, &subscription.id).await?;
     }
     Ok(subscription)
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn subscription(state: &str, vehicles: &[&str], until: Option<&str>) -> Subscription {
-        Subscription {
-            id: "sub_x".to_owned(),
-            vehicles: vehicles.iter().map(|&vid| vid.to_owned()).collect(),
-            packages: vec!["telematics".to_owned(), "alerts".to_owned()],
-            state: state.to_owned(),
-            reason: None,
-            valid_from: "2026-01-01T00:00:00.000Z".to_owned(),
-            valid_until: until.map(str::to_owned),
-        }
-    }
-
-    #[test]
-    fn a_subscription_for_the_same_is_found_whatever_its_order_and_a_revoked_one_is_not() {
-        let text = "{vehicles: [veh_b, veh_a], packages: [alerts, telematics], validUntil: 2027-01-01T01:00:00+01:00}";
-        let wanted: WantedSubscription = serde_norway::from_str(text).unwrap();
-        let vids = BTreeSet::from(["veh_a".to_owned(), "veh_b".to_owned()]);
-        let is_there = |there: Subscription| alike(&wanted, &vids, &[there]).is_some();
-        assert!(is_there(subscription("active", &["veh_a", "veh_b"], Some("2027-01-01T00:00:00.000Z"))));
-        assert!(!is_there(subscription("revoked", &["veh_a", "veh_b"], Some("2027-01-01T00:00:00.000Z"))));
-        assert!(!is_there(subscription("active", &["veh_a"], Some("2027-01-01T00:00:00.000Z"))));
-        assert!(!is_there(subscription("active", &["veh_a", "veh_b"], None)));
-    }
 }

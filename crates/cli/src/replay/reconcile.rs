@@ -1,38 +1,38 @@
-//! The arithmetic of reconciliation: what was read against what the stores hold, in samples.
+//! Reconciliation: compares the samples read with those in archive, event log and quarantine.
 //!
-//! An event that was acknowledged m times and of which the archive holds n ≥ m copies of k samples: where it was known before
-//! the run, all m·k are duplicates. Else its k samples must be stored or quarantined, and (m−1)·k are duplicates. Copies
-//! beyond the m-th come from attempts whose answer was lost, here or inside the service: they are `resent`, and stand apart
-//! because no row was read for them.
+//! Take an event of k samples that was acknowledged m times and has n ≥ m copies in the archive. If it was stored before the
+//! run, all m·k samples are duplicates. Otherwise its k samples must be stored or quarantined, and (m−1)·k are duplicates.
+//! Copies beyond the m-th come from attempts whose response was lost, here or inside the service. They are counted as
+//! `resent`, separately, because no row was read for them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use roadcast_domain::ids::Eid;
 
-/// What was read and sent, and what the stores hold of it.
+/// The counts of reading and sending, and the content of the stores.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
-    /// Rows of the recordings.
+    /// The number of rows in the recordings.
     pub(super) read: u64,
-    /// Samples that did not get in, by reason.
+    /// The number of refused samples, by reason.
     pub(super) refused: BTreeMap<String, u64>,
-    /// How often each event was acknowledged.
+    /// The number of acknowledgements of each event.
     pub(super) acked: HashMap<Eid, u64>,
-    /// Events of this run in the archive.
+    /// The events of this run in the archive.
     pub(super) archived: BTreeMap<Eid, Archived>,
-    /// Those of them that are in the event log.
+    /// Those of them in the event log.
     pub(super) stored: BTreeMap<Eid, Stored>,
-    /// Those of them of which samples are in quarantine.
+    /// Those of them with samples in quarantine.
     pub(super) quarantined: BTreeMap<Eid, Quarantined>,
 }
 
 /// An event in the archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Archived {
-    /// Distinct records of the stream that hold it.
+    /// The number of distinct stream records that contain the event.
     pub(super) copies: u64,
     pub(super) samples: u64,
-    /// Signals that were removed from it, by reason.
+    /// The number of rejected signals, by reason.
     pub(super) signals_rejected: BTreeMap<String, u64>,
 }
 
@@ -40,16 +40,16 @@ pub(super) struct Archived {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stored {
     pub(super) samples: u64,
-    /// Whether it was received before this run.
-    pub(super) before: bool,
+    /// Whether the event was received before this run.
+    pub(super) before_run: bool,
 }
 
-/// Samples of an event in quarantine, by their place in it.
+/// The samples of an event in quarantine: index → reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Quarantined {
     pub(super) samples: BTreeMap<usize, String>,
-    /// Whether any came before this run.
-    pub(super) before: bool,
+    /// Whether any of them arrived before this run.
+    pub(super) before_run: bool,
 }
 
 /// The result, in samples.
@@ -61,11 +61,11 @@ pub(super) struct Reconciliation {
     pub(super) deduplicated: u64,
     pub(super) quarantined: BTreeMap<String, u64>,
     pub(super) resent: u64,
-    /// Signals, not samples.
+    /// The number of rejected signals, not samples.
     pub(super) signals_rejected: BTreeMap<String, u64>,
-    /// Events that this run brought.
+    /// The events that this run stored or quarantined for the first time.
     pub(super) new_events: BTreeSet<Eid>,
-    /// What does not add up; nothing where all is well.
+    /// A message for each mismatch; empty if all samples are accounted for.
     pub(super) differences: Vec<String>,
 }
 
@@ -79,7 +79,7 @@ impl Reconciliation {
     }
 }
 
-/// Whether the stores hold all samples of an event.
+/// Whether archive, event log and quarantine together have all samples of an event.
 pub(super) fn is_settled(facts: &Facts, eid: Eid) -> bool {
     let stored = facts.stored.get(&eid).map_or(0, |stored| stored.samples);
     let quarantined = facts.quarantined.get(&eid).map_or(0, |quarantined| quarantined.samples.len() as u64);
@@ -87,11 +87,11 @@ pub(super) fn is_settled(facts: &Facts, eid: Eid) -> bool {
     facts.archived.get(&eid).is_some_and(|event| event.copies >= acked && stored + quarantined >= event.samples)
 }
 
-/// Adds everything up.
+/// Compares the counts.
 pub(super) fn reconcile(facts: &Facts) -> Reconciliation {
     let mut result = Reconciliation { read: facts.read, refused: facts.refused.clone(), ..Reconciliation::default() };
     for eid in facts.acked.keys().filter(|eid| !facts.archived.contains_key(eid)).collect::<BTreeSet<_>>() {
-        result.differences.push(format!("event {eid} was acknowledged and is not in the archive"));
+        result.differences.push(format!("event {eid} was acknowledged but is not in the archive"));
     }
     for (&eid, event) in &facts.archived {
         let acked = facts.acked.get(&eid).copied().unwrap_or_default();
@@ -100,16 +100,16 @@ pub(super) fn reconcile(facts: &Facts) -> Reconciliation {
             let copies = event.copies;
             result
                 .differences
-                .push(format!("event {eid} was acknowledged {acked} times and is {copies} times in the archive"));
+                .push(format!("event {eid} was acknowledged {acked} times but the archive has {copies} copies"));
         }
         if acked == 0 {
             continue;
         }
         let stored = facts.stored.get(&eid);
-        let parked = facts.quarantined.get(&eid);
-        // Every sample of it may have been set aside: then it is in quarantine alone.
-        let before = stored.map_or_else(|| parked.is_some_and(|parked| parked.before), |stored| stored.before);
-        if before {
+        let quarantined = facts.quarantined.get(&eid);
+        // If all samples are quarantined, the event is in quarantine only.
+        let before_run = stored.map_or_else(|| quarantined.is_some_and(|item| item.before_run), |stored| stored.before_run);
+        if before_run {
             result.deduplicated += acked * event.samples;
             continue;
         }
@@ -117,23 +117,23 @@ pub(super) fn reconcile(facts: &Facts) -> Reconciliation {
         result.new_events.insert(eid);
         result.stored += stored;
         result.deduplicated += (acked - 1) * event.samples;
-        for reason in parked.iter().flat_map(|parked| parked.samples.values()) {
+        for reason in quarantined.iter().flat_map(|item| item.samples.values()) {
             *result.quarantined.entry(reason.clone()).or_default() += 1;
         }
         for (reason, count) in &event.signals_rejected {
             *result.signals_rejected.entry(reason.clone()).or_default() += count;
         }
-        let parked = parked.map_or(0, |parked| parked.samples.len() as u64);
-        if stored + parked != event.samples {
+        let quarantined = quarantined.map_or(0, |item| item.samples.len() as u64);
+        if stored + quarantined != event.samples {
             let samples = event.samples;
             result
                 .differences
-                .push(format!("event {eid} has {samples} samples: {stored} are stored and {parked} quarantined"));
+                .push(format!("event {eid} has {samples} samples, but {stored} are stored and {quarantined} quarantined"));
         }
     }
     let accounted = result.refused_total() + result.stored + result.deduplicated + result.quarantined_total();
     if result.read != accounted {
-        result.differences.push(format!("{} samples were read and {accounted} are accounted for", result.read));
+        result.differences.push(format!("{} samples were read, but {accounted} are accounted for", result.read));
     }
     result
 }
@@ -143,15 +143,15 @@ mod tests {
     use super::*;
 
     fn eid(n: i64) -> Eid {
-        Eid::first_at(roadcast_domain::Timestamp::from_ms(n))
+        Eid::lower_bound(roadcast_domain::Timestamp::from_ms(n))
     }
 
     fn archived(copies: u64, samples: u64) -> Archived {
         Archived { copies, samples, signals_rejected: BTreeMap::from([("out_of_range".to_owned(), 1)]) }
     }
 
-    fn parked(places: &[usize], before: bool) -> Quarantined {
-        Quarantined { samples: places.iter().map(|&place| (place, "time_invalid".to_owned())).collect(), before }
+    fn quarantined(indices: &[usize], before_run: bool) -> Quarantined {
+        Quarantined { samples: indices.iter().map(|&index| (index, "time_invalid".to_owned())).collect(), before_run }
     }
 
     /// Ten rows of one event, of which two are in quarantine.
@@ -160,14 +160,14 @@ mod tests {
             read: 10,
             acked: HashMap::from([(eid(1), 1)]),
             archived: BTreeMap::from([(eid(1), archived(1, 10))]),
-            stored: BTreeMap::from([(eid(1), Stored { samples: 8, before: false })]),
-            quarantined: BTreeMap::from([(eid(1), parked(&[0, 4], false))]),
+            stored: BTreeMap::from([(eid(1), Stored { samples: 8, before_run: false })]),
+            quarantined: BTreeMap::from([(eid(1), quarantined(&[0, 4], false))]),
             ..Facts::default()
         }
     }
 
     #[test]
-    fn a_new_event_is_stored_and_quarantined_and_nothing_else() {
+    fn new_event_counts_as_stored_and_quarantined() {
         let facts = one_event();
         assert!(is_settled(&facts, eid(1)));
         let result = reconcile(&facts);
@@ -177,28 +177,28 @@ mod tests {
     }
 
     #[test]
-    fn what_was_known_before_the_run_is_a_duplicate_altogether() {
+    fn event_stored_before_the_run_counts_as_duplicate() {
         let mut facts = one_event();
-        facts.stored.insert(eid(1), Stored { samples: 8, before: true });
+        facts.stored.insert(eid(1), Stored { samples: 8, before_run: true });
         let result = reconcile(&facts);
         assert_eq!((result.stored, result.deduplicated, result.quarantined_total()), (0, 10, 0));
         assert_eq!((result.differences, result.new_events), (Vec::new(), BTreeSet::new()));
     }
 
     #[test]
-    fn an_event_whose_samples_are_all_in_quarantine_is_known_by_them() {
+    fn fully_quarantined_event_is_compared_by_its_quarantined_samples() {
         let mut facts = one_event();
         facts.stored.clear();
         facts.archived.insert(eid(1), archived(1, 2));
         facts.read = 2;
         assert_eq!(reconcile(&facts).quarantined_total(), 2);
-        facts.quarantined.insert(eid(1), parked(&[0, 4], true));
+        facts.quarantined.insert(eid(1), quarantined(&[0, 4], true));
         let result = reconcile(&facts);
         assert_eq!((result.quarantined_total(), result.deduplicated, result.differences.len()), (0, 2, 0));
     }
 
     #[test]
-    fn rows_sent_twice_are_duplicates_and_lost_answers_are_not() {
+    fn repeated_rows_are_duplicates_and_lost_responses_are_resent() {
         let mut facts = one_event();
         facts.read = 20;
         facts.acked.insert(eid(1), 2);
@@ -209,15 +209,15 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_that_is_nowhere_is_a_difference() {
+    fn missing_sample_is_a_difference() {
         let mut facts = one_event();
-        facts.stored.insert(eid(1), Stored { samples: 7, before: false });
+        facts.stored.insert(eid(1), Stored { samples: 7, before_run: false });
         assert!(!is_settled(&facts, eid(1)));
-        assert_eq!(reconcile(&facts).differences.len(), 2, "the event's, and the sum");
+        assert_eq!(reconcile(&facts).differences.len(), 2, "one for the event, one for the total");
     }
 
     #[test]
-    fn an_acknowledged_event_that_is_not_in_the_archive_is_a_difference() {
+    fn acknowledged_event_missing_in_the_archive_is_a_difference() {
         let mut facts = one_event();
         facts.archived.clear();
         assert!(reconcile(&facts).differences[0].contains("not in the archive"));
@@ -227,10 +227,10 @@ mod tests {
     }
 
     #[test]
-    fn somebody_elses_events_do_not_count() {
+    fn events_of_other_senders_do_not_count() {
         let mut facts = one_event();
         facts.archived.insert(eid(2), archived(1, 5));
-        facts.stored.insert(eid(2), Stored { samples: 5, before: false });
+        facts.stored.insert(eid(2), Stored { samples: 5, before_run: false });
         let result = reconcile(&facts);
         assert_eq!((result.stored, result.resent, result.differences.len()), (8, 5, 0));
     }

@@ -1,19 +1,19 @@
-//! What a replay prints.
+//! The output of a replay.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::drain::Delivered;
+use super::feed_drain::DeliveryCounts;
 use super::reconcile::Reconciliation;
-use super::send::Sent;
+use super::send::SendOutcome;
 
-/// The most differences that are printed for people; scripts get all of them.
-const DIFFERENCES_SHOWN: usize = 20;
+/// The maximum number of differences in the text output. JSON output has all of them.
+const PRINTED_DIFFERENCES: usize = 20;
 
-/// What was sent, for scripts.
-pub(super) fn sent(sent: &Sent, seconds: f64) -> Value {
+/// The totals of sending, as JSON.
+pub(super) fn sent(sent: &SendOutcome, seconds: f64) -> Value {
     json!({
         "read": sent.read,
         "refused": sent.refused_total(),
@@ -24,14 +24,14 @@ pub(super) fn sent(sent: &Sent, seconds: f64) -> Value {
     })
 }
 
-/// What was sent, for people.
-pub(super) fn sent_text(sent: &Sent, seconds: f64) -> String {
+/// The totals of sending, as text.
+pub(super) fn sent_text(sent: &SendOutcome, seconds: f64) -> String {
     let refused = counted(sent.refused_total(), &sent.refused);
     format!("{} samples read, {} accepted, {refused} refused, in {seconds:.0} s", sent.read, sent.acked_samples)
 }
 
-/// What became of every sample, for scripts and for people.
-pub(super) fn reconciliation(result: &Reconciliation, delivered: Option<&Delivered>, seconds: f64) -> (Value, String) {
+/// The reconciliation, as JSON and as text.
+pub(super) fn reconciliation(result: &Reconciliation, delivered: Option<&DeliveryCounts>, seconds: f64) -> (Value, String) {
     let samples = delivered.map(|delivered| delivered.samples.clone()).unwrap_or_default();
     let missing = delivered.map(|delivered| delivered.missing.clone()).unwrap_or_default();
     let object = json!({
@@ -70,15 +70,15 @@ pub(super) fn reconciliation(result: &Reconciliation, delivered: Option<&Deliver
         let _ = writeln!(text, "signals rejected {total:>5}{}", listed(&result.signals_rejected));
     }
     if result.resent > 0 {
-        let _ = writeln!(text, "resent        {:>8}  (answers were lost; the copies had no effect)", result.resent);
+        let _ = writeln!(text, "resent        {:>8}  (responses were lost; the copies had no effect)", result.resent);
     }
-    let verdict = if result.differences.is_empty() { "It adds up" } else { "IT DOES NOT ADD UP" };
-    let _ = writeln!(text, "{verdict}, after {seconds:.0} s.");
-    for difference in result.differences.iter().take(DIFFERENCES_SHOWN) {
+    let verdict = if result.differences.is_empty() { "All samples are accounted for" } else { "THE COUNTS DO NOT MATCH" };
+    let _ = writeln!(text, "{verdict} ({seconds:.0} s).");
+    for difference in result.differences.iter().take(PRINTED_DIFFERENCES) {
         let _ = writeln!(text, "  {difference}");
     }
-    if result.differences.len() > DIFFERENCES_SHOWN {
-        let _ = writeln!(text, "  … and {} more", result.differences.len() - DIFFERENCES_SHOWN);
+    if result.differences.len() > PRINTED_DIFFERENCES {
+        let _ = writeln!(text, "  … and {} more", result.differences.len() - PRINTED_DIFFERENCES);
     }
     (object, text)
 }
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_report_has_the_members_that_scripts_rely_on() {
+    fn report_has_the_members_that_scripts_read() {
         let result = Reconciliation {
             read: 3,
             stored: 1,
@@ -113,6 +113,6 @@ mod tests {
         assert_eq!(object["quarantined"], json!({"time_invalid": 1}));
         assert_eq!(object["refused_reasons"], json!({"not_json": 1}));
         assert_eq!((&object["delivered"], &object["signals_rejected"]), (&json!({}), &json!({})));
-        assert!(text.contains("It adds up"), "{text}");
+        assert!(text.contains("All samples are accounted for"), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! Deploying the packaged template through CloudFormation.
+//! Deploys the packaged template with CloudFormation.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,21 +9,21 @@ use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::{Capability, Parameter, Stack};
 use sha2::{Digest as _, Sha256};
 
-use super::package::{BUCKET, Packaged};
+use super::package::{BUCKET, PackagedTemplate};
 use super::venv::hex;
 use crate::aws;
 use crate::console::Console;
 
 const STACK_NAME: &str = "roadcast-local";
 
-/// What the template is told on a laptop.
+/// The template parameters of the local stack.
 fn parameters() -> [(&'static str, &'static str); 4] {
     let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
     [("Stage", "local"), ("Architecture", architecture), ("BatchWindowSeconds", "1"), ("LogLevel", "info")]
 }
 
-/// Names what a deployment is made of: the same digest is the same deployment.
-pub(crate) fn digest(packaged: &Packaged) -> String {
+/// The digest of packaged template and parameters. Equal digests mean equal deployments.
+pub(crate) fn digest(packaged: &PackagedTemplate) -> String {
     let mut digest = Sha256::new();
     digest.update(packaged.body.as_bytes());
     for (name, value) in parameters() {
@@ -32,31 +32,31 @@ pub(crate) fn digest(packaged: &Packaged) -> String {
     hex(&digest.finalize())
 }
 
-/// The outputs of the stack, if one is deployed and whole.
+/// The outputs of the stack; None if it is not completely deployed.
 pub(crate) async fn outputs(config: &SdkConfig) -> Result<Option<BTreeMap<String, String>>> {
     let stack = describe(&Client::new(config)).await?;
-    Ok(stack.filter(is_whole).map(|stack| outputs_of(&stack)))
+    Ok(stack.filter(is_complete).map(|stack| outputs_of(&stack)))
 }
 
-/// Creates the stack, or updates it, and returns its outputs.
+/// Creates or updates the stack and returns its outputs.
 pub(crate) async fn deploy(
     config: &SdkConfig,
-    packaged: &Packaged,
+    packaged: &PackagedTemplate,
     resources: usize,
     console: &Console,
 ) -> Result<BTreeMap<String, String>> {
-    let mut step = console.counted("Deploying template.yaml", resources as u64);
-    step.at("uploading");
+    let mut step = console.counted_step("Deploying template.yaml", resources as u64);
+    step.set_message("uploading");
     let key = packaged.upload(&aws::s3(config)).await?;
     let endpoint = config.endpoint_url().unwrap_or_default();
     let url = format!("{endpoint}/{BUCKET}/{key}");
     let client = Client::new(config);
     let mut existing = describe(&client).await?;
     if let Some(stack) = &existing
-        && !is_whole(stack)
+        && !is_complete(stack)
         && status_of(stack) != "UPDATE_ROLLBACK_COMPLETE"
     {
-        // A stack whose creation failed cannot be updated.
+        // CloudFormation cannot update a stack whose creation failed.
         delete(&client).await?;
         existing = None;
     }
@@ -75,7 +75,7 @@ pub(crate) async fn deploy(
         match request.send().await {
             Ok(_) => {}
             Err(error) if error.to_string().contains("No updates") || format!("{error:?}").contains("No updates") => {}
-            Err(error) => return Err(error).context("CloudFormation refuses the template"),
+            Err(error) => return Err(error).context("CloudFormation rejected the template"),
         }
     } else {
         client
@@ -86,27 +86,29 @@ pub(crate) async fn deploy(
             .set_capabilities(Some(capabilities.to_vec()))
             .send()
             .await
-            .context("CloudFormation refuses the template")?;
+            .context("CloudFormation rejected the template")?;
     }
-    let stack = follow(&client, &mut step).await?;
+    let stack = wait_until_complete(&client, &mut step).await?;
     let outputs = outputs_of(&stack);
-    step.done(if existing.is_some() { "updated" } else { "created" });
+    step.finish(if existing.is_some() { "updated" } else { "created" });
     Ok(outputs)
 }
 
-/// Watches the stack until it is whole.
-async fn follow(client: &Client, step: &mut crate::console::Step) -> Result<Stack> {
+/// Waits until the stack is complete. Fails with the failed resources if it cannot be deployed.
+async fn wait_until_complete(client: &Client, step: &mut crate::console::Step) -> Result<Stack> {
     loop {
-        let stack = describe(client).await?.context("the stack is gone: `cargo roadcast up --fresh` starts over")?;
+        let stack = describe(client)
+            .await?
+            .context("the stack was deleted during deployment: run `cargo roadcast up --fresh` to start over")?;
         let status = status_of(&stack);
         if !status.ends_with("_IN_PROGRESS") {
-            if is_whole(&stack) {
+            if is_complete(&stack) {
                 return Ok(stack);
             }
             let failures = failures(client).await;
             bail!(
-                "the template cannot be deployed ({status}): {}\n{}",
-                stack.stack_status_reason().unwrap_or("no reason is given"),
+                "the deployment of template.yaml failed ({status}): {}\n{}",
+                stack.stack_status_reason().unwrap_or("no reason given"),
                 failures.join("\n")
             );
         }
@@ -114,7 +116,7 @@ async fn follow(client: &Client, step: &mut crate::console::Step) -> Result<Stac
             let resources = resources.stack_resources();
             let ready = resources.iter().filter(|r| r.resource_status().is_some_and(|s| s.as_str().ends_with("COMPLETE")));
             let last = resources.last().and_then(|resource| resource.logical_resource_id()).unwrap_or_default();
-            step.reach(ready.count() as u64, last);
+            step.set_position(ready.count() as u64, last);
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -134,7 +136,7 @@ async fn failures(client: &Client) -> Vec<String> {
 }
 
 async fn delete(client: &Client) -> Result<()> {
-    client.delete_stack().stack_name(STACK_NAME).send().await.context("cannot delete the broken stack")?;
+    client.delete_stack().stack_name(STACK_NAME).send().await.context("cannot delete the incomplete stack")?;
     while describe(client).await?.is_some() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -143,18 +145,18 @@ async fn delete(client: &Client) -> Result<()> {
 
 async fn describe(client: &Client) -> Result<Option<Stack>> {
     match client.describe_stacks().stack_name(STACK_NAME).send().await {
-        Ok(answer) => Ok(answer
+        Ok(response) => Ok(response
             .stacks
             .unwrap_or_default()
             .into_iter()
             .next()
             .filter(|stack| stack.stack_status().is_none_or(|status| status.as_str() != "DELETE_COMPLETE"))),
         Err(error) if error.as_service_error().is_some() => Ok(None),
-        Err(error) => Err(error).context("the local AWS endpoint does not answer"),
+        Err(error) => Err(error).context("the local AWS endpoint does not respond"),
     }
 }
 
-fn is_whole(stack: &Stack) -> bool {
+fn is_complete(stack: &Stack) -> bool {
     matches!(status_of(stack), "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
 }
 

@@ -1,4 +1,4 @@
-//! The local AWS endpoint, as a process group of its own.
+//! The local AWS endpoint, which runs in its own process group.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -10,34 +10,34 @@ use anyhow::{Context as _, Result, bail};
 use tokio::process::{Child, Command};
 
 use super::layout::Layout;
-use super::process::Leader;
+use super::process::ProcessHandle;
 use crate::aws;
 use crate::console::Console;
 
-/// How long the endpoint gets to write down its state when it is stopped.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
-/// How long it may take until it answers; longer the more it has to load.
-const START_TIME: Duration = Duration::from_mins(2);
+/// How long the endpoint may take to save its state when it is stopped.
+pub(crate) const STOP_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long it may take until it responds. The time grows with the state to load.
+const START_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// The endpoint, while it is this process's child.
+/// The endpoint as a child process.
 pub(crate) struct Endpoint {
-    pub(crate) leader: Leader,
+    pub(crate) process: ProcessHandle,
     child: Child,
-    /// Whether it may outlive this value.
+    /// Whether it continues to run when this value is dropped.
     released: bool,
 }
 
 impl Drop for Endpoint {
-    /// Reached with a running endpoint only where a step broke off without stopping it.
+    /// Kills the endpoint if a step failed without stopping it.
     fn drop(&mut self) {
         if !self.released {
-            self.leader.kill();
+            self.process.kill();
         }
     }
 }
 
 impl Endpoint {
-    /// Starts it and waits until it answers.
+    /// Starts the endpoint and waits until it is ready.
     pub(crate) async fn start(layout: &Layout, bin: &Path, port: u16, console: &Console) -> Result<Self> {
         let step = console.step("Starting the local AWS endpoint");
         for folder in [layout.state(), layout.temporary()] {
@@ -45,7 +45,7 @@ impl Endpoint {
         }
         let log = File::create(layout.endpoint_log()).context("cannot write the endpoint's log")?;
         let mut command = Command::new(bin.join("ministack"));
-        // The functions inherit this environment. Whatever AWS account the user is logged in to stays out of it.
+        // The functions inherit this environment. It must not contain the user's AWS credentials.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("AWS_") {
                 command.env_remove(name);
@@ -62,7 +62,7 @@ impl Endpoint {
             .env("MINISTACK_REGION", aws::REGION)
             .env("NO_PROXY", "127.0.0.1,localhost")
             .env("LOG_LEVEL", "WARNING")
-            // Its MQTT listener would bind every interface; nothing here speaks MQTT.
+            // The MQTT listener would bind all interfaces, and is not used.
             .env("IOT_MTLS_ENABLED", "0")
             .env("PERSIST_STATE", "1")
             .env("STATE_DIR", layout.state())
@@ -74,65 +74,67 @@ impl Endpoint {
             .stderr(log)
             .process_group(0)
             .spawn()
-            .context("cannot start the local AWS endpoint; `cargo roadcast up --fresh` may help")?;
-        let pid = child.id().context("the local AWS endpoint ended as soon as it was started")?;
-        let mut endpoint = Self { leader: Leader::of(pid)?, child, released: false };
+            .context("cannot start the local AWS endpoint: try `cargo roadcast up --fresh`")?;
+        let pid = child.id().context("the local AWS endpoint exited immediately")?;
+        let mut endpoint = Self { process: ProcessHandle::of(pid)?, child, released: false };
         if let Err(error) = endpoint.wait_until_ready(layout, port).await {
             endpoint.stop().await;
             return Err(error);
         }
-        step.done(&format!("it listens on 127.0.0.1:{port}"));
+        step.finish(&format!("listening on 127.0.0.1:{port}"));
         Ok(endpoint)
     }
 
     async fn wait_until_ready(&mut self, layout: &Layout, port: u16) -> Result<()> {
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build()?;
         let ready = format!("http://127.0.0.1:{port}/_ministack/ready");
-        let deadline = Instant::now() + START_TIME;
+        let deadline = Instant::now() + START_TIMEOUT;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
                 let log = fs::read_to_string(layout.endpoint_log()).unwrap_or_default();
                 let tail: Vec<&str> = log.lines().rev().take(5).collect();
                 let tail: Vec<&str> = tail.into_iter().rev().collect();
-                bail!("the local AWS endpoint ended ({status}):\n{}", tail.join("\n"));
+                bail!("the local AWS endpoint exited ({status}):\n{}", tail.join("\n"));
             }
-            if http.get(&ready).send().await.is_ok_and(|answer| answer.status().is_success()) {
+            if http.get(&ready).send().await.is_ok_and(|response| response.status().is_success()) {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        bail!("the local AWS endpoint does not answer; its log is {}", layout.endpoint_log().display())
+        bail!("the local AWS endpoint does not respond; see {}", layout.endpoint_log().display())
     }
 
-    /// Waits until it ends, which it should not by itself.
-    pub(crate) async fn ended(&mut self) -> String {
+    /// Waits until the endpoint exits, and returns its exit status.
+    pub(crate) async fn wait(&mut self) -> String {
         match self.child.wait().await {
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         }
     }
 
-    /// Stops it and the functions that it runs.
+    /// Stops the endpoint and its functions.
     pub(crate) async fn stop(&mut self) {
-        // Reaped meanwhile, or the group would last until this process ends.
-        tokio::join!(self.leader.stop(PATIENCE), self.child.wait()).1.ok();
+        // The child is reaped concurrently; otherwise the process group would exist until this process exits.
+        tokio::join!(self.process.stop(STOP_TIMEOUT), self.child.wait()).1.ok();
         self.released = true;
     }
 
-    /// Lets it run on when this process ends.
-    pub(crate) fn release(mut self) -> Leader {
+    /// Leaves the endpoint running when this process exits.
+    pub(crate) fn release(mut self) -> ProcessHandle {
         self.released = true;
-        self.leader.clone()
+        self.process.clone()
     }
 }
 
-/// The port to listen on: the one asked for, which must be free, or any free one for 0.
-pub(crate) fn choose_port(wanted: u16) -> Result<u16> {
-    match TcpListener::bind(("127.0.0.1", wanted)).and_then(|listener| listener.local_addr()) {
+/// Returns the port to listen on: the requested one, or a free one for 0. Fails if the requested port is in use.
+pub(crate) fn choose_port(requested: u16) -> Result<u16> {
+    match TcpListener::bind(("127.0.0.1", requested)).and_then(|listener| listener.local_addr()) {
         Ok(address) => Ok(address.port()),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            bail!("port {wanted} is in use: stop what listens there, or choose another with --port (0 takes a free one)")
+            bail!(
+                "port {requested} is in use: stop the process that uses it, or pass another port with --port (0 selects a free port)"
+            )
         }
-        Err(error) => Err(error).with_context(|| format!("cannot listen on 127.0.0.1:{wanted}")),
+        Err(error) => Err(error).with_context(|| format!("cannot listen on 127.0.0.1:{requested}")),
     }
 }

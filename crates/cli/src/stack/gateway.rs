@@ -1,7 +1,7 @@
-//! The answers that API Gateway gives by itself, such as 401, in the form that `openapi.yaml` asks for.
+//! Sets the gateway responses of the local endpoint, such as 401, as `openapi.yaml` defines them.
 //!
-//! A stand-in: AWS takes them from the contract as it is imported, the local endpoint only through its API, and only with one
-//! more deployment.
+//! AWS reads them when it imports the contract. The local endpoint accepts them only through its API, followed by another
+//! deployment.
 
 use anyhow::{Context as _, Result, bail};
 use reqwest::{Client, Method};
@@ -12,11 +12,11 @@ use super::layout::Layout;
 use super::template;
 
 const RESPONSES: &str = "x-amazon-apigateway-gateway-responses";
-/// The endpoint tells its services apart by what a request says it was signed for, and checks no signature.
-const SIGNED_FOR: &str =
+/// The endpoint selects the service by the credential scope of the request, and does not verify signatures.
+const AUTHORIZATION: &str =
     "AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/apigateway/aws4_request, SignedHeaders=host, Signature=none";
 
-/// Sets the gateway's own answers.
+/// Sets the gateway responses and deploys the stage.
 pub(crate) async fn set_responses(stack: &Stack, layout: &Layout) -> Result<()> {
     let path = layout.root().join("openapi.yaml");
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -31,10 +31,10 @@ pub(crate) async fn set_responses(stack: &Stack, layout: &Layout) -> Result<()> 
 }
 
 async fn call(http: &Client, method: Method, url: &str, body: &Value) -> Result<()> {
-    let answer = http.request(method, url).header("authorization", SIGNED_FOR).json(body).send().await;
-    let status = answer.context("the local AWS endpoint does not answer")?.status();
+    let response = http.request(method, url).header("authorization", AUTHORIZATION).json(body).send().await;
+    let status = response.context("the local AWS endpoint does not respond")?.status();
     if !status.is_success() {
-        bail!("the local AWS endpoint answers {status} to {url}");
+        bail!("the local AWS endpoint returned {status} for {url}");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Where things are.
+//! The paths of the workspace and of a stack.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-/// The workspace, and the folder in which one stack lives.
+/// The workspace and the folder of one stack.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     root: PathBuf,
@@ -14,32 +14,32 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Finds the workspace: from where cargo runs this, or else from the current folder upwards.
+    /// Finds the workspace: among the parents of `CARGO_MANIFEST_DIR`, or else of the current folder.
     pub(crate) fn find(dir: Option<PathBuf>) -> Result<Self> {
-        let here = std::env::current_dir().context("the current folder cannot be told")?;
+        let here = std::env::current_dir().context("cannot determine the current folder")?;
         let by_cargo = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
         let root = by_cargo
             .iter()
             .flat_map(|start| start.ancestors())
             .chain(here.ancestors())
             .find(|folder| is_workspace(folder))
-            .context("this is not a Roadcast workspace: change into the folder that holds template.yaml, and try again")?
+            .context("this is not a Roadcast workspace: change to the folder with template.yaml and try again")?
             .to_owned();
         let dir = dir.map_or_else(|| root.join(".roadcast"), |dir| here.join(dir));
         Ok(Self { root, dir })
     }
 
-    /// The workspace.
+    /// The root of the workspace.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The stack's own folder.
+    /// The folder of the stack.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// What every stack of the workspace shares: the Python environment, Swagger UI and the packaged functions.
+    /// The folder shared by all stacks of the workspace: Python environment, Swagger UI and packaged functions.
     fn shared(&self) -> PathBuf {
         self.root.join(".roadcast")
     }
@@ -48,7 +48,7 @@ impl Layout {
         self.shared().join("venv")
     }
 
-    /// Where npm installs Swagger UI.
+    /// The folder in which npm installs Swagger UI.
     pub(crate) fn swagger_ui(&self) -> PathBuf {
         self.shared().join("swagger-ui")
     }
@@ -57,12 +57,12 @@ impl Layout {
         self.shared().join("artefacts")
     }
 
-    /// The endpoint's data.
+    /// The data of the endpoint.
     pub(crate) fn state(&self) -> PathBuf {
         self.dir.join("state")
     }
 
-    /// Where the endpoint unpacks functions.
+    /// The folder in which the endpoint unpacks functions.
     pub(crate) fn temporary(&self) -> PathBuf {
         self.dir.join("tmp")
     }
@@ -75,47 +75,47 @@ impl Layout {
         self.dir.join("simulator.log")
     }
 
-    /// What is known of the stack from one run to the next.
+    /// The state of the stack that is retained between runs.
     pub(crate) fn stack_file(&self) -> PathBuf {
         self.dir.join("stack.json")
     }
 
-    /// Which processes run.
+    /// The processes of the running stack.
     pub(crate) fn run_file(&self) -> PathBuf {
         self.dir.join("run.json")
     }
 
-    /// Makes the stack's folder, readable for its owner only: what it holds opens the stack's API.
+    /// Creates the folders. Only their owner can read them, because their content gives access to the stack's API.
     pub(crate) fn create(&self) -> Result<()> {
         create_private(&self.shared())?;
         create_private(&self.dir)
     }
 
-    /// Forgets everything the stack holds.
+    /// Deletes all data of the stack.
     pub(crate) fn wipe(&self) -> Result<()> {
         for path in [self.state(), self.temporary()] {
-            absent_is_fine(fs::remove_dir_all(&path)).with_context(|| format!("cannot delete {}", path.display()))?;
+            ignore_not_found(fs::remove_dir_all(&path)).with_context(|| format!("cannot delete {}", path.display()))?;
         }
         for path in [self.stack_file(), self.endpoint_log(), self.simulator_log()] {
-            absent_is_fine(fs::remove_file(&path)).with_context(|| format!("cannot delete {}", path.display()))?;
+            ignore_not_found(fs::remove_file(&path)).with_context(|| format!("cannot delete {}", path.display()))?;
         }
         Ok(())
     }
 
-    /// Held while a stack is started and while it runs in the foreground.
+    /// Locks the stack while it starts and while it runs in the foreground. Fails if it is locked.
     pub(crate) fn lock_stack(&self) -> Result<File> {
         let file = lock_file(&self.dir.join("lock"))?;
         match file.try_lock() {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => bail!(
-                "a stack is being started or runs already in {}: stop it with Ctrl-C where it runs, or with `cargo roadcast down`",
+                "a stack is already starting or running in {}: stop it with Ctrl-C or `cargo roadcast down`",
                 self.dir.display()
             ),
             Err(TryLockError::Error(error)) => Err(error).context("cannot lock the stack's folder"),
         }
     }
 
-    /// Held while what the stacks share is made; waits for whoever holds it.
+    /// Locks the shared folder while its content is created. Waits if it is locked.
     pub(crate) fn lock_shared(&self) -> Result<File> {
         let file = lock_file(&self.shared().join("shared.lock"))?;
         file.lock().context("cannot lock the workspace's .roadcast folder")?;
@@ -146,7 +146,7 @@ fn lock_file(path: &Path) -> Result<File> {
         .with_context(|| format!("cannot open {}", path.display()))
 }
 
-fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+fn ignore_not_found(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,

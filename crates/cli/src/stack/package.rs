@@ -1,4 +1,4 @@
-//! Packaging: what the template refers to goes into a bucket of the endpoint, under names made of its content.
+//! Packaging: uploads the artefacts of the template to a bucket, under keys that contain a digest of their content.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,33 +9,36 @@ use aws_sdk_s3::primitives::ByteStream;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::build::Zipped;
+use super::build::FunctionZip;
 use super::layout::Layout;
-use super::template::{self, Location, Referred};
+use super::template::{self, Artefact, Location};
 use super::venv::hex;
 
-/// The bucket of what is deployed.
+/// The bucket of the deployed artefacts.
 pub(crate) const BUCKET: &str = "roadcast-local-artefacts";
 
-/// A template that is ready to be deployed, and the files that must be uploaded before.
-pub(crate) struct Packaged {
+/// A template with S3 locations, and the files to upload before it is deployed.
+pub(crate) struct PackagedTemplate {
     pub(crate) body: String,
     uploads: BTreeMap<String, PathBuf>,
 }
 
-/// Puts locations in place of paths; uploads nothing yet.
-pub(crate) fn package(layout: &Layout, mut template: Value, functions: &BTreeMap<String, Zipped>) -> Result<Packaged> {
+/// Replaces the paths in the template by S3 locations. Uploads nothing.
+pub(crate) fn package(
+    layout: &Layout,
+    mut template: Value,
+    functions: &BTreeMap<String, FunctionZip>,
+) -> Result<PackagedTemplate> {
     let mut uploads = BTreeMap::new();
-    template::relocate(&mut template, &mut |referred| {
-        let (key, path) = match referred {
-            Referred::Binary(binary) => {
+    template::relocate(&mut template, &mut |artefact| {
+        let (key, path) = match artefact {
+            Artefact::Binary(binary) => {
                 let zipped = functions.get(binary).with_context(|| format!("{binary} was not built"))?;
                 (zipped.file_name.clone(), layout.artefacts().join(&zipped.file_name))
             }
-            Referred::File(name) => {
+            Artefact::File(name) => {
                 let path = layout.root().join(name);
-                let bytes =
-                    fs::read(&path).with_context(|| format!("template.yaml refers to {name}, which cannot be read"))?;
+                let bytes = fs::read(&path).with_context(|| format!("cannot read {name}, which template.yaml refers to"))?;
                 let digest = hex(&Sha256::digest(&bytes));
                 let stem = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 (format!("{}-{stem}", &digest[..16]), path)
@@ -44,21 +47,21 @@ pub(crate) fn package(layout: &Layout, mut template: Value, functions: &BTreeMap
         uploads.insert(key.clone(), path);
         Ok(Location { bucket: BUCKET.to_owned(), key })
     })?;
-    Ok(Packaged { body: template.to_string(), uploads })
+    Ok(PackagedTemplate { body: template.to_string(), uploads })
 }
 
-impl Packaged {
-    /// Uploads what is not there yet, and the template itself; returns the template's key.
+impl PackagedTemplate {
+    /// Uploads missing artefacts and the template. Returns the key of the template.
     pub(crate) async fn upload(&self, s3: &aws_sdk_s3::Client) -> Result<String> {
         if s3.head_bucket().bucket(BUCKET).send().await.is_err() {
             let region = aws_sdk_s3::types::BucketLocationConstraint::from(crate::aws::REGION);
-            let place = aws_sdk_s3::types::CreateBucketConfiguration::builder().location_constraint(region).build();
+            let location = aws_sdk_s3::types::CreateBucketConfiguration::builder().location_constraint(region).build();
             s3.create_bucket()
                 .bucket(BUCKET)
-                .create_bucket_configuration(place)
+                .create_bucket_configuration(location)
                 .send()
                 .await
-                .context("cannot create the bucket of what is deployed")?;
+                .context("cannot create the bucket of the deployed artefacts")?;
         }
         for (key, path) in &self.uploads {
             if s3.head_object().bucket(BUCKET).key(key).send().await.is_err() {

@@ -1,5 +1,5 @@
-//! The API reference: a page over the contract that calls the stack it is served with. Swagger UI comes from the npm registry,
-//! in the version and with the digest that docs/reference/package-lock.json names.
+//! The API reference: a page that shows the contract and can call the API of the same origin. Swagger UI comes from the npm
+//! registry, with the version and digest in docs/reference/package-lock.json.
 
 use std::fs;
 use std::io;
@@ -19,13 +19,13 @@ use super::venv::hex;
 use crate::aws;
 use crate::console::{Console, note};
 
-/// Where our own files are, below the workspace.
+/// The folder of the page's own files in the workspace.
 const FOLDER: &str = "docs/reference";
-/// The page that is opened.
+/// The start page.
 const INDEX: &str = "index.html";
-/// Our own files.
-const OWN: [&str; 5] = [INDEX, "reference.css", "reference.js", "theme.js", "favicon.svg"];
-/// Swagger UI's files: what they are called there, and here.
+/// The page's own files.
+const OWN_FILES: [&str; 5] = [INDEX, "reference.css", "reference.js", "theme.js", "favicon.svg"];
+/// The files of Swagger UI: the name in its package, and the name on the page.
 const SWAGGER_UI: [(&str, &str); 5] = [
     ("swagger-ui.css", "swagger-ui.css"),
     ("swagger-ui-bundle.js", "swagger-ui-bundle.js"),
@@ -33,85 +33,85 @@ const SWAGGER_UI: [(&str, &str); 5] = [
     ("LICENSE", "swagger-ui.LICENSE.txt"),
     ("NOTICE", "swagger-ui.NOTICE.txt"),
 ];
-/// How long npm may take. Without a network it would try for many minutes.
-const INSTALL_TIME: Duration = Duration::from_mins(3);
+/// The timeout of npm. Without a network it would retry for many minutes.
+const INSTALL_TIMEOUT: Duration = Duration::from_mins(3);
 
 /// A file of the page.
-pub(crate) struct Part {
+pub(crate) struct PageFile {
     pub(crate) name: &'static str,
     pub(crate) bytes: Vec<u8>,
 }
 
-/// The whole page, for the API at that address; nothing where there is no npm.
-pub(crate) async fn page(layout: &Layout, api: &str, console: &Console) -> Result<Option<Vec<Part>>> {
+/// All files of the page, for the API at an address; None if npm is not installed.
+pub(crate) async fn page(layout: &Layout, api: &str, console: &Console) -> Result<Option<Vec<PageFile>>> {
     let Some(swagger_ui) = swagger_ui(layout, console).await? else { return Ok(None) };
     let read = |path: PathBuf| fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
     let contract = read(layout.root().join("openapi.yaml"))?;
-    let mut parts = vec![Part { name: "openapi.json", bytes: for_readers(&contract, api)? }];
-    for (theirs, name) in SWAGGER_UI {
-        parts.push(Part { name, bytes: read(swagger_ui.join(theirs))? });
+    let mut files = vec![PageFile { name: "openapi.json", bytes: published_contract(&contract, api)? }];
+    for (source, name) in SWAGGER_UI {
+        files.push(PageFile { name, bytes: read(swagger_ui.join(source))? });
     }
-    // The index last: where it is, the rest is too.
-    for name in OWN.into_iter().rev() {
-        parts.push(Part { name, bytes: read(layout.root().join(FOLDER).join(name))? });
+    // The start page is last, so that the other files exist when it does.
+    for name in OWN_FILES.into_iter().rev() {
+        files.push(PageFile { name, bytes: read(layout.root().join(FOLDER).join(name))? });
     }
-    Ok(Some(parts))
+    Ok(Some(files))
 }
 
-/// Puts the page into the stack's bucket, and returns its address. A stack runs without it: what stands in the way is said in
-/// a line, and that is all.
+/// Uploads the page to the stack's bucket and returns its URL. The page is optional: if it cannot be published, the reason
+/// is printed in one line.
 pub(crate) async fn publish(stack: &Stack, layout: &Layout, console: &Console) -> Option<String> {
-    match put(stack, layout, console).await {
+    match upload(stack, layout, console).await {
         Ok(Some(address)) => Some(address),
         Ok(None) => {
-            note("The API reference page is left out: npm, which it is made with, is not installed.");
+            note("The API reference page is not published: npm is not installed.");
             None
         }
         Err(error) => {
             let causes: Vec<String> = error.chain().map(|cause| cause.to_string().replace('\n', " ")).collect();
-            note(&format!("The API reference page is left out: {}", causes.join(": ")));
+            note(&format!("The API reference page is not published: {}", causes.join(": ")));
             None
         }
     }
 }
 
-async fn put(stack: &Stack, layout: &Layout, console: &Console) -> Result<Option<String>> {
+async fn upload(stack: &Stack, layout: &Layout, console: &Console) -> Result<Option<String>> {
     let bucket = stack.file.output("ApiReferenceBucketName")?;
-    let Some(parts) = page(layout, &stack.api_url()?, console).await? else { return Ok(None) };
+    let Some(files) = page(layout, &stack.api_url()?, console).await? else { return Ok(None) };
     let step = console.step("Publishing the API reference");
     let s3 = aws::s3(&stack.config);
-    for Part { name, bytes } in parts {
+    for PageFile { name, bytes } in files {
         s3.put_object()
             .bucket(bucket)
             .key(name)
             .content_type(content_type(name))
-            // A browser asks each time whether it changed: the next start may have another API.
+            // The browser must revalidate: the next start may have another API.
             .cache_control("no-cache")
             .body(ByteStream::from(bytes))
             .send()
             .await
             .with_context(|| format!("cannot upload {name}"))?;
     }
-    step.done("published");
-    // The endpoint serves buckets beside the API, so the page calls its own origin.
+    step.finish("published");
+    // The endpoint serves buckets and the API on one origin.
     Ok(Some(format!("http://127.0.0.1:{}/{bucket}/{INDEX}", stack.file.port)))
 }
 
-/// Installs Swagger UI unless it is there in the version that is locked; nothing where there is no npm.
+/// Installs Swagger UI unless the locked version is installed, and returns its folder; None if npm is not installed.
 async fn swagger_ui(layout: &Layout, console: &Console) -> Result<Option<PathBuf>> {
-    let ours = layout.root().join(FOLDER);
+    let own_folder = layout.root().join(FOLDER);
     let folder = layout.swagger_ui();
     let installed = folder.join("node_modules/swagger-ui-dist");
     let stamp = folder.join("roadcast-stamp");
-    let lock = ours.join("package-lock.json");
-    let wanted = hex(&Sha256::digest(fs::read(&lock).with_context(|| format!("cannot read {}", lock.display()))?));
+    let lock = own_folder.join("package-lock.json");
+    let expected = hex(&Sha256::digest(fs::read(&lock).with_context(|| format!("cannot read {}", lock.display()))?));
     let _lock = layout.lock_shared()?;
-    if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) && installed.is_dir() {
+    if fs::read_to_string(&stamp).is_ok_and(|found| found == expected) && installed.is_dir() {
         return Ok(Some(installed));
     }
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     for name in ["package.json", "package-lock.json"] {
-        fs::copy(ours.join(name), folder.join(name)).with_context(|| format!("cannot copy {name}"))?;
+        fs::copy(own_folder.join(name), folder.join(name)).with_context(|| format!("cannot copy {name}"))?;
     }
     let mut npm = Command::new("npm");
     npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1", "--prefix"])
@@ -126,32 +126,35 @@ async fn swagger_ui(layout: &Layout, console: &Console) -> Result<Option<PathBuf
         Err(error) => return Err(error).context("cannot start npm"),
     };
     let step = console.step("Installing Swagger UI");
-    let output = tokio::time::timeout(INSTALL_TIME, npm.wait_with_output())
+    let output = tokio::time::timeout(INSTALL_TIMEOUT, npm.wait_with_output())
         .await
-        .with_context(|| format!("npm was not done after {} s", INSTALL_TIME.as_secs()))??;
+        .with_context(|| format!("npm did not finish within {} s", INSTALL_TIMEOUT.as_secs()))??;
     if !output.status.success() {
-        bail!("npm cannot install Swagger UI; is the npm registry reachable? {}", first_complaint(&output.stderr));
+        bail!(
+            "npm cannot install Swagger UI: check that the npm registry is reachable. {}",
+            first_npm_error(&output.stderr)
+        );
     }
-    fs::write(&stamp, wanted)?;
-    step.done("installed");
+    fs::write(&stamp, expected)?;
+    step.finish("installed");
     Ok(Some(installed))
 }
 
-/// What npm says first about what went wrong.
-fn first_complaint(errors: &[u8]) -> String {
+/// The first error message of npm.
+fn first_npm_error(errors: &[u8]) -> String {
     let errors = String::from_utf8_lossy(errors);
-    let said = |line: &&str| line.starts_with("npm error ") && !line.starts_with("npm error code ");
-    errors.lines().find(said).unwrap_or_default().trim_start_matches("npm error ").to_owned()
+    let is_message = |line: &&str| line.starts_with("npm error ") && !line.starts_with("npm error code ");
+    errors.lines().find(is_message).unwrap_or_default().trim_start_matches("npm error ").to_owned()
 }
 
-/// The contract as its readers need it: as JSON, with the API's address, and without what only API Gateway reads.
-fn for_readers(contract: &[u8], api: &str) -> Result<Vec<u8>> {
+/// The contract as JSON, with the address of the API and without the extensions of API Gateway.
+fn published_contract(contract: &[u8], api: &str) -> Result<Vec<u8>> {
     let mut document = serde_norway::from_slice(contract).context("openapi.yaml is not YAML")?;
     remove_integrations(&mut document);
     let server = Mapping::from_iter([(Yaml::from("url"), Yaml::from(api))]);
-    let members = document.as_mapping_mut().context("openapi.yaml is no object")?;
+    let members = document.as_mapping_mut().context("openapi.yaml is not an object")?;
     members.insert(Yaml::from("servers"), Yaml::Sequence(vec![server.into()]));
-    // Written from the YAML as it is, which keeps the order that the contract is meant to be read in.
+    // Serialised from the YAML value, which preserves the order of the contract.
     serde_json::to_vec(&document).context("openapi.yaml cannot be written as JSON")
 }
 
@@ -166,7 +169,7 @@ fn remove_integrations(node: &mut Yaml) {
     }
 }
 
-/// The media type of a file of the page.
+/// The media type of a page file.
 fn content_type(name: &str) -> &'static str {
     match Path::new(name).extension().and_then(|extension| extension.to_str()) {
         Some("html") => "text/html; charset=utf-8",
@@ -187,9 +190,9 @@ mod tests {
     const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
     #[test]
-    fn readers_get_the_contract_with_the_stacks_address_and_without_what_api_gateway_reads() {
+    fn published_contract_has_the_address_and_no_gateway_extensions() {
         let contract = fs::read(format!("{ROOT}/openapi.yaml")).unwrap();
-        let text = String::from_utf8(for_readers(&contract, "http://127.0.0.1:1/x").unwrap()).unwrap();
+        let text = String::from_utf8(published_contract(&contract, "http://127.0.0.1:1/x").unwrap()).unwrap();
         assert!(!text.contains("x-amazon-") && !text.contains("Fn::"));
         let document: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(document["servers"], json!([{ "url": "http://127.0.0.1:1/x" }]));
@@ -198,29 +201,30 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_the_contract_is_kept() {
-        let text = for_readers(b"{ z: { y: 1, x-amazon-b: 2, a: 3 }, servers: [], b: [{ x-amazon-c: 1 }] }", "/v1").unwrap();
+    fn order_of_the_contract_is_preserved() {
+        let text =
+            published_contract(b"{ z: { y: 1, x-amazon-b: 2, a: 3 }, servers: [], b: [{ x-amazon-c: 1 }] }", "/v1").unwrap();
         assert_eq!(String::from_utf8(text).unwrap(), r#"{"z":{"y":1,"a":3},"servers":[{"url":"/v1"}],"b":[{}]}"#);
     }
 
     #[test]
-    fn every_file_that_the_page_loads_is_a_part_of_it() {
+    fn page_has_every_file_that_it_loads() {
         let index = fs::read_to_string(format!("{ROOT}/{FOLDER}/{INDEX}")).unwrap();
-        let known: Vec<&str> =
-            OWN.into_iter().chain(SWAGGER_UI.map(|(_, name)| name)).chain(["openapi.json", "#reference"]).collect();
+        let page_files: Vec<&str> =
+            OWN_FILES.into_iter().chain(SWAGGER_UI.map(|(_, name)| name)).chain(["openapi.json", "#reference"]).collect();
         let loaded = ["src=\"", "href=\""].into_iter().flat_map(|attribute| index.split(attribute).skip(1));
         for file in loaded.filter_map(|rest| rest.split('"').next()) {
-            assert!(known.contains(&file), "{file}");
+            assert!(page_files.contains(&file), "{file}");
         }
-        for name in OWN {
+        for name in OWN_FILES {
             assert!(Path::new(ROOT).join(FOLDER).join(name).is_file(), "{name}");
         }
     }
 
     #[test]
-    fn npms_complaint_is_told_in_a_line() {
+    fn npm_error_is_shortened_to_its_first_message() {
         let errors = b"npm warn x\nnpm error code ENOTFOUND\nnpm error network cannot find it\nnpm error more";
-        assert_eq!(first_complaint(errors), "network cannot find it");
-        assert_eq!(first_complaint(b""), "");
+        assert_eq!(first_npm_error(errors), "network cannot find it");
+        assert_eq!(first_npm_error(b""), "");
     }
 }

@@ -1,4 +1,4 @@
-//! What is written down about a stack. Secrets are not: the user pool keeps them.
+//! The state files of a stack. They contain no secrets, which are stored in the user pool.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,32 +10,32 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::layout::Layout;
-use super::process::Leader;
+use super::process::ProcessHandle;
 
-/// What is known of a stack from one run to the next.
+/// The state of a stack that is retained between runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct StackFile {
-    /// The endpoint's port.
+    /// The port of the local AWS endpoint.
     pub(crate) port: u16,
-    /// What was deployed last: a digest of the packaged template and its parameters.
+    /// The digest of the packaged template and its parameters in the last deployment.
     pub(crate) deployed: String,
-    /// The template's outputs.
+    /// The outputs of the template.
     pub(crate) outputs: BTreeMap<String, String>,
-    /// Where the API reference page is; nothing where it could not be made.
+    /// The URL of the API reference page; None if it is not published.
     pub(crate) reference: Option<String>,
     /// The demo fleet.
     pub(crate) demo: Demo,
-    /// The client through which each fleet's feed is drained here: fleet → client.
+    /// The client that this tool uses to read the feed of a fleet: fleet id → client id.
     pub(crate) feed_clients: BTreeMap<String, String>,
 }
 
-/// The demo fleet, as it was onboarded.
+/// The demo fleet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Demo {
     pub(crate) fleet_id: String,
-    /// The ingest client of the simulator and of replays.
+    /// The ingest client of simulator and replays.
     pub(crate) ingest_client_id: String,
     pub(crate) subscription_id: String,
     /// Simulated vehicles: external id → vid.
@@ -54,20 +54,20 @@ impl StackFile {
     /// An output of the template.
     pub(crate) fn output(&self, name: &str) -> Result<&str> {
         self.outputs.get(name).map(String::as_str).with_context(|| {
-            format!("the deployed stack has no output {name}: `cargo roadcast up` deploys the template as it is now")
+            format!("the deployed stack has no output {name}: run `cargo roadcast up` to deploy the current template")
         })
     }
 }
 
-/// Which processes run.
+/// The processes of a running stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RunFile {
-    /// The local AWS endpoint, with the functions as its children.
-    pub(crate) endpoint: Leader,
-    /// The command that runs in the foreground, if one does.
-    pub(crate) foreground: Option<Leader>,
-    /// Simulated vehicles in the background, if there are any.
-    pub(crate) simulator: Option<Leader>,
+    /// The local AWS endpoint. The functions are its child processes.
+    pub(crate) endpoint: ProcessHandle,
+    /// The `up` command, if it runs in the foreground.
+    pub(crate) foreground: Option<ProcessHandle>,
+    /// The simulator, if it runs in the background.
+    pub(crate) simulator: Option<ProcessHandle>,
 }
 
 impl RunFile {
@@ -90,21 +90,22 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
-    serde_json::from_slice(&text).map(Some).with_context(|| {
-        format!("{} cannot be understood: `cargo roadcast up --fresh` starts over without it", path.display())
-    })
+    serde_json::from_slice(&text)
+        .map(Some)
+        .with_context(|| format!("{} is invalid: run `cargo roadcast up --fresh` to start without it", path.display()))
 }
 
-/// Written beside and then moved, so that no reader finds half a file; for its owner only.
+/// Writes a file that only its owner can read. It is written under another name and renamed, so that readers never see a
+/// part of it.
 fn write(path: &Path, value: &impl Serialize) -> Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
 
-    let beside = path.with_extension("json.new");
+    let temporary = path.with_extension("json.new");
     let written = (|| -> io::Result<()> {
-        let _ = fs::remove_file(&beside);
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+        let _ = fs::remove_file(&temporary);
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         file.write_all(&serde_json::to_vec_pretty(value)?)?;
-        fs::rename(&beside, path)
+        fs::rename(&temporary, path)
     })();
     written.with_context(|| format!("cannot write {}", path.display()))
 }
@@ -116,7 +117,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
-    fn a_state_file_is_for_its_owner_only_and_survives_the_round_trip() {
+    fn state_file_is_private_and_is_read_as_written() {
         let folder = std::env::temp_dir().join(format!("roadcast-state-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let path = folder.join("stack.json");
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_an_older_version_is_read_with_what_it_has() {
+    fn file_of_an_older_version_gets_defaults() {
         let file: StackFile = serde_json::from_str(r#"{"port": 1, "gone": true}"#).unwrap();
         assert_eq!(file, StackFile { port: 1, ..StackFile::default() });
         assert!(file.output("RestApiId").is_err());

@@ -1,32 +1,32 @@
-//! The SAM template as the endpoint takes it: long-form intrinsic functions, and S3 locations for what `sam package`
-//! would upload. Everything else is as it stands in `template.yaml`.
+//! Prepares the SAM template for the endpoint: long-form intrinsic functions, and S3 locations for the files that `sam
+//! package` would upload. Everything else is unchanged.
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value, json};
 use serde_norway::Value as Yaml;
 
-/// Where an uploaded file is.
+/// The S3 location of an uploaded file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Location {
     pub(crate) bucket: String,
     pub(crate) key: String,
 }
 
-/// What the template refers to and an upload must stand in for.
+/// A local file that the template refers to, and that is uploaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Referred<'a> {
+pub(crate) enum Artefact<'a> {
     /// The binary of a function.
     Binary(&'a str),
     /// A file, relative to the template.
     File(&'a str),
 }
 
-/// Reads a template with its short-form tags.
+/// Parses a template with short-form tags.
 pub(crate) fn parse(text: &str) -> Result<Value> {
     long_form(serde_norway::from_str(text).context("template.yaml is not YAML")?)
 }
 
-/// The binaries that the template's functions run.
+/// The binaries of the template's functions.
 pub(crate) fn binaries(template: &Value) -> Result<Vec<String>> {
     let mut binaries = Vec::new();
     for (name, resource) in resources(template) {
@@ -39,23 +39,23 @@ pub(crate) fn binaries(template: &Value) -> Result<Vec<String>> {
     Ok(binaries)
 }
 
-/// How many resources the template makes here: those under a condition are the cloud's.
+/// The number of resources in the local stack: those without a condition. Conditional resources exist only on AWS.
 pub(crate) fn resource_count(template: &Value) -> usize {
     resources(template).filter(|(_, resource)| resource.get("Condition").is_none()).count()
 }
 
-/// Puts S3 locations in place of local paths.
-pub(crate) fn relocate(template: &mut Value, locate: &mut impl FnMut(Referred<'_>) -> Result<Location>) -> Result<()> {
+/// Replaces local paths by S3 locations.
+pub(crate) fn relocate(template: &mut Value, locate: &mut impl FnMut(Artefact<'_>) -> Result<Location>) -> Result<()> {
     let members = template.get_mut("Resources").and_then(Value::as_object_mut).into_iter().flatten();
     for (name, resource) in members {
         match resource["Type"].as_str() {
             Some("AWS::Serverless::Function") => {
-                let location = locate(Referred::Binary(binary_of(name, resource)?))?;
+                let location = locate(Artefact::Binary(binary_of(name, resource)?))?;
                 resource["Properties"]["CodeUri"] = location.to_json();
             }
             Some("AWS::Serverless::StateMachine") => {
                 if let Some(path) = resource["Properties"]["DefinitionUri"].as_str() {
-                    let location = locate(Referred::File(path))?;
+                    let location = locate(Artefact::File(path))?;
                     resource["Properties"]["DefinitionUri"] = location.to_json();
                 }
             }
@@ -65,11 +65,11 @@ pub(crate) fn relocate(template: &mut Value, locate: &mut impl FnMut(Referred<'_
     relocate_includes(template, locate)
 }
 
-fn relocate_includes(node: &mut Value, locate: &mut impl FnMut(Referred<'_>) -> Result<Location>) -> Result<()> {
+fn relocate_includes(node: &mut Value, locate: &mut impl FnMut(Artefact<'_>) -> Result<Location>) -> Result<()> {
     if node["Fn::Transform"]["Name"] == "AWS::Include" {
         let location = &mut node["Fn::Transform"]["Parameters"]["Location"];
         if let Some(path) = location.as_str().filter(|path| !path.starts_with("s3://")) {
-            let Location { bucket, key } = locate(Referred::File(path))?;
+            let Location { bucket, key } = locate(Artefact::File(path))?;
             *location = json!(format!("s3://{bucket}/{key}"));
         }
     }
@@ -93,7 +93,7 @@ fn resources(template: &Value) -> impl Iterator<Item = (&String, &Value)> {
 fn binary_of<'a>(name: &str, function: &'a Value) -> Result<&'a str> {
     function["Metadata"]["BuildProperties"]["Binary"]
         .as_str()
-        .with_context(|| format!("function {name} of template.yaml names no binary in Metadata.BuildProperties.Binary"))
+        .with_context(|| format!("function {name} in template.yaml has no Metadata.BuildProperties.Binary"))
 }
 
 fn long_form(yaml: Yaml) -> Result<Value> {
@@ -119,7 +119,7 @@ fn long_form(yaml: Yaml) -> Result<Value> {
                 ("GetAtt", Value::String(path)) => {
                     let (resource, attribute) = path
                         .split_once('.')
-                        .with_context(|| format!("!GetAtt {path} in template.yaml names no attribute"))?;
+                        .with_context(|| format!("!GetAtt {path} in template.yaml has no attribute name"))?;
                     json!({ "Fn::GetAtt": [resource, attribute] })
                 }
                 (_, value) => json!({ format!("Fn::{tag}"): value }),
@@ -133,7 +133,7 @@ fn key_text(key: &Yaml) -> Result<String> {
         Yaml::String(text) => text.clone(),
         Yaml::Number(number) => number.to_string(),
         Yaml::Bool(value) => value.to_string(),
-        _ => bail!("template.yaml has a key that is no text"),
+        _ => bail!("template.yaml has a key that is not a string"),
     })
 }
 
@@ -164,7 +164,7 @@ Resources:
 ";
 
     #[test]
-    fn tags_become_the_long_form_that_cloudformation_documents() {
+    fn tags_become_long_form_intrinsic_functions() {
         let template = parse(TEMPLATE).unwrap();
         assert_eq!(
             template["Conditions"],
@@ -184,16 +184,16 @@ Resources:
     }
 
     #[test]
-    fn local_paths_become_s3_locations_and_nothing_else_changes() {
+    fn only_local_paths_are_replaced_by_s3_locations() {
         let mut template = parse(TEMPLATE).unwrap();
         let before = template.clone();
-        let mut asked = Vec::new();
-        relocate(&mut template, &mut |referred| {
-            asked.push(format!("{referred:?}"));
-            Ok(Location { bucket: "b".to_owned(), key: format!("k{}", asked.len()) })
+        let mut located = Vec::new();
+        relocate(&mut template, &mut |artefact| {
+            located.push(format!("{artefact:?}"));
+            Ok(Location { bucket: "b".to_owned(), key: format!("k{}", located.len()) })
         })
         .unwrap();
-        assert_eq!(asked, ["File(\"infra/flow.asl.json\")", "Binary(\"roadcast-query\")", "File(\"openapi.yaml\")"]);
+        assert_eq!(located, ["File(\"infra/flow.asl.json\")", "Binary(\"roadcast-query\")", "File(\"openapi.yaml\")"]);
 
         let resources = &template["Resources"];
         assert_eq!(resources["Query"]["Properties"]["CodeUri"], json!({"Bucket": "b", "Key": "k2"}));
@@ -205,20 +205,20 @@ Resources:
     }
 
     #[test]
-    fn what_is_under_a_condition_is_not_counted_as_made_here() {
+    fn conditional_resources_are_not_counted() {
         let template = parse(TEMPLATE).unwrap();
         assert_eq!(resource_count(&template), 3);
         assert_eq!(binaries(&template).unwrap(), ["roadcast-query"]);
     }
 
     #[test]
-    fn a_function_without_a_binary_is_named_in_the_error() {
+    fn function_without_binary_is_named_in_the_error() {
         let template = parse("Resources: { Lost: { Type: AWS::Serverless::Function } }").unwrap();
         assert!(binaries(&template).unwrap_err().to_string().contains("Lost"));
     }
 
     #[test]
-    fn the_projects_own_template_can_be_packaged() {
+    fn project_template_can_be_packaged() {
         let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml")).unwrap();
         let mut template = parse(&text).unwrap();
         assert!(binaries(&template).unwrap().contains(&"roadcast-events-api".to_owned()));

@@ -1,4 +1,4 @@
-//! The private Python environment with the local AWS endpoint in it.
+//! The private Python environment of the local AWS endpoint.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,34 +16,37 @@ const REQUIREMENTS: &str = include_str!("../../requirements.txt");
 const INSTALL: &str =
     "install Python 3.9 or newer (Debian, Ubuntu: `apt install python3-venv`; macOS: `brew install python`) and try again";
 
-/// Makes the environment unless it is there with the same versions; returns its `bin`.
+/// Creates the environment unless it exists with the pinned versions, and returns its `bin` folder.
 pub(crate) async fn ensure(layout: &Layout, console: &Console) -> Result<PathBuf> {
     let venv = layout.venv();
     let bin = venv.join("bin");
     let stamp = venv.join("roadcast-stamp");
-    let wanted = hex(&Sha256::digest(REQUIREMENTS.as_bytes()));
+    let expected = hex(&Sha256::digest(REQUIREMENTS.as_bytes()));
     let _lock = layout.lock_shared()?;
-    if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) && bin.join("ministack").exists() {
+    if fs::read_to_string(&stamp).is_ok_and(|found| found == expected) && bin.join("ministack").exists() {
         return Ok(bin);
     }
 
     let python = find_python().await?;
     let mut step = console.step("Installing the local AWS endpoint");
-    step.at("making a Python environment");
+    step.set_message("creating a Python environment");
     if venv.exists() {
         fs::remove_dir_all(&venv).with_context(|| format!("cannot delete {}", venv.display()))?;
     }
-    let made = Command::new(&python).args(["-m", "venv"]).arg(&venv).output().await?;
-    if !made.status.success() {
-        // The folder is of no use, and would look like an environment.
+    let creation = Command::new(&python).args(["-m", "venv"]).arg(&venv).output().await?;
+    if !creation.status.success() {
+        // A partial folder would look like an environment.
         let _ = fs::remove_dir_all(&venv);
-        bail!("{python} cannot make a virtual environment: {INSTALL}\n{}", String::from_utf8_lossy(&made.stderr).trim());
+        bail!(
+            "{python} cannot create a virtual environment: {INSTALL}\n{}",
+            String::from_utf8_lossy(&creation.stderr).trim()
+        );
     }
     let requirements = venv.join("requirements.txt");
     fs::write(&requirements, REQUIREMENTS)?;
     install(&bin, &requirements, &mut step).await?;
-    fs::write(&stamp, wanted)?;
-    step.done("installed");
+    fs::write(&stamp, expected)?;
+    step.finish("installed");
     Ok(bin)
 }
 
@@ -68,17 +71,20 @@ async fn install(bin: &Path, requirements: &Path, step: &mut crate::console::Ste
     if let Some(output) = pip.stdout.take() {
         let mut lines = BufReader::new(output).lines();
         while let Some(line) = lines.next_line().await? {
-            step.at(line.trim());
+            step.set_message(line.trim());
         }
     }
     if !pip.wait().await?.success() {
         let errors = errors.await.unwrap_or_default();
-        bail!("pip cannot install the local AWS endpoint; is the Python package index reachable?\n{}", errors.trim());
+        bail!(
+            "pip cannot install the local AWS endpoint: check that the Python package index is reachable\n{}",
+            errors.trim()
+        );
     }
     Ok(())
 }
 
-/// The first Python that is new enough.
+/// The first Python command with a supported version.
 async fn find_python() -> Result<String> {
     const CHECK: &str = "import sys, venv, ensurepip; sys.exit(0 if sys.version_info >= (3, 9) else 3)";
     for name in ["python3", "python"] {
@@ -87,7 +93,7 @@ async fn find_python() -> Result<String> {
             return Ok(name.to_owned());
         }
     }
-    bail!("no Python 3.9 or newer with the module venv was found: {INSTALL}")
+    bail!("Python 3.9 or newer with the venv module was not found: {INSTALL}")
 }
 
 /// Bytes as hexadecimal text.

@@ -1,159 +1,168 @@
-//! Lines out of pieces.
+//! Splitting of a file, received in chunks, into lines.
 
-use super::Packing;
-use super::unpack::{Broken, Unpack};
+use super::Compression;
+use super::decompress::{DecompressError, Decompressor};
 
-/// The longest line unless a file is said to have longer ones, without its end.
+/// The default limit for the length of a line, without its line ending.
 pub const MAX_LINE_BYTES: usize = 16 * 1024;
 
 /// A line of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Counted from 1, empty ones too.
+    /// The line number, from 1; empty lines count.
     pub number: u64,
-    /// Where the next one begins, in bytes of the unpacked file.
+    /// The offset of the next line in the decompressed file, in bytes.
     pub end: u64,
-    /// Its text, without its end.
+    /// The text without its line ending.
     pub text: Result<String, LineFault>,
 }
 
 /// Why a line has no text.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum LineFault {
-    /// Longer than a line of the file may be.
+    /// The line exceeds the maximum length.
     TooLong,
-    /// Not UTF-8.
+    /// The line is not UTF-8.
     NotUtf8,
 }
 
-/// Takes a file in pieces of any size and gives its lines. They end with a line feed, or a carriage return and a line feed;
-/// the last one may have no end. A byte order mark at the start of the file is passed over.
-pub struct Lines {
-    unpack: Unpack,
+/// Splits a file, received in chunks of any size, into lines. Lines end with LF or CRLF; the last line may have no line
+/// ending. A byte order mark at the start of the file is skipped.
+pub struct LineSplitter {
+    decompressor: Decompressor,
     input: Vec<u8>,
-    taken: usize,
+    /// Bytes of `input` that were decompressed.
+    consumed: usize,
+    /// Decompressed bytes.
     pub(super) out: Vec<u8>,
+    /// Bytes of `out` that were split into lines.
     split: usize,
+    /// The start of the current line, at most one byte more than `max_line_bytes`.
     pub(super) line: Vec<u8>,
     too_long: bool,
+    /// The number of the last complete line.
     number: u64,
-    at: u64,
+    /// The offset in the decompressed file.
+    offset: u64,
+    /// Decompressed bytes to skip before the first line.
     skip: u64,
-    ended: bool,
-    longest: usize,
+    finished: bool,
+    max_line_bytes: usize,
 }
 
-impl Lines {
-    /// The lines of a file from its start.
-    pub fn new(packing: Packing) -> Result<Self, Broken> {
-        Self::after(packing, 0, 0, 0)
+impl LineSplitter {
+    /// Splits a file from its start.
+    pub fn new(compression: Compression) -> Result<Self, DecompressError> {
+        Self::starting_at(compression, 0, 0, 0)
     }
 
-    /// The lines after line `number`, which ends at byte `at` of the unpacked file. The file comes from its start where it
-    /// is packed, since nothing else leads there, and from byte `at` where it is not.
-    pub fn resume(packing: Packing, number: u64, at: u64) -> Result<Self, Broken> {
-        Self::after(packing, number, at, if packing == Packing::Plain { 0 } else { at })
+    /// Continues after line `number`, which ends at byte `offset` of the decompressed file. The input must start at byte
+    /// `offset` if the file is not compressed, and at the start of the file otherwise, because compressed files cannot be
+    /// read from an offset.
+    pub fn resume(compression: Compression, number: u64, offset: u64) -> Result<Self, DecompressError> {
+        Self::starting_at(compression, number, offset, if compression == Compression::Plain { 0 } else { offset })
     }
 
-    fn after(packing: Packing, number: u64, at: u64, skip: u64) -> Result<Self, Broken> {
+    fn starting_at(compression: Compression, number: u64, offset: u64, skip: u64) -> Result<Self, DecompressError> {
         Ok(Self {
-            unpack: Unpack::new(packing)?,
+            decompressor: Decompressor::new(compression)?,
             input: Vec::new(),
-            taken: 0,
+            consumed: 0,
             out: Vec::new(),
             split: 0,
             line: Vec::new(),
             too_long: false,
             number,
-            at,
+            offset,
             skip,
-            ended: false,
-            longest: MAX_LINE_BYTES,
+            finished: false,
+            max_line_bytes: MAX_LINE_BYTES,
         })
     }
 
-    /// Takes lines of up to so many bytes.
+    /// Sets the maximum length of a line in bytes.
     #[must_use]
-    pub fn up_to(self, longest: usize) -> Self {
-        Self { longest, ..self }
+    pub fn max_line_bytes(self, max_line_bytes: usize) -> Self {
+        Self { max_line_bytes, ..self }
     }
 
-    /// Takes the next piece of the file, once [`next_line`](Self::next_line) has no more lines.
-    pub fn push(&mut self, piece: Vec<u8>) {
-        self.input.drain(..self.taken);
-        self.taken = 0;
+    /// Adds the next chunk of the file. Call it when [`next_line`](Self::next_line) returns `None`.
+    pub fn push(&mut self, chunk: Vec<u8>) {
+        self.input.drain(..self.consumed);
+        self.consumed = 0;
         if self.input.is_empty() {
-            self.input = piece;
+            self.input = chunk;
         } else {
-            self.input.extend_from_slice(&piece);
+            self.input.extend_from_slice(&chunk);
         }
     }
 
-    /// The file has no more pieces.
-    pub fn end(&mut self) {
-        self.ended = true;
+    /// Marks the end of the file.
+    pub fn finish(&mut self) {
+        self.finished = true;
     }
 
-    /// The next line; none where the next piece is needed, or the file is at its end.
-    pub fn next_line(&mut self) -> Result<Option<Line>, Broken> {
+    /// Returns the next line, or `None` if the next chunk is needed or the file has ended.
+    pub fn next_line(&mut self) -> Result<Option<Line>, DecompressError> {
         loop {
-            if let Some(line) = self.split() {
+            if let Some(line) = self.split_line() {
                 return Ok(Some(line));
             }
             self.out.clear();
             self.split = 0;
-            let taken = self.unpack.step(&self.input[self.taken..], &mut self.out)?;
-            self.taken += taken;
-            if taken > 0 || !self.out.is_empty() {
+            let consumed = self.decompressor.step(&self.input[self.consumed..], &mut self.out)?;
+            self.consumed += consumed;
+            if consumed > 0 || !self.out.is_empty() {
                 continue;
             }
-            if !self.ended {
+            if !self.finished {
                 return Ok(None);
             }
-            self.unpack.end(&mut self.out)?;
+            self.decompressor.finish(&mut self.out)?;
             if !self.out.is_empty() {
                 continue;
             }
-            return Ok(self.last());
+            return Ok(self.last_line());
         }
     }
 
-    /// The next line that ends within what is unpacked.
-    fn split(&mut self) -> Option<Line> {
+    /// Returns the next line that ends in the decompressed bytes.
+    fn split_line(&mut self) -> Option<Line> {
         let skipped = self.skip.min((self.out.len() - self.split) as u64);
         self.skip -= skipped;
         self.split += usize::try_from(skipped).unwrap_or(self.out.len());
         let rest = &self.out[self.split..];
         let end = rest.iter().position(|byte| *byte == b'\n');
         let part = &rest[..end.unwrap_or(rest.len())];
-        let room = (self.longest + 1).saturating_sub(self.line.len());
-        // One byte more may be the carriage return.
-        self.too_long |= part.len() > room;
-        self.line.extend_from_slice(&part[..part.len().min(room)]);
+        // The additional byte may be the carriage return.
+        let capacity = (self.max_line_bytes + 1).saturating_sub(self.line.len());
+        self.too_long |= part.len() > capacity;
+        self.line.extend_from_slice(&part[..part.len().min(capacity)]);
         let used = part.len() + usize::from(end.is_some());
         self.split += used;
-        self.at += used as u64;
-        end.map(|_| self.take())
+        self.offset += used as u64;
+        end.map(|_| self.complete_line())
     }
 
-    /// What is left of the file, if anything.
-    fn last(&mut self) -> Option<Line> {
-        (!self.line.is_empty() || self.too_long).then(|| self.take())
+    /// Returns the last line, if it has no line ending.
+    fn last_line(&mut self) -> Option<Line> {
+        (!self.line.is_empty() || self.too_long).then(|| self.complete_line())
     }
 
-    fn take(&mut self) -> Line {
+    /// Returns the current line and starts a new one.
+    fn complete_line(&mut self) -> Line {
         self.number += 1;
         let mut bytes = std::mem::take(&mut self.line);
         if bytes.last() == Some(&b'\r') && !self.too_long {
             bytes.pop();
         }
-        let too_long = std::mem::take(&mut self.too_long) || bytes.len() > self.longest;
+        let too_long = std::mem::take(&mut self.too_long) || bytes.len() > self.max_line_bytes;
         let text = match String::from_utf8(bytes) {
             _ if too_long => Err(LineFault::TooLong),
             Err(_) => Err(LineFault::NotUtf8),
             Ok(text) if self.number == 1 => Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
             Ok(text) => Ok(text),
         };
-        Line { number: self.number, end: self.at, text }
+        Line { number: self.number, end: self.offset, text }
     }
 }

@@ -1,73 +1,66 @@
-//! Rows out of lines.
+//! Parsing of lines into rows of the vehicle mapping.
 
 use roadcast_domain::vehicle_mapping::{InvalidRow, RowFault, RowFields};
 use serde_json::Value;
 
-use super::Form;
-
-/// How the rows of one file are read: by its columns, or by their members' names.
+/// Parses the rows of one file: CSV cells by column, or JSON objects by member name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rows {
+pub struct RowParser {
     columns: Option<Vec<String>>,
 }
 
-/// Why a first line names no columns. It never holds what the line says: it may be a row.
+/// Why a header line is invalid. The error never contains text of the line, because the line may be a row.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderFault {
-    /// A column that no row has.
+    /// A column is unknown.
     #[error(
-        "the first line names a column that is none of fleetId, vin, make, model, modelYear, fuelType, externalId, removed"
+        "the first line names an unknown column; use fleetId, vin, make, model, modelYear, fuelType, externalId, removed"
     )]
-    Unknown,
-    /// A column twice.
+    UnknownColumn,
+    /// A column is named twice.
     #[error("the first line names a column twice")]
-    Twice,
-    /// No `fleetId` or no `vin`.
-    #[error("the first line does not name fleetId and vin")]
-    Missing,
+    DuplicateColumn,
+    /// `fleetId` or `vin` is missing.
+    #[error("the first line must name the columns fleetId and vin")]
+    MissingColumn,
 }
 
-impl Rows {
-    /// Rows with these columns; members of JSON objects where there are none.
-    pub fn of(columns: Option<Vec<String>>) -> Self {
+impl RowParser {
+    /// Creates a parser of CSV rows with these columns, or of JSON objects if `columns` is `None`.
+    pub fn new(columns: Option<Vec<String>>) -> Self {
         Self { columns }
     }
 
-    /// Whether a file of that form begins with a line that names its columns.
-    pub const fn has_header(form: Form) -> bool {
-        matches!(form, Form::Csv)
-    }
-
-    /// The rows of a file whose first line is this one.
-    pub fn by_header(line: &str) -> Result<Self, HeaderFault> {
+    /// Creates a parser from the header line of a CSV file.
+    pub fn from_header(line: &str) -> Result<Self, HeaderFault> {
         let columns: Vec<String> = cells(line).unwrap_or_default().iter().map(|cell| cell.trim().to_owned()).collect();
         if columns.iter().any(|column| !RowFields::NAMES.contains(&column.as_str())) {
-            return Err(HeaderFault::Unknown);
+            return Err(HeaderFault::UnknownColumn);
         }
-        if columns.iter().enumerate().any(|(place, column)| columns[..place].contains(column)) {
-            return Err(HeaderFault::Twice);
+        if columns.iter().enumerate().any(|(index, column)| columns[..index].contains(column)) {
+            return Err(HeaderFault::DuplicateColumn);
         }
-        if !["fleetId", "vin"].iter().all(|needed| columns.iter().any(|column| column == needed)) {
-            return Err(HeaderFault::Missing);
+        if !["fleetId", "vin"].iter().all(|required| columns.iter().any(|column| column == required)) {
+            return Err(HeaderFault::MissingColumn);
         }
         Ok(Self { columns: Some(columns) })
     }
 
-    /// The columns, where the file has them.
+    /// Returns the columns of a CSV file.
     pub fn columns(&self) -> Option<&[String]> {
         self.columns.as_deref()
     }
 
-    /// Reads a line.
-    pub fn read(&self, line: &str) -> Result<RowFields, InvalidRow> {
+    /// Parses a line.
+    pub fn parse(&self, line: &str) -> Result<RowFields, InvalidRow> {
         match &self.columns {
-            Some(columns) => by_columns(columns, line),
-            None => by_members(line),
+            Some(columns) => parse_cells(columns, line),
+            None => parse_object(line),
         }
     }
 }
 
-/// The cells of one line. A cell in quotes may hold commas and doubled quotes, but no line feed: a row is a line.
+/// Splits one line into cells. A quoted cell may contain commas and doubled quotes, but no line feed: a row is one line.
 fn cells(line: &str) -> Option<csv::StringRecord> {
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
@@ -78,8 +71,8 @@ fn cells(line: &str) -> Option<csv::StringRecord> {
     reader.read_record(&mut record).ok().filter(|read| *read).map(|_| record)
 }
 
-fn by_columns(columns: &[String], line: &str) -> Result<RowFields, InvalidRow> {
-    let cells = cells(line).filter(|cells| cells.len() == columns.len()).ok_or(InvalidRow::whole(RowFault::Columns))?;
+fn parse_cells(columns: &[String], line: &str) -> Result<RowFields, InvalidRow> {
+    let cells = cells(line).filter(|cells| cells.len() == columns.len()).ok_or(InvalidRow::entire_row(RowFault::Columns))?;
     let mut fields = RowFields::default();
     for (column, cell) in columns.iter().zip(&cells) {
         fields.set(column, cell);
@@ -87,22 +80,24 @@ fn by_columns(columns: &[String], line: &str) -> Result<RowFields, InvalidRow> {
     Ok(fields)
 }
 
-fn by_members(line: &str) -> Result<RowFields, InvalidRow> {
-    // The parser's own message quotes the line.
-    let Ok(Value::Object(members)) = serde_json::from_str(line) else { return Err(InvalidRow::whole(RowFault::NotJson)) };
+fn parse_object(line: &str) -> Result<RowFields, InvalidRow> {
+    // The message of the parser is dropped, because it quotes the line.
+    let Ok(Value::Object(members)) = serde_json::from_str(line) else {
+        return Err(InvalidRow::entire_row(RowFault::NotJson));
+    };
     let mut fields = RowFields::default();
     for (name, value) in members {
-        let Some(&known) = RowFields::NAMES.iter().find(|known| **known == name) else {
-            return Err(InvalidRow::whole(RowFault::Member));
+        let Some(&field) = RowFields::NAMES.iter().find(|field| **field == name) else {
+            return Err(InvalidRow::entire_row(RowFault::Member));
         };
-        let text = match (known, value) {
+        let text = match (field, value) {
             ("modelYear", Value::Number(number)) => number.to_string(),
             ("removed", Value::Bool(removed)) => removed.to_string(),
-            ("modelYear" | "removed", _) => return Err(InvalidRow::new(pointer(known), RowFault::Type)),
+            ("modelYear" | "removed", _) => return Err(InvalidRow::new(pointer(field), RowFault::Type)),
             (_, Value::String(text)) => text,
-            _ => return Err(InvalidRow::new(pointer(known), RowFault::Type)),
+            _ => return Err(InvalidRow::new(pointer(field), RowFault::Type)),
         };
-        fields.set(known, &text);
+        fields.set(field, &text);
     }
     Ok(fields)
 }

@@ -1,10 +1,9 @@
-//! The road that a slice of a day is run on: sending, processing, enriching, draining and asking, each under its meter.
+//! The data flow of a load level: sending, processing, enrichment, feed polls and queries, each under its meter.
 
 use std::collections::BTreeMap;
 
 use crate::meter::{Item, Usage, rules};
-use roadcast_aws_model::event_source_mapping::BatchResponse;
-use roadcast_aws_model::event_source_mapping::kinesis_event;
+use roadcast_aws_model::event_source_mapping::{BatchResponse, kinesis_event};
 use roadcast_codec::{BLOCK_CONTENT_TYPE, stream_record};
 use roadcast_domain::caller::Caller;
 use roadcast_domain::event::Telemetry;
@@ -12,83 +11,93 @@ use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_lambda_kit::kinesis::KinesisEvent;
 use roadcast_ports::clock::Clock as _;
 use roadcast_services::query::EventsRange;
-use roadcast_testbed::StreamRecordIn;
+use roadcast_testbed::ShardRecord;
 use roadcast_traces::Upload;
 use serde_json::Value;
 
-use super::{EVENTS_API_MIB, PROCESSOR_MIB, SMALL_MIB, Sizes};
+use super::{EVENTS_API_MIB, OTHER_FUNCTIONS_MIB, PROCESSOR_MIB, Sizes};
 use crate::GIB;
-use crate::workload::{HISTORY_QUERIES_A_DAY, Payload, STATE_QUERIES_A_DAY, Way};
-use crate::world::{Meters, World, admin, computed};
+use crate::cpu_time::thread_cpu_time;
+use crate::deployment::{Deployment, Meters, admin};
+use crate::workload::{HISTORY_QUERIES_PER_DAY, IngestPath, Payload, STATE_QUERIES_PER_DAY};
 
-/// A partner gathers for so long before it posts.
+/// Seconds between the batches of a partner.
 const PARTNER_EVERY_S: i64 = 30;
-/// Each query is run so often.
-const TIMES: f64 = 10.0;
-/// Samples whose JSON is weighed: enough for a mean.
-const WEIGHED: f64 = 20_000.0;
+/// How often each query is run.
+const QUERY_RUNS: f64 = 10.0;
+/// Number of samples whose JSON is measured: enough for a mean.
+const MEASURED_SAMPLES: f64 = 20_000.0;
 
-/// What was counted beside the meters.
+/// Counts that the meters do not hold.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Totals {
+pub(super) struct PipelineTotals {
     pub(super) iot_steps: f64,
     pub(super) records: f64,
     pub(super) record_bytes: f64,
     pub(super) samples: f64,
-    weighed: f64,
+    measured: f64,
     json_bytes: f64,
     pub(super) delivered: BTreeMap<FleetId, f64>,
 }
 
-/// The road, and what goes along it.
+/// The data flow of a deployment under load.
 pub(super) struct Pipeline<'w> {
-    world: &'w World,
+    deployment: &'w Deployment,
     meters: &'w Meters,
-    way: Way,
+    path: IngestPath,
     payload: Payload,
-    /// What partners have gathered.
+    /// Events that the partners have not posted yet.
     waiting: Vec<Value>,
-    posted: i64,
-    /// Records of the stream that were counted.
-    seen: usize,
-    pub(super) totals: Totals,
+    posted_s: i64,
+    /// Number of stream records already counted.
+    counted_records: usize,
+    pub(super) totals: PipelineTotals,
 }
 
 impl<'w> Pipeline<'w> {
-    /// A road that nothing went along yet.
-    pub(super) fn new(world: &'w World, meters: &'w Meters, way: Way, payload: Payload) -> Self {
-        Self { world, meters, way, payload, waiting: Vec::new(), posted: 0, seen: 0, totals: Totals::default() }
+    /// Returns a pipeline without traffic.
+    pub(super) fn new(deployment: &'w Deployment, meters: &'w Meters, path: IngestPath, payload: Payload) -> Self {
+        Self {
+            deployment,
+            meters,
+            path,
+            payload,
+            waiting: Vec::new(),
+            posted_s: 0,
+            counted_records: 0,
+            totals: PipelineTotals::default(),
+        }
     }
 
-    /// Sends uploads the way they go.
+    /// Sends uploads by the ingest path.
     pub(super) async fn send(&mut self, uploads: Vec<Upload>) {
         for upload in uploads {
-            let Some(vid) = self.world.vehicles.get(&upload.vehicle) else { continue };
+            let Some(vid) = self.deployment.vehicles.get(&upload.vehicle) else { continue };
             self.totals.samples += upload.samples as f64;
-            if self.totals.weighed < WEIGHED {
+            if self.totals.measured < MEASURED_SAMPLES {
                 for sample in upload.events.iter().flat_map(roadcast_traces::TraceEvent::samples) {
-                    self.totals.weighed += 1.0;
+                    self.totals.measured += 1.0;
                     self.totals.json_bytes += sample.to_json().to_string().len() as f64;
                 }
             }
-            let events = upload.events.iter().map(|event| self.written(event.to_cloud_event(None), vid));
+            let events = upload.events.iter().map(|event| self.device_event(event.to_cloud_event(None), vid));
             let events: Vec<Value> = events.collect();
-            match self.way {
-                Way::Iot | Way::PutRecords => self.put(vid, &events),
-                Way::VehicleHttp => self.post(Some(vid), &Value::from(events).to_string()).await,
-                Way::PartnerHttp => self.waiting.extend(events),
+            match self.path {
+                IngestPath::Iot | IngestPath::PutRecords => self.put(vid, &events),
+                IngestPath::VehicleHttp => self.post(Some(vid), &Value::from(events).to_string()).await,
+                IngestPath::PartnerHttp => self.waiting.extend(events),
             }
         }
-        let now = self.world.clock.now().ms() / 1000;
-        if self.way == Way::PartnerHttp && now - self.posted >= PARTNER_EVERY_S {
-            self.posted = now;
+        let now = self.deployment.clock.now().ms() / 1000;
+        if self.path == IngestPath::PartnerHttp && now - self.posted_s >= PARTNER_EVERY_S {
+            self.posted_s = now;
             self.post_waiting().await;
         }
     }
 
-    /// An event as the device writes it.
-    fn written(&self, mut event: Value, vid: &VehicleId) -> Value {
-        if self.way == Way::PartnerHttp {
+    /// Returns an event as the device sends it.
+    fn device_event(&self, mut event: Value, vid: &VehicleId) -> Value {
+        if self.path == IngestPath::PartnerHttp {
             event["subject"] = Value::from(vid.as_str());
         }
         let telemetry = serde_json::from_value::<Telemetry>(event["data"].clone());
@@ -102,7 +111,7 @@ impl<'w> Pipeline<'w> {
         event
     }
 
-    /// Puts an upload onto the stream; through a topic rule it is the same record.
+    /// Puts an upload on the stream. A topic rule writes the same record.
     fn put(&mut self, vid: &VehicleId, events: &[Value]) {
         let meter = &self.meters.sent;
         for event in events {
@@ -111,15 +120,15 @@ impl<'w> Pipeline<'w> {
             meter.count(Item::KinesisPutUnit, rules::put_units(record.len() + vid.as_str().len()));
             self.totals.records += 1.0;
             self.totals.record_bytes += (record.len() + vid.as_str().len()) as f64;
-            self.world.memory.stream().put_bytes(vid.as_str(), record.as_bytes());
+            self.deployment.memory.stream().put_bytes(vid.as_str(), record.as_bytes());
         }
     }
 
-    /// Each fleet's partner posts what it has, in requests that the API takes.
+    /// Posts the waiting events of each fleet's partner, in requests of at most 100 events.
     async fn post_waiting(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
         let mut bodies: BTreeMap<usize, Vec<Vec<Value>>> = BTreeMap::new();
-        let partners = self.world.fleets.len();
+        let partners = self.deployment.fleets.len();
         for event in waiting {
             let digest = event["subject"].as_str().map_or(0, |vid| vid.bytes().map(usize::from).sum());
             let requests = bodies.entry(digest % partners).or_default();
@@ -133,43 +142,43 @@ impl<'w> Pipeline<'w> {
         }
     }
 
-    /// A request to the API: about one vehicle, or a batch.
+    /// Sends an API request: an upload of one vehicle, or a batch.
     async fn post(&mut self, vid: Option<&VehicleId>, body: &str) {
-        let started = computed();
-        let taken = match vid {
-            Some(vid) => self.world.ingest.upload(&admin(), vid, body).await.is_ok(),
-            None => self.world.ingest.batch(&admin(), body).await.is_ok(),
+        let started = thread_cpu_time();
+        let accepted = match vid {
+            Some(vid) => self.deployment.ingest.upload(&admin(), vid, body).await.is_ok(),
+            None => self.deployment.ingest.batch(&admin(), body).await.is_ok(),
         };
-        debug_assert!(taken, "the API takes what is simulated");
-        self.meters.sent.invocation(EVENTS_API_MIB, computed().saturating_sub(started), None);
+        debug_assert!(accepted, "the API accepts the simulated events");
+        self.meters.sent.invocation(EVENTS_API_MIB, thread_cpu_time().saturating_sub(started), None);
         self.meters.sent.count(Item::RestRequest, 1.0);
-        // Over HTTP one shard is enough for a cell.
-        for record in self.world.memory.stream().read(0, self.seen) {
-            self.seen += 1;
+        // Over HTTP, one shard is enough for a cell.
+        for record in self.deployment.memory.stream().read(0, self.counted_records) {
+            self.counted_records += 1;
             self.totals.records += 1.0;
             self.totals.record_bytes += (record.data.len() + record.partition_key.len()) as f64;
         }
     }
 
-    /// Enriches what was published: an invocation an entry.
+    /// Enriches the published entries, with one invocation per entry.
     pub(super) async fn enrich(&mut self) {
-        for batch in self.world.memory.take_published() {
+        for batch in self.deployment.memory.take_published() {
             let events: Vec<&str> = batch.events.iter().map(String::as_str).collect();
-            let started = computed();
-            let enriched = self.world.enrich.entry(&events).await;
-            debug_assert!(enriched.is_ok(), "enrichment takes what was published");
-            self.meters.road.invocation(SMALL_MIB, computed().saturating_sub(started), None);
+            let started = thread_cpu_time();
+            let enriched = self.deployment.enrichment.deliver(&events).await;
+            debug_assert!(enriched.is_ok(), "enrichment accepts the published entries");
+            self.meters.pipeline.invocation(OTHER_FUNCTIONS_MIB, thread_cpu_time().saturating_sub(started), None);
         }
     }
 
-    /// A fleet asks for news until there are none.
+    /// Polls a fleet's feed until it is empty.
     pub(super) async fn drain(&mut self, fleet_id: &FleetId) {
         let caller = Caller::Fleet(fleet_id.clone());
         loop {
-            let started = computed();
-            let Ok(feed) = self.world.deliver.feed(&caller, fleet_id, 10, 0).await else { return };
+            let started = thread_cpu_time();
+            let Ok(feed) = self.deployment.feed_reader.read(&caller, fleet_id, 10, 0).await else { return };
             let bytes: usize = feed.cloud_events().map_or(0, |events| events.iter().map(|event| event.get().len()).sum());
-            self.meters.feed.invocation(SMALL_MIB, computed().saturating_sub(started), Some(fleet_id));
+            self.meters.feed.invocation(OTHER_FUNCTIONS_MIB, thread_cpu_time().saturating_sub(started), Some(fleet_id));
             self.meters.feed.count_for(fleet_id, Item::RestRequest, 1.0);
             self.meters.feed.count_for(fleet_id, Item::DataOut, (bytes + 300) as f64 / GIB);
             let samples: usize = feed.events.iter().map(|delivered| delivered.event.sample_count()).sum();
@@ -177,70 +186,72 @@ impl<'w> Pipeline<'w> {
             if feed.receipts.is_empty() {
                 return;
             }
-            // Acknowledged with the next call: no request of its own, but its part of that one.
-            let _ = self.world.deliver.acknowledge(&caller, fleet_id, &feed.receipts).await;
+            // Receipts are acknowledged with the next poll: no request of their own, only their share of that one.
+            let _ = self.deployment.feed_reader.acknowledge(&caller, fleet_id, &feed.receipts).await;
             if feed.receipts.len() < 10 {
                 return;
             }
         }
     }
 
-    /// Empties every feed.
+    /// Drains every feed without counting its deliveries.
     pub(super) async fn clear(&mut self) {
         let delivered = self.totals.delivered.clone();
-        for fleet_id in &self.world.fleets {
+        for fleet_id in &self.deployment.fleets {
             self.drain(fleet_id).await;
         }
         self.totals.delivered = delivered;
     }
 
-    /// What one fleet asks in a day, beside its feed.
-    pub(super) async fn ask(&self) {
-        let Some((fleet_id, vid)) = self.world.fleets.first().zip(self.world.vehicles.values().next()) else { return };
+    /// Runs the queries of one fleet in a day, besides its feed polls.
+    pub(super) async fn query(&self) {
+        let Some((fleet_id, vid)) = self.deployment.fleets.first().zip(self.deployment.vehicles.values().next()) else {
+            return;
+        };
         let caller = Caller::Admin(roadcast_domain::ids::ClientId::new(fleet_id.as_str()));
-        let now = self.world.clock.now();
-        let mut asked = Usage::default();
-        for (queries, history) in [(STATE_QUERIES_A_DAY, false), (HISTORY_QUERIES_A_DAY, true)] {
+        let now = self.deployment.clock.now();
+        let mut usage = Usage::default();
+        for (queries, history) in [(STATE_QUERIES_PER_DAY, false), (HISTORY_QUERIES_PER_DAY, true)] {
             self.meters.feed.reset();
-            for _ in 0..TIMES as u32 {
-                let started = computed();
+            for _ in 0..QUERY_RUNS as u32 {
+                let started = thread_cpu_time();
                 if history {
                     let range = EventsRange::between(vid.clone(), Some(now.plus_ms(-600_000)), Some(now), 1000);
-                    let _ = self.world.query.events(&caller, &range).await;
+                    let _ = self.deployment.queries.events(&caller, &range).await;
                 } else {
-                    let _ = self.world.query.state(&caller, vid).await;
+                    let _ = self.deployment.queries.state(&caller, vid).await;
                 }
-                self.meters.feed.invocation(SMALL_MIB, computed().saturating_sub(started), None);
+                self.meters.feed.invocation(OTHER_FUNCTIONS_MIB, thread_cpu_time().saturating_sub(started), None);
                 self.meters.feed.count(Item::RestRequest, 1.0);
             }
-            asked.add_times(&self.meters.feed.usage(), queries / TIMES);
+            usage.add_scaled(&self.meters.feed.usage(), queries / QUERY_RUNS);
         }
         self.meters.feed.reset();
-        for (item, _, quantity) in asked.iter() {
+        for (item, _, quantity) in usage.iter() {
             self.meters.feed.count(item, quantity);
         }
     }
 }
 
-/// A batch of the processor: from the event that Lambda hands over to the answer.
-pub(super) async fn process(world: &World, meters: &Meters, records: Vec<StreamRecordIn>) -> BatchResponse {
+/// Runs a batch of the stream processor, from the Lambda event to the response.
+pub(super) async fn process(deployment: &Deployment, meters: &Meters, records: Vec<ShardRecord>) -> BatchResponse {
     let event = kinesis_event(&records);
-    let started = computed();
+    let started = thread_cpu_time();
     let Ok(event) = serde_json::from_str::<KinesisEvent>(&event) else { return BatchResponse::success() };
-    let batch = event.into_batch(world.clock.now());
-    let outcome = world.process.batch(&batch.records).await;
-    meters.road.invocation(PROCESSOR_MIB, computed().saturating_sub(started), None);
+    let batch = event.into_batch(deployment.clock.now());
+    let outcome = deployment.processor.process_batch(&batch.records).await;
+    meters.pipeline.invocation(PROCESSOR_MIB, thread_cpu_time().saturating_sub(started), None);
     match outcome.retry_from {
-        Some(place) => BatchResponse::from_record_on(records[place].sequence_number.clone()),
+        Some(index) => BatchResponse::failed_from(records[index].sequence_number.clone()),
         None => BatchResponse::success(),
     }
 }
 
-/// Bytes of a sample, by what was counted and what is stored.
-pub(super) fn sizes(world: &World, totals: &Totals) -> Sizes {
-    let (block, origins, stored) = world.stored();
+/// Returns the average size of a sample, from the counts and the stored items.
+pub(super) fn sizes(deployment: &Deployment, totals: &PipelineTotals) -> Sizes {
+    let (block, origins, stored) = deployment.stored();
     Sizes {
-        json: totals.json_bytes / totals.weighed,
+        json: totals.json_bytes / totals.measured,
         record: totals.record_bytes / totals.samples,
         block: block / stored,
         origins: origins / stored,

@@ -1,8 +1,8 @@
-//! What AWS bills.
+//! The items of an AWS bill.
 
-/// Something that is counted and has a price. Its name is that of the price sheet, `infra/prices.csv`.
+/// A billed item. Its name is that in the price sheet, `infra/prices.csv`.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs)] // the price sheet says what each is, and its unit
+#[allow(missing_docs)] // the price sheet describes each item and its unit
 pub enum Item {
     LambdaRequest,
     LambdaGbSecond,
@@ -61,7 +61,7 @@ impl Item {
         Self::CognitoToken,
     ];
 
-    /// Its name in the price sheet.
+    /// Returns its name in the price sheet.
     pub const fn name(self) -> &'static str {
         match self {
             Self::LambdaRequest => "lambda_request",
@@ -92,7 +92,7 @@ impl Item {
         }
     }
 
-    /// The item of that name.
+    /// Returns the item with this name, or `None` if there is none.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|item| item.name() == name)
     }

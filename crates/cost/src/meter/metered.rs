@@ -1,4 +1,4 @@
-//! The decorator.
+//! The decorator that counts calls of ports.
 
 use roadcast_codec::vehicle_state;
 use roadcast_domain::audit::Change;
@@ -30,23 +30,23 @@ use super::{GIB, Item, Meter, rules, waits};
 /// A port whose calls are counted.
 #[derive(Clone, Debug)]
 pub struct Metered<P> {
-    /// The port.
+    /// The decorated port.
     pub inner: P,
-    /// What counts.
+    /// The meter that counts its calls.
     pub meter: Meter,
 }
 
-/// Bytes of an item of reference data: a vehicle, a fleet, a client, a grant. All are well below a read unit.
+/// Size of an item of reference data in bytes: a vehicle, a fleet, a client, a grant. All are well below a read unit.
 const REFERENCE_BYTES: usize = 400;
-/// Bytes of an event's item beside the event and where it came from.
+/// Size of an event's item in bytes, without the event and its origin.
 const EVENT_BYTES: usize = 200;
-/// Bytes of a state's item beside its readings: names, vehicle, revision.
+/// Size of a state's item in bytes, without its readings: attribute names, vehicle, revision.
 const STATE_BYTES: usize = 3 + 20 + 3 + 4 + 5;
-/// Bytes of a pointer's item beside its events: names, key, expiry.
+/// Size of a pointer's item in bytes, without its events: attribute names, key, expiry.
 const POINTER_BYTES: usize = 4 + 34 + 5 + 26 + 6 + 9 + 6;
 
 impl<P> Metered<P> {
-    /// Counts the calls of that port.
+    /// Decorates `inner`; its calls are counted by `meter`.
     pub fn new(inner: P, meter: &Meter) -> Self {
         Self { inner, meter: meter.clone() }
     }
@@ -65,7 +65,7 @@ impl<P> Metered<P> {
         self.meter.wait(waits::DYNAMODB_WRITE);
     }
 
-    /// An item that stays.
+    /// Counts the storage of an item that does not expire.
     #[allow(clippy::cast_precision_loss)] // sizes are far below 2^53
     fn count_stored(&self, bytes: usize) {
         self.meter.count(Item::DynamodbStorage, (bytes as f64 + rules::STORED_OVERHEAD_BYTES) / GIB);
@@ -77,13 +77,14 @@ impl<P: Archive> Archive for Metered<P> {
     async fn store(&self, batch: &RawBatch) -> Result<(), PortError> {
         let mut text = Vec::new();
         for record in &batch.records {
-            // As long as the archive's line, whose data is base64 where it is no text.
+            // Approximates the archive's line, whose data is base64 unless it is text.
             text.extend_from_slice(record.sequence_number.as_bytes());
             text.extend_from_slice(&record.data);
         }
-        let packed = zstd::bulk::compress(&text, zstd::DEFAULT_COMPRESSION_LEVEL).map_or(text.len(), |packed| packed.len());
+        let compressed =
+            zstd::bulk::compress(&text, zstd::DEFAULT_COMPRESSION_LEVEL).map_or(text.len(), |compressed| compressed.len());
         self.meter.count(Item::S3Put, 1.0);
-        self.meter.count(Item::S3Storage, packed as f64 / GIB);
+        self.meter.count(Item::S3Storage, compressed as f64 / GIB);
         self.meter.wait(waits::S3_PUT);
         self.inner.store(batch).await
     }
@@ -126,24 +127,24 @@ impl<P: Vehicles> Vehicles for Metered<P> {
 }
 
 impl<P: Entitlements> Entitlements for Metered<P> {
-    async fn to_vehicle(&self, vid: &VehicleId) -> Result<Vec<Entitlement>, PortError> {
-        let found = self.inner.to_vehicle(vid).await?;
+    async fn list_by_vehicle(&self, vid: &VehicleId) -> Result<Vec<Entitlement>, PortError> {
+        let found = self.inner.list_by_vehicle(vid).await?;
         self.read(REFERENCE_BYTES * found.iter().map(|entitlement| entitlement.grants.len()).sum::<usize>());
         Ok(found)
     }
 
-    async fn of_fleet_to_vehicle(&self, fleet_id: &FleetId, vid: &VehicleId) -> Result<Option<Entitlement>, PortError> {
+    async fn entitlement(&self, fleet_id: &FleetId, vid: &VehicleId) -> Result<Option<Entitlement>, PortError> {
         self.read(REFERENCE_BYTES);
-        self.inner.of_fleet_to_vehicle(fleet_id, vid).await
+        self.inner.entitlement(fleet_id, vid).await
     }
 
-    async fn of_fleet(
+    async fn list_by_fleet(
         &self,
         fleet_id: &FleetId,
         after: Option<&VehicleId>,
         limit: usize,
     ) -> Result<Vec<Entitlement>, PortError> {
-        let found = self.inner.of_fleet(fleet_id, after, limit).await?;
+        let found = self.inner.list_by_fleet(fleet_id, after, limit).await?;
         self.read(REFERENCE_BYTES * found.len());
         Ok(found)
     }
@@ -153,7 +154,7 @@ impl<P: Entitlements> Entitlements for Metered<P> {
         self.inner.version().await
     }
 
-    /// None of admins' making: that is a query all the same.
+    /// Without custom packages this is a query as well.
     async fn packages(&self) -> Result<Packages, PortError> {
         self.read(REFERENCE_BYTES);
         self.inner.packages().await
@@ -224,15 +225,20 @@ impl<P: Clients> Clients for Metered<P> {
         self.inner.get(client_id).await
     }
 
-    async fn of_fleet(&self, fleet_id: &FleetId, after: Option<&ClientId>, limit: usize) -> Result<Vec<Client>, PortError> {
-        let clients = self.inner.of_fleet(fleet_id, after, limit).await?;
+    async fn list_by_fleet(
+        &self,
+        fleet_id: &FleetId,
+        after: Option<&ClientId>,
+        limit: usize,
+    ) -> Result<Vec<Client>, PortError> {
+        let clients = self.inner.list_by_fleet(fleet_id, after, limit).await?;
         self.read(REFERENCE_BYTES * clients.len());
         Ok(clients)
     }
 
-    async fn keep_shown(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
+    async fn record_secret_shown(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
         self.write(None, REFERENCE_BYTES);
-        self.inner.keep_shown(client, change).await
+        self.inner.record_secret_shown(client, change).await
     }
 
     async fn remove(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
@@ -261,7 +267,7 @@ impl<P: IngestBus> IngestBus for Metered<P> {
 }
 
 impl<P: DeliveryBus> DeliveryBus for Metered<P> {
-    /// The rule's target, the fleet's queue, is billed as a request to send.
+    /// The rule's target, the fleet's queue, is billed as a send request.
     async fn publish(&self, entries: &[FleetBatch]) -> Vec<Result<(), PortError>> {
         for entry in entries {
             let chunks = rules::chunks(entry_bytes(&entry.events));
@@ -278,7 +284,7 @@ impl<P: FeedIndex> FeedIndex for Metered<P> {
         for delivery in deliveries {
             let bytes = POINTER_BYTES + pointers::encode(&delivery.events).len();
             self.write(Some(&delivery.fleet_id), bytes);
-            // They are kept for a fortnight: half a month's worth is there at any time.
+            // Pointers expire after 14 days: about half of a month's items are stored at any time.
             self.count_stored(bytes / 2);
         }
         self.inner.record(deliveries).await
@@ -323,8 +329,8 @@ impl<P: StateStore> StateStore for Metered<P> {
     }
 }
 
-fn state_bytes(known: &VehicleState) -> usize {
-    STATE_BYTES + vehicle_state::encode(known).map_or(0, |bytes| bytes.len())
+fn state_bytes(state: &VehicleState) -> usize {
+    STATE_BYTES + vehicle_state::encode(state).map_or(0, |bytes| bytes.len())
 }
 
 impl<P: EventItems> EventItems for Metered<P> {

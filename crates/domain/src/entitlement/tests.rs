@@ -16,7 +16,7 @@ const PATHS: [&str; 5] = [
 ];
 
 fn vid() -> VehicleId {
-    VehicleId::from_random(1)
+    VehicleId::from_random_bits(1)
 }
 
 fn at(ms: i64) -> Timestamp {
@@ -37,14 +37,14 @@ fn entitlement(grants: &[(&[&str], i64, Option<i64>)]) -> Entitlement {
         .iter()
         .enumerate()
         .map(|(n, (packages, from, until))| Grant {
-            subscription_id: SubscriptionId::from_random(n as u128),
+            subscription_id: SubscriptionId::from_random_bits(n as u128),
             packages: packages.iter().map(|&name| name.to_owned()).collect(),
             delivery_format: DeliveryFormat::Json,
             validity: Validity { valid_from: at(*from), valid_until: until.map(at) },
             suspended: false,
         })
         .collect();
-    Entitlement { fleet_id: FleetId::from_random(1), vid: vid(), epoch: 0, grants }
+    Entitlement { fleet_id: FleetId::from_random_bits(1), vid: vid(), epoch: 0, grants }
 }
 
 fn paths(event: Option<Event>) -> Vec<Vec<String>> {
@@ -53,26 +53,27 @@ fn paths(event: Option<Event>) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn a_fleet_with_track_and_trace_sees_positions_only_and_no_empty_samples() {
-    let cut = entitlement(&[(&["track-and-trace"], 0, None)]).redact(
+fn track_and_trace_shows_only_positions() {
+    let redacted = entitlement(&[(&["track-and-trace"], 0, None)]).redact(
         &event(&[&["Vehicle.Speed", "Vehicle.CurrentLocation.Latitude"], &["Vehicle.Speed"]], at(10)),
         &Packages::built_in(),
         at(20),
     );
-    assert_eq!(paths(cut), [["Vehicle.CurrentLocation.Latitude"]]);
+    assert_eq!(paths(redacted), [["Vehicle.CurrentLocation.Latitude"]]);
 }
 
 #[test]
-fn what_was_received_before_a_subscription_or_after_its_end_stays_unseen() {
+fn data_outside_the_validity_is_not_visible() {
     let limited = entitlement(&[(&["track-and-trace"], 10, Some(20))]);
-    let seen = |received, now| limited.redact(&event(&[&PATHS], at(received)), &Packages::built_in(), at(now)).is_some();
-    assert!(seen(10, 15));
-    assert!(!seen(9, 15), "received before it began");
-    assert!(!seen(15, 20), "read after it ended");
+    let is_visible =
+        |received, now| limited.redact(&event(&[&PATHS], at(received)), &Packages::built_in(), at(now)).is_some();
+    assert!(is_visible(10, 15));
+    assert!(!is_visible(9, 15), "received before the validity starts");
+    assert!(!is_visible(15, 20), "read after the validity ended");
 }
 
 #[test]
-fn a_live_grant_does_not_open_what_another_ended_grant_covered() {
+fn live_grant_does_not_extend_an_ended_grant() {
     let two = entitlement(&[(&["identification"], 0, Some(10)), (&["track-and-trace"], 0, None)]);
     assert_eq!(
         paths(two.redact(&event(&[&PATHS], at(5)), &Packages::built_in(), at(50))),
@@ -82,44 +83,44 @@ fn a_live_grant_does_not_open_what_another_ended_grant_covered() {
 }
 
 #[test]
-fn a_suspended_grant_opens_nothing_and_what_it_covers_is_kept() {
+fn suspended_grant_hides_data_but_retains_it() {
     let mut two = entitlement(&[(&["identification"], 0, None), (&["track-and-trace"], 0, None)]);
     two.grants[0].suspended = true;
     let (event, packages) = (event(&[&PATHS], at(5)), Packages::built_in());
     assert_eq!(paths(two.redact(&event, &packages, at(9))), [["Vehicle.CurrentLocation.Latitude"]]);
     assert!(!two.has_package("identification", at(9)));
-    let kept = paths(two.redact_retained(&event, &packages, at(9)));
-    assert_eq!(kept, [["Vehicle.CurrentLocation.Latitude", "Vehicle.VehicleIdentification.VIN"]]);
+    let retained = paths(two.redact_retained(&event, &packages, at(9)));
+    assert_eq!(retained, [["Vehicle.CurrentLocation.Latitude", "Vehicle.VehicleIdentification.VIN"]]);
     two.grants[1].suspended = true;
     assert!(!two.is_live(at(9)) && two.is_retained_at(at(9)) && two.redact(&event, &packages, at(9)).is_none());
 }
 
 #[test]
-fn what_two_grants_have_in_common_exceeds_neither() {
+fn intersection_of_grants_exceeds_neither() {
     let one = |packages: &[&str], from, until| entitlement(&[(packages, from, until)]).grants.remove(0);
     let wide = one(&["telematics", "alerts"], 0, None);
     for narrow in
         [one(&["alerts"], 0, None), one(&["telematics", "alerts"], 5, None), one(&["telematics", "alerts"], 0, Some(9))]
     {
         assert!(wide.exceeds(&narrow) && !narrow.exceeds(&wide));
-        assert_eq!(wide.within(&narrow).as_ref(), Some(&narrow));
+        assert_eq!(wide.intersection(&narrow).as_ref(), Some(&narrow));
     }
     let suspended = Grant { suspended: true, ..wide.clone() };
     assert!(wide.exceeds(&suspended) && !suspended.exceeds(&wide));
-    assert_eq!(wide.within(&one(&["diagnostics"], 0, None)), None);
-    assert_eq!(one(&["alerts"], 0, Some(5)).within(&one(&["alerts"], 5, None)), None);
+    assert_eq!(wide.intersection(&one(&["diagnostics"], 0, None)), None);
+    assert_eq!(one(&["alerts"], 0, Some(5)).intersection(&one(&["alerts"], 5, None)), None);
 }
 
 #[test]
-fn paths_outside_the_catalogue_belong_to_no_package() {
+fn paths_outside_the_catalogue_are_not_visible() {
     let everything = Package { name: "all".to_owned(), signals: vec!["*".to_owned()], event_types: vec![] };
-    let cut =
+    let redacted =
         entitlement(&[(&["all"], 0, None)]).redact(&event(&[&PATHS], at(1)), &Packages::from_iter([everything]), at(1));
-    assert!(!paths(cut).concat().contains(&"Oem.Unknown".to_owned()));
+    assert!(!paths(redacted).concat().contains(&"Oem.Unknown".to_owned()));
 }
 
 #[test]
-fn diagnoses_are_for_those_with_the_diagnostics_package() {
+fn diagnostics_require_the_diagnostics_package() {
     let body = Body::Diagnostic(Diagnostic { at: at(1), mil: None, dtcs: vec![] });
     let diagnosis = Event { eid: Eid::MIN, vid: vid(), received: at(1), body };
     assert!(entitlement(&[(&["diagnostics"], 0, None)]).redact(&diagnosis, &Packages::built_in(), at(1)).is_some());
@@ -127,9 +128,9 @@ fn diagnoses_are_for_those_with_the_diagnostics_package() {
 }
 
 proptest! {
-    /// Nothing outside a live entitlement is in the cut, and nothing inside is missing.
+    /// The redacted event contains nothing outside the live grants and everything inside them.
     #[test]
-    fn the_cut_is_exactly_what_the_live_grants_cover(
+    fn redaction_keeps_exactly_what_live_grants_cover(
         grants in prop::collection::vec(
             (prop::sample::subsequence(vec!["telematics", "track-and-trace", "identification"], 0..3), 0_i64..50, prop::option::of(0_i64..100)),
             0..4,
@@ -146,14 +147,14 @@ proptest! {
             let live = |t: i64| *from <= t && until.is_none_or(|until| t < until);
             if live(received) && live(now) {
                 for path in PATHS.iter().filter(|path| !path.starts_with("Oem")) {
-                    if names.iter().any(|name| packages.get(name).unwrap().holds_signal(path)) {
+                    if names.iter().any(|name| packages.get(name).unwrap().contains_signal(path)) {
                         expected.insert((*path).to_owned());
                     }
                 }
             }
         }
-        let cut = entitlement.redact(&event(&[&PATHS], at(received)), &packages, at(now));
-        let seen: BTreeSet<String> = paths(cut).concat().into_iter().collect();
-        prop_assert_eq!(seen, expected);
+        let redacted = entitlement.redact(&event(&[&PATHS], at(received)), &packages, at(now));
+        let visible: BTreeSet<String> = paths(redacted).concat().into_iter().collect();
+        prop_assert_eq!(visible, expected);
     }
 }

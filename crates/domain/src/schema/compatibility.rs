@@ -1,4 +1,4 @@
-//! Whether a version of a schema may follow another.
+//! Compatibility of a new schema version with the previous one.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -7,19 +7,19 @@ use serde_json::{Map, Number, Value};
 
 use super::pointer_to;
 
-/// A part of a new version that may refuse what the old one allowed, or that takes away what readers look for.
+/// A part of a new version that may refuse data that the old version allowed, or that removes a property that readers use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incompatibility {
-    /// JSON pointer into the new version; into the old one where it is about something that is gone.
+    /// JSON pointer into the new version; into the old version if the part was removed.
     pub pointer: String,
-    /// What it is.
+    /// What is incompatible.
     pub detail: String,
 }
 
-/// Keywords that say nothing about data.
+/// Keywords that do not constrain data.
 const ANNOTATIONS: [&str; 10] =
     ["$schema", "$id", "title", "description", "$comment", "default", "examples", "deprecated", "readOnly", "writeOnly"];
-/// Keywords that are compared one by one, below. All others must be the same.
+/// Keywords with their own comparison. All other keywords must not change.
 const COMPARED: [&str; 20] = [
     "$defs",
     "type",
@@ -43,10 +43,11 @@ const COMPARED: [&str; 20] = [
     "maxProperties",
 ];
 
-/// Everything that keeps `new` from following `old`. Where there is nothing, data that is valid under `old` is valid under
-/// `new`, and every field of `old` is still there. Both must be [taken](super::check).
+/// Returns every incompatibility of `new` with `old`. If there is none, data that is valid under `old` is valid under
+/// `new`, and `new` has every property of `old`. Both schemas must have passed [`check`](super::check).
 ///
-/// It is careful: what cannot be seen to allow as much, such as a changed `pattern` or `anyOf`, counts as incompatible.
+/// The comparison is conservative: a change that cannot be shown to allow at least as much, such as a changed `pattern` or
+/// `anyOf`, is incompatible.
 pub fn incompatibilities(old: &Value, new: &Value) -> Vec<Incompatibility> {
     let mut comparison = Comparison { found: Vec::new() };
     comparison.schemas(old, new, "");
@@ -58,18 +59,18 @@ struct Comparison {
 }
 
 impl Comparison {
-    fn note(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
+    fn report(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
         self.found.push(Incompatibility { pointer: pointer.into(), detail: detail.into() });
     }
 
     fn schemas(&mut self, old: &Value, new: &Value, pointer: &str) {
-        let nothing = Map::new();
+        let empty = Map::new();
         match (old, new) {
             (old, new) if old == new => {}
-            // Nothing was allowed before.
+            // The old schema allowed nothing.
             (Value::Bool(false), _) => {}
-            (_, Value::Bool(false)) => self.note(pointer, "nothing is allowed here any more"),
-            (old, new) => self.keywords(old.as_object().unwrap_or(&nothing), new.as_object().unwrap_or(&nothing), pointer),
+            (_, Value::Bool(false)) => self.report(pointer, "no value is allowed any more"),
+            (old, new) => self.keywords(old.as_object().unwrap_or(&empty), new.as_object().unwrap_or(&empty), pointer),
         }
     }
 
@@ -87,7 +88,7 @@ impl Comparison {
         self.bounds(old, new, pointer);
         for keyword in ["pattern", "format"] {
             if new.get(keyword).is_some_and(|value| old.get(keyword) != Some(value)) {
-                self.note(pointer_to(pointer, keyword), "was not asked for, or another was");
+                self.report(pointer_to(pointer, keyword), "was added or changed");
             }
         }
         let all: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
@@ -95,28 +96,28 @@ impl Comparison {
             let name = keyword.as_str();
             let is_other = !ANNOTATIONS.contains(&name) && !COMPARED.contains(&name);
             if is_other && old.get(keyword) != new.get(keyword) {
-                self.note(pointer_to(pointer, keyword), "a keyword whose versions cannot be compared must stay as it is");
+                self.report(pointer_to(pointer, keyword), "must not change: versions of this keyword cannot be compared");
             }
         }
     }
 
-    /// What is referred to must stay as it is: a reference may stand under `not`, where more would be less.
+    /// A definition must not change: it may be referenced below `not`, where allowing more refuses more.
     fn definitions(&mut self, old: &Map<String, Value>, new: &Map<String, Value>, pointer: &str) {
         let at = pointer_to(pointer, "$defs");
         for (name, definition) in old.get("$defs").and_then(Value::as_object).into_iter().flatten() {
             if new.get("$defs").and_then(|definitions| definitions.get(name)) != Some(definition) {
-                self.note(pointer_to(&at, name), "a definition must stay as it is; add another");
+                self.report(pointer_to(&at, name), "a definition must not change; add a new definition instead");
             }
         }
     }
 
     fn types(&mut self, old: &Map<String, Value>, new: &Map<String, Value>, pointer: &str) {
         let Some(now) = new.get("type").map(names) else { return };
-        let before = old.get("type").map_or_else(|| types_of_any(old), names);
-        let holds = |name: &str| now.contains(&name) || (name == "integer" && now.contains(&"number"));
-        let lost: Vec<&str> = before.into_iter().filter(|name| !holds(name)).collect();
-        if !lost.is_empty() {
-            self.note(pointer_to(pointer, "type"), format!("no longer allows {}", lost.join(", ")));
+        let before = old.get("type").map_or_else(|| types_without_keyword(old), names);
+        let is_allowed = |name: &str| now.contains(&name) || (name == "integer" && now.contains(&"number"));
+        let removed: Vec<&str> = before.into_iter().filter(|name| !is_allowed(name)).collect();
+        if !removed.is_empty() {
+            self.report(pointer_to(pointer, "type"), format!("no longer allows {}", removed.join(", ")));
         }
     }
 
@@ -125,19 +126,19 @@ impl Comparison {
         for keyword in ["const", "enum"] {
             let Some(now) = listed(new, keyword) else { continue };
             let detail = match before {
-                None => "any value was allowed",
-                Some(before) if before.iter().any(|value| !now.contains(value)) => "a value that was allowed is gone",
+                None => "any value was allowed before",
+                Some(before) if before.iter().any(|value| !now.contains(value)) => "an allowed value was removed",
                 Some(_) => continue,
             };
-            self.note(pointer_to(pointer, keyword), detail);
+            self.report(pointer_to(pointer, keyword), detail);
         }
     }
 
     fn members(&mut self, old: &Map<String, Value>, new: &Map<String, Value>, pointer: &str) {
-        let asked: Vec<&str> = old.get("required").map(names).unwrap_or_default();
+        let required_before: Vec<&str> = old.get("required").map(names).unwrap_or_default();
         for name in new.get("required").map(names).unwrap_or_default() {
-            if !asked.contains(&name) {
-                self.note(pointer_to(pointer, "required"), format!("{name:?} was not required"));
+            if !required_before.contains(&name) {
+                self.report(pointer_to(pointer, "required"), format!("{name:?} was not required before"));
             }
         }
         let anything = Value::Bool(true);
@@ -148,10 +149,10 @@ impl Comparison {
         let now = new.get("properties").and_then(Value::as_object);
         let at = pointer_to(pointer, "properties");
         for name in before.into_iter().flat_map(Map::keys).filter(|name| now.is_none_or(|now| !now.contains_key(*name))) {
-            self.note(pointer_to(&at, name), "a field is gone");
+            self.report(pointer_to(&at, name), "property was removed");
         }
         for (name, schema) in now.into_iter().flatten() {
-            // What is new here was allowed as any other member before, unless the object was closed.
+            // Before, a new property was allowed as an additional property, unless the object was closed.
             let before = before.and_then(|before| before.get(name)).unwrap_or(others_before);
             self.schemas(before, schema, &pointer_to(&at, name));
         }
@@ -161,8 +162,9 @@ impl Comparison {
         let number = |schema: &Map<String, Value>, keyword: &str| schema.get(keyword).and_then(Value::as_number).cloned();
         let (below, above) = (Some(Ordering::Less), Some(Ordering::Greater));
         let equal = Some(Ordering::Equal);
-        // Each: the keyword, the one that is as strict or stricter, and what a bound that was there must be to the new one.
-        for (keyword, exclusive, tighter, alike) in [
+        // Each entry: the keyword, the other keyword of its pair, the order of a tighter old bound relative to the new
+        // one, and whether an equal bound of the other keyword is as tight.
+        for (keyword, other, tighter, equal_is_as_tight) in [
             ("minimum", "exclusiveMinimum", above, true),
             ("maximum", "exclusiveMaximum", below, true),
             ("exclusiveMinimum", "minimum", above, false),
@@ -175,34 +177,34 @@ impl Comparison {
             ("maxProperties", "", below, false),
         ] {
             let Some(now) = number(new, keyword) else { continue };
-            let is_kept = |before: Option<Number>, alike: bool| {
+            let is_as_tight = |before: Option<Number>, equal_is_as_tight: bool| {
                 before
                     .map(|before| compare(&before, &now))
-                    .is_some_and(|order| order == tighter || (alike && order == equal))
+                    .is_some_and(|order| order == tighter || (equal_is_as_tight && order == equal))
             };
-            // The same keyword may stay as it is; the other of the pair may where it says no less.
-            if !is_kept(number(old, keyword), true) && !is_kept(number(old, exclusive), alike) {
-                self.note(pointer_to(pointer, keyword), "a wider range was allowed");
+            // An unchanged bound is compatible. So is an old bound of the other keyword that is at least as tight.
+            if !is_as_tight(number(old, keyword), true) && !is_as_tight(number(old, other), equal_is_as_tight) {
+                self.report(pointer_to(pointer, keyword), "a wider range was allowed before");
             }
         }
     }
 }
 
-/// The order of two numbers, where it can be told exactly.
+/// Returns the order of two numbers; `None` if it cannot be determined exactly.
 fn compare(a: &Number, b: &Number) -> Option<Ordering> {
-    let whole = |number: &Number| number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
-    match (whole(a), whole(b)) {
+    let integer = |number: &Number| number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
+    match (integer(a), integer(b)) {
         (Some(a), Some(b)) => Some(a.cmp(&b)),
-        (a_whole, b_whole) => {
-            // Above 2^53 not every whole number is a double.
-            let exact = |whole: Option<i128>| whole.is_none_or(|whole| whole.unsigned_abs() <= 1 << 53);
-            (exact(a_whole) && exact(b_whole)).then(|| a.as_f64()?.partial_cmp(&b.as_f64()?)).flatten()
+        (a_integer, b_integer) => {
+            // Above 2^53 not every integer is a double.
+            let exact = |integer: Option<i128>| integer.is_none_or(|integer| integer.unsigned_abs() <= 1 << 53);
+            (exact(a_integer) && exact(b_integer)).then(|| a.as_f64()?.partial_cmp(&b.as_f64()?)).flatten()
         }
     }
 }
 
-/// The types of what a schema without `type` allows.
-fn types_of_any(schema: &Map<String, Value>) -> Vec<&'static str> {
+/// Returns the JSON types that a schema without `type` allows.
+fn types_without_keyword(schema: &Map<String, Value>) -> Vec<&'static str> {
     let of = |value: &Value| match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
@@ -218,13 +220,13 @@ fn types_of_any(schema: &Map<String, Value>) -> Vec<&'static str> {
     }
 }
 
-/// The values that a keyword lists.
+/// Returns the values of `const` or `enum`.
 fn listed<'s>(schema: &'s Map<String, Value>, keyword: &str) -> Option<&'s [Value]> {
     let value = schema.get(keyword)?;
     if keyword == "const" { Some(std::slice::from_ref(value)) } else { value.as_array().map(Vec::as_slice) }
 }
 
-/// One name, or a list of them.
+/// Returns one name or a list of names as a list.
 fn names(value: &Value) -> Vec<&str> {
     match value {
         Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),

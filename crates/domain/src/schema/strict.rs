@@ -1,4 +1,4 @@
-//! JSON that every reader understands alike.
+//! Parses JSON that every parser interprets in the same way.
 
 use std::cell::Cell;
 use std::fmt;
@@ -6,26 +6,28 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Why a JSON text is not taken.
+/// Why a JSON text is refused.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct NotStrict(String);
+pub struct StrictJsonError(String);
 
-/// Reads JSON in which no object says the same member twice, since readers differ in which of the two they take, and which
-/// holds no more than `most` values.
-pub fn read_strictly(json: &str, most: usize) -> Result<Value, NotStrict> {
-    let left = Cell::new(most);
+/// Parses JSON without duplicate object keys, because parsers differ in which of the two members they use, and with at most
+/// `max_values` values.
+pub fn parse_strict_json(json: &str, max_values: usize) -> Result<Value, StrictJsonError> {
+    let remaining = Cell::new(max_values);
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    let value = Strict(&left).deserialize(&mut deserializer);
-    value.and_then(|value| deserializer.end().map(|()| value)).map_err(|error| NotStrict(without_place(&error)))
+    let value = Strict(&remaining).deserialize(&mut deserializer);
+    value.and_then(|value| deserializer.end().map(|()| value)).map_err(|error| StrictJsonError(without_position(&error)))
 }
 
-/// The error without line and column, which count from the start of the value and not of what was sent.
-fn without_place(error: &serde_json::Error) -> String {
+/// Returns the error without line and column: they count from the start of the value, not from the start of the request
+/// body.
+fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
+/// Deserializes a value. Holds how many values remain.
 #[derive(Copy, Clone)]
 struct Strict<'c>(&'c Cell<usize>);
 
@@ -34,8 +36,8 @@ impl<'de> DeserializeSeed<'de> for Strict<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         match self.0.get().checked_sub(1) {
-            Some(left) => self.0.set(left),
-            None => return Err(D::Error::custom("holds too many values")),
+            Some(remaining) => self.0.set(remaining),
+            None => return Err(D::Error::custom("has too many values")),
         }
         deserializer.deserialize_any(self)
     }
@@ -65,7 +67,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("holds a number that is too large"))
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("has a number that is too large"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -89,7 +91,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
         while let Some(name) = members.next_key::<String>()? {
             let value = members.next_value_seed(self)?;
             if object.insert(name, value).is_some() {
-                return Err(A::Error::custom("an object says the same member twice"));
+                return Err(A::Error::custom("duplicate object key"));
             }
         }
         Ok(Value::Object(object))

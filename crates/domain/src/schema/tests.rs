@@ -8,7 +8,7 @@ fn fault(schema: &Value) -> Option<String> {
 }
 
 #[test]
-fn a_schema_in_the_vocabulary_is_taken() {
+fn schema_in_the_vocabulary_is_valid() {
     for schema in [
         json!({}),
         json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "urn:example:tyre", "type": "object"}),
@@ -28,7 +28,7 @@ fn a_schema_in_the_vocabulary_is_taken() {
 }
 
 #[test]
-fn what_is_not_in_the_vocabulary_is_refused_where_it_stands() {
+fn unsupported_part_is_reported_by_its_pointer() {
     for (schema, pointer) in [
         (json!(true), ""),
         (json!({"requird": ["a"]}), "/requird"),
@@ -56,7 +56,7 @@ fn what_is_not_in_the_vocabulary_is_refused_where_it_stands() {
 }
 
 #[test]
-fn a_reference_beyond_the_schema_or_back_into_itself_is_refused() {
+fn external_and_recursive_references_are_refused() {
     for reference in [
         "https://example.com/schema.json",
         "file:///etc/passwd",
@@ -78,8 +78,8 @@ fn a_reference_beyond_the_schema_or_back_into_itself_is_refused() {
 }
 
 #[test]
-fn a_schema_that_multiplies_its_checks_is_refused_however_short_it_is() {
-    // Twenty definitions, each of which asks for the next one twice: a million checks.
+fn short_schema_with_too_many_checks_is_refused() {
+    // Each definition refers twice to the next one: twenty definitions need a million checks.
     let doubling = |keyword: &str, end: usize| {
         let mut definitions = serde_json::Map::new();
         for n in 0..end {
@@ -101,17 +101,17 @@ fn a_schema_that_multiplies_its_checks_is_refused_however_short_it_is() {
     let variants = |count: usize| json!({"oneOf": (0..count).map(|n| json!({"const": n})).collect::<Vec<_>>()});
     assert_eq!(fault(&variants(limits::SCHEMA_CHECKS - 1)), None);
     assert_eq!(fault(&variants(limits::SCHEMA_CHECKS)).as_deref(), Some(""));
-    // Many members are no trouble: each value is one of them.
+    // Many properties are allowed: each value belongs to one of them.
     let wide: serde_json::Map<String, Value> = (0..1000).map(|n| (format!("p{n}"), json!({"type": "string"}))).collect();
     assert_eq!(fault(&json!({"properties": wide})), None);
 }
 
 #[test]
-fn a_schema_may_be_so_deep_and_no_deeper_written_out_or_by_reference() {
+fn depth_is_limited_inline_and_by_reference() {
     let nested = |depth: usize| (1..depth).fold(json!({}), |inner, _| json!({"items": inner}));
     assert_eq!(fault(&nested(limits::SCHEMA_DEPTH)), None);
     assert!(fault(&nested(limits::SCHEMA_DEPTH + 2)).is_some());
-    // Read from its end on, a chain is never deep while it is read.
+    // The definitions are checked in alphabetical order, from the end of the chain, so the recursion is never deep.
     let chain = |length: usize| {
         let link = |n: usize| match n {
             0 => json!({}),
@@ -128,11 +128,11 @@ fn found(old: &Value, new: &Value) -> Vec<String> {
     for schema in [old, new] {
         assert_eq!(fault(schema), None, "{schema}");
     }
-    incompatibilities(old, new).into_iter().map(|one| one.pointer).collect()
+    incompatibilities(old, new).into_iter().map(|found| found.pointer).collect()
 }
 
 #[test]
-fn a_version_may_allow_more() {
+fn new_version_may_allow_more() {
     let closed = |properties: Value| json!({"type": "object", "properties": properties, "additionalProperties": false});
     for (old, new) in [
         (json!({"type": "string"}), json!({"type": ["string", "null"]})),
@@ -158,7 +158,7 @@ fn a_version_may_allow_more() {
 }
 
 #[test]
-fn a_version_that_allows_less_or_loses_a_field_is_incompatible_where_it_does() {
+fn restriction_or_removal_is_reported_by_its_pointer() {
     let of = |properties: Value| json!({"properties": properties});
     for (old, new, pointer) in [
         (of(json!({"a": {}})), of(json!({})), "/properties/a"),
@@ -175,7 +175,7 @@ fn a_version_that_allows_less_or_loses_a_field_is_incompatible_where_it_does() {
             json!({"additionalProperties": {"type": "string"}}),
             "/additionalProperties/type",
         ),
-        // An open object may have held a member of that name, of any type.
+        // An open object may have had a member with this name and any type.
         (json!({}), of(json!({"b": {"type": "integer"}})), "/properties/b/type"),
         (json!({"minimum": 0}), json!({"minimum": 1}), "/minimum"),
         (json!({"minimum": 0}), json!({"exclusiveMinimum": 0}), "/exclusiveMinimum"),

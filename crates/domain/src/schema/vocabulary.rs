@@ -1,172 +1,174 @@
-//! Which schemas are taken.
+//! Checks that a schema is supported.
 //!
-//! The vocabulary is closed: a keyword that is not listed here is refused, because a misspelt one would check nothing. It leaves
-//! out what reaches beyond the schema (`$ref` to anywhere else, `$dynamicRef`, `$anchor`), what cannot be compared between
-//! versions beside other keywords (`patternProperties`, `unevaluatedProperties`, `unevaluatedItems`), and recursion. So what it
-//! costs to hold data against a schema has a bound that can be told from the schema alone: so many checks for each value of the
-//! data, [`limits::SCHEMA_CHECKS`] at most.
+//! The vocabulary is closed: an unsupported keyword is refused, because a misspelled one would check nothing. It excludes
+//! references outside the schema (`$ref` to another document, `$dynamicRef`, `$anchor`), keywords that cannot be compared
+//! between versions in combination with others (`patternProperties`, `unevaluatedProperties`, `unevaluatedItems`), and
+//! recursion. Therefore the cost of validating data is limited by the schema alone: at most [`limits::SCHEMA_CHECKS`]
+//! checks for each value of the data.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::keywords::{check_format, check_list, check_members, check_names, check_type, ensure};
 use super::{SchemaFault, pointer_to};
 use crate::limits;
 
-/// The formats that are asserted.
-pub const FORMATS: [&str; 9] = ["date-time", "date", "time", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"];
-
-/// The dialect that is spoken.
+/// The supported dialect.
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
-const TYPES: [&str; 7] = ["null", "boolean", "object", "array", "number", "integer", "string"];
-/// What a pattern counts for, in checks.
+/// The number of checks that a pattern counts as.
 const PATTERN_CHECKS: usize = 8;
-/// Values of an enumeration that count as one check.
+/// The number of `enum` values that count as one check.
 const ENUM_VALUES_PER_CHECK: usize = 16;
 
 /// A regular expression of a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
-    /// JSON pointer to it, within the schema.
+    /// JSON pointer to the expression in the schema.
     pub pointer: String,
     /// The expression.
     pub expression: String,
 }
 
-/// Checks that a schema is one that is taken, and answers its patterns: whether they are regular expressions is left to whoever
-/// compiles them.
+/// Checks that a schema is supported. Returns its patterns; the caller checks that they are valid regular expressions
+/// when it compiles them.
 pub fn check(schema: &Value) -> Result<Vec<Pattern>, SchemaFault> {
     if schema.to_string().len() > limits::SCHEMA_BYTES {
-        return Err(SchemaFault::new("", format!("at most {} bytes", limits::SCHEMA_BYTES)));
+        return Err(SchemaFault::new("", format!("must have at most {} bytes", limits::SCHEMA_BYTES)));
     }
     let Value::Object(root) = schema else {
-        return Err(SchemaFault::new("", "a schema is a JSON object"));
+        return Err(SchemaFault::new("", "must be a JSON object"));
     };
     if root.get("$schema").is_some_and(|dialect| dialect.as_str().map(|text| text.trim_end_matches('#')) != Some(DIALECT)) {
-        return Err(SchemaFault::new("/$schema", format!("must be {DIALECT}, or absent")));
+        return Err(SchemaFault::new("/$schema", format!("must be {DIALECT} or absent")));
     }
     if root.get("$id").is_some_and(|id| !id.is_string()) {
-        return Err(SchemaFault::new("/$id", "must be a text"));
+        return Err(SchemaFault::new("/$id", "must be a string"));
     }
     let definitions = match root.get("$defs") {
         None => None,
         Some(Value::Object(definitions)) => Some(definitions),
         Some(_) => return Err(SchemaFault::new("/$defs", "must be an object of schemas")),
     };
-    let mut reader = Reader { definitions, known: BTreeMap::new(), patterns: Vec::new() };
-    // Those that nothing refers to are checked as well.
+    let mut checker = SchemaChecker { definitions, costs: BTreeMap::new(), patterns: Vec::new() };
+    // Definitions without a reference are checked, too.
     for name in definitions.into_iter().flat_map(Map::keys) {
-        reader.definition(name, "/$defs", 0)?;
+        checker.definition(name, "/$defs", 0)?;
     }
-    let load = reader.schema(schema, "", 0)?;
-    if load.most() > limits::SCHEMA_CHECKS {
+    let cost = checker.schema(schema, "", 0)?;
+    if cost.max_checks() > limits::SCHEMA_CHECKS {
         let detail = format!(
-            "asks for {} checks of one value, and at most {} are made: fewer alternatives, patterns or values in one place",
-            load.most(),
+            "needs {} checks of one value, at most {} are allowed; use fewer alternatives, patterns or values in one place",
+            cost.max_checks(),
             limits::SCHEMA_CHECKS
         );
         return Err(SchemaFault::new("", detail));
     }
-    if load.deep > limits::SCHEMA_DEPTH {
+    if cost.depth > limits::SCHEMA_DEPTH {
         return Err(too_deep(""));
     }
-    Ok(reader.patterns)
+    Ok(checker.patterns)
 }
 
 fn too_deep(pointer: &str) -> SchemaFault {
     SchemaFault::new(
         pointer,
-        format!("at most {} schemas within one another, what is referred to included", limits::SCHEMA_DEPTH),
+        format!("must have at most {} levels of nested schemas, including referenced ones", limits::SCHEMA_DEPTH),
     )
 }
 
-/// How many checks a schema asks for: of the value that it is about, and of any one value within. And how many schemas lie within
-/// one another.
+/// The cost of a schema.
 #[derive(Copy, Clone, Debug)]
-struct Load {
-    here: usize,
-    within: usize,
-    deep: usize,
+struct Cost {
+    /// Checks of the value itself.
+    own: usize,
+    /// Maximum checks of any one nested value.
+    nested: usize,
+    /// Nesting depth of the schemas.
+    depth: usize,
 }
 
-impl Load {
-    fn most(self) -> usize {
-        self.here.max(self.within)
+impl Cost {
+    const ONE_CHECK: Self = Self { own: 1, nested: 0, depth: 1 };
+
+    fn max_checks(self) -> usize {
+        self.own.max(self.nested)
     }
 
-    /// A schema about the same value.
-    fn beside(&mut self, other: Self) {
-        self.here = self.here.saturating_add(other.here);
-        self.within = self.within.saturating_add(other.within);
-        self.deep = self.deep.max(other.deep + 1);
+    /// Adds the cost of a subschema that applies to the same value.
+    fn add_same_value(&mut self, other: Self) {
+        self.own = self.own.saturating_add(other.own);
+        self.nested = self.nested.saturating_add(other.nested);
+        self.depth = self.depth.max(other.depth + 1);
     }
 
-    /// A schema about a value within.
-    fn below(&mut self, other: Self) -> usize {
-        self.deep = self.deep.max(other.deep + 1);
-        other.most()
+    /// Adds the depth of a subschema that applies to a nested value. Returns its checks.
+    fn add_nested_value(&mut self, other: Self) -> usize {
+        self.depth = self.depth.max(other.depth + 1);
+        other.max_checks()
     }
 }
 
-struct Reader<'s> {
+struct SchemaChecker<'s> {
     definitions: Option<&'s Map<String, Value>>,
-    /// Definitions that were read; nothing where one is being read.
-    known: BTreeMap<&'s str, Option<Load>>,
+    /// Costs of the definitions that were checked; `None` while a definition is being checked.
+    costs: BTreeMap<&'s str, Option<Cost>>,
     patterns: Vec<Pattern>,
 }
 
-impl<'s> Reader<'s> {
-    fn definition(&mut self, name: &str, pointer: &str, depth: usize) -> Result<Load, SchemaFault> {
+impl<'s> SchemaChecker<'s> {
+    fn definition(&mut self, name: &str, pointer: &str, depth: usize) -> Result<Cost, SchemaFault> {
         let Some((name, schema)) = self.definitions.and_then(|definitions| definitions.get_key_value(name)) else {
-            return Err(SchemaFault::new(pointer, "names nothing in $defs"));
+            return Err(SchemaFault::new(pointer, "refers to a definition that does not exist in $defs"));
         };
-        match self.known.get(name.as_str()) {
-            Some(Some(load)) => Ok(*load),
-            Some(None) => Err(SchemaFault::new(pointer, "a schema must not refer to itself")),
+        match self.costs.get(name.as_str()) {
+            Some(Some(cost)) => Ok(*cost),
+            Some(None) => Err(SchemaFault::new(pointer, "a schema must not refer to itself, directly or indirectly")),
             None => {
-                self.known.insert(name, None);
-                let load = self.schema(schema, &pointer_to("/$defs", name), depth + 1)?;
-                self.known.insert(name, Some(load));
-                Ok(load)
+                self.costs.insert(name, None);
+                let cost = self.schema(schema, &pointer_to("/$defs", name), depth + 1)?;
+                self.costs.insert(name, Some(cost));
+                Ok(cost)
             }
         }
     }
 
-    fn schema(&mut self, schema: &'s Value, pointer: &str, depth: usize) -> Result<Load, SchemaFault> {
+    fn schema(&mut self, schema: &'s Value, pointer: &str, depth: usize) -> Result<Cost, SchemaFault> {
         if depth > limits::SCHEMA_DEPTH {
             return Err(too_deep(pointer));
         }
         let keywords = match schema {
-            Value::Bool(_) => return Ok(Load { here: 1, within: 0, deep: 1 }),
+            Value::Bool(_) => return Ok(Cost::ONE_CHECK),
             Value::Object(keywords) => keywords,
-            _ => return Err(SchemaFault::new(pointer, "a schema is an object, true or false")),
+            _ => return Err(SchemaFault::new(pointer, "must be an object, true or false")),
         };
-        let mut load = Load { here: 1, within: 0, deep: 1 };
-        // A value within is one member or one element: only one of these schemas is about it. Those of `beside` all are.
-        let (mut one_of_them, mut beside) = (0, 0_usize);
+        let mut cost = Cost::ONE_CHECK;
+        // A nested value is one member or one element, so only one of the schemas of `properties` or `items` applies to
+        // it. All schemas of `contains` and `propertyNames` apply to it.
+        let (mut exclusive, mut additional) = (0, 0_usize);
         for (keyword, value) in keywords {
             let at = pointer_to(pointer, keyword);
             match keyword.as_str() {
                 "$schema" | "$id" | "$defs" if pointer.is_empty() => {}
-                // Of any form.
+                // Any value is allowed.
                 "title" | "description" | "$comment" | "default" | "examples" | "deprecated" | "readOnly" | "writeOnly"
                 | "const" => {}
                 "type" => check_type(value, &at)?,
-                "enum" => load.here += check_list(value, &at)?.len().div_ceil(ENUM_VALUES_PER_CHECK),
+                "enum" => cost.own += check_list(value, &at)?.len().div_ceil(ENUM_VALUES_PER_CHECK),
                 "format" => check_format(value, &at)?,
                 "pattern" => {
                     self.check_pattern(value, &at)?;
-                    load.here += PATTERN_CHECKS;
+                    cost.own += PATTERN_CHECKS;
                 }
                 "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => {
-                    wrong_unless(value.is_number(), &at, "must be a number")?;
+                    ensure(value.is_number(), &at, "must be a number")?;
                 }
                 "multipleOf" => {
-                    wrong_unless(value.as_f64().is_some_and(|step| step > 0.0), &at, "must be a number above 0")?;
+                    ensure(value.as_f64().is_some_and(|step| step > 0.0), &at, "must be a number greater than 0")?;
                 }
                 "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties" | "minContains"
-                | "maxContains" => wrong_unless(value.is_u64(), &at, "must be a whole number, not below 0")?,
-                "uniqueItems" => wrong_unless(value.is_boolean(), &at, "must be true or false")?,
+                | "maxContains" => ensure(value.is_u64(), &at, "must be an integer of at least 0")?,
+                "uniqueItems" => ensure(value.is_boolean(), &at, "must be true or false")?,
                 "required" => check_names(value, &at)?,
                 "dependentRequired" => {
                     for (name, names) in check_members(value, &at)? {
@@ -177,95 +179,59 @@ impl<'s> Reader<'s> {
                     let name = value.as_str().and_then(|text| text.strip_prefix("#/$defs/"));
                     let plain = name.filter(|name| !name.contains(['/', '~', '%']));
                     let Some(name) = plain else {
-                        let detail = "must be #/$defs/ and a name: nothing beyond the schema is ever fetched";
+                        let detail = "must be #/$defs/ followed by a name; other documents are never fetched";
                         return Err(SchemaFault::new(at, detail));
                     };
-                    load.beside(self.definition(name, &at, depth)?);
+                    cost.add_same_value(self.definition(name, &at, depth)?);
                 }
                 "allOf" | "anyOf" | "oneOf" => {
-                    for (place, schema) in check_list(value, &at)?.iter().enumerate() {
-                        load.beside(self.schema(schema, &pointer_to(&at, &place.to_string()), depth + 1)?);
+                    for (index, schema) in check_list(value, &at)?.iter().enumerate() {
+                        cost.add_same_value(self.schema(schema, &pointer_to(&at, &index.to_string()), depth + 1)?);
                     }
                 }
-                "not" | "if" | "then" | "else" => load.beside(self.schema(value, &at, depth + 1)?),
+                "not" | "if" | "then" | "else" => cost.add_same_value(self.schema(value, &at, depth + 1)?),
                 "dependentSchemas" => {
                     for (name, schema) in check_members(value, &at)? {
-                        load.beside(self.schema(schema, &pointer_to(&at, name), depth + 1)?);
+                        cost.add_same_value(self.schema(schema, &pointer_to(&at, name), depth + 1)?);
                     }
                 }
                 "properties" => {
                     for (name, schema) in check_members(value, &at)? {
                         let member = self.schema(schema, &pointer_to(&at, name), depth + 1)?;
-                        one_of_them = load.below(member).max(one_of_them);
+                        exclusive = cost.add_nested_value(member).max(exclusive);
                     }
                 }
                 "prefixItems" => {
-                    for (place, schema) in check_list(value, &at)?.iter().enumerate() {
-                        let element = self.schema(schema, &pointer_to(&at, &place.to_string()), depth + 1)?;
-                        one_of_them = load.below(element).max(one_of_them);
+                    for (index, schema) in check_list(value, &at)?.iter().enumerate() {
+                        let element = self.schema(schema, &pointer_to(&at, &index.to_string()), depth + 1)?;
+                        exclusive = cost.add_nested_value(element).max(exclusive);
                     }
                 }
                 "additionalProperties" | "items" => {
                     let other = self.schema(value, &at, depth + 1)?;
-                    one_of_them = load.below(other).max(one_of_them);
+                    exclusive = cost.add_nested_value(other).max(exclusive);
                 }
                 "contains" | "propertyNames" => {
                     let some = self.schema(value, &at, depth + 1)?;
-                    beside = beside.saturating_add(load.below(some));
+                    additional = additional.saturating_add(cost.add_nested_value(some));
                 }
-                _ => return Err(SchemaFault::new(at, "not a keyword that is taken; docs/custom-events.md lists them")),
+                _ => {
+                    return Err(SchemaFault::new(at, "unsupported keyword; docs/custom-events.md lists the supported ones"));
+                }
             }
         }
-        load.within = load.within.saturating_add(one_of_them).saturating_add(beside);
-        Ok(load)
+        cost.nested = cost.nested.saturating_add(exclusive).saturating_add(additional);
+        Ok(cost)
     }
 
     fn check_pattern(&mut self, value: &Value, at: &str) -> Result<(), SchemaFault> {
         let short = value.as_str().filter(|expression| expression.len() <= limits::SCHEMA_PATTERN_BYTES);
         let Some(expression) = short else {
-            let detail = format!("must be a text of at most {} bytes", limits::SCHEMA_PATTERN_BYTES);
+            let detail = format!("must be a string of at most {} bytes", limits::SCHEMA_PATTERN_BYTES);
             return Err(SchemaFault::new(at, detail));
         };
         self.patterns.push(Pattern { pointer: at.to_owned(), expression: expression.to_owned() });
-        let detail = format!("at most {} patterns in a schema", limits::SCHEMA_PATTERNS);
-        wrong_unless(self.patterns.len() <= limits::SCHEMA_PATTERNS, at, &detail)
+        let detail = format!("a schema must have at most {} patterns", limits::SCHEMA_PATTERNS);
+        ensure(self.patterns.len() <= limits::SCHEMA_PATTERNS, at, &detail)
     }
-}
-
-fn wrong_unless(right: bool, at: &str, detail: &str) -> Result<(), SchemaFault> {
-    if right { Ok(()) } else { Err(SchemaFault::new(at, detail)) }
-}
-
-fn check_type(value: &Value, at: &str) -> Result<(), SchemaFault> {
-    let is_type = |value: &Value| value.as_str().is_some_and(|name| TYPES.contains(&name));
-    let right = match value {
-        Value::Array(types) => !types.is_empty() && types.iter().all(is_type) && all_differ(types),
-        one => is_type(one),
-    };
-    wrong_unless(right, at, "must be one of null, boolean, object, array, number, integer, string, or a list of some")
-}
-
-fn check_format(value: &Value, at: &str) -> Result<(), SchemaFault> {
-    let known = value.as_str().is_some_and(|name| FORMATS.contains(&name));
-    wrong_unless(known, at, &format!("must be one of {}", FORMATS.join(", ")))
-}
-
-fn check_names(value: &Value, at: &str) -> Result<(), SchemaFault> {
-    let right = value.as_array().is_some_and(|names| names.iter().all(Value::is_string) && all_differ(names));
-    wrong_unless(right, at, "must be a list of names, each once")
-}
-
-fn check_list<'v>(value: &'v Value, at: &str) -> Result<&'v [Value], SchemaFault> {
-    let list = value.as_array().filter(|list| !list.is_empty());
-    list.map(Vec::as_slice).ok_or_else(|| SchemaFault::new(at, "must be a list that is not empty"))
-}
-
-fn check_members<'v>(value: &'v Value, at: &str) -> Result<&'v Map<String, Value>, SchemaFault> {
-    value.as_object().ok_or_else(|| SchemaFault::new(at, "must be an object"))
-}
-
-fn all_differ(texts: &[Value]) -> bool {
-    let mut seen: Vec<&str> = texts.iter().filter_map(Value::as_str).collect();
-    seen.sort_unstable();
-    seen.windows(2).all(|pair| pair[0] != pair[1])
 }

@@ -1,146 +1,150 @@
-//! What stands before every operation: who calls, how much they may ask for, and whether they asked before.
+//! Middleware of every operation: authentication, rate limit and idempotency.
+
+use std::future::Future;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use roadcast_domain::caller::Caller;
+use roadcast_domain::caller::{Caller, Scope};
 use roadcast_ports::clients::Clients;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::fleets::Fleets;
-use roadcast_ports::requests::{IdempotencyStore, KeyedRequest, RateCounter, StoredResponse};
+use roadcast_ports::requests::{IdempotencyStore, KeyedRequest, RateCounter};
 use roadcast_services::cache::{CachedClients, CachedPlans};
 use roadcast_services::requests::idempotency::{Idempotency, IdempotencyOutcome};
 use roadcast_services::requests::rate_limit::{RateLimitStatus, RateLimiter, WINDOW_MS};
 use sha2::{Digest as _, Sha256};
 
-use super::router::{Api, Route, call};
 use super::{Request, Response};
 use crate::auth::Callers;
 use crate::logging;
 use crate::problem::{Problem, ProblemType};
 
-/// Longest `Idempotency-Key`, in bytes.
+/// The maximum length of an `Idempotency-Key` in bytes.
 const MAX_KEY_LEN: usize = 255;
 
-/// What it asks: one name for the five ports.
+/// The ports of the middleware, as one type parameter.
 pub trait MiddlewarePorts: Send + Sync {
-    /// Whom a client acts for.
+    /// The clients and their roles.
     type Clients: Clients;
-    /// The fleets' plans.
+    /// The fleets and their plans.
     type Fleets: Fleets;
-    /// How many requests fleets made.
-    type Counts: RateCounter;
-    /// What was answered to requests with a key.
+    /// The request counts of the fleets.
+    type RateCounter: RateCounter;
+    /// The responses to requests with an `Idempotency-Key`.
     type IdempotencyStore: IdempotencyStore;
     /// The time.
     type Clock: Clock + Clone;
 }
 
-impl<C: Clients, F: Fleets, R: RateCounter, A: IdempotencyStore, K: Clock + Clone> MiddlewarePorts for (C, F, R, A, K) {
+impl<C: Clients, F: Fleets, R: RateCounter, S: IdempotencyStore, K: Clock + Clone> MiddlewarePorts for (C, F, R, S, K) {
     type Clients = C;
     type Fleets = F;
-    type Counts = R;
-    type IdempotencyStore = A;
+    type RateCounter = R;
+    type IdempotencyStore = S;
     type Clock = K;
 }
 
-/// What stands before every operation.
+/// Authenticates callers, enforces rate limits and executes requests with an `Idempotency-Key` once.
 pub struct Middleware<P: MiddlewarePorts> {
-    pub(super) callers: Callers<P::Clients, P::Clock>,
-    quota: RateLimiter<P::Fleets, P::Counts, P::Clock>,
-    repeats: Idempotency<P::IdempotencyStore, P::Clock>,
+    callers: Callers<P::Clients, P::Clock>,
+    rate_limiter: RateLimiter<P::Fleets, P::RateCounter, P::Clock>,
+    idempotency: Idempotency<P::IdempotencyStore, P::Clock>,
 }
 
-impl<C: Clients, F: Fleets, R: RateCounter, A: IdempotencyStore, K: Clock + Clone> Middleware<(C, F, R, A, K)> {
-    /// Asks these ports.
-    pub fn of((clients, fleets, counts, answers, clock): (C, F, R, A, K)) -> Self {
+impl<C: Clients, F: Fleets, R: RateCounter, S: IdempotencyStore, K: Clock + Clone> Middleware<(C, F, R, S, K)> {
+    /// Creates the middleware on its ports.
+    pub fn new((clients, fleets, rate_counter, idempotency_store, clock): (C, F, R, S, K)) -> Self {
         Self {
             callers: Callers::new(CachedClients::new(clients, clock.clone())),
-            quota: RateLimiter::new(CachedPlans::new(fleets, clock.clone()), counts, clock.clone()),
-            repeats: Idempotency::new(answers, clock),
+            rate_limiter: RateLimiter::new(CachedPlans::new(fleets, clock.clone()), rate_counter, clock.clone()),
+            idempotency: Idempotency::new(idempotency_store, clock),
         }
     }
 }
 
 impl<P: MiddlewarePorts> Middleware<P> {
-    /// How the caller stands with its quota; a problem where it is used up. Only fleets have one.
-    pub(super) async fn admit(&self, caller: &Caller) -> Result<Option<RateLimitStatus>, Problem> {
+    /// Returns the caller of a request if it has one of `scopes`.
+    pub(super) async fn authenticate(&self, request: &Request, scopes: &[Scope]) -> Result<Caller, Problem> {
+        self.callers.caller(request.claims.as_ref(), scopes).await
+    }
+
+    /// Counts a request and returns the rate limit status of the fleet, or `None` for callers without a rate limit: only
+    /// fleets have one. Fails with `too-many-requests` if the limit is reached.
+    pub(super) async fn check_rate_limit(&self, caller: &Caller) -> Result<Option<RateLimitStatus>, Problem> {
         let Caller::Fleet(fleet_id) = caller else { return Ok(None) };
-        match self.quota.take(fleet_id).await {
-            Ok(standing) if standing.granted => Ok(Some(standing)),
-            Ok(standing) => {
-                let problem = Problem::new(ProblemType::TooManyRequests).with_retry_after(standing.reset_s);
-                let detail = format!("the fleet's plan allows {} requests a minute", standing.quota);
-                Err(rate_limit_headers(standing)
-                    .into_iter()
-                    .fold(problem.with_detail(detail), |p, (n, v)| p.with_header(n, v)))
+        match self.rate_limiter.acquire(fleet_id).await {
+            Ok(status) if status.granted => Ok(Some(status)),
+            Ok(status) => {
+                let detail = format!("the plan of the fleet allows {} requests per minute", status.quota);
+                let problem =
+                    Problem::new(ProblemType::TooManyRequests).with_detail(detail).with_retry_after(status.reset_s);
+                Err(rate_limit_headers(status).into_iter().fold(problem, |p, (name, value)| p.with_header(name, value)))
             }
             Err(error) => {
-                // Not to know how much was asked for is no reason to refuse.
-                let error = logging::chain(&error);
-                tracing::error!(error, "requests are granted without a count: {error}");
+                // If the count is unavailable, requests are allowed.
+                let error = logging::error_chain(&error);
+                tracing::error!(error, "the rate limit cannot be checked; the request is allowed: {error}");
                 Ok(None)
             }
         }
     }
 
-    /// Does an operation that creates something: once, where the request carries a key.
-    pub(super) async fn once<A: Api>(
+    /// Executes a request, at most once if it has an `Idempotency-Key`. A repeated request gets the stored response, to
+    /// which `restore_secret` adds the secret that is not stored.
+    pub(super) async fn execute_once<H, R>(
         &self,
-        api: &A,
-        route: &Route<A::Operation>,
         request: &Request,
         caller: &Caller,
-    ) -> Result<Response, Problem> {
-        let Some(keyed) = keyed(request, caller)? else { return call(api, route, request, caller).await };
-        let work = || call(api, route, request, caller);
-        // Only what created something is kept; whatever went wrong may be tried again under the same key.
-        let answer_of = |done: &Result<Response, Problem>| done.as_ref().ok().map(Response::to_kept);
-        match self.repeats.once(&keyed, work, answer_of).await? {
-            IdempotencyOutcome::Executed(answer) => answer,
-            IdempotencyOutcome::Replayed(answer) => before(api, route, caller, answer).await,
+        handle: impl FnOnce() -> H,
+        restore_secret: impl FnOnce(Response) -> R,
+    ) -> Result<Response, Problem>
+    where
+        H: Future<Output = Result<Response, Problem>>,
+        R: Future<Output = Result<Response, Problem>>,
+    {
+        let Some(keyed) = keyed_request(request, caller)? else { return handle().await };
+        // Only successful responses are stored: after a failure, the same key may be used to retry.
+        let to_stored = |result: &Result<Response, Problem>| result.as_ref().ok().map(Response::to_stored);
+        match self.idempotency.execute_once(&keyed, handle, to_stored).await? {
+            IdempotencyOutcome::Executed(result) => result,
+            IdempotencyOutcome::Replayed(stored) => {
+                let response = restore_secret(Response::from_stored(stored)?).await?;
+                Ok(response.with_header("idempotency-replayed", "true"))
+            }
             IdempotencyOutcome::InProgress => Err(Problem::new(ProblemType::RequestInProgress).with_retry_after(1)),
             IdempotencyOutcome::KeyReused => Err(Problem::new(ProblemType::IdempotencyKeyReused)),
         }
     }
 }
 
-async fn before<A: Api>(
-    api: &A,
-    route: &Route<A::Operation>,
-    caller: &Caller,
-    answer: StoredResponse,
-) -> Result<Response, Problem> {
-    let response = Response::from_kept(answer)?;
-    Ok(api.restore(route.operation, caller, response).await?.with_header("idempotency-replayed", "true"))
-}
-
-/// The request under its key, where it has one.
-fn keyed(request: &Request, caller: &Caller) -> Result<Option<KeyedRequest>, Problem> {
+/// Returns the digests of a request and its `Idempotency-Key`, or `None` if it has no key.
+fn keyed_request(request: &Request, caller: &Caller) -> Result<Option<KeyedRequest>, Problem> {
     let Some(header) = request.header("idempotency-key") else { return Ok(None) };
-    // The draft wants a quoted string; most clients send it bare.
+    // The IETF draft requires a quoted string; most clients send the key without quotes.
     let key = header.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(header.trim());
     if key.is_empty() || key.len() > MAX_KEY_LEN || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         let detail = format!("Idempotency-Key must be 1 to {MAX_KEY_LEN} visible ASCII characters");
         return Err(Problem::new(ProblemType::BadRequest).with_detail(detail));
     }
     let caller = format!("{caller:?}");
-    let key = digest(&[caller.as_bytes(), request.method.as_bytes(), request.list().as_bytes(), key.as_bytes()]);
+    let resource = request.resource_and_query();
+    let key = digest(&[caller.as_bytes(), request.method.as_bytes(), resource.as_bytes(), key.as_bytes()]);
     Ok(Some(KeyedRequest { key, body: digest(&[request.body()]) }))
 }
 
 fn digest(parts: &[&[u8]]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
-        // The length first, so that no two lists of parts run together to the same text.
+        // The length prefix makes the concatenation of the parts unambiguous.
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
     URL_SAFE_NO_PAD.encode(&hash.finalize()[..16])
 }
 
-/// The headers that tell how a fleet stands with its quota (IETF draft "`RateLimit` header fields for HTTP").
-pub(super) fn rate_limit_headers(standing: RateLimitStatus) -> [(&'static str, String); 2] {
-    let RateLimitStatus { quota, remaining, reset_s, .. } = standing;
+/// Returns the rate limit headers (IETF draft "`RateLimit` header fields for HTTP").
+pub(super) fn rate_limit_headers(status: RateLimitStatus) -> [(&'static str, String); 2] {
+    let RateLimitStatus { quota, remaining, reset_s, .. } = status;
     [
         ("ratelimit-policy", format!("\"fleet\";q={quota};w={}", WINDOW_MS / 1000)),
         ("ratelimit", format!("\"fleet\";r={remaining};t={reset_s}")),

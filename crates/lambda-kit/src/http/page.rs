@@ -1,4 +1,4 @@
-//! Pages of lists: where one starts, and how it leads to the next.
+//! Pagination: the start of the requested page, and the link to the next one.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use super::{Request, Response};
 use crate::cursor::Cursors;
 use crate::problem::Problem;
 
-/// The page of a list that a request asks for.
+/// The page that a request asks for.
 pub struct Page<'a> {
     request: &'a Request,
     caller: &'a Caller,
@@ -19,27 +19,28 @@ pub struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// The page that `caller` asks for.
-    pub fn of(request: &'a Request, caller: &'a Caller) -> Self {
+    /// Creates the page that `caller` requests.
+    pub fn new(request: &'a Request, caller: &'a Caller) -> Self {
         Self { request, caller, cursors: Cursors::unkeyed() }
     }
 
-    /// Where it starts, if it is not the first.
+    /// Returns the position at which the page starts, or `None` for the first page. Fails with `invalid-parameter` if the
+    /// cursor is invalid.
     pub fn start<P: DeserializeOwned>(&self) -> Result<Option<P>, Problem> {
         let cursor = self.request.query::<String>("cursor", "a cursor")?;
-        cursor.map(|text| self.cursors.read(self.caller, &self.request.list(), &text)).transpose()
+        cursor.map(|text| self.cursors.decode(self.caller, &self.request.resource_and_query(), &text)).transpose()
     }
 
-    /// The answer: `body`, with the cursor of the next page and the link to it (RFC 8288) where there may be one.
-    pub fn answer(&self, mut body: Value, next: Option<&impl Serialize>) -> Result<Response, Problem> {
+    /// Returns a JSON response: `body`, with the cursor of the next page and a link to it (RFC 8288) if `next` is given.
+    pub fn json_response(&self, mut body: Value, next: Option<&impl Serialize>) -> Result<Response, Problem> {
         let Some(next) = next else { return Response::ok(&body) };
-        let (cursor, link) = self.next(next)?;
+        let (cursor, link) = self.next_link(next)?;
         body["next"] = cursor.into();
         Ok(Response::ok(&body)?.with_header("link", link))
     }
 
-    /// A text answer, with the link to the next page where there may be one.
-    pub fn answer_text(
+    /// Returns a text response, with a link to the next page if `next` is given.
+    pub fn text_response(
         &self,
         media_type: &'static str,
         body: String,
@@ -47,23 +48,23 @@ impl<'a> Page<'a> {
     ) -> Result<Response, Problem> {
         let response = Response::text(media_type, body);
         let Some(next) = next else { return Ok(response) };
-        Ok(response.with_header("link", self.next(next)?.1))
+        Ok(response.with_header("link", self.next_link(next)?.1))
     }
 
-    /// The cursor of the next page, and the link to it.
-    fn next(&self, next: &impl Serialize) -> Result<(String, String), Problem> {
-        let cursor = self.cursors.write(self.caller, &self.request.list(), next)?;
+    /// Returns the cursor of the next page and the link to it.
+    fn next_link(&self, next: &impl Serialize) -> Result<(String, String), Problem> {
+        let cursor = self.cursors.encode(self.caller, &self.request.resource_and_query(), next)?;
         let mut link = String::from("<?");
-        for (name, value) in self.request.query_but("cursor") {
-            let _ = write!(link, "{name}={}&", percent_encoded(value));
+        for (name, value) in self.request.query_without("cursor") {
+            let _ = write!(link, "{name}={}&", percent_encode(value));
         }
         let _ = write!(link, "cursor={cursor}>; rel=\"next\"");
         Ok((cursor, link))
     }
 }
 
-/// Everything but RFC 3986's unreserved characters, encoded.
-fn percent_encoded(text: &str) -> String {
+/// Percent-encodes all characters except the unreserved ones (RFC 3986).
+fn percent_encode(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));
@@ -83,21 +84,21 @@ mod tests {
     use crate::http::ProxyRequest;
 
     #[test]
-    fn a_page_leads_to_the_next_with_the_same_query() {
+    fn next_link_repeats_the_query_and_starts_after_the_page() {
         let request = |query: Value| -> Request {
             let proxy = json!({"resource": "/vehicles", "httpMethod": "GET", "queryStringParameters": query});
             serde_json::from_value::<ProxyRequest>(proxy).unwrap().try_into().unwrap()
         };
-        let caller = Caller::Fleet(FleetId::from_random(1));
+        let caller = Caller::Fleet(FleetId::from_random_bits(1));
         let first = request(json!({"limit": "5", "from": "2020-01-01T00:00:00+01:00"}));
-        let answer = Page::of(&first, &caller).answer(json!({"items": []}), Some(&"veh_x")).unwrap();
-        let cursor = serde_json::from_str::<Value>(answer.body()).unwrap()["next"].as_str().unwrap().to_owned();
-        let link = answer.header("link").unwrap();
+        let response = Page::new(&first, &caller).json_response(json!({"items": []}), Some(&"veh_x")).unwrap();
+        let cursor = serde_json::from_str::<Value>(response.body()).unwrap()["next"].as_str().unwrap().to_owned();
+        let link = response.header("link").unwrap();
         assert_eq!(link, format!("<?from=2020-01-01T00%3A00%3A00%2B01%3A00&limit=5&cursor={cursor}>; rel=\"next\""));
 
         let second = request(json!({"limit": "5", "from": "2020-01-01T00:00:00+01:00", "cursor": cursor}));
-        assert_eq!(Page::of(&second, &caller).start::<String>().unwrap().as_deref(), Some("veh_x"));
+        assert_eq!(Page::new(&second, &caller).start::<String>().unwrap().as_deref(), Some("veh_x"));
         let other = request(json!({"limit": "6", "from": "2020-01-01T00:00:00+01:00", "cursor": cursor}));
-        assert!(Page::of(&other, &caller).start::<String>().is_err(), "another query");
+        assert!(Page::new(&other, &caller).start::<String>().is_err(), "another query");
     }
 }

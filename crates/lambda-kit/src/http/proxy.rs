@@ -1,3 +1,5 @@
+//! The event format of API Gateway.
+
 use std::collections::HashMap;
 use std::io::Read as _;
 
@@ -12,8 +14,8 @@ use serde::Deserialize;
 use super::request::{Claims, Request};
 use crate::problem::{Problem, ProblemType};
 
-/// A REST API's request as API Gateway hands it to a function ("Lambda proxy integration", payload format 1.0). What is
-/// absent comes as null.
+/// A request of a REST API as API Gateway sends it to a function (Lambda proxy integration, payload format 1.0). Absent
+/// members are null.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProxyRequest {
@@ -55,7 +57,7 @@ struct TokenClaims {
 }
 
 impl ProxyRequest {
-    /// A header, by its name in whatever case.
+    /// Returns a header by its case-insensitive name.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter().flatten();
         headers.find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
@@ -68,7 +70,9 @@ impl TryFrom<ProxyRequest> for Request {
     fn try_from(proxy: ProxyRequest) -> Result<Self, Problem> {
         let body = proxy.body.unwrap_or_default();
         let body = if proxy.is_base64_encoded {
-            STANDARD.decode(body).map_err(|_| Problem::new(ProblemType::BadRequest).with_detail("the body is not base64"))?
+            STANDARD
+                .decode(body)
+                .map_err(|_| Problem::new(ProblemType::BadRequest).with_detail("the body is not valid base64"))?
         } else {
             body.into_bytes()
         };
@@ -82,7 +86,7 @@ impl TryFrom<ProxyRequest> for Request {
         let headers = proxy.headers.unwrap_or_default();
         let headers: HashMap<String, String> =
             headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
-        let body = unpacked(body, headers.get("content-encoding").map_or("identity", String::as_str))?;
+        let body = decode_content(body, headers.get("content-encoding").map_or("identity", String::as_str))?;
         Ok(Self {
             method: proxy.http_method,
             resource: proxy.resource,
@@ -96,20 +100,21 @@ impl TryFrom<ProxyRequest> for Request {
     }
 }
 
-/// The body without its content coding (RFC 9110, 8.4).
-fn unpacked(body: Vec<u8>, coding: &str) -> Result<Vec<u8>, Problem> {
+/// Removes the content coding of a body (RFC 9110, 8.4).
+fn decode_content(body: Vec<u8>, coding: &str) -> Result<Vec<u8>, Problem> {
     match coding.trim().to_ascii_lowercase().as_str() {
         "identity" | "" => Ok(body),
         "gzip" | "x-gzip" => {
-            let mut plain = Vec::new();
-            // One byte more than any operation takes: a body that unpacks to more is refused for its size.
+            let mut decompressed = Vec::new();
+            // The limit is one byte more than any operation accepts, so that a longer body is refused for its size.
             let mut reader = GzDecoder::new(body.as_slice()).take(limits::UPLOAD_BYTES as u64 + 1);
-            let wrong = |_| Problem::new(ProblemType::BadRequest).with_detail("the body is not gzip");
-            reader.read_to_end(&mut plain).map_err(wrong)?;
-            Ok(plain)
+            let invalid = |_| Problem::new(ProblemType::BadRequest).with_detail("the body is not valid gzip");
+            reader.read_to_end(&mut decompressed).map_err(invalid)?;
+            Ok(decompressed)
         }
         _ => {
-            let problem = Problem::new(ProblemType::UnsupportedMediaType).with_detail("send the body plain, or as gzip");
+            let problem =
+                Problem::new(ProblemType::UnsupportedMediaType).with_detail("send the body uncompressed or gzip-compressed");
             Err(problem.with_header("accept-encoding", "gzip, identity".to_owned()))
         }
     }
@@ -120,27 +125,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_packed_body_is_unpacked_and_one_that_grows_too_large_is_cut_off() {
+    fn gzip_body_is_decompressed_up_to_the_size_limit() {
         use std::io::Write as _;
-        let packed = |plain: &[u8]| {
-            let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-            packer.write_all(plain).unwrap();
-            STANDARD.encode(packer.finish().unwrap())
+        let compress = |plain: &[u8]| {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(plain).unwrap();
+            STANDARD.encode(encoder.finish().unwrap())
         };
         let read = |body: String, coding: &str| {
             let proxy = serde_json::json!({"resource": "/x", "httpMethod": "POST", "body": body, "isBase64Encoded": true,
                 "headers": {"Content-Encoding": coding}});
             Request::try_from(serde_json::from_value::<ProxyRequest>(proxy).unwrap())
         };
-        assert_eq!(read(packed(b"{}"), "gzip").unwrap().body(), b"{}");
-        let bomb = read(packed(&vec![b' '; 50_000_000]), "gzip").unwrap();
+        assert_eq!(read(compress(b"{}"), "gzip").unwrap().body(), b"{}");
+        let bomb = read(compress(&vec![b' '; 50_000_000]), "gzip").unwrap();
         assert_eq!(bomb.body().len(), limits::UPLOAD_BYTES + 1);
         assert_eq!(read(STANDARD.encode("{}"), "gzip").unwrap_err().status().as_u16(), 400);
         assert_eq!(read(STANDARD.encode("{}"), "br").unwrap_err().status().as_u16(), 415);
     }
 
     #[test]
-    fn the_gateways_own_examples_are_read() {
+    fn aws_example_requests_are_parsed() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/aws_events");
         let mut read = 0;
         for name in
@@ -152,7 +157,7 @@ mod tests {
             read += 1;
         }
         if read == 0 {
-            println!("no example envelopes beside this clone: only our own were read");
+            println!("skipped: the AWS example events are not next to this clone");
         }
     }
 }

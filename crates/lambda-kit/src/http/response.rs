@@ -1,3 +1,5 @@
+//! An HTTP response.
+
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
@@ -12,102 +14,102 @@ use serde_json::Value;
 
 use crate::problem::Problem;
 
-/// Shorter bodies do not gain by being packed.
-const PACKED_FROM: usize = 1024;
+/// The minimum length of a body that is compressed, in bytes. Compression does not reduce the size of shorter bodies.
+const MIN_COMPRESSED_LEN: usize = 1024;
 
-/// An answer, as API Gateway takes it.
+/// A response in the format of API Gateway.
 #[derive(Debug)]
 pub struct Response {
     status: StatusCode,
-    /// By their lower-case names.
+    /// The headers by lower-case name.
     headers: BTreeMap<String, String>,
     body: String,
-    /// The body packed, in base64, which is how API Gateway takes bytes.
-    packed: Option<String>,
-    /// A member of the body that must not be kept.
+    /// The compressed body in base64, the encoding of binary bodies in API Gateway.
+    compressed: Option<String>,
+    /// A member of the body that must not be stored.
     secret: Option<&'static str>,
 }
 
 impl Response {
     fn new(status: StatusCode, body: String) -> Self {
-        Self { status, headers: BTreeMap::new(), body, packed: None, secret: None }
+        Self { status, headers: BTreeMap::new(), body, compressed: None, secret: None }
     }
 
-    /// A JSON answer.
+    /// Creates a JSON response.
     pub fn json(status: StatusCode, body: &impl Serialize) -> Result<Self, Problem> {
         let body = serde_json::to_string(body).map_err(Problem::internal)?;
         Ok(Self::new(status, body).with_header("content-type", "application/json"))
     }
 
-    /// A JSON answer with status 200.
+    /// Creates a JSON response with status 200.
     pub fn ok(body: &impl Serialize) -> Result<Self, Problem> {
         Self::json(StatusCode::OK, body)
     }
 
-    /// An answer of another media type, with status 200.
+    /// Creates a response of another media type, with status 200.
     pub fn text(media_type: &'static str, body: String) -> Self {
         Self::new(StatusCode::OK, body).with_header("content-type", media_type)
     }
 
-    /// An answer without a body.
+    /// Creates a response without a body, with status 204.
     pub fn no_content() -> Self {
         Self::new(StatusCode::NO_CONTENT, String::new())
     }
 
-    /// With a header, by its lower-case name.
+    /// Sets a header by its lower-case name.
     #[must_use]
     pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.insert(name.to_owned(), value.into());
         self
     }
 
-    /// Whose body holds a secret in that member: it is not kept with the answer to a request that may come again.
+    /// Marks a member of the body as secret: it is not stored with the response to a request with an `Idempotency-Key`.
     #[must_use]
     pub fn with_secret(mut self, member: &'static str) -> Self {
         self.secret = Some(member);
         self
     }
 
-    /// Packed, if the caller takes that and it is worth it.
+    /// Compresses the body if the caller accepts gzip and the body is long enough.
     #[must_use]
-    pub fn packed_for(mut self, accept_encoding: &str) -> Self {
-        if self.body.len() < PACKED_FROM {
+    pub fn compressed_for(mut self, accept_encoding: &str) -> Self {
+        if self.body.len() < MIN_COMPRESSED_LEN {
             return self;
         }
         self = self.with_header("vary", "accept-encoding");
-        if takes_gzip(accept_encoding) {
-            let mut packer = GzEncoder::new(Vec::with_capacity(self.body.len() / 4), Compression::fast());
-            // Into memory it cannot fail; if it did, the body would go out as it is.
-            if let Ok(packed) = packer.write_all(self.body.as_bytes()).and_then(|()| packer.finish()) {
-                self.packed = Some(STANDARD.encode(packed));
+        if accepts_gzip(accept_encoding) {
+            let mut encoder = GzEncoder::new(Vec::with_capacity(self.body.len() / 4), Compression::fast());
+            // Writing to memory cannot fail; if it did, the body would be sent uncompressed.
+            if let Ok(compressed) = encoder.write_all(self.body.as_bytes()).and_then(|()| encoder.finish()) {
+                self.compressed = Some(STANDARD.encode(compressed));
                 self = self.with_header("content-encoding", "gzip");
             }
         }
         self
     }
 
-    /// Its status.
+    /// Returns the status.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// Its body.
+    /// Returns the body.
     pub fn body(&self) -> &str {
         &self.body
     }
 
-    /// A header of it, by its lower-case name.
+    /// Returns a header by its lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
 
-    /// Replaces its JSON body.
+    /// Replaces the body with JSON.
     pub fn set_json(&mut self, body: &Value) {
         self.body = body.to_string();
     }
 
-    /// The answer as it is kept for a repeat, without its secret.
-    pub(super) fn to_kept(&self) -> StoredResponse {
+    /// Returns the response for the idempotency store, without its secret.
+    pub(super) fn to_stored(&self) -> StoredResponse {
         let mut body = self.body.clone();
         if let (Some(secret), Ok(Value::Object(mut members))) = (self.secret, serde_json::from_str(&self.body)) {
             members.remove(secret);
@@ -116,18 +118,18 @@ impl Response {
         StoredResponse { status: self.status.as_u16(), headers: self.headers.clone().into_iter().collect(), body }
     }
 
-    /// The answer that was kept.
-    pub(super) fn from_kept(answer: StoredResponse) -> Result<Self, Problem> {
-        let status = StatusCode::from_u16(answer.status).map_err(Problem::internal)?;
-        Ok(Self { headers: answer.headers.into_iter().collect(), ..Self::new(status, answer.body) })
+    /// Creates a response from the idempotency store.
+    pub(super) fn from_stored(stored: StoredResponse) -> Result<Self, Problem> {
+        let status = StatusCode::from_u16(stored.status).map_err(Problem::internal)?;
+        Ok(Self { headers: stored.headers.into_iter().collect(), ..Self::new(status, stored.body) })
     }
 }
 
-/// Whether `Accept-Encoding` takes gzip (RFC 9110, 12.5.3).
-fn takes_gzip(accept_encoding: &str) -> bool {
+/// Returns whether `Accept-Encoding` includes gzip (RFC 9110, 12.5.3).
+fn accepts_gzip(accept_encoding: &str) -> bool {
     let weight = |coding: &str| {
-        accept_encoding.split(',').find_map(|offer| {
-            let (name, parameters) = offer.split_once(';').unwrap_or((offer, ""));
+        accept_encoding.split(',').find_map(|range| {
+            let (name, parameters) = range.split_once(';').unwrap_or((range, ""));
             let weight = parameters.trim().strip_prefix("q=").map_or(Some(1.0), |q| q.trim().parse::<f32>().ok());
             name.trim().eq_ignore_ascii_case(coding).then_some(weight.unwrap_or(0.0))
         })
@@ -154,7 +156,8 @@ impl Serialize for Response {
             body: &'a str,
             is_base64_encoded: bool,
         }
-        let (body, is_base64_encoded) = self.packed.as_ref().map_or((&self.body, false), |packed| (packed, true));
+        let (body, is_base64_encoded) =
+            self.compressed.as_ref().map_or((&self.body, false), |compressed| (compressed, true));
         Proxy { status_code: self.status.as_u16(), headers: &self.headers, body, is_base64_encoded }.serialize(serializer)
     }
 }
@@ -166,32 +169,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_body_is_packed_for_whoever_takes_gzip() {
+    fn long_body_is_compressed_if_gzip_is_accepted() {
         let body = "[1]".repeat(1000);
-        let response = Response::text("text/csv", body.clone()).packed_for("br, gzip;q=0.5");
+        let response = Response::text("text/csv", body.clone()).compressed_for("br, gzip;q=0.5");
         let proxy = serde_json::to_value(&response).unwrap();
         assert_eq!((&proxy["isBase64Encoded"], &proxy["headers"]["content-encoding"]), (&true.into(), &"gzip".into()));
         let bytes = STANDARD.decode(proxy["body"].as_str().unwrap()).unwrap();
-        let mut unpacked = String::new();
-        flate2::read::GzDecoder::new(bytes.as_slice()).read_to_string(&mut unpacked).unwrap();
-        assert_eq!(unpacked, body);
+        let mut decompressed = String::new();
+        flate2::read::GzDecoder::new(bytes.as_slice()).read_to_string(&mut decompressed).unwrap();
+        assert_eq!(decompressed, body);
         for refused in ["", "br", "gzip;q=0", "identity", "*;q=0"] {
-            let plain = serde_json::to_value(Response::text("text/csv", body.clone()).packed_for(refused)).unwrap();
+            let plain = serde_json::to_value(Response::text("text/csv", body.clone()).compressed_for(refused)).unwrap();
             assert_eq!((&plain["isBase64Encoded"], &plain["body"]), (&false.into(), &body.as_str().into()), "{refused}");
             assert_eq!(plain["headers"]["vary"], "accept-encoding");
         }
-        let short = serde_json::to_value(Response::text("text/csv", "[1]".to_owned()).packed_for("gzip")).unwrap();
+        let short = serde_json::to_value(Response::text("text/csv", "[1]".to_owned()).compressed_for("gzip")).unwrap();
         assert_eq!(short["isBase64Encoded"], false);
     }
 
     #[test]
-    fn a_kept_answer_comes_back_as_it_was_but_for_its_secret() {
+    fn stored_response_is_restored_without_its_secret() {
         let body = serde_json::json!({"clientId": "c", "clientSecret": "s"});
         let response = Response::json(StatusCode::CREATED, &body).unwrap().with_header("location", "clients/c");
-        let kept = response.with_secret("clientSecret").to_kept();
-        assert!(!kept.body.contains("clientSecret"), "{}", kept.body);
-        let again = Response::from_kept(kept).unwrap();
-        assert_eq!((again.status(), again.header("location")), (StatusCode::CREATED, Some("clients/c")));
-        assert_eq!(again.body(), r#"{"clientId":"c"}"#);
+        let stored = response.with_secret("clientSecret").to_stored();
+        assert!(!stored.body.contains("clientSecret"), "{}", stored.body);
+        let restored = Response::from_stored(stored).unwrap();
+        assert_eq!((restored.status(), restored.header("location")), (StatusCode::CREATED, Some("clients/c")));
+        assert_eq!(restored.body(), r#"{"clientId":"c"}"#);
     }
 }

@@ -1,90 +1,102 @@
-//! [`Fleets::changes`]: the audit trail, as everything that writes it leaves it.
+//! [`Fleets::changes`]: the audit trail that all writing ports produce.
 
-use roadcast_domain::audit::{Author, Change, Changed};
+use roadcast_domain::audit::{Author, Change, ChangedResource};
 use roadcast_domain::fleet::{Client, ClientRole, FeedDisposition};
 use roadcast_domain::ids::Eid;
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
 
-use super::fresh::{Fresh, NOON};
+use super::fixtures::{Fixtures, NOON};
 use crate::PortErrorKind;
 use crate::clients::Clients;
 use crate::clock::Randomness;
 use crate::fleets::Fleets;
 use crate::subscriptions::Subscriptions;
 
-/// What [`Fleets`], [`Clients`] and [`Subscriptions`] over the same store do: a change is kept with what it changes.
+/// Checks [`Fleets`], [`Clients`] and [`Subscriptions`] on the same store: a resource and its change are stored together.
 pub async fn audit_trail(
     fleets: &impl Fleets,
     clients: &impl Clients,
     subscriptions: &impl Subscriptions,
     random: &impl Randomness,
 ) {
-    let fresh = Fresh::new(random);
-    let by = || Author::Admin { client_id: fresh.client_id() };
-    let fleet = fresh.fleet("bus");
-    let mut expected = vec![Change::of_fleet(by(), None, &fleet, NOON)];
+    let fixtures = Fixtures::new(random);
+    let by = || Author::Admin { client_id: fixtures.client_id() };
+    let fleet = fixtures.fleet("bus");
+    let mut expected = vec![Change::fleet_changed(by(), None, &fleet, NOON)];
     fleets.create(&fleet, expected.last()).await.expect("a new fleet is created");
 
     let role = ClientRole::Fleet { fleet_id: fleet.fleet_id.clone() };
-    let client = Client { created_at: NOON.plus_ms(1), ..fresh.client(role) };
-    expected.extend(Change::of_client(by(), &client));
-    clients.put(&client, expected.last()).await.expect("put takes a client");
+    let client = Client { created_at: NOON.plus_ms(1), ..fixtures.client(role) };
+    expected.extend(Change::client_created(by(), &client));
+    clients.put(&client, expected.last()).await.expect("a client is stored");
 
-    let pending = fresh.subscription(&fleet.fleet_id, vec![fresh.vid()], &["alerts"]);
+    let pending = fixtures.subscription(&fleet.fleet_id, vec![fixtures.vid()], &["alerts"]);
     let pending = Subscription { updated_at: NOON.plus_ms(2), ..pending };
-    expected.push(Change::of_subscription(by(), None, &pending));
+    expected.push(Change::subscription_changed(by(), None, &pending));
     subscriptions.create(&pending, expected.last()).await.expect("a new subscription is created");
 
     let provisioning =
         Subscription { state: SubscriptionState::Provisioning, updated_at: NOON.plus_ms(3), ..pending.clone() };
-    subscriptions.replace(&provisioning, SubscriptionState::Pending).await.expect("it is provisioned");
+    subscriptions.replace(&provisioning, SubscriptionState::Pending).await.expect("a subscription is provisioned");
     let revoked = Subscription {
         state: SubscriptionState::Revoked,
         updated_at: NOON.plus_ms(4),
         version: provisioning.version + 1,
         ..provisioning.clone()
     };
-    let revoking = Change::of_subscription(by(), Some(&provisioning), &revoked);
-    subscriptions.update(&revoked, Some(&revoking)).await.expect("it is revoked");
+    let revoking = Change::subscription_changed(by(), Some(&provisioning), &revoked);
+    subscriptions.update(&revoked, Some(&revoking)).await.expect("a subscription is revoked");
 
     let late =
-        Change::of_subscription(by(), Some(&pending), &Subscription { updated_at: NOON.plus_ms(5), ..pending.clone() });
-    for refused in [
+        Change::subscription_changed(by(), Some(&pending), &Subscription { updated_at: NOON.plus_ms(5), ..pending.clone() });
+    for rejected in [
         subscriptions.update(&pending, Some(&late)).await,
         subscriptions.create(&pending, Some(&late)).await,
         fleets.create(&fleet, Some(&late)).await,
     ] {
-        assert_eq!(refused.map_err(|error| error.kind()), Err(PortErrorKind::Conflict), "what is there is a conflict");
+        assert_eq!(
+            rejected.map_err(|error| error.kind()),
+            Err(PortErrorKind::Conflict),
+            "a stale or duplicate write is a conflict"
+        );
     }
 
-    let removal = Change::of_removed_client(by(), &client, NOON.plus_ms(6)).expect("it is a fleet's");
+    let removal = Change::client_removed(by(), &client, NOON.plus_ms(6)).expect("the client has a fleet");
     clients.remove(&client, Some(&removal)).await.expect("a client is removed");
-    let leaving = fleet.clone().begin_offboarding(FeedDisposition::Discard, NOON.plus_ms(7));
-    let leave = Change::of_fleet(by(), Some(&fleet), &leaving, NOON.plus_ms(7));
-    fleets.update(&leaving, Some(&leave)).await.expect("it is asked to leave");
+    let offboarding = fleet.clone().begin_offboarding(FeedDisposition::Discard, NOON.plus_ms(7));
+    let offboarding_change = Change::fleet_changed(by(), Some(&fleet), &offboarding, NOON.plus_ms(7));
+    fleets.update(&offboarding, Some(&offboarding_change)).await.expect("the offboarding starts");
 
     for limit in [1, 2, 100] {
         let trail = pages(fleets, &fleet.fleet_id, limit).await;
-        assert_eq!(trail.len(), 7, "each change is kept, and one that was refused is not");
-        assert_eq!(trail[..3], [leave.clone(), removal.clone(), revoking.clone()], "the newest change comes first");
+        assert_eq!(trail.len(), 7, "each change is stored, except the rejected ones");
+        assert_eq!(
+            trail[..3],
+            [offboarding_change.clone(), removal.clone(), revoking.clone()],
+            "the newest change comes first"
+        );
         let step = &trail[3];
-        assert_eq!(step.by, Author::Provisioning, "a step of provisioning is a change by provisioning");
-        assert_eq!(step.state(), Some(SubscriptionState::Provisioning), "a step of provisioning says which state it led to");
+        assert_eq!(step.by, Author::Provisioning, "a provisioning step is a change by the provisioning");
+        assert_eq!(
+            step.subscription_state(),
+            Some(SubscriptionState::Provisioning),
+            "a provisioning step has the new state"
+        );
         assert!(
-            matches!(&step.of, Changed::Subscription { subscription_id } if *subscription_id == pending.subscription_id)
+            matches!(&step.resource, ChangedResource::Subscription { subscription_id } if *subscription_id == pending.subscription_id)
         );
         let older: Vec<&Change> = trail[4..].iter().rev().collect();
-        assert_eq!(older, expected.iter().collect::<Vec<_>>(), "changes are kept as they were given");
+        assert_eq!(older, expected.iter().collect::<Vec<_>>(), "changes are returned unchanged");
     }
-    assert!(pages(fleets, &fresh.fleet_id(), 10).await.is_empty(), "another fleet has a trail of its own");
+    assert!(pages(fleets, &fixtures.fleet_id(), 10).await.is_empty(), "another fleet has its own audit trail");
 }
 
 async fn pages(fleets: &impl Fleets, fleet_id: &roadcast_domain::ids::FleetId, limit: usize) -> Vec<Change> {
     let mut trail: Vec<Change> = Vec::new();
     loop {
         let before: Option<Eid> = trail.last().map(|last| last.change_id);
-        let page = fleets.changes(fleet_id, before, limit).await.expect("changes answers");
-        assert!(page.len() <= limit, "a page holds at most its limit of {limit}");
+        let page = fleets.changes(fleet_id, before, limit).await.expect("changes succeeds");
+        assert!(page.len() <= limit, "a page has at most `limit` items: {limit}");
         if page.is_empty() {
             return trail;
         }

@@ -1,4 +1,4 @@
-//! How far a file is loaded, and what its report says.
+//! The progress of an import, and its report.
 
 use roadcast_domain::Timestamp;
 use roadcast_domain::vehicle_mapping::FileVersion;
@@ -6,74 +6,66 @@ use roadcast_ports::bulk::{BulkFile, Checkpoint, RowCounts};
 use serde::Serialize;
 
 use super::reader::{FileRefusal, RowWindow};
-use super::row_outcome;
+use super::row_outcome::{MappingOutcome, RowOutcome};
 
-/// How far a file is loaded.
+/// The progress of an import.
 pub(super) struct Progress {
-    /// As it would be kept now, but for the time.
+    /// The checkpoint to save, except for its elapsed time.
     pub(super) checkpoint: Checkpoint,
-    /// Lines of the report that are in no part yet.
+    /// Lines of the report that are not stored yet.
     report: Vec<u8>,
-    began: Checkpoint,
-    began_at: Timestamp,
+    /// The checkpoint from which this run started.
+    started_from: Checkpoint,
+    started_at: Timestamp,
 }
 
-/// What a report says of a file, once it is loaded.
+/// The summary of an import.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
-    /// What became of its rows.
+    /// The numbers of rows by outcome.
     #[serde(flatten)]
     pub counts: RowCounts,
-    /// How long it took, over all runs.
+    /// The duration of all runs, in seconds.
     pub seconds: f64,
-    /// Which of two files is newer.
+    /// The version of the file; newer files have greater versions.
     pub version: FileVersion,
-    /// The object's version in the bucket, where the bucket keeps versions.
+    /// The object's version, if the bucket is versioned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object_version: Option<String>,
-    /// The same for the same bytes: the object's entity tag.
+    /// The object's entity tag, which is equal for equal content.
     pub content: String,
-    /// Why the file was not loaded, or not to its end; the last line that was read.
+    /// Why the file was not loaded, or only in part.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<RefusedFile>,
 }
 
-/// Why a file as a whole was not loaded, or not to its end.
+/// Why a file was not loaded, or only in part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RefusedFile {
     /// The last line that was read.
     pub line: u64,
-    /// Why.
+    /// The reason.
     pub detail: String,
 }
 
-/// A line of the report.
+/// A line of the report: a fault of a row.
 #[derive(Serialize)]
-struct WrongLine<'l> {
+struct ReportLine<'l> {
     line: u64,
     pointer: &'l str,
     reason: &'l str,
     detail: &'l str,
 }
 
-/// What became of a row of a file; each kind of file says in its own way what is wrong.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) enum RowOutcome<W> {
-    Loaded,
-    Unchanged,
-    Superseded,
-    InvalidField(W),
-}
-
 impl Progress {
-    /// Goes on from there.
-    pub(super) fn after(checkpoint: Checkpoint, now: Timestamp) -> Self {
-        Self { began: checkpoint.clone(), checkpoint, report: Vec::new(), began_at: now }
+    /// Starts a run from `checkpoint`.
+    pub(super) fn resume(checkpoint: Checkpoint, now: Timestamp) -> Self {
+        Self { started_from: checkpoint.clone(), checkpoint, report: Vec::new(), started_at: now }
     }
 
-    /// Counts what became of a row, and answers what is wrong with it, if anything is.
+    /// Counts the outcome of a row. Returns its faults if it is invalid.
     pub(super) fn count<'f, W>(&mut self, outcome: &'f RowOutcome<W>) -> Option<&'f W> {
         let counts = &mut self.checkpoint.counts;
         counts.rows += 1;
@@ -81,70 +73,70 @@ impl Progress {
             RowOutcome::Loaded => counts.loaded += 1,
             RowOutcome::Unchanged => counts.unchanged += 1,
             RowOutcome::Superseded => counts.superseded += 1,
-            RowOutcome::InvalidField(wrong) => {
+            RowOutcome::Invalid(fault) => {
                 counts.wrong += 1;
-                return Some(wrong);
+                return Some(fault);
             }
         }
         None
     }
 
-    /// A window is loaded.
-    pub(super) fn add(&mut self, window: &RowWindow, outcomes: &[row_outcome::RowOutcome]) {
+    /// Records the outcomes of a window's rows.
+    pub(super) fn record_window(&mut self, window: &RowWindow, outcomes: &[MappingOutcome]) {
         for (row, outcome) in window.rows.iter().zip(outcomes) {
-            if let Some(wrong) = self.count(outcome) {
+            if let Some(invalid) = self.count(outcome) {
                 let line = row.as_ref().map_or_else(|(line, _)| *line, |row| row.line);
-                self.record_outcome(line, wrong.pointer, wrong.fault.code(), &wrong.fault.to_string());
+                self.record_fault(line, invalid.pointer, invalid.fault.code(), &invalid.fault.to_string());
             }
         }
         (self.checkpoint.line, self.checkpoint.offset) = (window.line, window.offset);
         self.checkpoint.columns.clone_from(&window.columns);
     }
 
-    /// Puts a line into the report.
-    pub(super) fn record_outcome(&mut self, line: u64, pointer: &str, reason: &str, detail: &str) {
-        let line = WrongLine { line, pointer, reason, detail };
-        // Numbers and texts always serialise.
+    /// Adds a line to the report.
+    pub(super) fn record_fault(&mut self, line: u64, pointer: &str, reason: &str, detail: &str) {
+        let line = ReportLine { line, pointer, reason, detail };
+        // Serialising numbers and texts cannot fail.
         if let Ok(mut text) = serde_json::to_vec(&line) {
             text.push(b'\n');
             self.report.extend(text);
         }
     }
 
-    /// Whether anything was loaded since it went on.
-    pub(super) fn has_moved(&self) -> bool {
-        self.checkpoint.line > self.began.line
+    /// Whether this run has processed any line.
+    pub(super) fn has_advanced(&self) -> bool {
+        self.checkpoint.line > self.started_from.line
     }
 
-    /// The checkpoint at that time.
-    pub(super) fn at(&self, now: Timestamp) -> Checkpoint {
-        let elapsed_ms = self.began.elapsed_ms + now.ms_since(self.began_at).max(0);
+    /// Returns the checkpoint to save at `now`.
+    pub(super) fn checkpoint_at(&self, now: Timestamp) -> Checkpoint {
+        let elapsed_ms = self.started_from.elapsed_ms + now.ms_since(self.started_at).max(0);
         Checkpoint { elapsed_ms, ..self.checkpoint.clone() }
     }
 
-    /// What became of the rows since it went on.
-    pub(super) fn of_this_run(&self) -> RowCounts {
-        let (now, then) = (&self.checkpoint.counts, &self.began.counts);
+    /// Returns the counts of this run.
+    pub(super) fn counts_of_run(&self) -> RowCounts {
+        let (now, before) = (&self.checkpoint.counts, &self.started_from.counts);
         RowCounts {
-            rows: now.rows - then.rows,
-            loaded: now.loaded - then.loaded,
-            unchanged: now.unchanged - then.unchanged,
-            superseded: now.superseded - then.superseded,
-            wrong: now.wrong - then.wrong,
+            rows: now.rows - before.rows,
+            loaded: now.loaded - before.loaded,
+            unchanged: now.unchanged - before.unchanged,
+            superseded: now.superseded - before.superseded,
+            wrong: now.wrong - before.wrong,
         }
     }
 
-    /// The lines of the report that are in no part yet.
-    pub(super) fn take_report(&mut self) -> Vec<u8> {
+    /// Removes and returns the lines of the report that are not stored yet.
+    pub(super) fn take_report_lines(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.report)
     }
 
-    /// What the report says.
+    /// Returns the summary at `now`.
     pub(super) fn summary(&self, file: &BulkFile, refused: Option<FileRefusal>, now: Timestamp) -> Summary {
         let line = self.checkpoint.line;
-        // Exact for any file that ends conflicts ages.
+        // Exact for any realistic duration.
         #[allow(clippy::cast_precision_loss)]
-        let seconds = self.at(now).elapsed_ms as f64 / 1000.0;
+        let seconds = self.checkpoint_at(now).elapsed_ms as f64 / 1000.0;
         Summary {
             counts: self.checkpoint.counts,
             seconds,

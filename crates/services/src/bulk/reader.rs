@@ -1,72 +1,76 @@
-//! A file, read line by line, or window by window.
+//! Reads a file by line, or by window of rows.
 
-use roadcast_codec::bulk_file::{Form, HeaderFault, Line, LineFault, Lines, MAX_LINE_BYTES, Packing, Rows, form_of};
+use roadcast_codec::bulk_file::{
+    Compression, FileFormat, HeaderFault, Line, LineFault, LineSplitter, MAX_LINE_BYTES, RowParser, detect_format,
+};
 use roadcast_domain::vehicle_mapping::{InvalidRow, MappingRow, RowFault};
 use roadcast_ports::PortError;
 use roadcast_ports::bulk::{BulkFile, BulkFiles, Checkpoint, FileBody};
 
-/// A row and the line it stands in.
+/// A row and its line number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NumberedRow {
     pub(super) line: u64,
     pub(super) row: MappingRow,
 }
 
-/// Rows that follow one another.
+/// A window of consecutive rows.
 #[derive(Debug, Default)]
 pub(super) struct RowWindow {
-    /// Those that can be loaded, and the lines of those that cannot, with the reason.
+    /// The valid rows; of an invalid row, its line number and its fault.
     pub(super) rows: Vec<Result<NumberedRow, (u64, InvalidRow)>>,
     /// The last line of the window.
     pub(super) line: u64,
-    /// Where the next one begins.
+    /// The offset of the next line, in bytes of the decompressed file.
     pub(super) offset: u64,
-    /// The file's columns, where it has them.
+    /// The file's columns, if its format has a header.
     pub(super) columns: Option<Vec<String>>,
-    /// Whether the file ends here.
+    /// Whether this is the last window of the file.
     pub(super) is_last: bool,
-    /// Why it cannot be read any further.
+    /// Why the file cannot be read further.
     pub(super) refused: Option<FileRefusal>,
 }
 
-/// Why a file as a whole is not loaded, or not to its end.
+/// Why a file is not loaded, or only in part.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FileRefusal {
-    #[error("the file's name ends in none of .csv, .ndjson and .jsonl, with or without .gz or .zst")]
-    Name,
-    #[error("the file's name ends in none of .ndjson and .jsonl, with or without .gz or .zst")]
+    #[error("the file name must end in .csv, .ndjson or .jsonl, optionally followed by .gz or .zst")]
+    UnknownFormat,
+    #[error("the file name must end in .ndjson or .jsonl, optionally followed by .gz or .zst")]
     NotNdjson,
-    #[error("the file cannot be unpacked from here on, or is cut off")]
-    Broken,
+    #[error("the file is truncated, or cannot be decompressed from here on")]
+    Corrupt,
     #[error(transparent)]
     Header(HeaderFault),
 }
 
-/// A file whose lines are being read.
+/// Reads the lines of a file.
 pub(super) struct LineReader<B> {
     body: B,
-    lines: Lines,
-    /// The last line that was read.
+    lines: LineSplitter,
+    /// The number of the last line that was read.
     pub(super) line: u64,
-    /// Where the next one begins.
+    /// The offset of the next line, in bytes of the decompressed file.
     pub(super) offset: u64,
 }
 
 impl<B: FileBody> LineReader<B> {
-    /// Opens a file where it was left. Longer lines than `longest` are passed over.
+    /// Opens a file at a checkpoint. Lines longer than `max_line_bytes` are reported as too long.
     pub(super) async fn open(
         files: &impl BulkFiles<Body = B>,
         file: &BulkFile,
-        packing: Packing,
+        compression: Compression,
         from: &Checkpoint,
-        longest: usize,
+        max_line_bytes: usize,
     ) -> Result<Result<Self, FileRefusal>, PortError> {
-        let Ok(lines) = Lines::resume(packing, from.line, from.offset) else { return Ok(Err(FileRefusal::Broken)) };
-        let body = files.open(file, if packing == Packing::Plain { from.offset } else { 0 }).await?;
-        Ok(Ok(Self { body, lines: lines.up_to(longest), line: from.line, offset: from.offset }))
+        let Ok(lines) = LineSplitter::resume(compression, from.line, from.offset) else {
+            return Ok(Err(FileRefusal::Corrupt));
+        };
+        let body = files.open(file, if compression == Compression::Plain { from.offset } else { 0 }).await?;
+        Ok(Ok(Self { body, lines: lines.max_line_bytes(max_line_bytes), line: from.line, offset: from.offset }))
     }
 
-    /// The next line; none at the end.
+    /// Returns the next line; `None` at the end of the file.
     pub(super) async fn next(&mut self) -> Result<Result<Option<Line>, FileRefusal>, PortError> {
         let mut ended = false;
         loop {
@@ -78,51 +82,51 @@ impl<B: FileBody> LineReader<B> {
                     }
                     return Ok(Ok(line));
                 }
-                Err(_) => return Ok(Err(FileRefusal::Broken)),
+                Err(_) => return Ok(Err(FileRefusal::Corrupt)),
             }
-            if let Some(piece) = self.body.next().await? {
-                self.lines.push(piece);
+            if let Some(bytes) = self.body.next().await? {
+                self.lines.push(bytes);
             } else {
-                self.lines.end();
+                self.lines.finish();
                 ended = true;
             }
         }
     }
 }
 
-/// A file whose rows are being read.
+/// Reads the rows of a file.
 pub(super) struct RowReader<B> {
     lines: LineReader<B>,
-    form: Form,
-    rows: Option<Rows>,
+    format: FileFormat,
+    rows: Option<RowParser>,
 }
 
 impl<B: FileBody> RowReader<B> {
-    /// Opens a file where it was left.
+    /// Opens a file at a checkpoint.
     pub(super) async fn open(
         files: &impl BulkFiles<Body = B>,
         file: &BulkFile,
         from: &Checkpoint,
     ) -> Result<Result<Self, FileRefusal>, PortError> {
-        let Some((form, packing)) = form_of(&file.key) else { return Ok(Err(FileRefusal::Name)) };
-        let lines = match LineReader::open(files, file, packing, from, MAX_LINE_BYTES).await? {
+        let Some((format, compression)) = detect_format(&file.key) else { return Ok(Err(FileRefusal::UnknownFormat)) };
+        let lines = match LineReader::open(files, file, compression, from, MAX_LINE_BYTES).await? {
             Ok(lines) => lines,
             Err(refused) => return Ok(Err(refused)),
         };
         let rows = match &from.columns {
-            None if Rows::has_header(form) => None,
-            columns => Some(Rows::of(columns.clone())),
+            None if format.has_header() => None,
+            columns => Some(RowParser::new(columns.clone())),
         };
-        Ok(Ok(Self { lines, form, rows }))
+        Ok(Ok(Self { lines, format, rows }))
     }
 
-    /// The next rows, `limit` at most.
+    /// Returns the next rows, at most `limit`.
     pub(super) async fn window(&mut self, limit: usize) -> Result<RowWindow, PortError> {
         let mut window = RowWindow::default();
         while window.rows.len() < limit {
             match self.lines.next().await? {
                 Ok(Some(line)) => {
-                    if let Err(refused) = self.take(line, &mut window) {
+                    if let Err(refused) = self.read_line(line, &mut window) {
                         window.refused = Some(refused);
                     }
                 }
@@ -135,26 +139,26 @@ impl<B: FileBody> RowReader<B> {
             }
         }
         (window.line, window.offset) = (self.lines.line, self.lines.offset);
-        window.columns = self.rows.as_ref().and_then(Rows::columns).map(<[String]>::to_vec);
+        window.columns = self.rows.as_ref().and_then(RowParser::columns).map(<[String]>::to_vec);
         Ok(window)
     }
 
-    /// Takes a line as the columns, or as a row; an empty one is passed over.
-    fn take(&mut self, line: Line, window: &mut RowWindow) -> Result<(), FileRefusal> {
+    /// Reads a line as the header or as a row. Skips an empty line.
+    fn read_line(&mut self, line: Line, window: &mut RowWindow) -> Result<(), FileRefusal> {
         let number = line.number;
         let Some(rows) = &self.rows else {
-            debug_assert_eq!(self.form, Form::Csv);
-            let header = line.text.map_err(|_| HeaderFault::Unknown).and_then(|text| Rows::by_header(&text));
+            debug_assert_eq!(self.format, FileFormat::Csv);
+            let header = line.text.map_err(|_| HeaderFault::UnknownColumn).and_then(|text| RowParser::from_header(&text));
             self.rows = Some(header.map_err(FileRefusal::Header)?);
             return Ok(());
         };
         let row = match line.text {
             Ok(text) if text.trim().is_empty() => return Ok(()),
-            Ok(text) => rows.read(&text).and_then(MappingRow::check),
-            Err(LineFault::TooLong) => Err(InvalidRow::whole(RowFault::TooLong)),
-            Err(LineFault::NotUtf8) => Err(InvalidRow::whole(RowFault::NotUtf8)),
+            Ok(text) => rows.parse(&text).and_then(MappingRow::check),
+            Err(LineFault::TooLong) => Err(InvalidRow::entire_row(RowFault::TooLong)),
+            Err(LineFault::NotUtf8) => Err(InvalidRow::entire_row(RowFault::NotUtf8)),
         };
-        window.rows.push(row.map(|row| NumberedRow { line: number, row }).map_err(|wrong| (number, wrong)));
+        window.rows.push(row.map(|row| NumberedRow { line: number, row }).map_err(|fault| (number, fault)));
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! A run over a file: what is kept of it on the way and at its end, whatever the file says.
+//! A run of an import, for every kind of file: saves checkpoints and reports.
 
 use roadcast_ports::bulk::{BulkFile, BulkFiles, ImportProgress, RowCounts};
 use roadcast_ports::clock::Clock;
@@ -7,69 +7,73 @@ use roadcast_ports::{PortError, PortErrorKind};
 use super::progress::{Progress, Summary};
 use super::reader::FileRefusal;
 
-/// What became of a file.
+/// The outcome of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ImportOutcome {
-    /// It is loaded, and the report lies beside it. The counts are of this run alone.
+    /// The file is loaded and its report is stored. The counts are those of this run alone.
     Loaded(Box<Summary>, RowCounts),
-    /// It is not at its end, and comes again.
+    /// The file is loaded in part, and its import resumes in another run. The counts are those of this run alone.
     Resumes(RowCounts),
-    /// It was loaded before.
-    Known,
-    /// Another file took its place before it was read to its end: that one counts.
+    /// The file was loaded before.
+    AlreadyLoaded,
+    /// Another file replaced this one before it was read completely; the other file applies.
     Replaced,
 }
 
-/// Where a run ends.
+/// Why a run ends.
 pub(super) enum EndOfRun {
-    /// At the file's end, or where it cannot be read any further.
-    OfFile(Option<FileRefusal>),
-    /// Somewhere in the file.
-    OfTime,
+    /// The file is read completely, or cannot be read further.
+    FileEnd(Option<FileRefusal>),
+    /// The run's deadline has passed.
+    Deadline,
 }
 
-/// A run over a file.
+/// A run of the import of a file.
 pub(super) struct ImportRun<'r, B, L, K> {
     pub(super) files: &'r B,
-    pub(super) loads: &'r L,
+    pub(super) progress: &'r L,
     pub(super) clock: &'r K,
     pub(super) file: &'r BulkFile,
 }
 
 impl<B: BulkFiles, L: ImportProgress, K: Clock> ImportRun<'_, B, L, K> {
-    /// Keeps how far it is. The report first: what is behind the checkpoint is never read again.
-    pub(super) async fn keep(&self, progress: &mut Progress) -> Result<(), PortError> {
-        let lines = progress.take_report();
+    /// Saves the progress. The report first: lines before the checkpoint are never read again.
+    pub(super) async fn save(&self, progress: &mut Progress) -> Result<(), PortError> {
+        let lines = progress.take_report_lines();
         if !lines.is_empty() {
-            self.files.keep_part(self.file, progress.checkpoint.parts, lines).await?;
+            self.files.store_report_part(self.file, progress.checkpoint.parts, lines).await?;
             progress.checkpoint.parts += 1;
         }
-        self.loads.keep_checkpoint(self.file, &progress.at(self.clock.now())).await
+        self.progress.save_checkpoint(self.file, &progress.checkpoint_at(self.clock.now())).await
     }
 
-    /// Keeps how far it is, and has the file come again.
+    /// Saves the progress, and requests another run.
     pub(super) async fn pause(&self, mut progress: Progress) -> Result<ImportOutcome, PortError> {
-        self.keep(&mut progress).await?;
+        self.save(&mut progress).await?;
         self.files.request_resume(self.file).await?;
-        Ok(ImportOutcome::Resumes(progress.of_this_run()))
+        Ok(ImportOutcome::Resumes(progress.counts_of_run()))
     }
 
-    /// Puts the report beside the file.
-    pub(super) async fn report(&self, progress: &mut Progress, refused: Option<FileRefusal>) -> Result<Summary, PortError> {
+    /// Stores the report and the summary.
+    pub(super) async fn store_report(
+        &self,
+        progress: &mut Progress,
+        refused: Option<FileRefusal>,
+    ) -> Result<Summary, PortError> {
         let summary = progress.summary(self.file, refused, self.clock.now());
-        let text = serde_json::to_vec_pretty(&summary).map_err(unwritable)?;
-        self.files.report(self.file, progress.checkpoint.parts, progress.take_report(), text).await?;
+        let text = serde_json::to_vec_pretty(&summary).map_err(summary_error)?;
+        self.files.store_report(self.file, progress.checkpoint.parts, progress.take_report_lines(), text).await?;
         Ok(summary)
     }
 
-    /// Nothing more is to be done for the file.
-    pub(super) async fn done(&self, mut progress: Progress, summary: Summary) -> Result<ImportOutcome, PortError> {
+    /// Marks the file as loaded.
+    pub(super) async fn complete(&self, mut progress: Progress, summary: Summary) -> Result<ImportOutcome, PortError> {
         progress.checkpoint.done = true;
-        self.loads.keep_checkpoint(self.file, &progress.checkpoint).await?;
-        Ok(ImportOutcome::Loaded(Box::new(summary), progress.of_this_run()))
+        self.progress.save_checkpoint(self.file, &progress.checkpoint).await?;
+        Ok(ImportOutcome::Loaded(Box::new(summary), progress.counts_of_run()))
     }
 }
 
-fn unwritable(error: serde_json::Error) -> PortError {
-    PortError::new(PortErrorKind::Rejected, "writer a summary").caused_by(error)
+fn summary_error(error: serde_json::Error) -> PortError {
+    PortError::new(PortErrorKind::Rejected, "write a summary").caused_by(error)
 }

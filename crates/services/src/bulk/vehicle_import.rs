@@ -1,7 +1,7 @@
-//! Loading bulk data: files that say which customer has which vehicle, and [files of schemas](SchemaImport).
+//! Imports files that assign vehicles to fleets.
 //!
-//! A file is read line by line and loaded window by window. Whatever comes twice, late or in part leaves the mappings as if
-//! each row had been said once, by the newest file that says it.
+//! A file is read line by line and loaded window by window. Repeated, late or interrupted imports result in the same
+//! mappings as importing each row once, from the newest file that contains it.
 
 use roadcast_domain::Timestamp;
 use roadcast_domain::vehicle_mapping::{AffirmedVersions, ImportLedger};
@@ -13,138 +13,135 @@ use roadcast_ports::{PortError, PortErrorKind};
 
 use super::progress::Progress;
 use super::reader::{FileRefusal, RowReader, RowWindow};
-use super::row_outcome::RowOutcome;
+use super::row_outcome::MappingOutcome;
 use super::run::{EndOfRun, ImportOutcome, ImportRun};
 use crate::cache::CachedFleets;
 
-/// Rows that are looked up together, and written together: enough for the stores to have the next ones while the answers to
-/// the first are read. What is tested across windows would take long with such large ones.
+/// Rows per window, which are looked up and written together: enough to keep the stores busy while the first results are
+/// read. Tests use a smaller window, because tests across several windows would take long otherwise.
 const WINDOW: usize = if cfg!(test) { 500 } else { 2000 };
-/// Windows after which it is kept how far the file is loaded.
+/// Windows between two checkpoints.
 const WINDOWS_PER_CHECKPOINT: usize = 10_000 / WINDOW;
-/// Tries to change the ledger, which others may be changing.
-const LEDGER_TRIES: usize = 10;
+/// Attempts to update the ledger, which other runs may update concurrently.
+const LEDGER_ATTEMPTS: usize = 10;
 
-/// Loads files of bulk data.
+/// Imports files that assign vehicles to fleets.
 pub struct VehicleImport<B, M, L, V, F, K, R> {
     /// The files.
     pub files: B,
-    /// What they are loaded into.
-    pub map: M,
-    /// How far they are loaded.
-    pub loads: L,
-    /// The register of vehicles.
+    /// The mappings that the files are loaded into.
+    pub mappings: M,
+    /// The checkpoints of imports and the ledger of files.
+    pub progress: L,
+    /// The registered vehicles.
     pub vehicles: V,
     /// The fleets.
     pub fleets: CachedFleets<F, K>,
-    /// The time.
+    /// The clock.
     pub clock: K,
-    /// Where ids come from.
+    /// The source of random ids.
     pub randomness: R,
 }
 
 impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleNames, F: Fleets, K: Clock, R: Randomness>
     VehicleImport<B, M, L, V, F, K, R>
 {
-    /// Loads a file from where it was left, to its end or until that time; then it comes again. So it does where something
-    /// fails after some of it was loaded; where nothing could be loaded, the failure is answered.
-    pub async fn vin_map(&self, file: &BulkFile, until: Timestamp) -> Result<ImportOutcome, PortError> {
-        let checkpoint = self.loads.checkpoint(file).await?.unwrap_or_default();
+    /// Imports a file from its checkpoint to its end or until `deadline`; then another run resumes the import. Another run
+    /// also resumes it if a port fails after this run has loaded rows; if it has loaded none, the port's error is returned.
+    pub async fn import(&self, file: &BulkFile, deadline: Timestamp) -> Result<ImportOutcome, PortError> {
+        let checkpoint = self.progress.checkpoint(file).await?.unwrap_or_default();
         if checkpoint.done {
-            return Ok(ImportOutcome::Known);
+            return Ok(ImportOutcome::AlreadyLoaded);
         }
         let now = self.clock.now();
-        let affirmed = self.change_ledger(|ledger| ledger.begin(&file.version, &file.content, now)).await?;
-        let mut progress = Progress::after(checkpoint, now);
-        let end = self.rows(file, &affirmed, &mut progress, until).await;
+        let affirmed = self.update_ledger(|ledger| ledger.begin(&file.version, &file.content, now)).await?;
+        let mut progress = Progress::resume(checkpoint, now);
+        let end = self.import_rows(file, &affirmed, &mut progress, deadline).await;
         match end {
-            Ok(EndOfRun::OfFile(refused)) => self.finish(file, progress, refused).await,
-            Ok(EndOfRun::OfTime) => self.pause(file, progress).await,
+            Ok(EndOfRun::FileEnd(refused)) => self.finish(file, progress, refused).await,
+            Ok(EndOfRun::Deadline) => self.run(file).pause(progress).await,
             Err(error) if error.kind() == PortErrorKind::Conflict => {
-                self.change_ledger(|ledger| ledger.end(&file.version)).await?;
+                self.update_ledger(|ledger| ledger.end(&file.version)).await?;
                 Ok(ImportOutcome::Replaced)
             }
-            Err(error) if progress.has_moved() => {
-                tracing::warn!(error = %error, "the file goes on later: {error}");
-                self.pause(file, progress).await
+            Err(error) if progress.has_advanced() => {
+                tracing::warn!(error = %error, "the run failed; another run resumes the import: {error}");
+                self.run(file).pause(progress).await
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Loads rows until the file or the time is at its end.
-    async fn rows(
+    /// Imports rows until the end of the file or the deadline.
+    async fn import_rows(
         &self,
         file: &BulkFile,
         affirmed: &AffirmedVersions,
         progress: &mut Progress,
-        until: Timestamp,
+        deadline: Timestamp,
     ) -> Result<EndOfRun, PortError> {
         let mut reader = match RowReader::open(&self.files, file, &progress.checkpoint).await? {
             Ok(reader) => reader,
-            Err(refused) => return Ok(EndOfRun::OfFile(Some(refused))),
+            Err(refused) => return Ok(EndOfRun::FileEnd(Some(refused))),
         };
         for windows in 1.. {
             let window = reader.window(WINDOW).await?;
-            let outcomes = self.window(file, affirmed, &window).await?;
-            progress.add(&window, &outcomes);
+            let outcomes = self.import_window(file, affirmed, &window).await?;
+            progress.record_window(&window, &outcomes);
             if window.is_last {
-                return Ok(EndOfRun::OfFile(window.refused));
+                return Ok(EndOfRun::FileEnd(window.refused));
             }
-            if self.clock.now() >= until {
+            if self.clock.now() >= deadline {
                 break;
             }
             if windows % WINDOWS_PER_CHECKPOINT == 0 {
-                self.run(file).keep(progress).await?;
+                self.run(file).save(progress).await?;
             }
         }
-        Ok(EndOfRun::OfTime)
+        Ok(EndOfRun::Deadline)
     }
 
-    /// Loads a window of rows: looks all of them up, decides about each, and writes what is new. Answers in their order.
-    async fn window(
+    /// Imports a window of rows: reads the stored mappings, plans each row, and writes what is new. Returns the outcomes in
+    /// order.
+    async fn import_window(
         &self,
         file: &BulkFile,
         affirmed: &AffirmedVersions,
         window: &RowWindow,
-    ) -> Result<Vec<RowOutcome>, PortError> {
-        let plans = self.plans(file, affirmed, window).await?;
-        self.execute(file, affirmed, plans).await
+    ) -> Result<Vec<MappingOutcome>, PortError> {
+        let plans = self.plan_rows(file, affirmed, window).await?;
+        self.execute_plans(file, affirmed, plans).await
     }
 
-    /// Puts the report beside the file; then it is done with.
+    /// Stores the report, and marks the file as loaded.
     async fn finish(
         &self,
         file: &BulkFile,
         mut progress: Progress,
         refused: Option<FileRefusal>,
     ) -> Result<ImportOutcome, PortError> {
-        let summary = self.run(file).report(&mut progress, refused).await?;
-        self.change_ledger(|ledger| ledger.end(&file.version)).await?;
-        self.run(file).done(progress, summary).await
-    }
-
-    /// Keeps how far it is, and has the file come again.
-    async fn pause(&self, file: &BulkFile, progress: Progress) -> Result<ImportOutcome, PortError> {
-        self.run(file).pause(progress).await
+        let summary = self.run(file).store_report(&mut progress, refused).await?;
+        self.update_ledger(|ledger| ledger.end(&file.version)).await?;
+        self.run(file).complete(progress, summary).await
     }
 
     fn run<'r>(&'r self, file: &'r BulkFile) -> ImportRun<'r, B, L, K> {
-        ImportRun { files: &self.files, loads: &self.loads, clock: &self.clock, file }
+        ImportRun { files: &self.files, progress: &self.progress, clock: &self.clock, file }
     }
 
-    async fn change_ledger<T: Send>(&self, change: impl Fn(&mut ImportLedger) -> T + Send + Sync) -> Result<T, PortError> {
-        let mut tries = 0;
+    /// Applies `update` to the ledger, and retries it after concurrent updates.
+    async fn update_ledger<T: Send>(&self, update: impl Fn(&mut ImportLedger) -> T + Send + Sync) -> Result<T, PortError> {
+        let mut attempts = 0;
         loop {
-            let mut ledger = self.loads.ledger().await?;
-            let answer = change(&mut ledger);
-            tries += 1;
-            match self.loads.replace_ledger(&ledger).await {
-                Ok(()) => return Ok(answer),
-                Err(error) if error.kind() == PortErrorKind::Conflict && tries < LEDGER_TRIES => {}
-                // A conflict would be taken for a file that was replaced.
+            let mut ledger = self.progress.ledger().await?;
+            let result = update(&mut ledger);
+            attempts += 1;
+            match self.progress.replace_ledger(&ledger).await {
+                Ok(()) => return Ok(result),
+                Err(error) if error.kind() == PortErrorKind::Conflict && attempts < LEDGER_ATTEMPTS => {}
+                // Not returned as a conflict, which would mean that the file was replaced.
                 Err(error) if error.kind() == PortErrorKind::Conflict => {
-                    return Err(PortError::new(PortErrorKind::Unavailable, "changing the ledger of files").caused_by(error));
+                    return Err(PortError::new(PortErrorKind::Unavailable, "update the ledger of files").caused_by(error));
                 }
                 Err(error) => return Err(error),
             }

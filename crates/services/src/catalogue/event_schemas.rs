@@ -1,4 +1,4 @@
-//! Schemas of custom event types: registering versions, and validating events against the versions in force.
+//! The schemas of custom event types: registers versions, and validates events against the versions in force.
 
 mod in_force;
 mod registration;

@@ -1,4 +1,4 @@
-//! The packages that subscriptions are made of: those of the first day, and those that admins make.
+//! Packages, which subscriptions consist of: built-in packages and custom packages that admins create.
 
 use roadcast_domain::caller::Caller;
 use roadcast_domain::event::{CustomType, EventType};
@@ -12,40 +12,40 @@ use serde::Deserialize;
 
 use crate::{InvalidField, ServiceError};
 
-/// Keeps packages. What a package holds is compared at each read, so a change is one write: wherever packages are remembered, it
-/// holds within [`TTL_MS`](crate::cache::TTL_MS), for what lies in stores and queues too.
+/// Manages packages. The content of a package is evaluated at each read, so a change is a single write. It takes effect
+/// within [`TTL_MS`](crate::cache::TTL_MS) wherever packages are cached, also for data that is already stored or queued.
 pub struct PackageCatalogue<P, S, K> {
-    /// Where those are kept that admins made.
+    /// The custom packages.
     pub packages: P,
-    /// Which custom event types there are.
+    /// The schemas of custom event types.
     pub schemas: S,
-    /// The time.
+    /// The clock.
     pub clock: K,
 }
 
-/// What an admin wants of a package.
+/// The content of a custom package.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PackageRequest {
-    /// Signals: a path, or all below a branch where it ends with `.*`.
+    /// Signals: a path, or a branch followed by `.*` for all signals below it.
     #[serde(default)]
     pub signals: Vec<String>,
-    /// Event types that are handed out whole.
+    /// Event types that are returned entirely, without redaction.
     #[serde(default)]
     pub event_types: Vec<EventType>,
 }
 
-/// A package that there is.
+/// A package of the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PackageRecord {
-    /// One of the first day: it is fixed.
+    /// A built-in package; it cannot be modified.
     BuiltIn(Package),
-    /// One that an admin made.
+    /// A package that an admin created.
     Custom(CustomPackage),
 }
 
 impl PackageRecord {
-    /// What it grants.
+    /// The package itself.
     pub fn package(&self) -> &Package {
         match self {
             Self::BuiltIn(package) => package,
@@ -53,7 +53,7 @@ impl PackageRecord {
         }
     }
 
-    /// Its version: 0 for one of the first day.
+    /// The version; 0 for a built-in package.
     pub fn version(&self) -> u64 {
         match self {
             Self::BuiltIn(_) => 0,
@@ -63,7 +63,7 @@ impl PackageRecord {
 }
 
 impl<P: CustomPackages, S: Schemas, K: Clock> PackageCatalogue<P, S, K> {
-    /// Every package, by name. They are the same for everybody.
+    /// Returns every package, by name. Every caller may list packages.
     pub async fn list(&self, _caller: &Caller) -> Result<Vec<PackageRecord>, ServiceError> {
         let built_in = Packages::built_in();
         let mut custom = self.packages.list().await?;
@@ -74,7 +74,7 @@ impl<P: CustomPackages, S: Schemas, K: Clock> PackageCatalogue<P, S, K> {
         Ok(all)
     }
 
-    /// The package of that name.
+    /// Returns the package. Every caller may read packages.
     pub async fn get(&self, _caller: &Caller, name: &str) -> Result<PackageRecord, ServiceError> {
         if let Some(built_in) = Packages::built_in().get(name) {
             return Ok(PackageRecord::BuiltIn(built_in.clone()));
@@ -83,35 +83,37 @@ impl<P: CustomPackages, S: Schemas, K: Clock> PackageCatalogue<P, S, K> {
         self.packages.get(name).await?.map(PackageRecord::Custom).ok_or(ServiceError::NotFound)
     }
 
-    /// Makes a package, or replaces its version `replaced`. `Stale` where there is one and no version or another one is named.
-    /// Pointers in what is wrong go into the request; a name is `/name`.
+    /// Creates a package, or replaces its version `replaced`. Fails with `Stale` if the package exists and `replaced` is
+    /// not its version, with `NotFound` if `replaced` is given and the package does not exist, and with `Conflict` if it is
+    /// built-in. Pointers of `Invalid` refer to the request; `/name` refers to the name.
     pub async fn put(
         &self,
         caller: &Caller,
         name: &str,
-        wanted: PackageRequest,
+        request: PackageRequest,
         replaced: Option<u64>,
     ) -> Result<CustomPackage, ServiceError> {
-        admin(caller)?;
+        require_admin(caller)?;
         if Packages::built_in().get(name).is_some() {
-            return Err(ServiceError::Conflict("it is a package of the first day, and those are fixed"));
+            return Err(ServiceError::Conflict("built-in packages cannot be modified"));
         }
         check_name(name).map_err(|error| ServiceError::invalid("/name", error.to_string()))?;
-        let kept = self.packages.get(name).await?;
-        match (&kept, replaced) {
+        let current = self.packages.get(name).await?;
+        match (&current, replaced) {
             (None, None) => {}
-            (Some(kept), Some(version)) if kept.version == version => {}
+            (Some(current), Some(version)) if current.version == version => {}
             (Some(_), _) => return Err(ServiceError::Stale),
             (None, Some(_)) => return Err(ServiceError::NotFound),
         }
-        let package = Package { name: name.to_owned(), signals: wanted.signals, event_types: wanted.event_types };
-        self.check(&package).await?;
-        if kept.is_none() && self.packages.list().await?.len() >= limits::CUSTOM_PACKAGES {
-            let detail = format!("there are {} packages of admins' making, and no more may be", limits::CUSTOM_PACKAGES);
+        let package = Package { name: name.to_owned(), signals: request.signals, event_types: request.event_types };
+        self.validate(&package).await?;
+        if current.is_none() && self.packages.list().await?.len() >= limits::CUSTOM_PACKAGES {
+            let detail = format!("the limit of {} custom packages is reached", limits::CUSTOM_PACKAGES);
             return Err(ServiceError::invalid("/name", detail));
         }
         let now = self.clock.now();
-        let (version, created_at) = kept.map_or((1, now), |kept| (kept.version.saturating_add(1), kept.created_at));
+        let (version, created_at) =
+            current.map_or((1, now), |current| (current.version.saturating_add(1), current.created_at));
         let package = CustomPackage { package, version, created_at, updated_at: now };
         match self.packages.put(&package).await {
             Ok(()) => Ok(package),
@@ -120,7 +122,8 @@ impl<P: CustomPackages, S: Schemas, K: Clock> PackageCatalogue<P, S, K> {
         }
     }
 
-    async fn check(&self, package: &Package) -> Result<(), ServiceError> {
+    /// Validates the package against the catalogue and the registered custom event types.
+    async fn validate(&self, package: &Package) -> Result<(), ServiceError> {
         let names_custom = package.event_types.iter().any(|event_type| matches!(event_type, EventType::Custom(_)));
         let registered = if names_custom { self.schemas.latest().await? } else { Vec::new() };
         let is_registered = |custom: &CustomType| registered.iter().any(|schema| schema.event_type == *custom);
@@ -128,15 +131,15 @@ impl<P: CustomPackages, S: Schemas, K: Clock> PackageCatalogue<P, S, K> {
         if faults.is_empty() {
             return Ok(());
         }
-        let wrong = |PackageFault { pointer, detail }| InvalidField::new(pointer, detail);
-        Err(ServiceError::Invalid(faults.into_iter().map(wrong).collect()))
+        let invalid = |PackageFault { pointer, detail }| InvalidField::new(pointer, detail);
+        Err(ServiceError::Invalid(faults.into_iter().map(invalid).collect()))
     }
 }
 
-fn admin(caller: &Caller) -> Result<(), ServiceError> {
+fn require_admin(caller: &Caller) -> Result<(), ServiceError> {
     match caller {
         Caller::Admin(_) => Ok(()),
-        Caller::Fleet(_) | Caller::Ingest(_) => Err(ServiceError::Forbidden("only admins keep packages")),
+        Caller::Fleet(_) | Caller::Ingest(_) => Err(ServiceError::Forbidden("only admins may create and modify packages")),
     }
 }
 

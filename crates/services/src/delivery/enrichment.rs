@@ -1,7 +1,8 @@
-//! Enrichment: who is entitled to an event, and to how much of it.
+//! Enrichment: redacts events for each entitled fleet and publishes them to the fleets' queues.
 //!
-//! What a suspended subscription covers goes into the queue as well, for when it goes on, but in messages of its own: a message
-//! of which part is held back would come again and again with the rest. See `docs/decisions/0018-suspended-subscriptions.md`.
+//! Data that only a suspended subscription covers is also published, and retained in the queue until the subscription
+//! resumes. It is published in separate messages, because the queue would redeliver a partly retained message with its
+//! visible part again and again. See `docs/decisions/0018-suspended-subscriptions.md`.
 
 use std::collections::BTreeMap;
 
@@ -21,139 +22,141 @@ use roadcast_ports::fleets::Fleets;
 use crate::cache::{CachedEntitlements, CachedFleets};
 use crate::entry_packing::pack;
 
-/// Cuts events to what each fleet may see, and sends them on.
+/// Delivers events to the entitled fleets.
 pub struct Enrichment<E, F, D, I, K> {
-    /// Who may see what.
+    /// The fleets' entitlements.
     pub entitlements: CachedEntitlements<E, K>,
-    /// Which bus carries whose events.
+    /// The fleets, which name their delivery buses.
     pub fleets: CachedFleets<F, K>,
-    /// To the fleets' queues.
+    /// The delivery buses.
     pub bus: D,
-    /// Pointers to what was delivered.
+    /// The index of delivered events.
     pub index: I,
-    /// The time.
+    /// The clock.
     pub clock: K,
 }
 
-/// What was counted.
+/// The counts of an entry.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Events that came.
+pub struct EnrichmentCounts {
+    /// Events received.
     pub events_received: usize,
-    /// Events sent on, once for each fleet.
+    /// Events delivered; an event counts once per fleet.
     pub events_delivered: usize,
-    /// Entries put onto delivery buses.
+    /// Entries published to delivery buses.
     pub entries_published: usize,
 }
 
-/// Why an entry must come again, or be set aside by the bus after its retries.
+/// Why an entry must be retried. After its retries, the bus moves it to the dead-letter queue.
 #[derive(Debug, thiserror::Error)]
-pub enum EnrichError {
-    /// An event that cannot be read; the others of its entry were delivered.
-    #[error("an event on the ingest bus cannot be read")]
-    Unreadable(#[from] bus_entry::Unreadable),
+pub enum EnrichmentError {
+    /// An event is not readable; the other events of the entry were delivered.
+    #[error("an event on the ingest bus is not readable")]
+    Unreadable(#[from] bus_entry::DecodeError),
     /// A port failed.
     #[error(transparent)]
     Port(#[from] PortError),
-    /// A fleet is entitled, but is not known.
-    #[error("fleet {0} is entitled but not known")]
+    /// A fleet is entitled, but does not exist.
+    #[error("fleet {0} is entitled but does not exist")]
     FleetUnknown(FleetId),
 }
 
-/// A fleet's share, and whether it is held back for now.
+/// A fleet, and whether the events are retained until a suspended subscription resumes.
 type Destination = (FleetId, bool);
 
-/// A CloudEvent with a fleet's share, and the events in it.
-struct Share {
+/// A CloudEvent redacted for a fleet, and the events in it.
+struct RedactedEvent {
     events: Vec<(VehicleId, Eid)>,
     json: String,
 }
 
 impl<E: Entitlements, F: Fleets, D: DeliveryBus, I: FeedIndex, K: Clock> Enrichment<E, F, D, I, K> {
-    /// Delivers an entry of the ingest bus. Whatever of it can be delivered is; an error means that the whole entry
-    /// should come again, which consumers do not notice after removing duplicates by `id`.
-    pub async fn entry(&self, cloud_events: &[&str]) -> Result<Counts, EnrichError> {
-        let mut counts = Counts::default();
-        let mut failed = None;
-        let shares = self.shares(cloud_events, &mut counts, &mut failed).await?;
-        for ((fleet_id, _), shares) in shares {
+    /// Delivers as many events of an ingest bus entry as possible. On failure, the caller must retry the entire entry;
+    /// consumers deduplicate the repeated events by `id`.
+    pub async fn deliver(&self, cloud_events: &[&str]) -> Result<EnrichmentCounts, EnrichmentError> {
+        let mut counts = EnrichmentCounts::default();
+        let mut first_error = None;
+        let redacted = self.redact_by_fleet(cloud_events, &mut counts, &mut first_error).await?;
+        for ((fleet_id, _), events) in redacted {
             let Some(fleet) = self.fleets.get(&fleet_id).await? else {
-                failed.get_or_insert(EnrichError::FleetUnknown(fleet_id));
+                first_error.get_or_insert(EnrichmentError::FleetUnknown(fleet_id));
                 continue;
             };
-            let runs = pack(shares, |share| share.json.len());
-            let entries: Vec<FleetBatch> = runs
+            let groups = pack(events, |event| event.json.len());
+            let entries: Vec<FleetBatch> = groups
                 .iter()
-                .map(|run| FleetBatch {
+                .map(|group| FleetBatch {
                     fleet_id: fleet_id.clone(),
                     bus: fleet.delivery_bus.clone(),
-                    events: run.iter().map(|share| share.json.clone()).collect(),
+                    events: group.iter().map(|event| event.json.clone()).collect(),
                 })
                 .collect();
-            let mut deliveries = Vec::with_capacity(runs.len());
-            for (run, published) in runs.iter().zip(self.bus.publish(&entries).await) {
+            let mut deliveries = Vec::with_capacity(groups.len());
+            for (group, published) in groups.iter().zip(self.bus.publish(&entries).await) {
                 match published {
                     Ok(()) => {
                         counts.entries_published += 1;
-                        let events: Vec<_> = run.iter().flat_map(|share| share.events.iter().cloned()).collect();
+                        let events: Vec<_> = group.iter().flat_map(|event| event.events.iter().cloned()).collect();
                         counts.events_delivered += events.len();
                         deliveries.push(Delivery { fleet_id: fleet_id.clone(), events });
                     }
                     Err(error) => {
-                        failed.get_or_insert(EnrichError::Port(error));
+                        first_error.get_or_insert(EnrichmentError::Port(error));
                     }
                 }
             }
             self.index.record(&deliveries).await?;
         }
-        failed.map_or(Ok(counts), Err)
+        first_error.map_or(Ok(counts), Err)
     }
 
-    /// Each entitled fleet's share of the events, in their order: what it may see, and apart from that what is held back.
-    async fn shares(
+    /// Returns the events redacted for each entitled fleet, in order; visible and retained events separately.
+    async fn redact_by_fleet(
         &self,
         cloud_events: &[&str],
-        counts: &mut Counts,
-        failed: &mut Option<EnrichError>,
-    ) -> Result<BTreeMap<Destination, Vec<Share>>, EnrichError> {
+        counts: &mut EnrichmentCounts,
+        first_error: &mut Option<EnrichmentError>,
+    ) -> Result<BTreeMap<Destination, Vec<RedactedEvent>>, EnrichmentError> {
         let packages = self.entitlements.packages().await?;
-        let mut shares: BTreeMap<Destination, Vec<Share>> = BTreeMap::new();
+        let mut by_fleet: BTreeMap<Destination, Vec<RedactedEvent>> = BTreeMap::new();
         for json in cloud_events {
-            let events = match bus_entry::read(json) {
-                Ok(read) => read.events,
+            let events = match bus_entry::decode(json) {
+                Ok(decoded) => decoded.events,
                 Err(unreadable) => {
-                    failed.get_or_insert(unreadable.into());
+                    first_error.get_or_insert(unreadable.into());
                     continue;
                 }
             };
             counts.events_received += events.len();
             let Some(vid) = events.first().map(|event| &event.vid) else { continue };
             let now = self.clock.now();
-            for entitlement in self.entitlements.to_vehicle(vid).await? {
+            for entitlement in self.entitlements.list_by_vehicle(vid).await? {
                 let format = entitlement.delivery_format(now);
-                let (seen, held) = divide(&entitlement, &events, &packages, now);
-                for (cut, is_held) in [(seen, false), (held, true)] {
-                    let written = bus_entry::write(&cut.iter().collect::<Vec<_>>(), format, Some(entitlement.epoch));
-                    for bus_entry::Written { json, places } in written.map_err(bus_entry::Unreadable::from)? {
-                        let events = places.iter().map(|place| (vid.clone(), cut[*place].eid)).collect();
-                        let destination = (entitlement.fleet_id.clone(), is_held);
-                        shares.entry(destination).or_default().push(Share { events, json });
+                let (visible, retained) = redact(&entitlement, &events, &packages, now);
+                for (redacted, is_retained) in [(visible, false), (retained, true)] {
+                    let encoded = bus_entry::encode(&redacted.iter().collect::<Vec<_>>(), format, Some(entitlement.epoch));
+                    for bus_entry::EncodedEntry { json, indices } in encoded.map_err(bus_entry::DecodeError::from)? {
+                        let events = indices.iter().map(|index| (vid.clone(), redacted[*index].eid)).collect();
+                        let destination = (entitlement.fleet_id.clone(), is_retained);
+                        by_fleet.entry(destination).or_default().push(RedactedEvent { events, json });
                     }
                 }
             }
         }
-        Ok(shares)
+        Ok(by_fleet)
     }
 }
 
-/// The events as the fleet may see them now, and those of which something is held back, with all that is kept for it. An event
-/// may be in both: it is delivered in part now, and whole once the subscription goes on.
-fn divide(entitlement: &Entitlement, events: &[Event], packages: &Packages, now: Timestamp) -> (Vec<Event>, Vec<Event>) {
-    let (mut seen, mut held) = (Vec::new(), Vec::new());
+/// Returns the events as the fleet may see them now, and the events of which more is retained than is visible, as they are
+/// retained. An event may be in both lists: its visible part is delivered now, and the retained event once the subscription
+/// resumes.
+fn redact(entitlement: &Entitlement, events: &[Event], packages: &Packages, now: Timestamp) -> (Vec<Event>, Vec<Event>) {
+    let (mut visible, mut retained) = (Vec::new(), Vec::new());
     for event in events {
-        let cut = entitlement.redact(event, packages, now);
-        held.extend(entitlement.redact_retained(event, packages, now).filter(|kept| cut.as_ref() != Some(kept)));
-        seen.extend(cut);
+        let redacted = entitlement.redact(event, packages, now);
+        let full = entitlement.redact_retained(event, packages, now);
+        retained.extend(full.filter(|full| redacted.as_ref() != Some(full)));
+        visible.extend(redacted);
     }
-    (seen, held)
+    (visible, retained)
 }

@@ -1,7 +1,7 @@
-//! A fleet's feed: taking messages off its queue, cut once more to what it may see now.
+//! A fleet's feed: receives messages from the fleet's queue and redacts their events to the current entitlements.
 //!
-//! A message with something that a suspended subscription covers stays in the queue, for when it goes on; what the fleet may see
-//! of it is handed out, and comes again with it. See `docs/decisions/0018-suspended-subscriptions.md`.
+//! A message that contains data of a suspended subscription stays in the queue until the subscription resumes. Its visible
+//! part is returned, and returned again with each redelivery. See `docs/decisions/0018-suspended-subscriptions.md`.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -21,130 +21,131 @@ use crate::ServiceError;
 use crate::cache::CachedEntitlements;
 use crate::response_budget::ResponseBudget;
 
-/// What is wrong with an acknowledgement that names no message of the feed.
-pub const NOT_A_TOKEN: &str = "is not a token of this feed: send it as it was given";
+/// Why an acknowledgement token is invalid.
+pub const INVALID_TOKEN: &str = "is not a token of this feed; send it exactly as the feed returned it";
 
-/// Hands out fleets' feeds.
+/// Reads and acknowledges the fleets' feeds.
 pub struct FeedReader<Q, E, K> {
     /// The fleets' queues.
     pub queue: Q,
-    /// Who may see what.
+    /// The fleets' entitlements.
     pub entitlements: CachedEntitlements<E, K>,
-    /// The time.
+    /// The clock.
     pub clock: K,
 }
 
-/// An answer of the feed.
+/// A batch of events read from a feed.
 #[derive(Debug, Default)]
-pub struct Feed {
-    /// The events; each vehicle's in `eid` order, each event once.
-    pub events: Vec<FeedBatch>,
-    /// What acknowledges them; empty where there is nothing to acknowledge.
+pub struct FeedBatch {
+    /// The events, each once; the events of a vehicle in `eid` order.
+    pub events: Vec<FeedEvent>,
+    /// The receipts that acknowledge the events; empty if there is nothing to acknowledge.
     pub receipts: Vec<String>,
-    /// Messages that could not be read. They stay in the queue, and in the log.
+    /// Errors of messages that could not be decoded. The messages stay in the queue, their events in the log.
     pub unreadable: Vec<String>,
 }
 
-/// How much of an event the fleet may see.
+/// An event redacted for the fleet.
 #[derive(Default)]
-struct Cut {
-    /// What it may see now, under which epoch.
-    seen: Option<(Event, u64)>,
-    /// Whether a suspended subscription covers more of it.
-    held: bool,
+struct RedactedEvent {
+    /// The visible part and its consent epoch; `None` if no part is visible.
+    visible: Option<(Event, u64)>,
+    /// Whether a suspended subscription covers more of the event.
+    is_retained: bool,
 }
 
-/// An event as it is handed out.
+/// An event of a feed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct FeedBatch {
-    /// The event, cut to what the fleet may see.
+pub struct FeedEvent {
+    /// The event, redacted to the fleet's entitlement.
     pub event: Event,
-    /// The epoch of the consent it is under.
+    /// The consent epoch of the entitlement.
     pub consent_epoch: u64,
-    /// The form that the fleet chose.
+    /// The delivery format of the subscription.
     pub format: DeliveryFormat,
 }
 
-impl Feed {
-    /// The events as CloudEvents in JSON, telemetry as blocks where the fleet chose so.
+impl FeedBatch {
+    /// Encodes the events as CloudEvents in JSON; telemetry as blocks if the subscription's delivery format is blocks.
     pub fn cloud_events(&self) -> serde_json::Result<Vec<Box<RawValue>>> {
-        let mut written = Vec::new();
-        let alike = |a: &FeedBatch, b: &FeedBatch| {
+        let mut cloud_events = Vec::new();
+        let same_group = |a: &FeedEvent, b: &FeedEvent| {
             a.event.vid == b.event.vid && a.consent_epoch == b.consent_epoch && a.format == b.format
         };
-        for run in self.events.chunk_by(alike) {
-            let events: Vec<&Event> = run.iter().map(|delivered| &delivered.event).collect();
-            for cloud_event in bus_entry::write(&events, run[0].format, Some(run[0].consent_epoch))? {
-                written.push(RawValue::from_string(cloud_event.json)?);
+        for group in self.events.chunk_by(same_group) {
+            let events: Vec<&Event> = group.iter().map(|delivered| &delivered.event).collect();
+            for cloud_event in bus_entry::encode(&events, group[0].format, Some(group[0].consent_epoch))? {
+                cloud_events.push(RawValue::from_string(cloud_event.json)?);
             }
         }
-        Ok(written)
+        Ok(cloud_events)
     }
 }
 
 impl<Q: FeedQueue, E: Entitlements, K: Clock> FeedReader<Q, E, K> {
-    /// Takes up to `max` messages of the fleet's feed, waiting up to `wait_s` seconds for the first. What is not
-    /// acknowledged comes again.
-    pub async fn feed(&self, caller: &Caller, fleet_id: &FleetId, max: u8, wait_s: u8) -> Result<Feed, ServiceError> {
-        own_feed(caller, fleet_id)?;
+    /// Reads up to `max` messages of the fleet's feed, waiting up to `wait_s` seconds for the first. Messages that are not
+    /// acknowledged are redelivered. Fails with `Forbidden` or `NotFound` unless the caller is a client of the fleet.
+    pub async fn read(&self, caller: &Caller, fleet_id: &FleetId, max: u8, wait_s: u8) -> Result<FeedBatch, ServiceError> {
+        require_own_feed(caller, fleet_id)?;
         let messages = self.queue.receive(fleet_id, max, wait_s).await?;
-        let mut feed = Feed::default();
-        let mut events: BTreeMap<(VehicleId, Eid), FeedBatch> = BTreeMap::new();
-        let (mut emptied, mut room) = (Vec::new(), ResponseBudget::new());
+        let mut feed = FeedBatch::default();
+        let mut events: BTreeMap<(VehicleId, Eid), FeedEvent> = BTreeMap::new();
+        let (mut invisible, mut budget) = (Vec::new(), ResponseBudget::new());
         for Message { receipt, body } in messages {
-            if !room.takes(body.len()) {
-                // It comes again, once the queue has hidden it for long enough.
+            if !budget.try_reserve(body.len()) {
+                // The queue redelivers the message after its visibility timeout.
                 continue;
             }
-            match read(&body) {
+            match decode(&body) {
                 Err(error) => feed.unreadable.push(error.to_string()),
-                Ok(sent) => {
-                    let (mut left, mut stays) = (false, false);
-                    for (event, format) in sent {
-                        let cut = self.redact(fleet_id, &event).await?;
-                        stays |= cut.held;
-                        if let Some((event, consent_epoch)) = cut.seen {
-                            left = true;
-                            stays |= !take(&mut events, FeedBatch { event, consent_epoch, format });
+                Ok(delivered) => {
+                    let (mut is_visible, mut must_stay) = (false, false);
+                    for (event, format) in delivered {
+                        let redacted = self.redact(fleet_id, &event).await?;
+                        must_stay |= redacted.is_retained;
+                        if let Some((event, consent_epoch)) = redacted.visible {
+                            is_visible = true;
+                            must_stay |= !insert_or_replace(&mut events, FeedEvent { event, consent_epoch, format });
                         }
                     }
-                    match (stays, left) {
+                    match (must_stay, is_visible) {
                         (true, _) => {}
                         (false, true) => feed.receipts.push(receipt),
-                        (false, false) => emptied.push(receipt),
+                        (false, false) => invisible.push(receipt),
                     }
                 }
             }
         }
-        self.drop_emptied(fleet_id, &emptied).await?;
+        self.delete_invisible(fleet_id, &invisible).await?;
         feed.events = events.into_values().collect();
         Ok(feed)
     }
 
-    /// Removes what was handed out from the feed for good.
+    /// Deletes messages from the feed permanently. Fails with `Invalid` if a receipt is not one of this feed.
     pub async fn acknowledge(&self, caller: &Caller, fleet_id: &FleetId, receipts: &[String]) -> Result<(), ServiceError> {
-        own_feed(caller, fleet_id)?;
-        let done: Result<(), PortError> = self.queue.acknowledge(fleet_id, receipts).await.into_iter().collect();
-        done.map_err(|error| match error.kind() {
-            PortErrorKind::Conflict => ServiceError::invalid("/ack", NOT_A_TOKEN),
+        require_own_feed(caller, fleet_id)?;
+        let deleted: Result<(), PortError> = self.queue.acknowledge(fleet_id, receipts).await.into_iter().collect();
+        deleted.map_err(|error| match error.kind() {
+            PortErrorKind::Conflict => ServiceError::invalid("/ack", INVALID_TOKEN),
             _ => error.into(),
         })
     }
 
-    /// The event cut to what the fleet may see now: between delivery and reading, something may have been taken away.
-    async fn redact(&self, fleet_id: &FleetId, event: &Event) -> Result<Cut, PortError> {
-        let Some(entitlement) = self.entitlements.of_fleet_to_vehicle(fleet_id, &event.vid).await? else {
-            return Ok(Cut::default());
+    /// Redacts the event again: the fleet's entitlement may have become narrower between delivery and reading.
+    async fn redact(&self, fleet_id: &FleetId, event: &Event) -> Result<RedactedEvent, PortError> {
+        let Some(entitlement) = self.entitlements.entitlement(fleet_id, &event.vid).await? else {
+            return Ok(RedactedEvent::default());
         };
         let packages = self.entitlements.packages().await?;
         let now = self.clock.now();
-        let seen = entitlement.redact(event, &packages, now);
-        let held = entitlement.redact_retained(event, &packages, now) != seen;
-        Ok(Cut { seen: seen.map(|event| (event, entitlement.epoch)), held })
+        let visible = entitlement.redact(event, &packages, now);
+        let is_retained = entitlement.redact_retained(event, &packages, now) != visible;
+        Ok(RedactedEvent { visible: visible.map(|event| (event, entitlement.epoch)), is_retained })
     }
 
-    /// A message of which the fleet may see nothing any more would come again for ever.
-    async fn drop_emptied(&self, fleet_id: &FleetId, receipts: &[String]) -> Result<(), PortError> {
+    /// Deletes messages of which the fleet may no longer see anything; otherwise the queue would redeliver them
+    /// indefinitely.
+    async fn delete_invisible(&self, fleet_id: &FleetId, receipts: &[String]) -> Result<(), PortError> {
         if receipts.is_empty() {
             return Ok(());
         }
@@ -152,45 +153,49 @@ impl<Q: FeedQueue, E: Entitlements, K: Clock> FeedReader<Q, E, K> {
     }
 }
 
-/// A feed is its fleet's own: not even an admin reads it, and to others it is not there.
-fn own_feed(caller: &Caller, fleet_id: &FleetId) -> Result<(), ServiceError> {
+/// Only the fleet's own clients may read its feed, not even admins; to other fleets it does not exist.
+fn require_own_feed(caller: &Caller, fleet_id: &FleetId) -> Result<(), ServiceError> {
     match caller {
         Caller::Fleet(own) if own == fleet_id => Ok(()),
         Caller::Fleet(_) => Err(ServiceError::NotFound),
-        Caller::Admin(_) | Caller::Ingest(_) => Err(ServiceError::Forbidden("a feed is read by its fleet's own clients")),
+        Caller::Admin(_) | Caller::Ingest(_) => {
+            Err(ServiceError::Forbidden("only the fleet's own clients may read its feed"))
+        }
     }
 }
 
-/// Takes an event into an answer that has each once, in its fullest form; says whether nothing of it is left out.
-fn take(events: &mut BTreeMap<(VehicleId, Eid), FeedBatch>, delivered: FeedBatch) -> bool {
+/// Inserts an event into a batch that contains each event once, in its most complete form. Returns whether the batch then
+/// covers the entire event.
+fn insert_or_replace(events: &mut BTreeMap<(VehicleId, Eid), FeedEvent>, delivered: FeedEvent) -> bool {
     match events.entry((delivered.event.vid.clone(), delivered.event.eid)) {
-        Entry::Vacant(place) => {
-            place.insert(delivered);
+        Entry::Vacant(entry) => {
+            entry.insert(delivered);
             true
         }
-        Entry::Occupied(mut place) if covers(&delivered.event, &place.get().event) => {
-            place.insert(delivered);
+        Entry::Occupied(mut entry) if covers(&delivered.event, &entry.get().event) => {
+            entry.insert(delivered);
             true
         }
-        Entry::Occupied(place) => covers(&place.get().event, &delivered.event),
+        Entry::Occupied(entry) => covers(&entry.get().event, &delivered.event),
     }
 }
 
-/// Whether one form of an event holds all that another holds.
+/// Whether one form of an event contains everything that the other contains.
 fn covers(event: &Event, other: &Event) -> bool {
     let (Body::Telemetry(all), Body::Telemetry(some)) = (&event.body, &other.body) else { return true };
     some.samples.iter().all(|sample| {
-        let mut there = all.samples.iter().filter(|kept| kept.at == sample.at);
-        there.any(|kept| sample.signals.iter().all(|(path, value)| kept.signals.get(path) == Some(value)))
+        let mut candidates = all.samples.iter().filter(|candidate| candidate.at == sample.at);
+        candidates.any(|candidate| sample.signals.iter().all(|(path, value)| candidate.signals.get(path) == Some(value)))
     })
 }
 
-fn read(body: &str) -> Result<Vec<(Event, DeliveryFormat)>, bus_entry::Unreadable> {
+/// Decodes a message into its events and their delivery formats.
+fn decode(body: &str) -> Result<Vec<(Event, DeliveryFormat)>, bus_entry::DecodeError> {
     let cloud_events: Vec<&RawValue> = serde_json::from_str(body)?;
     let mut events = Vec::with_capacity(cloud_events.len());
     for cloud_event in cloud_events {
-        let read = bus_entry::read(cloud_event.get())?;
-        events.extend(read.events.into_iter().map(|event| (event, read.format)));
+        let decoded = bus_entry::decode(cloud_event.get())?;
+        events.extend(decoded.events.into_iter().map(|event| (event, decoded.format)));
     }
     Ok(events)
 }

@@ -1,4 +1,4 @@
-//! The app clients of a fleet, in the user pool and in the reference data: made and removed in both.
+//! The app clients of a fleet: created and deleted in the user pool and in the reference data.
 
 use roadcast_domain::audit::{Author, Change};
 use roadcast_domain::caller::Scope;
@@ -8,7 +8,7 @@ use roadcast_ports::clients::{AppClients, Clients};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::{PortError, PortErrorKind};
 
-/// Clients that are looked at together.
+/// Clients per page.
 const PAGE: usize = 100;
 
 /// The app clients of fleets.
@@ -19,18 +19,18 @@ pub(crate) struct FleetClients<'p, C, A, K> {
 }
 
 impl<C: Clients, A: AppClients, K: Clock> FleetClients<'_, C, A, K> {
-    /// Whether the fleet has any.
-    pub(crate) async fn any(&self, fleet: &Fleet) -> Result<bool, PortError> {
-        Ok(!self.clients.of_fleet(&fleet.fleet_id, None, 1).await?.is_empty())
+    /// Whether the fleet has a client.
+    pub(crate) async fn exist(&self, fleet: &Fleet) -> Result<bool, PortError> {
+        Ok(!self.clients.list_by_fleet(&fleet.fleet_id, None, 1).await?.is_empty())
     }
 
-    /// The fleet has one. The user pool makes another at every call, so one that was made and not kept is looked for, by the
-    /// fleet's id as its name there.
+    /// Ensures that the fleet has a client. The user pool creates a new client at every call; therefore a client that an
+    /// earlier attempt created but did not store is searched first, by the fleet's id, which is its name in the user pool.
     pub(crate) async fn ensure(&self, fleet: &Fleet) -> Result<(), PortError> {
-        if self.any(fleet).await? {
+        if self.exist(fleet).await? {
             return Ok(());
         }
-        let client_id = match self.forgotten(fleet).await?.into_iter().next() {
+        let client_id = match self.orphaned(fleet).await?.into_iter().next() {
             Some(client_id) => client_id,
             None => self.app_clients.create(fleet.fleet_id.as_str(), Scope::Read).await?.client_id,
         };
@@ -41,58 +41,58 @@ impl<C: Clients, A: AppClients, K: Clock> FleetClients<'_, C, A, K> {
             secret_shown_at: None,
             created_at: self.clock.now(),
         };
-        let kept = self.clients.put(&client, Change::of_client(Author::Provisioning, &client).as_ref()).await;
-        if let Err(error) = &kept
+        let stored = self.clients.put(&client, Change::client_created(Author::Provisioning, &client).as_ref()).await;
+        if let Err(error) = &stored
             && error.kind() == PortErrorKind::Conflict
         {
-            // The fleet leaves, and whoever removes its clients may have been here already.
+            // The fleet is being offboarded, and its clients may have been deleted already.
             self.app_clients.remove(&client.client_id).await?;
         }
-        kept
+        stored
     }
 
-    /// Removes those clients of the fleet of which `which` says so, and those that were made and not kept.
+    /// Deletes the fleet's clients that satisfy `predicate`, and its orphaned clients.
     pub(crate) async fn remove_where(
         &self,
         fleet: &Fleet,
         by: &Author,
-        which: impl Fn(&Client) -> bool,
+        predicate: impl Fn(&Client) -> bool,
     ) -> Result<(), PortError> {
         let mut after = None;
         loop {
-            let page = self.clients.of_fleet(&fleet.fleet_id, after.as_ref(), PAGE).await?;
+            let page = self.clients.list_by_fleet(&fleet.fleet_id, after.as_ref(), PAGE).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.client_id.clone());
-            for client in page.iter().filter(|client| which(client)) {
+            for client in page.iter().filter(|client| predicate(client)) {
                 self.remove(client, by.clone()).await?;
             }
         }
-        for client_id in self.forgotten(fleet).await? {
+        for client_id in self.orphaned(fleet).await? {
             self.app_clients.remove(&client_id).await?;
         }
         Ok(())
     }
 
-    /// Removes a client. The user pool comes first: what is left half-way is found again by what is kept of it.
+    /// Deletes a client. The user pool first: an interrupted deletion is found again by the stored client.
     pub(crate) async fn remove(&self, client: &Client, by: Author) -> Result<(), PortError> {
         self.app_clients.remove(&client.client_id).await?;
-        let change = Change::of_removed_client(by, client, self.clock.now());
+        let change = Change::client_removed(by, client, self.clock.now());
         match self.clients.remove(client, change.as_ref()).await {
-            // Somebody else removed it.
+            // The client was deleted concurrently.
             Err(error) if error.kind() == PortErrorKind::Conflict => Ok(()),
             removed => removed,
         }
     }
 
-    /// Clients that provisioning made for the fleet, and that nobody knows of.
-    async fn forgotten(&self, fleet: &Fleet) -> Result<Vec<ClientId>, PortError> {
-        let mut forgotten = Vec::new();
-        for client_id in self.app_clients.named(fleet.fleet_id.as_str()).await? {
+    /// Returns the clients that provisioning created in the user pool for the fleet but did not store.
+    async fn orphaned(&self, fleet: &Fleet) -> Result<Vec<ClientId>, PortError> {
+        let mut orphaned = Vec::new();
+        for client_id in self.app_clients.find_by_name(fleet.fleet_id.as_str()).await? {
             if self.clients.get(&client_id).await?.is_none() {
-                forgotten.push(client_id);
+                orphaned.push(client_id);
             }
         }
-        Ok(forgotten)
+        Ok(orphaned)
     }
 }
 
@@ -107,10 +107,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_client_that_was_made_while_its_fleet_began_to_leave_is_not_left_in_the_user_pool() {
+    async fn client_created_during_offboarding_is_deleted_from_the_pool() {
         let memory = Memory::default();
         let (name, bus, now) = ("f".to_owned(), "bus".to_owned(), memory.clock().now());
-        let fleet = Fleet::new(FleetId::from_random(1), name, bus, Plan::Standard, now);
+        let fleet = Fleet::new(FleetId::from_random_bits(1), name, bus, Plan::Standard, now);
         Fleets::create(&memory, &fleet, None).await.unwrap();
         Fleets::update(&memory, &fleet.clone().begin_offboarding(FeedDisposition::Discard, now), None).await.unwrap();
         let clients = FleetClients { clients: &memory, app_clients: &memory, clock: memory.clock() };

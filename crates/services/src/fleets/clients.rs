@@ -1,4 +1,4 @@
-//! The machine clients of fleets and of data sources.
+//! The machine clients of fleets and of ingest partners.
 
 use roadcast_domain::audit::Change;
 use roadcast_domain::caller::{Caller, Scope};
@@ -10,45 +10,47 @@ use roadcast_ports::clients::{AppClients, Clients, Credentials};
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::fleets::Fleets;
 
+use super::access::{FLEET_OFFBOARDING, require_admin};
 use super::app_clients::FleetClients;
-use super::onboarding::{FLEET_IS_OFFBOARDING, Onboarding, admin, checked_name};
+use super::onboarding::{Onboarding, validate_name};
 use crate::ServiceError;
 
 impl<F: Fleets, C: Clients, A: AppClients, U, V, E, W, K: Clock, R: Randomness> Onboarding<F, C, A, U, V, E, W, K, R> {
-    /// Makes a machine client. Its secret is in the answer and nowhere else.
+    /// Creates a machine client. Only the response contains its secret. Fails with `Conflict` if the fleet is being
+    /// offboarded.
     pub async fn create_client(
         &self,
         caller: &Caller,
         name: &str,
         role: ClientRole,
     ) -> Result<(Client, Credentials), ServiceError> {
-        let author = admin(caller)?;
-        let name = checked_name(name)?;
+        let author = require_admin(caller)?;
+        let name = validate_name(name)?;
         let scope = match &role {
             ClientRole::Fleet { fleet_id } => {
-                let known = self.fleets.get(fleet_id).await?;
-                known.ok_or_else(|| ServiceError::invalid("/fleetId", "no such fleet"))?;
+                let fleet = self.fleets.get(fleet_id).await?;
+                fleet.ok_or_else(|| ServiceError::invalid("/fleetId", "does not exist"))?;
                 Scope::Read
             }
             ClientRole::Ingest { sources } => {
-                check_sources(sources)?;
+                validate_sources(sources)?;
                 Scope::Ingest
             }
         };
         let credentials = self.app_clients.create(&name, scope).await?;
         let (client_id, now) = (credentials.client_id.clone(), self.clock.now());
         let client = Client { client_id, name, role, secret_shown_at: Some(now), created_at: now };
-        match self.clients.put(&client, Change::of_client(author, &client).as_ref()).await {
+        match self.clients.put(&client, Change::client_created(author, &client).as_ref()).await {
             Ok(()) => Ok((client, credentials)),
             Err(error) => {
-                // Nobody knows it, and nobody will: what cannot be kept must not stay in the user pool.
+                // The client could not be stored, so it must not stay in the user pool.
                 self.app_clients.remove(&client.client_id).await?;
-                Err(if error.kind() == PortErrorKind::Conflict { FLEET_IS_OFFBOARDING } else { error.into() })
+                Err(if error.kind() == PortErrorKind::Conflict { FLEET_OFFBOARDING } else { error.into() })
             }
         }
     }
 
-    /// A page of a fleet's clients, by id, after one.
+    /// Returns a page of a fleet's clients, by id, after `after`.
     pub async fn clients(
         &self,
         caller: &Caller,
@@ -56,61 +58,62 @@ impl<F: Fleets, C: Clients, A: AppClients, U, V, E, W, K: Clock, R: Randomness> 
         after: Option<&ClientId>,
         limit: usize,
     ) -> Result<Vec<Client>, ServiceError> {
-        admin(caller)?;
+        require_admin(caller)?;
         self.fleets.get(fleet_id).await?.ok_or(ServiceError::NotFound)?;
-        Ok(self.clients.of_fleet(fleet_id, after, limit).await?)
+        Ok(self.clients.list_by_fleet(fleet_id, after, limit).await?)
     }
 
-    /// The credentials of a client that provisioning made, once.
+    /// Returns the credentials of a client that provisioning created. Fails with `Conflict` if they were returned before.
     pub async fn show_secret(
         &self,
         caller: &Caller,
         fleet_id: &FleetId,
         client_id: &ClientId,
     ) -> Result<Credentials, ServiceError> {
-        const SHOWN: &str = "the secret was shown before; make another client, and remove this one";
-        let author = admin(caller)?;
-        let client = self.client_of(fleet_id, client_id).await?;
+        const ALREADY_SHOWN: &str = "the secret was returned before; create another client and delete this one";
+        let author = require_admin(caller)?;
+        let client = self.fleet_client(fleet_id, client_id).await?;
         let now = self.clock.now();
         let shown = Client { secret_shown_at: Some(now), ..client.clone() };
-        let change = Change::of_shown_secret(author, &client, &shown, now);
-        let kept = self.clients.keep_shown(&shown, change.as_ref()).await;
-        kept.map_err(|error| ServiceError::or_conflict(error, SHOWN))?;
+        let change = Change::client_secret_shown(author, &client, &shown, now);
+        let recorded = self.clients.record_secret_shown(&shown, change.as_ref()).await;
+        recorded.map_err(|error| ServiceError::or_conflict(error, ALREADY_SHOWN))?;
         self.app_clients.credentials(client_id).await?.ok_or(ServiceError::NotFound)
     }
 
-    /// Removes a client of a fleet: it gets no more tokens, and those that it has are worth nothing within seconds.
+    /// Deletes a client of a fleet: it gets no more tokens, and its existing tokens become invalid within seconds.
     pub async fn remove_client(
         &self,
         caller: &Caller,
         fleet_id: &FleetId,
         client_id: &ClientId,
     ) -> Result<(), ServiceError> {
-        let author = admin(caller)?;
-        let client = self.client_of(fleet_id, client_id).await?;
-        let of_fleet = FleetClients { clients: &self.clients, app_clients: &self.app_clients, clock: &self.clock };
-        Ok(of_fleet.remove(&client, author).await?)
+        let author = require_admin(caller)?;
+        let client = self.fleet_client(fleet_id, client_id).await?;
+        let fleet_clients = FleetClients { clients: &self.clients, app_clients: &self.app_clients, clock: &self.clock };
+        Ok(fleet_clients.remove(&client, author).await?)
     }
 
-    /// The credentials of a client that the caller made before.
+    /// Returns the credentials of a client that the caller created before.
     pub async fn credentials(&self, caller: &Caller, client_id: &ClientId) -> Result<Credentials, ServiceError> {
-        admin(caller)?;
+        require_admin(caller)?;
         self.app_clients.credentials(client_id).await?.ok_or(ServiceError::NotFound)
     }
 
-    async fn client_of(&self, fleet_id: &FleetId, client_id: &ClientId) -> Result<Client, ServiceError> {
+    /// Returns the client. Fails with `NotFound` unless it is a client of the fleet.
+    async fn fleet_client(&self, fleet_id: &FleetId, client_id: &ClientId) -> Result<Client, ServiceError> {
         let client = self.clients.get(client_id).await?;
         client.filter(|client| client.fleet_id() == Some(fleet_id)).ok_or(ServiceError::NotFound)
     }
 }
 
-fn check_sources(sources: &[String]) -> Result<(), ServiceError> {
+fn validate_sources(sources: &[String]) -> Result<(), ServiceError> {
     if sources.is_empty() || sources.len() > 32 {
-        return Err(ServiceError::invalid("/sources", "1 to 32 sources"));
+        return Err(ServiceError::invalid("/sources", "must contain 1 to 32 sources"));
     }
-    let too_long = |source: &String| source.is_empty() || source.len() > limits::ATTRIBUTE_BYTES;
-    match sources.iter().position(too_long) {
-        Some(place) => Err(ServiceError::invalid(format!("/sources/{place}"), "1 to 512 bytes")),
+    let is_invalid = |source: &String| source.is_empty() || source.len() > limits::ATTRIBUTE_BYTES;
+    match sources.iter().position(is_invalid) {
+        Some(index) => Err(ServiceError::invalid(format!("/sources/{index}"), "must have 1 to 512 bytes")),
         None => Ok(()),
     }
 }

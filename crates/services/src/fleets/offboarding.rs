@@ -1,7 +1,7 @@
-//! Offboarding: the steps of the workflow that removes what a leaving fleet has. Each may be repeated.
+//! Offboarding: the steps of the workflow that deletes a fleet's resources. Each step is idempotent.
 //!
-//! Delivery stops first, and what is in the feed may be read to its end where that was asked for. Only then the subscriptions
-//! are revoked: a feed is cut to what the fleet may see at the moment that it reads.
+//! Delivery stops first; then the fleet may drain its feed, if the offboarding request allows it. The subscriptions are
+//! revoked only afterwards, because a feed is redacted to what the fleet may see at the time of reading.
 
 use roadcast_domain::audit::{Author, Change};
 use roadcast_domain::fleet::{FeedDisposition, Fleet, FleetState, OffboardingStatus};
@@ -16,73 +16,75 @@ use roadcast_ports::subscriptions::Subscriptions;
 use serde::{Deserialize, Serialize};
 
 use super::app_clients::FleetClients;
-use super::transitions::{any_subscription, revoke_all};
+use super::subscription_transitions::{has_subscription, revoke_all};
 use crate::ServiceError;
 
-/// A queue counts what came in with a delay: before that, an empty one says nothing.
+/// The delay of a queue's message count, in milliseconds: before that, a count of zero does not prove that the queue is
+/// empty.
 const COUNTS_LAG_MS: i64 = 60 * 1000;
-/// How long the workflow waits until it looks again, in seconds. It looks less and less often: a feed that nobody reads costs
-/// some four hundred looks.
+/// How long the workflow waits between two checks of the feed, in seconds. The interval grows: a feed that is never read
+/// costs about four hundred checks.
 const WAIT_S: std::ops::RangeInclusive<i64> = 15..=15 * 60;
 
-/// Does the workflow's steps.
+/// Executes the steps of the workflow.
 pub struct Offboarding<F, C, A, U, H, K> {
     /// The fleets.
     pub fleets: F,
-    /// What is known of clients.
+    /// The clients.
     pub clients: C,
-    /// Where credentials are made.
+    /// The user pool, which creates credentials.
     pub app_clients: A,
     /// The subscriptions.
     pub subscriptions: U,
-    /// Where queues and rules are removed.
+    /// The fleets' queues and rules.
     pub channel: H,
-    /// The time.
+    /// The clock.
     pub clock: K,
 }
 
-/// A task of the workflow: a step of a run.
+/// A task of the workflow: one step of one run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Task {
-    /// What to do.
+    /// The step to execute.
     pub step: Step,
-    /// For which fleet.
+    /// The fleet.
     pub fleet_id: FleetId,
-    /// In which of its runs.
+    /// The number of the run, from 1.
     pub attempt: u32,
-    /// The name of the error for which the workflow gave up, for [`Step::HandleFailure`].
+    /// The name of the error that failed the workflow, for [`Step::HandleFailure`].
     #[serde(default)]
     pub error: Option<String>,
 }
 
-/// What to do.
+/// A step of the workflow.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
-    /// Nothing new comes into the feed.
+    /// Stops delivery to the feed.
     StopDelivery,
-    /// Looks whether the feed is done with.
+    /// Checks whether the feed is drained.
     Drain,
-    /// Every subscription is revoked.
+    /// Revokes every subscription.
     Revoke,
-    /// The queues are gone.
+    /// Deletes the queues.
     RemoveQueue,
-    /// The app clients are gone.
+    /// Deletes the app clients.
     RemoveClients,
-    /// Nothing is left, and the fleet's record says so.
+    /// Verifies that no resource remains, and marks the fleet as offboarded.
     Finish,
-    /// The workflow gave up: the fleet's record says why. What is removed stays so; the next run goes on from there.
+    /// Handles the failure of the workflow: records the reason in the fleet. Deleted resources stay deleted; the next run
+    /// deletes the rest.
     HandleFailure,
 }
 
-/// How far a feed is drained: the answer to [`Step::Drain`].
+/// The result of [`Step::Drain`].
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Draining {
-    /// Whether it is done with.
+pub struct DrainStatus {
+    /// Whether the feed is drained: empty, discarded, or past its retention.
     pub drained: bool,
-    /// After how many seconds to look again.
+    /// Seconds until the next check.
     pub wait_seconds: i64,
 }
 
@@ -95,15 +97,14 @@ where
     H: FleetChannel,
     K: Clock,
 {
-    /// Does a step.
-    pub async fn step(&self, task: &Task) -> Result<Option<Draining>, ServiceError> {
+    /// Executes a step. Fails with `Conflict` if a later run has started.
+    pub async fn step(&self, task: &Task) -> Result<Option<DrainStatus>, ServiceError> {
         let fleet = self.fleets.get(&task.fleet_id).await?.ok_or(ServiceError::NotFound)?;
         let Some(status) = fleet.offboarding.clone().filter(|status| status.attempts == task.attempt) else {
-            // A later run is under way: this one has nothing left to say.
-            return if task.step == Step::HandleFailure { Ok(None) } else { Err(ANOTHER_RUN) };
+            return if task.step == Step::HandleFailure { Ok(None) } else { Err(LATER_RUN) };
         };
         if fleet.state == FleetState::Offboarded {
-            // It got there, and only the answer was lost.
+            // The run succeeded, and only its result was lost.
             return Ok(None);
         }
         match task.step {
@@ -113,12 +114,14 @@ where
                 revoke_all(&self.subscriptions, &self.clock, &Author::Offboarding, &fleet.fleet_id).await?;
             }
             Step::RemoveQueue => self.channel.remove_queue(&fleet).await?,
-            Step::RemoveClients => self.of_fleet().remove_where(&fleet, &Author::Offboarding, |_| true).await?,
+            Step::RemoveClients => self.fleet_clients().remove_where(&fleet, &Author::Offboarding, |_| true).await?,
             Step::Finish => self.finish(fleet, status).await?,
             Step::HandleFailure => {
-                // The cause may hold what is none of the caller's business; the log of the execution has it.
-                let reason =
-                    format!("offboarding failed after several tries ({})", task.error.as_deref().unwrap_or("unknown"));
+                // Only the error's name: its cause may contain internal details. The execution log contains the cause.
+                let reason = format!(
+                    "offboarding failed after several attempts ({}); start it again",
+                    task.error.as_deref().unwrap_or("unknown")
+                );
                 let status = OffboardingStatus { reason: Some(reason), ..status };
                 self.update(&fleet, Fleet { offboarding: Some(status), ..fleet.clone() }).await?;
             }
@@ -126,38 +129,40 @@ where
         Ok(None)
     }
 
-    async fn drain(&self, fleet: &Fleet, status: &OffboardingStatus) -> Result<Draining, ServiceError> {
+    async fn drain(&self, fleet: &Fleet, status: &OffboardingStatus) -> Result<DrainStatus, ServiceError> {
         let elapsed_ms = self.clock.now().ms_since(status.since);
         let wait_seconds = (elapsed_ms / 2000).clamp(*WAIT_S.start(), *WAIT_S.end());
-        let nothing_is_left = status.feed == FeedDisposition::Discard || elapsed_ms >= limits::FEED_RETENTION_S * 1000;
-        let drained = nothing_is_left || (elapsed_ms >= COUNTS_LAG_MS && self.channel.is_drained(fleet).await?);
-        Ok(Draining { drained, wait_seconds })
+        let is_discarded_or_expired =
+            status.feed == FeedDisposition::Discard || elapsed_ms >= limits::FEED_RETENTION_S * 1000;
+        let drained = is_discarded_or_expired || (elapsed_ms >= COUNTS_LAG_MS && self.channel.is_drained(fleet).await?);
+        Ok(DrainStatus { drained, wait_seconds })
     }
 
-    /// Looks once more: somebody who was provisioning meanwhile may have made anew what was gone.
+    /// Marks the fleet as offboarded. Fails with `Conflict` if a resource remains: a concurrent provisioning run may have
+    /// created it again.
     async fn finish(&self, fleet: Fleet, status: OffboardingStatus) -> Result<(), ServiceError> {
-        const STILL: ServiceError =
+        const RESOURCES_REMAIN: ServiceError =
             ServiceError::Conflict("the fleet still has a queue, a rule, a client or a subscription");
-        if self.channel.status(&fleet).await? != ChannelParts::NONE || self.of_fleet().any(&fleet).await? {
-            return Err(STILL);
+        if self.channel.status(&fleet).await? != ChannelParts::NONE || self.fleet_clients().exist(&fleet).await? {
+            return Err(RESOURCES_REMAIN);
         }
-        let lives = |subscription: &Subscription| subscription.state != SubscriptionState::Revoked;
-        if any_subscription(&self.subscriptions, &fleet.fleet_id, lives).await? {
-            return Err(STILL);
+        let is_live = |subscription: &Subscription| subscription.state != SubscriptionState::Revoked;
+        if has_subscription(&self.subscriptions, &fleet.fleet_id, is_live).await? {
+            return Err(RESOURCES_REMAIN);
         }
         let status = OffboardingStatus { reason: None, ..status };
         self.update(&fleet, Fleet { state: FleetState::Offboarded, offboarding: Some(status), ..fleet.clone() }).await
     }
 
     async fn update(&self, before: &Fleet, after: Fleet) -> Result<(), ServiceError> {
-        let change = Change::of_fleet(Author::Offboarding, Some(before), &after, self.clock.now());
+        let change = Change::fleet_changed(Author::Offboarding, Some(before), &after, self.clock.now());
         let updated = self.fleets.update(&after, Some(&change)).await;
-        updated.map_err(|error| ServiceError::or_conflict(error, "the fleet changed meanwhile"))
+        updated.map_err(|error| ServiceError::or_conflict(error, "the fleet is being modified concurrently; retry"))
     }
 
-    const fn of_fleet(&self) -> FleetClients<'_, C, A, K> {
+    const fn fleet_clients(&self) -> FleetClients<'_, C, A, K> {
         FleetClients { clients: &self.clients, app_clients: &self.app_clients, clock: &self.clock }
     }
 }
 
-const ANOTHER_RUN: ServiceError = ServiceError::Conflict("another run offboards the fleet");
+const LATER_RUN: ServiceError = ServiceError::Conflict("a later run offboards the fleet");

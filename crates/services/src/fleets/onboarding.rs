@@ -1,6 +1,6 @@
-//! Onboarding: fleets, their clients, and their subscriptions.
+//! Onboarding: creates, reads and offboards fleets. The clients and subscriptions of fleets have modules of their own.
 
-use roadcast_domain::audit::{Author, Change};
+use roadcast_domain::audit::Change;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::fleet::{FeedDisposition, Fleet, FleetState};
 use roadcast_domain::ids::{Eid, FleetId};
@@ -9,59 +9,61 @@ use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::provisioning::{ProvisioningWorkflow, WorkflowRun};
 
+use super::access::{FLEET_OFFBOARDING, INGEST_CLIENT, require_admin, require_reader};
 use crate::ServiceError;
 
-/// Takes in fleets and what they subscribe to.
+/// Manages fleets, their clients and their subscriptions.
 pub struct Onboarding<F, C, A, U, V, E, W, K, R> {
     /// The fleets.
     pub fleets: F,
-    /// What is known of clients.
+    /// The clients.
     pub clients: C,
-    /// Where credentials are made.
+    /// The user pool, which creates credentials.
     pub app_clients: A,
     /// The subscriptions.
     pub subscriptions: U,
-    /// The register.
+    /// The registered vehicles.
     pub vehicles: V,
-    /// The packages there are.
+    /// The entitlements, which include the packages.
     pub entitlements: E,
-    /// Makes what a subscription needs.
+    /// The provisioning and offboarding workflows.
     pub workflow: W,
-    /// The bus for new fleets.
+    /// The delivery bus of new fleets.
     pub delivery_bus: String,
-    /// The time.
+    /// The clock.
     pub clock: K,
-    /// Where ids come from.
+    /// The source of random ids.
     pub randomness: R,
 }
 
 impl<F: Fleets, C, A, U, V, E, W, K: Clock, R: Randomness> Onboarding<F, C, A, U, V, E, W, K, R> {
-    /// Takes in a fleet.
+    /// Creates a fleet.
     pub async fn create_fleet(&self, caller: &Caller, name: &str, plan: Plan) -> Result<Fleet, ServiceError> {
-        let author = admin(caller)?;
-        let (fleet_id, now) = (FleetId::from_random(self.randomness.bits()), self.clock.now());
-        let fleet = Fleet::new(fleet_id, checked_name(name)?, self.delivery_bus.clone(), plan, now);
-        self.fleets.create(&fleet, Some(&Change::of_fleet(author, None, &fleet, now))).await?;
+        let author = require_admin(caller)?;
+        let (fleet_id, now) = (FleetId::from_random_bits(self.randomness.bits()), self.clock.now());
+        let fleet = Fleet::new(fleet_id, validate_name(name)?, self.delivery_bus.clone(), plan, now);
+        self.fleets.create(&fleet, Some(&Change::fleet_changed(author, None, &fleet, now))).await?;
         Ok(fleet)
     }
 
-    /// A page of the fleets that the caller may see, all or its own, by id, after one.
+    /// Returns a page of the fleets that the caller may see, by id, after `after`: all fleets for an admin, its own for a
+    /// fleet.
     pub async fn fleets(&self, caller: &Caller, after: Option<&FleetId>, limit: usize) -> Result<Vec<Fleet>, ServiceError> {
         match caller {
             Caller::Admin(_) => Ok(self.fleets.list(after, limit).await?),
             Caller::Fleet(own) if after.is_some_and(|after| after >= own) => Ok(Vec::new()),
             Caller::Fleet(own) => Ok(self.fleets.get(own).await?.into_iter().collect()),
-            Caller::Ingest(_) => Err(NOT_INGEST),
+            Caller::Ingest(_) => Err(INGEST_CLIENT),
         }
     }
 
-    /// The fleet of that id.
+    /// Returns the fleet.
     pub async fn fleet(&self, caller: &Caller, fleet_id: &FleetId) -> Result<Fleet, ServiceError> {
-        may_see(caller, fleet_id)?;
+        require_reader(caller, fleet_id)?;
         self.fleets.get(fleet_id).await?.ok_or(ServiceError::NotFound)
     }
 
-    /// A page of what was changed of a fleet, its clients and its subscriptions, newest first, before one.
+    /// Returns a page of the changes of a fleet, its clients and its subscriptions, newest first, before `before`.
     pub async fn changes(
         &self,
         caller: &Caller,
@@ -69,62 +71,41 @@ impl<F: Fleets, C, A, U, V, E, W, K: Clock, R: Randomness> Onboarding<F, C, A, U
         before: Option<Eid>,
         limit: usize,
     ) -> Result<Vec<Change>, ServiceError> {
-        admin(caller)?;
+        require_admin(caller)?;
         self.fleets.get(fleet_id).await?.ok_or(ServiceError::NotFound)?;
         Ok(self.fleets.changes(fleet_id, before, limit).await?)
     }
 
-    /// Has a fleet offboarding: from now on it takes nothing new, and the workflow removes what it has. Asked again, it is started once
-    /// more, for what did not get to its end; what becomes of the feed may be another then.
+    /// Starts to offboard a fleet: from now on it accepts no new clients and subscriptions, and the workflow deletes its
+    /// resources. If an earlier run failed, another call starts a new run; the feed disposition may differ.
     pub async fn offboard(&self, caller: &Caller, fleet_id: &FleetId, feed: FeedDisposition) -> Result<Fleet, ServiceError>
     where
         W: ProvisioningWorkflow,
     {
-        let author = admin(caller)?;
-        let known = self.fleets.get(fleet_id).await?.ok_or(ServiceError::NotFound)?;
+        let author = require_admin(caller)?;
+        let before = self.fleets.get(fleet_id).await?.ok_or(ServiceError::NotFound)?;
         let now = self.clock.now();
-        let mut leaving = known.clone().begin_offboarding(feed, now);
-        let change = Change::of_fleet(author, Some(&known), &leaving, now);
-        let updated = self.fleets.update(&leaving, Some(&change)).await;
-        updated.map_err(|error| ServiceError::or_conflict(error, "the fleet changed meanwhile"))?;
-        leaving.version += 1;
-        let attempt = leaving.offboarding.as_ref().map_or(1, |status| status.attempts);
+        let mut offboarding = before.clone().begin_offboarding(feed, now);
+        let change = Change::fleet_changed(author, Some(&before), &offboarding, now);
+        let updated = self.fleets.update(&offboarding, Some(&change)).await;
+        updated.map_err(|error| ServiceError::or_conflict(error, "the fleet is being modified concurrently; retry"))?;
+        offboarding.version += 1;
+        let attempt = offboarding.offboarding.as_ref().map_or(1, |status| status.attempts);
         self.workflow.start(&WorkflowRun::Offboard { fleet_id: fleet_id.clone(), attempt }).await?;
-        Ok(leaving)
+        Ok(offboarding)
     }
 
-    /// The fleet, if it is a customer still.
-    pub(super) async fn staying(&self, fleet_id: &FleetId) -> Result<Fleet, ServiceError> {
+    /// Returns the fleet. Fails with `Conflict` if it is being offboarded or has been offboarded.
+    pub(super) async fn active_fleet(&self, fleet_id: &FleetId) -> Result<Fleet, ServiceError> {
         let fleet = self.fleets.get(fleet_id).await?.ok_or(ServiceError::NotFound)?;
-        if fleet.state == FleetState::Active { Ok(fleet) } else { Err(FLEET_IS_OFFBOARDING) }
+        if fleet.state == FleetState::Active { Ok(fleet) } else { Err(FLEET_OFFBOARDING) }
     }
 }
 
-/// What a fleet that leaves is told where it asks for something new.
-pub(super) const FLEET_IS_OFFBOARDING: ServiceError = ServiceError::Conflict("the fleet is leaving, or has left");
-
-const NOT_INGEST: ServiceError = ServiceError::Forbidden("ingest clients send events; they do not read fleets");
-
-/// Only admins onboard; what they change is theirs to answer for.
-pub(super) fn admin(caller: &Caller) -> Result<Author, ServiceError> {
-    match caller {
-        Caller::Admin(client_id) => Ok(Author::Admin { client_id: client_id.clone() }),
-        Caller::Fleet(_) | Caller::Ingest(_) => Err(ServiceError::Forbidden("only admins onboard")),
-    }
-}
-
-pub(super) fn may_see(caller: &Caller, fleet_id: &FleetId) -> Result<(), ServiceError> {
-    match caller {
-        Caller::Admin(_) => Ok(()),
-        Caller::Fleet(own) if own == fleet_id => Ok(()),
-        Caller::Fleet(_) => Err(ServiceError::NotFound),
-        Caller::Ingest(_) => Err(NOT_INGEST),
-    }
-}
-
-pub(super) fn checked_name(name: &str) -> Result<String, ServiceError> {
+/// Returns the trimmed name. Fails with `Invalid` unless it has 1 to 128 characters without control characters.
+pub(super) fn validate_name(name: &str) -> Result<String, ServiceError> {
     let name = name.trim();
-    let plain = !name.is_empty() && name.chars().count() <= 128 && !name.chars().any(char::is_control);
-    let wrong = || ServiceError::invalid("/name", "1 to 128 characters without control characters");
-    plain.then(|| name.to_owned()).ok_or_else(wrong)
+    let is_valid = !name.is_empty() && name.chars().count() <= 128 && !name.chars().any(char::is_control);
+    let invalid = || ServiceError::invalid("/name", "must have 1 to 128 characters and no control characters");
+    is_valid.then(|| name.to_owned()).ok_or_else(invalid)
 }

@@ -1,4 +1,4 @@
-//! Provisioning: the steps of the workflow that brings a subscription to `active`. Each may be repeated.
+//! Provisioning: the steps of the workflow that makes a subscription `active`. Each step is idempotent.
 
 use roadcast_domain::audit::Author;
 use roadcast_domain::fleet::{Client, Fleet, FleetState};
@@ -12,56 +12,58 @@ use roadcast_ports::provisioning::{ChannelParts, FleetChannel};
 use roadcast_ports::subscriptions::Subscriptions;
 use serde::{Deserialize, Serialize};
 
+use super::access::FLEET_OFFBOARDING;
 use super::app_clients::FleetClients;
-use super::transitions::any_subscription;
+use super::subscription_transitions::has_subscription;
 use crate::ServiceError;
 
-/// Does the workflow's steps.
+/// Executes the steps of the workflow.
 pub struct Provisioning<F, C, A, U, H, K> {
     /// The fleets.
     pub fleets: F,
-    /// What is known of clients.
+    /// The clients.
     pub clients: C,
-    /// Where credentials are made.
+    /// The user pool, which creates credentials.
     pub app_clients: A,
     /// The subscriptions.
     pub subscriptions: U,
-    /// Where queues and rules are made.
+    /// The fleets' queues and rules.
     pub channel: H,
-    /// The time.
+    /// The clock.
     pub clock: K,
 }
 
-/// A task of the workflow: a step of a run.
+/// A task of the workflow: one step of one run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Task {
-    /// What to do.
+    /// The step to execute.
     pub step: Step,
-    /// For which fleet.
+    /// The fleet.
     pub fleet_id: FleetId,
-    /// For which subscription.
+    /// The subscription.
     pub subscription_id: SubscriptionId,
-    /// In which of its runs.
+    /// The number of the run, from 1.
     pub attempt: u32,
-    /// The name of the error for which the workflow gave up, for [`Step::HandleFailure`].
+    /// The name of the error that failed the workflow, for [`Step::HandleFailure`].
     #[serde(default)]
     pub error: Option<String>,
 }
 
-/// What to do.
+/// A step of the workflow.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
-    /// The fleet's queue exists.
+    /// Ensures that the fleet's queue exists.
     EnsureQueue,
-    /// The fleet's rule exists.
+    /// Ensures that the fleet's rule exists.
     EnsureRule,
-    /// The fleet has an app client. Its secret stays in the user pool until an admin asks for it.
+    /// Ensures that the fleet has an app client. Its secret stays in the user pool until an admin requests it.
     EnsureClient,
-    /// The grants exist, and the subscription is active.
+    /// Writes the grants and makes the subscription active.
     Activate,
-    /// The workflow gave up: what nobody needs is removed, and the subscription is pending again and says why.
+    /// Handles the failure of the workflow: deletes resources that no subscription needs, and makes the subscription
+    /// pending again with the reason.
     HandleFailure,
 }
 
@@ -74,13 +76,14 @@ where
     H: FleetChannel,
     K: Clock,
 {
-    /// Does a step.
+    /// Executes a step. Fails with `Conflict` if a later run has started, or if the fleet or subscription is in a state
+    /// that does not allow the step.
     pub async fn step(&self, task: &Task) -> Result<(), ServiceError> {
         let fleet = self.fleets.get(&task.fleet_id).await?.ok_or(ServiceError::NotFound)?;
         let subscription =
             self.subscriptions.get(&task.fleet_id, &task.subscription_id).await?.ok_or(ServiceError::NotFound)?;
         if task.step != Step::HandleFailure {
-            may_go_on(task, &fleet, &subscription)?;
+            check_run(task, &fleet, &subscription)?;
         }
         match task.step {
             Step::EnsureQueue => {
@@ -88,63 +91,69 @@ where
                 self.channel.ensure_queue(&fleet).await?;
             }
             Step::EnsureRule => self.channel.ensure_rule(&fleet).await?,
-            Step::EnsureClient => self.of_fleet().ensure(&fleet).await?,
+            Step::EnsureClient => self.fleet_clients().ensure(&fleet).await?,
             Step::Activate => self.activate(&fleet, subscription).await?,
             Step::HandleFailure => self.handle_failure(&fleet, subscription, task).await?,
         }
         Ok(())
     }
 
-    /// Grants first: an active subscription never lacks one, nor anything that its events go through.
+    /// Writes the grants before the state: an active subscription always has its grants, queue, rule and app client.
     async fn activate(&self, fleet: &Fleet, subscription: Subscription) -> Result<(), ServiceError> {
         debug_assert_eq!(fleet.fleet_id, subscription.fleet_id);
         if !matches!(subscription.state, SubscriptionState::Provisioning | SubscriptionState::Active) {
-            // A step that comes late must not resume what was suspended since.
+            // A delayed step must not resume a subscription that was suspended in the meantime.
             return Err(ServiceError::Conflict("the subscription's state does not allow this step"));
         }
-        if self.channel.status(fleet).await? != ChannelParts::ALL || !self.of_fleet().any(fleet).await? {
-            // Somebody who gave up meanwhile removed it. The run is given up, too; the next one makes it anew.
-            return Err(ServiceError::Conflict("the fleet's queue, rule or app client is gone"));
+        if self.channel.status(fleet).await? != ChannelParts::ALL || !self.fleet_clients().exist(fleet).await? {
+            // The failure handling of another run deleted it. This run fails, too; the next run creates it again.
+            return Err(ServiceError::Conflict("the fleet's queue, rule or app client does not exist; retry provisioning"));
         }
         self.subscriptions.write_grants(&subscription).await?;
         self.advance(subscription, SubscriptionState::Active, None).await
     }
 
-    /// Everything is there or nothing: queue, rule and the app client that nobody got to know go, unless another subscription of
+    /// Deletes the fleet's queue, rule and app clients whose secrets were never returned, unless another subscription of
     /// the fleet needs them.
     async fn handle_failure(&self, fleet: &Fleet, subscription: Subscription, task: &Task) -> Result<(), ServiceError> {
         use SubscriptionState::{Pending, Provisioning, Revoked};
         if task.attempt != subscription.attempts || !matches!(subscription.state, Pending | Provisioning | Revoked) {
-            // A later run is under way, or this one got there and only the answer was lost.
+            // A later run has started, or this run succeeded and only its result was lost.
             return Ok(());
         }
         if subscription.state != Revoked {
             self.subscriptions.narrow_grants(&subscription, &subscription.vehicles, None).await?;
         }
-        if !self.is_needed_by_others(&subscription).await? {
+        if !self.other_subscription_needs_channel(&subscription).await? {
             self.channel.remove_rule(fleet).await?;
             self.channel.remove_queue(fleet).await?;
-            let was_never_shown = |client: &Client| client.secret_shown_at.is_none();
-            self.of_fleet().remove_where(fleet, &Author::Provisioning, was_never_shown).await?;
+            let secret_never_shown = |client: &Client| client.secret_shown_at.is_none();
+            self.fleet_clients().remove_where(fleet, &Author::Provisioning, secret_never_shown).await?;
         }
         if subscription.state == Revoked {
             return Ok(());
         }
-        // The cause may hold what is none of the caller's business; the log of the execution has it.
+        // Only the error's name: its cause may contain internal details. The execution log contains the cause.
         let error = task.error.as_deref().unwrap_or("unknown");
-        self.advance(subscription, Pending, Some(format!("provisioning failed after several tries ({error})"))).await
+        self.advance(
+            subscription,
+            Pending,
+            Some(format!("provisioning failed after several attempts ({error}); retry provisioning")),
+        )
+        .await
     }
 
-    async fn is_needed_by_others(&self, subscription: &Subscription) -> Result<bool, PortError> {
+    async fn other_subscription_needs_channel(&self, subscription: &Subscription) -> Result<bool, PortError> {
         let is_other = |other: &Subscription| other.subscription_id != subscription.subscription_id;
-        let needs = |other: &Subscription| is_other(other) && other.state.needs_a_channel();
-        any_subscription(&self.subscriptions, &subscription.fleet_id, needs).await
+        let needs = |other: &Subscription| is_other(other) && other.state.needs_channel();
+        has_subscription(&self.subscriptions, &subscription.fleet_id, needs).await
     }
 
-    const fn of_fleet(&self) -> FleetClients<'_, C, A, K> {
+    const fn fleet_clients(&self) -> FleetClients<'_, C, A, K> {
         FleetClients { clients: &self.clients, app_clients: &self.app_clients, clock: &self.clock }
     }
 
+    /// Updates the subscription's state and reason. Fails with `Conflict` if the transition is not allowed.
     async fn advance(
         &self,
         subscription: Subscription,
@@ -155,22 +164,22 @@ where
         if from == next && subscription.reason == reason {
             return Ok(());
         }
-        if !from.may_become(next) {
+        if !from.can_transition_to(next) {
             return Err(ServiceError::Conflict("the subscription's state does not allow this step"));
         }
         let advanced = Subscription { state: next, reason, updated_at: self.clock.now(), ..subscription };
         let replaced = self.subscriptions.replace(&advanced, from).await;
-        replaced.map_err(|error| ServiceError::or_conflict(error, "the subscription changed meanwhile"))
+        replaced.map_err(|error| ServiceError::or_conflict(error, "the subscription is being modified concurrently; retry"))
     }
 }
 
-fn may_go_on(task: &Task, fleet: &Fleet, subscription: &Subscription) -> Result<(), ServiceError> {
+/// Succeeds if the task belongs to the latest run and the fleet is active.
+fn check_run(task: &Task, fleet: &Fleet, subscription: &Subscription) -> Result<(), ServiceError> {
     if task.attempt != subscription.attempts {
-        // A later run is under way: this one has nothing left to say.
-        return Err(ServiceError::Conflict("another run provisions the subscription"));
+        return Err(ServiceError::Conflict("a later run provisions the subscription"));
     }
     if fleet.state != FleetState::Active {
-        return Err(ServiceError::Conflict("the fleet is leaving, or has left"));
+        return Err(FLEET_OFFBOARDING);
     }
     Ok(())
 }

@@ -1,99 +1,100 @@
-//! Receipts: from when to when a subscription was active, and what was delivered of its vehicles.
+//! Receipts: the periods in which a subscription was active, and the events delivered for its vehicles.
 //!
-//! Nothing is counted as it is delivered: a counter for each vehicle would be written with every entry of the bus. A receipt is
-//! added up when it is asked for, from the audit trail and from the feed index, which remembers a fortnight.
+//! Deliveries are not counted when they happen, because a counter per vehicle would be written with every bus entry. A
+//! receipt is computed on request, from the audit trail and from the feed index, which covers the last 14 days.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use roadcast_domain::Timestamp;
-use roadcast_domain::audit::{Change, Changed};
+use roadcast_domain::audit::{Change, ChangedResource};
 use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::{Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
 use roadcast_ports::clock::Clock;
-use roadcast_ports::feed::{FeedIndex, FeedRange, INDEX_KEPT_MS};
+use roadcast_ports::feed::{FeedIndex, FeedRange, INDEX_RETENTION_MS};
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::subscriptions::Subscriptions;
 use serde::Serialize;
 
-use super::onboarding::may_see;
+use super::access::require_reader;
 use crate::ServiceError;
 
-/// Changes of one read.
+/// Changes per read.
 const CHANGES_PER_READ: usize = 100;
-/// Reads of the audit trail for one receipt: five thousand changes of the fleet.
+/// The maximum number of reads of the audit trail for one receipt: 5,000 changes of the fleet.
 const READS_OF_CHANGES: usize = 50;
-/// Pointers of one read. Each names the events of one entry of the bus.
+/// Pointers per read. Each pointer names the events of one bus entry.
 const POINTERS_PER_READ: usize = 200;
-/// Reads of the index for one receipt, and events that it counts: a request must end in time, within a function's memory.
+/// The maximum number of reads of the index for one receipt. It bounds the duration of a request.
 const READS_OF_POINTERS: usize = 400;
+/// The maximum number of events counted for one receipt. It bounds the memory of a request.
 const EVENTS_PER_RECEIPT: usize = 200_000;
 
-/// Makes receipts.
+/// Computes receipts.
 pub struct Receipts<F, U, I, K> {
-    /// What was changed of fleets.
+    /// The fleets with their audit trails.
     pub fleets: F,
     /// The subscriptions.
     pub subscriptions: U,
-    /// Pointers to what was delivered.
+    /// The index of delivered events.
     pub index: I,
-    /// The time.
+    /// The clock.
     pub clock: K,
 }
 
-/// What a subscription brought.
+/// The receipt of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Receipt {
     /// The subscription.
     pub subscription_id: SubscriptionId,
-    /// Whose it is.
+    /// The fleet.
     pub fleet_id: FleetId,
-    /// When it was active.
+    /// The periods in which the subscription was active.
     pub active: Vec<Period>,
-    /// The time that deliveries were counted for; it ends early where there was too much to count at once.
+    /// The period of the counted deliveries; shorter than requested if there were too many deliveries to count at once.
     pub counted: Period,
-    /// What was put into the fleet's feed about each vehicle that the subscription ever named.
+    /// The deliveries of each vehicle that the subscription names or ever named.
     pub vehicles: Vec<Deliveries>,
 }
 
-/// A time with a beginning.
+/// A period of time.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Period {
-    /// Inclusive.
+    /// The start, inclusive.
     pub from: Timestamp,
-    /// Exclusive; none where it goes on.
+    /// The end, exclusive; `None` if the period has not ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Timestamp>,
 }
 
-/// What was delivered of one vehicle.
+/// The deliveries of a vehicle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Deliveries {
     /// The vehicle.
     pub vid: VehicleId,
-    /// How many events, each once.
+    /// The number of distinct events.
     pub events: usize,
-    /// When the first was delivered.
+    /// The time of the first delivery.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first: Option<Timestamp>,
-    /// When the last was delivered.
+    /// The time of the last delivery.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<Timestamp>,
 }
 
-/// What was found of one vehicle.
+/// The deliveries of a vehicle while they are counted.
 #[derive(Default)]
-struct Found {
+struct DeliveryTally {
     events: HashSet<Eid>,
     first: Option<Timestamp>,
     last: Option<Timestamp>,
 }
 
 impl<F: Fleets, U: Subscriptions, I: FeedIndex, K: Clock> Receipts<F, U, I, K> {
-    /// The receipt of a subscription, in whatever state it is, for deliveries in [`from`, `to`) as far as the index remembers.
+    /// Returns the receipt of a subscription in any state, for deliveries in [`from`, `to`) as far as the index goes back.
     pub async fn receipt(
         &self,
         caller: &Caller,
@@ -102,42 +103,42 @@ impl<F: Fleets, U: Subscriptions, I: FeedIndex, K: Clock> Receipts<F, U, I, K> {
         from: Option<Timestamp>,
         to: Option<Timestamp>,
     ) -> Result<Receipt, ServiceError> {
-        may_see(caller, fleet_id)?;
-        let kept = self.subscriptions.get(fleet_id, subscription_id).await?.ok_or(ServiceError::NotFound)?;
+        require_reader(caller, fleet_id)?;
+        let subscription = self.subscriptions.get(fleet_id, subscription_id).await?.ok_or(ServiceError::NotFound)?;
         let changes = self.changes(fleet_id, subscription_id).await?;
         let now = self.clock.now();
-        let from = from.unwrap_or(kept.created_at).max(kept.created_at).max(now.plus_ms(-INDEX_KEPT_MS));
+        let from =
+            from.unwrap_or(subscription.created_at).max(subscription.created_at).max(now.plus_ms(-INDEX_RETENTION_MS));
         let to = to.unwrap_or(now).min(now).max(from);
-        let mut found: BTreeMap<VehicleId, Found> =
-            vehicles(&kept, &changes).into_iter().map(|vid| (vid, Found::default())).collect();
-        let counted_to = self.count(fleet_id, from, to, &mut found).await?;
-        let deliveries = |(vid, found): (VehicleId, Found)| Deliveries {
+        let mut tallies: BTreeMap<VehicleId, DeliveryTally> =
+            vehicles(&subscription, &changes).into_iter().map(|vid| (vid, DeliveryTally::default())).collect();
+        let counted_to = self.count(fleet_id, from, to, &mut tallies).await?;
+        let deliveries = |(vid, tally): (VehicleId, DeliveryTally)| Deliveries {
             vid,
-            events: found.events.len(),
-            first: found.first,
-            last: found.last,
+            events: tally.events.len(),
+            first: tally.first,
+            last: tally.last,
         };
         Ok(Receipt {
-            subscription_id: kept.subscription_id.clone(),
-            fleet_id: kept.fleet_id.clone(),
-            active: active(&kept, &changes),
+            subscription_id: subscription.subscription_id.clone(),
+            fleet_id: subscription.fleet_id.clone(),
+            active: active_periods(&subscription, &changes),
             counted: Period { from, to: Some(counted_to) },
-            vehicles: found.into_iter().map(deliveries).collect(),
+            vehicles: tallies.into_iter().map(deliveries).collect(),
         })
     }
 
-    /// What was changed of the subscription, in order.
+    /// Returns the changes of the subscription, oldest first.
     async fn changes(&self, fleet_id: &FleetId, id: &SubscriptionId) -> Result<Vec<Change>, ServiceError> {
         let mut changes: Vec<Change> = Vec::new();
         let mut before = None;
         for _ in 0..READS_OF_CHANGES {
             let page = self.fleets.changes(fleet_id, before, CHANGES_PER_READ).await?;
             before = page.last().map(|last| last.change_id);
-            let full = page.len() == CHANGES_PER_READ;
-            let of_it =
-                |change: &Change| matches!(&change.of, Changed::Subscription { subscription_id } if subscription_id == id);
-            changes.extend(page.into_iter().filter(of_it));
-            if !full || changes.last().is_some_and(|oldest| oldest.before.is_none()) {
+            let is_full = page.len() == CHANGES_PER_READ;
+            let resource = ChangedResource::Subscription { subscription_id: id.clone() };
+            changes.extend(page.into_iter().filter(|change| change.resource == resource));
+            if !is_full || changes.last().is_some_and(|oldest| oldest.before.is_none()) {
                 break;
             }
         }
@@ -145,16 +146,16 @@ impl<F: Fleets, U: Subscriptions, I: FeedIndex, K: Clock> Receipts<F, U, I, K> {
         Ok(changes)
     }
 
-    /// Counts the deliveries of these vehicles, and says how far it got.
+    /// Counts the deliveries of the vehicles in `tallies`. Returns the time up to which they were counted.
     async fn count(
         &self,
         fleet_id: &FleetId,
         from: Timestamp,
         to: Timestamp,
-        found: &mut BTreeMap<VehicleId, Found>,
+        tallies: &mut BTreeMap<VehicleId, DeliveryTally>,
     ) -> Result<Timestamp, ServiceError> {
-        let last = Eid::stamped(to.plus_ms(-1), u128::MAX);
-        let mut next = Some(Eid::first_at(from)).filter(|first| *first <= last);
+        let last = Eid::from_time_and_salt(to.plus_ms(-1), u128::MAX);
+        let mut next = Some(Eid::lower_bound(from)).filter(|first| *first <= last);
         let mut events = 0;
         for _ in 0..READS_OF_POINTERS {
             let Some(from) = next.filter(|_| events < EVENTS_PER_RECEIPT) else { break };
@@ -163,11 +164,11 @@ impl<F: Fleets, U: Subscriptions, I: FeedIndex, K: Clock> Receipts<F, U, I, K> {
             for pointer in page.pointers {
                 let at = pointer.stamp.time();
                 for (vid, eid) in pointer.events {
-                    let Some(found) = found.get_mut(&vid) else { continue };
-                    if found.events.insert(eid) {
+                    let Some(tally) = tallies.get_mut(&vid) else { continue };
+                    if tally.events.insert(eid) {
                         events += 1;
-                        found.first = found.first.or(Some(at));
-                        found.last = Some(at);
+                        tally.first = tally.first.or(Some(at));
+                        tally.last = Some(at);
                     }
                 }
             }
@@ -177,9 +178,9 @@ impl<F: Fleets, U: Subscriptions, I: FeedIndex, K: Clock> Receipts<F, U, I, K> {
     }
 }
 
-/// Every vehicle that the subscription names or ever named.
-fn vehicles(kept: &Subscription, changes: &[Change]) -> BTreeSet<VehicleId> {
-    let mut vehicles: BTreeSet<VehicleId> = kept.vehicles.iter().cloned().collect();
+/// Returns every vehicle that the subscription names or ever named.
+fn vehicles(subscription: &Subscription, changes: &[Change]) -> BTreeSet<VehicleId> {
+    let mut vehicles: BTreeSet<VehicleId> = subscription.vehicles.iter().cloned().collect();
     for members in changes.iter().flat_map(|change| change.before.iter().chain([&change.after])) {
         let named = members.get("vehicles").and_then(|named| named.as_array()).into_iter().flatten();
         vehicles.extend(named.filter_map(|vid| vid.as_str()?.parse().ok()));
@@ -187,11 +188,12 @@ fn vehicles(kept: &Subscription, changes: &[Change]) -> BTreeSet<VehicleId> {
     vehicles
 }
 
-/// When the subscription was active. One that became so before changes were kept: since it last changed.
-fn active(kept: &Subscription, changes: &[Change]) -> Vec<Period> {
+/// Returns the periods in which the subscription was active. If it became active before the audit trail starts, it counts
+/// as active since its last update.
+fn active_periods(subscription: &Subscription, changes: &[Change]) -> Vec<Period> {
     let mut periods: Vec<Period> = Vec::new();
     for change in changes {
-        match change.state() {
+        match change.subscription_state() {
             Some(SubscriptionState::Active) => periods.push(Period { from: change.at, to: None }),
             Some(_) => {
                 if let Some(open) = periods.last_mut().filter(|period| period.to.is_none()) {
@@ -201,8 +203,8 @@ fn active(kept: &Subscription, changes: &[Change]) -> Vec<Period> {
             None => {}
         }
     }
-    if periods.is_empty() && kept.state == SubscriptionState::Active {
-        periods.push(Period { from: kept.updated_at, to: None });
+    if periods.is_empty() && subscription.state == SubscriptionState::Active {
+        periods.push(Period { from: subscription.updated_at, to: None });
     }
     periods
 }

@@ -1,4 +1,4 @@
-//! Subscriptions: taken in, changed, moved from state to state, and read.
+//! Subscriptions: creates, provisions, replaces, transitions and reads them.
 
 use roadcast_domain::Timestamp;
 use roadcast_domain::audit::Change;
@@ -15,11 +15,12 @@ use roadcast_ports::provisioning::{ProvisioningWorkflow, WorkflowRun};
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles;
 
-use super::onboarding::{FLEET_IS_OFFBOARDING, Onboarding, admin, may_see};
-use super::transitions::{Transition, change_subscription, move_subscription};
+use super::access::{FLEET_OFFBOARDING, require_admin, require_reader};
+use super::onboarding::Onboarding;
+use super::subscription_transitions::{Transition, change_subscription, transition_subscription};
 use crate::{InvalidField, ServiceError};
 
-/// What a fleet is asked to be given.
+/// A request to create or replace a subscription.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SubscriptionRequest {
@@ -27,14 +28,15 @@ pub struct SubscriptionRequest {
     pub vehicles: Vec<VehicleId>,
     /// The packages.
     pub packages: Vec<PackageName>,
-    /// In which form telemetry comes; JSON where it is not said.
+    /// The delivery format of telemetry; JSON by default.
     #[serde(default)]
     pub delivery_format: DeliveryFormat,
-    /// From when. Where it is not said: from now on, and where the subscription is there already, as it is.
-    #[serde(default, deserialize_with = "roadcast_domain::present")]
+    /// The start of the validity, inclusive. Defaults to now for a new subscription, and to the current value for an
+    /// existing one.
+    #[serde(default, deserialize_with = "roadcast_domain::deserialize_non_null")]
     pub valid_from: Option<Timestamp>,
-    /// Until when; for good where it is not said.
-    #[serde(default, deserialize_with = "roadcast_domain::present")]
+    /// The end of the validity, exclusive; unlimited by default.
+    #[serde(default, deserialize_with = "roadcast_domain::deserialize_non_null")]
     pub valid_until: Option<Timestamp>,
 }
 
@@ -48,20 +50,20 @@ where
     K: Clock,
     R: Randomness,
 {
-    /// Takes in a subscription and starts provisioning it.
+    /// Creates a subscription and starts to provision it. Fails with `Conflict` if the fleet is being offboarded.
     pub async fn subscribe(
         &self,
         caller: &Caller,
         fleet_id: &FleetId,
         request: SubscriptionRequest,
     ) -> Result<Subscription, ServiceError> {
-        let author = admin(caller)?;
-        self.staying(fleet_id).await?;
+        let author = require_admin(caller)?;
+        self.active_fleet(fleet_id).await?;
         let now = self.clock.now();
         let validity = Validity { valid_from: request.valid_from.unwrap_or(now), valid_until: request.valid_until };
-        self.check(&request, validity).await?;
+        self.validate(&request, validity).await?;
         let subscription = Subscription {
-            subscription_id: SubscriptionId::from_random(self.randomness.bits()),
+            subscription_id: SubscriptionId::from_random_bits(self.randomness.bits()),
             fleet_id: fleet_id.clone(),
             vehicles: request.vehicles,
             packages: request.packages,
@@ -74,40 +76,41 @@ where
             created_at: now,
             updated_at: now,
         };
-        let change = Change::of_subscription(author, None, &subscription);
+        let change = Change::subscription_changed(author, None, &subscription);
         let created = self.subscriptions.create(&subscription, Some(&change)).await;
-        created
-            .map_err(|error| if error.kind() == PortErrorKind::Conflict { FLEET_IS_OFFBOARDING } else { error.into() })?;
-        self.workflow.start(&provisioning_of(&subscription)).await?;
+        created.map_err(|error| if error.kind() == PortErrorKind::Conflict { FLEET_OFFBOARDING } else { error.into() })?;
+        self.workflow.start(&provisioning_run(&subscription)).await?;
         Ok(subscription)
     }
 
-    /// Starts provisioning a subscription that has not become active, once more: it failed, or nobody went on with it. Every
-    /// step may be repeated, so whatever was made is found made.
-    pub async fn provision_again(
+    /// Restarts the provisioning of a subscription that is not active yet, because an earlier run failed or stopped. Every
+    /// step is idempotent, so existing resources are reused. Fails with `Conflict` if the subscription is in another state.
+    pub async fn retry_provisioning(
         &self,
         caller: &Caller,
         fleet_id: &FleetId,
         subscription_id: &SubscriptionId,
     ) -> Result<Subscription, ServiceError> {
-        let author = admin(caller)?;
-        let known = self.subscriptions.get(fleet_id, subscription_id).await?.ok_or(ServiceError::NotFound)?;
-        self.staying(fleet_id).await?;
-        if !matches!(known.state, SubscriptionState::Pending | SubscriptionState::Provisioning) {
-            return Err(ServiceError::Conflict("only a subscription that has not become active yet is provisioned"));
+        let author = require_admin(caller)?;
+        let before = self.subscriptions.get(fleet_id, subscription_id).await?.ok_or(ServiceError::NotFound)?;
+        self.active_fleet(fleet_id).await?;
+        if !matches!(before.state, SubscriptionState::Pending | SubscriptionState::Provisioning) {
+            return Err(ServiceError::Conflict("only a pending or provisioning subscription can be provisioned"));
         }
-        let (attempts, updated_at) = (known.attempts + 1, self.clock.now());
-        let mut again = Subscription { attempts, reason: None, updated_at, ..known.clone() };
-        let change = Change::of_subscription(author, Some(&known), &again);
-        let updated = self.subscriptions.update(&again, Some(&change)).await;
-        updated.map_err(|error| ServiceError::or_conflict(error, "the subscription changed meanwhile"))?;
-        again.version += 1;
-        self.workflow.start(&provisioning_of(&again)).await?;
-        Ok(again)
+        let (attempts, updated_at) = (before.attempts + 1, self.clock.now());
+        let mut retried = Subscription { attempts, reason: None, updated_at, ..before.clone() };
+        let change = Change::subscription_changed(author, Some(&before), &retried);
+        let updated = self.subscriptions.update(&retried, Some(&change)).await;
+        updated
+            .map_err(|error| ServiceError::or_conflict(error, "the subscription is being modified concurrently; retry"))?;
+        retried.version += 1;
+        self.workflow.start(&provisioning_run(&retried)).await?;
+        Ok(retried)
     }
 
-    /// Changes what a subscription is for, if it is still at `version`. What it no longer covers is gone when this answers, but
-    /// for the moment that others remember what they read.
+    /// Replaces a subscription's content. Fails with `Stale` unless it is still at `version`, and with `Conflict` if it is
+    /// revoked. What the subscription no longer covers is inaccessible when this returns, except in caches until they
+    /// expire.
     pub async fn replace_subscription(
         &self,
         caller: &Caller,
@@ -116,43 +119,44 @@ where
         request: SubscriptionRequest,
         version: u64,
     ) -> Result<Subscription, ServiceError> {
-        let author = admin(caller)?;
-        let kept = self.subscriptions.get(fleet_id, subscription_id).await?.ok_or(ServiceError::NotFound)?;
-        self.staying(fleet_id).await?;
-        if kept.state == SubscriptionState::Revoked {
-            return Err(ServiceError::Conflict("a revoked subscription does not change; subscribe anew"));
+        let author = require_admin(caller)?;
+        let before = self.subscriptions.get(fleet_id, subscription_id).await?.ok_or(ServiceError::NotFound)?;
+        self.active_fleet(fleet_id).await?;
+        if before.state == SubscriptionState::Revoked {
+            return Err(ServiceError::Conflict("the subscription is revoked; create a new subscription"));
         }
-        if kept.version != version {
+        if before.version != version {
             return Err(ServiceError::Stale);
         }
-        let valid_from = request.valid_from.unwrap_or(kept.validity.valid_from);
+        let valid_from = request.valid_from.unwrap_or(before.validity.valid_from);
         let validity = Validity { valid_from, valid_until: request.valid_until };
-        self.check(&request, validity).await?;
+        self.validate(&request, validity).await?;
         let SubscriptionRequest { vehicles, packages, delivery_format, .. } = request;
-        let wanted = Subscription { vehicles, packages, delivery_format, validity, ..kept.clone() };
-        let changed = change_subscription(&self.subscriptions, &self.clock, author, kept, wanted).await;
+        let wanted = Subscription { vehicles, packages, delivery_format, validity, ..before.clone() };
+        let changed = change_subscription(&self.subscriptions, &self.clock, author, before, wanted).await;
         changed.map_err(|error| match error.kind() {
             PortErrorKind::Conflict => ServiceError::Stale,
             _ => error.into(),
         })
     }
 
-    /// Moves a subscription from one state to another. Where it is there already, that is no error.
-    pub async fn move_subscription(
+    /// Transitions a subscription. Idempotent: a transition to the current state succeeds. Fails with `Conflict` if the
+    /// transition is not allowed in the current state.
+    pub async fn transition_subscription(
         &self,
         caller: &Caller,
         fleet_id: &FleetId,
         subscription_id: &SubscriptionId,
-        step: Transition,
+        transition: Transition,
     ) -> Result<Subscription, ServiceError> {
-        let author = admin(caller)?;
-        if step == Transition::Resume {
-            self.staying(fleet_id).await?;
+        let author = require_admin(caller)?;
+        if transition == Transition::Resume {
+            self.active_fleet(fleet_id).await?;
         }
-        move_subscription(&self.subscriptions, &self.clock, &author, (fleet_id, subscription_id), step).await
+        transition_subscription(&self.subscriptions, &self.clock, &author, (fleet_id, subscription_id), transition).await
     }
 
-    /// A page of a fleet's subscriptions, by id, after one.
+    /// Returns a page of a fleet's subscriptions, by id, after `after`.
     pub async fn subscriptions(
         &self,
         caller: &Caller,
@@ -160,53 +164,54 @@ where
         after: Option<&SubscriptionId>,
         limit: usize,
     ) -> Result<Vec<Subscription>, ServiceError> {
-        may_see(caller, fleet_id)?;
+        require_reader(caller, fleet_id)?;
         self.fleets.get(fleet_id).await?.ok_or(ServiceError::NotFound)?;
         Ok(self.subscriptions.list(fleet_id, after, limit).await?)
     }
 
-    /// The subscription of that id.
+    /// Returns the subscription.
     pub async fn subscription(
         &self,
         caller: &Caller,
         fleet_id: &FleetId,
         subscription_id: &SubscriptionId,
     ) -> Result<Subscription, ServiceError> {
-        may_see(caller, fleet_id)?;
+        require_reader(caller, fleet_id)?;
         self.subscriptions.get(fleet_id, subscription_id).await?.ok_or(ServiceError::NotFound)
     }
 
-    async fn check(&self, request: &SubscriptionRequest, validity: Validity) -> Result<(), ServiceError> {
-        let mut wrong = Vec::new();
+    /// Validates the request. Fails with `Invalid` and every invalid field.
+    async fn validate(&self, request: &SubscriptionRequest, validity: Validity) -> Result<(), ServiceError> {
+        let mut invalid = Vec::new();
         if request.vehicles.is_empty() || request.vehicles.len() > limits::VEHICLES_PER_SUBSCRIPTION {
-            let detail = format!("1 to {} vehicles", limits::VEHICLES_PER_SUBSCRIPTION);
-            wrong.push(InvalidField::new("/vehicles", detail));
+            let detail = format!("must contain 1 to {} vehicles", limits::VEHICLES_PER_SUBSCRIPTION);
+            invalid.push(InvalidField::new("/vehicles", detail));
         }
         if request.packages.is_empty() {
-            wrong.push(InvalidField::new("/packages", "at least one package"));
+            invalid.push(InvalidField::new("/packages", "must contain at least one package"));
         }
         let packages = self.entitlements.packages().await?;
-        for (place, name) in request.packages.iter().enumerate() {
+        for (index, name) in request.packages.iter().enumerate() {
             if packages.get(name).is_none() {
-                wrong.push(InvalidField::new(format!("/packages/{place}"), "no such package"));
+                invalid.push(InvalidField::new(format!("/packages/{index}"), "no such package; GET /packages lists them"));
             }
         }
         if validity.valid_until.is_some_and(|until| until <= validity.valid_from) {
-            wrong.push(InvalidField::new("/validUntil", "must be later than validFrom"));
+            invalid.push(InvalidField::new("/validUntil", "must be later than validFrom"));
         }
-        if wrong.is_empty() {
-            for (place, vid) in request.vehicles.iter().enumerate() {
+        if invalid.is_empty() {
+            for (index, vid) in request.vehicles.iter().enumerate() {
                 if self.vehicles.get(vid).await?.is_none() {
-                    wrong.push(InvalidField::new(format!("/vehicles/{place}"), "no such vehicle"));
+                    invalid.push(InvalidField::new(format!("/vehicles/{index}"), "no such vehicle"));
                 }
             }
         }
-        if wrong.is_empty() { Ok(()) } else { Err(ServiceError::Invalid(wrong)) }
+        if invalid.is_empty() { Ok(()) } else { Err(ServiceError::Invalid(invalid)) }
     }
 }
 
-/// The run that provisions a subscription.
-fn provisioning_of(subscription: &Subscription) -> WorkflowRun {
+/// Returns the workflow run that provisions the subscription.
+fn provisioning_run(subscription: &Subscription) -> WorkflowRun {
     WorkflowRun::Provision {
         fleet_id: subscription.fleet_id.clone(),
         subscription_id: subscription.subscription_id.clone(),

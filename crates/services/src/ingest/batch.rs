@@ -1,4 +1,4 @@
-//! A partner's batch over many vehicles: each event is accepted or refused on its own.
+//! A partner's batch about many vehicles: each event is accepted or refused individually.
 
 use std::collections::BTreeMap;
 
@@ -17,28 +17,29 @@ use roadcast_ports::stream::{StreamRecord, TelemetryStream};
 use roadcast_ports::vehicles::Vehicles;
 
 use super::sender::Sender;
-use super::{AcceptedEvent, EventError, Ingest, IngestError, ValidatedEvent, record_of, split};
+use super::{AcceptedEvent, EventError, Ingest, IngestError, ValidatedEvent, split, stream_record_for};
 
-/// A partner's batch: each event by itself, in the batch's order.
+/// The results of a batch, in the batch's order.
 #[derive(Debug)]
 pub struct BatchReceipt {
-    /// What became of each event: its id and source where they could be read, and the outcome.
+    /// The result of each event.
     pub events: Vec<BatchEvent>,
 }
 
-/// What became of one event of a partner's batch.
+/// The result of one event of a batch.
 #[derive(Debug)]
 pub struct BatchEvent {
-    /// Its id with its sender, where it could be read.
+    /// The sender's `id`; `None` if the envelope is unreadable.
     pub id: Option<String>,
-    /// Its sender, where it could be read.
+    /// The `source`; `None` if the envelope is unreadable.
     pub source: Option<String>,
-    /// The outcome.
+    /// The accepted event, or why it was refused.
     pub outcome: Result<AcceptedEvent, EventError>,
 }
 
 impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V, C, S, H, K> {
-    /// Takes a partner's batch over many vehicles, each event by itself. Each vehicle's events become one record.
+    /// Accepts or refuses each event of a partner's batch individually. The accepted events of a vehicle become one stream
+    /// record.
     pub async fn batch(&self, caller: &Caller, body: &str) -> Result<BatchReceipt, IngestError> {
         let events = split(body)?;
         let sender = self.sender(caller).await?;
@@ -46,63 +47,67 @@ impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V
 
         let mut receipt = Vec::with_capacity(events.len());
         let mut by_vehicle: BTreeMap<VehicleId, Vec<(usize, String)>> = BTreeMap::new();
-        let mut known: BTreeMap<String, Option<Vehicle>> = BTreeMap::new();
-        for (place, raw) in events.into_iter().enumerate() {
-            let envelope = Envelope::read(raw);
+        let mut resolved: BTreeMap<String, Option<Vehicle>> = BTreeMap::new();
+        for (index, raw) in events.into_iter().enumerate() {
+            let envelope = Envelope::parse(raw);
             let (id, source) = envelope.as_ref().map_or((None, None), |e| (Some(e.id.clone()), Some(e.source.clone())));
             let outcome = match envelope {
                 Err(refusal) => Err(EventError::Refused(refusal)),
-                Ok(envelope) => self.validate_addressed(&envelope, &sender, received, &mut known).await,
+                Ok(envelope) => self.validate_by_subject(&envelope, &sender, received, &mut resolved).await,
             };
             let outcome = outcome.map(|(vid, validated)| {
-                by_vehicle.entry(vid).or_default().push((place, validated.json.clone()));
+                by_vehicle.entry(vid).or_default().push((index, validated.json.clone()));
                 validated.into_accepted()
             });
             receipt.push(BatchEvent { id, source, outcome });
         }
 
-        let records: Vec<StreamRecord> =
-            by_vehicle.iter().map(|(vid, events)| record_of(vid, events.iter().map(|(_, json)| json.as_str()))).collect();
+        let records: Vec<StreamRecord> = by_vehicle
+            .iter()
+            .map(|(vid, events)| stream_record_for(vid, events.iter().map(|(_, json)| json.as_str())))
+            .collect();
         for (outcome, events) in self.stream.put(&records).await.into_iter().zip(by_vehicle.values()) {
             if let Err(error) = outcome {
-                for (place, _) in events {
-                    receipt[*place].outcome = Err(EventError::Port(PortError::new(error.kind(), "put onto the stream")));
+                for (index, _) in events {
+                    receipt[*index].outcome =
+                        Err(EventError::Port(PortError::new(error.kind(), "put events onto the stream")));
                 }
             }
         }
         Ok(BatchReceipt { events: receipt })
     }
 
-    /// Judges an event that names its vehicle itself.
-    async fn validate_addressed(
+    /// Validates an event whose subject names its vehicle. `resolved` caches the vehicle of each subject of the batch;
+    /// `None` if the sender may not send events about it.
+    async fn validate_by_subject(
         &self,
         envelope: &Envelope<'_>,
         sender: &Sender,
         received: Timestamp,
-        known: &mut BTreeMap<String, Option<Vehicle>>,
+        resolved: &mut BTreeMap<String, Option<Vehicle>>,
     ) -> Result<(VehicleId, ValidatedEvent), EventError> {
         let Some(subject) = &envelope.subject else {
             return Err(Refusal::new(
                 Reason::VehicleUnknown,
                 "/subject",
-                "name the vehicle: its vid, vin:… or scheme:value",
+                "must name the vehicle: its vid, vin:… or scheme:value",
             )
             .into());
         };
-        if !known.contains_key(subject) {
+        if !resolved.contains_key(subject) {
             let vehicle = match Subject::parse(subject) {
                 None => None,
-                Some(subject) => self.vehicles.named(&subject).await?,
+                Some(subject) => self.vehicles.resolve(&subject).await?,
             };
             let vehicle = vehicle.filter(|vehicle| vehicle.retired_at.is_none() && sender.may_send_about(vehicle));
-            known.insert(subject.clone(), vehicle);
+            resolved.insert(subject.clone(), vehicle);
         }
-        let Some(Some(vehicle)) = known.get(subject) else {
+        let Some(Some(vehicle)) = resolved.get(subject) else {
             return Err(Refusal::new(Reason::VehicleUnknown, "/subject", "no such vehicle").into());
         };
         let validated = self.validate(envelope, &vehicle.vid, sender, received).await?;
-        if validated.intake.accepted.is_none() {
-            return Err(EventError::NothingUsable(Box::new(validated.intake)));
+        if validated.outcome.accepted.is_none() {
+            return Err(EventError::NoUsableSample(Box::new(validated.outcome)));
         }
         Ok((vehicle.vid.clone(), validated))
     }

@@ -1,7 +1,7 @@
-//! Who may send events: about which vehicles, and from which sources.
+//! Authorisation of senders: which vehicles and which sources a caller may send events about.
 
 use roadcast_domain::caller::Caller;
-use roadcast_domain::fleet::{ClientRole, source_is_bound};
+use roadcast_domain::fleet::{ClientRole, is_source_allowed};
 use roadcast_domain::ids::ClientId;
 use roadcast_domain::vehicle::Vehicle;
 use roadcast_ports::clients::Clients;
@@ -10,21 +10,24 @@ use roadcast_ports::clock::Clock;
 use super::{Ingest, IngestError};
 
 impl<V, C: Clients, S, H, K: Clock> Ingest<V, C, S, H, K> {
+    /// Returns the sender that `caller` acts as. Fails with `SenderNotAllowed` unless it is an admin or an ingest client.
     pub(super) async fn sender(&self, caller: &Caller) -> Result<Sender, IngestError> {
         match caller {
             Caller::Admin(_) => Ok(Sender::Admin),
-            Caller::Fleet(_) => Err(IngestError::NotASender),
+            Caller::Fleet(_) => Err(IngestError::SenderNotAllowed),
             Caller::Ingest(client_id) => match self.clients.get(client_id).await?.map(|client| client.role) {
                 Some(ClientRole::Ingest { sources }) => Ok(Sender::Client { client_id: client_id.clone(), sources }),
-                _ => Err(IngestError::NotASender),
+                _ => Err(IngestError::SenderNotAllowed),
             },
         }
     }
 }
 
-/// Who sends, and what it is bound to.
+/// An authorised sender.
 pub(super) enum Sender {
+    /// May send events about every vehicle, from every source.
     Admin,
+    /// May send events about the vehicles that it registered, from its own sources.
     Client { client_id: ClientId, sources: Vec<String> },
 }
 
@@ -39,7 +42,7 @@ impl Sender {
     pub(super) fn may_use(&self, source: &str) -> bool {
         match self {
             Self::Admin => true,
-            Self::Client { sources, .. } => source_is_bound(sources, source),
+            Self::Client { sources, .. } => is_source_allowed(sources, source),
         }
     }
 }

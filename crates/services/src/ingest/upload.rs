@@ -1,4 +1,4 @@
-//! An upload about one vehicle: all events are accepted, or none.
+//! An upload about one vehicle: either all of its events are accepted or none.
 
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
@@ -15,10 +15,10 @@ use roadcast_ports::vehicles::Vehicles;
 use serde_json::value::RawValue;
 
 use super::sender::Sender;
-use super::{AcceptedEvent, EventError, Ingest, IngestError, ValidatedEvent, record_of, split};
+use super::{AcceptedEvent, EventError, Ingest, IngestError, ValidatedEvent, split, stream_record_for};
 
 impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V, C, S, H, K> {
-    /// Takes an upload about one vehicle, all or nothing: it becomes one record.
+    /// Accepts an upload about one vehicle, all or nothing, and puts it onto the stream as one record.
     pub async fn upload(&self, caller: &Caller, vid: &VehicleId, body: &str) -> Result<Vec<AcceptedEvent>, IngestError> {
         let events = split(body)?;
         let sender = self.sender(caller).await?;
@@ -31,47 +31,47 @@ impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V
 
         let mut validated = Vec::with_capacity(events.len());
         let mut refused = Vec::new();
-        for (place, event) in events.into_iter().enumerate() {
-            match self.validate_about(event, &vehicle, &sender, received).await {
+        for (index, event) in events.into_iter().enumerate() {
+            match self.validate_for_vehicle(event, &vehicle, &sender, received).await {
                 Ok(event) => validated.push(event),
-                // Ours, and not the event's.
+                // A failed port fails the upload; it is not a fault of the event.
                 Err(EventError::Port(error)) => return Err(error.into()),
-                Err(error) => refused.push((place, error)),
+                Err(error) => refused.push((index, error)),
             }
         }
         if !refused.is_empty() {
             return Err(IngestError::Events(refused));
         }
-        if validated.iter().all(|event| event.intake.accepted.is_none()) {
-            return Err(IngestError::NothingUsable(validated.into_iter().map(|event| event.intake).enumerate().collect()));
+        if validated.iter().all(|event| event.outcome.accepted.is_none()) {
+            return Err(IngestError::NoUsableSample(validated.into_iter().map(|event| event.outcome).enumerate().collect()));
         }
-        let record = record_of(vid, validated.iter().map(|event| event.json.as_str()));
+        let record = stream_record_for(vid, validated.iter().map(|event| event.json.as_str()));
         for outcome in self.stream.put(&[record]).await {
             outcome?;
         }
         Ok(validated.into_iter().map(ValidatedEvent::into_accepted).collect())
     }
 
-    /// Judges an event of an upload about `vehicle`: a subject, where there is one, must name that vehicle.
-    async fn validate_about(
+    /// Validates an event of an upload about `vehicle`. If the event has a subject, it must name that vehicle.
+    async fn validate_for_vehicle(
         &self,
         raw: &RawValue,
         vehicle: &Vehicle,
         sender: &Sender,
         received: Timestamp,
     ) -> Result<ValidatedEvent, EventError> {
-        let envelope = Envelope::read(raw)?;
+        let envelope = Envelope::parse(raw)?;
         if let Some(subject) = &envelope.subject {
             let details = &vehicle.details;
-            let same = match Subject::parse(subject) {
+            let names_vehicle = match Subject::parse(subject) {
                 Some(Subject::Vid(vid)) => vid == vehicle.vid,
                 Some(Subject::Vin(vin)) => details.vin.as_ref() == Some(&vin),
                 Some(Subject::External(external)) => details.external_ids.contains(&external),
                 None => false,
             };
-            if !same {
+            if !names_vehicle {
                 return Err(
-                    Refusal::new(Reason::VehicleUnknown, "/subject", "the subject is not the vehicle of the path").into()
+                    Refusal::new(Reason::VehicleUnknown, "/subject", "must name the vehicle of the request path").into()
                 );
             }
         }

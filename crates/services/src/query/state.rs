@@ -1,4 +1,4 @@
-//! The last-known values of a vehicle, as far as the caller may see them.
+//! A vehicle's last-known values, redacted to what the caller may see.
 
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
@@ -14,25 +14,26 @@ use super::vehicle_events::{VehicleQueries, Visibility};
 use crate::{ServiceError, log_scan};
 
 impl<V: Vehicles, E: Entitlements, L: EventLog, S: StateStore, K: Clock> VehicleQueries<V, E, L, S, K> {
-    /// Last-known values, and the time they were read at.
+    /// Returns the last-known values that the caller may see, and the time of reading.
     pub async fn state(&self, caller: &Caller, vid: &VehicleId) -> Result<(VehicleState, Timestamp), ServiceError> {
         let visibility = self.visibility(caller, vid).await?;
-        let mut state = self.newest(vid).await?;
+        let mut state = self.merged_state(vid).await?;
         let now = self.clock.now();
         if let Visibility::Redacted(entitlement, packages) = &visibility {
-            state.signals.retain(|path, known| {
-                path.def().is_some() && entitlement.coverage(packages, known.received, now).holds_signal(path.as_str())
+            state.signals.retain(|path, last_known| {
+                path.def().is_some()
+                    && entitlement.coverage(packages, last_known.received, now).contains_signal(path.as_str())
             });
         }
         Ok((state, now))
     }
 
-    /// What is known of a vehicle: its state, and what the log has beyond.
-    async fn newest(&self, vid: &VehicleId) -> Result<VehicleState, ServiceError> {
+    /// Returns the stored state merged with the unmerged tail of the log.
+    async fn merged_state(&self, vid: &VehicleId) -> Result<VehicleState, ServiceError> {
         let mut state = self.state.read(vid).await?.state;
         if let Some(watermark) = state.watermark {
             for stored in log_scan::unmerged_tail(&self.log, vid, watermark).await? {
-                state.observe(&stored.event);
+                state.merge_event(&stored.event);
             }
         }
         Ok(state)

@@ -1,4 +1,4 @@
-//! Answers from the stores: a vehicle's events and its last-known state, cut to what the caller may see.
+//! A vehicle's events, redacted to what the caller may see.
 
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
@@ -16,60 +16,63 @@ use crate::ServiceError;
 use crate::cache::CachedEntitlements;
 use crate::response_budget::{ResponseBudget, event_bytes};
 
-/// Answers queries about a vehicle's data.
+/// Queries a vehicle's events, state and history.
 pub struct VehicleQueries<V, E, L, S, K> {
-    /// The register.
+    /// The registered vehicles.
     pub vehicles: V,
-    /// Who may see what.
+    /// The fleets' entitlements.
     pub entitlements: CachedEntitlements<E, K>,
-    /// The events.
+    /// The event log.
     pub log: L,
-    /// Last-known values; who answers none, has nothing here.
+    /// The last-known values; `()` if the state is not queried.
     pub state: S,
-    /// The time.
+    /// The clock.
     pub clock: K,
 }
 
-/// Which of a vehicle's events are asked for.
+/// A range of a vehicle's events.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EventsRange {
     /// The vehicle.
     pub vid: VehicleId,
-    /// The first id that may come.
+    /// The first event id, inclusive.
     pub from: Eid,
-    /// The last id that may come.
+    /// The last event id, inclusive.
     pub to: Eid,
-    /// What of them.
+    /// The event types and signals to return.
     pub selection: Selection,
-    /// At most so many events.
+    /// The maximum number of events.
     pub limit: usize,
 }
 
 impl EventsRange {
-    /// Events whose time lies in [`from`, `to`).
+    /// Events whose time is in [`from`, `to`); an omitted bound is open.
     pub fn between(vid: VehicleId, from: Option<Timestamp>, to: Option<Timestamp>, limit: usize) -> Self {
-        let last = |to: Timestamp| Eid::stamped(to.plus_ms(-1), u128::MAX);
-        let (from, to) = (from.map_or(Eid::MIN, Eid::first_at), to.map_or(Eid::MAX, last));
+        let last = |to: Timestamp| Eid::from_time_and_salt(to.plus_ms(-1), u128::MAX);
+        let (from, to) = (from.map_or(Eid::MIN, Eid::lower_bound), to.map_or(Eid::MAX, last));
         Self { vid, from, to, selection: Selection::default(), limit }
     }
 }
 
 /// A page of a vehicle's events.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Events {
-    /// In `eid` order.
+pub struct EventsPage {
+    /// The events in `eid` order.
     pub events: Vec<Event>,
-    /// Where the next page starts, if there may be more.
+    /// Where the next page starts; `None` for the last page.
     pub next: Option<Eid>,
 }
 
 /// How much of a vehicle's data a caller may see.
 pub(super) enum Visibility {
+    /// All data.
     Everything,
+    /// The data that the entitlement covers.
     Redacted(Entitlement, Packages),
 }
 
 impl Visibility {
+    /// Returns the visible part of the event; `None` if no part is visible.
     pub(super) fn redact(&self, event: Event, now: Timestamp) -> Option<Event> {
         match self {
             Self::Everything => Some(event),
@@ -78,15 +81,16 @@ impl Visibility {
     }
 }
 
-/// Reads of the log for one page at most: where a fleet may see little of much, it gets a short page and goes on.
+/// The maximum number of reads of the log for one page. If a fleet may see few of many events, a page is short and the next
+/// one continues.
 const READS_PER_PAGE: usize = 10;
 
 impl<V: Vehicles, E: Entitlements, L: EventLog, S, K: Clock> VehicleQueries<V, E, L, S, K> {
-    /// A page of a vehicle's events.
-    pub async fn events(&self, caller: &Caller, range: &EventsRange) -> Result<Events, ServiceError> {
+    /// Returns a page of a vehicle's events.
+    pub async fn events(&self, caller: &Caller, range: &EventsRange) -> Result<EventsPage, ServiceError> {
         let visibility = self.visibility(caller, &range.vid).await?;
-        let mut found = Events { events: Vec::new(), next: Some(range.from) };
-        let mut room = ResponseBudget::new();
+        let mut found = EventsPage { events: Vec::new(), next: Some(range.from) };
+        let mut budget = ResponseBudget::new();
         for _ in 0..READS_PER_PAGE {
             let Some(from) = found.next.filter(|from| *from <= range.to && found.events.len() < range.limit) else {
                 break;
@@ -95,11 +99,11 @@ impl<V: Vehicles, E: Entitlements, L: EventLog, S, K: Clock> VehicleQueries<V, E
             let page =
                 self.log.range(&EventRange { vid: range.vid.clone(), from, to: range.to, limit, consistent: true }).await?;
             let now = self.clock.now();
-            let seen = page.events.into_iter().filter_map(|stored| visibility.redact(stored.event, now));
+            let visible = page.events.into_iter().filter_map(|stored| visibility.redact(stored.event, now));
             found.next = page.next;
-            for event in seen.filter_map(|event| range.selection.apply(event)) {
-                if !room.takes(event_bytes(&event)) {
-                    return Ok(Events { next: Some(event.eid), ..found });
+            for event in visible.filter_map(|event| range.selection.apply(event)) {
+                if !budget.try_reserve(event_bytes(&event)) {
+                    return Ok(EventsPage { next: Some(event.eid), ..found });
                 }
                 found.events.push(event);
             }
@@ -108,25 +112,26 @@ impl<V: Vehicles, E: Entitlements, L: EventLog, S, K: Clock> VehicleQueries<V, E
         Ok(found)
     }
 
-    /// One event.
+    /// Returns one event.
     pub async fn event(&self, caller: &Caller, vid: &VehicleId, eid: Eid) -> Result<Event, ServiceError> {
         let visibility = self.visibility(caller, vid).await?;
         let stored = self.log.get(vid, eid).await?.ok_or(ServiceError::NotFound)?;
         visibility.redact(stored.event, self.clock.now()).ok_or(ServiceError::NotFound)
     }
 
-    /// How much the caller may see of the vehicle; `NotFound` where it may not know that the vehicle exists.
+    /// Returns how much the caller may see of the vehicle. Fails with `NotFound` if the caller must not learn that the
+    /// vehicle exists.
     pub(super) async fn visibility(&self, caller: &Caller, vid: &VehicleId) -> Result<Visibility, ServiceError> {
         match caller {
-            Caller::Ingest(_) => Err(ServiceError::Forbidden("ingest clients send events; they do not read them")),
+            Caller::Ingest(_) => Err(ServiceError::Forbidden("ingest clients may send events, not read them")),
             Caller::Admin(_) => {
                 self.vehicles.get(vid).await?.ok_or(ServiceError::NotFound)?;
                 Ok(Visibility::Everything)
             }
             Caller::Fleet(fleet_id) => {
-                let entitlement = self.entitlements.of_fleet_to_vehicle(fleet_id, vid).await?;
-                let live = entitlement.filter(|entitlement| entitlement.is_live(self.clock.now()));
-                Ok(Visibility::Redacted(live.ok_or(ServiceError::NotFound)?, self.entitlements.packages().await?))
+                let entitlement = self.entitlements.entitlement(fleet_id, vid).await?;
+                let entitlement = entitlement.filter(|entitlement| entitlement.is_live(self.clock.now()));
+                Ok(Visibility::Redacted(entitlement.ok_or(ServiceError::NotFound)?, self.entitlements.packages().await?))
             }
         }
     }

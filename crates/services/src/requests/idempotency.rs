@@ -1,67 +1,68 @@
-//! Requests that may come twice: under the same key the second gets the answer of the first.
+//! Idempotency keys: a repeated request with the same key returns the response of the first request.
 //!
-//! Source: the IETF draft "The Idempotency-Key HTTP Header Field". Whoever creates something and loses the answer asks again
-//! under the same key, and nothing is created twice.
+//! Source: the IETF draft "The Idempotency-Key HTTP Header Field". A caller that creates a resource and loses the response
+//! retries with the same key, and the resource is not created twice.
 
 use std::future::Future;
 
 use roadcast_ports::clock::Clock;
 use roadcast_ports::requests::{IdempotencyStore, KeyClaim, KeyedRequest, StoredResponse};
-use roadcast_ports::{PortError, chain};
+use roadcast_ports::{PortError, error_chain};
 
-/// Does requests once.
+/// Executes keyed requests at most once.
 pub struct Idempotency<A, K> {
-    answers: A,
+    store: A,
     clock: K,
 }
 
-/// What became of a request with a key.
+/// The outcome of a keyed request.
 #[derive(Debug)]
 pub enum IdempotencyOutcome<T> {
-    /// It was done now.
+    /// The request was executed now.
     Executed(T),
-    /// It was done before: this was the answer.
+    /// The request was executed before; this was its response.
     Replayed(StoredResponse),
-    /// It is under way.
+    /// The same request is in progress.
     InProgress,
-    /// Its key was used for another request.
+    /// The key was used for a different request.
     KeyReused,
 }
 
 impl<A: IdempotencyStore, K: Clock> Idempotency<A, K> {
-    /// Remembers requests in `answers`.
-    pub const fn new(answers: A, clock: K) -> Self {
-        Self { answers, clock }
+    /// Stores keys and responses in `store`.
+    pub const fn new(store: A, clock: K) -> Self {
+        Self { store, clock }
     }
 
-    /// Does the request, unless it was done before. `answer_of` tells the answer to keep; where there is none, nothing was
-    /// created, and the same request may be tried again.
-    pub async fn once<T, F>(
+    /// Executes `work` unless the request was executed before. `response_to_store` returns the response to store; if it
+    /// returns `None`, nothing was created, and the same request may be retried.
+    pub async fn execute_once<T, F>(
         &self,
         request: &KeyedRequest,
         work: impl FnOnce() -> F,
-        answer_of: impl Fn(&T) -> Option<StoredResponse>,
+        response_to_store: impl Fn(&T) -> Option<StoredResponse>,
     ) -> Result<IdempotencyOutcome<T>, PortError>
     where
         F: Future<Output = T>,
     {
-        match self.answers.claim(request, self.clock.now()).await? {
+        match self.store.claim(request, self.clock.now()).await? {
             KeyClaim::Granted => {}
             KeyClaim::InProgress => return Ok(IdempotencyOutcome::InProgress),
             KeyClaim::KeyReused => return Ok(IdempotencyOutcome::KeyReused),
-            KeyClaim::Answered(answer) => return Ok(IdempotencyOutcome::Replayed(answer)),
+            KeyClaim::Completed(response) => return Ok(IdempotencyOutcome::Replayed(response)),
         }
-        let done = work().await;
-        let kept = match answer_of(&done) {
-            Some(answer) => self.answers.keep(request, &answer, self.clock.now()).await,
-            None => self.answers.release(request).await,
+        let result = work().await;
+        let stored = match response_to_store(&result) {
+            Some(response) => self.store.store_response(request, &response, self.clock.now()).await,
+            None => self.store.release(request).await,
         };
-        if let Err(error) = kept {
-            // What was done is done: its caller gets the answer. Only a repeat within a minute is told to wait.
-            let error = chain(&error);
-            tracing::error!(error, "the answer to a keyed request was not kept: {error}");
+        if let Err(error) = stored {
+            // The request was executed, so the caller gets its response. A repeat within a minute is reported as in
+            // progress.
+            let error = error_chain(&error);
+            tracing::error!(error, "could not store the response of a keyed request: {error}");
         }
-        Ok(IdempotencyOutcome::Executed(done))
+        Ok(IdempotencyOutcome::Executed(result))
     }
 }
 
@@ -78,32 +79,32 @@ mod tests {
         KeyedRequest { key: "k".to_owned(), body: body.to_owned() }
     }
 
-    fn answer() -> StoredResponse {
+    fn response() -> StoredResponse {
         StoredResponse { status: 201, headers: Vec::new(), body: "{}".to_owned() }
     }
 
     #[tokio::test]
-    async fn a_request_is_done_once_and_its_repeat_gets_the_first_answer() {
+    async fn repeated_request_returns_the_first_response() {
         let memory = Memory::default();
-        let repeats: Idempotency<Memory, ManualClock> = Idempotency::new(memory.clone(), memory.clock().clone());
-        let done = AtomicUsize::new(0);
-        let work = || async { done.fetch_add(1, Ordering::Relaxed) };
-        let first = repeats.once(&request("a"), work, |_| Some(answer())).await.unwrap();
+        let idempotency: Idempotency<Memory, ManualClock> = Idempotency::new(memory.clone(), memory.clock().clone());
+        let executions = AtomicUsize::new(0);
+        let work = || async { executions.fetch_add(1, Ordering::Relaxed) };
+        let first = idempotency.execute_once(&request("a"), work, |_| Some(response())).await.unwrap();
         assert!(matches!(first, IdempotencyOutcome::Executed(0)));
-        let second = repeats.once(&request("a"), work, |_| Some(answer())).await.unwrap();
-        assert!(matches!(second, IdempotencyOutcome::Replayed(before) if before == answer()));
-        let other = repeats.once(&request("b"), work, |_| Some(answer())).await.unwrap();
+        let second = idempotency.execute_once(&request("a"), work, |_| Some(response())).await.unwrap();
+        assert!(matches!(second, IdempotencyOutcome::Replayed(before) if before == response()));
+        let other = idempotency.execute_once(&request("b"), work, |_| Some(response())).await.unwrap();
         assert!(matches!(other, IdempotencyOutcome::KeyReused));
-        assert_eq!(done.load(Ordering::Relaxed), 1);
+        assert_eq!(executions.load(Ordering::Relaxed), 1);
     }
 
     #[tokio::test]
-    async fn what_created_nothing_may_be_tried_again_and_what_is_under_way_is_waited_for() {
+    async fn key_is_released_if_nothing_was_created() {
         let memory = Memory::default();
-        let repeats: Idempotency<Memory, ManualClock> = Idempotency::new(memory.clone(), memory.clock().clone());
-        let within = || async { repeats.once(&request("a"), || async {}, |()| None).await.unwrap() };
-        let first = repeats.once(&request("a"), within, |_| None).await.unwrap();
+        let idempotency: Idempotency<Memory, ManualClock> = Idempotency::new(memory.clone(), memory.clock().clone());
+        let nested = || async { idempotency.execute_once(&request("a"), || async {}, |()| None).await.unwrap() };
+        let first = idempotency.execute_once(&request("a"), nested, |_| None).await.unwrap();
         assert!(matches!(first, IdempotencyOutcome::Executed(IdempotencyOutcome::InProgress)));
-        assert!(matches!(within().await, IdempotencyOutcome::Executed(())), "the key was given back");
+        assert!(matches!(nested().await, IdempotencyOutcome::Executed(())), "the key was released");
     }
 }

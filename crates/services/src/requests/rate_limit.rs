@@ -1,8 +1,8 @@
-//! How much a fleet may ask for: so many requests a minute, by its plan.
+//! Rate limit: the requests per minute that a fleet's plan allows.
 //!
-//! To count every request in a table would cost more than most requests do. So a copy of a function grants a twentieth of a
-//! minute's quota by itself, which is all that a poller ever uses, and leases further twentieths from a count that all copies
-//! share. A fleet gets its quota, and at most a twentieth for each copy more.
+//! Counting every request in a table would cost more than most requests do. Therefore each function instance grants a
+//! twentieth of the quota per minute locally, which suffices for a poller, and leases further twentieths from a counter
+//! that all instances share. A fleet gets its quota, plus at most a twentieth of it per function instance.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -17,79 +17,79 @@ use roadcast_ports::requests::RateCounter;
 
 use crate::cache::CachedPlans;
 
-/// The length of a window, in milliseconds.
+/// The length of a rate limit window, in milliseconds.
 pub const WINDOW_MS: i64 = 60_000;
-/// Into how many leases a quota is cut.
+/// The number of leases that a quota is divided into.
 const LEASES: u32 = 20;
-/// Fleets remembered at a time: a warm function must not grow without end.
+/// The maximum number of fleets in memory: a warm function must not grow without bound.
 const CAPACITY: usize = 10_000;
 
-/// Grants requests to fleets.
+/// Limits the request rates of fleets.
 pub struct RateLimiter<F, R, K> {
     plans: CachedPlans<F, K>,
-    counts: R,
+    counter: R,
     clock: K,
     windows: Mutex<HashMap<FleetId, Window>>,
 }
 
-/// How a fleet stands with its quota after a request.
+/// A fleet's rate limit after a request.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct RateLimitStatus {
-    /// Requests that it may make in a window.
+    /// Requests allowed per window.
     pub quota: u32,
-    /// Requests that it may still make in this one, as far as is known here.
+    /// Requests remaining in the current window, as known to this instance.
     pub remaining: u32,
-    /// Seconds until the next window begins.
+    /// Seconds until the next window starts.
     pub reset_s: u32,
-    /// Whether this request is granted.
+    /// Whether this request is allowed.
     pub granted: bool,
 }
 
-/// A fleet's requests in a window, as far as they are known here.
+/// A fleet's requests in a window, as known to this instance.
 #[derive(Copy, Clone, Debug)]
 struct Window {
-    began: Timestamp,
-    /// Requests granted here.
+    started: Timestamp,
+    /// Requests granted by this instance.
     used: u32,
-    /// Requests that may be granted here.
+    /// Requests that this instance may grant.
     leased: u32,
-    /// Requests that all copies have leased, as the last lease told.
+    /// Requests that all instances have leased, as returned by the last lease.
     shared: u32,
 }
 
 impl<F: Fleets, R: RateCounter, K: Clock> RateLimiter<F, R, K> {
-    /// Grants requests by the plans of `plans`, counted in `counts`.
-    pub fn new(plans: CachedPlans<F, K>, counts: R, clock: K) -> Self {
-        Self { plans, counts, clock, windows: Mutex::default() }
+    /// Limits rates by the fleets' `plans`; `counter` is shared by all instances.
+    pub fn new(plans: CachedPlans<F, K>, counter: R, clock: K) -> Self {
+        Self { plans, counter, clock, windows: Mutex::default() }
     }
 
-    /// Grants a request of the fleet, or does not.
-    pub async fn take(&self, fleet_id: &FleetId) -> Result<RateLimitStatus, PortError> {
-        let plan = self.plans.of(fleet_id).await?;
+    /// Counts a request of the fleet, and returns whether it is allowed.
+    pub async fn acquire(&self, fleet_id: &FleetId) -> Result<RateLimitStatus, PortError> {
+        let plan = self.plans.get(fleet_id).await?;
         let now = self.clock.now();
-        let began = Timestamp::from_ms(now.ms().div_euclid(WINDOW_MS) * WINDOW_MS);
+        let started = Timestamp::from_ms(now.ms().div_euclid(WINDOW_MS) * WINDOW_MS);
         let lease = lease(plan);
-        let mut window = self.window(fleet_id, began, lease);
+        let mut window = self.window(fleet_id, started, lease);
         if window.used == window.leased && window.shared < plan.requests_per_minute() {
-            window.shared = self.counts.add(fleet_id, began, lease).await?;
-            // The last lease may be a part of one.
+            window.shared = self.counter.add(fleet_id, started, lease).await?;
+            // The last lease may be partial.
             let over = window.shared.saturating_sub(plan.requests_per_minute());
             window.leased += lease.saturating_sub(over);
         }
         let granted = window.used < window.leased;
         window.used += u32::from(granted);
-        self.remember(fleet_id, window);
-        let reset_s = u32::try_from(began.plus_ms(WINDOW_MS).ms_since(now).max(0).div_euclid(1000)).unwrap_or(0).max(1);
+        self.save(fleet_id, window);
+        let reset_s = u32::try_from(started.plus_ms(WINDOW_MS).ms_since(now).max(0).div_euclid(1000)).unwrap_or(0).max(1);
         Ok(RateLimitStatus { quota: plan.requests_per_minute(), remaining: window.remaining(plan), reset_s, granted })
     }
 
-    fn window(&self, fleet_id: &FleetId, began: Timestamp, lease: u32) -> Window {
+    fn window(&self, fleet_id: &FleetId, started: Timestamp, lease: u32) -> Window {
         let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = windows.get(fleet_id).copied().filter(|window| window.began == began);
-        known.unwrap_or(Window { began, used: 0, leased: lease, shared: 0 })
+        let current = windows.get(fleet_id).copied().filter(|window| window.started == started);
+        current.unwrap_or(Window { started, used: 0, leased: lease, shared: 0 })
     }
 
-    fn remember(&self, fleet_id: &FleetId, window: Window) {
+    fn save(&self, fleet_id: &FleetId, window: Window) {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         if windows.len() >= CAPACITY {
             windows.clear();
@@ -99,14 +99,16 @@ impl<F: Fleets, R: RateCounter, K: Clock> RateLimiter<F, R, K> {
 }
 
 impl Window {
-    /// The quota without what was used here and what others leased: rather less than is left than more.
+    /// The quota minus the requests granted here and leased by other instances; rather an underestimate than an
+    /// overestimate.
     fn remaining(&self, plan: Plan) -> u32 {
-        let of_the_first_lease = self.used.min(lease(plan));
-        let of_shared_leases = if self.shared == 0 { 0 } else { self.shared.saturating_sub(self.leased - self.used) };
-        plan.requests_per_minute().saturating_sub(of_the_first_lease + of_shared_leases)
+        let from_local_lease = self.used.min(lease(plan));
+        let from_shared_leases = if self.shared == 0 { 0 } else { self.shared.saturating_sub(self.leased - self.used) };
+        plan.requests_per_minute().saturating_sub(from_local_lease + from_shared_leases)
     }
 }
 
+/// The requests of one lease.
 const fn lease(plan: Plan) -> u32 {
     plan.requests_per_minute() / LEASES
 }
@@ -121,61 +123,61 @@ mod tests {
     use super::*;
 
     async fn fleet(memory: &Memory, plan: Plan) -> FleetId {
-        let fleet_id = FleetId::from_random(7);
+        let fleet_id = FleetId::from_random_bits(7);
         let name = "A fleet".to_owned();
         let fleet = Fleet::new(fleet_id.clone(), name, "bus".to_owned(), plan, memory.clock().now());
         memory.create(&fleet, None).await.unwrap();
         fleet_id
     }
 
-    fn copy(memory: &Memory) -> RateLimiter<Memory, Memory, ManualClock> {
+    fn instance(memory: &Memory) -> RateLimiter<Memory, Memory, ManualClock> {
         RateLimiter::new(CachedPlans::new(memory.clone(), memory.clock().clone()), memory.clone(), memory.clock().clone())
     }
 
     #[tokio::test]
-    async fn a_fleet_gets_its_quota_a_minute_and_a_twentieth_for_each_copy_more() {
+    async fn grants_the_quota_plus_a_twentieth_per_instance() {
         let memory = Memory::default();
         let fleet_id = fleet(&memory, Plan::Standard).await;
-        for copies in [1_u32, 3] {
+        for instances in [1_u32, 3] {
             memory.clock().advance_ms(WINDOW_MS);
-            let copies: Vec<_> = (0..copies).map(|_| copy(&memory)).collect();
+            let instances: Vec<_> = (0..instances).map(|_| instance(&memory)).collect();
             let mut granted = 0;
             for n in 0..3_000_usize {
-                granted += u32::from(copies[n % copies.len()].take(&fleet_id).await.unwrap().granted);
+                granted += u32::from(instances[n % instances.len()].acquire(&fleet_id).await.unwrap().granted);
             }
-            assert_eq!(granted, 600 + 30 * u32::try_from(copies.len()).unwrap());
+            assert_eq!(granted, 600 + 30 * u32::try_from(instances.len()).unwrap());
         }
     }
 
     #[tokio::test]
-    async fn what_remains_falls_with_each_request_and_is_back_in_the_next_minute() {
+    async fn remaining_decreases_and_resets_in_the_next_window() {
         let memory = Memory::default();
         let fleet_id = fleet(&memory, Plan::Standard).await;
-        let quota = copy(&memory);
+        let limiter = instance(&memory);
         let mut before = u32::MAX;
         for n in 0..700 {
-            let standing = quota.take(&fleet_id).await.unwrap();
-            assert!(standing.remaining <= before, "{n}");
-            assert_eq!(standing.granted, n < 630, "{n}");
-            before = standing.remaining;
+            let status = limiter.acquire(&fleet_id).await.unwrap();
+            assert!(status.remaining <= before, "{n}");
+            assert_eq!(status.granted, n < 630, "{n}");
+            before = status.remaining;
         }
         assert_eq!(before, 0);
         memory.clock().advance_ms(WINDOW_MS);
-        let standing = quota.take(&fleet_id).await.unwrap();
-        assert_eq!(standing, RateLimitStatus { quota: 600, remaining: 599, reset_s: standing.reset_s, granted: true });
-        assert!((1..=60).contains(&standing.reset_s));
+        let status = limiter.acquire(&fleet_id).await.unwrap();
+        assert_eq!(status, RateLimitStatus { quota: 600, remaining: 599, reset_s: status.reset_s, granted: true });
+        assert!((1..=60).contains(&status.reset_s));
     }
 
     #[tokio::test]
-    async fn a_poller_costs_no_write_and_a_plan_is_a_larger_quota() {
+    async fn poller_needs_no_shared_lease_and_plan_sets_the_quota() {
         let memory = Memory::default();
         let fleet_id = fleet(&memory, Plan::Plus).await;
-        let quota = copy(&memory);
+        let limiter = instance(&memory);
         for _ in 0..300 {
-            assert!(quota.take(&fleet_id).await.unwrap().granted);
+            assert!(limiter.acquire(&fleet_id).await.unwrap().granted);
         }
         let window = Timestamp::from_ms(memory.clock().now().ms().div_euclid(WINDOW_MS) * WINDOW_MS);
-        assert_eq!(memory.add(&fleet_id, window, 0).await.unwrap(), 0, "nothing was leased");
-        assert_eq!(quota.take(&fleet_id).await.unwrap().quota, 6_000);
+        assert_eq!(memory.add(&fleet_id, window, 0).await.unwrap(), 0, "no shared lease");
+        assert_eq!(limiter.acquire(&fleet_id).await.unwrap().quota, 6_000);
     }
 }

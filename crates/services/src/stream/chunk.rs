@@ -1,63 +1,64 @@
-//! What is carried on at once: as much of a batch as memory is good for.
+//! A chunk: the part of a batch that fits into memory and is flushed at once.
 
 use roadcast_domain::event::{Body, StoredEvent};
 use roadcast_ports::archive::QuarantinedItem;
 use roadcast_signals::{SignalPath, Value};
 
-use super::processor::Pending;
+use super::batch::PendingEvent;
 
-/// Bytes of a chunk. The function has 512 MiB; beside the chunk there are the batch itself, what the event that was read
-/// last unpacked to, and copies of what is just being written. A full batch of uploads of ten samples of 18 signals fits into
-/// one chunk, so that it is one entry, one object and one look at each vehicle.
-const PORTION_BYTES: usize = 128 * 1024 * 1024;
-/// Bytes of an event beside its samples: itself, its texts, and what is written for it. Measured, as are those below.
+/// Bytes of a chunk. The function has 512 MiB of memory, which also holds the batch itself, the decompressed event that was
+/// read last, and copies of the data being written. A full batch of uploads of ten samples of 18 signals fits into one
+/// chunk, so that it needs one entry, one object and one read per vehicle.
+const CHUNK_BYTES: usize = 128 * 1024 * 1024;
+/// Bytes of an event without its samples: the struct, its texts, and the data written for it. Measured, as are the sizes
+/// below.
 const EVENT_BYTES: usize = 1024;
-/// Bytes of a sample beside its signals: a map's first node is large.
+/// Bytes of a sample without its signals: the first node of a map is large.
 const SAMPLE_BYTES: usize = 512;
-/// Bytes of a signal with its value in a sample's map.
+/// Bytes of a signal and its value in a sample's map.
 const SIGNAL_BYTES: usize = 72;
-/// Bytes of a text beside its own.
+/// Bytes of a text without its characters.
 const TEXT_BYTES: usize = 32;
-/// Bytes of an item that is set aside, beside what it came in. It is made a line, a text of lines and a frame, which are there
-/// beside one another.
+/// Bytes of a quarantined item without its content.
 const QUARANTINED_BYTES: usize = 384;
-const COPIES_OF_QUARANTINED: usize = 4;
+/// Copies of a quarantined item: the item, its line, the text of all lines and the compressed frame exist at the same time.
+const QUARANTINED_COPIES: usize = 4;
 
-/// What was judged and not yet carried on.
+/// Validated events and invalid items that are not flushed yet.
 #[derive(Default)]
 pub(super) struct Chunk {
-    pub(super) pending: Vec<Pending>,
-    /// Each with the place of its record.
+    pub(super) pending: Vec<PendingEvent>,
+    /// Each with the index of its record.
     pub(super) quarantined: Vec<(usize, QuarantinedItem)>,
     bytes: usize,
 }
 
 impl Chunk {
-    pub(super) fn take(&mut self, event: Pending) {
+    pub(super) fn push(&mut self, event: PendingEvent) {
         self.bytes += bytes_of(&event.stored);
         self.pending.push(event);
     }
 
     pub(super) fn quarantine(&mut self, record: usize, item: QuarantinedItem) {
-        self.bytes += COPIES_OF_QUARANTINED * (QUARANTINED_BYTES + item.bytes.len());
+        self.bytes += QUARANTINED_COPIES * (QUARANTINED_BYTES + item.bytes.len());
         self.quarantined.push((record, item));
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.bytes > PORTION_BYTES
+        self.bytes > CHUNK_BYTES
     }
 }
 
-/// Bytes of an event in memory, about.
+/// The estimated size of an event in memory.
 fn bytes_of(stored: &StoredEvent) -> usize {
     let telemetry = match &stored.event.body {
         Body::Telemetry(telemetry) => telemetry,
         Body::Diagnostic(_) => return EVENT_BYTES,
-        // Itself, and what is written of it.
+        // The data itself, and its copy in the data being written.
         Body::Custom(custom) => return EVENT_BYTES + 2 * custom.data.get().len(),
     };
     let signal = |(path, value): (&SignalPath, &Value)| {
-        // A path of the catalogue stands there once for all.
+        // Paths of the catalogue are static.
         let path = if path.def().is_some() { 0 } else { TEXT_BYTES + path.as_str().len() };
         let value = match value {
             Value::Text(text) => TEXT_BYTES + text.len(),

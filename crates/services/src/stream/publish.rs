@@ -1,4 +1,4 @@
-//! Publishing: a vehicle's events in blocks, a fleet's vehicles together.
+//! Publishing: encodes each vehicle's events as blocks, and packs the vehicles of a fleet into common entries.
 
 use roadcast_codec::bus_entry;
 use roadcast_domain::entitlement::Entitlement;
@@ -11,80 +11,81 @@ use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::{PortError, PortErrorKind};
 
-use super::processor::{BatchOutcome, Pending, Record, StreamProcessor, by_vehicle, first_record};
+use super::batch::{BatchOutcome, PendingEvent, Record, by_vehicle, first_record};
+use super::processor::StreamProcessor;
 use super::quarantine::RecordQuarantine;
 use crate::entry_packing::pack;
 
 impl<A, Q, V, E: Entitlements, B: IngestBus, S, L, H, K: Clock> StreamProcessor<A, Q, V, E, B, S, L, H, K> {
-    /// Publishes what some fleet may see or is to be kept for one; drops what could not be published, so that it is not stored.
-    /// Answers what the bus
-    /// refuses for good.
+    /// Publishes the events that some fleet may see now or after its suspended subscription resumes. Drops the events that
+    /// could not be published, so that they are not stored. Returns the events that the bus rejects permanently.
     pub(super) async fn publish(
         &self,
         records: &[Record],
-        pending: &mut Vec<Pending>,
+        pending: &mut Vec<PendingEvent>,
         outcome: &mut BatchOutcome,
     ) -> Vec<(usize, QuarantinedItem)> {
-        let mut left = Vec::with_capacity(pending.len());
-        let mut units: Vec<(Option<FleetId>, Vec<Pending>, String)> = Vec::new();
+        let mut remaining = Vec::with_capacity(pending.len());
+        let mut units: Vec<(Option<FleetId>, Vec<PendingEvent>, String)> = Vec::new();
         for events in by_vehicle(pending.drain(..)) {
             let Some(first) = events.first() else { continue };
-            let entitled = self.entitlements.to_vehicle(&first.stored.event.vid).await;
+            let entitled = self.entitlements.list_by_vehicle(&first.stored.event.vid).await;
             match entitled.map(|all| self.first_fleet(&all)) {
                 Err(error) => outcome.fail(first_record(&events), error),
-                // Nobody may see it: it is stored, but stays off the buses.
-                Ok(None) => left.extend(events),
-                Ok(fleet_id) => match write_units(events) {
-                    Ok(written) => units.extend(written.into_iter().map(|(events, json)| (fleet_id.clone(), events, json))),
+                // No fleet may see the events: they are stored, but not published.
+                Ok(None) => remaining.extend(events),
+                Ok(fleet_id) => match encode_units(events) {
+                    Ok(encoded) => units.extend(encoded.into_iter().map(|(events, json)| (fleet_id.clone(), events, json))),
                     Err((record, error)) => outcome.fail(record, error),
                 },
             }
         }
-        // A fleet's vehicles together: each entry becomes an entry for every fleet in it.
+        // Vehicles are grouped by fleet, because each entry becomes one entry per fleet in it.
         units.sort_by(|a, b| a.0.cmp(&b.0));
-        let runs = pack(units, |(_, _, json)| json.len());
+        let groups = pack(units, |(_, _, json)| json.len());
         let entries: Vec<Batch> =
-            runs.iter().map(|run| Batch { events: run.iter().map(|(_, _, json)| json.clone()).collect() }).collect();
+            groups.iter().map(|group| Batch { events: group.iter().map(|(_, _, json)| json.clone()).collect() }).collect();
         let results = self.bus.publish(&entries).await;
         let mut unpublishable = Vec::new();
-        for (run, result) in runs.into_iter().zip(results) {
-            let events: Vec<Pending> = run.into_iter().flat_map(|(_, events, _)| events).collect();
+        for (group, result) in groups.into_iter().zip(results) {
+            let events: Vec<PendingEvent> = group.into_iter().flat_map(|(_, events, _)| events).collect();
             match (result, events.as_slice()) {
                 (Ok(()), _) => {
                     outcome.counts.entries_published += 1;
-                    left.extend(events);
+                    remaining.extend(events);
                 }
-                // Only an event that stands alone can be too large for the bus.
+                // Only an event alone in its entry can be too large for the bus.
                 (Err(error), [event]) if error.kind() == PortErrorKind::Rejected && event.is_large() => {
-                    let aside = RecordQuarantine { record: &records[event.record] };
-                    unpublishable.push((event.record, aside.unstorable(&event.stored.event, event.place)));
+                    let quarantine = RecordQuarantine { record: &records[event.record] };
+                    unpublishable.push((event.record, quarantine.unstorable(&event.stored.event, event.index)));
                     outcome.failures.push(error);
                 }
                 (Err(error), events) => outcome.fail(first_record(events), error),
             }
         }
-        *pending = left;
+        *pending = remaining;
         unpublishable
     }
 
-    /// The first fleet that may see the vehicle now, or will once its subscription goes on.
+    /// Returns the first fleet that may see the vehicle now, or after its suspended subscription resumes.
     fn first_fleet(&self, entitlements: &[Entitlement]) -> Option<FleetId> {
         let now = self.clock.now();
-        let mut kept_for = entitlements.iter().filter(|entitlement| entitlement.is_retained_at(now));
-        kept_for.next().map(|entitlement| entitlement.fleet_id.clone())
+        let mut retained = entitlements.iter().filter(|entitlement| entitlement.is_retained_at(now));
+        retained.next().map(|entitlement| entitlement.fleet_id.clone())
     }
 }
 
-/// A vehicle's events as the CloudEvents that carry them over the ingest bus: in blocks, whatever form fleets want.
-#[allow(clippy::type_complexity)] // the error carries the first record that it keeps back
-fn write_units(events: Vec<Pending>) -> Result<Vec<(Vec<Pending>, String)>, (usize, PortError)> {
+/// Encodes a vehicle's events as CloudEvents for the ingest bus: always as blocks, regardless of the fleets' delivery
+/// formats.
+#[allow(clippy::type_complexity)] // the error carries the first record to retry
+fn encode_units(events: Vec<PendingEvent>) -> Result<Vec<(Vec<PendingEvent>, String)>, (usize, PortError)> {
     let all: Vec<&Event> = events.iter().map(|event| &event.stored.event).collect();
-    let written = bus_entry::write(&all, DeliveryFormat::Blocks, None).map_err(|error| {
-        (first_record(&events), PortError::new(PortErrorKind::Rejected, "write events").caused_by(error))
+    let encoded = bus_entry::encode(&all, DeliveryFormat::Blocks, None).map_err(|error| {
+        (first_record(&events), PortError::new(PortErrorKind::Rejected, "encode events").caused_by(error))
     })?;
-    let mut events: Vec<Option<Pending>> = events.into_iter().map(Some).collect();
-    let unit = |bus_entry::Written { json, places }: bus_entry::Written| {
-        (places.into_iter().filter_map(|place| events[place].take()).collect(), json)
+    let mut events: Vec<Option<PendingEvent>> = events.into_iter().map(Some).collect();
+    let unit = |bus_entry::EncodedEntry { json, indices }: bus_entry::EncodedEntry| {
+        (indices.into_iter().filter_map(|index| events[index].take()).collect(), json)
     };
-    Ok(written.into_iter().map(unit).collect())
+    Ok(encoded.into_iter().map(unit).collect())
 }

@@ -1,4 +1,4 @@
-//! Setting aside what cannot be taken: each with the record it came in, and its bytes.
+//! Quarantine: builds the quarantined items of a record, each with its reason and its bytes.
 
 use roadcast_codec::stream_record;
 use roadcast_domain::cloudevent;
@@ -8,15 +8,22 @@ use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::validation;
 use roadcast_ports::archive::{QuarantinedItem, RawRecord};
 
-use super::processor::Record;
+use super::batch::Record;
 
-/// Setting aside what came in a record.
+/// Builds the quarantined items of a record.
 pub(super) struct RecordQuarantine<'a> {
     pub(super) record: &'a Record,
 }
 
 impl RecordQuarantine<'_> {
-    pub(super) fn whole(&self, refusal: &Refusal, vid: Option<VehicleId>, bytes: &[u8], samples: usize) -> QuarantinedItem {
+    /// A refused event, or a record that cannot be read.
+    pub(super) fn refused(
+        &self,
+        refusal: &Refusal,
+        vid: Option<VehicleId>,
+        bytes: &[u8],
+        samples: usize,
+    ) -> QuarantinedItem {
         QuarantinedItem {
             reason: refusal.reason,
             pointer: refusal.pointer.clone(),
@@ -25,10 +32,11 @@ impl RecordQuarantine<'_> {
             index: None,
             samples,
             bytes: bytes.to_vec(),
-            ..self.blank(refusal.reason)
+            ..self.item(refusal.reason)
         }
     }
 
+    /// An invalid sample of an event.
     pub(super) fn sample(&self, vid: &VehicleId, eid: Eid, sample: &validation::QuarantinedSample) -> QuarantinedItem {
         QuarantinedItem {
             pointer: sample.pointer.clone(),
@@ -36,25 +44,26 @@ impl RecordQuarantine<'_> {
             eid: Some(eid),
             index: Some(sample.index),
             bytes: sample.bytes.clone().into_bytes(),
-            ..self.blank(sample.reason)
+            ..self.item(sample.reason)
         }
     }
 
-    /// An event that the stores refuse; `place` is its place in the record.
-    pub(super) fn unstorable(&self, event: &Event, place: usize) -> QuarantinedItem {
+    /// An event that the stores reject permanently; `index` is its index in the record.
+    pub(super) fn unstorable(&self, event: &Event, index: usize) -> QuarantinedItem {
         let text = stream_record::decode_text(&self.record.raw.data).unwrap_or_default();
-        // It was read from there a moment ago.
-        let bytes = cloudevent::split(&text).ok().and_then(|events| events.get(place).map(|event| event.get().to_owned()));
+        // The event was read from this record, so it is found again.
+        let bytes =
+            cloudevent::split_events(&text).ok().and_then(|events| events.get(index).map(|event| event.get().to_owned()));
         QuarantinedItem {
             vid: Some(event.vid.clone()),
             eid: Some(event.eid),
             samples: event.sample_count(),
             bytes: bytes.unwrap_or_default().into_bytes(),
-            ..self.blank(Reason::Unstorable)
+            ..self.item(Reason::Unstorable)
         }
     }
 
-    fn blank(&self, reason: Reason) -> QuarantinedItem {
+    fn item(&self, reason: Reason) -> QuarantinedItem {
         let RawRecord { sequence_number, arrived_at, .. } = &self.record.raw;
         QuarantinedItem {
             reason,

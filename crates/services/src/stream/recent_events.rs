@@ -1,4 +1,4 @@
-//! What this function stored lately: most of what comes next is newer.
+//! The newest event that this function instance stored of each vehicle: most following events are newer.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,29 +6,29 @@ use std::sync::{Mutex, PoisonError};
 use roadcast_domain::event::StoredEvent;
 use roadcast_domain::ids::{Eid, VehicleId};
 
-/// Vehicles that are remembered: a warm function must not grow without end.
+/// The maximum number of vehicles: a warm function must not grow without bound.
 const CAPACITY: usize = 100_000;
 
-/// The newest event that was stored of each vehicle, as far as this function knows.
+/// The newest event that this function instance stored of each vehicle.
 ///
-/// An event beyond it is taken for new without a look-up. Another instance of the function may have stored it: then it is
-/// published and stored once more, which readers of the log and of the feed do not notice, because they know events by id.
+/// A newer event counts as new without a look-up. If another instance of the function has stored it, it is published and
+/// stored once more, which is not visible to readers of the log and of the feed, because they deduplicate events by id.
 #[derive(Debug, Default)]
 pub struct RecentEvents(Mutex<HashMap<VehicleId, Eid>>);
 
 impl RecentEvents {
-    /// Whether the event is newer than all that is known to be stored.
-    pub(super) fn is_behind(&self, vid: &VehicleId, eid: Eid) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(vid).is_some_and(|newest| *newest < eid)
+    /// Whether the event is newer than the newest stored event of its vehicle. False if that one is unknown.
+    pub(super) fn is_newer(&self, vid: &VehicleId, eid: Eid) -> bool {
+        let newest_by_vehicle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        newest_by_vehicle.get(vid).is_some_and(|newest| *newest < eid)
     }
 
-    pub(super) fn note(&self, stored: &StoredEvent) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= CAPACITY {
-            known.clear();
+    pub(super) fn record(&self, stored: &StoredEvent) {
+        let mut newest_by_vehicle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if newest_by_vehicle.len() >= CAPACITY {
+            newest_by_vehicle.clear();
         }
-        let newest = known.entry(stored.event.vid.clone()).or_insert(stored.event.eid);
+        let newest = newest_by_vehicle.entry(stored.event.vid.clone()).or_insert(stored.event.eid);
         *newest = stored.event.eid.max(*newest);
     }
 }

@@ -1,4 +1,4 @@
-//! Storing: the state where it lags too far, then the log.
+//! Storing: merges events into the state if the unmerged tail is too long, then appends them to the log.
 
 use std::collections::HashMap;
 
@@ -12,49 +12,50 @@ use roadcast_ports::event_log::EventLog;
 use roadcast_ports::state::{StateStore, StoredState};
 use roadcast_ports::{PortError, PortErrorKind};
 
-use super::processor::{BatchOutcome, CONCURRENCY, Pending, Record, StreamProcessor, by_vehicle, first_record};
+use super::batch::{BatchOutcome, PendingEvent, Record, by_vehicle, first_record};
+use super::processor::{CONCURRENCY, StreamProcessor};
 use super::quarantine::RecordQuarantine;
 use crate::log_scan;
 
 impl<A, Q, V, E, B, S: StateStore, L: EventLog, H, K> StreamProcessor<A, Q, V, E, B, S, L, H, K> {
-    /// State first, then the log: an event in the log has nothing left to do. Answers what the stores refuse for good, which
-    /// is set aside, or it would come again for ever.
+    /// Merges the state first, then appends to the log: an event in the log is done. Returns the events that the stores
+    /// reject permanently; they are quarantined, because a retry would never succeed.
     pub(super) async fn store(
         &self,
         records: &[Record],
-        pending: Vec<Pending>,
-        mut known: HashMap<VehicleId, StoredState>,
+        pending: Vec<PendingEvent>,
+        mut states: HashMap<VehicleId, StoredState>,
         outcome: &mut BatchOutcome,
     ) -> Vec<(usize, QuarantinedItem)> {
-        // A loop, because a closure over borrowed events is not general enough for the compiler here.
+        // A loop, because the compiler rejects a closure over borrowed events here.
         let mut merges = Vec::new();
         for events in by_vehicle(pending.into_iter()) {
-            let known = events.first().and_then(|event| known.remove(&event.stored.event.vid)).unwrap_or_default();
-            merges.push(self.merge_state(known, events));
+            let state = events.first().and_then(|event| states.remove(&event.stored.event.vid)).unwrap_or_default();
+            merges.push(self.merge_state(state, events));
         }
-        let after_merge: Vec<(Vec<Pending>, Result<(), PortError>)> =
+        let after_merge: Vec<(Vec<PendingEvent>, Result<(), PortError>)> =
             stream::iter(merges).buffer_unordered(CONCURRENCY).collect().await;
 
-        let mut taken_in = Vec::new();
+        let mut merged_events = Vec::new();
         for (pending, result) in after_merge {
             match result {
-                Ok(()) => taken_in.extend(pending),
+                Ok(()) => merged_events.extend(pending),
                 Err(error) => outcome.fail(first_record(&pending), error),
             }
         }
-        let origin = |event: Pending| ((event.record, event.place, event.is_large()), event.stored);
-        let (origins, events): (Vec<_>, Vec<StoredEvent>) = taken_in.into_iter().map(origin).unzip();
+        let origin = |event: PendingEvent| ((event.record, event.index, event.is_large()), event.stored);
+        let (origins, events): (Vec<_>, Vec<StoredEvent>) = merged_events.into_iter().map(origin).unzip();
         let appended = self.log.append(&events).await;
         let mut unstorable = Vec::new();
-        for (((record, place, is_large), stored), result) in origins.into_iter().zip(&events).zip(appended) {
+        for (((record, index, is_large), stored), result) in origins.into_iter().zip(&events).zip(appended) {
             match result {
                 Ok(()) => {
-                    self.recent.note(stored);
+                    self.recent.record(stored);
                     outcome.counts.samples_stored += stored.event.sample_count();
                 }
                 Err(error) if error.kind() == PortErrorKind::Rejected && is_large => {
-                    let aside = RecordQuarantine { record: &records[record] };
-                    unstorable.push((record, aside.unstorable(&stored.event, place)));
+                    let quarantine = RecordQuarantine { record: &records[record] };
+                    unstorable.push((record, quarantine.unstorable(&stored.event, index)));
                     outcome.failures.push(error);
                 }
                 Err(error) => outcome.fail(record, error),
@@ -63,41 +64,46 @@ impl<A, Q, V, E, B, S: StateStore, L: EventLog, H, K> StreamProcessor<A, Q, V, E
         unstorable
     }
 
-    /// Takes a vehicle's events into its state, unless all of them may be left to the log: then nothing is written, and who
-    /// reads the state reads the tail of the log with it. When the tail grows too long, it is taken in as a whole.
-    async fn merge_state(&self, known: StoredState, events: Vec<Pending>) -> (Vec<Pending>, Result<(), PortError>) {
+    /// Merges a vehicle's events into its stored state, unless all of them can stay in the unmerged tail of the log: then
+    /// nothing is written, and readers of the state also read the tail. If the tail would become too long, it is merged
+    /// entirely.
+    async fn merge_state(
+        &self,
+        stored_state: StoredState,
+        events: Vec<PendingEvent>,
+    ) -> (Vec<PendingEvent>, Result<(), PortError>) {
         let times = events.iter().map(|event| event.stored.event.eid.time());
-        if times.clone().all(|time| known.state.can_stay_in_log(time)) {
+        if times.clone().all(|time| stored_state.state.can_stay_in_log(time)) {
             return (events, Ok(()));
         }
         let latest = times.max();
-        let merged = self.merge_events(known, &events, latest).await;
+        let merged = self.merge_events(stored_state, &events, latest).await;
         (events, merged)
     }
 
     async fn merge_events(
         &self,
-        known: StoredState,
-        events: &[Pending],
+        stored_state: StoredState,
+        events: &[PendingEvent],
         latest: Option<Timestamp>,
     ) -> Result<(), PortError> {
         let (Some(first), Some(latest)) = (events.first(), latest) else { return Ok(()) };
         let vid = &first.stored.event.vid;
-        let mut readings = VehicleState::default();
-        if let Some(watermark) = known.state.watermark
-            && !known.state.may_hold(latest)
+        let mut new_values = VehicleState::default();
+        if let Some(watermark) = stored_state.state.watermark
+            && !stored_state.state.may_contain(latest)
         {
             for stored in log_scan::unmerged_tail(&self.log, vid, watermark).await? {
-                readings.observe(&stored.event);
+                new_values.merge_event(&stored.event);
             }
         }
         for event in events {
-            readings.observe(&event.stored.event);
+            new_values.merge_event(&event.stored.event);
         }
-        // Late events alone do not move it: what lies between is in the log.
-        if !known.state.may_hold(latest) {
-            readings.advance_watermark(latest);
+        // Late events alone do not advance the watermark: the events in between are in the log.
+        if !stored_state.state.may_contain(latest) {
+            new_values.advance_watermark(latest);
         }
-        self.state.merge(vid, known, &readings).await
+        self.state.merge(vid, stored_state, &new_values).await
     }
 }

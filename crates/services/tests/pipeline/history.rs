@@ -1,4 +1,4 @@
-//! History as a series, held against a plain computation over the same samples.
+//! History queries, compared with a direct computation over the same samples.
 
 use std::collections::BTreeMap;
 
@@ -6,31 +6,31 @@ use proptest::prelude::*;
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::event::Body;
-use roadcast_domain::ids::VehicleId;
+use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::selection::Selection;
-use roadcast_services::query::{HistoryRange, Resolution, SamplePlace, SampleRow, Window};
+use roadcast_services::query::{EventsRange, HistoryRange, Resolution, SamplePosition, SampleRow, Window};
 use roadcast_signals::SignalPath;
 use roadcast_testbed::FaultPlan;
 use roadcast_traces::{Batcher, Recording, Row, Upload};
 
-use crate::world::{World, admin, event};
+use crate::fixture::{PipelineFixture, admin, event};
 
 fn range(vid: &VehicleId, limit: usize) -> HistoryRange {
     let (from, to) = (Timestamp::from_ms(0), Timestamp::from_ms(i64::MAX / 2));
     HistoryRange { vid: vid.clone(), from, to, selection: Selection::default(), limit }
 }
 
-/// Every page of a vehicle's samples.
-async fn all_samples(world: &World, caller: &Caller, range: &HistoryRange) -> Vec<SampleRow> {
+/// Reads every page of a vehicle's samples.
+async fn all_samples(pipeline: &PipelineFixture, caller: &Caller, range: &HistoryRange) -> Vec<SampleRow> {
     let mut rows = Vec::new();
     let mut start = None;
     loop {
-        let page = world.query().samples(caller, range, start).await.unwrap();
+        let page = pipeline.queries().samples(caller, range, start).await.unwrap();
         assert!(page.rows.len() <= range.limit);
         rows.extend(page.rows);
         match page.next {
             Some(next) => {
-                assert!(start.is_none_or(|start| next > start), "each page gets on");
+                assert!(start.is_none_or(|start| next > start), "each page makes progress");
                 start = Some(next);
             }
             None => return rows,
@@ -38,12 +38,12 @@ async fn all_samples(world: &World, caller: &Caller, range: &HistoryRange) -> Ve
     }
 }
 
-/// Every page of windows.
-async fn all_windows(world: &World, range: &HistoryRange, resolution: Resolution) -> Vec<Window> {
+/// Reads every page of windows.
+async fn all_windows(pipeline: &PipelineFixture, range: &HistoryRange, resolution: Resolution) -> Vec<Window> {
     let mut rows = Vec::new();
     let mut start = None;
     loop {
-        let page = world.query().windows(&admin(), range, resolution, start).await.unwrap();
+        let page = pipeline.queries().windows(&admin(), range, resolution, start).await.unwrap();
         assert!(page.rows.len() <= range.limit);
         rows.extend(page.rows);
         match page.next {
@@ -53,33 +53,33 @@ async fn all_windows(world: &World, range: &HistoryRange, resolution: Resolution
     }
 }
 
-/// The samples of everything stored, in the order of a series.
-fn plain_samples(world: &World, vid: &VehicleId) -> Vec<SampleRow> {
+/// Returns the samples of all stored events, in the order of a series.
+fn expected_samples(pipeline: &PipelineFixture, vid: &VehicleId) -> Vec<SampleRow> {
     let mut rows = Vec::new();
-    for stored in world.stored().into_iter().filter(|stored| stored.event.vid == *vid) {
+    for stored in pipeline.stored_events().into_iter().filter(|stored| stored.event.vid == *vid) {
         let Body::Telemetry(telemetry) = stored.event.body else { continue };
         for (index, sample) in telemetry.samples.into_iter().enumerate() {
             let index = u32::try_from(index).unwrap();
-            let place = SamplePlace { at: sample.at, eid: stored.event.eid, index };
-            rows.push(SampleRow { place, signals: sample.signals });
+            let position = SamplePosition { at: sample.at, eid: stored.event.eid, index };
+            rows.push(SampleRow { position, signals: sample.signals });
         }
     }
-    rows.sort_by_key(|row| row.place);
+    rows.sort_by_key(|row| row.position);
     rows
 }
 
-/// What a person would compute with a sheet of all samples: min, max, mean, last and count of each signal and window.
+/// Compares windows with min, max, mean, last and count of each signal and window, computed directly from the samples.
 fn check_windows(rows: &[SampleRow], windows: &[Window], seconds: i64) {
     let mut values: BTreeMap<(i64, SignalPath), Vec<roadcast_signals::Value>> = BTreeMap::new();
     for row in rows {
-        let window = row.place.at.ms().div_euclid(seconds * 1000) * seconds * 1000;
+        let window = row.position.at.ms().div_euclid(seconds * 1000) * seconds * 1000;
         for (path, value) in &row.signals {
             values.entry((window, path.clone())).or_default().push(value.clone());
         }
     }
     let found: usize = windows.iter().map(|window| window.signals.len()).sum();
-    assert_eq!(found, values.len(), "each signal of each window once");
-    assert!(windows.is_sorted_by(|a, b| a.at < b.at), "windows come in order, each once");
+    assert_eq!(found, values.len(), "each signal of each window exists once");
+    assert!(windows.is_sorted_by(|a, b| a.at < b.at), "windows are in order and unique");
     for window in windows {
         for (path, series) in &window.signals {
             let values = &values[&(window.at.ms(), path.clone())];
@@ -100,27 +100,28 @@ fn check_windows(rows: &[SampleRow], windows: &[Window], seconds: i64) {
     }
 }
 
-/// The first trip of the recording at hand, or a simulated one.
-async fn a_trip(world: &World) -> (VehicleId, usize) {
+/// Uploads the first trip of the recording, or a simulated one without a recording. Returns the vehicle and the number of
+/// samples.
+async fn upload_trip(pipeline: &PipelineFixture) -> (VehicleId, usize) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/envirocar/measurements.ndjson.zst");
-    let vid = world.vehicle("trip").await;
+    let vid = pipeline.vehicle("trip").await;
     let mut uploads = recorded_uploads(path);
     if uploads.is_empty() {
-        println!("no real trips beside this clone: the trip is simulated");
+        println!("no recorded trips found: the trip is simulated");
         uploads.extend((0..200_u32).map(|n| {
             let sent: Vec<(i64, f64)> = (0..10).map(|k| (i64::from(n) * 50 + k * 5, f64::from(n % 37) * 1.3)).collect();
             (event(&n.to_string(), &sent).to_string(), sent.len())
         }));
     }
     for (body, _) in &uploads {
-        world.ingest().upload(&admin(), &vid, body).await.unwrap();
+        pipeline.ingest().upload(&admin(), &vid, body).await.unwrap();
     }
     let samples = uploads.iter().map(|(_, samples)| samples).sum();
-    world.settle(|_| FaultPlan::healthy()).await;
+    pipeline.process_all(|_| FaultPlan::healthy()).await;
     (vid, samples)
 }
 
-/// The first car's uploads of a recording, and how many samples each holds; none where there is no recording.
+/// Returns the first car's uploads of a recording with their number of samples; empty without a recording.
 fn recorded_uploads(path: &str) -> Vec<(String, usize)> {
     let Ok(mut recording) = Recording::open(path, None) else { return Vec::new() };
     let mut batcher = Batcher::new(10, "urn:test");
@@ -142,50 +143,74 @@ fn recorded_uploads(path: &str) -> Vec<(String, usize)> {
 }
 
 #[tokio::test]
-async fn down_sampled_history_of_a_whole_trip_equals_a_plain_computation_over_its_samples() {
-    let world = World::new(31);
-    let (vid, sent) = a_trip(&world).await;
-    let plain = plain_samples(&world, &vid);
-    assert_eq!(plain.len(), sent);
+async fn downsampled_history_equals_a_direct_computation() {
+    let pipeline = PipelineFixture::new(31);
+    let (vid, sent) = upload_trip(&pipeline).await;
+    let expected = expected_samples(&pipeline, &vid);
+    assert_eq!(expected.len(), sent);
     for limit in [17, 1000] {
-        assert_eq!(all_samples(&world, &admin(), &range(&vid, limit)).await, plain);
+        assert_eq!(all_samples(&pipeline, &admin(), &range(&vid, limit)).await, expected);
     }
     for (seconds, limit) in [(1, 1000), (60, 7), (60, 1000), (3600, 2), (86_400, 1)] {
-        let windows = all_windows(&world, &range(&vid, limit), Resolution::from_seconds(seconds).unwrap()).await;
-        check_windows(&plain, &windows, i64::from(seconds));
+        let windows = all_windows(&pipeline, &range(&vid, limit), Resolution::from_seconds(seconds).unwrap()).await;
+        check_windows(&expected, &windows, i64::from(seconds));
+    }
+}
+
+#[tokio::test]
+async fn paging_returns_every_event_once_at_any_page_size() {
+    let pipeline = PipelineFixture::new(8);
+    let vid = pipeline.vehicle("v").await;
+    for n in 0..23 {
+        pipeline.upload(&vid, &n.to_string(), &[(n * 10, 1.0)]).await;
+    }
+    pipeline.process_all(|_| FaultPlan::healthy()).await;
+    for limit in [1, 7, 23, 100] {
+        let mut range = EventsRange::between(vid.clone(), None, None, limit);
+        let mut seen: Vec<Eid> = Vec::new();
+        loop {
+            let page = pipeline.queries().events(&admin(), &range).await.unwrap();
+            seen.extend(page.events.iter().map(|event| event.eid));
+            match page.next {
+                Some(next) => range.from = next,
+                None => break,
+            }
+        }
+        assert_eq!(seen.len(), 23, "limit {limit}");
+        assert!(seen.is_sorted() && seen.windows(2).all(|pair| pair[0] != pair[1]));
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// Late, out of order, overlapping: a series holds each sample once, whatever the page and the window.
+    /// Late, out of order, overlapping: a series holds each sample once, for any page size and window.
     #[test]
-    fn a_series_holds_each_sample_once_in_order(
+    fn series_holds_each_sample_once_in_order(
         uploads in prop::collection::vec(
             (0_i64..3600, prop::collection::vec((0_i64..290, 0.0_f64..200.0), 1..5)), 1..12),
         limit in 1_usize..9,
         seconds in 1_u32..700,
-        cut in 0_i64..3600,
+        start_s in 0_i64..3600,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let world = World::new(33);
-            let vid = world.vehicle("v").await;
+            let pipeline = PipelineFixture::new(33);
+            let vid = pipeline.vehicle("v").await;
             for (n, (ago, samples)) in uploads.iter().enumerate() {
                 let samples: Vec<(i64, f64)> = samples.iter().map(|(more, speed)| (ago + more, *speed)).collect();
-                world.ingest().upload(&admin(), &vid, &event(&n.to_string(), &samples).to_string()).await.unwrap();
+                pipeline.ingest().upload(&admin(), &vid, &event(&n.to_string(), &samples).to_string()).await.unwrap();
             }
-            world.settle(|_| FaultPlan::healthy()).await;
-            let mut plain = plain_samples(&world, &vid);
-            prop_assert_eq!(&all_samples(&world, &admin(), &range(&vid, limit)).await, &plain);
-            // A range that begins and ends in the middle of a window.
-            let noon = Timestamp::parse_rfc3339(crate::world::NOON).unwrap();
-            let range = HistoryRange { from: noon.plus_ms(-cut * 1000), to: noon.plus_ms(-7_000), ..range(&vid, limit) };
-            plain.retain(|row| (range.from..range.to).contains(&row.place.at));
-            prop_assert_eq!(&all_samples(&world, &admin(), &range).await, &plain);
-            let windows = all_windows(&world, &range, Resolution::from_seconds(seconds).unwrap()).await;
-            check_windows(&plain, &windows, i64::from(seconds));
+            pipeline.process_all(|_| FaultPlan::healthy()).await;
+            let mut expected = expected_samples(&pipeline, &vid);
+            prop_assert_eq!(&all_samples(&pipeline, &admin(), &range(&vid, limit)).await, &expected);
+            // A range that starts and ends within a window.
+            let noon = Timestamp::parse_rfc3339(crate::fixture::NOON).unwrap();
+            let range = HistoryRange { from: noon.plus_ms(-start_s * 1000), to: noon.plus_ms(-7_000), ..range(&vid, limit) };
+            expected.retain(|row| (range.from..range.to).contains(&row.position.at));
+            prop_assert_eq!(&all_samples(&pipeline, &admin(), &range).await, &expected);
+            let windows = all_windows(&pipeline, &range, Resolution::from_seconds(seconds).unwrap()).await;
+            check_windows(&expected, &windows, i64::from(seconds));
             Ok(())
         })?;
     }

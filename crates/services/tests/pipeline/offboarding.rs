@@ -1,6 +1,6 @@
-//! The workflow that offboards, failed and killed at every call that it makes, and what a fleet may do while it leaves.
+//! The offboarding workflow, failing and killed at every call of a port, and the operations during offboarding.
 
-use roadcast_aws_model::state_machine::End;
+use roadcast_aws_model::state_machine::ExecutionStatus;
 use roadcast_domain::audit::Author;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::fleet::{ClientRole, FeedDisposition, FleetState};
@@ -11,197 +11,198 @@ use roadcast_services::ServiceError;
 use roadcast_services::fleets::Transition;
 use roadcast_testbed::{Fault, FaultPlan};
 
-use crate::workflows::{Case, PERSISTENT};
-use crate::world::admin;
+use crate::fixture::admin;
+use crate::workflow_fixture::{PERSISTENT, WorkflowFixture};
 
-/// A fleet with two active subscriptions and two clients, of which one is its admin's doing, that was asked to leave.
-async fn leaving(feed: FeedDisposition) -> (Case, Vec<Subscription>) {
-    let case = Case::new().await;
+/// A fleet whose offboarding was requested, with two active subscriptions and two clients, one of them created by an admin.
+async fn offboarding_fleet(feed: FeedDisposition) -> (WorkflowFixture, Vec<Subscription>) {
+    let fixture = WorkflowFixture::new().await;
     let mut subscriptions = Vec::new();
     for _ in 0..2 {
-        subscriptions.push(case.subscribe().await);
-        case.succeed().await;
+        subscriptions.push(fixture.subscribe().await);
+        fixture.succeed().await;
     }
-    let role = ClientRole::Fleet { fleet_id: case.fleet.fleet_id.clone() };
-    case.onboard().create_client(&admin(), "app", role).await.unwrap();
-    case.onboard().offboard(&admin(), &case.fleet.fleet_id, feed).await.unwrap();
-    (case, subscriptions)
+    let role = ClientRole::Fleet { fleet_id: fixture.fleet.fleet_id.clone() };
+    fixture.onboarding().create_client(&admin(), "app", role).await.unwrap();
+    fixture.onboarding().offboard(&admin(), &fixture.fleet.fleet_id, feed).await.unwrap();
+    (fixture, subscriptions)
 }
 
-/// Nothing of the fleet is left, and its records say so.
-async fn check_gone(case: &Case, subscriptions: &[Subscription]) {
-    let kept = case.kept().await;
-    assert_eq!(kept.state, FleetState::Offboarded, "{:?}", kept.offboarding);
-    assert_eq!(case.resources().await, (ChannelParts::NONE, Vec::new(), Vec::new()));
+/// Checks that every resource of the fleet is removed and that its records state so.
+async fn check_removed(fixture: &WorkflowFixture, subscriptions: &[Subscription]) {
+    let stored = fixture.stored_fleet().await;
+    assert_eq!(stored.state, FleetState::Offboarded, "{:?}", stored.offboarding);
+    assert_eq!(fixture.resources().await, (ChannelParts::NONE, Vec::new(), Vec::new()));
     for subscription in subscriptions {
-        assert_eq!(case.subscription(subscription).await.state, SubscriptionState::Revoked);
+        assert_eq!(fixture.subscription(subscription).await.state, SubscriptionState::Revoked);
         let vid = &subscription.vehicles[0];
-        assert_eq!(case.world.memory.of_fleet_to_vehicle(&case.fleet.fleet_id, vid).await.unwrap(), None);
+        assert_eq!(fixture.pipeline.memory.entitlement(&fixture.fleet.fleet_id, vid).await.unwrap(), None);
     }
 }
 
-fn gave_up() -> End {
-    End::Failed("OffboardingFailed".to_owned())
+fn failed() -> ExecutionStatus {
+    ExecutionStatus::Failed("OffboardingFailed".to_owned())
 }
 
-/// How many calls of ports a run makes.
-async fn calls() -> usize {
-    let (case, subscriptions) = leaving(FeedDisposition::Discard).await;
+/// Counts the calls of ports in a run.
+async fn count_calls() -> usize {
+    let (fixture, subscriptions) = offboarding_fleet(FeedDisposition::Discard).await;
     let plan = FaultPlan::healthy();
-    assert_eq!(case.run(&plan, usize::MAX).await, Some(End::Succeeded));
-    check_gone(&case, &subscriptions).await;
-    plan.asked()
+    assert_eq!(fixture.run(&plan, usize::MAX).await, Some(ExecutionStatus::Succeeded));
+    check_removed(&fixture, &subscriptions).await;
+    plan.calls()
 }
 
 #[tokio::test]
-async fn one_failure_at_any_call_is_retried_and_the_fleet_is_gone() {
-    for at in 0..calls().await {
-        for fault in [Fault::Unavailable, Fault::LostAnswer] {
-            let (case, subscriptions) = leaving(FeedDisposition::Discard).await;
+async fn failure_at_any_call_is_retried_and_the_fleet_is_removed() {
+    for at in 0..count_calls().await {
+        for fault in [Fault::Unavailable, Fault::LostResponse] {
+            let (fixture, subscriptions) = offboarding_fleet(FeedDisposition::Discard).await;
             let plan = FaultPlan::script((0..at).map(|_| None).chain([Some(fault)]));
-            assert_eq!(case.run(&plan, usize::MAX).await, Some(End::Succeeded), "call {at} {fault:?}");
-            check_gone(&case, &subscriptions).await;
+            assert_eq!(fixture.run(&plan, usize::MAX).await, Some(ExecutionStatus::Succeeded), "call {at} {fault:?}");
+            check_removed(&fixture, &subscriptions).await;
         }
     }
 }
 
 #[tokio::test]
-async fn what_fails_for_good_at_any_call_is_told_and_converges_when_it_is_asked_again() {
-    for at in 0..calls().await {
-        let (case, subscriptions) = leaving(FeedDisposition::Discard).await;
+async fn persistent_failure_at_any_call_is_recorded_and_can_be_retried() {
+    for at in 0..count_calls().await {
+        let (fixture, subscriptions) = offboarding_fleet(FeedDisposition::Discard).await;
         let faults = std::iter::repeat_n(Some(Fault::Unavailable), PERSISTENT);
         let plan = FaultPlan::script((0..at).map(|_| None).chain(faults));
-        assert_eq!(case.run(&plan, usize::MAX).await, Some(gave_up()), "call {at}");
-        let kept = case.kept().await;
-        assert_eq!(kept.state, FleetState::Offboarding);
-        let reason = kept.offboarding.and_then(|status| status.reason).expect("a reason");
+        assert_eq!(fixture.run(&plan, usize::MAX).await, Some(failed()), "call {at}");
+        let stored = fixture.stored_fleet().await;
+        assert_eq!(stored.state, FleetState::Offboarding);
+        let reason = stored.offboarding.and_then(|status| status.reason).expect("a reason");
         assert!(reason.starts_with("offboarding failed"), "{reason}");
 
-        let again = case.onboard().offboard(&admin(), &case.fleet.fleet_id, FeedDisposition::Discard).await.unwrap();
+        let again =
+            fixture.onboarding().offboard(&admin(), &fixture.fleet.fleet_id, FeedDisposition::Discard).await.unwrap();
         assert_eq!(again.offboarding.and_then(|status| status.reason), None);
-        case.succeed().await;
-        check_gone(&case, &subscriptions).await;
+        fixture.succeed().await;
+        check_removed(&fixture, &subscriptions).await;
     }
 }
 
 #[tokio::test]
-async fn a_run_that_is_killed_anywhere_converges_when_it_is_asked_again_and_says_nothing_more() {
-    for tries in 0..7 {
-        let (case, subscriptions) = leaving(FeedDisposition::Discard).await;
-        case.run(&FaultPlan::healthy(), tries).await;
-        let before = case.world.memory.workflows().last().unwrap().clone();
-        case.onboard().offboard(&admin(), &case.fleet.fleet_id, FeedDisposition::Discard).await.unwrap();
-        case.succeed().await;
-        check_gone(&case, &subscriptions).await;
-        assert_eq!(case.run_of(&before, &FaultPlan::healthy(), usize::MAX).await, Some(gave_up()));
-        check_gone(&case, &subscriptions).await;
+async fn killed_run_converges_on_retry_and_has_no_later_effect() {
+    for task_runs in 0..7 {
+        let (fixture, subscriptions) = offboarding_fleet(FeedDisposition::Discard).await;
+        fixture.run(&FaultPlan::healthy(), task_runs).await;
+        let before = fixture.pipeline.memory.workflows().last().unwrap().clone();
+        fixture.onboarding().offboard(&admin(), &fixture.fleet.fleet_id, FeedDisposition::Discard).await.unwrap();
+        fixture.succeed().await;
+        check_removed(&fixture, &subscriptions).await;
+        assert_eq!(fixture.run_of(&before, &FaultPlan::healthy(), usize::MAX).await, Some(failed()));
+        check_removed(&fixture, &subscriptions).await;
     }
 }
 
 #[tokio::test]
-async fn a_provisioning_run_that_is_late_leaves_nothing_behind() {
-    for tries in 1..4 {
-        let case = Case::new().await;
-        let first = case.subscribe().await;
-        case.succeed().await;
-        let second = case.subscribe().await;
-        let late = case.world.memory.workflows().last().unwrap().clone();
-        case.run(&FaultPlan::healthy(), tries).await;
-        case.onboard().offboard(&admin(), &case.fleet.fleet_id, FeedDisposition::Discard).await.unwrap();
-        case.succeed().await;
-        let ended = case.run_of(&late, &FaultPlan::healthy(), usize::MAX).await;
-        assert_eq!(ended, Some(End::Failed("ProvisioningFailed".to_owned())));
-        check_gone(&case, &[first, second]).await;
+async fn late_provisioning_run_leaves_no_resources() {
+    for task_runs in 1..4 {
+        let fixture = WorkflowFixture::new().await;
+        let first = fixture.subscribe().await;
+        fixture.succeed().await;
+        let second = fixture.subscribe().await;
+        let late_run = fixture.pipeline.memory.workflows().last().unwrap().clone();
+        fixture.run(&FaultPlan::healthy(), task_runs).await;
+        fixture.onboarding().offboard(&admin(), &fixture.fleet.fleet_id, FeedDisposition::Discard).await.unwrap();
+        fixture.succeed().await;
+        let status = fixture.run_of(&late_run, &FaultPlan::healthy(), usize::MAX).await;
+        assert_eq!(status, Some(ExecutionStatus::Failed("ProvisioningFailed".to_owned())));
+        check_removed(&fixture, &[first, second]).await;
     }
 }
 
 #[tokio::test]
-async fn a_feed_that_is_drained_is_read_to_its_end_and_gets_nothing_new() {
-    let (case, subscriptions) = leaving_with_events(FeedDisposition::Drain).await;
-    let fleet_id = &case.fleet.fleet_id;
-    // Delivery stops; then it waits.
-    case.run(&FaultPlan::healthy(), 2).await;
-    case.world.upload(&subscriptions[0].vehicles[0], "late", &[(30, 50.0)]).await;
-    case.world.settle(|_| FaultPlan::healthy()).await;
-    assert_eq!(case.world.drain(fleet_id).await.len(), 1, "what came before, and nothing that came after");
-    case.succeed().await;
-    check_gone(&case, &subscriptions).await;
+async fn draining_feed_is_readable_and_receives_no_new_events() {
+    let (fixture, subscriptions) = offboarding_fleet_with_events(FeedDisposition::Drain).await;
+    let fleet_id = &fixture.fleet.fleet_id;
+    // Stops delivery, then waits.
+    fixture.run(&FaultPlan::healthy(), 2).await;
+    fixture.pipeline.upload(&subscriptions[0].vehicles[0], "late", &[(30, 50.0)]).await;
+    fixture.pipeline.process_all(|_| FaultPlan::healthy()).await;
+    assert_eq!(fixture.pipeline.drain_feed(fleet_id).await.len(), 1, "only events delivered before offboarding");
+    fixture.succeed().await;
+    check_removed(&fixture, &subscriptions).await;
 }
 
 #[tokio::test]
-async fn a_feed_that_nobody_drains_is_waited_for_as_long_as_it_keeps_anything() {
-    let (case, subscriptions) = leaving_with_events(FeedDisposition::Drain).await;
-    let began = roadcast_ports::clock::Clock::now(&case.world.clock);
+async fn undrained_feed_is_waited_for_until_its_retention_ends() {
+    let (fixture, subscriptions) = offboarding_fleet_with_events(FeedDisposition::Drain).await;
+    let start = roadcast_ports::clock::Clock::now(&fixture.pipeline.clock);
     let plan = FaultPlan::healthy();
-    assert_eq!(case.run(&plan, usize::MAX).await, Some(End::Succeeded));
-    let waited_s = roadcast_ports::clock::Clock::now(&case.world.clock).ms_since(began) / 1000;
-    let kept_s = roadcast_domain::limits::FEED_RETENTION_S;
-    assert!((kept_s..kept_s + 15 * 60).contains(&waited_s), "{waited_s} s");
-    // A run may have 25,000 entries in its history; each look makes ten.
-    assert!(plan.asked() < 2_000, "{} calls", plan.asked());
-    check_gone(&case, &subscriptions).await;
+    assert_eq!(fixture.run(&plan, usize::MAX).await, Some(ExecutionStatus::Succeeded));
+    let waited_s = roadcast_ports::clock::Clock::now(&fixture.pipeline.clock).ms_since(start) / 1000;
+    let retention_s = roadcast_domain::limits::FEED_RETENTION_S;
+    assert!((retention_s..retention_s + 15 * 60).contains(&waited_s), "{waited_s} s");
+    // An execution history is limited to 25,000 events; each check of the queue adds ten.
+    assert!(plan.calls() < 2_000, "{} calls", plan.calls());
+    check_removed(&fixture, &subscriptions).await;
 }
 
 #[tokio::test]
-async fn a_feed_that_is_being_drained_may_be_discarded_and_then_nothing_is_readable() {
-    let (case, subscriptions) = leaving_with_events(FeedDisposition::Drain).await;
-    let draining = case.world.memory.workflows().last().unwrap().clone();
-    case.run(&FaultPlan::healthy(), 2).await;
-    case.onboard().offboard(&admin(), &case.fleet.fleet_id, FeedDisposition::Discard).await.unwrap();
-    case.succeed().await;
-    check_gone(&case, &subscriptions).await;
-    assert_eq!(case.run_of(&draining, &FaultPlan::healthy(), usize::MAX).await, Some(gave_up()));
-    check_gone(&case, &subscriptions).await;
+async fn draining_feed_can_be_discarded_and_is_then_unreadable() {
+    let (fixture, subscriptions) = offboarding_fleet_with_events(FeedDisposition::Drain).await;
+    let draining = fixture.pipeline.memory.workflows().last().unwrap().clone();
+    fixture.run(&FaultPlan::healthy(), 2).await;
+    fixture.onboarding().offboard(&admin(), &fixture.fleet.fleet_id, FeedDisposition::Discard).await.unwrap();
+    fixture.succeed().await;
+    check_removed(&fixture, &subscriptions).await;
+    assert_eq!(fixture.run_of(&draining, &FaultPlan::healthy(), usize::MAX).await, Some(failed()));
+    check_removed(&fixture, &subscriptions).await;
 }
 
-async fn leaving_with_events(feed: FeedDisposition) -> (Case, Vec<Subscription>) {
-    let case = Case::new().await;
-    let subscription = case.subscribe().await;
-    case.succeed().await;
-    case.world.upload(&subscription.vehicles[0], "before", &[(60, 50.0)]).await;
-    case.world.settle(|_| FaultPlan::healthy()).await;
-    case.onboard().offboard(&admin(), &case.fleet.fleet_id, feed).await.unwrap();
-    (case, vec![subscription])
+async fn offboarding_fleet_with_events(feed: FeedDisposition) -> (WorkflowFixture, Vec<Subscription>) {
+    let fixture = WorkflowFixture::new().await;
+    let subscription = fixture.subscribe().await;
+    fixture.succeed().await;
+    fixture.pipeline.upload(&subscription.vehicles[0], "before", &[(60, 50.0)]).await;
+    fixture.pipeline.process_all(|_| FaultPlan::healthy()).await;
+    fixture.onboarding().offboard(&admin(), &fixture.fleet.fleet_id, feed).await.unwrap();
+    (fixture, vec![subscription])
 }
 
 #[tokio::test]
-async fn a_fleet_that_leaves_gets_nothing_new_and_its_trail_tells_how_it_left() {
-    let (case, subscriptions) = leaving(FeedDisposition::Discard).await;
-    let fleet_id = &case.fleet.fleet_id;
-    let onboard = case.onboard();
+async fn offboarding_refuses_new_resources_and_is_in_the_audit_trail() {
+    let (fixture, subscriptions) = offboarding_fleet(FeedDisposition::Discard).await;
+    let fleet_id = &fixture.fleet.fleet_id;
+    let onboarding = fixture.onboarding();
     let role = ClientRole::Fleet { fleet_id: fleet_id.clone() };
-    let before = case.world.memory.pool_clients();
-    let refused = onboard.create_client(&admin(), "late", role).await.map(|_| ());
+    let before = fixture.pipeline.memory.pool_clients();
+    let refused = onboarding.create_client(&admin(), "late", role).await.map(|_| ());
     assert!(matches!(refused, Err(ServiceError::Conflict(_))), "{refused:?}");
-    assert_eq!(case.world.memory.pool_clients(), before, "what cannot be kept is not left in the user pool");
+    assert_eq!(fixture.pipeline.memory.pool_clients(), before, "a refused client is not left in the user pool");
     let id = &subscriptions[0].subscription_id;
-    onboard.move_subscription(&admin(), fleet_id, id, Transition::Suspend).await.unwrap();
-    let refused = onboard.move_subscription(&admin(), fleet_id, id, Transition::Resume).await;
+    onboarding.transition_subscription(&admin(), fleet_id, id, Transition::Suspend).await.unwrap();
+    let refused = onboarding.transition_subscription(&admin(), fleet_id, id, Transition::Resume).await;
     assert!(matches!(refused, Err(ServiceError::Conflict(_))), "{refused:?}");
-    case.succeed().await;
-    check_gone(&case, &subscriptions).await;
+    fixture.succeed().await;
+    check_removed(&fixture, &subscriptions).await;
 
-    let trail = onboard.changes(&admin(), fleet_id, None, 100).await.unwrap();
+    let trail = onboarding.changes(&admin(), fleet_id, None, 100).await.unwrap();
     let by_offboarding = trail.iter().filter(|change| change.by == Author::Offboarding).count();
     assert_eq!(by_offboarding, 2 + 2 + 1, "two subscriptions, two clients and the fleet");
-    let refused = onboard.offboard(&Caller::Fleet(fleet_id.clone()), fleet_id, FeedDisposition::Discard).await;
-    assert!(matches!(refused, Err(ServiceError::Forbidden(_))), "only an admin has a fleet leave");
+    let refused = onboarding.offboard(&Caller::Fleet(fleet_id.clone()), fleet_id, FeedDisposition::Discard).await;
+    assert!(matches!(refused, Err(ServiceError::Forbidden(_))), "only an admin may offboard a fleet");
 }
 
 #[tokio::test]
-async fn a_run_that_provisions_starts_no_delivery_while_the_fleets_feed_is_drained() {
-    let case = Case::new().await;
-    let first = case.subscribe().await;
-    case.succeed().await;
-    let second = case.subscribe().await;
-    let provisioning = case.world.memory.workflows().last().unwrap().clone();
-    case.onboard().offboard(&admin(), &case.fleet.fleet_id, FeedDisposition::Drain).await.unwrap();
-    // Delivery stops; then it waits.
-    case.run(&FaultPlan::healthy(), 2).await;
-    let ended = case.run_of(&provisioning, &FaultPlan::healthy(), usize::MAX).await;
-    assert_eq!(ended, Some(End::Failed("ProvisioningFailed".to_owned())));
-    let (parts, ..) = case.resources().await;
-    assert_eq!(parts, ChannelParts { rule: false, ..ChannelParts::ALL }, "the queue stays, for what is in it");
-    case.succeed().await;
-    check_gone(&case, &[first, second]).await;
+async fn provisioning_starts_no_delivery_while_the_feed_is_drained() {
+    let fixture = WorkflowFixture::new().await;
+    let first = fixture.subscribe().await;
+    fixture.succeed().await;
+    let second = fixture.subscribe().await;
+    let provisioning = fixture.pipeline.memory.workflows().last().unwrap().clone();
+    fixture.onboarding().offboard(&admin(), &fixture.fleet.fleet_id, FeedDisposition::Drain).await.unwrap();
+    // Stops delivery, then waits.
+    fixture.run(&FaultPlan::healthy(), 2).await;
+    let status = fixture.run_of(&provisioning, &FaultPlan::healthy(), usize::MAX).await;
+    assert_eq!(status, Some(ExecutionStatus::Failed("ProvisioningFailed".to_owned())));
+    let (parts, ..) = fixture.resources().await;
+    assert_eq!(parts, ChannelParts { rule: false, ..ChannelParts::ALL }, "the queue remains until it is drained");
+    fixture.succeed().await;
+    check_removed(&fixture, &[first, second]).await;
 }

@@ -28,7 +28,7 @@ fn readings_are_rounded_to_their_resolution() {
 }
 
 #[test]
-fn the_range_is_checked_before_rounding() {
+fn range_is_checked_before_rounding() {
     check("Vehicle.CurrentLocation.Latitude", json!(90), Ok(json!(90)));
     check("Vehicle.CurrentLocation.Latitude", json!(90.000_000_4), Err(SignalRejection::OutOfRange));
     check("Vehicle.CurrentLocation.Longitude", json!(-180.1), Err(SignalRejection::OutOfRange));
@@ -38,7 +38,7 @@ fn the_range_is_checked_before_rounding() {
 }
 
 #[test]
-fn a_speed_of_255_mph_is_no_speed() {
+fn speed_of_255_mph_is_out_of_range() {
     for path in ["Vehicle.Speed", "Vehicle.CurrentLocation.Speed"] {
         check(path, json!(113.9952 * 3.6), Err(SignalRejection::OutOfRange));
         check(path, json!(400), Ok(json!(400)));
@@ -47,14 +47,14 @@ fn a_speed_of_255_mph_is_no_speed() {
 }
 
 #[test]
-fn a_float_is_compared_in_its_own_precision() {
+fn floats_are_compared_in_single_precision() {
     check("Vehicle.OBD.EngineLoad", json!(100.000_002_980_232_24), Ok(json!(100)));
     check("Vehicle.OBD.EngineLoad", json!(100.001), Err(SignalRejection::OutOfRange));
     check("Vehicle.OBD.EngineLoad", json!(1e300), Err(SignalRejection::OutOfRange));
 }
 
 #[test]
-fn integers_are_whole_and_within_their_type() {
+fn integers_have_no_fraction_and_fit_their_type() {
     check("Vehicle.Powertrain.Transmission.SelectedGear", json!(-1), Ok(json!(-1)));
     check("Vehicle.Powertrain.Transmission.SelectedGear", json!(127.0), Ok(json!(127)));
     check("Vehicle.Powertrain.Transmission.SelectedGear", json!(128), Err(SignalRejection::OutOfRange));
@@ -64,7 +64,7 @@ fn integers_are_whole_and_within_their_type() {
 }
 
 #[test]
-fn integers_that_a_double_cannot_hold_are_refused() {
+fn integers_beyond_the_exact_range_are_refused() {
     let path = "Vehicle.TraveledDistanceHighRes";
     check(path, json!(54_054_555), Ok(json!(54_054_555)));
     check(path, json!(9_007_199_254_740_991_u64), Ok(json!(9_007_199_254_740_991_u64)));
@@ -75,7 +75,7 @@ fn integers_that_a_double_cannot_hold_are_refused() {
 }
 
 #[test]
-fn the_json_type_must_be_the_datatype() {
+fn json_type_must_match_the_datatype() {
     for value in [json!(null), json!("45"), json!(true), json!([45]), json!({"v": 45})] {
         check("Vehicle.Speed", value, Err(SignalRejection::WrongType));
     }
@@ -87,7 +87,7 @@ fn the_json_type_must_be_the_datatype() {
 }
 
 #[test]
-fn texts_are_allowed_ones_of_bounded_length() {
+fn texts_must_be_allowed_and_within_the_limit() {
     let path = "Vehicle.Tachograph.Driver.Driver1.WorkingState";
     check(path, json!("DRIVER_AVAILABLE"), Ok(json!("DRIVER_AVAILABLE")));
     check(path, json!("drive"), Err(SignalRejection::NotAllowed));
@@ -97,7 +97,7 @@ fn texts_are_allowed_ones_of_bounded_length() {
 }
 
 #[test]
-fn lists_hold_scalars_of_their_type() {
+fn lists_contain_scalars_of_their_type() {
     check("Vehicle.OBD.DTCList", json!(["P0301", "P0420"]), Ok(json!(["P0301", "P0420"])));
     check("Vehicle.OBD.DTCList", json!([]), Ok(json!([])));
     check("Vehicle.OBD.DTCList", json!("P0301"), Err(SignalRejection::WrongType));
@@ -109,7 +109,7 @@ fn lists_hold_scalars_of_their_type() {
 }
 
 #[test]
-fn unknown_paths_keep_scalars_exactly() {
+fn scalars_of_unknown_paths_remain_exact() {
     check("acme.door-3.open", json!(true), Ok(json!(true)));
     check("acme.level", json!(0.1 + 0.2), Ok(json!(0.1 + 0.2)));
     check("acme.note", json!("anything"), Ok(json!("anything")));
@@ -125,7 +125,7 @@ fn any_number() -> impl Strategy<Value = f64> {
 
 proptest! {
     #[test]
-    fn accepting_twice_is_accepting_once(number in 1..=Catalogue::get().version(), v in any_number(), whole: bool) {
+    fn accepting_is_idempotent(number in 1..=Catalogue::get().version(), v in any_number(), whole: bool) {
         let def = Catalogue::get().by_number(number).unwrap();
         let v = if whole { v.trunc() } else { v };
         let v = if def.is_array { json!([v, v / 2.0]) } else { json!(v) };
@@ -137,7 +137,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_accepted_near_a_range_end_is_accepted_again(
+    fn accepting_is_idempotent_near_the_ends_of_ranges(
         number in 1..=Catalogue::get().version(), upper: bool, offset in -2e-4..2e-4_f64,
     ) {
         let def = Catalogue::get().by_number(number).unwrap();
@@ -149,8 +149,8 @@ proptest! {
     }
 
     #[test]
-    fn unknown_numbers_keep_their_bits(v in any_number()) {
-        let (_, kept) = accept("acme.level", &json!(v)).unwrap();
-        prop_assert!(kept.bits_eq(&Value::number(v).unwrap()));
+    fn numbers_of_unknown_paths_keep_their_bits(v in any_number()) {
+        let (_, accepted) = accept("acme.level", &json!(v)).unwrap();
+        prop_assert!(accepted.bits_eq(&Value::number(v).unwrap()));
     }
 }

@@ -5,59 +5,59 @@ use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::{SeededRandomness, lock};
 
-/// A way to fail.
+/// A fault that a plan injects.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
-    /// Refused before anything was done: over the rate.
+    /// Throttled before the operation was applied.
     Throttled,
-    /// Refused before anything was done: the service failed.
+    /// The service failed before the operation was applied.
     Unavailable,
-    /// No answer in time, and nothing was done.
+    /// Timed out; the operation was not applied.
     LostRequest,
-    /// No answer in time, though it was done.
-    LostAnswer,
-    /// Refused for good: the request itself is wrong. Not among those that pass.
+    /// Timed out; the operation was applied.
+    LostResponse,
+    /// Rejected permanently: the request itself is invalid. Not retryable.
     Rejected,
 }
 
 impl Fault {
-    /// Every way that passes.
-    pub const PASSING: [Self; 4] = [Self::Throttled, Self::Unavailable, Self::LostRequest, Self::LostAnswer];
+    /// Every retryable fault.
+    pub const RETRYABLE: [Self; 4] = [Self::Throttled, Self::Unavailable, Self::LostRequest, Self::LostResponse];
 
-    /// What the caller sees. The two time-outs look the same.
+    /// Returns the error that the caller sees. Both time-outs return the same error.
     pub const fn error(self, operation: &'static str) -> PortError {
         let kind = match self {
             Self::Throttled => PortErrorKind::Throttled,
             Self::Unavailable => PortErrorKind::Unavailable,
-            Self::LostRequest | Self::LostAnswer => PortErrorKind::TimedOut,
+            Self::LostRequest | Self::LostResponse => PortErrorKind::TimedOut,
             Self::Rejected => PortErrorKind::Rejected,
         };
         PortError::new(kind, operation)
     }
 
-    /// Whether the operation is done in spite of it.
-    pub const fn applies(self) -> bool {
-        matches!(self, Self::LostAnswer)
+    /// Returns whether the operation is applied despite the fault.
+    pub const fn is_applied(self) -> bool {
+        matches!(self, Self::LostResponse)
     }
 }
 
-/// When to fail, and how. Clones are the same plan: one may be kept to heal what another makes fail.
+/// Decides which calls fail, and how. Clones share one plan, so that a test can heal a plan that a decorator uses.
 #[derive(Clone, Debug)]
 pub struct FaultPlan {
-    /// Names of operations; all where it is empty.
+    /// Names of the affected operations; empty means all.
     only: Vec<&'static str>,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<PlanState>>,
 }
 
 #[derive(Debug)]
-struct State {
-    course: Course,
-    asked: usize,
+struct PlanState {
+    schedule: Schedule,
+    calls: usize,
     injected: usize,
 }
 
 #[derive(Debug)]
-enum Course {
+enum Schedule {
     Healthy,
     Always(Fault),
     Script(VecDeque<Option<Fault>>),
@@ -65,69 +65,69 @@ enum Course {
 }
 
 impl FaultPlan {
-    /// Never fails.
+    /// Returns a plan that never fails.
     pub fn healthy() -> Self {
-        Self::of(Course::Healthy)
+        Self::of(Schedule::Healthy)
     }
 
-    /// Fails every time, until it is healed.
+    /// Returns a plan that fails every call until it is healed.
     pub fn always(fault: Fault) -> Self {
-        Self::of(Course::Always(fault))
+        Self::of(Schedule::Always(fault))
     }
 
-    /// Goes through these outcomes one by one; then it is healthy.
+    /// Returns a plan that takes these outcomes in order and is healthy afterwards.
     pub fn script(outcomes: impl IntoIterator<Item = Option<Fault>>) -> Self {
-        Self::of(Course::Script(outcomes.into_iter().collect()))
+        Self::of(Schedule::Script(outcomes.into_iter().collect()))
     }
 
-    /// Fails that often, in ways drawn from that seed.
+    /// Returns a plan that fails `percent` of the calls with retryable faults, both drawn from `seed`.
     pub fn seeded(seed: u64, percent: u8) -> Self {
-        Self::of(Course::Random { random: SeededRandomness::new(seed), percent: percent.into() })
+        Self::of(Schedule::Random { random: SeededRandomness::new(seed), percent: percent.into() })
     }
 
-    /// The same plan for these operations only, named as the port's methods are; all others do not fail.
+    /// Restricts the plan to these operations, named like the port's methods; all others do not fail.
     #[must_use]
     pub fn only(mut self, operations: &[&'static str]) -> Self {
         self.only = operations.to_vec();
         self
     }
 
-    /// Fails no more.
+    /// Makes the plan healthy: no call fails from now on.
     pub fn heal(&self) {
-        lock(&self.state).course = Course::Healthy;
+        lock(&self.state).schedule = Schedule::Healthy;
     }
 
-    /// How many outcomes were taken from it.
-    pub fn asked(&self) -> usize {
-        lock(&self.state).asked
+    /// Returns the number of outcomes taken from the plan.
+    pub fn calls(&self) -> usize {
+        lock(&self.state).calls
     }
 
-    /// How many of them were faults.
+    /// Returns the number of faults injected.
     pub fn injected(&self) -> usize {
         lock(&self.state).injected
     }
 
-    /// Takes the next outcome for that operation.
+    /// Takes the next outcome for `operation`.
     pub(super) fn next(&self, operation: &'static str) -> Option<Fault> {
         if !self.only.is_empty() && !self.only.contains(&operation) {
             return None;
         }
         let mut state = lock(&self.state);
-        let fault = match &mut state.course {
-            Course::Healthy => None,
-            Course::Always(fault) => Some(*fault),
-            Course::Script(outcomes) => outcomes.pop_front().flatten(),
-            Course::Random { random, percent } => {
-                let [chance, way] = [random.bits64() % 100, random.bits64() % 4];
-                (chance < *percent).then(|| Fault::PASSING[usize::try_from(way).unwrap_or(0)])
+        let fault = match &mut state.schedule {
+            Schedule::Healthy => None,
+            Schedule::Always(fault) => Some(*fault),
+            Schedule::Script(outcomes) => outcomes.pop_front().flatten(),
+            Schedule::Random { random, percent } => {
+                let [chance, fault] = [random.bits64() % 100, random.bits64() % 4];
+                (chance < *percent).then(|| Fault::RETRYABLE[usize::try_from(fault).unwrap_or(0)])
             }
         };
-        state.asked += 1;
+        state.calls += 1;
         state.injected += usize::from(fault.is_some());
         fault
     }
 
-    fn of(course: Course) -> Self {
-        Self { only: Vec::new(), state: Arc::new(Mutex::new(State { course, asked: 0, injected: 0 })) }
+    fn of(schedule: Schedule) -> Self {
+        Self { only: Vec::new(), state: Arc::new(Mutex::new(PlanState { schedule, calls: 0, injected: 0 })) }
     }
 }

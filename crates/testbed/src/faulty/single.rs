@@ -1,4 +1,4 @@
-//! Operations that succeed or fail as a whole.
+//! Operations with one result per call.
 
 use roadcast_domain::audit::Change;
 use roadcast_domain::caller::Scope;
@@ -32,8 +32,8 @@ use roadcast_signals::Timestamp;
 use super::Faulty;
 
 impl<P: Sync> Faulty<P> {
-    /// Makes the call, unless the plan says otherwise. A call that is not made does nothing: futures are lazy.
-    pub(super) async fn at_once<A: Send>(
+    /// Awaits `call` unless the plan injects a fault that is not applied. A future that is not awaited does nothing.
+    pub(super) async fn inject<A: Send>(
         &self,
         operation: &'static str,
         call: impl Future<Output = Result<A, PortError>> + Send,
@@ -41,8 +41,8 @@ impl<P: Sync> Faulty<P> {
         match self.plan.next(operation) {
             None => call.await,
             Some(fault) => {
-                if fault.applies() {
-                    // Whatever the answer is, it gets lost.
+                if fault.is_applied() {
+                    // The response is lost, whatever it is.
                     let _lost = call.await;
                 }
                 Err(fault.error(operation))
@@ -53,196 +53,201 @@ impl<P: Sync> Faulty<P> {
 
 impl<P: StateStore> StateStore for Faulty<P> {
     async fn read(&self, vid: &VehicleId) -> Result<StoredState, PortError> {
-        self.at_once("read", self.inner.read(vid)).await
+        self.inject("read", self.inner.read(vid)).await
     }
 
     async fn merge(&self, vid: &VehicleId, known: StoredState, readings: &VehicleState) -> Result<(), PortError> {
-        self.at_once("merge", self.inner.merge(vid, known, readings)).await
+        self.inject("merge", self.inner.merge(vid, known, readings)).await
     }
 }
 
 impl<P: EventItems> EventItems for Faulty<P> {
     async fn put_new(&self, item: &LogItem) -> Result<(), PortError> {
-        self.at_once("put_new", self.inner.put_new(item)).await
+        self.inject("put_new", self.inner.put_new(item)).await
     }
 
     async fn page(&self, range: &ItemRange<'_>) -> Result<ItemPage, PortError> {
-        self.at_once("page", self.inner.page(range)).await
+        self.inject("page", self.inner.page(range)).await
     }
 }
 
 impl<P: Archive> Archive for Faulty<P> {
     async fn store(&self, batch: &RawBatch) -> Result<(), PortError> {
-        self.at_once("archive", self.inner.store(batch)).await
+        self.inject("archive", self.inner.store(batch)).await
     }
 }
 
 impl<P: Quarantine> Quarantine for Faulty<P> {
     async fn store(&self, items: &[QuarantinedItem]) -> Result<(), PortError> {
-        self.at_once("quarantine", self.inner.store(items)).await
+        self.inject("quarantine", self.inner.store(items)).await
     }
 }
 
 impl<P: FeedIndex> FeedIndex for Faulty<P> {
     async fn record(&self, deliveries: &[Delivery]) -> Result<(), PortError> {
-        self.at_once("record", self.inner.record(deliveries)).await
+        self.inject("record", self.inner.record(deliveries)).await
     }
 
     async fn read(&self, range: &FeedRange) -> Result<FeedPage, PortError> {
-        self.at_once("read", self.inner.read(range)).await
+        self.inject("read", self.inner.read(range)).await
     }
 }
 
 impl<P: Entitlements> Entitlements for Faulty<P> {
-    async fn to_vehicle(&self, vid: &VehicleId) -> Result<Vec<Entitlement>, PortError> {
-        self.at_once("to_vehicle", self.inner.to_vehicle(vid)).await
+    async fn list_by_vehicle(&self, vid: &VehicleId) -> Result<Vec<Entitlement>, PortError> {
+        self.inject("list_by_vehicle", self.inner.list_by_vehicle(vid)).await
     }
 
-    async fn of_fleet_to_vehicle(&self, fleet_id: &FleetId, vid: &VehicleId) -> Result<Option<Entitlement>, PortError> {
-        self.at_once("of_fleet_to_vehicle", self.inner.of_fleet_to_vehicle(fleet_id, vid)).await
+    async fn entitlement(&self, fleet_id: &FleetId, vid: &VehicleId) -> Result<Option<Entitlement>, PortError> {
+        self.inject("entitlement", self.inner.entitlement(fleet_id, vid)).await
     }
 
-    async fn of_fleet(
+    async fn list_by_fleet(
         &self,
         fleet_id: &FleetId,
         after: Option<&VehicleId>,
         limit: usize,
     ) -> Result<Vec<Entitlement>, PortError> {
-        self.at_once("of_fleet", self.inner.of_fleet(fleet_id, after, limit)).await
+        self.inject("list_by_fleet", self.inner.list_by_fleet(fleet_id, after, limit)).await
     }
 
     async fn version(&self) -> Result<u64, PortError> {
-        self.at_once("version", self.inner.version()).await
+        self.inject("version", self.inner.version()).await
     }
 
     async fn packages(&self) -> Result<Packages, PortError> {
-        self.at_once("packages", self.inner.packages()).await
+        self.inject("packages", self.inner.packages()).await
     }
 }
 
 impl<P: Vehicles> Vehicles for Faulty<P> {
     async fn register(&self, vehicle: &Vehicle) -> Result<VehicleRegistration, PortError> {
-        self.at_once("register", self.inner.register(vehicle)).await
+        self.inject("register", self.inner.register(vehicle)).await
     }
 
     async fn get(&self, vid: &VehicleId) -> Result<Option<Vehicle>, PortError> {
-        self.at_once("get", self.inner.get(vid)).await
+        self.inject("get", self.inner.get(vid)).await
     }
 
     async fn replace(&self, vehicle: &Vehicle) -> Result<(), PortError> {
-        self.at_once("replace", self.inner.replace(vehicle)).await
+        self.inject("replace", self.inner.replace(vehicle)).await
     }
 
     async fn resolve(&self, subject: &Subject) -> Result<Option<VehicleId>, PortError> {
-        self.at_once("resolve", self.inner.resolve(subject)).await
+        self.inject("resolve", self.inner.resolve(subject)).await
     }
 
     async fn list(&self, page: &VehicleListing) -> Result<VehiclePage, PortError> {
-        self.at_once("list", self.inner.list(page)).await
+        self.inject("list", self.inner.list(page)).await
     }
 }
 
 impl<P: Fleets> Fleets for Faulty<P> {
     async fn create(&self, fleet: &Fleet, change: Option<&Change>) -> Result<(), PortError> {
-        self.at_once("create", self.inner.create(fleet, change)).await
+        self.inject("create", self.inner.create(fleet, change)).await
     }
 
     async fn update(&self, fleet: &Fleet, change: Option<&Change>) -> Result<(), PortError> {
-        self.at_once("update", self.inner.update(fleet, change)).await
+        self.inject("update", self.inner.update(fleet, change)).await
     }
 
     async fn get(&self, fleet_id: &FleetId) -> Result<Option<Fleet>, PortError> {
-        self.at_once("get", self.inner.get(fleet_id)).await
+        self.inject("get", self.inner.get(fleet_id)).await
     }
 
     async fn list(&self, after: Option<&FleetId>, limit: usize) -> Result<Vec<Fleet>, PortError> {
-        self.at_once("list", self.inner.list(after, limit)).await
+        self.inject("list", self.inner.list(after, limit)).await
     }
 
     async fn changes(&self, fleet_id: &FleetId, before: Option<Eid>, limit: usize) -> Result<Vec<Change>, PortError> {
-        self.at_once("changes", self.inner.changes(fleet_id, before, limit)).await
+        self.inject("changes", self.inner.changes(fleet_id, before, limit)).await
     }
 }
 
 impl<P: Schemas> Schemas for Faulty<P> {
     async fn put(&self, schema: &EventSchema) -> Result<(), PortError> {
-        self.at_once("put", self.inner.put(schema)).await
+        self.inject("put", self.inner.put(schema)).await
     }
 
     async fn latest(&self) -> Result<Vec<EventSchema>, PortError> {
-        self.at_once("latest", self.inner.latest()).await
+        self.inject("latest", self.inner.latest()).await
     }
 
     async fn versions(&self, event_type: &CustomType) -> Result<Vec<EventSchema>, PortError> {
-        self.at_once("versions", self.inner.versions(event_type)).await
+        self.inject("versions", self.inner.versions(event_type)).await
     }
 
     async fn version(&self) -> Result<u64, PortError> {
-        self.at_once("version", self.inner.version()).await
+        self.inject("version", self.inner.version()).await
     }
 }
 
 impl<P: CustomPackages> CustomPackages for Faulty<P> {
     async fn put(&self, package: &CustomPackage) -> Result<(), PortError> {
-        self.at_once("put", self.inner.put(package)).await
+        self.inject("put", self.inner.put(package)).await
     }
 
     async fn get(&self, name: &str) -> Result<Option<CustomPackage>, PortError> {
-        self.at_once("get", self.inner.get(name)).await
+        self.inject("get", self.inner.get(name)).await
     }
 
     async fn list(&self) -> Result<Vec<CustomPackage>, PortError> {
-        self.at_once("list", self.inner.list()).await
+        self.inject("list", self.inner.list()).await
     }
 }
 
 impl<P: Clients> Clients for Faulty<P> {
     async fn put(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
-        self.at_once("put", self.inner.put(client, change)).await
+        self.inject("put", self.inner.put(client, change)).await
     }
 
     async fn get(&self, client_id: &ClientId) -> Result<Option<Client>, PortError> {
-        self.at_once("get", self.inner.get(client_id)).await
+        self.inject("get", self.inner.get(client_id)).await
     }
 
-    async fn of_fleet(&self, fleet_id: &FleetId, after: Option<&ClientId>, limit: usize) -> Result<Vec<Client>, PortError> {
-        self.at_once("of_fleet", self.inner.of_fleet(fleet_id, after, limit)).await
+    async fn list_by_fleet(
+        &self,
+        fleet_id: &FleetId,
+        after: Option<&ClientId>,
+        limit: usize,
+    ) -> Result<Vec<Client>, PortError> {
+        self.inject("list_by_fleet", self.inner.list_by_fleet(fleet_id, after, limit)).await
     }
 
-    async fn keep_shown(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
-        self.at_once("keep_shown", self.inner.keep_shown(client, change)).await
+    async fn record_secret_shown(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
+        self.inject("record_secret_shown", self.inner.record_secret_shown(client, change)).await
     }
 
     async fn remove(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
-        self.at_once("remove", self.inner.remove(client, change)).await
+        self.inject("remove", self.inner.remove(client, change)).await
     }
 }
 
 impl<P: AppClients> AppClients for Faulty<P> {
     async fn create(&self, name: &str, scope: Scope) -> Result<Credentials, PortError> {
-        self.at_once("create", self.inner.create(name, scope)).await
+        self.inject("create", self.inner.create(name, scope)).await
     }
 
     async fn credentials(&self, client_id: &ClientId) -> Result<Option<Credentials>, PortError> {
-        self.at_once("credentials", self.inner.credentials(client_id)).await
+        self.inject("credentials", self.inner.credentials(client_id)).await
     }
 
-    async fn named(&self, name: &str) -> Result<Vec<ClientId>, PortError> {
-        self.at_once("named", self.inner.named(name)).await
+    async fn find_by_name(&self, name: &str) -> Result<Vec<ClientId>, PortError> {
+        self.inject("find_by_name", self.inner.find_by_name(name)).await
     }
 
     async fn remove(&self, client_id: &ClientId) -> Result<(), PortError> {
-        self.at_once("remove", self.inner.remove(client_id)).await
+        self.inject("remove", self.inner.remove(client_id)).await
     }
 }
 
 impl<P: Subscriptions> Subscriptions for Faulty<P> {
     async fn create(&self, subscription: &Subscription, change: Option<&Change>) -> Result<(), PortError> {
-        self.at_once("create", self.inner.create(subscription, change)).await
+        self.inject("create", self.inner.create(subscription, change)).await
     }
 
     async fn get(&self, fleet_id: &FleetId, subscription_id: &SubscriptionId) -> Result<Option<Subscription>, PortError> {
-        self.at_once("get", self.inner.get(fleet_id, subscription_id)).await
+        self.inject("get", self.inner.get(fleet_id, subscription_id)).await
     }
 
     async fn list(
@@ -251,19 +256,19 @@ impl<P: Subscriptions> Subscriptions for Faulty<P> {
         after: Option<&SubscriptionId>,
         limit: usize,
     ) -> Result<Vec<Subscription>, PortError> {
-        self.at_once("list", self.inner.list(fleet_id, after, limit)).await
+        self.inject("list", self.inner.list(fleet_id, after, limit)).await
     }
 
     async fn replace(&self, subscription: &Subscription, from: SubscriptionState) -> Result<(), PortError> {
-        self.at_once("replace", self.inner.replace(subscription, from)).await
+        self.inject("replace", self.inner.replace(subscription, from)).await
     }
 
     async fn write_grants(&self, subscription: &Subscription) -> Result<(), PortError> {
-        self.at_once("write_grants", self.inner.write_grants(subscription)).await
+        self.inject("write_grants", self.inner.write_grants(subscription)).await
     }
 
     async fn update(&self, subscription: &Subscription, change: Option<&Change>) -> Result<(), PortError> {
-        self.at_once("update", self.inner.update(subscription, change)).await
+        self.inject("update", self.inner.update(subscription, change)).await
     }
 
     async fn narrow_grants(
@@ -272,58 +277,63 @@ impl<P: Subscriptions> Subscriptions for Faulty<P> {
         vehicles: &[VehicleId],
         left: Option<&Grant>,
     ) -> Result<(), PortError> {
-        self.at_once("narrow_grants", self.inner.narrow_grants(subscription, vehicles, left)).await
+        self.inject("narrow_grants", self.inner.narrow_grants(subscription, vehicles, left)).await
     }
 }
 
 impl<P: ProvisioningWorkflow> ProvisioningWorkflow for Faulty<P> {
     async fn start(&self, run: &WorkflowRun) -> Result<(), PortError> {
-        self.at_once("start", self.inner.start(run)).await
+        self.inject("start", self.inner.start(run)).await
     }
 }
 
 impl<P: FleetChannel> FleetChannel for Faulty<P> {
     async fn ensure_queue(&self, fleet: &Fleet) -> Result<(), PortError> {
-        self.at_once("ensure_queue", self.inner.ensure_queue(fleet)).await
+        self.inject("ensure_queue", self.inner.ensure_queue(fleet)).await
     }
 
     async fn ensure_rule(&self, fleet: &Fleet) -> Result<(), PortError> {
-        self.at_once("ensure_rule", self.inner.ensure_rule(fleet)).await
+        self.inject("ensure_rule", self.inner.ensure_rule(fleet)).await
     }
 
     async fn remove_rule(&self, fleet: &Fleet) -> Result<(), PortError> {
-        self.at_once("remove_rule", self.inner.remove_rule(fleet)).await
+        self.inject("remove_rule", self.inner.remove_rule(fleet)).await
     }
 
     async fn is_drained(&self, fleet: &Fleet) -> Result<bool, PortError> {
-        self.at_once("is_drained", self.inner.is_drained(fleet)).await
+        self.inject("is_drained", self.inner.is_drained(fleet)).await
     }
 
     async fn remove_queue(&self, fleet: &Fleet) -> Result<(), PortError> {
-        self.at_once("remove_queue", self.inner.remove_queue(fleet)).await
+        self.inject("remove_queue", self.inner.remove_queue(fleet)).await
     }
 
     async fn status(&self, fleet: &Fleet) -> Result<ChannelParts, PortError> {
-        self.at_once("status", self.inner.status(fleet)).await
+        self.inject("status", self.inner.status(fleet)).await
     }
 }
 
 impl<P: RateCounter> RateCounter for Faulty<P> {
     async fn add(&self, fleet_id: &FleetId, window: Timestamp, requests: u32) -> Result<u32, PortError> {
-        self.at_once("add", self.inner.add(fleet_id, window, requests)).await
+        self.inject("add", self.inner.add(fleet_id, window, requests)).await
     }
 }
 
 impl<P: IdempotencyStore> IdempotencyStore for Faulty<P> {
     async fn claim(&self, request: &KeyedRequest, now: Timestamp) -> Result<KeyClaim, PortError> {
-        self.at_once("claim", self.inner.claim(request, now)).await
+        self.inject("claim", self.inner.claim(request, now)).await
     }
 
-    async fn keep(&self, request: &KeyedRequest, answer: &StoredResponse, now: Timestamp) -> Result<(), PortError> {
-        self.at_once("keep", self.inner.keep(request, answer, now)).await
+    async fn store_response(
+        &self,
+        request: &KeyedRequest,
+        response: &StoredResponse,
+        now: Timestamp,
+    ) -> Result<(), PortError> {
+        self.inject("store_response", self.inner.store_response(request, response, now)).await
     }
 
     async fn release(&self, request: &KeyedRequest) -> Result<(), PortError> {
-        self.at_once("release", self.inner.release(request)).await
+        self.inject("release", self.inner.release(request)).await
     }
 }

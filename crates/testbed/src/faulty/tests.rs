@@ -13,18 +13,18 @@ use super::{Fault, FaultPlan, Faulty};
 use crate::Memory;
 
 fn records(count: u8) -> Vec<StreamRecord> {
-    (0..count).map(|n| StreamRecord { vid: VehicleId::from_random(1), data: vec![n] }).collect()
+    (0..count).map(|n| StreamRecord { vid: VehicleId::from_random_bits(1), data: vec![n] }).collect()
 }
 
-fn kinds(answers: &[Result<(), PortError>]) -> Vec<Option<PortErrorKind>> {
-    answers.iter().map(|answer| answer.as_ref().err().map(PortError::kind)).collect()
+fn kinds(results: &[Result<(), PortError>]) -> Vec<Option<PortErrorKind>> {
+    results.iter().map(|result| result.as_ref().err().map(PortError::kind)).collect()
 }
 
 fn stored(memory: &Memory) -> Vec<u8> {
     memory.stream().records().iter().map(|record| record.data[0]).collect()
 }
 
-fn quarantined() -> [QuarantinedItem; 1] {
+fn quarantined_item() -> [QuarantinedItem; 1] {
     [QuarantinedItem {
         reason: Reason::NotJson,
         pointer: String::new(),
@@ -40,42 +40,42 @@ fn quarantined() -> [QuarantinedItem; 1] {
 }
 
 #[tokio::test]
-async fn each_entry_of_a_batch_fails_by_itself_and_a_lost_answer_is_applied() {
+async fn entries_fail_separately_and_a_lost_response_is_applied() {
     let memory = Memory::default();
-    let outcomes = [None, Some(Fault::Throttled), Some(Fault::LostAnswer), Some(Fault::LostRequest), None];
+    let outcomes = [None, Some(Fault::Throttled), Some(Fault::LostResponse), Some(Fault::LostRequest), None];
     let stream = Faulty::new(memory.clone(), FaultPlan::script(outcomes));
-    let answers = stream.put(&records(6)).await;
+    let results = stream.put(&records(6)).await;
     let (throttled, lost) = (Some(PortErrorKind::Throttled), Some(PortErrorKind::TimedOut));
-    assert_eq!(kinds(&answers), [None, throttled, lost, lost, None, None]);
+    assert_eq!(kinds(&results), [None, throttled, lost, lost, None, None]);
     assert_eq!(stored(&memory), [0, 2, 4, 5]);
-    assert_eq!((stream.plan().asked(), stream.plan().injected()), (6, 3));
+    assert_eq!((stream.plan().calls(), stream.plan().injected()), (6, 3));
 }
 
 #[tokio::test]
-async fn a_whole_call_is_applied_only_where_no_fault_or_a_lost_answer_is_planned() {
-    for fault in Fault::PASSING {
+async fn a_call_is_applied_without_a_fault_or_with_a_lost_response() {
+    for fault in Fault::RETRYABLE {
         let memory = Memory::default();
         let quarantine = Faulty::new(memory.clone(), FaultPlan::script([Some(fault)]));
-        let error = quarantine.store(&quarantined()).await.unwrap_err();
+        let error = quarantine.store(&quarantined_item()).await.unwrap_err();
         assert!(error.is_retryable());
-        assert_eq!(memory.quarantined().len(), usize::from(fault == Fault::LostAnswer), "{fault:?}");
-        quarantine.store(&quarantined()).await.expect("the script is over");
+        assert_eq!(memory.quarantined().len(), usize::from(fault == Fault::LostResponse), "{fault:?}");
+        quarantine.store(&quarantined_item()).await.expect("the script is exhausted");
     }
 }
 
 #[tokio::test]
-async fn a_plan_for_some_operations_leaves_the_others_alone_and_can_be_healed() {
+async fn a_restricted_plan_spares_other_operations_and_can_be_healed() {
     let memory = Memory::default();
     let plan = FaultPlan::always(Fault::Unavailable).only(&["quarantine"]);
     let faulty = Faulty::new(memory.clone(), plan.clone());
     assert_eq!(kinds(&faulty.put(&records(1)).await), [None]);
-    assert!(Quarantine::store(&faulty, &quarantined()).await.is_err());
+    assert!(Quarantine::store(&faulty, &quarantined_item()).await.is_err());
     plan.heal();
-    assert!(Quarantine::store(&faulty, &quarantined()).await.is_ok());
+    assert!(Quarantine::store(&faulty, &quarantined_item()).await.is_ok());
 }
 
 #[tokio::test]
-async fn the_same_seed_fails_in_the_same_places_about_as_often_as_asked() {
+async fn a_seeded_plan_is_deterministic_and_fails_at_its_rate() {
     let mut runs = Vec::new();
     for _ in 0..2 {
         let stream = Faulty::new(Memory::default(), FaultPlan::seeded(11, 30));
@@ -87,5 +87,5 @@ async fn the_same_seed_fails_in_the_same_places_about_as_often_as_asked() {
         *counts.entry(format!("{kind:?}")).or_default() += 1;
     }
     assert!((110..170).contains(&counts["None"]), "{counts:?}");
-    assert_eq!(counts.len(), 4, "every kind of failure happens: {counts:?}");
+    assert_eq!(counts.len(), 4, "every kind of failure occurs: {counts:?}");
 }

@@ -1,17 +1,17 @@
-//! Making what a fleet needs to be delivered to, and removing it.
+//! A fleet's delivery channel (queue and rule), and the workflows that create and remove it.
 
 use roadcast_domain::fleet::Fleet;
 use roadcast_ports::PortError;
 use roadcast_ports::provisioning::{ChannelParts, FleetChannel, ProvisioningWorkflow, WorkflowRun};
 
 use super::Memory;
-use super::delivery::Queue;
+use super::queue::Queue;
 
 impl ProvisioningWorkflow for Memory {
     async fn start(&self, run: &WorkflowRun) -> Result<(), PortError> {
-        let mut world = self.world();
-        if !world.workflows.contains(run) {
-            world.workflows.push(run.clone());
+        let mut state = self.state();
+        if !state.workflows.contains(run) {
+            state.workflows.push(run.clone());
         }
         Ok(())
     }
@@ -19,34 +19,34 @@ impl ProvisioningWorkflow for Memory {
 
 impl FleetChannel for Memory {
     async fn ensure_queue(&self, fleet: &Fleet) -> Result<(), PortError> {
-        self.world().queues.entry(fleet.fleet_id.clone()).or_default();
+        self.state().queues.entry(fleet.fleet_id.clone()).or_default();
         Ok(())
     }
 
     async fn ensure_rule(&self, fleet: &Fleet) -> Result<(), PortError> {
-        self.world().rules.insert((fleet.delivery_bus.clone(), fleet.fleet_id.clone()));
+        self.state().rules.insert((fleet.delivery_bus.clone(), fleet.fleet_id.clone()));
         Ok(())
     }
 
     async fn remove_rule(&self, fleet: &Fleet) -> Result<(), PortError> {
-        self.world().rules.remove(&(fleet.delivery_bus.clone(), fleet.fleet_id.clone()));
+        self.state().rules.remove(&(fleet.delivery_bus.clone(), fleet.fleet_id.clone()));
         Ok(())
     }
 
     async fn is_drained(&self, fleet: &Fleet) -> Result<bool, PortError> {
-        Ok(self.world().queues.get(&fleet.fleet_id).is_none_or(Queue::is_empty))
+        Ok(self.state().queues.get(&fleet.fleet_id).is_none_or(Queue::is_empty))
     }
 
     async fn remove_queue(&self, fleet: &Fleet) -> Result<(), PortError> {
-        self.world().queues.remove(&fleet.fleet_id);
+        self.state().queues.remove(&fleet.fleet_id);
         Ok(())
     }
 
     async fn status(&self, fleet: &Fleet) -> Result<ChannelParts, PortError> {
-        let world = self.world();
-        let queue = world.queues.contains_key(&fleet.fleet_id);
-        let rule = world.rules.contains(&(fleet.delivery_bus.clone(), fleet.fleet_id.clone()));
-        // A dead-letter queue comes and goes with its queue.
+        let state = self.state();
+        let queue = state.queues.contains_key(&fleet.fleet_id);
+        let rule = state.rules.contains(&(fleet.delivery_bus.clone(), fleet.fleet_id.clone()));
+        // A dead-letter queue is created and removed with its queue.
         Ok(ChannelParts { queue, dead_letter_queue: queue, rule })
     }
 }

@@ -1,4 +1,4 @@
-//! Packages that admins make.
+//! Custom packages.
 
 use roadcast_domain::package::CustomPackage;
 use roadcast_ports::packages::CustomPackages;
@@ -8,22 +8,22 @@ use super::Memory;
 
 impl CustomPackages for Memory {
     async fn put(&self, package: &CustomPackage) -> Result<(), PortError> {
-        let mut world = self.world();
+        let mut state = self.state();
         let name = &package.package.name;
-        let before = world.custom_packages.get(name).map_or(0, |kept| kept.version);
+        let before = state.custom_packages.get(name).map_or(0, |stored| stored.version);
         if before.checked_add(1) != Some(package.version) {
-            return Err(PortError::new(PortErrorKind::Conflict, "keeping a package"));
+            return Err(PortError::new(PortErrorKind::Conflict, "storing a package"));
         }
-        world.custom_packages.insert(name.clone(), package.clone());
-        world.entitlements_version += 1;
+        state.custom_packages.insert(name.clone(), package.clone());
+        state.entitlements_version += 1;
         Ok(())
     }
 
     async fn get(&self, name: &str) -> Result<Option<CustomPackage>, PortError> {
-        Ok(self.world().custom_packages.get(name).cloned())
+        Ok(self.state().custom_packages.get(name).cloned())
     }
 
     async fn list(&self) -> Result<Vec<CustomPackage>, PortError> {
-        Ok(self.world().custom_packages.values().cloned().collect())
+        Ok(self.state().custom_packages.values().cloned().collect())
     }
 }

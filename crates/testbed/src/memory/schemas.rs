@@ -9,27 +9,27 @@ use super::Memory;
 
 impl Schemas for Memory {
     async fn put(&self, schema: &EventSchema) -> Result<(), PortError> {
-        let mut world = self.world();
-        if world.schemas.get(&schema.event_type).and_then(|versions| versions.last()) == Some(schema) {
+        let mut state = self.state();
+        if state.schemas.get(&schema.event_type).and_then(|versions| versions.last()) == Some(schema) {
             return Ok(());
         }
-        let before = world.schemas.get(&schema.event_type).map_or(0, Vec::len);
+        let before = state.schemas.get(&schema.event_type).map_or(0, Vec::len);
         if usize::try_from(schema.version).ok() != before.checked_add(1) {
-            return Err(PortError::new(PortErrorKind::Conflict, "keeping a schema"));
+            return Err(PortError::new(PortErrorKind::Conflict, "storing a schema"));
         }
-        world.schemas.entry(schema.event_type.clone()).or_default().push(schema.clone());
+        state.schemas.entry(schema.event_type.clone()).or_default().push(schema.clone());
         Ok(())
     }
 
     async fn latest(&self) -> Result<Vec<EventSchema>, PortError> {
-        Ok(self.world().schemas.values().filter_map(|versions| versions.last()).cloned().collect())
+        Ok(self.state().schemas.values().filter_map(|versions| versions.last()).cloned().collect())
     }
 
     async fn versions(&self, event_type: &CustomType) -> Result<Vec<EventSchema>, PortError> {
-        Ok(self.world().schemas.get(event_type).cloned().unwrap_or_default())
+        Ok(self.state().schemas.get(event_type).cloned().unwrap_or_default())
     }
 
     async fn version(&self) -> Result<u64, PortError> {
-        Ok(self.world().schemas.values().map(|versions| versions.len() as u64).sum())
+        Ok(self.state().schemas.values().map(|versions| versions.len() as u64).sum())
     }
 }

@@ -14,7 +14,7 @@ use roadcast_ports::provisioning::FleetChannel;
 use crate::{ManualClock, Memory, MemoryItems, SeededRandomness};
 
 #[tokio::test]
-async fn memory_passes_every_suite_again_and_again() {
+async fn memory_passes_every_conformance_suite_repeatedly() {
     let (memory, random) = (Memory::default(), SeededRandomness::new(1));
     let log = SegmentedLog { items: MemoryItems::default() };
     for _ in 0..2 {
@@ -22,12 +22,12 @@ async fn memory_passes_every_suite_again_and_again() {
         conformance::event_log(&log, &random).await;
         conformance::state_store(&memory, &random).await;
         conformance::vehicles(&memory, &random).await;
-        conformance::names(&memory, &random).await;
+        conformance::vehicle_names(&memory, &random).await;
         conformance::fleets(&memory, &random).await;
         conformance::schemas(&memory, &random).await;
         conformance::clients(&memory, &random).await;
         conformance::audit_trail(&memory, &memory, &memory, &random).await;
-        conformance::leaving_fleets(&memory, &memory, &memory, &random).await;
+        conformance::offboarding_fleets(&memory, &memory, &memory, &random).await;
         conformance::app_clients(&memory, &random).await;
         conformance::subscriptions(&memory, &random).await;
         conformance::subscriptions_and_entitlements(&memory, &memory, &random).await;
@@ -38,15 +38,15 @@ async fn memory_passes_every_suite_again_and_again() {
         conformance::quarantine(&memory, &random).await;
         conformance::feed(&memory, &memory, &memory, "bus-a", &random).await;
         conformance::feed_index(&memory, memory.clock(), &random).await;
-        conformance::request_counts(&memory, &random).await;
-        conformance::answers(&memory, &random).await;
+        conformance::rate_counter(&memory, &random).await;
+        conformance::idempotency_store(&memory, &random).await;
         conformance::provisioning_workflow(&memory, &random).await;
         conformance::fleet_channel(&memory, "bus-a", &random).await;
     }
 }
 
 fn fleet(clock: &ManualClock, bus: &str) -> Fleet {
-    let fleet_id = FleetId::from_random(1);
+    let fleet_id = FleetId::from_random_bits(1);
     Fleet::new(fleet_id, "fleet".to_owned(), bus.to_owned(), Plan::Standard, clock.now())
 }
 
@@ -57,7 +57,7 @@ async fn deliver(memory: &Memory, fleet: &Fleet, bus: &str, events: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_message_that_is_not_acknowledged_in_time_comes_again_and_its_old_receipt_does_nothing() {
+async fn message_is_redelivered_and_its_old_receipt_has_no_effect() {
     let clock = ManualClock::default();
     let memory = Memory::new(clock.clone());
     memory.set_visibility_ms(20_000);
@@ -70,7 +70,7 @@ async fn a_message_that_is_not_acknowledged_in_time_comes_again_and_its_old_rece
     let first = receive().await.remove(0);
     assert_eq!(first.body, "[{},{}]");
     clock.advance_ms(19_999);
-    assert!(receive().await.is_empty(), "hidden while somebody works on it");
+    assert!(receive().await.is_empty(), "invisible until the visibility timeout");
     clock.advance_ms(1);
     let again = receive().await.remove(0);
     assert_eq!(again.body, first.body);
@@ -85,7 +85,7 @@ async fn a_message_that_is_not_acknowledged_in_time_comes_again_and_its_old_rece
 }
 
 #[tokio::test]
-async fn only_a_fleet_with_queue_and_rule_on_that_bus_gets_messages() {
+async fn delivery_requires_a_queue_and_a_rule_on_the_bus() {
     let clock = ManualClock::default();
     let memory = Memory::new(clock.clone());
     let fleet = fleet(&clock, "bus-a");
@@ -97,16 +97,16 @@ async fn only_a_fleet_with_queue_and_rule_on_that_bus_gets_messages() {
     assert!(memory.queued(&fleet.fleet_id).is_empty());
     deliver(&memory, &fleet, "bus-a", &["{}"]).await;
     assert_eq!(memory.queued(&fleet.fleet_id), ["[{}]"]);
-    assert_eq!(memory.deliveries().len(), 3, "the bus takes what no rule catches");
+    assert_eq!(memory.deliveries().len(), 3, "the bus accepts entries that match no rule");
 }
 
 #[tokio::test]
-async fn an_entry_that_eventbridge_would_refuse_is_refused_alone() {
+async fn oversized_bus_entry_is_rejected_without_its_batch() {
     let memory = Memory::default();
     let entries = [1000, 1_000_000].map(|bytes| Batch { events: vec![" ".repeat(bytes)] });
-    let answers = IngestBus::publish(&memory, &entries).await;
-    assert!(answers[0].is_ok());
-    assert_eq!(answers[1].as_ref().unwrap_err().kind(), PortErrorKind::Rejected);
+    let results = IngestBus::publish(&memory, &entries).await;
+    assert!(results[0].is_ok());
+    assert_eq!(results[1].as_ref().unwrap_err().kind(), PortErrorKind::Rejected);
     assert_eq!(memory.take_published(), entries[..1]);
     assert!(memory.published().is_empty());
 }

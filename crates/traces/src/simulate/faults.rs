@@ -1,47 +1,46 @@
-//! What goes wrong on the way from a sensor to the service.
+//! Simulated faults between a sensor and the service.
 
 use rand::RngExt;
 use serde_json::Value;
 
-use crate::capmetro::SPEED;
-use crate::envirocar::{LATITUDE, LONGITUDE};
+use crate::paths::{LATITUDE, LONGITUDE, SPEED};
 use crate::row::RecordedSample;
 
-/// How often things go wrong, each from 0 (never) to 1 (always); what lies outside counts as the nearer end.
+/// The probability of each fault, from 0 (never) to 1 (always). Values outside are clamped.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Faults {
-    /// For each upload: that it is sent a second time, up to 30 s later.
+    /// Per upload: it is sent a second time, up to 30 s later.
     pub duplicates: f64,
-    /// For each upload: that it arrives 5 to 120 s late, after others of its vehicle.
+    /// Per upload: it arrives 5 to 120 s late, after others of its vehicle.
     pub reorder: f64,
-    /// For each vehicle: that its clock is wrong by up to 10 minutes, either way.
+    /// Per vehicle: its clock is fast or slow by up to 10 minutes.
     pub clock_skew: f64,
-    /// For each sample: that it and those of the next 10 to 120 s are lost.
+    /// Per sample: it and those of the next 10 to 120 s are lost.
     pub gaps: f64,
-    /// For each sample: that a reading of it or its time is nonsense.
+    /// Per sample: one of its values or its time is invalid.
     pub nonsense: f64,
 }
 
 impl Faults {
-    /// A bad day: everything goes wrong often enough to be met within minutes.
-    pub fn bad_day() -> Self {
+    /// Returns probabilities at which every fault occurs within minutes.
+    pub fn frequent() -> Self {
         Self { duplicates: 0.05, reorder: 0.05, clock_skew: 0.1, gaps: 0.002, nonsense: 0.01 }
     }
 }
 
-/// Whether something happens that does so with this probability.
-pub(super) fn happens(probability: f64, rng: &mut impl RngExt) -> bool {
-    // NaN compares false both times, and is never.
+/// Returns `true` with this probability.
+pub(super) fn occurs(probability: f64, rng: &mut impl RngExt) -> bool {
+    // NaN compares false in both comparisons, so it never occurs.
     probability > 0.0 && (probability >= 1.0 || rng.random_bool(probability))
 }
 
-/// Spoils a sample in one of the ways in which recorded ones are spoilt.
-pub(super) fn spoil(sample: &mut RecordedSample, rng: &mut impl RngExt) {
+/// Corrupts a sample in one of the ways that occur in recordings.
+pub(super) fn corrupt(sample: &mut RecordedSample, rng: &mut impl RngExt) {
     let mut put = |path: &str, value: Value| sample.signals.insert(path.to_owned(), value);
     match rng.random_range(0..8) {
         0 => drop(put(SPEED, 5_000.0.into())),
         1 => drop(put(SPEED, "fast".into())),
-        // The speed that a bus of Austin shows while its GPS has no fix.
+        // The speed that a bus in Austin reports while its GPS has no fix.
         2 => drop(put(SPEED, 410.382_72.into())),
         3 => {
             put(LATITUDE, 0.0.into());

@@ -1,8 +1,8 @@
-//! What a simulated vehicle is registered by.
+//! Names and master data of simulated vehicles.
 
 use rand::RngExt;
 
-use crate::row::{Details, VehicleKey};
+use crate::row::{VehicleDetails, VehicleKey};
 
 const SCHEME: &str = "sim";
 const COMBUSTION: [(&str, &str, &str); 4] = [
@@ -13,27 +13,27 @@ const COMBUSTION: [(&str, &str, &str); 4] = [
 ];
 const ELECTRIC: [(&str, &str); 3] = [("Renault", "Zoe"), ("Hyundai", "Kona"), ("Nissan", "Leaf")];
 
-/// Characters that a VIN may have (ISO 3779), without I, O and Q.
+/// The characters of a VIN (ISO 3779): all except I, O and Q.
 const VIN_CHARACTERS: &[u8; 33] = b"0123456789ABCDEFGHJKLMNPRSTUVWXYZ";
-/// What each of them counts in the check digit (49 CFR 565).
+/// The value of each character in the check digit (49 CFR 565).
 const VIN_VALUES: [u32; 33] =
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9];
 const VIN_WEIGHTS: [u32; 17] = [8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2];
 const CHECK_DIGIT: usize = 8;
 
-/// The name holds the seed, so that vehicles of two simulations are two vehicles.
+/// Returns the name of a vehicle. It contains the seed, so that different simulations have different vehicles.
 pub(super) fn key(seed: u64, index: usize) -> VehicleKey {
     VehicleKey::new(SCHEME, format!("{seed}-{index:05}"))
 }
 
-pub(super) fn details(is_electric: bool, rng: &mut impl RngExt) -> Details {
+pub(super) fn details(is_electric: bool, rng: &mut impl RngExt) -> VehicleDetails {
     let (make, model, fuel_type) = if is_electric {
         let (make, model) = ELECTRIC[rng.random_range(0..ELECTRIC.len())];
         (make, model, "electric")
     } else {
         COMBUSTION[rng.random_range(0..COMBUSTION.len())]
     };
-    Details {
+    VehicleDetails {
         make: Some(make.to_owned()),
         model: Some(model.to_owned()),
         model_year: Some(rng.random_range(2015..=2025)),
@@ -42,12 +42,12 @@ pub(super) fn details(is_electric: bool, rng: &mut impl RngExt) -> Details {
     }
 }
 
-/// A VIN whose manufacturer, `ZZZ`, is nobody's, and whose check digit holds.
+/// Creates a VIN with the unassigned manufacturer code `ZZZ` and a valid check digit.
 fn vin(rng: &mut impl RngExt) -> String {
     let z = VIN_CHARACTERS.len() - 1;
     let mut indices: [usize; 17] = std::array::from_fn(|position| match position {
         0..3 => z,
-        // The serial number at the end is figures, as it is for most makers.
+        // The serial number at the end is numeric, as for most manufacturers.
         11.. => rng.random_range(0..10),
         _ => rng.random_range(0..VIN_CHARACTERS.len()),
     });
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_vin_has_a_check_digit_that_holds() {
+    fn vin_has_a_valid_check_digit() {
         let mut rng = StdRng::seed_from_u64(3);
         for _ in 0..200 {
             let vin = vin(&mut rng);
@@ -75,7 +75,7 @@ mod tests {
                 .bytes()
                 .zip(VIN_WEIGHTS)
                 .map(|(byte, weight)| {
-                    let index = VIN_CHARACTERS.iter().position(|known| *known == byte);
+                    let index = VIN_CHARACTERS.iter().position(|character| *character == byte);
                     VIN_VALUES[index.unwrap_or_default()] * weight
                 })
                 .sum();

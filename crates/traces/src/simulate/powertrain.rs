@@ -1,4 +1,4 @@
-//! What the engine or the battery shows while the vehicle drives.
+//! The state of the engine or the battery during a drive.
 
 use rand::RngExt;
 use serde_json::{Map, Value};
@@ -17,7 +17,7 @@ pub(super) const BATTERY_RANGE: &str = "Vehicle.Powertrain.TractionBattery.Range
 const TANK_L: f64 = 50.0;
 const BATTERY_KWH: f64 = 52.0;
 const MASS_KG: f64 = 1_600.0;
-/// Up to which speed (km/h) a gear is driven, and engine turns a minute for each km/h in it.
+/// For each gear: the maximum speed in km/h, and the engine speed in rpm per km/h.
 const GEARS: [(f64, f64); 6] =
     [(15.0, 125.0), (30.0, 75.0), (50.0, 50.0), (70.0, 38.0), (95.0, 30.0), (f64::INFINITY, 25.0)];
 const IDLE_RPM: f64 = 780.0;
@@ -34,7 +34,7 @@ pub(super) enum Powertrain {
     },
     Electric {
         charge_kwh: f64,
-        /// Into the battery, so negative while driving.
+        /// The power into the battery: negative while driving.
         power_w: f64,
         battery_c: f64,
     },
@@ -65,15 +65,15 @@ impl Powertrain {
         match self {
             Self::Combustion { rpm, load_percent, coolant_c, fuel_l_h, tank_l } => {
                 let speed_kmh = speed_ms * 3.6;
-                let turns = GEARS.iter().find(|(up_to_kmh, _)| speed_kmh < *up_to_kmh).map_or(25.0, |(_, turns)| *turns);
-                *rpm = (speed_kmh * turns).max(IDLE_RPM);
+                let rpm_per_kmh = GEARS.iter().find(|(max_kmh, _)| speed_kmh < *max_kmh).map_or(25.0, |(_, ratio)| *ratio);
+                *rpm = (speed_kmh * rpm_per_kmh).max(IDLE_RPM);
                 *load_percent = (18.0 + wheel_w / 800.0).clamp(4.0, 98.0);
                 *coolant_c += (90.0 - *coolant_c) * elapsed_s / 240.0;
                 *fuel_l_h = (0.7 + wheel_w.max(0.0) / 3_000.0).min(40.0);
                 *tank_l = (*tank_l - *fuel_l_h * hours).max(0.0);
             }
             Self::Electric { charge_kwh, power_w, battery_c } => {
-                // Losses on the way to the wheels, and more of them on the way back.
+                // Losses of driving, and higher losses of regenerative braking.
                 let motor_w = if wheel_w > 0.0 { wheel_w / 0.9 } else { wheel_w * 0.6 };
                 *power_w = -(motor_w + 450.0);
                 *charge_kwh = (*charge_kwh + *power_w / 1000.0 * hours).clamp(0.0, BATTERY_KWH);
@@ -82,7 +82,7 @@ impl Powertrain {
         }
     }
 
-    /// Fills up or charges at the end of a round, where there is need.
+    /// Refuels or charges at the end of a round, if the level is low.
     pub(super) fn replenish(&mut self) {
         match self {
             Self::Combustion { tank_l, .. } if *tank_l < 0.15 * TANK_L => *tank_l = TANK_L,
@@ -93,7 +93,7 @@ impl Powertrain {
         }
     }
 
-    pub(super) fn put_signals(&self, signals: &mut Map<String, Value>) {
+    pub(super) fn insert_signals(&self, signals: &mut Map<String, Value>) {
         let mut put = |path: &str, value: Value| signals.insert(path.to_owned(), value);
         match *self {
             Self::Combustion { rpm, load_percent, coolant_c, fuel_l_h, tank_l } => {
@@ -108,19 +108,20 @@ impl Powertrain {
                 put(CHARGE, rounded(charge_kwh / BATTERY_KWH * 100.0, 100.0));
                 put(BATTERY_POWER, whole(power_w));
                 put(BATTERY_TEMPERATURE, rounded(battery_c, 10.0));
-                // 16 kWh for 100 km.
+                // 16 kWh per 100 km.
                 put(BATTERY_RANGE, whole(charge_kwh / 16.0 * 100_000.0));
             }
         }
     }
 }
 
-/// A number on the grid of its signal, `steps` to one: a vehicle sends no more digits than it measures.
+/// Rounds a number to a grid of `steps` steps per unit: a vehicle sends no more digits than it measures.
 pub(super) fn rounded(number: f64, steps: f64) -> Value {
     Value::from((number * steps).round() / steps)
 }
 
-#[allow(clippy::cast_possible_truncation)] // no reading comes near the ends of i64
+/// Rounds a number to an integer.
+#[allow(clippy::cast_possible_truncation)] // no value is near the limits of i64
 pub(super) fn whole(number: f64) -> Value {
     Value::from(number.round() as i64)
 }

@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde_json::Value;
 
 use super::*;
-use crate::capmetro::SPEED;
-use crate::envirocar::{LATITUDE, LONGITUDE};
 use crate::event::{Body, TraceEvent};
-use crate::mapping::catalogue_paths;
+use crate::paths::tests::catalogue_paths;
+use crate::paths::{LATITUDE, LONGITUDE, SPEED};
 use crate::row::RecordedSample;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -30,22 +29,22 @@ fn number(sample: &RecordedSample, path: &str) -> f64 {
 }
 
 #[test]
-fn the_same_seed_makes_the_same_uploads_however_time_is_cut() {
-    let config = config(4, Faults::bad_day());
-    let at_once = uploads(&config, HOUR_MS / 2);
+fn same_seed_produces_same_uploads_for_any_call_sequence() {
+    let config = config(4, Faults::frequent());
+    let in_one_call = uploads(&config, HOUR_MS / 2);
     let mut simulator = Simulator::new(&config);
-    let mut piece_by_piece = Vec::new();
+    let mut in_several_calls = Vec::new();
     for until_ms in (0..=HOUR_MS / 2).step_by(7_200) {
-        piece_by_piece.extend(simulator.next_uploads(config.start_ms + until_ms));
+        in_several_calls.extend(simulator.next_uploads(config.start_ms + until_ms));
     }
-    assert!(!at_once.is_empty());
-    assert_eq!(at_once, piece_by_piece);
+    assert!(!in_one_call.is_empty());
+    assert_eq!(in_one_call, in_several_calls);
     let other = SimConfig { seed: 43, ..config };
-    assert_ne!(at_once, uploads(&other, HOUR_MS / 2));
+    assert_ne!(in_one_call, uploads(&other, HOUR_MS / 2));
 }
 
 #[test]
-fn ten_samples_a_second_apart_make_an_upload() {
+fn upload_has_ten_samples_one_second_apart() {
     let config = config(3, Faults::default());
     let uploads = uploads(&config, 60_000);
     for upload in &uploads {
@@ -60,17 +59,17 @@ fn ten_samples_a_second_apart_make_an_upload() {
 
 #[test]
 fn every_path_is_in_the_catalogue() {
-    let known = catalogue_paths();
-    let uploads = uploads(&config(2, Faults::bad_day()), HOUR_MS);
+    let catalogue = catalogue_paths();
+    let uploads = uploads(&config(2, Faults::frequent()), HOUR_MS);
     for sample in samples(&uploads) {
         for path in sample.signals.keys() {
-            assert!(known.contains(path), "{path}");
+            assert!(catalogue.contains(path), "{path}");
         }
     }
 }
 
 #[test]
-fn a_drive_is_one_that_a_car_could_make() {
+fn simulated_drive_is_physically_plausible() {
     let uploads = uploads(&config(6, Faults::default()), HOUR_MS);
     let mut by_vehicle: BTreeMap<&VehicleKey, Vec<&RecordedSample>> = BTreeMap::new();
     for sample in samples(&uploads) {
@@ -121,15 +120,15 @@ fn faults_are_reported_and_cleared_again() {
 }
 
 #[test]
-fn without_faults_no_id_is_sent_twice_and_with_duplicates_some_are() {
+fn ids_repeat_only_with_the_duplicates_fault() {
     let sent_twice = |faults| {
         let uploads = uploads(&config(3, faults), HOUR_MS / 4);
         let mut contents: HashMap<String, Value> = HashMap::new();
         let mut twice = 0;
         for event in uploads.iter().flat_map(|upload| &upload.events) {
             let content = event.to_cloud_event(None);
-            if let Some(before) = contents.insert(event.id.clone(), content.clone()) {
-                assert_eq!(before, content, "one id, two events");
+            if let Some(first) = contents.insert(event.id.clone(), content.clone()) {
+                assert_eq!(first, content, "two events have the same id");
                 twice += 1;
             }
         }
@@ -140,7 +139,7 @@ fn without_faults_no_id_is_sent_twice_and_with_duplicates_some_are() {
 }
 
 #[test]
-fn each_fault_shows() {
+fn each_fault_has_an_effect() {
     let normal = uploads(&config(3, Faults::default()), HOUR_MS / 4);
     let in_order = |uploads: &[Upload]| {
         let mut last: HashMap<VehicleKey, i64> = HashMap::new();
@@ -161,18 +160,18 @@ fn each_fault_shows() {
         .iter()
         .map(|upload| (samples(std::slice::from_ref(upload))[0].at_ms.unwrap() - config.start_ms) / 60_000)
         .collect();
-    assert!(first_times.iter().any(|minutes| *minutes != 0), "all clocks are right");
+    assert!(first_times.iter().any(|minutes| *minutes != 0), "no clock is wrong");
 
     let nonsense = uploads(&self::config(3, Faults { nonsense: 0.2, ..Faults::default() }), HOUR_MS / 4);
-    let spoilt = samples(&nonsense);
-    assert!(spoilt.iter().any(|sample| sample.at_ms.is_none()));
-    assert!(spoilt.iter().any(|sample| sample.signals[SPEED].is_string()));
-    assert!(spoilt.iter().any(|sample| sample.signals[LATITUDE] == 0.0));
+    let corrupted = samples(&nonsense);
+    assert!(corrupted.iter().any(|sample| sample.at_ms.is_none()));
+    assert!(corrupted.iter().any(|sample| sample.signals[SPEED].is_string()));
+    assert!(corrupted.iter().any(|sample| sample.signals[LATITUDE] == 0.0));
 }
 
 #[test]
-fn probabilities_beyond_their_range_do_no_harm() {
-    let wild =
+fn probabilities_outside_their_range_are_accepted() {
+    let faults =
         Faults { duplicates: 7.0, reorder: -1.0, clock_skew: f64::NAN, gaps: f64::NEG_INFINITY, nonsense: f64::INFINITY };
-    assert!(!uploads(&config(1, wild), 60_000).is_empty());
+    assert!(!uploads(&config(1, faults), 60_000).is_empty());
 }

@@ -1,4 +1,4 @@
-//! One simulated vehicle: it drives, measures, and sends.
+//! One simulated vehicle: it drives, measures and sends.
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -9,11 +9,10 @@ use super::faults::{self, Faults};
 use super::powertrain::{Powertrain, rounded, whole};
 use super::{SimConfig, identity};
 use crate::batch::{Batcher, Upload};
-use crate::capmetro::SPEED;
-use crate::envirocar::{LATITUDE, LONGITUDE};
 use crate::event::{Body, Diagnostic, Dtc, EventId, TraceEvent};
 use crate::instant;
-use crate::row::{Details, RecordedSample, VehicleKey};
+use crate::paths::{LATITUDE, LONGITUDE, SPEED};
+use crate::row::{RecordedSample, VehicleDetails, VehicleKey};
 
 pub(super) const ALTITUDE: &str = "Vehicle.CurrentLocation.Altitude";
 pub(super) const HEADING: &str = "Vehicle.CurrentLocation.Heading";
@@ -22,36 +21,40 @@ pub(super) const AIR_TEMPERATURE: &str = "Vehicle.Exterior.AirTemperature";
 
 const COMBUSTION_FAULTS: [&str; 5] = ["P0301", "P0420", "P0171", "P0128", "P0442"];
 const ELECTRIC_FAULTS: [&str; 3] = ["P0A80", "P0AA6", "U0100"];
-/// For each second: that a fault shows, and that the one shown is cleared.
-const FAULT_SHOWS: f64 = 1.0 / 900.0;
+/// The probability per second that a fault occurs, and that it is cleared.
+const FAULT_OCCURS: f64 = 1.0 / 900.0;
 const FAULT_CLEARS: f64 = 1.0 / 300.0;
-/// The longest step that the motion is computed in.
-const STEP_MS: i64 = 1000;
+/// The longest step of the motion.
+const MAX_STEP_MS: i64 = 1000;
 
 pub(super) struct SimVehicle {
     key: VehicleKey,
-    details: Details,
+    details: VehicleDetails,
     rng: StdRng,
     faults: Faults,
     interval_ms: i64,
     next_ms: i64,
-    /// How far its clock is ahead.
+    /// The error of its clock: positive if it is fast.
     skew_ms: i64,
+    /// Samples before this time are lost.
     lost_until_ms: i64,
     drive: Drive,
     powertrain: Powertrain,
     odometer_m: f64,
     air_c: f64,
     fault: Option<Dtc>,
+    /// The number of samples so far.
     sampled: u64,
     batcher: Batcher,
     source: String,
+    /// Diagnostic events for the next upload.
     diagnostics: Vec<TraceEvent>,
+    /// The number of uploads so far.
     sent: u64,
 }
 
-/// An upload on its way.
-pub(super) struct Sent {
+/// An upload that a vehicle has sent, with the time of its arrival.
+pub(super) struct SentUpload {
     pub(super) due_ms: i64,
     pub(super) number: u64,
     pub(super) upload: Upload,
@@ -59,11 +62,11 @@ pub(super) struct Sent {
 
 impl SimVehicle {
     pub(super) fn new(config: &SimConfig, index: usize) -> Self {
-        // An odd factor spreads the vehicles over the seeds, so that vehicle 1 of seed 1 is not vehicle 0 of seed 2.
+        // The odd factor mixes index and seed, so that vehicle 1 of seed 1 is not vehicle 0 of seed 2.
         let mut rng = StdRng::seed_from_u64(config.seed ^ (index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let is_electric = index % 2 == 1;
         let air_c = rng.random_range(-2.0..26.0);
-        let skew_ms = if faults::happens(config.faults.clock_skew, &mut rng) {
+        let skew_ms = if faults::occurs(config.faults.clock_skew, &mut rng) {
             let ms = rng.random_range(10_000..600_000);
             if rng.random_bool(0.5) { ms } else { -ms }
         } else {
@@ -91,19 +94,19 @@ impl SimVehicle {
         }
     }
 
-    pub(super) fn registration(&self) -> (&VehicleKey, &Details) {
+    pub(super) fn registration(&self) -> (&VehicleKey, &VehicleDetails) {
         (&self.key, &self.details)
     }
 
-    /// Drives until then, and returns what it sent on the way.
-    pub(super) fn drive_until(&mut self, until_ms: i64) -> Vec<Sent> {
+    /// Drives until `until_ms` and returns the uploads sent.
+    pub(super) fn drive_until(&mut self, until_ms: i64) -> Vec<SentUpload> {
         let mut sent = Vec::new();
         while self.next_ms <= until_ms {
             let now_ms = self.next_ms;
             self.sample(now_ms, &mut sent);
             self.next_ms += self.interval_ms;
-            if self.advance() == Step::RoundDone {
-                // QuarantinedItem: what was measured goes out, and nothing is measured until it sets out again.
+            if self.advance() == Step::RoundCompleted {
+                // The vehicle rests: pending samples are sent, and nothing is measured until the next round.
                 let uploads = self.batcher.finish();
                 self.send(now_ms, uploads, &mut sent);
                 self.next_ms += self.rng.random_range(30_000..180_000);
@@ -114,27 +117,27 @@ impl SimVehicle {
     }
 
     fn advance(&mut self) -> Step {
-        let mut left_ms = self.interval_ms;
-        while left_ms > 0 {
-            let step_ms = left_ms.min(STEP_MS);
-            left_ms -= step_ms;
-            // At most a second, so it fits.
+        let mut remaining_ms = self.interval_ms;
+        while remaining_ms > 0 {
+            let step_ms = remaining_ms.min(MAX_STEP_MS);
+            remaining_ms -= step_ms;
+            // At most one second, so it fits.
             let elapsed_s = f64::from(i32::try_from(step_ms).unwrap_or_default()) / 1000.0;
             let (moved_m, step) = self.drive.step(elapsed_s, &mut self.rng);
             self.odometer_m += moved_m;
             self.powertrain.step(self.drive.speed_ms(), self.drive.acceleration_ms2(), elapsed_s);
-            self.wear(elapsed_s);
-            if step == Step::RoundDone {
+            self.update_fault(elapsed_s);
+            if step == Step::RoundCompleted {
                 return step;
             }
         }
-        Step::OnTheWay
+        Step::Driving
     }
 
-    /// Faults come and go; each change is to be reported with the next sample.
-    fn wear(&mut self, elapsed_s: f64) {
-        let chance = if self.fault.is_some() { FAULT_CLEARS } else { FAULT_SHOWS };
-        if !faults::happens(chance * elapsed_s, &mut self.rng) {
+    /// Lets a fault occur or clears it, at random. Each change is reported with the next upload.
+    fn update_fault(&mut self, elapsed_s: f64) {
+        let probability = if self.fault.is_some() { FAULT_CLEARS } else { FAULT_OCCURS };
+        if !faults::occurs(probability * elapsed_s, &mut self.rng) {
             return;
         }
         self.fault = if self.fault.is_some() {
@@ -148,7 +151,7 @@ impl SimVehicle {
             Some(Dtc { code: codes[self.rng.random_range(0..codes.len())].to_owned(), status: status.to_owned() })
         };
         let at_ms = self.next_ms + self.skew_ms;
-        // Only a clock at the end of time has no text.
+        // Only a time outside the years 0 to 9999 has no text.
         if let Some(at) = instant::format_ms(at_ms) {
             self.diagnostics.push(self.diagnostic(at));
         }
@@ -166,8 +169,8 @@ impl SimVehicle {
         }
     }
 
-    fn sample(&mut self, now_ms: i64, sent: &mut Vec<Sent>) {
-        if faults::happens(self.faults.gaps, &mut self.rng) {
+    fn sample(&mut self, now_ms: i64, sent: &mut Vec<SentUpload>) {
+        if faults::occurs(self.faults.gaps, &mut self.rng) {
             self.lost_until_ms = now_ms + self.rng.random_range(10_000..120_000);
         }
         let at_ms = now_ms + self.skew_ms;
@@ -182,47 +185,47 @@ impl SimVehicle {
             at_ms: Some(at_ms),
             signals: self.signals(),
         };
-        if faults::happens(self.faults.nonsense, &mut self.rng) {
-            faults::spoil(&mut sample, &mut self.rng);
+        if faults::occurs(self.faults.nonsense, &mut self.rng) {
+            faults::corrupt(&mut sample, &mut self.rng);
         }
         let uploads = self.batcher.push(sample);
         self.send(now_ms, uploads, sent);
     }
 
     fn signals(&mut self) -> Map<String, Value> {
-        let place = self.drive.place();
-        // A receiver is off by a metre or so.
+        let position = self.drive.position();
+        // The position error of a receiver: up to about one metre.
         let jitter = 1.0 / 111_320.0;
         let mut signals = Map::new();
         let mut put = |path: &str, value: Value| signals.insert(path.to_owned(), value);
         put(SPEED, rounded(self.drive.speed_ms() * 3.6, 10.0));
-        put(LATITUDE, rounded(place.latitude + self.rng.random_range(-jitter..jitter), 1e6));
-        put(LONGITUDE, rounded(place.longitude + self.rng.random_range(-jitter..jitter), 1e6));
-        put(ALTITUDE, rounded(place.altitude_m, 10.0));
-        put(HEADING, rounded(place.heading, 10.0));
+        put(LATITUDE, rounded(position.latitude + self.rng.random_range(-jitter..jitter), 1e6));
+        put(LONGITUDE, rounded(position.longitude + self.rng.random_range(-jitter..jitter), 1e6));
+        put(ALTITUDE, rounded(position.altitude_m, 10.0));
+        put(HEADING, rounded(position.heading, 10.0));
         put(ODOMETER, whole(self.odometer_m));
         put(AIR_TEMPERATURE, rounded(self.air_c, 10.0));
-        self.powertrain.put_signals(&mut signals);
+        self.powertrain.insert_signals(&mut signals);
         signals
     }
 
-    fn send(&mut self, now_ms: i64, uploads: Vec<Upload>, sent: &mut Vec<Sent>) {
+    fn send(&mut self, now_ms: i64, uploads: Vec<Upload>, sent: &mut Vec<SentUpload>) {
         for mut upload in uploads {
             upload.events.append(&mut self.diagnostics);
             let mut due_ms = now_ms;
-            if faults::happens(self.faults.reorder, &mut self.rng) {
+            if faults::occurs(self.faults.reorder, &mut self.rng) {
                 due_ms += self.rng.random_range(5_000..120_000);
             }
-            if faults::happens(self.faults.duplicates, &mut self.rng) {
+            if faults::occurs(self.faults.duplicates, &mut self.rng) {
                 let again_ms = due_ms + self.rng.random_range(0..30_000);
-                self.post(again_ms, upload.clone(), sent);
+                self.record_upload(again_ms, upload.clone(), sent);
             }
-            self.post(due_ms, upload, sent);
+            self.record_upload(due_ms, upload, sent);
         }
     }
 
-    fn post(&mut self, due_ms: i64, upload: Upload, sent: &mut Vec<Sent>) {
+    fn record_upload(&mut self, due_ms: i64, upload: Upload, sent: &mut Vec<SentUpload>) {
         self.sent += 1;
-        sent.push(Sent { due_ms, number: self.sent, upload });
+        sent.push(SentUpload { due_ms, number: self.sent, upload });
     }
 }

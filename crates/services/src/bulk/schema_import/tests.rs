@@ -3,7 +3,7 @@ use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::ClientId;
 use roadcast_ports::bulk::RowCounts;
 use roadcast_testbed::{Fault as Failure, FaultPlan, Faulty, ManualClock, Memory, MemoryBulk};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::Summary;
 use super::*;
@@ -11,24 +11,24 @@ use super::*;
 const TYRE: &str = "com.example.tyre.v1";
 const FOREVER: Timestamp = Timestamp::from_ms(i64::MAX);
 
-struct World {
+struct SchemaImportFixture {
     bulk: MemoryBulk,
     memory: Memory,
     clock: ManualClock,
 }
 
-impl World {
+impl SchemaImportFixture {
     fn new() -> Self {
         let clock = ManualClock::default();
         Self { bulk: MemoryBulk::default(), memory: Memory::new(clock.clone()), clock }
     }
 
-    fn loader<S: Schemas>(&self, schemas: S) -> SchemaImport<MemoryBulk, MemoryBulk, S, ManualClock> {
-        let register = SchemaRegistration { schemas, clock: self.clock.clone() };
-        SchemaImport { files: self.bulk.clone(), loads: self.bulk.clone(), register }
+    fn importer<S: Schemas>(&self, schemas: S) -> SchemaImport<MemoryBulk, MemoryBulk, S, ManualClock> {
+        let registration = SchemaRegistration { schemas, clock: self.clock.clone() };
+        SchemaImport { files: self.bulk.clone(), progress: self.bulk.clone(), registration }
     }
 
-    /// A file that is put now.
+    /// Uploads a file now.
     fn upload(&self, name: &str, lines: &[Value]) -> BulkFile {
         let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
         self.upload_text(name, &lines.join("\n"))
@@ -42,13 +42,13 @@ impl World {
     }
 
     async fn load(&self, file: &BulkFile) -> Summary {
-        match self.loader(self.memory.clone()).file(file, FOREVER).await.unwrap() {
+        match self.importer(self.memory.clone()).import(file, FOREVER).await.unwrap() {
             ImportOutcome::Loaded(summary, _) => *summary,
             other => panic!("{other:?}"),
         }
     }
 
-    /// Line, pointer and reason of each line of the report.
+    /// Returns the line, pointer and reason of each line of the report.
     fn report(&self, name: &str) -> Vec<(u64, String, String)> {
         let text = self.bulk.object(&format!("reports/schemas/{name}.report.ndjson")).unwrap();
         let text = String::from_utf8(text).unwrap();
@@ -57,8 +57,8 @@ impl World {
         lines.map(|line| (line["line"].as_u64().unwrap(), member(&line, "pointer"), member(&line, "reason"))).collect()
     }
 
-    /// The greatest value of each version.
-    async fn kept(&self, event_type: &str) -> Vec<Value> {
+    /// Returns the `maximum` of each version.
+    async fn maximums(&self, event_type: &str) -> Vec<Value> {
         let versions = self.memory.versions(&event_type.parse().unwrap()).await.unwrap();
         versions.into_iter().map(|version| version.schema["maximum"].clone()).collect()
     }
@@ -77,12 +77,12 @@ fn counts(loaded: u64, unchanged: u64, superseded: u64, wrong: u64) -> RowCounts
 }
 
 #[tokio::test]
-async fn good_lines_are_registered_in_order_and_wrong_ones_are_told_by_line_and_pointer() {
-    let world = World::new();
-    let good = |event_type| line(event_type, None, 1).to_string();
+async fn valid_lines_are_registered_and_invalid_lines_are_reported() {
+    let fixture = SchemaImportFixture::new();
+    let valid = |event_type| line(event_type, None, 1).to_string();
     let twice = r#"{"type": "com.example.a.v1", "schema": {"maxItems": 1, "maxItems": 2}}"#;
     let lines = [
-        good(TYRE),
+        valid(TYRE),
         String::new(),
         "x".to_owned(),
         "[]".to_owned(),
@@ -95,14 +95,14 @@ async fn good_lines_are_registered_in_order_and_wrong_ones_are_told_by_line_and_
         json!({"type": "com.example.a.v1", "schema": {"properties": {"x": {"maxmum": 1}}}}).to_string(),
         twice.to_owned(),
         line(TYRE, None, 0).to_string(),
-        "x".repeat(LONGEST_LINE_BYTES + 1),
-        good("com.example.door.v1"),
+        "x".repeat(MAX_LINE_BYTES + 1),
+        valid("com.example.door.v1"),
     ];
-    let summary = world.load(&world.upload_text("a.ndjson", &lines.join("\n"))).await;
+    let summary = fixture.load(&fixture.upload_text("a.ndjson", &lines.join("\n"))).await;
     assert_eq!(summary.counts, counts(2, 0, 0, 12));
-    let told = world.report("a.ndjson");
-    let told: Vec<(u64, &str, &str)> =
-        told.iter().map(|(line, pointer, reason)| (*line, pointer.as_str(), reason.as_str())).collect();
+    let report = fixture.report("a.ndjson");
+    let report: Vec<(u64, &str, &str)> =
+        report.iter().map(|(line, pointer, reason)| (*line, pointer.as_str(), reason.as_str())).collect();
     let expected = [
         (3, "", "not_json"),
         (4, "", "not_json"),
@@ -117,25 +117,28 @@ async fn good_lines_are_registered_in_order_and_wrong_ones_are_told_by_line_and_
         (13, "/schema/maximum", "incompatible"),
         (14, "", "too_long"),
     ];
-    assert_eq!(told, expected);
-    assert_eq!(world.kept(TYRE).await, [1]);
-    assert_eq!(world.kept("com.example.door.v1").await, [1]);
+    assert_eq!(report, expected);
+    assert_eq!(fixture.maximums(TYRE).await, [1]);
+    assert_eq!(fixture.maximums("com.example.door.v1").await, [1]);
 }
 
 #[tokio::test]
-async fn the_same_upload_again_registers_nothing() {
-    let world = World::new();
+async fn repeated_upload_registers_nothing() {
+    let fixture = SchemaImportFixture::new();
     let lines = [line(TYRE, None, 1), line(TYRE, None, 2), line(TYRE, None, 1), line(TYRE, Some(2), 2)];
-    let first = world.upload("a.jsonl", &lines);
-    assert_eq!(world.load(&first).await.counts, counts(2, 2, 0, 0));
-    assert_eq!(world.loader(world.memory.clone()).file(&first, FOREVER).await.unwrap(), ImportOutcome::Known);
-    assert_eq!(world.load(&world.upload("a.jsonl", &lines)).await.counts, counts(0, 4, 0, 0));
-    assert_eq!(world.kept(TYRE).await, [1, 2]);
+    let first = fixture.upload("a.jsonl", &lines);
+    assert_eq!(fixture.load(&first).await.counts, counts(2, 2, 0, 0));
+    assert_eq!(
+        fixture.importer(fixture.memory.clone()).import(&first, FOREVER).await.unwrap(),
+        ImportOutcome::AlreadyLoaded
+    );
+    assert_eq!(fixture.load(&fixture.upload("a.jsonl", &lines)).await.counts, counts(0, 4, 0, 0));
+    assert_eq!(fixture.maximums(TYRE).await, [1, 2]);
 }
 
 #[tokio::test]
-async fn a_line_that_says_its_version_is_that_version_or_wrong() {
-    let world = World::new();
+async fn line_with_a_version_is_that_version_or_invalid() {
+    let fixture = SchemaImportFixture::new();
     let lines = [
         line(TYRE, Some(2), 1),
         line(TYRE, Some(1), 1),
@@ -147,90 +150,90 @@ async fn a_line_that_says_its_version_is_that_version_or_wrong() {
         line(TYRE, Some(3), 2),
         line(TYRE, Some(0), 2),
     ];
-    assert_eq!(world.load(&world.upload("a.ndjson", &lines)).await.counts, counts(2, 1, 0, 6));
-    let told: Vec<_> = world.report("a.ndjson").into_iter().map(|(line, pointer, _)| (line, pointer)).collect();
-    assert_eq!(told, [1, 3, 4, 7, 8, 9].map(|line| (line, "/version".to_owned())));
-    assert_eq!(world.kept(TYRE).await, [1, 2]);
+    assert_eq!(fixture.load(&fixture.upload("a.ndjson", &lines)).await.counts, counts(2, 1, 0, 6));
+    let reported: Vec<_> = fixture.report("a.ndjson").into_iter().map(|(line, pointer, _)| (line, pointer)).collect();
+    assert_eq!(reported, [1, 3, 4, 7, 8, 9].map(|line| (line, "/version".to_owned())));
+    assert_eq!(fixture.maximums(TYRE).await, [1, 2]);
 }
 
 #[tokio::test]
-async fn in_whatever_order_files_come_the_widest_schema_is_in_force() {
+async fn widest_schema_is_in_force_for_any_order_of_files() {
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
-        let world = World::new();
+        let fixture = SchemaImportFixture::new();
         let files: Vec<BulkFile> =
-            [1, 2, 3].map(|maximum| world.upload(&format!("{maximum}.ndjson"), &[line(TYRE, None, maximum)])).into();
-        for place in order {
-            let summary = world.load(&files[place]).await;
-            assert_eq!(summary.counts.wrong, 0, "{order:?}: a file that comes late is no fault");
+            [1, 2, 3].map(|maximum| fixture.upload(&format!("{maximum}.ndjson"), &[line(TYRE, None, maximum)])).into();
+        for index in order {
+            let summary = fixture.load(&files[index]).await;
+            assert_eq!(summary.counts.wrong, 0, "{order:?}: a late file is not invalid");
         }
-        assert_eq!(world.kept(TYRE).await.last(), Some(&json!(3)), "{order:?}");
+        assert_eq!(fixture.maximums(TYRE).await.last(), Some(&json!(3)), "{order:?}");
     }
 }
 
 #[tokio::test]
-async fn what_is_narrower_is_wrong_where_it_was_said_after_the_wider_one_or_in_the_same_file() {
-    let world = World::new();
-    let late = world.upload("late.ndjson", &[line(TYRE, None, 1)]);
-    // It allows something that the wider one does not.
-    let other = world.upload("other.ndjson", &[json!({"type": TYRE, "schema": {"type": "string"}})]);
-    world.load(&world.upload("wide.ndjson", &[line(TYRE, None, 9)])).await;
-    assert_eq!(world.load(&late).await.counts, counts(0, 0, 1, 0));
-    assert_eq!(world.load(&other).await.counts, counts(0, 0, 0, 1));
-    assert_eq!(world.load(&world.upload("narrow.ndjson", &[line(TYRE, None, 2)])).await.counts, counts(0, 0, 0, 1));
+async fn narrower_schema_is_superseded_only_if_uploaded_earlier() {
+    let fixture = SchemaImportFixture::new();
+    let late = fixture.upload("late.ndjson", &[line(TYRE, None, 1)]);
+    // Allows something that the wider schema does not.
+    let other = fixture.upload("other.ndjson", &[json!({"type": TYRE, "schema": {"type": "string"}})]);
+    fixture.load(&fixture.upload("wide.ndjson", &[line(TYRE, None, 9)])).await;
+    assert_eq!(fixture.load(&late).await.counts, counts(0, 0, 1, 0));
+    assert_eq!(fixture.load(&other).await.counts, counts(0, 0, 0, 1));
+    assert_eq!(fixture.load(&fixture.upload("narrow.ndjson", &[line(TYRE, None, 2)])).await.counts, counts(0, 0, 0, 1));
     let door = "com.example.door.v1";
     let both = [line(door, None, 9), line(door, None, 2)];
-    assert_eq!(world.load(&world.upload("both.ndjson", &both)).await.counts, counts(1, 0, 0, 1));
-    assert_eq!(world.report("both.ndjson"), [(2, "/schema/maximum".to_owned(), "incompatible".to_owned())]);
+    assert_eq!(fixture.load(&fixture.upload("both.ndjson", &both)).await.counts, counts(1, 0, 0, 1));
+    assert_eq!(fixture.report("both.ndjson"), [(2, "/schema/maximum".to_owned(), "incompatible".to_owned())]);
 }
 
 #[tokio::test]
-async fn a_file_that_is_loaded_in_many_runs_and_with_failures_registers_what_one_run_would() {
-    let (at_once, in_parts) = (World::new(), World::new());
+async fn many_runs_with_failures_register_the_same_as_one_run() {
+    let (one_run, many_runs) = (SchemaImportFixture::new(), SchemaImportFixture::new());
     let lines: Vec<Value> = (0..40).map(|n| line(&format!("com.example.t{}.v1", n % 8), None, 100 - n)).collect();
-    let expect = at_once.load(&at_once.upload("a.ndjson", &lines)).await;
-    assert_eq!(expect.counts, counts(8, 0, 0, 32));
+    let expected = one_run.load(&one_run.upload("a.ndjson", &lines)).await;
+    assert_eq!(expected.counts, counts(8, 0, 0, 32));
 
-    let mut file = in_parts.upload("a.ndjson", &lines);
+    let mut file = many_runs.upload("a.ndjson", &lines);
     let mut runs = 0;
     let summary = loop {
         runs += 1;
-        // The first run of each three fails somewhere, the others end after a line.
+        // Every third run fails at some point, the others end after one line.
         let plan = if runs % 3 == 0 { FaultPlan::seeded(runs, 30) } else { FaultPlan::healthy() };
         let plan = plan.only(&["put", "latest", "versions"]);
-        let loader = in_parts.loader(Faulty::new(in_parts.memory.clone(), plan));
-        match loader.file(&file, Timestamp::from_ms(0)).await {
-            Ok(ImportOutcome::Resumes(_)) => file = in_parts.bulk.take_resumes().remove(0),
+        let importer = many_runs.importer(Faulty::new(many_runs.memory.clone(), plan));
+        match importer.import(&file, Timestamp::from_ms(0)).await {
+            Ok(ImportOutcome::Resumes(_)) => file = many_runs.bulk.take_resumes().remove(0),
             Ok(ImportOutcome::Loaded(summary, _)) => break summary,
             Ok(other) => panic!("{other:?}"),
             Err(error) => assert!(error.is_retryable(), "{error}"),
         }
     };
     assert!(runs > 40);
-    // What a failed run registered is found by the next one.
+    // The next run finds what a failed run registered.
     assert_eq!(summary.counts.loaded + summary.counts.unchanged, 8);
     for n in 0..8 {
         let event_type = format!("com.example.t{n}.v1");
-        assert_eq!(in_parts.kept(&event_type).await, at_once.kept(&event_type).await);
+        assert_eq!(many_runs.maximums(&event_type).await, one_run.maximums(&event_type).await);
     }
 }
 
 #[tokio::test]
-async fn what_stops_a_load_after_some_lines_has_the_file_come_again() {
-    let world = World::new();
-    let file = world.upload("a.ndjson", &[line(TYRE, None, 1), line("com.example.door.v1", None, 1)]);
+async fn failure_after_some_lines_requests_another_run() {
+    let fixture = SchemaImportFixture::new();
+    let file = fixture.upload("a.ndjson", &[line(TYRE, None, 1), line("com.example.door.v1", None, 1)]);
     let plan = FaultPlan::script([None, Some(Failure::Unavailable)]).only(&["put"]);
-    let outcome = world.loader(Faulty::new(world.memory.clone(), plan)).file(&file, FOREVER).await.unwrap();
+    let outcome = fixture.importer(Faulty::new(fixture.memory.clone(), plan)).import(&file, FOREVER).await.unwrap();
     assert_eq!(outcome, ImportOutcome::Resumes(counts(1, 0, 0, 0)));
-    let file = world.bulk.take_resumes().remove(0);
-    assert_eq!(world.load(&file).await.counts, counts(2, 0, 0, 0));
+    let file = fixture.bulk.take_resumes().remove(0);
+    assert_eq!(fixture.load(&file).await.counts, counts(2, 0, 0, 0));
 }
 
 #[tokio::test]
-async fn schemas_come_as_json_lines_only() {
-    let world = World::new();
-    let summary = world.load(&world.upload("a.csv", &[line(TYRE, None, 1)])).await;
+async fn only_json_lines_files_are_accepted() {
+    let fixture = SchemaImportFixture::new();
+    let summary = fixture.load(&fixture.upload("a.csv", &[line(TYRE, None, 1)])).await;
     assert_eq!((summary.counts, summary.refused.is_some()), (RowCounts::default(), true));
-    let register = SchemaRegistration { schemas: world.memory.clone(), clock: world.clock.clone() };
+    let registration = SchemaRegistration { schemas: fixture.memory.clone(), clock: fixture.clock.clone() };
     let admin = Caller::Admin(ClientId::new("admin"));
-    assert!(register.list(&admin).await.unwrap().is_empty());
+    assert!(registration.list(&admin).await.unwrap().is_empty());
 }

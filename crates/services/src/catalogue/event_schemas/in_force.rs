@@ -1,4 +1,4 @@
-//! The schemas in force, remembered and compiled, and the judgement by them.
+//! The schemas in force, cached and compiled, and the validation of events against them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -19,19 +19,19 @@ use serde_json::value::RawValue;
 use super::Validator;
 use crate::cache::TTL_MS;
 
-/// The schemas in force, remembered until their version is another, and asked for that every [`TTL_MS`]. A schema is compiled when
-/// data is first held against it, and once.
+/// Caches the schemas in force until their version changes; the version is read every [`TTL_MS`]. A schema is compiled
+/// once, when data is first validated against it.
 pub struct CachedSchemas<P, K> {
     schemas: P,
     clock: K,
-    known: Mutex<Option<CachedVersion>>,
+    cached: Mutex<Option<CachedVersion>>,
 }
 
-/// What was read.
+/// The schemas of one version.
 #[derive(Clone)]
 struct CachedVersion {
-    /// When it was last found to be in force.
-    asked: Timestamp,
+    /// When the version was last confirmed.
+    confirmed_at: Timestamp,
     version: u64,
     schemas_in_force: Arc<SchemasInForce>,
 }
@@ -41,21 +41,22 @@ struct SchemasInForce(HashMap<CustomType, Arc<SchemaInForce>>);
 
 struct SchemaInForce {
     schema: EventSchema,
-    /// Nothing where the schema cannot be compiled.
+    /// `None` if the schema cannot be compiled.
     validator: OnceLock<Option<Validator>>,
 }
 
 impl<P: Schemas, K: Clock> CachedSchemas<P, K> {
-    /// Remembers what `schemas` answers.
+    /// An empty cache over `schemas`.
     pub fn new(schemas: P, clock: K) -> Self {
-        Self { schemas, clock, known: Mutex::new(None) }
+        Self { schemas, clock, cached: Mutex::new(None) }
     }
 
-    /// Judges an event, whatever its type, by the schemas in force.
+    /// Validates an event of any type. Custom events are validated against the schemas in force.
     ///
-    /// What an older version of a schema allows, every newer one allows, so a schema that is remembered never takes what it should
-    /// not. But it may refuse what was registered since: so an event is refused only by what was in force when it was received,
-    /// or later. Nobody is told that a type is unknown which he was told is registered, and what HTTP took, the stream takes.
+    /// Every version of a schema allows what older versions allow, so a cached schema never accepts an invalid event. It
+    /// may refuse an event that a newer version allows; therefore an event is refused only by schemas that were in force
+    /// when it was received, or later. So a type is never unknown after its registration was confirmed, and the stream
+    /// accepts every event that HTTP accepted.
     pub async fn validate(
         &self,
         envelope: &Envelope<'_>,
@@ -66,45 +67,45 @@ impl<P: Schemas, K: Clock> CachedSchemas<P, K> {
         if envelope.event_type.parse::<CustomType>().is_err() {
             return Ok(validate_event(envelope, data, vid, received, &NoSchemas));
         }
-        let known = self.asked_since(self.clock.now().plus_ms(1 - TTL_MS)).await?;
-        let validated = validate_event(envelope, data, vid, received, &*known.schemas_in_force);
-        if validated.is_ok() || known.asked >= received {
+        let cached = self.confirmed_since(self.clock.now().plus_ms(1 - TTL_MS)).await?;
+        let validated = validate_event(envelope, data, vid, received, &*cached.schemas_in_force);
+        if validated.is_ok() || cached.confirmed_at >= received {
             return Ok(validated);
         }
-        let known = self.asked_since(received).await?;
-        Ok(validate_event(envelope, data, vid, received, &*known.schemas_in_force))
+        let cached = self.confirmed_since(received).await?;
+        Ok(validate_event(envelope, data, vid, received, &*cached.schemas_in_force))
     }
 
-    /// What is in force, found to be so at that time or later.
-    async fn asked_since(&self, time: Timestamp) -> Result<CachedVersion, PortError> {
+    /// Returns the schemas in force, confirmed at `time` or later.
+    async fn confirmed_since(&self, time: Timestamp) -> Result<CachedVersion, PortError> {
         let now = self.clock.now();
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(known) = &known
-            && known.asked >= time
-            && known.asked <= now
+        let cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(cached) = &cached
+            && cached.confirmed_at >= time
+            && cached.confirmed_at <= now
         {
-            return Ok(known.clone());
+            return Ok(cached.clone());
         }
         let version = self.schemas.version().await?;
-        let schemas_in_force = match known {
-            Some(known) if known.version == version => known.schemas_in_force,
-            known => Arc::new(SchemasInForce::of(
+        let schemas_in_force = match cached {
+            Some(cached) if cached.version == version => cached.schemas_in_force,
+            cached => Arc::new(SchemasInForce::new(
                 self.schemas.latest().await?,
-                known.as_ref().map(|known| &*known.schemas_in_force),
+                cached.as_ref().map(|cached| &*cached.schemas_in_force),
             )),
         };
-        let known = CachedVersion { asked: now, version, schemas_in_force };
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known.clone());
-        Ok(known)
+        let cached = CachedVersion { confirmed_at: now, version, schemas_in_force };
+        *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(cached.clone());
+        Ok(cached)
     }
 }
 
 impl SchemasInForce {
-    /// Those schemas; what of them was compiled before stays so.
-    fn of(schemas: Vec<EventSchema>, before: Option<&Self>) -> Self {
+    /// The schemas; compiled schemas of `before` are reused.
+    fn new(schemas: Vec<EventSchema>, before: Option<&Self>) -> Self {
         let entry = |schema: EventSchema| {
-            let same = before.and_then(|before| before.0.get(&schema.event_type));
-            let entry = match same.filter(|entry| entry.schema.version == schema.version) {
+            let existing = before.and_then(|before| before.0.get(&schema.event_type));
+            let entry = match existing.filter(|entry| entry.schema.version == schema.version) {
                 Some(entry) => Arc::clone(entry),
                 None => Arc::new(SchemaInForce { schema, validator: OnceLock::new() }),
             };
@@ -118,20 +119,23 @@ impl SchemaRegistry for SchemasInForce {
     fn check(&self, event_type: &CustomType, data: &Value) -> Result<(), SchemaViolation> {
         let Some(entry) = self.0.get(event_type) else { return Err(SchemaViolation::UnknownType) };
         let validator = entry.validator.get_or_init(|| {
-            let compiled = Validator::of(&entry.schema.schema);
+            let compiled = Validator::compile(&entry.schema.schema);
             if let Err(fault) = &compiled {
                 let version = entry.schema.version;
-                tracing::error!(event_type = event_type.as_str(), version, "the schema in force cannot be used: {fault}");
+                tracing::error!(event_type = event_type.as_str(), version, "could not compile the schema in force: {fault}");
             }
             compiled.ok()
         });
         let Some(validator) = validator else { return Err(SchemaViolation::UnknownType) };
-        validator.check(data).map_err(|misfit| match misfit {
+        validator.check(data).map_err(|violation| match violation {
             SchemaViolation::Invalid { pointer, detail } => {
-                let detail = format!("{detail}, by version {} of the type's schema", entry.schema.version);
+                let detail = format!("{detail} (version {} of the schema)", entry.schema.version);
                 SchemaViolation::Invalid { pointer, detail }
             }
-            SchemaViolation::UnknownType => misfit,
+            SchemaViolation::UnknownType => violation,
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,9 @@
-//! Custom event types: registering their schemas, and judging events by those in force.
+//! Registers versions of the schemas of custom event types, and reads them.
 
 use roadcast_domain::caller::Caller;
 use roadcast_domain::event::CustomType;
 use roadcast_domain::limits;
-use roadcast_domain::schema::{EventSchema, SchemaFault, incompatibilities, read_strictly};
+use roadcast_domain::schema::{EventSchema, Incompatibility, SchemaFault, incompatibilities, parse_strict_json};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::schemas::Schemas;
 use roadcast_ports::{PortError, PortErrorKind};
@@ -12,50 +12,50 @@ use serde_json::Value;
 use super::Validator;
 use crate::{InvalidField, ServiceError};
 
-/// Keeps the schemas of custom event types.
+/// Registers the schemas of custom event types.
 pub struct SchemaRegistration<P, K> {
-    /// Where they are kept.
+    /// The registered schemas.
     pub schemas: P,
-    /// The time.
+    /// The clock.
     pub clock: K,
 }
 
-/// What became of a schema that was sent.
+/// The result of a registration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RegisteredSchema {
     /// The version in force.
     pub schema: EventSchema,
-    /// Whether it is a new one: a schema that says what the latest version says is that version.
+    /// Whether the version is new: a schema equal to the latest version does not become a new version.
     pub is_new: bool,
 }
 
-/// Why a schema is not kept.
+/// Why a schema is not registered.
 #[derive(Debug)]
 pub(crate) enum RegistrationError {
-    /// It is not one that is taken. Pointers go into `{"type", "version", "schema"}`.
-    InvalidField(RegistrationFault, Vec<InvalidField>),
-    /// Others are registering versions of the same type.
-    Busy,
+    /// The schema is refused. Pointers refer to `{"type", "version", "schema"}`.
+    Refused(RegistrationFault, Vec<InvalidField>),
+    /// Lost too many concurrent registrations of versions of the same type.
+    ConcurrentRegistrations,
     /// A port failed.
     Port(PortError),
 }
 
-/// What is wrong with a schema that is not kept.
+/// Why a schema is refused.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RegistrationFault {
-    /// It is no schema of the vocabulary, or too costly.
+    /// The schema is invalid, uses an unsupported keyword, or is too costly to validate against.
     Schema,
-    /// It does not allow all that the latest version allows.
+    /// The schema does not allow everything that the latest version allows.
     Incompatible,
-    /// It would have another number.
+    /// The schema would get a different version number.
     Version,
-    /// There are as many types or versions as there may be.
-    Full,
+    /// The limit of types or versions is reached.
+    LimitReached,
 }
 
 impl RegistrationError {
-    fn wrong(fault: RegistrationFault, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::InvalidField(fault, vec![InvalidField::new(pointer, detail)])
+    fn refused(fault: RegistrationFault, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::Refused(fault, vec![InvalidField::new(pointer, detail)])
     }
 }
 
@@ -65,61 +65,64 @@ impl From<PortError> for RegistrationError {
     }
 }
 
-/// Tries where somebody else registers a version of the same type.
-const TRIES: usize = 3;
+/// Attempts of a registration that conflicts with a concurrent one.
+const ATTEMPTS: usize = 3;
 
 impl<P: Schemas, K: Clock> SchemaRegistration<P, K> {
-    /// Registers a schema, in JSON, for a custom event type: as its first version, or as the next one where it allows all that
-    /// the latest version allows. Pointers in what is wrong go into `{"type", "schema"}`.
+    /// Registers a JSON Schema for a custom event type: as the first version, or as the next version if it allows
+    /// everything that the latest version allows. Pointers of `Invalid` refer to `{"type", "schema"}`.
     pub async fn register(&self, caller: &Caller, event_type: &str, schema: &str) -> Result<RegisteredSchema, ServiceError> {
-        admin(caller)?;
+        require_admin(caller)?;
         let event_type: CustomType =
             event_type.parse().map_err(|error| ServiceError::invalid("/type", format!("{error}")))?;
-        // A value takes two bytes at least, so this many are never too many.
-        let schema = read_strictly(schema, limits::SCHEMA_BYTES)
+        // A JSON value takes at least two bytes, so a schema within the size limit never exceeds this number of values.
+        let schema = parse_strict_json(schema, limits::SCHEMA_BYTES)
             .map_err(|error| ServiceError::invalid("/schema", error.to_string()))?;
-        self.keep(&event_type, &schema, None).await.map_err(|refused| match refused {
-            RegistrationError::InvalidField(_, wrong) => ServiceError::Invalid(wrong),
-            RegistrationError::Busy => ServiceError::Conflict("other versions of this type are being registered"),
+        self.register_version(&event_type, &schema, None).await.map_err(|error| match error {
+            RegistrationError::Refused(_, fields) => ServiceError::Invalid(fields),
+            RegistrationError::ConcurrentRegistrations => {
+                ServiceError::Conflict("other versions of this type are being registered concurrently; retry")
+            }
             RegistrationError::Port(error) => error.into(),
         })
     }
 
-    /// Keeps a schema as the next version of its type's, unless it is the latest one already; of that number, where one is given.
-    pub(crate) async fn keep(
+    /// Registers a schema as the next version of its type, unless it equals the latest version. If `number` is given, the
+    /// version must have that number.
+    pub(crate) async fn register_version(
         &self,
         event_type: &CustomType,
         schema: &Value,
         number: Option<u32>,
     ) -> Result<RegisteredSchema, RegistrationError> {
-        Validator::of(schema).map_err(|fault| {
+        Validator::compile(schema).map_err(|fault| {
             let SchemaFault { pointer, detail } = fault;
-            RegistrationError::wrong(RegistrationFault::Schema, format!("/schema{pointer}"), detail)
+            RegistrationError::refused(RegistrationFault::Schema, format!("/schema{pointer}"), detail)
         })?;
-        let is_called = |version: u32| match number {
-            Some(number) if number != version => Err(RegistrationError::wrong(
+        let check_number = |version: u32| match number {
+            Some(number) if number != version => Err(RegistrationError::refused(
                 RegistrationFault::Version,
                 "/version",
-                format!("it would be version {version}"),
+                format!("the version of this schema would be {version}; omit the version or set it to {version}"),
             )),
             _ => Ok(()),
         };
-        for _ in 0..TRIES {
+        for _ in 0..ATTEMPTS {
             let latest = self.latest(event_type).await?;
             if let Some(latest) = latest.as_ref().filter(|latest| latest.schema == *schema) {
-                is_called(latest.version)?;
-                // Once more, since whoever kept it may not have got to the end.
+                check_number(latest.version)?;
+                // Stored again, because the earlier registration may have been interrupted.
                 self.schemas.put(latest).await?;
                 return Ok(RegisteredSchema { schema: latest.clone(), is_new: false });
             }
             let version = latest.as_ref().map_or(1, |latest| latest.version.saturating_add(1));
-            is_called(version)?;
+            check_number(version)?;
             if let Some(latest) = &latest {
-                refuse_incompatible(latest, schema)?;
+                check_compatible(latest, schema)?;
             }
             if version > limits::SCHEMA_VERSIONS {
-                let detail = format!("there are {} versions, and no more may be", limits::SCHEMA_VERSIONS);
-                return Err(RegistrationError::wrong(RegistrationFault::Full, "/schema", detail));
+                let detail = format!("the limit of {} versions is reached", limits::SCHEMA_VERSIONS);
+                return Err(RegistrationError::refused(RegistrationFault::LimitReached, "/schema", detail));
             }
             let (event_type, schema, registered_at) = (event_type.clone(), schema.clone(), self.clock.now());
             let next = EventSchema { event_type, version, schema, registered_at };
@@ -129,60 +132,65 @@ impl<P: Schemas, K: Clock> SchemaRegistration<P, K> {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(RegistrationError::Busy)
+        Err(RegistrationError::ConcurrentRegistrations)
     }
 
-    /// The schemas in force, by type. Everybody may know them: whoever sends such events must keep to them, and whoever gets them
-    /// relies on them.
+    /// Returns the schemas in force, by type. Every caller may read them: senders must comply with them, and receivers rely
+    /// on them.
     pub async fn list(&self, _caller: &Caller) -> Result<Vec<EventSchema>, ServiceError> {
         Ok(self.schemas.latest().await?)
     }
 
-    /// Every version of a type's schema, the first one first, for everybody.
+    /// Returns every version of a type's schema, oldest first. Every caller may read them. Fails with `NotFound` if there
+    /// is none.
     pub async fn versions(&self, _caller: &Caller, event_type: &CustomType) -> Result<Vec<EventSchema>, ServiceError> {
         let versions = self.schemas.versions(event_type).await?;
         if versions.is_empty() { Err(ServiceError::NotFound) } else { Ok(versions) }
     }
 
-    /// The latest version of the type, unless it is new and there is no room for another type.
+    /// Returns the latest version of the type; `None` if the type is new. Fails with `LimitReached` if a new type would
+    /// exceed the limit.
     async fn latest(&self, event_type: &CustomType) -> Result<Option<EventSchema>, RegistrationError> {
         let all = self.schemas.latest().await?;
-        let is_full = all.len() >= limits::CUSTOM_TYPES;
+        let limit_reached = all.len() >= limits::CUSTOM_TYPES;
         let latest = all.into_iter().find(|schema| schema.event_type == *event_type);
-        if latest.is_none() && is_full {
-            let detail = format!("there are {} custom event types, and no more may be", limits::CUSTOM_TYPES);
-            return Err(RegistrationError::wrong(RegistrationFault::Full, "/type", detail));
+        if latest.is_none() && limit_reached {
+            let detail = format!("the limit of {} custom event types is reached", limits::CUSTOM_TYPES);
+            return Err(RegistrationError::refused(RegistrationFault::LimitReached, "/type", detail));
         }
         Ok(latest)
     }
 }
 
-fn refuse_incompatible(latest: &EventSchema, schema: &Value) -> Result<(), RegistrationError> {
+/// Fails with `Incompatible` if `schema` does not allow everything that `latest` allows.
+fn check_compatible(latest: &EventSchema, schema: &Value) -> Result<(), RegistrationError> {
     let found = incompatibilities(&latest.schema, schema);
     if found.is_empty() {
         return Ok(());
     }
     let version = latest.version;
-    let wrong = found.into_iter().map(|one| {
-        let place = as_far_as_it_leads(schema, &one.pointer);
-        let gone = if place.len() < one.pointer.len() { format!(" ({})", one.pointer) } else { String::new() };
-        let detail = format!("incompatible with version {version}: {}{gone}; register another type for it", one.detail);
-        InvalidField::new(format!("/schema{place}"), detail)
+    let fields = found.into_iter().map(|incompatibility| {
+        let Incompatibility { pointer, detail } = incompatibility;
+        let existing = existing_prefix(schema, &pointer);
+        let missing = if existing.len() < pointer.len() { format!(" ({pointer})") } else { String::new() };
+        let detail = format!("incompatible with version {version}: {detail}{missing}; register another type for it");
+        InvalidField::new(format!("/schema{existing}"), detail)
     });
-    Err(RegistrationError::InvalidField(RegistrationFault::Incompatible, wrong.collect()))
+    Err(RegistrationError::Refused(RegistrationFault::Incompatible, fields.collect()))
 }
 
-/// The pointer up to the first member that is missing: what is gone may have gone with all that it was in.
-fn as_far_as_it_leads<'p>(schema: &Value, pointer: &'p str) -> &'p str {
-    let ends = pointer.match_indices('/').map(|(place, _)| place).skip(1).chain([pointer.len()]);
+/// Returns the pointer up to the first member that is missing in the schema: a property may have been removed together with
+/// its parents.
+fn existing_prefix<'p>(schema: &Value, pointer: &'p str) -> &'p str {
+    let ends = pointer.match_indices('/').map(|(index, _)| index).skip(1).chain([pointer.len()]);
     let missing = ends.map(|end| &pointer[..end]).find(|part| schema.pointer(part).is_none());
     missing.unwrap_or(pointer)
 }
 
-fn admin(caller: &Caller) -> Result<(), ServiceError> {
+fn require_admin(caller: &Caller) -> Result<(), ServiceError> {
     match caller {
         Caller::Admin(_) => Ok(()),
-        Caller::Fleet(_) | Caller::Ingest(_) => Err(ServiceError::Forbidden("only admins keep event schemas")),
+        Caller::Fleet(_) | Caller::Ingest(_) => Err(ServiceError::Forbidden("only admins may register event schemas")),
     }
 }
 

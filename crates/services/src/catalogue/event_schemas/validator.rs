@@ -1,4 +1,4 @@
-//! A schema, compiled.
+//! Compiled schemas.
 
 use std::error::Error;
 
@@ -7,11 +7,11 @@ use roadcast_domain::limits;
 use roadcast_domain::schema::{Pattern, SchemaFault, SchemaViolation, check, pointer_to};
 use serde_json::Value;
 
-/// A name for the schema: it must have one, and nothing is ever looked for there.
+/// The schema's name: the compiler requires one. Nothing is ever fetched from it.
 const NAME: &str = "urn:roadcast:schema";
 
-/// A schema, compiled. It never looks beyond itself, and what it costs to hold data against it is bounded: the domain counts the
-/// checks that it asks for, and its patterns are matched in time that grows with the text alone, without backtracking.
+/// A compiled schema. It never fetches other schemas. The cost of validating data is bounded: the domain limits the number
+/// of checks, and patterns are matched without backtracking, in time linear in the length of the text.
 pub struct Validator {
     compiled: boon::Schemas,
     root: SchemaIndex,
@@ -24,21 +24,21 @@ impl std::fmt::Debug for Validator {
 }
 
 impl Validator {
-    /// Compiles a schema, if it is one that is taken.
-    pub fn of(schema: &Value) -> Result<Self, SchemaFault> {
+    /// Compiles a schema. Fails if the schema is invalid or uses an unsupported keyword.
+    pub fn compile(schema: &Value) -> Result<Self, SchemaFault> {
         for pattern in check(schema)? {
             check_pattern(&pattern)?;
         }
         let mut plain = schema.clone();
         if let Some(keywords) = plain.as_object_mut() {
-            // It is known here by our name for it alone.
+            // The schema is identified by `NAME` alone.
             keywords.remove("$id");
             keywords.remove("$schema");
         }
         let mut compiler = Compiler::new();
         compiler.set_default_draft(Draft::V2020_12);
         compiler.enable_format_assertions();
-        compiler.use_loader(Box::new(Nothing));
+        compiler.use_loader(Box::new(NoLoader));
         let mut schemas = boon::Schemas::new();
         let refused = |error: boon::CompileError| SchemaFault::new("", format!("cannot be compiled: {error}"));
         compiler.add_resource(NAME, plain).map_err(refused)?;
@@ -46,31 +46,31 @@ impl Validator {
         Ok(Self { compiled: schemas, root })
     }
 
-    /// Holds data against the schema.
+    /// Validates data. Fails with the first violation in the order of pointers.
     pub fn check(&self, data: &Value) -> Result<(), SchemaViolation> {
         let Err(error) = self.compiled.validate(data, self.root) else { return Ok(()) };
-        let mut faults = Vec::new();
-        collect(&error, &mut faults);
-        let (pointer, detail) = faults.into_iter().min().unwrap_or_default();
+        let mut violations = Vec::new();
+        collect(&error, &mut violations);
+        let (pointer, detail) = violations.into_iter().min().unwrap_or_default();
         Err(SchemaViolation::Invalid { pointer, detail })
     }
 }
 
-/// Loads nothing.
-struct Nothing;
+/// Refuses to load schemas.
+struct NoLoader;
 
-impl UrlLoader for Nothing {
+impl UrlLoader for NoLoader {
     fn load(&self, _: &str) -> Result<Value, Box<dyn Error>> {
-        Err("nothing beyond the schema is fetched".into())
+        Err("other schemas are not fetched".into())
     }
 }
 
-/// A pattern of few bytes may stand for very many. It is compiled here with a limit first, and as bytes: what it would be in
-/// Unicode is no more than several times that, but for Unicode's own classes, which are refused.
+/// Checks the compiled size of a pattern, because a pattern of few bytes may expand to very many. The pattern is compiled
+/// for bytes: its Unicode form is at most several times as large, except for Unicode classes, which are refused.
 fn check_pattern(pattern: &Pattern) -> Result<(), SchemaFault> {
-    let wrong = |detail: &str| Err(SchemaFault::new(pattern.pointer.clone(), detail));
+    let refuse = |detail: &str| Err(SchemaFault::new(pattern.pointer.clone(), detail));
     if !pattern.expression.is_ascii() {
-        return wrong("must be ASCII; write other characters as \\u{…}");
+        return refuse("must be ASCII; write other characters as \\u{…}");
     }
     let compiled = regex::bytes::RegexBuilder::new(&pattern.expression)
         .unicode(false)
@@ -78,49 +78,49 @@ fn check_pattern(pattern: &Pattern) -> Result<(), SchemaFault> {
         .build();
     match compiled {
         Ok(_) => Ok(()),
-        Err(regex::Error::CompiledTooBig(_)) => wrong("repeats too much"),
-        Err(_) => wrong("must be a regular expression without look-around, back references and \\p classes"),
+        Err(regex::Error::CompiledTooBig(_)) => refuse("is too large when compiled; reduce its repetitions"),
+        Err(_) => refuse("must be a regular expression without look-around, back references and \\p classes"),
     }
 }
 
-/// The faults at the places where they are. Of alternatives none of which fits, none is the one that was meant: the fault is where
-/// they stand.
-fn collect(error: &ValidationError<'_, '_>, faults: &mut Vec<(String, String)>) {
-    let inner =
+/// Collects the violations with their pointers. If no alternative of `anyOf` or `oneOf` matches, the intended one is
+/// unknown: the violation is reported at the alternatives.
+fn collect(error: &ValidationError<'_, '_>, violations: &mut Vec<(String, String)>) {
+    let is_container =
         matches!(error.kind, ErrorKind::Group | ErrorKind::Schema { .. } | ErrorKind::Reference { .. } | ErrorKind::AllOf);
-    if inner && !error.causes.is_empty() {
-        error.causes.iter().for_each(|cause| collect(cause, faults));
+    if is_container && !error.causes.is_empty() {
+        error.causes.iter().for_each(|cause| collect(cause, violations));
         return;
     }
     let mut pointer = String::new();
     for token in &error.instance_location.tokens {
         pointer = match token {
             InstanceToken::Prop(name) => pointer_to(&pointer, name),
-            InstanceToken::Item(place) => format!("{pointer}/{place}"),
+            InstanceToken::Item(index) => format!("{pointer}/{index}"),
         };
     }
     match &error.kind {
         ErrorKind::Required { want } => {
-            faults.extend(want.iter().map(|name| (pointer_to(&pointer, name), "is required".to_owned())));
+            violations.extend(want.iter().map(|name| (pointer_to(&pointer, name), "is required".to_owned())));
         }
         ErrorKind::AdditionalProperties { got } => {
-            let detail = "is not a field of this type";
-            faults.extend(got.iter().map(|name| (pointer_to(&pointer, name), detail.to_owned())));
+            let detail = "unknown property; the schema does not allow it";
+            violations.extend(got.iter().map(|name| (pointer_to(&pointer, name), detail.to_owned())));
         }
-        kind => faults.push((pointer, detail_of(kind))),
+        kind => violations.push((pointer, detail_of(kind))),
     }
 }
 
-/// What is wrong, in words of the schema: the event's own values are in no answer and no log.
+/// Describes a violation in terms of the schema: responses and logs must not contain values of the event.
 fn detail_of(kind: &ErrorKind<'_, '_>) -> String {
     match kind {
         ErrorKind::Type { want, .. } => {
             let names: Vec<String> = want.iter().map(|name| name.to_string()).collect();
             format!("must be of type {}", names.join(" or "))
         }
-        ErrorKind::Enum { .. } => "must be one of the values that the schema lists".to_owned(),
-        ErrorKind::Const { .. } => "must be the value that the schema names".to_owned(),
-        ErrorKind::Format { want, .. } => format!("must be of the format {want}"),
+        ErrorKind::Enum { .. } => "must be one of the values of the schema's enum".to_owned(),
+        ErrorKind::Const { .. } => "must be the schema's const value".to_owned(),
+        ErrorKind::Format { want, .. } => format!("must have the format {want}"),
         ErrorKind::Pattern { want, .. } => format!("must match {want}"),
         ErrorKind::Minimum { want, .. } => format!("must be at least {want}"),
         ErrorKind::Maximum { want, .. } => format!("must be at most {want}"),
@@ -131,18 +131,20 @@ fn detail_of(kind: &ErrorKind<'_, '_>) -> String {
         ErrorKind::MaxLength { want, .. } => format!("must have at most {want} characters"),
         ErrorKind::MinItems { want, .. } => format!("must have at least {want} elements"),
         ErrorKind::MaxItems { want, .. } => format!("must have at most {want} elements"),
-        ErrorKind::MinProperties { want, .. } => format!("must have at least {want} members"),
-        ErrorKind::MaxProperties { want, .. } => format!("must have at most {want} members"),
-        ErrorKind::UniqueItems { .. } => "must not have the same element twice".to_owned(),
-        ErrorKind::PropertyName { .. } => "has a member of a name that the schema does not allow".to_owned(),
-        ErrorKind::DependentRequired { prop, missing } => format!("with {prop} needs {}", missing.join(", ")),
-        ErrorKind::Contains | ErrorKind::MinContains { .. } | ErrorKind::MaxContains { .. } => {
-            "does not have as many elements of a kind as the schema says".to_owned()
+        ErrorKind::MinProperties { want, .. } => format!("must have at least {want} properties"),
+        ErrorKind::MaxProperties { want, .. } => format!("must have at most {want} properties"),
+        ErrorKind::UniqueItems { .. } => "must not contain duplicate elements".to_owned(),
+        ErrorKind::PropertyName { .. } => "has a property name that the schema does not allow".to_owned(),
+        ErrorKind::DependentRequired { prop, missing } => {
+            format!("requires {} because {prop} is present", missing.join(", "))
         }
-        ErrorKind::AnyOf => "fits none of the alternatives".to_owned(),
-        ErrorKind::OneOf(None) => "fits none of the alternatives, of which it must be one".to_owned(),
-        ErrorKind::OneOf(Some(_)) => "fits more than one of the alternatives, of which it must be one".to_owned(),
-        _ => "must not be there, or not like that".to_owned(),
+        ErrorKind::Contains | ErrorKind::MinContains { .. } | ErrorKind::MaxContains { .. } => {
+            "does not contain the number of matching elements that the schema requires".to_owned()
+        }
+        ErrorKind::AnyOf => "must match at least one of the alternatives".to_owned(),
+        ErrorKind::OneOf(None) => "must match exactly one of the alternatives, but matches none".to_owned(),
+        ErrorKind::OneOf(Some(_)) => "must match exactly one of the alternatives, but matches several".to_owned(),
+        _ => "is not allowed by the schema".to_owned(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Stores that stop half-way through a window, or do all of it and lose the answer.
+//! Stores that fail half-way through a window, or complete it and lose the response.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,20 +13,20 @@ use roadcast_ports::{PortError, PortErrorKind};
 
 use super::*;
 
-/// A store whose every second call for many stops half-way, or, every fourth, at its end.
+/// A store whose every second batch call fails: alternately half-way, or after completion.
 #[derive(Clone)]
-struct HalfWay<P> {
+struct Interrupted<P> {
     inner: P,
     calls: Arc<AtomicUsize>,
 }
 
-impl<P> HalfWay<P> {
+impl<P> Interrupted<P> {
     fn of(inner: P) -> Self {
         Self { inner, calls: Arc::default() }
     }
 
-    /// Of how many the call is done, and whether it answers.
-    fn reach(&self, all: usize) -> (usize, bool) {
+    /// Returns how many of `all` items the call processes, and whether it succeeds.
+    fn next_call(&self, all: usize) -> (usize, bool) {
         match self.calls.fetch_add(1, Ordering::Relaxed) % 4 {
             0 => (all / 2, false),
             2 => (all, false),
@@ -35,11 +35,11 @@ impl<P> HalfWay<P> {
     }
 }
 
-fn answered<T>(each: BatchResult<T>, answers: bool) -> BatchResult<T> {
-    if answers { each } else { Err(PortError::new(PortErrorKind::TimedOut, "half-way")) }
+fn result_of<T>(result: BatchResult<T>, succeeds: bool) -> BatchResult<T> {
+    if succeeds { result } else { Err(PortError::new(PortErrorKind::TimedOut, "interrupted")) }
 }
 
-impl VehicleMappings for HalfWay<MemoryBulk> {
+impl VehicleMappings for Interrupted<MemoryBulk> {
     async fn get(&self, pairs: &[(FleetId, VehicleId)]) -> Result<Vec<Option<VehicleMapping>>, PortError> {
         self.inner.get(pairs).await
     }
@@ -49,8 +49,8 @@ impl VehicleMappings for HalfWay<MemoryBulk> {
     }
 
     async fn put_all(&self, mappings: &[VehicleMapping]) -> BatchResult<PutOutcome> {
-        let (done, answers) = self.reach(mappings.len());
-        answered(self.inner.put_all(&mappings[..done]).await, answers)
+        let (done, succeeds) = self.next_call(mappings.len());
+        result_of(self.inner.put_all(&mappings[..done]).await, succeeds)
     }
 
     async fn list(
@@ -63,20 +63,20 @@ impl VehicleMappings for HalfWay<MemoryBulk> {
     }
 }
 
-impl VehicleNames for HalfWay<Memory> {
+impl VehicleNames for Interrupted<Memory> {
     async fn resolve_all(&self, names: &[Subject]) -> Result<Vec<Option<VehicleId>>, PortError> {
         self.inner.resolve_all(names).await
     }
 }
 
-impl Vehicles for HalfWay<Memory> {
+impl Vehicles for Interrupted<Memory> {
     async fn register(&self, vehicle: &Vehicle) -> Result<VehicleRegistration, PortError> {
         self.inner.register(vehicle).await
     }
 
     async fn register_all(&self, vehicles: &[Vehicle]) -> BatchResult<VehicleRegistration> {
-        let (done, answers) = self.reach(vehicles.len());
-        answered(self.inner.register_all(&vehicles[..done]).await, answers)
+        let (done, succeeds) = self.next_call(vehicles.len());
+        result_of(self.inner.register_all(&vehicles[..done]).await, succeeds)
     }
 
     async fn get(&self, vid: &VehicleId) -> Result<Option<Vehicle>, PortError> {
@@ -97,36 +97,36 @@ impl Vehicles for HalfWay<Memory> {
 }
 
 #[tokio::test]
-async fn a_window_that_stops_half_way_is_loaded_as_if_it_had_not() {
-    let (flawless, faulty) = (World::new().await, World::new().await);
+async fn interrupted_windows_have_the_result_of_flawless_ones() {
+    let (flawless, faulty) = (VehicleImportFixture::new().await, VehicleImportFixture::new().await);
     let mut text = "vin,fleetId,externalId\n".to_owned();
     for n in 0..1300 {
         let wrong = if n % 100 == 0 { "x" } else { "" };
         writeln!(text, "{wrong}{},{},bus:{}", vin(n % 1200), fleet(n as u128 % 3), n % 1199).unwrap();
     }
-    let expect = flawless.load(&flawless.upload("a.csv", &text, 1)).await;
+    let expected = flawless.load(&flawless.upload("a.csv", &text, 1)).await;
 
     let file = faulty.upload("a.csv", &text, 1);
-    let load = VehicleImport {
+    let import = VehicleImport {
         files: faulty.bulk.clone(),
-        map: HalfWay::of(faulty.bulk.clone()),
-        loads: faulty.bulk.clone(),
-        vehicles: HalfWay::of(faulty.memory.clone()),
-        fleets: CachedFleets::new(faulty.memory.clone(), faulty.load.clock.clone()),
-        clock: faulty.load.clock.clone(),
+        mappings: Interrupted::of(faulty.bulk.clone()),
+        progress: faulty.bulk.clone(),
+        vehicles: Interrupted::of(faulty.memory.clone()),
+        fleets: CachedFleets::new(faulty.memory.clone(), faulty.import.clock.clone()),
+        clock: faulty.import.clock.clone(),
         randomness: SeededRandomness::new(7),
     };
     let mut runs = 0;
     let summary = loop {
         runs += 1;
-        match load.vin_map(&file, FOREVER).await {
+        match import.import(&file, FOREVER).await {
             Ok(ImportOutcome::Loaded(summary, _)) => break summary,
-            Ok(ImportOutcome::Resumes(_)) | Err(_) => assert!(runs < 100, "it comes to its end"),
+            Ok(ImportOutcome::Resumes(_)) | Err(_) => assert!(runs < 100, "the import completes"),
             other => panic!("{other:?}"),
         }
     };
     assert!(runs > 5, "{runs}");
-    assert_eq!(*summary, expect);
+    assert_eq!(*summary, expected);
     assert_eq!(faulty.report("a.csv"), flawless.report("a.csv"));
-    assert_eq!(faulty.kept().await, flawless.kept().await);
+    assert_eq!(faulty.stored().await, flawless.stored().await);
 }

@@ -7,16 +7,16 @@ use serde_json::json;
 
 use super::*;
 
-fn fault(schema: &Value, data: &Value) -> Option<(String, String)> {
-    match Validator::of(schema).unwrap().check(data) {
+fn violation(schema: &Value, data: &Value) -> Option<(String, String)> {
+    match Validator::compile(schema).unwrap().check(data) {
         Ok(()) => None,
         Err(SchemaViolation::Invalid { pointer, detail }) => Some((pointer, detail)),
-        Err(SchemaViolation::UnknownType) => panic!("a schema knows its type"),
+        Err(SchemaViolation::UnknownType) => panic!("a validator has a type"),
     }
 }
 
 #[test]
-fn the_first_fault_is_named_by_its_pointer_and_without_the_senders_values() {
+fn first_violation_is_reported_without_the_senders_values() {
     let schema = json!({
         "type": "object", "required": ["wheel"], "additionalProperties": false,
         "properties": {
@@ -34,43 +34,43 @@ fn the_first_fault_is_named_by_its_pointer_and_without_the_senders_values() {
         data[name] = value;
         data
     };
-    assert_eq!(fault(&schema, &with("kPa", json!(240.5))), None);
+    assert_eq!(violation(&schema, &with("kPa", json!(240.5))), None);
     for (data, pointer, detail) in [
         (json!("secret"), "", "must be of type object"),
         (json!({}), "/wheel", "is required"),
-        (with("wheel", json!("secret")), "/wheel", "must be one of the values that the schema lists"),
+        (with("wheel", json!("secret")), "/wheel", "must be one of the values of the schema's enum"),
         (with("kPa", json!("secret")), "/kPa", "must be of type number"),
         (with("kPa", json!(-7731)), "/kPa", "must be at least 0"),
-        (with("at", json!("secret")), "/at", "must be of the format date-time"),
+        (with("at", json!("secret")), "/at", "must have the format date-time"),
         (with("code", json!("é1")), "/code", "must match ^[A-Z]{2}$"),
         (with("log", json!([{"n": 1}, {"n": "secret"}])), "/log/1/n", "must be of type integer"),
         (with("log", json!([{"n": 1}, {}])), "/log/1/n", "is required"),
-        (with("log", json!([{"n": 1}, {"n": 1}])), "/log", "must not have the same element twice"),
-        (with("a/b", json!({"secret": 1})), "/a~1b", "fits none of the alternatives"),
-        (with("x~y", json!("secret")), "/x~0y", "is not a field of this type"),
-        // Two faults: the first in the order of pointers.
+        (with("log", json!([{"n": 1}, {"n": 1}])), "/log", "must not contain duplicate elements"),
+        (with("a/b", json!({"secret": 1})), "/a~1b", "must match at least one of the alternatives"),
+        (with("x~y", json!("secret")), "/x~0y", "unknown property; the schema does not allow it"),
+        // Two violations: the first in the order of pointers.
         (json!({"wheel": 1, "kPa": "secret"}), "/kPa", "must be of type number"),
     ] {
-        let (found, said) = fault(&schema, &data).unwrap_or_else(|| panic!("{data}"));
-        assert_eq!((found.as_str(), said.as_str()), (pointer, detail), "{data}");
-        assert!(!said.contains("secret") && !said.contains("7731"), "{said}");
+        let (found_pointer, found_detail) = violation(&schema, &data).unwrap_or_else(|| panic!("{data}"));
+        assert_eq!((found_pointer.as_str(), found_detail.as_str()), (pointer, detail), "{data}");
+        assert!(!found_detail.contains("secret") && !found_detail.contains("7731"), "{found_detail}");
     }
 }
 
 #[test]
-fn a_schema_with_a_dialect_and_a_name_of_its_own_is_read_as_it_stands() {
+fn schema_and_id_keywords_are_ignored() {
     let schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "https://example.com/tyre.json",
         "$ref": "#/$defs/a", "$defs": {"a": {"const": 1}},
     });
-    assert_eq!(fault(&schema, &json!(1)), None);
-    assert_eq!(fault(&schema, &json!(1.0)), None);
-    assert!(fault(&schema, &json!(2)).is_some());
+    assert_eq!(violation(&schema, &json!(1)), None);
+    assert_eq!(violation(&schema, &json!(1.0)), None);
+    assert!(violation(&schema, &json!(2)).is_some());
 }
 
 #[test]
-fn a_pattern_that_is_none_or_grows_beyond_bounds_is_refused_where_it_stands() {
-    let of = |pattern: &str| Validator::of(&json!({"items": {"pattern": pattern}})).map(|_| ());
+fn invalid_and_oversized_patterns_are_refused() {
+    let compile = |pattern: &str| Validator::compile(&json!({"items": {"pattern": pattern}})).map(|_| ());
     for pattern in [
         "^[A-HJ-NPR-Z0-9]{17}$",
         r"^\d{4}-\d{2}$",
@@ -80,28 +80,28 @@ fn a_pattern_that_is_none_or_grows_beyond_bounds_is_refused_where_it_stands() {
         r"^[\d\w]+$",
         "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
     ] {
-        assert_eq!(of(pattern), Ok(()), "{pattern}");
+        assert_eq!(compile(pattern), Ok(()), "{pattern}");
     }
     for pattern in ["(", r"(?=a)", r"(a)\1", r"\p{L}", "é", "(a{99}){99}", "a{99999}", r"(\w{99}){99}", "((a{30}){30}){30}"]
     {
-        assert_eq!(of(pattern).map_err(|fault| fault.pointer), Err("/items/pattern".to_owned()), "{pattern}");
+        assert_eq!(compile(pattern).map_err(|fault| fault.pointer), Err("/items/pattern".to_owned()), "{pattern}");
     }
 }
 
 #[test]
-fn the_worst_schema_that_is_taken_stalls_nothing() {
-    // Two patterns that backtracking would take years for, and as many checks as may be, for as many values as may be.
+fn most_expensive_accepted_schema_validates_in_bounded_time() {
+    // Two patterns that would take years with backtracking, the maximum number of checks, and the maximum number of values.
     let checks: Vec<Value> = (0..limits::SCHEMA_CHECKS - 19).map(|n| json!({"maxLength": n})).collect();
     let schema = json!({"items": {"pattern": "^(a*)*$", "allOf": checks, "not": {"pattern": "(a|a)*(a|aa)*b$"}}});
-    let validator = Validator::of(&schema).unwrap();
+    let validator = Validator::compile(&schema).unwrap();
     let data = json!(vec!["aaaa!"; limits::CUSTOM_DATA_VALUES - 1]);
     let long = json!(["a".repeat(limits::CUSTOM_DATA_BYTES)]);
-    let begun = Instant::now();
+    let started = Instant::now();
     assert!(validator.check(&data).is_err() && validator.check(&long).is_err());
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
 }
 
-/// Schemas over few names, types and values, so that data hits them.
+/// Schemas over few names, types and values, so that the generated data often matches.
 fn schemas() -> impl Strategy<Value = Value> {
     let types = prop::sample::subsequence(vec!["null", "integer", "number", "string", "object", "array"], 1..4);
     let leaf = prop_oneof![
@@ -112,7 +112,7 @@ fn schemas() -> impl Strategy<Value = Value> {
         (0..3, 0..3).prop_map(|(low, more)| json!({"minimum": low, "maximum": low + more})),
         (0..3, 1..4).prop_map(|(low, high)| json!({"exclusiveMinimum": low, "exclusiveMaximum": high})),
         (0..2, 1..3).prop_map(|(low, high)| json!({"minLength": low, "maxLength": high})),
-        (0..3).prop_map(|most| json!({"type": "array", "maxItems": most})),
+        (0..3).prop_map(|max| json!({"type": "array", "maxItems": max})),
         Just(json!({"pattern": "^a"})),
         Just(json!({"const": "a"})),
         Just(json!({"not": {"type": "string"}})),
@@ -161,12 +161,12 @@ fn data() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A schema with one keyword, somewhere, taken away or exchanged for another schema's.
+/// Returns the schema with one nested keyword removed or replaced by keywords of another schema.
 fn changed(schema: &Value, other: &Value, path: &[u8]) -> Value {
     let mut schema = schema.clone();
-    let mut place = &mut schema;
+    let mut nested = &mut schema;
     for step in path {
-        let Value::Object(keywords) = &*place else { break };
+        let Value::Object(keywords) = &*nested else { break };
         let inner: Vec<(String, Option<String>)> = keywords
             .iter()
             .flat_map(|(keyword, value)| match (keyword.as_str(), value) {
@@ -178,12 +178,12 @@ fn changed(schema: &Value, other: &Value, path: &[u8]) -> Value {
             })
             .collect();
         let Some((keyword, name)) = inner.get(usize::from(*step) % (inner.len() + 1)) else { break };
-        place = match name {
-            None => &mut place[keyword],
-            Some(name) => &mut place[keyword][name],
+        nested = match name {
+            None => &mut nested[keyword],
+            Some(name) => &mut nested[keyword][name],
         };
     }
-    match (place.as_object_mut(), other.as_object()) {
+    match (nested.as_object_mut(), other.as_object()) {
         (Some(keywords), Some(others)) => {
             let names: Vec<String> = keywords.keys().cloned().collect();
             match names.get(usize::from(path.iter().fold(0_u8, |sum, step| sum.wrapping_add(*step))) % (names.len() + 1)) {
@@ -193,12 +193,12 @@ fn changed(schema: &Value, other: &Value, path: &[u8]) -> Value {
                 _ => keywords.extend(others.clone()),
             }
         }
-        _ => *place = other.clone(),
+        _ => *nested = other.clone(),
     }
     schema
 }
 
-/// Pairs of which many are compatible.
+/// Pairs of versions, many of them compatible.
 fn versions() -> impl Strategy<Value = (Value, Value)> {
     let change = (schemas(), prop::collection::vec(any::<u8>(), 0..4));
     (schemas(), prop::collection::vec(change, 1..3)).prop_map(|(old, changes)| {
@@ -211,11 +211,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, max_global_rejects: 1_000_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_valid_under_a_version_is_valid_under_every_compatible_one_after_it(
+    fn valid_data_stays_valid_under_compatible_versions(
         (old, new) in versions(),
         samples in prop::collection::vec(data(), 1..24),
     ) {
-        let (Ok(before), Ok(after)) = (Validator::of(&old), Validator::of(&new)) else { return Err(TestCaseError::reject("not taken")) };
+        let (before, after) = (Validator::compile(&old), Validator::compile(&new));
+        let (Ok(before), Ok(after)) = (before, after) else { return Err(TestCaseError::reject("invalid schema")) };
         prop_assume!(incompatibilities(&old, &new).is_empty());
         for sample in samples {
             if before.check(&sample).is_ok() {

@@ -1,0 +1,41 @@
+//! `DynamoDB` adapters: one module per record type. [`keys`] holds the layout of the tables.
+
+mod attributes;
+mod batch_get;
+mod batch_put;
+mod clients;
+mod compressed_text;
+mod entitlements;
+mod event_item;
+mod event_log;
+mod feed_index;
+mod fleets;
+mod grouped_puts;
+mod idempotency_store;
+mod import_progress;
+mod item;
+pub mod keys;
+mod packages;
+mod rate_counter;
+mod schemas;
+mod subscriptions;
+mod transaction;
+mod transaction_error;
+mod vehicle_mappings;
+mod vehicle_state;
+mod vehicles;
+
+pub use clients::DynamoClients;
+pub use entitlements::DynamoEntitlements;
+pub use event_log::DynamoEventLog;
+pub use feed_index::DynamoFeedIndex;
+pub use fleets::DynamoFleets;
+pub use idempotency_store::DynamoIdempotencyStore;
+pub use import_progress::DynamoImportProgress;
+pub use packages::DynamoPackages;
+pub use rate_counter::DynamoRateCounter;
+pub use schemas::DynamoSchemas;
+pub use subscriptions::DynamoSubscriptions;
+pub use vehicle_mappings::DynamoVehicleMappings;
+pub use vehicle_state::DynamoStateStore;
+pub use vehicles::DynamoVehicles;

@@ -1,0 +1,116 @@
+//! The feed index, pointers to the events that were delivered to each fleet: table `feedIndex`.
+//!
+//! An item holds its key, `feed` and `stamp`; `events`, as encoded by [`roadcast_event_log::pointers`]; and `expiresAt`,
+//! when the table deletes it.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use roadcast_domain::ids::{Eid, FleetId};
+use roadcast_event_log::pointers;
+use roadcast_ports::PortError;
+use roadcast_ports::clock::Clock;
+use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedPointer, FeedRange, INDEX_RETENTION_MS};
+
+use crate::backoff;
+use crate::clock::SystemClock;
+use crate::dynamodb::batch_put;
+use crate::dynamodb::item::{self, InvalidAttribute, Item};
+use crate::dynamodb::keys::{EXPIRES_AT, Key, KeyRange, STAMP, next_hour};
+
+const RECORD: &str = "recording feed pointers";
+const READ: &str = "reading feed pointers";
+const EVENTS: &str = "events";
+/// Attempts of one write. Each has a stamp of its own, so an earlier attempt that was written after all adds a duplicate
+/// pointer.
+const MAX_ATTEMPTS: u32 = 5;
+const MAX_CONCURRENT_REQUESTS: usize = 4;
+/// Maximum number of hours that one page reads: a feed with few events must not make a request slow.
+const MAX_HOURS_PER_PAGE: usize = 24;
+
+/// The feed index in `DynamoDB`.
+#[derive(Clone, Debug)]
+pub struct DynamoFeedIndex {
+    client: Client,
+    table: String,
+}
+
+impl DynamoFeedIndex {
+    /// Creates the adapter on the given `feedIndex` table.
+    pub fn new(client: Client, feed_index_table: impl Into<String>) -> Self {
+        Self { client, table: feed_index_table.into() }
+    }
+
+    /// Writes at most one request of deliveries. An attempt lasts at most four seconds, so no stamp is older than a reader
+    /// expects.
+    async fn write(&self, deliveries: &[Delivery]) -> Result<(), PortError> {
+        let mut attempt = 1;
+        loop {
+            let now = SystemClock.now();
+            let items: BTreeMap<Key, Item> = deliveries
+                .iter()
+                .map(|delivery| encode(&delivery.fleet_id, &FeedPointer::new(delivery.events.clone(), now)))
+                .collect();
+            match batch_put::put_without_retry(&self.client, &self.table, items, RECORD).await {
+                Err(error) if error.is_retryable() && attempt < MAX_ATTEMPTS => backoff::wait(attempt).await,
+                result => return result,
+            }
+            attempt += 1;
+        }
+    }
+}
+
+impl FeedIndex for DynamoFeedIndex {
+    async fn record(&self, deliveries: &[Delivery]) -> Result<(), PortError> {
+        // A loop, because the compiler rejects a closure over borrowed deliveries here as not general enough.
+        let mut writes = Vec::new();
+        for chunk in deliveries.chunks(batch_put::ITEMS_PER_REQUEST) {
+            writes.push(self.write(chunk));
+        }
+        stream::iter(writes).buffer_unordered(MAX_CONCURRENT_REQUESTS).try_collect().await
+    }
+
+    async fn read(&self, range: &FeedRange) -> Result<FeedPage, PortError> {
+        let limit = range.limit.max(1);
+        let mut pointers = Vec::new();
+        let mut from = range.from;
+        for _ in 0..MAX_HOURS_PER_PAGE {
+            if from > range.to {
+                return Ok(FeedPage { pointers, next: None });
+            }
+            let keys = KeyRange::feed_pointers(&range.fleet_id, from, range.to);
+            let page = item::page(&self.client, &self.table, &keys, Some(limit - pointers.len()), None, READ).await?;
+            let read = page.items.iter().map(decode).collect::<Result<Vec<_>, _>>();
+            pointers.extend(read.map_err(|error| error.into_port_error(READ))?);
+            let last = pointers.last().map(|pointer: &FeedPointer| pointer.stamp);
+            match last.filter(|_| page.next.is_some() || pointers.len() == limit).map(Eid::next) {
+                Some(Some(next)) if pointers.len() == limit => return Ok(FeedPage { pointers, next: Some(next) }),
+                Some(Some(next)) => from = next,
+                Some(None) => return Ok(FeedPage { pointers, next: None }),
+                None => from = Eid::lower_bound(next_hour(from.time())),
+            }
+        }
+        Ok(FeedPage { pointers, next: Some(from) })
+    }
+}
+
+fn encode(fleet_id: &FleetId, pointer: &FeedPointer) -> (Key, Item) {
+    let key = Key::feed_pointer(fleet_id, pointer.stamp);
+    let expires_at = pointer.stamp.time().plus_ms(INDEX_RETENTION_MS).ms().div_euclid(1000);
+    let mut item = key.attributes();
+    item.insert(EVENTS.to_owned(), AttributeValue::B(Blob::new(pointers::encode(&pointer.events))));
+    item.insert(EXPIRES_AT.to_owned(), AttributeValue::N(expires_at.to_string()));
+    (key, item)
+}
+
+fn decode(item: &Item) -> Result<FeedPointer, InvalidAttribute> {
+    let bytes = item.get(EVENTS).and_then(|value| value.as_b().ok()).ok_or_else(|| InvalidAttribute::new(EVENTS))?;
+    let events = pointers::decode(bytes.as_ref()).map_err(|error| InvalidAttribute::with_source(EVENTS, error))?;
+    Ok(FeedPointer { stamp: item::parsed(item, STAMP)?, events })
+}
+
+#[cfg(test)]
+mod tests;

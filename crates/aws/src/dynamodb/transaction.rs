@@ -1,0 +1,170 @@
+//! Atomic writes of several items.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::operation::transact_write_items::builders::TransactWriteItemsFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
+use roadcast_domain::audit::Change;
+use roadcast_ports::{PortError, PortErrorKind};
+
+use crate::backoff;
+use crate::dynamodb::item::{self, Item};
+use crate::dynamodb::keys::Key;
+use crate::dynamodb::transaction_error::{CancellationCause, cancellation_cause, transaction_error};
+
+/// The limit of `TransactWriteItems`.
+pub(crate) const ACTIONS_PER_TRANSACTION: usize = 100;
+/// Attempts while other transactions hold one of the items.
+const MAX_ATTEMPTS: u32 = 6;
+
+/// A condition on the stored item.
+#[derive(Clone, Debug)]
+pub(crate) enum Condition {
+    /// The item does not exist.
+    Absent,
+    /// The item exists.
+    Exists,
+    /// The item or this attribute of it does not exist.
+    AttributeAbsent(&'static str),
+    /// The attribute has this value.
+    Equals(&'static str, AttributeValue),
+    /// The item or its attribute does not exist, or the attribute has this value.
+    AbsentOrEquals(&'static str, AttributeValue),
+    /// The item or its attribute does not exist, or the attribute has a smaller value.
+    AbsentOrLess(&'static str, AttributeValue),
+    /// A condition expression with its values and names.
+    Expression(String, Item, HashMap<String, String>),
+    /// No condition.
+    None,
+}
+
+/// The parts of a condition in a request.
+#[derive(Debug, Default)]
+struct ConditionExpression {
+    text: Option<String>,
+    names: Option<HashMap<String, String>>,
+    values: Option<Item>,
+}
+
+impl Condition {
+    /// Builds the expression; `key` is the attribute of the partition key.
+    fn expression(self, key: &'static str) -> ConditionExpression {
+        let one = |text: &str, name: &str, value: Option<AttributeValue>| ConditionExpression {
+            text: Some(text.to_owned()),
+            names: Some([("#name".to_owned(), name.to_owned())].into()),
+            values: value.map(|value| [(":value".to_owned(), value)].into()),
+        };
+        match self {
+            Self::Absent => one("attribute_not_exists(#name)", key, None),
+            Self::Exists => one("attribute_exists(#name)", key, None),
+            Self::AttributeAbsent(name) => one("attribute_not_exists(#name)", name, None),
+            Self::Equals(name, value) => one("#name = :value", name, Some(value)),
+            Self::AbsentOrEquals(name, value) => one("attribute_not_exists(#name) OR #name = :value", name, Some(value)),
+            Self::AbsentOrLess(name, value) => one("attribute_not_exists(#name) OR #name < :value", name, Some(value)),
+            Self::Expression(text, values, names) => {
+                ConditionExpression { text: Some(text), names: Some(names), values: Some(values) }
+            }
+            Self::None => ConditionExpression::default(),
+        }
+    }
+}
+
+/// Builds an action with a condition. The SDK's builders have the same methods for conditions, but no common trait.
+macro_rules! build_with_condition {
+    ($action:expr, $condition:expr, $key:expr) => {{
+        let ConditionExpression { text, names, values } = $condition.expression($key.partition_attribute());
+        $action
+            .set_condition_expression(text)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            .build()
+    }};
+}
+
+/// A builder of a transaction.
+#[derive(Clone, Debug)]
+pub(crate) struct Transaction {
+    request: TransactWriteItemsFluentBuilder,
+    context: &'static str,
+}
+
+impl Transaction {
+    pub(crate) fn new(client: &Client, context: &'static str) -> Self {
+        Self { request: client.transact_write_items(), context }
+    }
+
+    /// Writes an item if the stored one meets the condition.
+    pub(crate) fn put(self, table: &str, item: Item, key: &Key, condition: Condition) -> Result<Self, PortError> {
+        let put = Put::builder().table_name(table).set_item(Some(item));
+        let put = build_with_condition!(put, condition, key).map_err(|error| incomplete(self.context, error))?;
+        Ok(self.with(TransactWriteItem::builder().put(put).build()))
+    }
+
+    /// Writes an audit record, if one is given.
+    pub(crate) fn record_change(self, table: &str, change: Option<&Change>) -> Result<Self, PortError> {
+        let Some(change) = change else { return Ok(self) };
+        let key = Key::change(&change.fleet_id, change.change_id);
+        let item = item::with_record(&key, change, self.context)?;
+        self.put(table, item, &key, Condition::None)
+    }
+
+    /// Deletes an item if it meets the condition.
+    pub(crate) fn delete(self, table: &str, key: &Key, condition: Condition) -> Result<Self, PortError> {
+        let delete = Delete::builder().table_name(table).set_key(Some(key.attributes()));
+        let delete = build_with_condition!(delete, condition, key).map_err(|error| incomplete(self.context, error))?;
+        Ok(self.with(TransactWriteItem::builder().delete(delete).build()))
+    }
+
+    /// Requires a condition of an item that the transaction does not write.
+    pub(crate) fn check(self, table: &str, key: &Key, condition: Condition) -> Result<Self, PortError> {
+        let check = ConditionCheck::builder().table_name(table).set_key(Some(key.attributes()));
+        let check = build_with_condition!(check, condition, key).map_err(|error| incomplete(self.context, error))?;
+        Ok(self.with(TransactWriteItem::builder().condition_check(check).build()))
+    }
+
+    /// Adds one to a number attribute of an item, and sets the given other attributes.
+    pub(crate) fn increment(self, table: &str, key: &Key, number: &str, others: Item) -> Result<Self, PortError> {
+        let mut update = Update::builder()
+            .table_name(table)
+            .set_key(Some(key.attributes()))
+            .expression_attribute_names("#number", number)
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
+        let mut set = Vec::with_capacity(others.len());
+        for (index, (name, value)) in others.into_iter().enumerate() {
+            set.push(format!("#other{index} = :other{index}"));
+            update = update.expression_attribute_names(format!("#other{index}"), name);
+            update = update.expression_attribute_values(format!(":other{index}"), value);
+        }
+        let set = if set.is_empty() { String::new() } else { format!("SET {} ", set.join(", ")) };
+        let update = update.update_expression(format!("{set}ADD #number :one"));
+        let update = update.build().map_err(|error| incomplete(self.context, error))?;
+        Ok(self.with(TransactWriteItem::builder().update(update).build()))
+    }
+
+    fn with(self, action: TransactWriteItem) -> Self {
+        Self { request: self.request.transact_items(action), context: self.context }
+    }
+
+    /// Commits the transaction. Fails with `Conflict` if a condition is not met. If another transaction holds one of the
+    /// items, the commit is retried.
+    pub(crate) async fn commit(self) -> Result<(), PortError> {
+        let mut attempt = 1;
+        loop {
+            let Err(error) = self.request.clone().send().await else { return Ok(()) };
+            if cancellation_cause(&error) != Some(CancellationCause::Conflict) || attempt == MAX_ATTEMPTS {
+                return Err(transaction_error(self.context, error));
+            }
+            backoff::wait(attempt).await;
+            attempt += 1;
+        }
+    }
+}
+
+fn incomplete(context: &'static str, error: BuildError) -> PortError {
+    PortError::new(PortErrorKind::Rejected, context).caused_by(error)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! A metered deployment in memory, with vehicles and the fleets that subscribe to them.
+
+use std::collections::BTreeMap;
+
+use crate::meter::{Meter, Metered};
+use roadcast_blocks::Block;
+use roadcast_domain::Timestamp;
+use roadcast_domain::caller::Caller;
+use roadcast_domain::external_id::ExternalId;
+use roadcast_domain::fleet::Fleet;
+use roadcast_domain::ids::{ClientId, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::plan::Plan;
+use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
+use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
+use roadcast_event_log::{LogItem, SegmentedLog};
+use roadcast_ports::fleets::Fleets;
+use roadcast_ports::provisioning::FleetChannel as _;
+use roadcast_ports::subscriptions::Subscriptions;
+use roadcast_ports::vehicles::Vehicles as _;
+use roadcast_services::cache::{CachedClients, CachedEntitlements, CachedFleets, CachedSubjects, CachedVehicles};
+use roadcast_services::catalogue::event_schemas::CachedSchemas;
+use roadcast_services::delivery::enrichment::Enrichment;
+use roadcast_services::delivery::feed::FeedReader;
+use roadcast_services::ingest::Ingest;
+use roadcast_services::query::VehicleQueries;
+use roadcast_services::stream::{RecentEvents, StreamProcessor};
+use roadcast_testbed::{ManualClock, Memory, MemoryItems};
+use roadcast_traces::VehicleKey;
+
+type MeteredPort = Metered<Memory>;
+type MeteredLog = SegmentedLog<Metered<MemoryItems>>;
+
+/// The use cases with their metered ports. Their caches persist between calls, as in warm functions.
+pub(crate) struct Deployment {
+    pub(crate) clock: ManualClock,
+    pub(crate) memory: Memory,
+    items: MemoryItems,
+    pub(crate) vehicles: BTreeMap<VehicleKey, VehicleId>,
+    pub(crate) fleets: Vec<FleetId>,
+    pub(crate) ingest: Ingest<MeteredPort, MeteredPort, MeteredPort, MeteredPort, ManualClock>,
+    pub(crate) processor: StreamProcessor<
+        MeteredPort,
+        MeteredPort,
+        MeteredPort,
+        MeteredPort,
+        MeteredPort,
+        MeteredPort,
+        MeteredLog,
+        MeteredPort,
+        ManualClock,
+    >,
+    pub(crate) enrichment: Enrichment<MeteredPort, MeteredPort, MeteredPort, MeteredPort, ManualClock>,
+    pub(crate) feed_reader: FeedReader<MeteredPort, MeteredPort, ManualClock>,
+    pub(crate) queries: VehicleQueries<MeteredPort, MeteredPort, MeteredLog, MeteredPort, ManualClock>,
+}
+
+/// The meters: usage of sending, of processing and delivery, and of the requests of fleets.
+#[derive(Clone, Default)]
+pub(crate) struct Meters {
+    pub(crate) sent: Meter,
+    pub(crate) pipeline: Meter,
+    pub(crate) feed: Meter,
+}
+
+/// A caller that may send every event.
+pub(crate) fn admin() -> Caller {
+    Caller::Admin(ClientId::new("admin"))
+}
+
+impl Deployment {
+    /// Returns a deployment of these vehicles, distributed over `fleets` fleets. Each fleet subscribes to all packages of its
+    /// vehicles, delivered as blocks.
+    pub(crate) async fn new(start: Timestamp, keys: Vec<VehicleKey>, fleets: u32, shards: usize, meters: &Meters) -> Self {
+        let clock = ManualClock::at(start);
+        let memory = Memory::with_shards(clock.clone(), shards);
+        let items = MemoryItems::default();
+        let fleets: Vec<FleetId> = (0..fleets).map(|n| FleetId::from_random_bits(u128::from(n) + 1)).collect();
+        let mut vehicles = BTreeMap::new();
+        let mut of_fleet: BTreeMap<&FleetId, Vec<VehicleId>> = BTreeMap::new();
+        for (n, key) in (0_u32..).zip(keys) {
+            let vid = VehicleId::from_random_bits(scattered_id(n));
+            of_fleet.entry(&fleets[n as usize % fleets.len()]).or_default().push(vid.clone());
+            register(&memory, &vid, &key, start).await;
+            vehicles.insert(key, vid);
+        }
+        for (fleet_id, vids) in of_fleet {
+            subscribe(&memory, fleet_id, vids, start).await;
+        }
+
+        let port = |meter: &Meter| Metered::new(memory.clone(), meter);
+        let entitlements = |meter: &Meter| CachedEntitlements::new(port(meter), clock.clone());
+        let log = |meter: &Meter| SegmentedLog { items: Metered::new(items.clone(), meter) };
+        let Meters { sent, pipeline: meter, feed } = meters;
+        Self {
+            ingest: Ingest {
+                vehicles: CachedVehicles::new(port(sent), clock.clone()),
+                clients: CachedClients::new(port(sent), clock.clone()),
+                stream: port(sent),
+                schemas: CachedSchemas::new(port(sent), clock.clone()),
+                clock: clock.clone(),
+            },
+            processor: StreamProcessor {
+                archive: port(meter),
+                quarantine: port(meter),
+                subjects: CachedSubjects::new(port(meter), clock.clone()),
+                entitlements: entitlements(meter),
+                bus: port(meter),
+                state: port(meter),
+                log: log(meter),
+                schemas: CachedSchemas::new(port(meter), clock.clone()),
+                recent: RecentEvents::default(),
+                clock: clock.clone(),
+            },
+            enrichment: Enrichment {
+                entitlements: entitlements(meter),
+                fleets: CachedFleets::new(port(meter), clock.clone()),
+                bus: port(meter),
+                index: port(meter),
+                clock: clock.clone(),
+            },
+            feed_reader: FeedReader { queue: port(feed), entitlements: entitlements(feed), clock: clock.clone() },
+            queries: VehicleQueries {
+                vehicles: port(feed),
+                entitlements: entitlements(feed),
+                log: log(feed),
+                state: port(feed),
+                clock: clock.clone(),
+            },
+            clock,
+            memory,
+            items,
+            vehicles,
+            fleets,
+        }
+    }
+
+    /// Returns the bytes of blocks, the bytes of origins and the number of samples in the log.
+    pub(crate) fn stored(&self) -> (f64, f64, f64) {
+        let mut sums = (0.0, 0.0, 0.0);
+        for item in self.items.all() {
+            if let LogItem::Segment(segment) = item {
+                sums.0 += segment.block.len() as f64;
+                sums.1 += segment.origins.len() as f64;
+                let samples = Block::decode(&segment.block).map_or(0, |block| block.times().len());
+                sums.2 += samples as f64;
+            }
+        }
+        sums
+    }
+}
+
+/// Returns id bits that are distributed over shards and concurrent batches like random ones.
+fn scattered_id(n: u32) -> u128 {
+    (u128::from(n) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)
+}
+
+async fn register(memory: &Memory, vid: &VehicleId, key: &VehicleKey, now: Timestamp) {
+    let external_ids = ExternalId::new(&key.scheme, &key.value).into_iter().collect();
+    let details = VehicleDetails { external_ids, ..VehicleDetails::default() };
+    let vehicle =
+        Vehicle { vid: vid.clone(), details, version: 1, owner: None, retired_at: None, created_at: now, updated_at: now };
+    // Ports in memory do not fail.
+    let _ = memory.register(&vehicle).await;
+}
+
+async fn subscribe(memory: &Memory, fleet_id: &FleetId, vehicles: Vec<VehicleId>, now: Timestamp) {
+    let fleet = Fleet::new(fleet_id.clone(), "A fleet".to_owned(), "delivery".to_owned(), Plan::Standard, now);
+    let subscription = Subscription {
+        subscription_id: SubscriptionId::from_random_bits(1),
+        fleet_id: fleet_id.clone(),
+        vehicles,
+        packages: ["telematics", "track-and-trace", "diagnostics", "ev-battery"].map(str::to_owned).to_vec(),
+        delivery_format: DeliveryFormat::Blocks,
+        validity: Validity { valid_from: now, valid_until: None },
+        state: SubscriptionState::Active,
+        attempts: 1,
+        reason: None,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    let _ = Fleets::create(memory, &fleet, None).await;
+    let _ = memory.ensure_queue(&fleet).await;
+    let _ = memory.ensure_rule(&fleet).await;
+    let _ = Subscriptions::create(memory, &subscription, None).await;
+    let _ = memory.write_grants(&subscription).await;
+}

@@ -1,0 +1,89 @@
+use super::*;
+use proptest::prelude::*;
+use serde_json::json;
+
+fn parse(event: &serde_json::Value) -> Result<(), (Reason, String)> {
+    let text = event.to_string();
+    let raw: &RawValue = serde_json::from_str(&text).unwrap();
+    Envelope::parse(raw).map(|_| ()).map_err(|refusal| (refusal.reason, refusal.pointer))
+}
+
+fn minimal() -> serde_json::Value {
+    json!({"specversion": "1.0", "id": "1", "source": "urn:a", "type": "t", "time": "2020-01-01T00:00:00Z", "data": {}})
+}
+
+#[test]
+fn invalid_attribute_is_reported_by_its_pointer() {
+    assert_eq!(parse(&minimal()), Ok(()));
+    for (attribute, value, reason) in [
+        ("specversion", json!("0.3"), Reason::NotACloudEvent),
+        ("id", json!(null), Reason::NotACloudEvent),
+        ("id", json!(1), Reason::NotACloudEvent),
+        ("source", json!(""), Reason::NotACloudEvent),
+        ("type", json!(null), Reason::NotACloudEvent),
+        ("time", json!(null), Reason::TimeMissing),
+        ("time", json!("02/00/2090"), Reason::NotACloudEvent),
+        ("datacontenttype", json!("text/xml"), Reason::DataInvalid),
+        ("Bad_Name", json!("x"), Reason::NotACloudEvent),
+        ("ext", json!({}), Reason::NotACloudEvent),
+        ("data_base64", json!("AA=="), Reason::DataInvalid),
+    ] {
+        let mut event = minimal();
+        event[attribute] = value;
+        assert_eq!(parse(&event), Err((reason, format!("/{attribute}"))), "{event}");
+    }
+}
+
+#[test]
+fn body_with_too_many_events_is_refused() {
+    let body = |count: usize| format!("[{}]", vec!["{}"; count].join(","));
+    assert_eq!(split_events_limited(&body(3), 3).unwrap().len(), 3);
+    assert_eq!(split_events_limited(&body(4), 3).unwrap_err().reason, Reason::TooLarge);
+    assert_eq!(split_events_limited(&body(100_000), 3).unwrap_err().reason, Reason::TooLarge);
+    assert_eq!(split_events_limited("[{},{},{},", 3).unwrap_err().reason, Reason::NotJson);
+    assert_eq!(split_events(&body(4)).unwrap().len(), 4);
+}
+
+#[test]
+fn data_keeps_the_bytes_of_the_sender() {
+    let text =
+        r#"{"specversion":"1.0","id":"1","source":"urn:a","type":"t","time":"2020-01-01T00:00:00Z","data":{"x": 1.50e1 }}"#;
+    let raw: &RawValue = serde_json::from_str(text).unwrap();
+    let vid = VehicleId::from_random_bits(7);
+    let written = Envelope::parse(raw).unwrap().to_json_with_subject(&vid).unwrap();
+    assert!(written.contains(r#""data":{"x": 1.50e1 }"#), "{written}");
+    assert!(written.contains(&format!(r#""subject":"{vid}""#)));
+}
+
+#[test]
+fn json_format_examples_of_the_specification_are_parsed() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/cloudevents/json_format_examples.ndjson");
+    let Ok(examples) = std::fs::read_to_string(path) else {
+        println!("skipped: the file of CloudEvents examples does not exist");
+        return;
+    };
+    let lines = examples.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["event"].clone());
+    let events = lines.flat_map(|event| event.as_array().cloned().unwrap_or_else(|| vec![event]));
+    for event in events {
+        // Each example is a CloudEvent. Roadcast refuses it only because of its additional requirements.
+        let is_json = event["datacontenttype"].as_str().is_none_or(is_json);
+        let has = |name: &str| event.get(name).is_some();
+        let expected = match (has("time"), is_json, has("data"), has("data_base64")) {
+            (false, ..) => Err(Reason::TimeMissing),
+            (true, true, true, false) | (true, false, false, true) => Ok(()),
+            _ => Err(Reason::DataInvalid),
+        };
+        assert_eq!(parse(&event).map_err(|(reason, _)| reason), expected, "{event}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn parser_does_not_panic_on_any_body(body in ".{0,200}") {
+        if let Ok(events) = split_events(&body) {
+            for event in events {
+                let _ = Envelope::parse(event);
+            }
+        }
+    }
+}

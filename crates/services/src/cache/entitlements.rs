@@ -1,0 +1,87 @@
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use roadcast_domain::entitlement::Entitlement;
+use roadcast_domain::ids::{FleetId, VehicleId};
+use roadcast_domain::package::Packages;
+use roadcast_ports::PortError;
+use roadcast_ports::clock::Clock;
+use roadcast_ports::entitlements::Entitlements;
+
+use super::{CAPACITY, TTL_MS, TtlCache};
+
+/// Caches the entitlements to each vehicle until the version of all entitlements changes.
+pub struct CachedEntitlements<E, K> {
+    entitlements: E,
+    clock: K,
+    version: TtlCache<(), u64>,
+    by_vehicle: Mutex<VersionedEntitlements>,
+    packages: TtlCache<(), Packages>,
+}
+
+/// The entitlements that were read under one version.
+#[derive(Default)]
+struct VersionedEntitlements {
+    version: u64,
+    by_vehicle: HashMap<VehicleId, Vec<Entitlement>>,
+}
+
+impl<E, K> CachedEntitlements<E, K> {
+    /// An empty cache over `entitlements`.
+    pub fn new(entitlements: E, clock: K) -> Self {
+        Self {
+            entitlements,
+            clock,
+            version: TtlCache::new(TTL_MS),
+            by_vehicle: Mutex::default(),
+            packages: TtlCache::new(TTL_MS),
+        }
+    }
+}
+
+impl<E: Entitlements, K: Clock> Entitlements for CachedEntitlements<E, K> {
+    async fn list_by_vehicle(&self, vid: &VehicleId) -> Result<Vec<Entitlement>, PortError> {
+        let version = self.version().await?;
+        {
+            let mut cached = self.by_vehicle.lock().unwrap_or_else(PoisonError::into_inner);
+            if cached.version != version {
+                *cached = VersionedEntitlements { version, by_vehicle: HashMap::new() };
+            }
+            if let Some(entitlements) = cached.by_vehicle.get(vid) {
+                return Ok(entitlements.clone());
+            }
+        }
+        let entitlements = self.entitlements.list_by_vehicle(vid).await?;
+        let mut cached = self.by_vehicle.lock().unwrap_or_else(PoisonError::into_inner);
+        // If the version changed during the read, the entitlements may be outdated.
+        if cached.version == version {
+            if cached.by_vehicle.len() >= CAPACITY {
+                cached.by_vehicle.clear();
+            }
+            cached.by_vehicle.insert(vid.clone(), entitlements.clone());
+        }
+        Ok(entitlements)
+    }
+
+    async fn version(&self) -> Result<u64, PortError> {
+        self.version.get_or_load(&(), self.clock.now(), || self.entitlements.version()).await
+    }
+
+    async fn entitlement(&self, fleet_id: &FleetId, vid: &VehicleId) -> Result<Option<Entitlement>, PortError> {
+        let all = self.list_by_vehicle(vid).await?;
+        Ok(all.into_iter().find(|entitlement| entitlement.fleet_id == *fleet_id))
+    }
+
+    async fn list_by_fleet(
+        &self,
+        fleet_id: &FleetId,
+        after: Option<&VehicleId>,
+        limit: usize,
+    ) -> Result<Vec<Entitlement>, PortError> {
+        self.entitlements.list_by_fleet(fleet_id, after, limit).await
+    }
+
+    async fn packages(&self) -> Result<Packages, PortError> {
+        self.packages.get_or_load(&(), self.clock.now(), || self.entitlements.packages()).await
+    }
+}

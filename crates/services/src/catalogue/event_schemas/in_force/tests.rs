@@ -1,0 +1,90 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+use roadcast_domain::caller::Caller;
+use roadcast_domain::cloudevent::Data;
+use roadcast_domain::ids::ClientId;
+use roadcast_domain::refusal::Reason;
+use roadcast_testbed::{Fault, FaultPlan, Faulty, ManualClock, Memory};
+use serde_json::json;
+
+use super::*;
+use crate::catalogue::event_schemas::SchemaRegistration;
+
+const TYRE: &str = "com.example.tyre.v1";
+
+struct ValidationFixture {
+    memory: Memory,
+    clock: ManualClock,
+}
+
+impl ValidationFixture {
+    fn new() -> Self {
+        let clock = ManualClock::default();
+        Self { memory: Memory::new(clock.clone()), clock }
+    }
+
+    async fn register(&self, event_type: &str, schema: &Value) {
+        let registration = SchemaRegistration { schemas: self.memory.clone(), clock: self.clock.clone() };
+        registration.register(&Caller::Admin(ClientId::new("admin")), event_type, &schema.to_string()).await.unwrap();
+    }
+}
+
+fn tyre(properties: &Value) -> Value {
+    json!({"type": "object", "properties": properties, "additionalProperties": false})
+}
+
+/// Validates an event that is received now.
+async fn validate<P: Schemas>(
+    schemas: &CachedSchemas<P, ManualClock>,
+    fixture: &ValidationFixture,
+    event_type: &str,
+    data: &Value,
+) -> Result<(), Reason> {
+    let received = fixture.clock.now();
+    let text = json!({
+        "specversion": "1.0", "id": "1", "source": "urn:test", "type": event_type, "time": received, "data": data,
+    });
+    let text = text.to_string();
+    let raw: &RawValue = serde_json::from_str(&text).unwrap();
+    let envelope = Envelope::parse(raw).unwrap();
+    let Data::Json(data) = envelope.data else { panic!("JSON") };
+    let validated = schemas.validate(&envelope, data, &VehicleId::from_random_bits(1), received).await.unwrap();
+    validated.map(|_| ()).map_err(|refusal| refusal.reason)
+}
+
+#[tokio::test]
+async fn schema_is_in_force_for_events_received_after_registration() {
+    let fixture = ValidationFixture::new();
+    let schemas = CachedSchemas::new(fixture.memory.clone(), fixture.clock.clone());
+    assert_eq!(validate(&schemas, &fixture, TYRE, &json!({})).await, Err(Reason::TypeUnknown));
+    for properties in [json!({}), json!({"kPa": {"type": "number"}})] {
+        fixture.register(TYRE, &tyre(&properties)).await;
+        fixture.clock.advance_ms(1);
+        let data: Value = properties.as_object().unwrap().keys().map(|name| (name.clone(), json!(1))).collect();
+        assert_eq!(validate(&schemas, &fixture, TYRE, &data).await, Ok(()));
+    }
+    assert_eq!(validate(&schemas, &fixture, TYRE, &json!({"kPa": "x"})).await, Err(Reason::DataInvalid));
+}
+
+#[tokio::test]
+async fn schemas_are_read_only_for_custom_events_and_then_cached() {
+    let fixture = ValidationFixture::new();
+    fixture.register(TYRE, &tyre(&json!({}))).await;
+    fixture.clock.advance_ms(1);
+    // Three reads succeed, and every further read fails.
+    let faults = [None, None, None].into_iter().chain([Some(Fault::Unavailable); 20]);
+    let schemas = CachedSchemas::new(Faulty::new(fixture.memory.clone(), FaultPlan::script(faults)), fixture.clock.clone());
+    let telemetry = json!({"samples": [{"at": fixture.clock.now(), "signals": {"Vehicle.Speed": 1}}]});
+    for _ in 0..3 {
+        assert_eq!(validate(&schemas, &fixture, "roadcast.telemetry.v1", &telemetry).await, Ok(()));
+        assert_eq!(validate(&schemas, &fixture, "nonsense", &telemetry).await, Err(Reason::TypeUnknown));
+    }
+    // The first read reads the version and the schemas, a later one only the version.
+    for _ in 0..3 {
+        assert_eq!(validate(&schemas, &fixture, TYRE, &json!({})).await, Ok(()));
+        assert_eq!(validate(&schemas, &fixture, "com.example.door.v1", &json!({})).await, Err(Reason::TypeUnknown));
+    }
+    fixture.clock.advance_ms(TTL_MS - 1);
+    assert_eq!(validate(&schemas, &fixture, TYRE, &json!({})).await, Ok(()));
+    fixture.clock.advance_ms(1);
+    assert_eq!(validate(&schemas, &fixture, TYRE, &json!({})).await, Ok(()));
+}

@@ -1,0 +1,103 @@
+//! `GET /events`: the events of a fleet's vehicles in the order of arrival, for pollers that must not miss an event.
+//!
+//! The feed index contains pointers to delivered events, stamped with the time of writing. An event's position is its first
+//! pointer; repeated deliveries leave further pointers, which are skipped. A poller that continues from the last cursor
+//! therefore gets each event once, however late the vehicle sent it. See `docs/decisions/0015-arrivals.md`.
+
+mod index_walk;
+
+use roadcast_domain::Timestamp;
+use roadcast_domain::caller::Caller;
+use roadcast_domain::event::Event;
+use roadcast_domain::ids::{Eid, VehicleId};
+use roadcast_domain::selection::Selection;
+use roadcast_ports::clock::Clock;
+use roadcast_ports::entitlements::Entitlements;
+use roadcast_ports::event_log::EventLog;
+use roadcast_ports::feed::{FeedIndex, INDEX_LAG_MS};
+use serde::{Deserialize, Serialize};
+
+use crate::ServiceError;
+use crate::cache::CachedEntitlements;
+use index_walk::IndexWalk;
+
+/// How far back a poller without a cursor starts, in milliseconds: one day.
+pub const DEFAULT_LOOKBACK_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Returns the events of a fleet's vehicles in the order of arrival.
+pub struct FleetEvents<E, L, I, K> {
+    /// The fleets' entitlements.
+    pub entitlements: CachedEntitlements<E, K>,
+    /// The event log.
+    pub log: L,
+    /// The index of delivered events.
+    pub index: I,
+    /// The clock.
+    pub clock: K,
+}
+
+/// A range of arrivals.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FleetEventsRange {
+    /// Where the page starts.
+    pub from: ArrivalPosition,
+    /// The arrival time at which the range ends, exclusive; `None` for an open range.
+    pub to: Option<Timestamp>,
+    /// The event types and signals to return.
+    pub selection: Selection,
+    /// The maximum number of events.
+    pub limit: usize,
+}
+
+/// A position in the order of arrivals.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArrivalPosition {
+    /// The stamp of the pointer.
+    stamp: Eid,
+    /// The index of the event in the pointer.
+    index: usize,
+    /// Events before this position that were not stored when the poller passed them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    passed_over: Vec<(VehicleId, Eid)>,
+}
+
+impl ArrivalPosition {
+    /// The first position at or after `time`.
+    pub fn first_at(time: Timestamp) -> Self {
+        Self { stamp: Eid::lower_bound(time), index: 0, passed_over: Vec::new() }
+    }
+
+    fn move_to(&mut self, stamp: Eid, index: usize) {
+        self.stamp = stamp;
+        self.index = index;
+    }
+}
+
+/// A page of arrivals.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FleetEventsPage {
+    /// The events in the order of arrival.
+    pub events: Vec<Event>,
+    /// Where the next page starts; `None` only at the end of a range that has an end.
+    pub next: Option<ArrivalPosition>,
+    /// Whether more events are available now. If false, the caller should wait before the next request.
+    pub more: bool,
+}
+
+impl<E: Entitlements, L: EventLog, I: FeedIndex, K: Clock> FleetEvents<E, L, I, K> {
+    /// Returns a page of the events of the caller's vehicles, redacted to what the caller may see now. Fails with
+    /// `Forbidden` unless the caller is a fleet.
+    pub async fn page(&self, caller: &Caller, range: &FleetEventsRange) -> Result<FleetEventsPage, ServiceError> {
+        let Caller::Fleet(fleet_id) = caller else {
+            return Err(ServiceError::Forbidden("only clients of a fleet may read the events of a fleet"));
+        };
+        let now = self.clock.now();
+        let end = range.to.unwrap_or(now).min(now.plus_ms(-INDEX_LAG_MS));
+        let last = Eid::from_time_and_salt(end.plus_ms(-1), u128::MAX);
+        let mut walk = IndexWalk::new(self, fleet_id, range, self.entitlements.packages().await?, now);
+        let more = walk.walk_to(last).await?;
+        let (events, position) = walk.into_parts();
+        let is_at_end = position.stamp > last && range.to.is_some_and(|to| end >= to);
+        Ok(FleetEventsPage { events, next: (!is_at_end).then_some(position), more })
+    }
+}

@@ -1,0 +1,144 @@
+//! Statistics of a vehicle's signals per time window.
+
+use std::collections::BTreeMap;
+
+use roadcast_domain::Timestamp;
+use roadcast_domain::caller::Caller;
+use roadcast_ports::clock::Clock;
+use roadcast_ports::entitlements::Entitlements;
+use roadcast_ports::event_log::EventLog;
+use roadcast_ports::vehicles::Vehicles;
+use roadcast_signals::{SignalPath, Signals, Value};
+
+use super::sample_reader::SampleReader;
+use super::{HistoryPage, HistoryRange, READS_PER_PAGE, SamplePosition, SampleRow, row_bytes};
+use crate::ServiceError;
+use crate::query::VehicleQueries;
+use crate::response_budget::ResponseBudget;
+
+/// The length of windows: whole seconds, from one second to one day. Windows start at its multiples since 1970, in UTC.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Resolution(i64);
+
+impl Resolution {
+    /// A resolution of that many seconds; `None` if not between one second and one day.
+    pub fn from_seconds(seconds: u32) -> Option<Self> {
+        (1..=24 * 60 * 60).contains(&seconds).then(|| Self(i64::from(seconds) * 1000))
+    }
+
+    /// The window length in seconds.
+    pub const fn seconds(self) -> i64 {
+        self.0 / 1000
+    }
+
+    /// Returns the start of the window that contains `at`.
+    fn window_start(self, at: Timestamp) -> Timestamp {
+        Timestamp::from_ms(at.ms().div_euclid(self.0) * self.0)
+    }
+}
+
+/// The signals of a window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Window {
+    /// The start of the window.
+    pub at: Timestamp,
+    /// Each signal that was reported in the window.
+    pub signals: BTreeMap<SignalPath, Series>,
+}
+
+/// The values of a signal in a window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// The number of values.
+    pub count: u64,
+    /// The last value in the order of samples.
+    pub last: Value,
+    /// Statistics of the numeric values; `None` if no value is numeric.
+    pub statistics: Option<Statistics>,
+}
+
+/// Statistics of numeric values.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct Statistics {
+    /// The minimum.
+    pub min: f64,
+    /// The maximum.
+    pub max: f64,
+    sum: f64,
+    count: u64,
+}
+
+impl Statistics {
+    /// The arithmetic mean. Each value has the same weight, regardless of how long it was valid.
+    #[allow(clippy::cast_precision_loss)] // a window holds fewer than 2^53
+    pub fn mean(&self) -> f64 {
+        self.sum / self.count as f64
+    }
+
+    fn add(statistics: Option<Self>, number: f64) -> Self {
+        let Some(Self { min, max, sum, count }) = statistics else {
+            return Self { min: number, max: number, sum: number, count: 1 };
+        };
+        Self { min: min.min(number), max: max.max(number), sum: sum + number, count: count + 1 }
+    }
+}
+
+impl Window {
+    /// Adds the signals of a sample.
+    fn add(&mut self, signals: Signals) {
+        for (path, value) in signals {
+            let number = value.as_number();
+            let series = self.signals.entry(path).or_insert(Series { count: 0, last: value.clone(), statistics: None });
+            series.count += 1;
+            series.last = value;
+            series.statistics = number.map(|number| Statistics::add(series.statistics, number)).or(series.statistics);
+        }
+    }
+}
+
+impl<V: Vehicles, E: Entitlements, L: EventLog, S, K: Clock> VehicleQueries<V, E, L, S, K> {
+    /// Returns a page of windows over a vehicle's samples from the window at `start` on; from the start of the range if
+    /// `None`. Windows without samples are omitted.
+    pub async fn windows(
+        &self,
+        caller: &Caller,
+        range: &HistoryRange,
+        resolution: Resolution,
+        start: Option<Timestamp>,
+    ) -> Result<HistoryPage<Window, Timestamp>, ServiceError> {
+        let start = start.unwrap_or(range.from);
+        let mut reader = SampleReader::open(self, caller, range, SamplePosition::first_at(start)).await?;
+        let mut rows: Vec<Window> = Vec::new();
+        let mut reads = 0;
+        while reader.frontier().is_some() && rows.len() <= range.limit {
+            for SampleRow { position, signals } in reader.read().await? {
+                let at = resolution.window_start(position.at);
+                if rows.last().is_none_or(|window| window.at != at) {
+                    rows.push(Window { at, signals: BTreeMap::new() });
+                }
+                if let Some(window) = rows.last_mut() {
+                    window.add(signals);
+                }
+            }
+            reads += 1;
+            // Only complete windows are returned: at least one, otherwise pagination could not make progress.
+            let open = reader.frontier().map(|frontier| resolution.window_start(frontier));
+            let has_complete_window = open.is_none_or(|open| open > resolution.window_start(start));
+            if reads >= READS_PER_PAGE && has_complete_window {
+                break;
+            }
+        }
+        let open = reader.frontier().map(|frontier| resolution.window_start(frontier));
+        rows.retain(|window| open.is_none_or(|open| window.at < open));
+        let mut budget = ResponseBudget::new();
+        let fitting = rows.iter().take(range.limit).take_while(|window| budget.try_reserve(window_bytes(window))).count();
+        let next = rows.get(fitting).map(|window| window.at);
+        rows.truncate(fitting);
+        Ok(HistoryPage { rows, next: next.or(open.map(|open| open.max(start))) })
+    }
+}
+
+/// The estimated JSON size of a window: the count, the last value and three numbers of each signal.
+fn window_bytes(window: &Window) -> usize {
+    row_bytes(window.signals.keys().map(|path| path.as_str().len() + 160).sum())
+}

@@ -1,0 +1,92 @@
+//! A batch of the stream: its records, the events in processing, and the outcome.
+
+use std::collections::BTreeMap;
+
+use roadcast_domain::event::StoredEvent;
+use roadcast_domain::ids::VehicleId;
+use roadcast_domain::refusal::Reason;
+use roadcast_ports::PortError;
+use roadcast_ports::archive::RawRecord;
+
+/// A record of the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The shard.
+    pub shard: String,
+    /// The partition key; the `vid` if the record was uploaded over HTTP.
+    pub partition_key: String,
+    /// The record's sequence number, arrival time and bytes.
+    pub raw: RawRecord,
+}
+
+/// The outcome of a batch.
+#[derive(Debug, Default)]
+pub struct BatchOutcome {
+    /// The index of the first record to retry; it and all records after it are retried. `None` if no retry is needed.
+    pub retry_from: Option<usize>,
+    /// Errors to log.
+    pub failures: Vec<PortError>,
+    /// Counts for metrics.
+    pub counts: BatchCounts,
+}
+
+impl BatchOutcome {
+    /// Records that `error` makes a retry from this record on necessary.
+    pub(super) fn fail(&mut self, record: usize, error: PortError) {
+        self.retry_from = Some(self.retry_from.map_or(record, |first| first.min(record)));
+        self.failures.push(error);
+    }
+}
+
+/// The counts of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BatchCounts {
+    /// Samples received.
+    pub samples_received: usize,
+    /// Samples newly stored.
+    pub samples_stored: usize,
+    /// Samples quarantined, by reason.
+    pub samples_quarantined: BTreeMap<Reason, usize>,
+    /// Signals rejected, by reason.
+    pub signals_rejected: BTreeMap<&'static str, usize>,
+    /// Events dropped as duplicates.
+    pub events_deduplicated: usize,
+    /// Entries published to the ingest bus.
+    pub entries_published: usize,
+}
+
+/// A valid event that is not stored yet.
+pub(super) struct PendingEvent {
+    /// The index of its record in the batch.
+    pub(super) record: usize,
+    /// Its index in the record.
+    pub(super) index: usize,
+    /// Its size as received.
+    pub(super) bytes: usize,
+    pub(super) stored: StoredEvent,
+}
+
+impl PendingEvent {
+    /// Whether a store or bus may reject the event because of its size. A smaller event fits into every store and bus: its
+    /// rejection is a fault of Roadcast, and the event is retried.
+    pub(super) fn is_large(&self) -> bool {
+        self.bytes > 256 * 1024
+    }
+}
+
+/// Groups events by vehicle, in `eid` order.
+pub(super) fn by_vehicle(events: impl Iterator<Item = PendingEvent>) -> impl Iterator<Item = Vec<PendingEvent>> {
+    let mut vehicles: BTreeMap<VehicleId, Vec<PendingEvent>> = BTreeMap::new();
+    for event in events {
+        vehicles.entry(event.stored.event.vid.clone()).or_default().push(event);
+    }
+    vehicles.into_values().map(|mut events| {
+        events.sort_by_key(|event| event.stored.event.eid);
+        events
+    })
+}
+
+/// Returns the lowest record index of the events.
+pub(super) fn first_record<'e>(events: impl IntoIterator<Item = &'e PendingEvent>) -> usize {
+    events.into_iter().map(|event| event.record).min().unwrap_or(0)
+}

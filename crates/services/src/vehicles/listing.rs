@@ -1,0 +1,149 @@
+//! Lists and filters the vehicles that a caller may see.
+
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use roadcast_domain::caller::Caller;
+use roadcast_domain::external_id::ExternalId;
+use roadcast_domain::ids::{FleetId, VehicleId};
+use roadcast_domain::subject::Subject;
+use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
+use roadcast_ports::clock::{Clock, Randomness};
+use roadcast_ports::entitlements::Entitlements;
+use roadcast_ports::vehicles::{VehicleListing, Vehicles};
+
+use super::registry::VehicleRegistry;
+use crate::ServiceError;
+
+/// The maximum number of reads of the registry for one page.
+const READS_PER_PAGE: usize = 10;
+/// Vehicles read concurrently.
+const CONCURRENCY: usize = 16;
+
+/// Selects vehicles; a vehicle must match all criteria. Texts match case-insensitively.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VehicleFilter {
+    /// A text that the make, the model, an external id or an attribute contains.
+    pub text: Option<String>,
+    /// An external id.
+    pub external_id: Option<ExternalId>,
+    /// The make.
+    pub make: Option<String>,
+    /// The model.
+    pub model: Option<String>,
+    /// The model year.
+    pub model_year: Option<u16>,
+    /// The fuel type.
+    pub fuel_type: Option<String>,
+    /// Whether to list retired vehicles instead of vehicles in service.
+    pub retired: bool,
+}
+
+impl VehicleFilter {
+    fn matches(&self, vehicle: &Vehicle) -> bool {
+        let details = &vehicle.details;
+        let equals = |wanted: &Option<String>, actual: &Option<String>| {
+            let actual = actual.as_deref().unwrap_or_default().to_lowercase();
+            wanted.as_ref().is_none_or(|wanted| wanted.to_lowercase() == actual)
+        };
+        self.retired == vehicle.retired_at.is_some()
+            && equals(&self.make, &details.make)
+            && equals(&self.model, &details.model)
+            && equals(&self.fuel_type, &details.fuel_type)
+            && self.model_year.is_none_or(|year| details.model_year == Some(year))
+            && self.text.as_ref().is_none_or(|text| contains_text(details, &text.to_lowercase()))
+    }
+}
+
+/// Whether the vehicle's details contain the lower-case text. The VIN is not searched, otherwise callers would put VINs
+/// into URLs.
+fn contains_text(details: &VehicleDetails, text: &str) -> bool {
+    let names = [&details.make, &details.model].into_iter().flatten().map(String::as_str);
+    let external_ids = details.external_ids.iter().map(ExternalId::value);
+    let attributes = details.attributes.values().map(String::as_str);
+    names.chain(external_ids).chain(attributes).any(|value| value.to_lowercase().contains(text))
+}
+
+/// A page of vehicles.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VehicleList {
+    /// The vehicles, redacted to what the caller may see.
+    pub vehicles: Vec<Vehicle>,
+    /// Where the next page continues (after this vehicle); `None` for the last page.
+    pub next: Option<VehicleId>,
+}
+
+impl<V: Vehicles, E: Entitlements, K: Clock, R: Randomness> VehicleRegistry<V, E, K, R> {
+    /// Returns a page of the vehicles that the caller may see. A page may be shorter than `limit` and still not be the last
+    /// one, if few of many vehicles match the filter.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        filter: &VehicleFilter,
+        after: Option<VehicleId>,
+        limit: usize,
+    ) -> Result<VehicleList, ServiceError> {
+        if let Some(external_id) = &filter.external_id {
+            return self.find_by_external_id(caller, filter, external_id).await;
+        }
+        let mut list = VehicleList { vehicles: Vec::new(), next: after };
+        for read in 0..READS_PER_PAGE {
+            if list.vehicles.len() == limit || (read > 0 && list.next.is_none()) {
+                break;
+            }
+            let page = self.page(caller, list.next, limit - list.vehicles.len()).await?;
+            list.vehicles.extend(page.vehicles.into_iter().filter(|vehicle| filter.matches(vehicle)));
+            list.next = page.next;
+        }
+        Ok(list)
+    }
+
+    /// Returns the vehicle with that external id, if it matches the filter.
+    async fn find_by_external_id(
+        &self,
+        caller: &Caller,
+        filter: &VehicleFilter,
+        external_id: &ExternalId,
+    ) -> Result<VehicleList, ServiceError> {
+        let vid = self.vehicles.resolve(&Subject::External(external_id.clone())).await?;
+        let found = match vid {
+            None => Err(ServiceError::NotFound),
+            Some(vid) => self.get(caller, &vid).await,
+        };
+        match found {
+            Ok(vehicle) => {
+                let vehicles = Some(vehicle).filter(|vehicle| filter.matches(vehicle)).into_iter().collect();
+                Ok(VehicleList { vehicles, next: None })
+            }
+            Err(ServiceError::NotFound) => Ok(VehicleList::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns an unfiltered page.
+    async fn page(&self, caller: &Caller, after: Option<VehicleId>, limit: usize) -> Result<VehicleList, ServiceError> {
+        let owner = match caller {
+            Caller::Fleet(fleet_id) => return self.page_of_fleet(fleet_id, after, limit).await,
+            Caller::Admin(_) => None,
+            Caller::Ingest(client_id) => Some(client_id.clone()),
+        };
+        let page = self.vehicles.list(&VehicleListing { owner, after, limit }).await?;
+        Ok(VehicleList { vehicles: page.vehicles, next: page.next })
+    }
+
+    async fn page_of_fleet(
+        &self,
+        fleet_id: &FleetId,
+        after: Option<VehicleId>,
+        limit: usize,
+    ) -> Result<VehicleList, ServiceError> {
+        let entitlements = self.entitlements.list_by_fleet(fleet_id, after.as_ref(), limit).await?;
+        let next = entitlements.last().filter(|_| entitlements.len() == limit).map(|last| last.vid.clone());
+        let vehicles: Vec<Option<Vehicle>> = stream::iter(entitlements.into_iter().map(|entitlement| async move {
+            let vehicle = self.vehicles.get(&entitlement.vid).await?;
+            Ok::<_, ServiceError>(vehicle.and_then(|vehicle| self.redact_for_fleet(vehicle, &entitlement)))
+        }))
+        .buffered(CONCURRENCY)
+        .try_collect()
+        .await?;
+        Ok(VehicleList { vehicles: vehicles.into_iter().flatten().collect(), next })
+    }
+}

@@ -1,0 +1,173 @@
+//! A fleet polls its events while vehicles send late and out of order, and deliveries are repeated.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use roadcast_domain::caller::Caller;
+use roadcast_domain::event::Event;
+use roadcast_domain::ids::{Eid, FleetId, VehicleId};
+use roadcast_domain::selection::Selection;
+use roadcast_ports::clock::Clock as _;
+use roadcast_services::ServiceError;
+use roadcast_services::query::fleet_events::{ArrivalPosition, FleetEventsPage, FleetEventsRange};
+use roadcast_testbed::FaultPlan;
+
+use crate::fixture::{PipelineFixture, admin};
+
+/// A fleet's application that polls from its last cursor.
+struct Poller {
+    fleet_id: FleetId,
+    position: ArrivalPosition,
+    limit: usize,
+    events: Vec<Event>,
+}
+
+impl Poller {
+    fn new(pipeline: &PipelineFixture, fleet_id: &FleetId, limit: usize) -> Self {
+        let position = ArrivalPosition::first_at(pipeline.clock.now());
+        Self { fleet_id: fleet_id.clone(), position, limit, events: Vec::new() }
+    }
+
+    async fn page(&mut self, pipeline: &PipelineFixture) -> FleetEventsPage {
+        let range =
+            FleetEventsRange { from: self.position.clone(), to: None, selection: Selection::default(), limit: self.limit };
+        let page = pipeline.fleet_events().page(&Caller::Fleet(self.fleet_id.clone()), &range).await.unwrap();
+        assert!(page.events.len() <= self.limit);
+        // As serialized in a cursor.
+        let text = serde_json::to_string(page.next.as_ref().unwrap()).unwrap();
+        assert!(text.len() < 1400, "a cursor stays short: {}", text.len());
+        self.position = serde_json::from_str(&text).unwrap();
+        self.events.extend(page.events.iter().cloned());
+        page
+    }
+
+    /// Polls until no more events are available.
+    async fn catch_up(&mut self, pipeline: &PipelineFixture) {
+        while self.page(pipeline).await.more {}
+    }
+
+    fn event_keys(&self) -> Vec<(VehicleId, Eid)> {
+        self.events.iter().map(|event| (event.vid.clone(), event.eid)).collect()
+    }
+}
+
+fn assert_unique(mut keys: Vec<(VehicleId, Eid)>) -> BTreeSet<(VehicleId, Eid)> {
+    let count = keys.len();
+    keys.sort();
+    let unique: BTreeSet<_> = keys.into_iter().collect();
+    assert_eq!(unique.len(), count, "an event was returned twice");
+    unique
+}
+
+#[tokio::test]
+async fn poller_receives_late_data_in_arrival_order_and_only_its_own() {
+    let pipeline = PipelineFixture::new(41);
+    let (ours, theirs) = (pipeline.vehicle("ours").await, pipeline.vehicle("theirs").await);
+    let fleet = pipeline.fleet(std::slice::from_ref(&ours), &["track-and-trace"]).await;
+    let mut poller = Poller::new(&pipeline, &fleet, 10);
+    for (id, ago) in [("new", 10), ("hours late", 20_000), ("newer", 5)] {
+        pipeline.upload(&ours, id, &[(ago, 50.0)]).await;
+        pipeline.upload(&theirs, id, &[(ago, 50.0)]).await;
+        pipeline.process_all(|_| FaultPlan::healthy()).await;
+        pipeline.clock.advance_ms(5_000);
+    }
+    assert_eq!(poller.page(&pipeline).await.events.len(), 1, "events younger than ten seconds are not returned yet");
+    pipeline.clock.advance_ms(20_000);
+    poller.catch_up(&pipeline).await;
+    assert_eq!(assert_unique(poller.event_keys()).len(), 3);
+    let times: Vec<_> = poller.events.iter().map(|event| event.eid.time()).collect();
+    assert!(times[1] < times[0] && times[0] < times[2], "events are in arrival order: {times:?}");
+    assert!(crate::fixture::signal_paths(&poller.events).iter().all(|path| path.starts_with("Vehicle.CurrentLocation.")));
+}
+
+#[tokio::test]
+async fn delivered_event_that_is_not_stored_yet_is_waited_for() {
+    let pipeline = PipelineFixture::new(42);
+    let vid = pipeline.vehicle("v").await;
+    let fleet = pipeline.fleet(std::slice::from_ref(&vid), &["telematics"]).await;
+    let mut poller = Poller::new(&pipeline, &fleet, 10);
+    pipeline.upload(&vid, "a", &[(10, 50.0)]).await;
+    // Published, then the log fails: the batch is retried later.
+    pipeline.process_without_log().await;
+    pipeline.clock.advance_ms(30_000);
+    let page = poller.page(&pipeline).await;
+    assert!(page.events.is_empty() && !page.more, "no event is skipped");
+    pipeline.clock.advance_ms(10 * 60_000);
+    poller.catch_up(&pipeline).await;
+    assert!(poller.events.is_empty(), "after a time limit, the poller continues without it");
+    pipeline.upload(&vid, "b", &[(9, 50.0)]).await;
+    pipeline.process_all(|_| FaultPlan::healthy()).await;
+    pipeline.clock.advance_ms(30_000);
+    poller.catch_up(&pipeline).await;
+    assert_eq!(assert_unique(poller.event_keys()).len(), 2, "the event is returned when it is stored and delivered again");
+}
+
+#[tokio::test]
+async fn only_fleet_clients_read_fleet_events() {
+    let pipeline = PipelineFixture::new(43);
+    let range = FleetEventsRange {
+        from: ArrivalPosition::first_at(pipeline.clock.now()),
+        to: None,
+        selection: Selection::default(),
+        limit: 1,
+    };
+    assert!(matches!(pipeline.fleet_events().page(&admin(), &range).await, Err(ServiceError::Forbidden(_))));
+}
+
+#[tokio::test]
+async fn bounded_range_ends() {
+    let pipeline = PipelineFixture::new(44);
+    let vid = pipeline.vehicle("v").await;
+    let fleet = pipeline.fleet(std::slice::from_ref(&vid), &["telematics"]).await;
+    let start = pipeline.clock.now();
+    for id in ["a", "b"] {
+        pipeline.upload(&vid, id, &[(10, 50.0)]).await;
+        pipeline.process_all(|_| FaultPlan::healthy()).await;
+        pipeline.clock.advance_ms(60_000);
+    }
+    let range = FleetEventsRange {
+        from: ArrivalPosition::first_at(start),
+        to: Some(start.plus_ms(60_000)),
+        selection: Selection::default(),
+        limit: 10,
+    };
+    let page = pipeline.fleet_events().page(&Caller::Fleet(fleet), &range).await.unwrap();
+    assert_eq!((page.events.len(), page.next, page.more), (1, None, false));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Late, out of order, retried: each stored event is returned once to a caller that continues from the last cursor.
+    #[test]
+    fn each_event_is_returned_once_over_a_chain_of_cursors(
+        seed in 0_u64..1_000_000,
+        rounds in prop::collection::vec(
+            (prop::collection::vec((0_u8..3, 0_i64..90_000), 1..6), 0_i64..40_000, any::<bool>()), 1..8),
+        limit in 1_usize..7,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let pipeline = PipelineFixture::new(seed);
+            let vehicles = [pipeline.vehicle("a").await, pipeline.vehicle("b").await, pipeline.vehicle("c").await];
+            let fleet = pipeline.fleet(&vehicles, &["telematics"]).await;
+            let mut poller = Poller::new(&pipeline, &fleet, limit);
+            for (round, (uploads, pause, poll)) in rounds.iter().enumerate() {
+                for (n, (vehicle, ago)) in uploads.iter().enumerate() {
+                    pipeline.upload(&vehicles[usize::from(*vehicle)], &format!("{round}/{n}"), &[(*ago, 50.0)]).await;
+                }
+                pipeline.process_all(|n| FaultPlan::seeded(n, 25)).await;
+                pipeline.clock.advance_ms(*pause);
+                if *poll {
+                    poller.page(&pipeline).await;
+                }
+            }
+            pipeline.clock.advance_ms(20_000);
+            poller.catch_up(&pipeline).await;
+            let stored: BTreeSet<_> =
+                pipeline.stored_events().into_iter().map(|stored| (stored.event.vid, stored.event.eid)).collect();
+            prop_assert_eq!(assert_unique(poller.event_keys()), stored);
+            Ok(())
+        })?;
+    }
+}

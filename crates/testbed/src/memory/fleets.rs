@@ -1,0 +1,50 @@
+//! Fleets and their audit trail.
+
+use std::ops::Bound;
+
+use roadcast_domain::audit::Change;
+use roadcast_domain::fleet::Fleet;
+use roadcast_domain::ids::{Eid, FleetId};
+use roadcast_ports::fleets::Fleets;
+use roadcast_ports::{PortError, PortErrorKind};
+
+use super::Memory;
+use super::state::insert_new;
+
+impl Fleets for Memory {
+    async fn create(&self, fleet: &Fleet, change: Option<&Change>) -> Result<(), PortError> {
+        let mut state = self.state();
+        insert_new(&mut state.fleets, fleet.fleet_id.clone(), fleet, "creating a fleet")?;
+        state.record_change(change);
+        Ok(())
+    }
+
+    async fn update(&self, fleet: &Fleet, change: Option<&Change>) -> Result<(), PortError> {
+        let mut state = self.state();
+        match state.fleets.get_mut(&fleet.fleet_id) {
+            Some(stored) if stored.version == fleet.version => {
+                *stored = Fleet { version: stored.version + 1, ..fleet.clone() };
+                state.record_change(change);
+                Ok(())
+            }
+            _ => Err(PortError::new(PortErrorKind::Conflict, "updating a fleet")),
+        }
+    }
+
+    async fn get(&self, fleet_id: &FleetId) -> Result<Option<Fleet>, PortError> {
+        Ok(self.state().fleets.get(fleet_id).cloned())
+    }
+
+    async fn list(&self, after: Option<&FleetId>, limit: usize) -> Result<Vec<Fleet>, PortError> {
+        let state = self.state();
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        Ok(state.fleets.range((after, Bound::Unbounded)).map(|(_, fleet)| fleet).take(limit).cloned().collect())
+    }
+
+    async fn changes(&self, fleet_id: &FleetId, before: Option<Eid>, limit: usize) -> Result<Vec<Change>, PortError> {
+        let state = self.state();
+        let of_fleet = state.changes.values().filter(|change| change.fleet_id == *fleet_id);
+        let remaining = of_fleet.rev().filter(|change| before.is_none_or(|before| change.change_id < before));
+        Ok(remaining.take(limit).cloned().collect())
+    }
+}

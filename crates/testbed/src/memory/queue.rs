@@ -1,0 +1,50 @@
+//! A fleet's queue.
+
+use roadcast_ports::feed::Message;
+use roadcast_signals::Timestamp;
+
+/// A fleet's queue. It preserves the order of messages, which SQS does not guarantee.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    messages: Vec<QueuedMessage>,
+    sent: u64,
+}
+
+#[derive(Debug)]
+struct QueuedMessage {
+    id: u64,
+    body: String,
+    visible_at: Option<Timestamp>,
+    receive_count: u64,
+}
+
+impl Queue {
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    pub(super) fn bodies(&self) -> Vec<String> {
+        self.messages.iter().map(|message| message.body.clone()).collect()
+    }
+
+    pub(super) fn send(&mut self, body: String) {
+        self.sent += 1;
+        self.messages.push(QueuedMessage { id: self.sent, body, visible_at: None, receive_count: 0 });
+    }
+
+    /// Returns up to `max` visible messages, and hides them until `hidden_until`.
+    pub(super) fn receive(&mut self, max: usize, now: Timestamp, hidden_until: Timestamp) -> Vec<Message> {
+        let visible = self.messages.iter_mut().filter(|message| message.visible_at.is_none_or(|at| at <= now));
+        let receive = |message: &mut QueuedMessage| {
+            message.visible_at = Some(hidden_until);
+            message.receive_count += 1;
+            Message { receipt: format!("{}-{}", message.id, message.receive_count), body: message.body.clone() }
+        };
+        visible.take(max).map(receive).collect()
+    }
+
+    /// Deletes the message of a receipt. The receipt of an earlier receive has no effect, as in SQS.
+    pub(super) fn delete(&mut self, id: u64, receive_count: u64) {
+        self.messages.retain(|message| (message.id, message.receive_count) != (id, receive_count));
+    }
+}

@@ -1,0 +1,119 @@
+//! The state that the ports in memory share.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use roadcast_domain::audit::Change;
+use roadcast_domain::entitlement::Grant;
+use roadcast_domain::event::{CustomType, StoredEvent};
+use roadcast_domain::fleet::{Client, Fleet, FleetState};
+use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::package::{CustomPackage, PackageName, Packages};
+use roadcast_domain::schema::EventSchema;
+use roadcast_domain::state::VehicleState;
+use roadcast_domain::subject::Subject;
+use roadcast_domain::subscription::Subscription;
+use roadcast_domain::vehicle::Vehicle;
+use roadcast_ports::archive::{QuarantinedItem, RawBatch};
+use roadcast_ports::bus::{Batch, FleetBatch};
+use roadcast_ports::clients::Credentials;
+use roadcast_ports::feed::FeedPointer;
+use roadcast_ports::provisioning::WorkflowRun;
+use roadcast_ports::{PortError, PortErrorKind};
+use roadcast_signals::Timestamp;
+
+use super::queue::Queue;
+use super::requests::ClaimedKey;
+
+/// What [`Memory`](super::Memory) stores.
+#[derive(Debug)]
+pub(super) struct MemoryState {
+    pub(super) visibility_ms: i64,
+    pub(super) archived: Vec<RawBatch>,
+    pub(super) quarantined: Vec<QuarantinedItem>,
+    pub(super) published: Vec<Batch>,
+    pub(super) deliveries: Vec<FleetBatch>,
+    pub(super) pointers: BTreeMap<FleetId, Vec<FeedPointer>>,
+    pub(super) request_counts: BTreeMap<(FleetId, Timestamp), u32>,
+    pub(super) responses: BTreeMap<String, ClaimedKey>,
+    pub(super) events: BTreeMap<(VehicleId, Eid), StoredEvent>,
+    pub(super) states: BTreeMap<VehicleId, VehicleState>,
+    pub(super) vehicles: BTreeMap<VehicleId, Vehicle>,
+    pub(super) vids_by_name: HashMap<Subject, VehicleId>,
+    pub(super) fleets: BTreeMap<FleetId, Fleet>,
+    pub(super) changes: BTreeMap<(FleetId, Eid), Change>,
+    pub(super) clients: BTreeMap<ClientId, Client>,
+    /// By client: its name in the user pool and its credentials.
+    pub(super) credentials: BTreeMap<ClientId, (String, Credentials)>,
+    pub(super) app_clients_created: usize,
+    pub(super) subscriptions: BTreeMap<(FleetId, SubscriptionId), Subscription>,
+    pub(super) grants: BTreeMap<(VehicleId, FleetId), BTreeMap<SubscriptionId, Grant>>,
+    pub(super) epochs: BTreeMap<(FleetId, VehicleId), u64>,
+    pub(super) entitlements_version: u64,
+    pub(super) packages: Packages,
+    pub(super) custom_packages: BTreeMap<PackageName, CustomPackage>,
+    pub(super) schemas: BTreeMap<CustomType, Vec<EventSchema>>,
+    pub(super) workflows: Vec<WorkflowRun>,
+    pub(super) queues: BTreeMap<FleetId, Queue>,
+    pub(super) rules: BTreeSet<(String, FleetId)>,
+}
+
+impl MemoryState {
+    /// Returns the state without records, with the built-in packages.
+    pub(super) fn empty() -> Self {
+        Self {
+            visibility_ms: 30_000,
+            archived: Vec::new(),
+            quarantined: Vec::new(),
+            published: Vec::new(),
+            deliveries: Vec::new(),
+            pointers: BTreeMap::new(),
+            request_counts: BTreeMap::new(),
+            responses: BTreeMap::new(),
+            events: BTreeMap::new(),
+            states: BTreeMap::new(),
+            vehicles: BTreeMap::new(),
+            vids_by_name: HashMap::new(),
+            fleets: BTreeMap::new(),
+            changes: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            credentials: BTreeMap::new(),
+            app_clients_created: 0,
+            subscriptions: BTreeMap::new(),
+            grants: BTreeMap::new(),
+            epochs: BTreeMap::new(),
+            entitlements_version: 0,
+            packages: Packages::built_in(),
+            custom_packages: BTreeMap::new(),
+            schemas: BTreeMap::new(),
+            workflows: Vec::new(),
+            queues: BTreeMap::new(),
+            rules: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn record_change(&mut self, change: Option<&Change>) {
+        self.changes.extend(change.map(|change| ((change.fleet_id.clone(), change.change_id), change.clone())));
+    }
+
+    /// Fails with `Conflict` if the fleet is being or has been offboarded. An unregistered fleet passes.
+    pub(super) fn check_active(&self, fleet_id: &FleetId, context: &'static str) -> Result<(), PortError> {
+        let offboarded = self.fleets.get(fleet_id).is_some_and(|fleet| fleet.state != FleetState::Active);
+        if offboarded { Err(PortError::new(PortErrorKind::Conflict, context)) } else { Ok(()) }
+    }
+}
+
+pub(super) fn insert_new<K: Ord, V: Clone>(
+    map: &mut BTreeMap<K, V>,
+    key: K,
+    value: &V,
+    context: &'static str,
+) -> Result<(), PortError> {
+    match map.entry(key) {
+        Entry::Occupied(_) => Err(PortError::new(PortErrorKind::Conflict, context)),
+        Entry::Vacant(entry) => {
+            entry.insert(value.clone());
+            Ok(())
+        }
+    }
+}

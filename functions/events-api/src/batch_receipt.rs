@@ -1,0 +1,55 @@
+//! The response to a batch, with a result for each event.
+
+use http::StatusCode;
+use roadcast_lambda_kit::http::Response;
+use roadcast_lambda_kit::problem::{Problem, ProblemType};
+use roadcast_services::ingest::{BatchEvent, BatchReceipt, EventError};
+use serde_json::{Value, json};
+
+use crate::accepted_event::AcceptedEventView;
+use crate::ingest_problem;
+
+/// The results of a batch.
+pub(crate) struct BatchReceiptView {
+    results: Vec<Value>,
+    accepted: usize,
+    port_failed: bool,
+}
+
+impl BatchReceiptView {
+    pub(crate) fn of(receipt: BatchReceipt) -> Self {
+        let mut view = Self { results: Vec::with_capacity(receipt.events.len()), accepted: 0, port_failed: false };
+        for BatchEvent { id, source, outcome } in receipt.events {
+            let mut result = match outcome {
+                Ok(event) => {
+                    view.accepted += 1;
+                    let mut result = json!(AcceptedEventView::from(&event));
+                    result["status"] = json!(StatusCode::ACCEPTED.as_u16());
+                    result
+                }
+                Err(error) => {
+                    view.port_failed |= matches!(error, EventError::Port(_));
+                    let problem = ingest_problem::event_problem(error, "");
+                    json!({"status": problem.status().as_u16(), "problem": problem.to_document()})
+                }
+            };
+            for (name, value) in [("id", id), ("source", source)] {
+                if let Some(value) = value {
+                    result[name] = json!(value);
+                }
+            }
+            view.results.push(result);
+        }
+        view
+    }
+
+    /// Returns 202 if any event was accepted. Otherwise fails with `unavailable` if a port failed, or with
+    /// `no-event-accepted`.
+    pub(crate) fn into_response(self) -> Result<Response, Problem> {
+        if self.accepted > 0 {
+            return Response::json(StatusCode::ACCEPTED, &json!({ "results": self.results }));
+        }
+        let kind = if self.port_failed { ProblemType::Unavailable } else { ProblemType::NoEventAccepted };
+        Err(Problem::new(kind).with_member("results", self.results))
+    }
+}

@@ -1,0 +1,90 @@
+//! Maps the errors of ingestion to problems.
+
+use roadcast_domain::limits;
+use roadcast_domain::refusal::{Reason, Refusal};
+use roadcast_domain::validation::ValidationOutcome;
+use roadcast_lambda_kit::problem::{Problem, ProblemType};
+use roadcast_services::ingest::{EventError, IngestError};
+use serde_json::Value;
+
+use crate::accepted_event::quarantined_views;
+
+/// Returns the problem for an upload. In a batch, the pointers start with the index of the event.
+pub(crate) fn upload_problem(error: IngestError, is_batch: bool) -> Problem {
+    let prefix = |index: usize| if is_batch { format!("/{index}") } else { String::new() };
+    match error {
+        IngestError::TooLarge => {
+            let detail = format!("the limit is {} KiB; split the upload", limits::UPLOAD_BYTES / 1024);
+            Problem::new(ProblemType::PayloadTooLarge).with_detail(detail)
+        }
+        IngestError::VehicleNotFound => Problem::not_found(),
+        IngestError::VehicleRetired => Problem::new(ProblemType::Conflict).with_detail("the vehicle is retired"),
+        IngestError::SenderNotAllowed => {
+            Problem::new(ProblemType::Forbidden).with_detail("only ingest clients and admins can send events")
+        }
+        IngestError::Body(refusal) => refusal_problem(&refusal, ""),
+        IngestError::Events(errors) => {
+            let problems = errors.into_iter().map(|(index, error)| event_problem(error, &prefix(index)));
+            problems.reduce(merge).unwrap_or_else(|| Problem::new(ProblemType::InvalidEvent))
+        }
+        IngestError::NoUsableSample(outcomes) => {
+            let mut quarantined = Vec::new();
+            let mut problem = Problem::new(ProblemType::NoUsableSample);
+            for (index, outcome) in &outcomes {
+                problem = with_errors(problem, outcome, &prefix(*index));
+                quarantined.extend(quarantined_views(&outcome.quarantined, &prefix(*index)));
+            }
+            problem.with_member("quarantined", quarantined)
+        }
+        IngestError::Port(error) => error.into(),
+    }
+}
+
+/// Returns the problem for one event. The pointers start with `prefix`.
+pub(crate) fn event_problem(error: EventError, prefix: &str) -> Problem {
+    match error {
+        EventError::Refused(refusal) => refusal_problem(&refusal, prefix),
+        EventError::SourceNotAllowed => {
+            let detail = "this client may not use this source; an admin assigns sources to clients";
+            Problem::new(ProblemType::Forbidden).with_error(format!("{prefix}/source"), detail)
+        }
+        EventError::NoUsableSample(outcome) => {
+            let quarantined: Value = quarantined_views(&outcome.quarantined, prefix).into();
+            with_errors(Problem::new(ProblemType::NoUsableSample), &outcome, prefix).with_member("quarantined", quarantined)
+        }
+        EventError::Port(error) => error.into(),
+    }
+}
+
+/// Returns the problem for a refused event: `invalid-json` or `bad-request` if it is malformed, otherwise `invalid-event`.
+pub(crate) fn refusal_problem(refusal: &Refusal, prefix: &str) -> Problem {
+    let kind = match refusal.reason {
+        Reason::NotJson => ProblemType::InvalidJson,
+        Reason::NotACloudEvent | Reason::TimeMissing => ProblemType::BadRequest,
+        _ => ProblemType::InvalidEvent,
+    };
+    Problem::new(kind).with_error(format!("{prefix}{}", refusal.pointer), refusal.detail.clone())
+}
+
+/// Adds the quarantined samples and rejected signals of an event to a problem.
+fn with_errors(mut problem: Problem, outcome: &ValidationOutcome, prefix: &str) -> Problem {
+    for sample in &outcome.quarantined {
+        problem = problem.with_error(format!("{prefix}{}", sample.pointer), sample.reason.explanation());
+    }
+    for signal in &outcome.rejected {
+        problem = problem.with_error(format!("{prefix}{}", signal.pointer), signal.reason);
+    }
+    problem
+}
+
+/// Merges two problems: the type that must be corrected first, with the errors of both.
+fn merge(one: Problem, other: Problem) -> Problem {
+    let rank = |problem: &Problem| match problem.kind() {
+        ProblemType::Forbidden => 0,
+        ProblemType::InvalidJson | ProblemType::BadRequest => 1,
+        _ => 2,
+    };
+    let (first, second) = if rank(&one) <= rank(&other) { (one, other) } else { (other, one) };
+    let errors = second.errors().to_vec();
+    errors.into_iter().fold(first, |problem, error| problem.with_error(error.pointer, error.detail))
+}
