@@ -8,6 +8,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::config::Credentials;
@@ -21,9 +22,12 @@ use crate::sdk::Sdk;
 /// A fake AWS. Clones share the recorded requests.
 #[derive(Clone)]
 pub(crate) struct FakeAws {
-    respond: Arc<dyn Fn(usize, &Request) -> Response + Send + Sync>,
+    respond: Arc<Respond>,
     requests: Arc<Mutex<Vec<Request>>>,
 }
+
+/// The response to a request, given the number of the request, from 0.
+type Respond = dyn Fn(usize, &Request) -> Response + Send + Sync;
 
 /// A request that the SDK sent.
 #[derive(Clone, Debug)]
@@ -47,6 +51,7 @@ impl Request {
 pub(crate) struct Response {
     status: u16,
     body: Vec<u8>,
+    delay: Duration,
 }
 
 impl Response {
@@ -57,7 +62,12 @@ impl Response {
 
     /// A response with this status.
     pub(crate) fn error(status: u16, body: impl fmt::Display) -> Self {
-        Self { status, body: body.to_string().into_bytes() }
+        Self { status, body: body.to_string().into_bytes(), delay: Duration::ZERO }
+    }
+
+    /// Arrives later than the responses to concurrent requests.
+    pub(crate) fn late(self) -> Self {
+        Self { delay: Duration::from_millis(20), ..self }
     }
 }
 
@@ -124,7 +134,9 @@ impl HttpConnector for FakeAws {
             requests.len() - 1
         };
         let response = (self.respond)(number, &request);
-        let status = response.status.try_into().unwrap();
-        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(response.body))))
+        HttpConnectorFuture::new(async move {
+            tokio::time::sleep(response.delay).await;
+            Ok(HttpResponse::new(response.status.try_into().unwrap(), SdkBody::from(response.body)))
+        })
     }
 }

@@ -70,8 +70,8 @@ async fn large_report_has_the_content_type_of_a_small_one() {
 
 #[tokio::test]
 async fn large_report_is_uploaded_in_parts_before_the_summary() {
-    let (_, fake) = store(2, &[]).await;
     use Step::{Complete, Create, Put, Read, Upload};
+    let (_, fake) = store(2, &[]).await;
     assert_eq!(steps(&fake), [Read, Create, Upload, Read, Upload, Upload, Complete, Put]);
 }
 

@@ -56,7 +56,11 @@ fn expect(failures: &[(usize, PortErrorKind)]) -> Vec<Option<PortErrorKind>> {
 #[tokio::test]
 async fn refused_receipt_is_reported_at_its_index() {
     let failed = [(3, "ReceiptHandleIsInvalid", true), (10, "InternalError", false), (24, "RequestThrottled", true)];
-    let (kinds, fake) = acknowledge(move |receipts| response(receipts, &failed)).await;
+    let (kinds, fake) = acknowledge(move |receipts| {
+        let response = response(receipts, &failed);
+        if receipts[0] == 0 { response.late() } else { response }
+    })
+    .await;
     let (conflict, unavailable) = (PortErrorKind::Conflict, PortErrorKind::Unavailable);
     assert_eq!(kinds, expect(&[(3, conflict), (10, unavailable), (24, PortErrorKind::Throttled)]));
     assert_eq!(fake.operations(), ["GetQueueUrl", "DeleteMessageBatch", "DeleteMessageBatch", "DeleteMessageBatch"]);
