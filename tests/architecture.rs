@@ -13,6 +13,7 @@ use serde_json::Value;
 /// The crates of the workspace that each crate may depend on.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("roadcast-signals", &[]),
+    ("roadcast-test-data", &[]),
     ("roadcast-traces", &[]),
     ("roadcast-blocks", &["roadcast-signals"]),
     ("roadcast-domain", &["roadcast-signals"]),

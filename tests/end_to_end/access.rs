@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::contract::Operation;
+use crate::shared::Shared;
 use crate::stack::{Response, Stack};
 
 const SCOPES: [&str; 3] = ["roadcast/admin", "roadcast/read", "roadcast/ingest"];
@@ -26,9 +27,10 @@ const EXCEPTIONS: [(&str, &str); 9] = [
 /// Operations on resources that all callers may read, although the path has an id. This list may only shrink, too.
 const SHARED: [&str; 4] = ["getPackage", "getSchema", "listSchemaVersions", "getSchemaVersion"];
 
-/// `fleet` is entitled to `vid`; `other_fleet` is a fleet without subscriptions.
-pub(crate) fn every_operation_authorizes_the_caller(stack: &Stack, vid: &str, fleet: (&str, &str), other_fleet: &str) {
-    let (fleet_id, token) = fleet;
+pub(crate) fn every_operation_authorizes_the_caller(shared: &Shared) {
+    let (stack, trips) = (shared.stack(), shared.trips());
+    let ((fleet_id, token), (_, other_fleet)) = (&trips.fleet, &trips.other_fleet);
+    let vid = trips.subscribed.as_str();
     let ingest = stack.ingest_client("urn:access");
     let subscription = stack.all(stack.admin(), &format!("/fleets/{fleet_id}/subscriptions"), "items").remove(0);
     let eid = stack.json(token, &format!("/vehicles/{vid}/events?limit=1"))["events"][0]["id"].clone();
@@ -71,7 +73,7 @@ pub(crate) fn every_operation_authorizes_the_caller(stack: &Stack, vid: &str, fl
                 assert_eq!(call(Some(token)).status, 200, "{} is the same for all callers", operation.id);
             }
         } else if operation.path.contains('{') {
-            for (scope, other) in [("roadcast/read", other_fleet), ("roadcast/ingest", ingest.as_str())] {
+            for (scope, other) in [("roadcast/read", other_fleet), ("roadcast/ingest", &ingest)] {
                 if operation.scopes.contains(scope) {
                     let response = call(Some(other));
                     assert_eq!(response.status, 404, "{} of another caller with {scope}: {}", operation.id, response.body);

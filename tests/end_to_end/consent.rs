@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::shared::Shared;
 use crate::stack::Stack;
 
 /// The maximum time until a change is effective everywhere.
@@ -55,7 +56,8 @@ pub(crate) fn until(what: &str, timeout: Duration, mut condition: impl FnMut() -
     }
 }
 
-pub(crate) fn revoked_data_is_removed_from_queries_and_queued_messages(stack: &Stack) {
+pub(crate) fn revoked_data_is_removed_from_queries_and_queued_messages(shared: &Shared) {
+    let stack = shared.stack();
     let [a, b, c] = ["a", "b", "c"].map(|name| vehicle(stack, name));
     let one = stack.fleet(&[&a, &b], &["telematics"]);
     let two = stack.fleet(&[&b, &c], &["track-and-trace"]);
@@ -100,7 +102,8 @@ pub(crate) fn revoked_data_is_removed_from_queries_and_queued_messages(stack: &S
     assert_eq!(resumed.status, 409, "a revoked subscription cannot be resumed");
 }
 
-pub(crate) fn suspended_subscription_resumes_without_loss(stack: &Stack) {
+pub(crate) fn suspended_subscription_resumes_without_loss(shared: &Shared) {
+    let stack = shared.stack();
     let vid = vehicle(stack, "suspended");
     let fleet = stack.fleet(&[&vid], &["telematics"]);
     let path = format!("/fleets/{}/subscriptions", fleet.0);

@@ -4,11 +4,12 @@ use std::io::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::stack::Stack;
+use crate::shared::Shared;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
-pub(crate) fn repeated_idempotency_key_creates_nothing(stack: &Stack) {
+pub(crate) fn repeated_idempotency_key_creates_nothing(shared: &Shared) {
+    let stack = shared.stack();
     let create = |path: &str, key: &str, body: &Value| {
         stack.call("POST", path, Some(stack.admin()), &[JSON, ("idempotency-key", key)], body.to_string())
     };
@@ -44,7 +45,8 @@ pub(crate) fn repeated_idempotency_key_creates_nothing(stack: &Stack) {
     assert_eq!(stack.all(stack.admin(), "/fleets", "items").len(), before + 3);
 }
 
-pub(crate) fn vehicle_is_found_replaced_and_retired(stack: &Stack) {
+pub(crate) fn vehicle_is_found_replaced_and_retired(shared: &Shared) {
+    let stack = shared.stack();
     let admin = stack.admin();
     let bus = |value: &str, make: &str| {
         json!({"externalIds": [{"scheme": "depot", "value": value}], "make": make, "modelYear": 2019,
@@ -90,7 +92,8 @@ pub(crate) fn vehicle_is_found_replaced_and_retired(stack: &Stack) {
     assert_ne!(successor.json()["vid"], vid);
 }
 
-pub(crate) fn events_are_accepted_in_every_content_mode(stack: &Stack) {
+pub(crate) fn events_are_accepted_in_every_content_mode(shared: &Shared) {
+    let stack = shared.stack();
     let admin = stack.admin();
     let vid = stack.post(admin, "/vehicles", &json!({"externalIds": [{"scheme": "modes", "value": "1"}]})).json();
     let path = format!("/vehicles/{}/events", vid["vid"].as_str().expect("a vid"));

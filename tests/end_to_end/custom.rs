@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::shared::Shared;
 use crate::stack::{Response, Stack};
 
 const TYRE: &str = "com.example.tyre.v1";
@@ -53,7 +54,8 @@ fn send(stack: &Stack, vid: &str, id: &str, event_type: &str, data: &Value) -> R
     stack.post(stack.admin(), &format!("/vehicles/{vid}/events"), &event)
 }
 
-pub(crate) fn custom_event_is_delivered_to_fleets_with_its_package(stack: &Stack) {
+pub(crate) fn custom_event_is_delivered_to_fleets_with_its_package(shared: &Shared) {
+    let stack = shared.stack();
     let vehicle =
         stack.post(stack.admin(), "/vehicles", &json!({"externalIds": [{"scheme": "custom", "value": "1"}]})).json();
     let vid = vehicle["vid"].as_str().expect("a vid");
@@ -125,7 +127,8 @@ pub(crate) fn custom_event_is_delivered_to_fleets_with_its_package(stack: &Stack
     });
 }
 
-pub(crate) fn schema_file_registers_its_valid_lines(stack: &Stack) {
+pub(crate) fn schema_file_registers_its_valid_lines(shared: &Shared) {
+    let stack = shared.stack();
     let door = "com.example.door.v1";
     let lines = [
         json!({"type": door, "version": 1, "schema": {"type": "object", "maxProperties": 1}}),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::consent::{drain, send, until, vehicle};
+use crate::shared::Shared;
 use crate::stack::Stack;
 
 /// The maximum time until a removed client is rejected.
@@ -63,33 +64,38 @@ fn start_offboarding(stack: &Stack, fleet_id: &str, query: &str) {
     assert_eq!((response.status, &response.json()["state"]), (202, &json!("offboarding")), "{}", response.body);
 }
 
-/// Starts to offboard a fleet that may drain its feed. This takes at least a minute: [`drained_fleet_is_offboarded`] checks
-/// it later.
-pub(crate) fn start_draining_a_fleet(stack: &Stack) -> DrainingFleet {
-    let vid = vehicle(stack, "leaving");
-    let fleet = stack.fleet(&[&vid], &["telematics"]);
-    let sent = send(stack, &vid, 1);
-    let path = format!("/vehicles/{vid}/events");
-    until("the event is stored", WORKFLOW_TIMEOUT, || {
-        stack.json(&fleet.1, &path)["events"].as_array().is_some_and(|events| !events.is_empty())
-    });
-    std::thread::sleep(Duration::from_secs(3));
-    let clients = app_clients(stack, &fleet.0);
-    start_offboarding(stack, &fleet.0, "");
-    let rejected = stack.post(
-        stack.admin(),
-        &format!("/fleets/{}/subscriptions", fleet.0),
-        &json!({"vehicles": [vid], "packages": ["telematics"]}),
-    );
-    assert_eq!(rejected.status, 409, "a fleet that is being offboarded cannot subscribe: {}", rejected.body);
-    DrainingFleet { fleet, vid, sent, clients }
+impl DrainingFleet {
+    /// Starts to offboard a fleet that may drain its feed. The workflow takes at least a minute.
+    pub(crate) fn start(stack: &Stack) -> Self {
+        let vid = vehicle(stack, "leaving");
+        let fleet = stack.fleet(&[&vid], &["telematics"]);
+        let sent = send(stack, &vid, 1);
+        let path = format!("/vehicles/{vid}/events");
+        until("the event is stored", WORKFLOW_TIMEOUT, || {
+            stack.json(&fleet.1, &path)["events"].as_array().is_some_and(|events| !events.is_empty())
+        });
+        std::thread::sleep(Duration::from_secs(3));
+        let clients = app_clients(stack, &fleet.0);
+        start_offboarding(stack, &fleet.0, "");
+        Self { fleet, vid, sent, clients }
+    }
 }
 
-pub(crate) fn drained_fleet_is_offboarded(stack: &Stack, draining: &DrainingFleet) {
+pub(crate) fn fleet_being_offboarded_cannot_subscribe(shared: &Shared) {
+    let (stack, draining) = (shared.stack(), shared.draining());
+    let path = format!("/fleets/{}/subscriptions", draining.fleet.0);
+    let rejected = stack.post(stack.admin(), &path, &json!({"vehicles": [draining.vid], "packages": ["telematics"]}));
+    assert_eq!(rejected.status, 409, "{}", rejected.body);
+}
+
+pub(crate) fn drained_fleet_is_offboarded(shared: &Shared) {
+    let (stack, draining) = (shared.stack(), shared.draining());
     let (fleet_id, token) = &draining.fleet;
     assert_eq!(state(stack, fleet_id), "offboarding", "the feed is not drained yet");
     let clients: Vec<&str> = draining.clients.iter().map(String::as_str).collect();
-    assert_eq!(Resources::of(stack, fleet_id, &clients), Resources { queues: 2, rules: 0, clients: 1 });
+    until("only queues and clients remain", WORKFLOW_TIMEOUT, || {
+        Resources::of(stack, fleet_id, &clients) == Resources { queues: 2, rules: 0, clients: 1 }
+    });
     // Events that are sent now are not delivered.
     send(stack, &draining.vid, 2);
     let ids: Vec<String> = drain(stack, &draining.fleet).0.into_iter().map(|(_, id)| id).collect();
@@ -99,7 +105,8 @@ pub(crate) fn drained_fleet_is_offboarded(stack: &Stack, draining: &DrainingFlee
 }
 
 /// Offboards a fleet whose only client was created by provisioning, and discards its feed.
-pub(crate) fn discarded_fleet_is_offboarded_at_once(stack: &Stack) {
+pub(crate) fn discarded_fleet_is_offboarded_at_once(shared: &Shared) {
+    let stack = shared.stack();
     let admin = stack.admin();
     let vid = vehicle(stack, "discarded");
     let other_fleet = stack.fleet(&[&vid], &["telematics"]);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::shared::Shared;
 use crate::stack::Stack;
 
 /// The maximum time until events are stored or delivered.
@@ -42,10 +43,11 @@ fn send(stack: &Stack, vid: &str, events: &[Value]) -> Vec<String> {
 }
 
 /// Compares all samples of a vehicle with its windows, as JSON and CSV.
-pub(crate) fn windows_agree_with_the_samples(stack: &Stack, vid: &str, samples: usize) {
-    let path = format!("/vehicles/{vid}/history");
+pub(crate) fn windows_agree_with_the_samples(shared: &Shared) {
+    let (stack, trips) = (shared.stack(), shared.trips());
+    let path = format!("/vehicles/{}/history", trips.subscribed);
     let all_samples = stack.all(stack.admin(), &format!("{path}?limit=7"), "samples");
-    assert_eq!(all_samples.len(), samples);
+    assert_eq!(all_samples.len(), trips.samples);
     assert!(all_samples.is_sorted_by_key(|sample| sample["at"].as_str().map(str::to_owned)));
 
     // The expected values, grouped by minute and signal.
@@ -90,8 +92,10 @@ pub(crate) fn windows_agree_with_the_samples(stack: &Stack, vid: &str, samples: 
     }
 }
 
-pub(crate) fn filters_select_events_and_signals(stack: &Stack, fleet: &str, vid: &str) {
-    let path = format!("/vehicles/{vid}/events");
+pub(crate) fn filters_select_events_and_signals(shared: &Shared) {
+    let (stack, trips) = (shared.stack(), shared.trips());
+    let fleet = trips.fleet.1.as_str();
+    let path = format!("/vehicles/{}/events", trips.subscribed);
     let signals = |token: &str, query: &str| -> BTreeSet<String> {
         let page = stack.json(token, &format!("{path}?{query}"));
         let events = page["events"].as_array().expect("events").iter();
@@ -145,8 +149,9 @@ pub(crate) fn filters_select_events_and_signals(stack: &Stack, fleet: &str, vid:
 }
 
 /// Ten thousand events are stored. More events arrive, earlier and later ones, while they are read page by page.
-pub(crate) fn pages_have_each_event_once_during_ingest(stack: &Stack) {
+pub(crate) fn pages_have_each_event_once_during_ingest(shared: &Shared) {
     const STORED: i64 = 10_000;
+    let stack = shared.stack();
     let vid = vehicle(stack, "pages");
     let mut stored = BTreeSet::new();
     for upload in 0..10 {
@@ -183,7 +188,8 @@ pub(crate) fn pages_have_each_event_once_during_ingest(stack: &Stack) {
 }
 
 /// A poller reads the events of a vehicle that sends hours late and out of order.
-pub(crate) fn poller_receives_each_arrival_once(stack: &Stack) {
+pub(crate) fn poller_receives_each_arrival_once(shared: &Shared) {
+    let stack = shared.stack();
     let vid = vehicle(stack, "arrivals");
     let (_, fleet) = stack.fleet(&[&vid], &["telematics"]);
     let mut sent = BTreeSet::new();

@@ -23,10 +23,7 @@ pub(crate) struct Recording {
 
 impl Recording {
     pub(crate) fn of_two_cars() -> Self {
-        let rows = real_rows().unwrap_or_else(|| {
-            println!("no real trips next to this clone: the recording is simulated");
-            simulated_rows()
-        });
+        let rows = real_rows().unwrap_or_else(simulated_rows);
         let folder = TempDir::new().expect("a temporary folder");
         let file = folder.path().join("two-cars.ndjson");
         let text = rows.values().flatten().fold(String::new(), |mut text, row| {
@@ -39,9 +36,9 @@ impl Recording {
     }
 }
 
-/// The first rows of the first two cars.
+/// The first rows of the first two cars of enviroCar; None if they are not available.
 fn real_rows() -> Option<BTreeMap<String, Vec<Value>>> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/envirocar/measurements.ndjson.zst");
+    let path = roadcast_test_data::find("envirocar/measurements.ndjson.zst")?;
     let lines = BufReader::new(zstd::Decoder::new(std::fs::File::open(path).ok()?).ok()?).lines();
     let mut cars: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for line in lines {

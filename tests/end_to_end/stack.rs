@@ -1,14 +1,13 @@
 //! A separate stack for the test, which is started and stopped with the tool, as a user does.
 
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use reqwest::Method;
 use reqwest::blocking::Client;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::contract::Contract;
 
@@ -30,9 +29,9 @@ impl Response {
     }
 }
 
-/// A running stack, which is stopped on drop.
+/// A running stack.
 pub(crate) struct Stack {
-    dir: TempDir,
+    dir: PathBuf,
     http: Client,
     pub(crate) contract: Contract,
     api: String,
@@ -46,10 +45,10 @@ pub(crate) struct Stack {
 }
 
 /// The tool, for the stack in `dir`.
-fn tool(dir: &TempDir) -> Command {
+fn tool(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO"));
     command.args(["run", "--quiet", "--package", "roadcast-cli", "--bin", "roadcast", "--", "--json", "--dir"]);
-    command.arg(dir.path()).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).stdin(Stdio::null());
+    command.arg(dir).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).stdin(Stdio::null());
     command
 }
 
@@ -60,14 +59,14 @@ fn json_of(output: &Output, what: &str) -> Value {
 }
 
 impl Stack {
-    pub(crate) fn up() -> Self {
-        let dir = TempDir::new().expect("a temporary folder");
-        let output = tool(&dir).args(["up", "--detach", "--port", "0", "--no-simulate"]).output().expect("cargo runs");
+    /// Starts a stack in a folder. [`down`] stops it, also if the start fails.
+    pub(crate) fn up(dir: &Path) -> Self {
+        let output = tool(dir).args(["up", "--detach", "--port", "0", "--no-simulate"]).output().expect("cargo runs");
         json_of(&output, "up");
-        let status = json_of(&tool(&dir).arg("status").output().expect("cargo runs"), "status");
+        let status = json_of(&tool(dir).arg("status").output().expect("cargo runs"), "status");
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         Self {
-            dir,
+            dir: dir.to_owned(),
             http: Client::builder().no_proxy().build().expect("a client"),
             contract: Contract::read(),
             api: text(&status["api"]),
@@ -114,7 +113,8 @@ impl Stack {
         };
         let response = Response { status, headers, body };
         let media_type = response.header("content-type").filter(|_| !response.body.is_empty());
-        self.contract.check(method, path, status, media_type, &response.body);
+        let checked = self.contract.check(method, path, status, media_type, &response.body);
+        checked.unwrap_or_else(|violation| panic!("{violation}"));
         response
     }
 
@@ -235,25 +235,22 @@ impl Stack {
         format!("{}/{}/{key}", self.endpoint, self.resource("BulkDataBucketName"))
     }
 
-    /// Stops the stack, and returns whether its endpoint is still running.
-    pub(crate) fn down(&self) -> bool {
-        let output = tool(&self.dir).arg("down").output().expect("cargo runs");
-        assert!(output.status.success(), "down: {}", String::from_utf8_lossy(&output.stderr));
+    /// Whether the process of the local AWS endpoint is running.
+    pub(crate) fn is_running(&self) -> bool {
         // A zombie is not running; it remains until its parent reaps it.
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.endpoint_pid)).unwrap_or_default();
         stat.rsplit_once(')').is_some_and(|(_, after_name)| !after_name.trim_start().starts_with('Z'))
     }
 }
 
+/// Stops the stack in a folder, if one is running.
+pub(crate) fn down(dir: &Path) -> Result<(), String> {
+    let output = tool(dir).arg("down").output().map_err(|error| format!("cargo does not run: {error}"))?;
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+}
+
 fn gunzip(bytes: &[u8]) -> String {
     let mut text = String::new();
     flate2::read::GzDecoder::new(bytes).read_to_string(&mut text).expect("gzip");
     text
-}
-
-impl Drop for Stack {
-    fn drop(&mut self) {
-        // Also after a failed assertion, so that no process is left running.
-        let _ = tool(&self.dir).arg("down").output();
-    }
 }

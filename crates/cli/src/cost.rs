@@ -95,7 +95,7 @@ pub(crate) async fn run(console: &Console, options: &CostArgs) -> Result<ExitCod
         report.fleet_shares = bill_of(&month, &workload).split(&used, &month.delivered);
     }
     if options.scaling {
-        let mut step = console.counted_step("Metering other fleet sizes", 2);
+        let mut step = console.counted_step("Metering other fleet sizes", SCALE.len() as u64);
         for (n, vehicles) in SCALE.into_iter().enumerate() {
             let workload = Workload { vehicles, ..workload.clone() };
             let day = match (vehicles, options.vehicles) {
@@ -106,7 +106,7 @@ pub(crate) async fn run(console: &Console, options: &CostArgs) -> Result<ExitCod
                     days.pop().context("internal error: expected one day")?
                 }
             };
-            step.set_position(n as u64, "");
+            step.set_position(n as u64 + 1, "");
             let month = day.month();
             let by_iot = bill_of(&day.by_iot().month(), &workload);
             report.scaling.push((vehicles, bill_of(&month, &workload), by_iot, month));

@@ -40,7 +40,7 @@ struct OffboardingStatus {
   cargo roadcast offboard --no-wait flt_0123456789abcdef     Start offboarding and return
 
 Subscriptions are revoked; app clients, queues and the rule are deleted. The audit trail and the receipts remain readable.
-If offboarding fails, run the same command again: it resumes with the step that failed.")]
+If offboarding fails, run the same command again: it runs all steps again; finished steps change nothing.")]
 pub(crate) struct OffboardArgs {
     /// Id of the fleet.
     #[arg(value_name = "FLEET")]
@@ -77,7 +77,7 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: &OffboardAr
     let deadline = Instant::now() + OFFBOARDING_TIMEOUT;
     while options.wait && fleet.state == "offboarding" {
         if let Some(reason) = fleet.offboarding.and_then(|status| status.reason) {
-            bail!("offboarding of {fleet_id} failed: {reason}. Run the same command again to resume");
+            bail!("offboarding of {fleet_id} failed: {reason}. Run the same command again: it runs all steps again");
         }
         if Instant::now() >= deadline {
             bail!("{fleet_id} is not offboarded after four days: check the executions of the offboarding state machine");

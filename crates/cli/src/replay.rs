@@ -25,7 +25,7 @@ use crate::shutdown::ShutdownSignal;
 use crate::simulator::now_ms;
 use crate::speed_factor::SpeedFactor;
 use crate::stack::layout::Layout;
-use crate::stack::{Stack, onboard};
+use crate::stack::{Stack, demo_fleet};
 use collect::Collector;
 use feed_drain::FeedDrain;
 use recordings::RecordingSummary;
@@ -92,7 +92,7 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: &ReplayArgs
 async fn replay(layout: &Layout, console: &Console, options: &ReplayArgs) -> Result<ExitCode> {
     let mut stack = Stack::open(layout)?;
     let admin = stack.admin().await?;
-    let ingest = Arc::new(onboard::ingest_client(&mut stack, layout, &admin).await?);
+    let ingest = Arc::new(demo_fleet::ingest_client(&mut stack, layout, &admin).await?);
     let summary = read_recordings(console, options).await?;
     let vids = register(console, &ingest, &summary).await?;
     if options.register_only {
@@ -120,8 +120,8 @@ async fn replay(layout: &Layout, console: &Console, options: &ReplayArgs) -> Res
 
     let mut collector = Collector::new(&stack, run_start, vehicles)?;
     collector.wait_for(&sent.acked, console).await?;
-    let facts = collector.facts(sent);
-    let result = reconcile::reconcile(&facts);
+    let counts = collector.counts(sent);
+    let result = reconcile::reconcile(&counts);
     let delivered = match feed_drain {
         Some(feed_drain) => Some(feed_drain.finish(&result.new_events, collector.events(), console).await?),
         None => None,
@@ -145,7 +145,7 @@ async fn read_recordings(console: &Console, options: &ReplayArgs) -> Result<Reco
 async fn register(console: &Console, ingest: &Api, summary: &RecordingSummary) -> Result<BTreeMap<VehicleKey, String>> {
     let mut step = console.counted_step("Registering vehicles", summary.vehicles.len() as u64);
     let registrations = summary.vehicles.iter().map(|(key, registration)| (key.clone(), registration.clone())).collect();
-    let vids = onboard::register(ingest, registrations, &mut step).await?;
+    let vids = demo_fleet::register(ingest, registrations, &mut step).await?;
     step.finish(&format!("{} vehicles", vids.len()));
     Ok(vids)
 }
@@ -163,7 +163,7 @@ async fn subscribe(
     let fleet_id = options.fleet.as_ref().unwrap_or(&stack.file.demo.fleet_id);
     let mut step = console.step("Subscribing the fleet");
     let vids: Vec<String> = vids.values().cloned().collect();
-    let created = onboard::subscribe(admin, fleet_id, &vids, &PACKAGES, &mut step).await?;
+    let created = demo_fleet::subscribe(admin, fleet_id, &vids, &PACKAGES, &mut step).await?;
     if created.is_empty() {
         step.finish(&format!("{fleet_id} is already subscribed"));
     } else {

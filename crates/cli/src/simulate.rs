@@ -13,8 +13,8 @@ use crate::simulator::transport::{PayloadFormat, Transport, TransportKind};
 use crate::simulator::{Simulation, SimulationCounts};
 use crate::speed_factor::SpeedFactor;
 use crate::stack::Stack;
+use crate::stack::demo_fleet;
 use crate::stack::layout::Layout;
-use crate::stack::onboard;
 
 /// Arguments of `simulate`.
 #[derive(Debug, clap::Args)]
@@ -83,11 +83,11 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: &SimulateAr
     let mut shutdown = ShutdownSignal::listen()?;
     let mut stack = Stack::open(layout)?;
     let admin = stack.admin().await?;
-    let api = Arc::new(onboard::ingest_client(&mut stack, layout, &admin).await?);
+    let api = Arc::new(demo_fleet::ingest_client(&mut stack, layout, &admin).await?);
     let config = SimConfig {
         seed: options.seed,
         vehicles: options.vehicles,
-        source: onboard::SIMULATOR_SOURCE.to_owned(),
+        source: demo_fleet::SIMULATOR_SOURCE.to_owned(),
         faults: Faults {
             duplicates: options.duplicates,
             reorder: options.reorder,
@@ -99,10 +99,10 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: &SimulateAr
     };
     let registrations = Simulator::new(&config)
         .vehicles()
-        .map(|(key, details)| (key.clone(), onboard::registration(key, Some(details))))
+        .map(|(key, details)| (key.clone(), demo_fleet::registration(key, Some(details))))
         .collect::<Vec<_>>();
     let mut step = console.counted_step("Registering vehicles", registrations.len() as u64);
-    let vids = onboard::register(&api, registrations, &mut step).await?;
+    let vids = demo_fleet::register(&api, registrations, &mut step).await?;
     step.finish(&format!("{} vehicles", vids.len()));
 
     let transport = Arc::new(Transport::to_stack(options.via, options.payload, &stack, &api)?);

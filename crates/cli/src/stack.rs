@@ -1,11 +1,11 @@
 //! The local stack: its files, its processes and its deployment.
 
 pub(crate) mod build;
+pub(crate) mod demo_fleet;
 pub(crate) mod deploy;
 pub(crate) mod endpoint;
 pub(crate) mod gateway;
 pub(crate) mod layout;
-pub(crate) mod onboard;
 pub(crate) mod package;
 pub(crate) mod process;
 pub(crate) mod reference;

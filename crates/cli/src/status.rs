@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::console::Console;
 use crate::stack::layout::Layout;
 use crate::stack::state::RunFile;
-use crate::stack::{Stack, onboard};
+use crate::stack::{Stack, demo_fleet};
 
 /// The maximum number of fleets in the text output.
 const LISTED_FLEETS: usize = 20;
@@ -28,12 +28,12 @@ pub(crate) async fn run(layout: &Layout, console: &Console) -> Result<ExitCode> 
         // Creating a client for each of many fleets would take long, and the user pool is limited to a thousand. Other
         // fleets get a client when a command names them, as `tail --fleet` does.
         if fleet_tokens.len() < FLEET_TOKENS || stack.file.demo.fleet_id == fleet.id {
-            let app = onboard::feed_client(&mut stack, layout, &admin, &fleet.id).await?;
+            let app = demo_fleet::feed_client(&mut stack, layout, &admin, &fleet.id).await?;
             fleet_tokens.insert(fleet.id.clone(), app.token().await?);
         }
         fleets.push(json!({ "fleetId": fleet.id, "name": fleet.name, "activeSubscriptions": active }));
     }
-    let ingest = onboard::ingest_client(&mut stack, layout, &admin).await?.token().await?;
+    let ingest = demo_fleet::ingest_client(&mut stack, layout, &admin).await?.token().await?;
     let counts = counts(&stack).await?;
     let run = RunFile::read(layout)?;
     let simulating = run.as_ref().is_some_and(|run| {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::console::Console;
 use crate::shutdown::ShutdownSignal;
 use crate::stack::layout::Layout;
-use crate::stack::{Stack, onboard};
+use crate::stack::{Stack, demo_fleet};
 
 /// How long one feed request waits for events, in seconds.
 const WAIT_S: u8 = 10;
@@ -48,7 +48,7 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: &TailArgs) 
     let mut shutdown = ShutdownSignal::listen()?;
     let mut stack = Stack::open(layout)?;
     let admin = stack.admin().await?;
-    let app = onboard::feed_client(&mut stack, layout, &admin, &options.fleet).await?;
+    let app = demo_fleet::feed_client(&mut stack, layout, &admin, &options.fleet).await?;
     let wait = if options.once { 0 } else { WAIT_S };
     loop {
         let feed = tokio::select! {

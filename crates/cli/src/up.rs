@@ -20,7 +20,7 @@ use crate::stack::endpoint::{self, Endpoint};
 use crate::stack::layout::Layout;
 use crate::stack::process::ProcessHandle;
 use crate::stack::state::{RunFile, StackFile};
-use crate::stack::{Stack, build, deploy, gateway, onboard, package, reference, template, venv};
+use crate::stack::{Stack, build, demo_fleet, deploy, gateway, package, reference, template, venv};
 
 const DEFAULT_PORT: u16 = 4566;
 
@@ -146,7 +146,7 @@ async fn deploy_and_onboard(
         stack.file.deployed = digest;
     }
     stack.file.write(layout)?;
-    onboard::demo(&mut stack, layout, vehicles, console).await?;
+    demo_fleet::demo(&mut stack, layout, vehicles, console).await?;
     stack.file.reference = reference::publish(&stack, layout, console).await;
     stack.file.write(layout)?;
     Ok(stack)
@@ -172,7 +172,7 @@ async fn serve(
         })
         .collect();
     let vehicles = usize::from(options.vehicles);
-    let config = SimConfig { vehicles, source: onboard::SIMULATOR_SOURCE.to_owned(), ..SimConfig::default() };
+    let config = SimConfig { vehicles, source: demo_fleet::SIMULATOR_SOURCE.to_owned(), ..SimConfig::default() };
     let simulation = Simulation { config, rate: 1.0, duration: None };
     let run_simulation = async {
         if options.no_simulate {

@@ -5,6 +5,7 @@
 
 mod item;
 mod metered;
+mod requests;
 pub mod rules;
 mod usage;
 

@@ -96,7 +96,7 @@ impl Reason {
             Self::TooManySamples => "too many samples in one event",
             Self::SamplesTooFarApart => "the samples of one event must be within 5 minutes",
             Self::TooManyUnknownSignals => "too many paths outside the catalogue in one event",
-            Self::VehicleUnknown => "unregistered vehicle",
+            Self::VehicleUnknown => "no vehicle has this subject (vid, vin:… or scheme:value)",
             Self::SampleInvalid => "a sample must be an object with at and signals",
             Self::TimeInvalid => "at must be an RFC 3339 date and time",
             Self::TimeBefore2000 => "at must not be before 2000-01-01",
@@ -140,5 +140,10 @@ impl Refusal {
     /// Creates a refusal.
     pub fn new(reason: Reason, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { reason, pointer: pointer.into(), detail: detail.into() }
+    }
+
+    /// Refuses an event whose subject names no vehicle that the sender may send events about.
+    pub fn vehicle_unknown() -> Self {
+        Self::new(Reason::VehicleUnknown, "/subject", Reason::VehicleUnknown.explanation())
     }
 }

@@ -9,7 +9,7 @@ use crate::ids::{FleetId, VehicleId};
 mod ledger;
 mod row;
 
-pub use ledger::{AffirmedVersions, ImportLedger};
+pub use ledger::{ConfirmedVersions, ImportLedger};
 pub use row::{InvalidRow, MappingRow, RowFault, RowFields};
 
 /// States that a fleet has a vehicle or no longer has it, and the file that contains this row.

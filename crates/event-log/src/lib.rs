@@ -9,5 +9,6 @@ pub mod pointers;
 pub mod segment;
 pub mod segment_plan;
 mod segmented_log;
+mod table;
 
 pub use segmented_log::{EventItems, ItemPage, ItemRange, LogItem, SegmentedLog};

@@ -9,8 +9,9 @@ use roadcast_services::cache::CachedClients;
 use crate::http::Claims;
 use crate::problem::{Problem, ProblemType};
 
-/// Finds callers. API Gateway has verified the signature and the scopes of the token; the role of a client is in the
-/// reference data, which is cached for a few seconds.
+/// Finds callers. API Gateway has verified the signature and the scopes of the token; the role of a fleet's or an ingest
+/// partner's client is in the reference data, which is cached for a few seconds. For an admin only the scope of the token
+/// counts, until the token expires: a record of an admin is never read.
 pub struct Callers<C, K> {
     clients: CachedClients<C, K>,
 }
@@ -22,7 +23,8 @@ impl<C: Clients, K: Clock> Callers<C, K> {
     }
 
     /// Returns the caller with these claims if it has one of `scopes`. Fails with `unauthorized` if there are no claims, and
-    /// with `forbidden` if the client is not registered or has none of the scopes.
+    /// with `forbidden` if the client has none of the scopes, or is neither an admin nor registered. For an admin only the scope
+    /// of the token counts, until the token expires.
     pub async fn caller(&self, claims: Option<&Claims>, scopes: &[Scope]) -> Result<Caller, Problem> {
         let claims = claims.ok_or_else(|| Problem::new(ProblemType::Unauthorized))?;
         let has = |scope| scopes.contains(&scope) && claims.scopes.contains(&scope);

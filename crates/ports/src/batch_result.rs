@@ -7,14 +7,14 @@ pub type BatchResult<T> = Result<Vec<Result<T, PortError>>, PortError>;
 
 /// Separates an error of one item (`Ok(Err(_))`) from an error that affects the entire batch (`Err(_)`). A retry does not
 /// resolve the error of one item, and it says nothing about the other items.
-pub fn per_item<T>(result: Result<T, PortError>) -> Result<Result<T, PortError>, PortError> {
+pub fn separate_item_error<T>(result: Result<T, PortError>) -> Result<Result<T, PortError>, PortError> {
     match result {
-        Err(error) if !is_per_item(error.kind()) => Err(error),
+        Err(error) if !is_item_error(error.kind()) => Err(error),
         result => Ok(result),
     }
 }
 
 /// Whether an error of this kind affects only one item.
-pub const fn is_per_item(kind: PortErrorKind) -> bool {
+pub const fn is_item_error(kind: PortErrorKind) -> bool {
     matches!(kind, PortErrorKind::Conflict | PortErrorKind::Rejected)
 }

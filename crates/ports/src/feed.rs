@@ -19,20 +19,20 @@ pub trait FeedQueue: Send + Sync {
         wait_s: u8,
     ) -> impl Future<Output = Result<Vec<Message>, PortError>> + Send;
 
-    /// Deletes messages and returns the result of each, in the order of `receipts`. Fails with `Conflict` for an invalid
-    /// receipt.
+    /// Deletes messages and returns the result of each, in the order of `ack_handles`. Fails with `Conflict` for an invalid
+    /// handle.
     fn acknowledge(
         &self,
         fleet_id: &FleetId,
-        receipts: &[String],
+        ack_handles: &[String],
     ) -> impl Future<Output = Vec<Result<(), PortError>>> + Send;
 }
 
 /// A received message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// The receipt that acknowledges the message.
-    pub receipt: String,
+    /// The handle that acknowledges the message: in SQS, the receipt handle of this receive.
+    pub ack_handle: String,
     /// A CloudEvents batch in JSON.
     pub body: String,
 }

@@ -32,6 +32,7 @@ pub mod schemas;
 pub mod state;
 pub mod stream;
 pub mod subscriptions;
+pub mod table;
 pub mod vehicles;
 
 pub use error::{PortError, PortErrorKind, error_chain};

@@ -14,7 +14,7 @@ pub trait ProvisioningWorkflow: Send + Sync {
     fn start(&self, run: &WorkflowRun) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
-/// A run of a workflow. `attempt` distinguishes a run from an earlier failed run for the same resource.
+/// A run of a workflow: one attempt for a resource. `attempt` distinguishes it from an earlier, failed attempt.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "run", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum WorkflowRun {
@@ -24,14 +24,14 @@ pub enum WorkflowRun {
         fleet_id: FleetId,
         /// The subscription.
         subscription_id: SubscriptionId,
-        /// Number of this run for the resource, from 1.
+        /// The number of the attempt, from 1.
         attempt: u32,
     },
     /// Removes all resources of a fleet.
     Offboard {
         /// The fleet.
         fleet_id: FleetId,
-        /// Number of this run for the resource, from 1.
+        /// The number of the attempt, from 1.
         attempt: u32,
     },
 }

@@ -7,7 +7,7 @@ use roadcast_domain::subject::Subject;
 use roadcast_domain::vehicle::Vehicle;
 
 use crate::PortError;
-use crate::batch_result::{BatchResult, per_item};
+use crate::batch_result::{BatchResult, separate_item_error};
 
 /// Storage of vehicles and their unique attributes.
 pub trait Vehicles: Send + Sync {
@@ -24,7 +24,7 @@ pub trait Vehicles: Send + Sync {
         async move {
             let mut results = Vec::with_capacity(vehicles.len());
             for vehicle in vehicles {
-                results.push(per_item(self.register(vehicle).await)?);
+                results.push(separate_item_error(self.register(vehicle).await)?);
             }
             Ok(results)
         }

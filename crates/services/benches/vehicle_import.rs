@@ -22,7 +22,7 @@ use roadcast_ports::PortError;
 use roadcast_ports::bulk::{BulkFile, BulkFiles, Checkpoint, FileBody, ImportProgress, PutOutcome, VehicleMappings};
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::vehicles::{VehicleListing, VehicleNames, VehiclePage, VehicleRegistration, Vehicles};
-use roadcast_services::bulk::{ImportOutcome, VehicleImport};
+use roadcast_services::bulk::{DEFAULT_WINDOW_ROWS, ImportOutcome, VehicleImport};
 use roadcast_services::cache::CachedFleets;
 use roadcast_testbed::{ManualClock, SeededRandomness};
 
@@ -184,6 +184,7 @@ fn main() {
         fleets: CachedFleets::new(&ports, clock.clone()),
         clock,
         randomness: SeededRandomness::new(1),
+        window_rows: DEFAULT_WINDOW_ROWS,
     };
     let version = FileVersion::new(Timestamp::from_ms(0), "", "");
     let file = BulkFile { key: "vin-map/a.csv".to_owned(), object_version: None, content: String::new(), version };

@@ -1,15 +1,29 @@
-//! Fleets: onboarding, clients, subscriptions and their state transitions, and the workflows that provision and offboard.
+//! Fleets: onboarding, clients and subscriptions, and the workflows that provision and offboard.
+//!
+//! | file | purpose |
+//! |---|---|
+//! | onboarding | creates fleets and starts to offboard them |
+//! | clients | the admins' operations on machine clients |
+//! | app_clients | a fleet's app clients, created and deleted in the user pool and in the reference data |
+//! | subscriptions | creates, lists and changes subscriptions, and retries their provisioning |
+//! | subscription_changes | the ordered change of a subscription, which narrows grants first |
+//! | revocation | suspends, resumes and revokes subscriptions |
+//! | provisioning | the steps of the workflow that makes a subscription active |
+//! | offboarding | the steps of the workflow that deletes a fleet's resources |
+//! | receipts | delivery receipts: what a subscription delivered, per vehicle |
+//! | authorization | which callers may administer or read a fleet |
 
-mod access;
 mod app_clients;
+mod authorization;
 mod clients;
 pub mod offboarding;
 mod onboarding;
 pub mod provisioning;
 pub mod receipts;
-mod subscription_transitions;
+mod revocation;
+mod subscription_changes;
 mod subscriptions;
 
 pub use onboarding::Onboarding;
-pub use subscription_transitions::Transition;
+pub use revocation::Transition;
 pub use subscriptions::SubscriptionRequest;

@@ -1,4 +1,11 @@
 //! Queries: a vehicle's events, state and history, and a fleet's events in the order of arrival.
+//!
+//! | file | request |
+//! |---|---|
+//! | fleet_events | `GET /events` |
+//! | vehicle_events | `GET /vehicles/{vid}/events` |
+//! | state | `GET /vehicles/{vid}/state` |
+//! | history | `GET /vehicles/{vid}/history` |
 
 pub mod fleet_events;
 mod history;

@@ -1,3 +1,5 @@
+//! Accepts readings: validates a value against the catalogue, and rounds it to the resolution of its signal.
+
 use crate::value::MAX_EXACT;
 use crate::{Datatype, SignalDef, SignalPath, SignalRejection, Value};
 use serde_json::{Number, Value as Json};

@@ -5,7 +5,6 @@
 use roadcast_signals::{Catalogue, Origin, SignalDef, SignalPath};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
 
 const TABLE: &str = include_str!("../catalogue.csv");
 
@@ -14,20 +13,13 @@ const TABLE: &str = include_str!("../catalogue.csv");
 const GOLDEN_ROWS: usize = 1436;
 const GOLDEN_HASH: u64 = 0x208d_8fd3_6268_e458;
 
+/// The units of VSS 6.0 that the catalogue uses.
+const VSS_UNITS: &str = include_str!("fixtures/units.txt");
 /// Units of our overlay that VSS does not define.
 const OWN_UNITS: [&str; 1] = ["kg/h"];
 
 /// Signals whose range is wider than in VSS, each with its reason. None so far.
 const WIDER_THAN_VSS: [&str; 0] = [];
-
-fn shared(file: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")).join(file);
-    if !path.exists() {
-        println!("skipped: {file} is not available");
-        return None;
-    }
-    Some(path)
-}
 
 fn fnv1a(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
@@ -126,17 +118,25 @@ fn resolutions_of_important_signals_are_as_designed() {
 
 #[test]
 fn units_are_defined_by_vss_or_listed() {
-    let Some(units) = shared("vss/units.yaml") else {
-        return;
-    };
-    let units = fs::read_to_string(units).unwrap();
-    let known: BTreeSet<&str> =
-        units.lines().filter(|line| !line.starts_with([' ', '#'])).filter_map(|line| line.strip_suffix(':')).collect();
-    assert!(known.len() > 50);
+    let known: BTreeSet<&str> = VSS_UNITS.lines().collect();
+    let mut unused = known.clone();
     for def in Catalogue::get().iter() {
-        let is_ours = def.origin == Origin::Roadcast && def.unit.is_some_and(|unit| OWN_UNITS.contains(&unit));
-        assert!(is_ours || def.unit.is_none_or(|unit| known.contains(unit)), "{} {:?}", def.path, def.unit);
+        let Some(unit) = def.unit else { continue };
+        let is_ours = def.origin == Origin::Roadcast && OWN_UNITS.contains(&unit);
+        assert!(is_ours || known.contains(unit), "{} {unit}", def.path);
+        unused.remove(unit);
     }
+    assert!(unused.is_empty(), "no signal has the units {unused:?}");
+}
+
+#[test]
+fn listed_units_are_defined_by_vss() {
+    let Some(path) = roadcast_test_data::find("vss/units.yaml") else { return };
+    let units = fs::read_to_string(path).unwrap();
+    let defined: BTreeSet<&str> =
+        units.lines().filter(|line| !line.starts_with([' ', '#'])).filter_map(|line| line.strip_suffix(':')).collect();
+    assert!(defined.len() > 50);
+    assert!(VSS_UNITS.lines().all(|unit| defined.contains(unit)));
 }
 
 fn datatype(def: &SignalDef) -> String {
@@ -152,12 +152,11 @@ fn texts(column: &str) -> Vec<&str> {
     column.split('\'').skip(1).step_by(2).collect()
 }
 
-fn check_leaves(file: &str, origin: Origin, leaves: usize) {
-    let Some(path) = shared(file) else { return };
+/// Checks that the catalogue has each leaf of a table of VSS. Returns the signals of the same origin that the table lacks.
+fn check_leaves(table: &str, origin: Origin) -> Vec<&'static str> {
     let mut ours: BTreeMap<&str, &SignalDef> =
         Catalogue::get().iter().filter(|def| def.origin == origin).map(|def| (def.path, def)).collect();
-    assert_eq!(ours.len(), leaves);
-    for row in csv::Reader::from_path(path).unwrap().deserialize::<BTreeMap<String, String>>() {
+    for row in csv::Reader::from_reader(table.as_bytes()).deserialize::<BTreeMap<String, String>>() {
         let row = row.unwrap();
         if row["Type"] == "branch" {
             continue;
@@ -171,25 +170,28 @@ fn check_leaves(file: &str, origin: Origin, leaves: usize) {
             && number(&row["Max"]).is_none_or(|theirs| def.max.is_some_and(|ours| ours <= theirs));
         assert_ne!(is_narrower, WIDER_THAN_VSS.contains(&signal), "{signal}");
     }
-    assert!(ours.is_empty(), "not in {file}: {:?}", ours.keys());
+    ours.into_keys().collect()
+}
+
+#[test]
+fn selected_leaves_of_vss_are_in_the_catalogue() {
+    assert_eq!(check_leaves(include_str!("fixtures/vss_leaves.csv"), Origin::Vss).len(), 1267 - 11);
+    assert_eq!(check_leaves(include_str!("fixtures/obd_leaves.csv"), Origin::Obd).len(), 119 - 6);
 }
 
 #[test]
 fn every_leaf_of_vss_is_in_the_catalogue() {
-    check_leaves("vss/vss_v6.0.csv", Origin::Vss, 1267);
-}
-
-#[test]
-fn every_leaf_of_the_obd_overlay_is_in_the_catalogue() {
-    check_leaves("vss/vss_v6.0_obd_overlay.csv", Origin::Obd, 119);
+    for (file, origin) in [("vss/vss_v6.0.csv", Origin::Vss), ("vss/vss_v6.0_obd_overlay.csv", Origin::Obd)] {
+        let Some(path) = roadcast_test_data::find(file) else { continue };
+        let surplus = check_leaves(&fs::read_to_string(path).unwrap(), origin);
+        assert!(surplus.is_empty(), "not in {file}: {surplus:?}");
+    }
 }
 
 #[test]
 fn every_path_of_the_truck_recordings_is_in_the_catalogue() {
     for file in ["signalsFmsRecording.csv.gz", "signalsCovesaCvRecording.csv.gz"] {
-        let Some(path) = shared(&format!("fms_vss_recording/{file}")) else {
-            continue;
-        };
+        let Some(path) = roadcast_test_data::find(&format!("fms_vss_recording/{file}")) else { continue };
         let plain = flate2::read::GzDecoder::new(fs::File::open(path).unwrap());
         for row in csv::Reader::from_reader(plain).deserialize::<BTreeMap<String, String>>() {
             let signal = &row.unwrap()["signal"];

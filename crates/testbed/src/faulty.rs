@@ -1,8 +1,10 @@
 //! Port decorators that inject faults.
 
-mod batched;
 mod plan;
-mod single;
+
+use roadcast_event_log::{EventItems, ItemPage, ItemRange, LogItem, event_items_port};
+use roadcast_ports::table::prelude::*;
+use roadcast_ports::{metered_ports, unmetered_ports};
 
 pub use plan::{Fault, FaultPlan};
 
@@ -32,6 +34,91 @@ impl<P> Faulty<P> {
         &self.plan
     }
 }
+
+impl<P: Sync> Faulty<P> {
+    /// Awaits `call` unless the plan injects a fault that is not applied. A future that is not awaited does nothing.
+    async fn inject<A: Send>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<A, PortError>> + Send,
+    ) -> Result<A, PortError> {
+        match self.plan.next(operation) {
+            None => call.await,
+            Some(fault) => {
+                if fault.is_applied() {
+                    // The response is lost, whatever it is.
+                    let _lost = call.await;
+                }
+                Err(fault.error(operation))
+            }
+        }
+    }
+
+    /// Forwards the entries that are applied in one call and returns one result per entry, in the order of `entries`.
+    async fn inject_each<E, A, F>(
+        &self,
+        operation: &'static str,
+        entries: &[E],
+        call: impl FnOnce(Vec<E>) -> F + Send,
+    ) -> Vec<Result<A, PortError>>
+    where
+        E: Clone + Send + Sync,
+        A: Send,
+        F: Future<Output = Vec<Result<A, PortError>>> + Send,
+    {
+        let outcomes: Vec<Option<Fault>> = entries.iter().map(|_| self.plan.next(operation)).collect();
+        let is_forwarded = |outcome: &Option<Fault>| outcome.is_none_or(Fault::is_applied);
+        let forwarded: Vec<E> = entries
+            .iter()
+            .zip(&outcomes)
+            .filter(|(_, outcome)| is_forwarded(outcome))
+            .map(|(entry, _)| entry.clone())
+            .collect();
+        let results = if forwarded.is_empty() { Vec::new() } else { call(forwarded).await };
+        let mut results = results.into_iter();
+        outcomes
+            .iter()
+            .map(|outcome| {
+                let result = if is_forwarded(outcome) { results.next() } else { None };
+                match (outcome, result) {
+                    (None, Some(result)) => result,
+                    (Some(fault), _) => Err(fault.error(operation)),
+                    (None, None) => Err(Fault::Unavailable.error(operation)),
+                }
+            })
+            .collect()
+    }
+}
+
+/// Implements each port of a table (see [`roadcast_ports::table`]) for [`Faulty`].
+macro_rules! faulty {
+    ($($port:ident { $($kind:ident $method:ident $(as $operation:ident)? ($($arguments:tt)*) -> $output:ty;)* })*) => {
+        $(impl<P: $port> $port for Faulty<P> {
+            $(faulty_method! { $kind $port $method [$($operation)? $method] ($($arguments)*) -> $output })*
+        })*
+    };
+}
+
+/// A method of a port. The first name in brackets is the operation's name in the fault plan.
+macro_rules! faulty_method {
+    (one $port:ident $method:ident [$operation:ident $($unused:ident)?]
+        ($($argument:ident: $type:ty),*) -> $output:ty) => {
+        async fn $method(&self, $($argument: $type),*) -> Result<$output, PortError> {
+            self.inject(stringify!($operation), $port::$method(&self.inner, $($argument),*)).await
+        }
+    };
+    (each $port:ident $method:ident [$operation:ident $($unused:ident)?]
+        ($($argument:ident: $type:ty),*; $entries:ident: $entry:ty) -> $output:ty) => {
+        async fn $method(&self, $($argument: $type,)* $entries: &[$entry]) -> Vec<Result<$output, PortError>> {
+            let call = |applied: Vec<$entry>| async move { $port::$method(&self.inner, $($argument,)* &applied).await };
+            self.inject_each(stringify!($operation), $entries, call).await
+        }
+    };
+}
+
+metered_ports!(faulty);
+unmetered_ports!(faulty);
+event_items_port!(faulty);
 
 #[cfg(test)]
 mod tests;

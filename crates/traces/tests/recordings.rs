@@ -1,15 +1,13 @@
-//! Reads the recordings in `../shared/data` next to the repository, if they exist: every row is counted, and the same file
-//! produces the same events.
+//! Reads the real recordings, if they are available: every row is counted, and the same file produces the same events.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use roadcast_test_data::find;
 use roadcast_traces::simulate::{Faults, SimConfig, Simulator};
 use roadcast_traces::{Batcher, Recording, Row, TraceEvent, VehicleKey};
-
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
 
 /// The totals of a file.
 #[derive(Debug, Default, PartialEq)]
@@ -68,20 +66,12 @@ fn read_totals(path: &Path) -> Totals {
     totals
 }
 
-/// Returns the path of a recording. If it does not exist, checks simulated vehicles instead and returns `None`.
-fn recording(name: &str) -> Option<PathBuf> {
-    let path = Path::new(DATA).join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("{name} does not exist: checking simulated vehicles instead");
-    check_simulated_uploads();
-    None
-}
-
-fn check_simulated_uploads() {
+#[test]
+fn simulated_upload_counts_its_samples() {
     let config = SimConfig { faults: Faults::frequent(), ..SimConfig::default() };
-    for upload in Simulator::new(&config).next_uploads(config.start_ms + 120_000) {
+    let uploads = Simulator::new(&config).next_uploads(config.start_ms + 120_000);
+    assert!(!uploads.is_empty());
+    for upload in uploads {
         let samples: usize = upload.events.iter().map(|event| event.samples().len()).sum();
         assert_eq!(samples, upload.samples);
     }
@@ -89,7 +79,7 @@ fn check_simulated_uploads() {
 
 #[test]
 fn every_envirocar_row_is_a_sample_of_six_cars() {
-    let Some(path) = recording("envirocar/measurements.ndjson.zst") else {
+    let Some(path) = find("envirocar/measurements.ndjson.zst") else {
         return;
     };
     let found = read_totals(&path);
@@ -113,7 +103,7 @@ fn every_capmetro_row_is_read_including_duplicates() {
         ("2016-12-16", 34_501, 279),
         ("2017-03-21", 45_386, 329),
     ] {
-        let Some(path) = recording(&format!("capmetro/vehicle_positions_{day}.csv.gz")) else {
+        let Some(path) = find(&format!("capmetro/vehicle_positions_{day}.csv.gz")) else {
             return;
         };
         let found = read_totals(&path);
@@ -124,7 +114,7 @@ fn every_capmetro_row_is_read_including_duplicates() {
 
 #[test]
 fn sentinel_speed_of_a_bus_is_passed_on() {
-    let Some(path) = recording("capmetro/vehicle_positions_2017-03-21.csv.gz") else {
+    let Some(path) = find("capmetro/vehicle_positions_2017-03-21.csv.gz") else {
         return;
     };
     let sentinels = Recording::open(path, None)
@@ -151,7 +141,7 @@ fn twizy_trips_have_44_invalid_dates() {
         ("T3_05_25_2021_3", 953),
         ("T3_05_31_2021", 1122),
     ] {
-        let Some(path) = recording(&format!("rsk_twizy/{trip}.csv.gz")) else {
+        let Some(path) = find(&format!("rsk_twizy/{trip}.csv.gz")) else {
             return;
         };
         let found = read_totals(&path);
@@ -174,7 +164,7 @@ fn every_truck_row_is_a_sample_with_a_catalogue_path() {
     for (name, rows, paths, vin) in
         [("signalsFmsRecording", 3989, 15, Some("YV2E4C3A5VB180691")), ("signalsCovesaCvRecording", 1885, 4, None)]
     {
-        let Some(path) = recording(&format!("fms_vss_recording/{name}.csv.gz")) else {
+        let Some(path) = find(&format!("fms_vss_recording/{name}.csv.gz")) else {
             return;
         };
         let found = read_totals(&path);
@@ -192,7 +182,7 @@ fn every_truck_row_is_a_sample_with_a_catalogue_path() {
 #[test]
 fn events_of_different_files_have_different_ids() {
     let mut files: HashMap<String, PathBuf> = HashMap::new();
-    let Some(first) = recording("rsk_twizy/T3_04_22_2021_1.csv.gz") else {
+    let Some(first) = find("rsk_twizy/T3_04_22_2021_1.csv.gz") else {
         return;
     };
     let second = first.with_file_name("T3_04_22_2021_2.csv.gz");

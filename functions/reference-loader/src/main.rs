@@ -11,7 +11,7 @@ use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::run::Function;
 use roadcast_lambda_kit::s3::S3Event;
 use roadcast_ports::clock::Clock as _;
-use roadcast_services::bulk::{SchemaImport, VehicleImport};
+use roadcast_services::bulk::{DEFAULT_WINDOW_ROWS, SchemaImport, VehicleImport};
 use roadcast_services::cache::CachedFleets;
 use roadcast_services::catalogue::event_schemas::SchemaRegistration;
 use task::Task;
@@ -36,6 +36,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         fleets: CachedFleets::new(DynamoFleets::new(sdk.dynamodb(), &reference), SystemClock),
         clock: SystemClock,
         randomness: OsRandomness,
+        window_rows: DEFAULT_WINDOW_ROWS,
     };
     let schema_import = SchemaImport {
         files: files.clone(),

@@ -27,6 +27,10 @@ pub(crate) fn record_outcome(metrics: &Metrics, batch: &Batch, outcome: &BatchOu
         let error = logging::error_chain(error);
         tracing::warn!(error, retried, "{retried} records will be retried: {error}");
     }
+    for error in &outcome.quarantine_causes {
+        let error = logging::error_chain(error);
+        tracing::warn!(error, "an event is quarantined: {error}");
+    }
     if quarantined > 0 {
         let reasons: Vec<String> = counts.samples_quarantined.iter().map(|(reason, n)| format!("{reason}: {n}")).collect();
         let reasons = reasons.join(", ");

@@ -24,8 +24,8 @@ use crate::dynamodb::keys::{EXPIRES_AT, Key, KeyRange, STAMP, next_hour};
 const RECORD: &str = "recording feed pointers";
 const READ: &str = "reading feed pointers";
 const EVENTS: &str = "events";
-/// Attempts of one write. Each has a stamp of its own, so an earlier attempt that was written after all adds a duplicate
-/// pointer.
+/// Attempts of one write. Each has a stamp of its own, so an earlier attempt that succeeded although it returned an error
+/// adds a duplicate pointer.
 const MAX_ATTEMPTS: u32 = 5;
 const MAX_CONCURRENT_REQUESTS: usize = 4;
 /// Maximum number of hours that one page reads: a feed with few events must not make a request slow.
@@ -44,8 +44,8 @@ impl DynamoFeedIndex {
         Self { client, table: feed_index_table.into() }
     }
 
-    /// Writes at most one request of deliveries. An attempt lasts at most four seconds, so no stamp is older than a reader
-    /// expects.
+    /// Writes as many deliveries as fit into one request. An attempt lasts at most four seconds, so no stamp is older than
+    /// a reader expects.
     async fn write(&self, deliveries: &[Delivery]) -> Result<(), PortError> {
         let mut attempt = 1;
         loop {

@@ -9,7 +9,7 @@ use std::future::Future;
 
 use aws_sdk_dynamodb::Client;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use roadcast_ports::batch_result::{BatchResult, is_per_item, per_item};
+use roadcast_ports::batch_result::{BatchResult, is_item_error, separate_item_error};
 use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::backoff;
@@ -25,26 +25,26 @@ const MAX_ATTEMPTS: u32 = 20;
 /// A write of one item: the table, the item, its key, and the condition on the stored item.
 pub(crate) type ItemPut<'t> = (&'t str, Item, Key, Condition);
 
-/// Writes the sets in groups of at most one transaction each, and returns one result per set, in order. `written` is the
-/// result of a set that was written with its group; `put_alone` writes the set at an index whose group was cancelled. No set
-/// may be larger than a transaction.
+/// Writes the sets in groups of at most one transaction each, and returns one result per set, in order. `success_value`
+/// is the result of a set that was written with its group; `put_single` writes the set at an index whose group was
+/// cancelled. No set may be larger than a transaction.
 pub(crate) async fn put_grouped<T, F>(
     client: &Client,
     sets: Vec<Vec<ItemPut<'_>>>,
-    written: impl Fn() -> T + Send + Sync,
-    put_alone: impl Fn(usize) -> F + Send + Sync,
+    success_value: impl Fn() -> T + Send + Sync,
+    put_single: impl Fn(usize) -> F + Send + Sync,
     context: &'static str,
 ) -> BatchResult<T>
 where
     T: Send,
     F: Future<Output = Result<T, PortError>> + Send,
 {
-    let (written, put_alone) = (&written, &put_alone);
+    let (success_value, put_single) = (&success_value, &put_single);
     let groups = groups(sets).into_iter().map(|Group { indexes, puts, .. }| async move {
         let is_written = put_group(client, puts, context).await?;
         let mut results = Vec::with_capacity(indexes.len());
         for index in indexes {
-            results.push(if is_written { Ok(written()) } else { per_item(put_alone(index).await)? });
+            results.push(if is_written { Ok(success_value()) } else { separate_item_error(put_single(index).await)? });
         }
         Ok::<_, PortError>(results)
     });
@@ -97,7 +97,7 @@ async fn put_group(client: &Client, puts: Vec<ItemPut<'_>>, context: &'static st
         match transaction.clone().commit().await {
             Ok(()) => break,
             Err(error) if error.kind() == PortErrorKind::Throttled && attempt < MAX_ATTEMPTS => backoff::wait(attempt).await,
-            Err(error) if is_per_item(error.kind()) => return Ok(false),
+            Err(error) if is_item_error(error.kind()) => return Ok(false),
             Err(error) => return Err(error),
         }
     }

@@ -27,8 +27,8 @@ const NARROW: &str = "narrowing grants";
 const STATE: &str = "state";
 
 /// Subscriptions in `DynamoDB`. Grants are items of their own, two per vehicle, which exist from activation until the
-/// subscription is revoked. Each transaction that changes grants checks the version of the subscription, so that concurrent
-/// changes never leave the grants of one with the record of the other.
+/// subscription is revoked. Each transaction that changes grants checks the version of the subscription, so that grants
+/// and record always come from the same change.
 #[derive(Clone, Debug)]
 pub struct DynamoSubscriptions {
     client: Client,

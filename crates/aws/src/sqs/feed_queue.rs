@@ -68,28 +68,30 @@ impl SqsFeedQueue {
         access(&mut self.urls.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    async fn delete(&self, fleet_id: &FleetId, url: &str, receipts: &[String]) -> Vec<Result<(), PortError>> {
-        let entries = receipts.iter().enumerate().map(|(index, receipt)| {
-            DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(receipt).build()
+    async fn delete(&self, fleet_id: &FleetId, url: &str, ack_handles: &[String]) -> Vec<Result<(), PortError>> {
+        let entries = ack_handles.iter().enumerate().map(|(index, handle)| {
+            DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(handle).build()
         });
         let entries = match entries.collect::<Result<Vec<_>, _>>() {
             Ok(entries) => entries,
-            Err(error) => return fail_all(&RequestError::new(PortErrorKind::Rejected, ACKNOWLEDGE, error), receipts.len()),
+            Err(error) => {
+                return fail_all(&RequestError::new(PortErrorKind::Rejected, ACKNOWLEDGE, error), ack_handles.len());
+            }
         };
         match self.client.delete_message_batch().queue_url(url).set_entries(Some(entries)).send().await {
             Ok(output) => {
                 let mut failed: HashMap<String, BatchResultErrorEntry> =
                     output.failed.into_iter().map(|entry| (entry.id.clone(), entry)).collect();
-                (0..receipts.len())
+                (0..ack_handles.len())
                     .map(|index| failed.remove(&index.to_string()).map_or(Ok(()), |entry| Err(entry_error(entry))))
                     .collect()
             }
             // The messages were deleted with their queue.
             Err(error) if error.as_service_error().is_some_and(DeleteMessageBatchError::is_queue_does_not_exist) => {
                 self.evict(fleet_id);
-                receipts.iter().map(|_| Ok(())).collect()
+                ack_handles.iter().map(|_| Ok(())).collect()
             }
-            Err(error) => fail_all(&RequestError::new(kind_of(&error), ACKNOWLEDGE, error), receipts.len()),
+            Err(error) => fail_all(&RequestError::new(kind_of(&error), ACKNOWLEDGE, error), ack_handles.len()),
         }
     }
 }
@@ -121,16 +123,16 @@ impl FeedQueue for SqsFeedQueue {
         }
     }
 
-    async fn acknowledge(&self, fleet_id: &FleetId, receipts: &[String]) -> Vec<Result<(), PortError>> {
-        if receipts.is_empty() {
+    async fn acknowledge(&self, fleet_id: &FleetId, ack_handles: &[String]) -> Vec<Result<(), PortError>> {
+        if ack_handles.is_empty() {
             return Vec::new();
         }
         let url = match self.url(fleet_id, ACKNOWLEDGE).await {
             Ok(Some(url)) => url,
-            Ok(None) => return receipts.iter().map(|_| Ok(())).collect(),
-            Err(error) => return fail_all(&RequestError::new(error.kind(), ACKNOWLEDGE, error), receipts.len()),
+            Ok(None) => return ack_handles.iter().map(|_| Ok(())).collect(),
+            Err(error) => return fail_all(&RequestError::new(error.kind(), ACKNOWLEDGE, error), ack_handles.len()),
         };
-        let requests = receipts.chunks(MAX_MESSAGES.into()).map(|request| self.delete(fleet_id, &url, request));
+        let requests = ack_handles.chunks(MAX_MESSAGES.into()).map(|request| self.delete(fleet_id, &url, request));
         let requests: Vec<_> = requests.collect();
         let results: Vec<Vec<Result<(), PortError>>> =
             stream::iter(requests).buffered(MAX_CONCURRENT_REQUESTS).collect().await;
@@ -139,7 +141,7 @@ impl FeedQueue for SqsFeedQueue {
 }
 
 fn message(message: aws_sdk_sqs::types::Message) -> Option<Message> {
-    Some(Message { receipt: message.receipt_handle?, body: message.body? })
+    Some(Message { ack_handle: message.receipt_handle?, body: message.body? })
 }
 
 fn entry_error(entry: BatchResultErrorEntry) -> PortError {

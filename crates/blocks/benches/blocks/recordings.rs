@@ -4,7 +4,7 @@
 #![allow(dead_code)]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use roadcast_blocks::BlockEvent;
 use roadcast_signals::{Sample, Signals, Timestamp, accept, reject_null_position};
@@ -20,23 +20,23 @@ pub(crate) struct Recorded {
 /// The number of samples per upload.
 const SAMPLES_PER_EVENT: usize = 10;
 
-/// Reads a recording from `../shared/data` next to the repository. Returns `None` if it does not exist.
+/// Reads a recording. Returns `None` if it is not available.
 pub(crate) fn read(name: &str) -> Option<Recorded> {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     let in_folder = |folder: &str| -> Option<Vec<PathBuf>> {
-        let mut files: Vec<PathBuf> =
-            std::fs::read_dir(data.join(folder)).ok()?.flatten().map(|entry| entry.path()).collect();
+        let entries = std::fs::read_dir(roadcast_test_data::find(folder)?).ok()?;
+        let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         files.retain(|file| file.extension().is_some_and(|extension| extension == "gz"));
         files.sort();
         Some(files)
     };
     let files = match name {
         "simulated" => return Some(simulated()),
-        "envirocar" => vec![data.join("envirocar/measurements.ndjson.zst")],
+        "envirocar" => vec![roadcast_test_data::find("envirocar/measurements.ndjson.zst")?],
         "twizy" => in_folder("rsk_twizy")?,
-        "truck" => ["signalsFmsRecording.csv.gz", "signalsCovesaCvRecording.csv.gz"]
-            .map(|file| data.join("fms_vss_recording").join(file))
-            .to_vec(),
+        "truck" => {
+            let folder = roadcast_test_data::find("fms_vss_recording")?;
+            ["signalsFmsRecording.csv.gz", "signalsCovesaCvRecording.csv.gz"].map(|file| folder.join(file)).to_vec()
+        }
         _ => return None,
     };
     let mut vehicles: BTreeMap<String, Vec<Sample>> = BTreeMap::new();

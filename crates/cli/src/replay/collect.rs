@@ -15,12 +15,12 @@ use roadcast_domain::schema::NoSchemas;
 use roadcast_domain::validation;
 use roadcast_ports::event_log::{EventLog as _, EventRange};
 
-use super::reconcile::{Archived, Facts, Quarantined, Stored, is_settled};
+use super::reconcile::{Archived, Quarantined, RunCounts, Stored, is_complete};
 use super::send::SendOutcome;
 use crate::aws;
 use crate::console::Console;
 use crate::stack::Stack;
-use crate::stack::onboard::REPLAY_SOURCE;
+use crate::stack::demo_fleet::REPLAY_SOURCE;
 
 /// The interval between reads of the stores.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -43,7 +43,7 @@ pub(super) struct Collector {
     records: HashSet<(String, String)>,
     owners: BTreeMap<Eid, VehicleId>,
     events: BTreeMap<Eid, Event>,
-    facts: Facts,
+    counts: RunCounts,
 }
 
 impl Collector {
@@ -59,13 +59,13 @@ impl Collector {
             records: HashSet::new(),
             owners: BTreeMap::new(),
             events: BTreeMap::new(),
-            facts: Facts::default(),
+            counts: RunCounts::default(),
         })
     }
 
     /// Waits until the stores have every sample of every acknowledged event, or until nothing new arrives.
     pub(super) async fn wait_for(&mut self, acked: &HashMap<Eid, u64>, console: &Console) -> Result<()> {
-        self.facts.acked.clone_from(acked);
+        self.counts.acked.clone_from(acked);
         let mut step = console.counted_step("Waiting for the stream processor", acked.len() as u64);
         let mut missing: BTreeSet<Eid> = acked.keys().copied().collect();
         let mut item_count = 0;
@@ -74,9 +74,9 @@ impl Collector {
             self.read_archive().await?;
             self.read_quarantine().await?;
             self.read_log(&missing).await?;
-            missing.retain(|&eid| !is_settled(&self.facts, eid));
+            missing.retain(|&eid| !is_complete(&self.counts, eid));
             step.set_position((acked.len() - missing.len()) as u64, "events");
-            let new_count = self.records.len() + self.facts.stored.len() + self.facts.quarantined.len();
+            let new_count = self.records.len() + self.counts.stored.len() + self.counts.quarantined.len();
             if new_count != item_count {
                 item_count = new_count;
                 last_arrival = Instant::now();
@@ -93,9 +93,9 @@ impl Collector {
         }
     }
 
-    /// The collected facts, with the counts of sending.
-    pub(super) fn facts(&self, sent: SendOutcome) -> Facts {
-        Facts { read: sent.read, refused: sent.refused, acked: sent.acked, ..self.facts.clone() }
+    /// The collected counts, with those of sending.
+    pub(super) fn counts(&self, sent: SendOutcome) -> RunCounts {
+        RunCounts { read: sent.read, refused: sent.refused, acked: sent.acked, ..self.counts.clone() }
     }
 
     /// The stored events of this run.
@@ -132,7 +132,7 @@ impl Collector {
             let outcome = stream_record::json_data(&envelope, &mut stream_record::record_budget())
                 .and_then(|data| validation::validate_event(&envelope, &data, &vid, line.arrived_at, &NoSchemas));
             let Ok(outcome) = outcome else { continue };
-            let event = self.facts.archived.entry(outcome.eid).or_insert_with(|| Archived {
+            let event = self.counts.archived.entry(outcome.eid).or_insert_with(|| Archived {
                 copies: 0,
                 samples: outcome.sample_count as u64,
                 signals_rejected: outcome
@@ -161,8 +161,8 @@ impl Collector {
 
     fn add_quarantined(&mut self, line: &QuarantineLine) {
         let (Some(eid), Some(index)) = (line.eid, line.index) else { return };
-        if self.facts.acked.contains_key(&eid) {
-            let quarantined: &mut Quarantined = self.facts.quarantined.entry(eid).or_default();
+        if self.counts.acked.contains_key(&eid) {
+            let quarantined: &mut Quarantined = self.counts.quarantined.entry(eid).or_default();
             quarantined.samples.entry(index).or_insert_with(|| line.reason.code().to_owned());
             quarantined.before_run |= line.arrived_at < self.run_start;
         }
@@ -171,7 +171,7 @@ impl Collector {
     /// Reads events from the log by vehicle. Events that are close in time are read with one range query.
     async fn read_log(&mut self, missing: &BTreeSet<Eid>) -> Result<()> {
         let mut by_vehicle: BTreeMap<&VehicleId, Vec<Eid>> = BTreeMap::new();
-        for eid in missing.iter().filter(|eid| !self.facts.stored.contains_key(eid)) {
+        for eid in missing.iter().filter(|eid| !self.counts.stored.contains_key(eid)) {
             // An event may be stored from an earlier run, but is not read before its copy arrives in the archive.
             if let Some(vid) = self.owners.get(eid) {
                 by_vehicle.entry(vid).or_default().push(*eid);
@@ -192,9 +192,9 @@ impl Collector {
         }
         for stored in found {
             let event = stored.event;
-            if self.facts.acked.contains_key(&event.eid) {
+            if self.counts.acked.contains_key(&event.eid) {
                 let before_run = event.received < self.run_start;
-                self.facts.stored.insert(event.eid, Stored { samples: event.sample_count() as u64, before_run });
+                self.counts.stored.insert(event.eid, Stored { samples: event.sample_count() as u64, before_run });
                 if !before_run {
                     self.events.insert(event.eid, event);
                 }

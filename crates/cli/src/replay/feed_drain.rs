@@ -19,13 +19,13 @@ use crate::api::{Api, Subscription};
 use crate::console::Console;
 use crate::simulator::now_ms;
 use crate::stack::layout::Layout;
-use crate::stack::{Stack, onboard};
+use crate::stack::{Stack, demo_fleet};
 
 /// How long one feed request waits for messages, in seconds.
 const WAIT_S: u8 = 2;
-/// A feed without missing events is complete if no event of the run arrived for this long.
-const QUIET: Duration = Duration::from_secs(4);
-/// How long to wait for missing events.
+/// The time without an event of the run after which a feed without missing events is complete.
+const SILENCE_BEFORE_COMPLETE: Duration = Duration::from_secs(4);
+/// The time without an event of the run after which the wait for missing events ends.
 const MISSING_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The feeds that are drained.
@@ -76,7 +76,7 @@ impl FeedDrain {
             if subscriptions.is_empty() {
                 continue;
             }
-            let app = onboard::feed_client(stack, layout, admin, &fleet.id).await?;
+            let app = demo_fleet::feed_client(stack, layout, admin, &fleet.id).await?;
             let received = Arc::new(Mutex::new(ReceivedEvents { samples: HashMap::new(), last_arrival: Instant::now() }));
             let fleet_id = fleet.id;
             drain.tasks.spawn(drain_feed(
@@ -105,20 +105,20 @@ impl FeedDrain {
             self.fleets.iter().map(|fleet| entitled_events(&fleet.subscriptions, &new_events, &self.packages)).collect();
         let mut delivered = DeliveryCounts::default();
         loop {
-            let mut settled = true;
+            let mut all_complete = true;
             let mut missing_total = 0;
             for (fleet, expected) in self.fleets.iter().zip(&expected) {
                 let received = fleet.received.lock().unwrap_or_else(PoisonError::into_inner);
                 let missing = expected.iter().filter(|eid| !received.samples.contains_key(eid)).count();
                 let since = received.last_arrival.max(started).elapsed();
-                settled &= since > if missing == 0 { QUIET } else { MISSING_TIMEOUT };
+                all_complete &= since > if missing == 0 { SILENCE_BEFORE_COMPLETE } else { MISSING_TIMEOUT };
                 missing_total += missing;
                 let samples = new.iter().filter_map(|eid| received.samples.get(eid)).sum();
                 delivered.samples.insert(fleet.fleet_id.clone(), samples);
                 delivered.missing.insert(fleet.fleet_id.clone(), missing);
             }
             step.set_message(&format!("waiting for {missing_total} events"));
-            if settled {
+            if all_complete {
                 break;
             }
             tokio::select! {

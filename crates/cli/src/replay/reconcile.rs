@@ -1,9 +1,9 @@
 //! Reconciliation: compares the samples read with those in archive, event log and quarantine.
 //!
-//! Take an event of k samples that was acknowledged m times and has n ≥ m copies in the archive. If it was stored before the
-//! run, all m·k samples are duplicates. Otherwise its k samples must be stored or quarantined, and (m−1)·k are duplicates.
-//! Copies beyond the m-th come from attempts whose response was lost, here or inside the service. They are counted as
-//! `resent`, separately, because no row was read for them.
+//! The archive has at least as many `copies` of an event as it has acknowledgements (`acked`). If the event was stored before
+//! the run, all `acked × samples` are duplicates. Otherwise its `samples` must be stored or quarantined, and
+//! `(acked − 1) × samples` are duplicates. The `copies − acked` further copies come from attempts whose response was lost, here
+//! or inside the service. They are counted as `resent`, separately, because no row was read for them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -11,7 +11,7 @@ use roadcast_domain::ids::Eid;
 
 /// The counts of reading and sending, and the content of the stores.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Facts {
+pub(super) struct RunCounts {
     /// The number of rows in the recordings.
     pub(super) read: u64,
     /// The number of refused samples, by reason.
@@ -80,21 +80,21 @@ impl Reconciliation {
 }
 
 /// Whether archive, event log and quarantine together have all samples of an event.
-pub(super) fn is_settled(facts: &Facts, eid: Eid) -> bool {
-    let stored = facts.stored.get(&eid).map_or(0, |stored| stored.samples);
-    let quarantined = facts.quarantined.get(&eid).map_or(0, |quarantined| quarantined.samples.len() as u64);
-    let acked = facts.acked.get(&eid).copied().unwrap_or_default();
-    facts.archived.get(&eid).is_some_and(|event| event.copies >= acked && stored + quarantined >= event.samples)
+pub(super) fn is_complete(counts: &RunCounts, eid: Eid) -> bool {
+    let stored = counts.stored.get(&eid).map_or(0, |stored| stored.samples);
+    let quarantined = counts.quarantined.get(&eid).map_or(0, |quarantined| quarantined.samples.len() as u64);
+    let acked = counts.acked.get(&eid).copied().unwrap_or_default();
+    counts.archived.get(&eid).is_some_and(|event| event.copies >= acked && stored + quarantined >= event.samples)
 }
 
 /// Compares the counts.
-pub(super) fn reconcile(facts: &Facts) -> Reconciliation {
-    let mut result = Reconciliation { read: facts.read, refused: facts.refused.clone(), ..Reconciliation::default() };
-    for eid in facts.acked.keys().filter(|eid| !facts.archived.contains_key(eid)).collect::<BTreeSet<_>>() {
+pub(super) fn reconcile(counts: &RunCounts) -> Reconciliation {
+    let mut result = Reconciliation { read: counts.read, refused: counts.refused.clone(), ..Reconciliation::default() };
+    for eid in counts.acked.keys().filter(|eid| !counts.archived.contains_key(eid)).collect::<BTreeSet<_>>() {
         result.differences.push(format!("event {eid} was acknowledged but is not in the archive"));
     }
-    for (&eid, event) in &facts.archived {
-        let acked = facts.acked.get(&eid).copied().unwrap_or_default();
+    for (&eid, event) in &counts.archived {
+        let acked = counts.acked.get(&eid).copied().unwrap_or_default();
         result.resent += event.copies.saturating_sub(acked) * event.samples;
         if event.copies < acked {
             let copies = event.copies;
@@ -105,8 +105,8 @@ pub(super) fn reconcile(facts: &Facts) -> Reconciliation {
         if acked == 0 {
             continue;
         }
-        let stored = facts.stored.get(&eid);
-        let quarantined = facts.quarantined.get(&eid);
+        let stored = counts.stored.get(&eid);
+        let quarantined = counts.quarantined.get(&eid);
         // If all samples are quarantined, the event is in quarantine only.
         let before_run = stored.map_or_else(|| quarantined.is_some_and(|item| item.before_run), |stored| stored.before_run);
         if before_run {
@@ -155,22 +155,22 @@ mod tests {
     }
 
     /// Ten rows of one event, of which two are in quarantine.
-    fn one_event() -> Facts {
-        Facts {
+    fn one_event() -> RunCounts {
+        RunCounts {
             read: 10,
             acked: HashMap::from([(eid(1), 1)]),
             archived: BTreeMap::from([(eid(1), archived(1, 10))]),
             stored: BTreeMap::from([(eid(1), Stored { samples: 8, before_run: false })]),
             quarantined: BTreeMap::from([(eid(1), quarantined(&[0, 4], false))]),
-            ..Facts::default()
+            ..RunCounts::default()
         }
     }
 
     #[test]
     fn new_event_counts_as_stored_and_quarantined() {
-        let facts = one_event();
-        assert!(is_settled(&facts, eid(1)));
-        let result = reconcile(&facts);
+        let counts = one_event();
+        assert!(is_complete(&counts, eid(1)));
+        let result = reconcile(&counts);
         assert_eq!((result.stored, result.deduplicated, result.quarantined_total(), result.resent), (8, 0, 2, 0));
         assert_eq!(result.signals_rejected, BTreeMap::from([("out_of_range".to_owned(), 1)]));
         assert_eq!(result.differences, Vec::<String>::new());
@@ -178,60 +178,60 @@ mod tests {
 
     #[test]
     fn event_stored_before_the_run_counts_as_duplicate() {
-        let mut facts = one_event();
-        facts.stored.insert(eid(1), Stored { samples: 8, before_run: true });
-        let result = reconcile(&facts);
+        let mut counts = one_event();
+        counts.stored.insert(eid(1), Stored { samples: 8, before_run: true });
+        let result = reconcile(&counts);
         assert_eq!((result.stored, result.deduplicated, result.quarantined_total()), (0, 10, 0));
         assert_eq!((result.differences, result.new_events), (Vec::new(), BTreeSet::new()));
     }
 
     #[test]
     fn fully_quarantined_event_is_compared_by_its_quarantined_samples() {
-        let mut facts = one_event();
-        facts.stored.clear();
-        facts.archived.insert(eid(1), archived(1, 2));
-        facts.read = 2;
-        assert_eq!(reconcile(&facts).quarantined_total(), 2);
-        facts.quarantined.insert(eid(1), quarantined(&[0, 4], true));
-        let result = reconcile(&facts);
+        let mut counts = one_event();
+        counts.stored.clear();
+        counts.archived.insert(eid(1), archived(1, 2));
+        counts.read = 2;
+        assert_eq!(reconcile(&counts).quarantined_total(), 2);
+        counts.quarantined.insert(eid(1), quarantined(&[0, 4], true));
+        let result = reconcile(&counts);
         assert_eq!((result.quarantined_total(), result.deduplicated, result.differences.len()), (0, 2, 0));
     }
 
     #[test]
     fn repeated_rows_are_duplicates_and_lost_responses_are_resent() {
-        let mut facts = one_event();
-        facts.read = 20;
-        facts.acked.insert(eid(1), 2);
-        facts.archived.insert(eid(1), archived(3, 10));
-        let result = reconcile(&facts);
+        let mut counts = one_event();
+        counts.read = 20;
+        counts.acked.insert(eid(1), 2);
+        counts.archived.insert(eid(1), archived(3, 10));
+        let result = reconcile(&counts);
         assert_eq!((result.stored, result.deduplicated, result.quarantined_total(), result.resent), (8, 10, 2, 10));
         assert_eq!(result.differences, Vec::<String>::new());
     }
 
     #[test]
     fn missing_sample_is_a_difference() {
-        let mut facts = one_event();
-        facts.stored.insert(eid(1), Stored { samples: 7, before_run: false });
-        assert!(!is_settled(&facts, eid(1)));
-        assert_eq!(reconcile(&facts).differences.len(), 2, "one for the event, one for the total");
+        let mut counts = one_event();
+        counts.stored.insert(eid(1), Stored { samples: 7, before_run: false });
+        assert!(!is_complete(&counts, eid(1)));
+        assert_eq!(reconcile(&counts).differences.len(), 2, "one for the event, one for the total");
     }
 
     #[test]
     fn acknowledged_event_missing_in_the_archive_is_a_difference() {
-        let mut facts = one_event();
-        facts.archived.clear();
-        assert!(reconcile(&facts).differences[0].contains("not in the archive"));
-        let mut facts = one_event();
-        facts.acked.insert(eid(1), 2);
-        assert!(reconcile(&facts).differences[0].contains("acknowledged 2 times"));
+        let mut counts = one_event();
+        counts.archived.clear();
+        assert!(reconcile(&counts).differences[0].contains("not in the archive"));
+        let mut counts = one_event();
+        counts.acked.insert(eid(1), 2);
+        assert!(reconcile(&counts).differences[0].contains("acknowledged 2 times"));
     }
 
     #[test]
     fn events_of_other_senders_do_not_count() {
-        let mut facts = one_event();
-        facts.archived.insert(eid(2), archived(1, 5));
-        facts.stored.insert(eid(2), Stored { samples: 5, before_run: false });
-        let result = reconcile(&facts);
+        let mut counts = one_event();
+        counts.archived.insert(eid(2), archived(1, 5));
+        counts.stored.insert(eid(2), Stored { samples: 5, before_run: false });
+        let result = reconcile(&counts);
         assert_eq!((result.stored, result.resent, result.differences.len()), (8, 5, 0));
     }
 }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use roadcast_traces::{Format, Recording, Row, VehicleKey};
 
 use crate::api::Registration;
-use crate::stack::onboard;
+use crate::stack::demo_fleet;
 
 /// The summary of all recordings.
 #[derive(Default)]
@@ -41,7 +41,7 @@ impl RecordingSummary {
             }
         }
         for key in found {
-            let registration = onboard::registration(&key, recording.vehicle_details(&key).as_ref());
+            let registration = demo_fleet::registration(&key, recording.vehicle_details(&key).as_ref());
             self.vehicles.insert(key, registration);
         }
         Ok(())

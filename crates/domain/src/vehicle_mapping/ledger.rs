@@ -10,9 +10,9 @@ use super::{FileVersion, VehicleMapping};
 /// The files that were imported. With it, a repeated file needs no writes, and a file that arrives late can detect that
 /// it is outdated.
 ///
-/// A file with the same content as the newest file *affirms* it: the mappings keep the version of the file that wrote
-/// them, but count as mappings of the affirming file. This is safe while no other file is being imported, because a file
-/// that starts later reads the ledger first.
+/// A file with the same content as the newest file *confirms* it: the mappings keep the version of the file that wrote
+/// them, but are compared as mappings of the confirming file. This is safe while no other file is being imported, because
+/// a file that starts later reads the ledger first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportLedger {
@@ -21,66 +21,67 @@ pub struct ImportLedger {
     /// The newest file.
     #[serde(default)]
     newest: Option<Newest>,
-    /// Files whose import started and has not ended, with the time of the last start or resume.
-    #[serde(default)]
-    begun: BTreeMap<FileVersion, Timestamp>,
-    /// Versions in mappings, with the versions that they count as.
-    #[serde(default)]
-    affirmed: BTreeMap<FileVersion, FileVersion>,
+    /// Files whose import is running: started and not ended, with the time of the last start or resume.
+    #[serde(default, rename = "begun")]
+    running: BTreeMap<FileVersion, Timestamp>,
+    /// Versions in mappings, with the versions that they are compared as.
+    #[serde(default, rename = "affirmed")]
+    confirmed: BTreeMap<FileVersion, FileVersion>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Newest {
     version: FileVersion,
-    /// The version in its mappings.
-    written_as: FileVersion,
+    /// The version in its mappings; an earlier one if the file confirms an earlier file.
+    #[serde(rename = "writtenAs")]
+    mapping_version: FileVersion,
     content: String,
     ended: bool,
 }
 
-/// The versions that mappings count as, for one import.
+/// The versions that mappings are compared as, for one import.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AffirmedVersions(BTreeMap<FileVersion, FileVersion>);
+pub struct ConfirmedVersions(BTreeMap<FileVersion, FileVersion>);
 
-impl AffirmedVersions {
-    /// Returns the version that a mapping counts as.
+impl ConfirmedVersions {
+    /// Returns the version that a mapping is compared as.
     pub fn version_of<'v>(&'v self, mapping: &'v VehicleMapping) -> &'v FileVersion {
         self.0.get(&mapping.version).unwrap_or(&mapping.version)
     }
 }
 
 impl ImportLedger {
-    /// Maximum number of affirmed versions. When it is reached, repeated files are written again.
-    const MAX_AFFIRMED: usize = 64;
+    /// Maximum number of confirmed versions. When it is reached, repeated files are written again.
+    const MAX_CONFIRMED: usize = 64;
     /// Longer than a run can take, including clock differences, in milliseconds. A file that was started earlier is not
     /// being imported now: its run ended without a record, and a run that resumes it calls [`begin`](Self::begin) again.
     const MAX_RUN_MS: i64 = 30 * 60 * 1000;
 
     /// Records that the import of a file starts or resumes at `now`. `content` is a digest of the file's bytes.
-    pub fn begin(&mut self, version: &FileVersion, content: &str, now: Timestamp) -> AffirmedVersions {
-        self.begun.retain(|_, at| now.ms_since(*at) < Self::MAX_RUN_MS);
-        let is_only_import = self.begun.keys().all(|begun| begun == version);
+    pub fn begin(&mut self, version: &FileVersion, content: &str, now: Timestamp) -> ConfirmedVersions {
+        self.running.retain(|_, at| now.ms_since(*at) < Self::MAX_RUN_MS);
+        let is_only_import = self.running.keys().all(|running| running == version);
         match &mut self.newest {
             Some(newest) if newest.version >= *version => {}
             Some(newest)
                 if newest.ended
                     && is_only_import
                     && newest.content == content
-                    && self.affirmed.len() < Self::MAX_AFFIRMED =>
+                    && self.confirmed.len() < Self::MAX_CONFIRMED =>
             {
                 newest.version = version.clone();
                 newest.ended = false;
-                self.affirmed.insert(newest.written_as.clone(), version.clone());
+                self.confirmed.insert(newest.mapping_version.clone(), version.clone());
             }
             newest => {
                 let (version, content) = (version.clone(), content.to_owned());
-                *newest = Some(Newest { written_as: version.clone(), version, content, ended: false });
+                *newest = Some(Newest { mapping_version: version.clone(), version, content, ended: false });
             }
         }
-        self.begun.insert(version.clone(), now);
+        self.running.insert(version.clone(), now);
         self.revision += 1;
-        AffirmedVersions(self.affirmed.clone())
+        ConfirmedVersions(self.confirmed.clone())
     }
 
     /// Returns the version of the newest file if it has this content.
@@ -90,7 +91,7 @@ impl ImportLedger {
 
     /// Records that the import of a file completed or was abandoned.
     pub fn end(&mut self, version: &FileVersion) {
-        self.begun.remove(version);
+        self.running.remove(version);
         if let Some(newest) = self.newest.as_mut().filter(|newest| newest.version == *version) {
             newest.ended = true;
         }

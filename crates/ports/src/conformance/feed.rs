@@ -68,9 +68,9 @@ pub async fn feed(
     let remaining = queue.receive(&mine.fleet_id, 10, 0).await.expect("receive succeeds");
     assert!(remaining.is_empty(), "an acknowledged message is not received again");
     let invalid = queue.acknowledge(&mine.fleet_id, &["invalid".to_owned()]).await.remove(0);
-    assert_eq!(invalid.map_err(|error| error.kind()), Err(PortErrorKind::Conflict), "an invalid receipt is a conflict");
+    assert_eq!(invalid.map_err(|error| error.kind()), Err(PortErrorKind::Conflict), "an invalid handle is a conflict");
     let results = queue.acknowledge(&mine.fleet_id, &[]).await;
-    assert!(results.is_empty(), "acknowledging no receipts returns no results");
+    assert!(results.is_empty(), "acknowledging no handles returns no results");
 }
 
 /// Checks every implementation of [`FeedIndex`]. `clock` is the clock that the index uses for its stamps.
@@ -144,9 +144,9 @@ async fn drain(queue: &impl FeedQueue, fleet_id: &FleetId, expected: usize) -> V
         let max = if round == 0 { 3 } else { 10 };
         let messages = queue.receive(fleet_id, max, 2).await.expect("receive succeeds");
         assert!(messages.len() <= usize::from(max), "at most {max} messages are received");
-        let receipts: Vec<String> = messages.iter().map(|message| message.receipt.clone()).collect();
-        let results = queue.acknowledge(fleet_id, &receipts).await;
-        assert_eq!(results.len(), receipts.len(), "each acknowledgement has a result");
+        let ack_handles: Vec<String> = messages.iter().map(|message| message.ack_handle.clone()).collect();
+        let results = queue.acknowledge(fleet_id, &ack_handles).await;
+        assert_eq!(results.len(), ack_handles.len(), "each acknowledgement has a result");
         assert!(results.iter().all(Result::is_ok), "a received message can be acknowledged");
         for Message { body, .. } in messages {
             let body = serde_json::from_str(&body).expect("a message is JSON");

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use roadcast_domain::ids::VehicleId;
-use roadcast_domain::vehicle_mapping::{AffirmedVersions, InvalidRow, RowFault, VehicleMapping};
+use roadcast_domain::vehicle_mapping::{ConfirmedVersions, InvalidRow, RowFault, VehicleMapping};
 use roadcast_ports::bulk::BulkFile;
 
 use super::reader::NumberedRow;
@@ -40,10 +40,10 @@ pub(super) fn mapping_of(file: &BulkFile, numbered: &NumberedRow, vid: VehicleId
 pub(super) fn compare_with_stored(
     stored: &VehicleMapping,
     new: &VehicleMapping,
-    affirmed: &AffirmedVersions,
+    confirmed: &ConfirmedVersions,
 ) -> (bool, MappingOutcome) {
     let is_same = stored.has_same_content(new);
-    match affirmed.version_of(stored).cmp(&new.version) {
+    match confirmed.version_of(stored).cmp(&new.version) {
         Ordering::Greater => (false, RowOutcome::Superseded),
         // The same row, written before this run resumed from an older checkpoint.
         Ordering::Equal if stored.line == new.line && stored.version == new.version => (false, RowOutcome::Loaded),

@@ -8,7 +8,7 @@ use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::fleet::FleetState;
 use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_domain::subject::Subject;
-use roadcast_domain::vehicle_mapping::{AffirmedVersions, InvalidRow, RowFault};
+use roadcast_domain::vehicle_mapping::{ConfirmedVersions, InvalidRow, RowFault};
 use roadcast_domain::vin::Vin;
 use roadcast_ports::PortError;
 use roadcast_ports::bulk::{BulkFile, BulkFiles, ImportProgress, VehicleMappings};
@@ -39,7 +39,7 @@ impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleN
     pub(super) async fn plan_rows<'w>(
         &self,
         file: &BulkFile,
-        affirmed: &AffirmedVersions,
+        confirmed: &ConfirmedVersions,
         window: &'w RowWindow,
     ) -> Result<Vec<RowPlan<'w>>, PortError> {
         let valid = || window.rows.iter().flatten();
@@ -69,7 +69,7 @@ impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleN
             }
             let before = vid.as_ref().and_then(|vid| stored.get(&(row.row.fleet_id.clone(), vid.clone())));
             let (write, outcome) = match (before, &vid) {
-                (Some(before), Some(vid)) => compare_with_stored(before, &mapping_of(file, row, vid.clone()), affirmed),
+                (Some(before), Some(vid)) => compare_with_stored(before, &mapping_of(file, row, vid.clone()), confirmed),
                 _ => (true, RowOutcome::Loaded),
             };
             if !write {

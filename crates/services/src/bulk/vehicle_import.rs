@@ -4,7 +4,7 @@
 //! mappings as importing each row once, from the newest file that contains it.
 
 use roadcast_domain::Timestamp;
-use roadcast_domain::vehicle_mapping::{AffirmedVersions, ImportLedger};
+use roadcast_domain::vehicle_mapping::{ConfirmedVersions, ImportLedger};
 use roadcast_ports::bulk::{BulkFile, BulkFiles, ImportProgress, VehicleMappings};
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::fleets::Fleets;
@@ -17,11 +17,10 @@ use super::row_outcome::MappingOutcome;
 use super::run::{EndOfRun, ImportOutcome, ImportRun};
 use crate::cache::CachedFleets;
 
-/// Rows per window, which are looked up and written together: enough to keep the stores busy while the first results are
-/// read. Tests use a smaller window, because tests across several windows would take long otherwise.
-const WINDOW: usize = if cfg!(test) { 500 } else { 2000 };
-/// Windows between two checkpoints.
-const WINDOWS_PER_CHECKPOINT: usize = 10_000 / WINDOW;
+/// The default of [`VehicleImport::window_rows`]: enough to keep the stores busy while the first results are read.
+pub const DEFAULT_WINDOW_ROWS: usize = 2000;
+/// Rows between two checkpoints.
+const ROWS_PER_CHECKPOINT: usize = 10_000;
 /// Attempts to update the ledger, which other runs may update concurrently.
 const LEDGER_ATTEMPTS: usize = 10;
 
@@ -41,6 +40,8 @@ pub struct VehicleImport<B, M, L, V, F, K, R> {
     pub clock: K,
     /// The source of random ids.
     pub randomness: R,
+    /// Rows per window, which are looked up and written together. At least 1; usually [`DEFAULT_WINDOW_ROWS`].
+    pub window_rows: usize,
 }
 
 impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleNames, F: Fleets, K: Clock, R: Randomness>
@@ -54,9 +55,9 @@ impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleN
             return Ok(ImportOutcome::AlreadyLoaded);
         }
         let now = self.clock.now();
-        let affirmed = self.update_ledger(|ledger| ledger.begin(&file.version, &file.content, now)).await?;
+        let confirmed = self.update_ledger(|ledger| ledger.begin(&file.version, &file.content, now)).await?;
         let mut progress = Progress::resume(checkpoint, now);
-        let end = self.import_rows(file, &affirmed, &mut progress, deadline).await;
+        let end = self.import_rows(file, &confirmed, &mut progress, deadline).await;
         match end {
             Ok(EndOfRun::FileEnd(refused)) => self.finish(file, progress, refused).await,
             Ok(EndOfRun::Deadline) => self.run(file).pause(progress).await,
@@ -76,7 +77,7 @@ impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleN
     async fn import_rows(
         &self,
         file: &BulkFile,
-        affirmed: &AffirmedVersions,
+        confirmed: &ConfirmedVersions,
         progress: &mut Progress,
         deadline: Timestamp,
     ) -> Result<EndOfRun, PortError> {
@@ -84,9 +85,10 @@ impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleN
             Ok(reader) => reader,
             Err(refused) => return Ok(EndOfRun::FileEnd(Some(refused))),
         };
+        let windows_per_checkpoint = (ROWS_PER_CHECKPOINT / self.window_rows).max(1);
         for windows in 1.. {
-            let window = reader.window(WINDOW).await?;
-            let outcomes = self.import_window(file, affirmed, &window).await?;
+            let window = reader.window(self.window_rows).await?;
+            let outcomes = self.import_window(file, confirmed, &window).await?;
             progress.record_window(&window, &outcomes);
             if window.is_last {
                 return Ok(EndOfRun::FileEnd(window.refused));
@@ -94,7 +96,7 @@ impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleN
             if self.clock.now() >= deadline {
                 break;
             }
-            if windows % WINDOWS_PER_CHECKPOINT == 0 {
+            if windows % windows_per_checkpoint == 0 {
                 self.run(file).save(progress).await?;
             }
         }
@@ -106,11 +108,11 @@ impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleN
     async fn import_window(
         &self,
         file: &BulkFile,
-        affirmed: &AffirmedVersions,
+        confirmed: &ConfirmedVersions,
         window: &RowWindow,
     ) -> Result<Vec<MappingOutcome>, PortError> {
-        let plans = self.plan_rows(file, affirmed, window).await?;
-        self.execute_plans(file, affirmed, plans).await
+        let plans = self.plan_rows(file, confirmed, window).await?;
+        self.execute_plans(file, confirmed, plans).await
     }
 
     /// Stores the report, and marks the file as loaded.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_domain::vehicle::Vehicle;
-use roadcast_domain::vehicle_mapping::{AffirmedVersions, InvalidRow, RowFault, VehicleMapping};
+use roadcast_domain::vehicle_mapping::{ConfirmedVersions, InvalidRow, RowFault, VehicleMapping};
 use roadcast_domain::vin::Vin;
 use roadcast_ports::bulk::{BulkFile, BulkFiles, ImportProgress, PutOutcome, VehicleMappings};
 use roadcast_ports::clock::{Clock, Randomness};
@@ -31,7 +31,7 @@ impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleN
     pub(super) async fn execute_plans(
         &self,
         file: &BulkFile,
-        affirmed: &AffirmedVersions,
+        confirmed: &ConfirmedVersions,
         plans: Vec<RowPlan<'_>>,
     ) -> Result<Vec<MappingOutcome>, PortError> {
         let vehicles = self.register_new(&plans).await?;
@@ -61,7 +61,7 @@ impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleN
         let pairs: Vec<_> = not_newer.iter().map(|(_, mapping)| pair_of(mapping)).collect();
         for ((index, mapping), stored) in not_newer.into_iter().zip(self.mappings.get(&pairs).await?) {
             if let Some(stored) = stored {
-                outcomes[index] = compare_with_stored(&stored, mapping, affirmed).1;
+                outcomes[index] = compare_with_stored(&stored, mapping, confirmed).1;
             }
         }
         Ok(outcomes)

@@ -39,7 +39,7 @@ pub struct FeedReader<Q, E, K> {
 pub struct FeedBatch {
     /// The events, each once; the events of a vehicle in `eid` order.
     pub events: Vec<FeedEvent>,
-    /// The receipts that acknowledge the events; empty if there is nothing to acknowledge.
+    /// The handles that acknowledge the events; empty if there is nothing to acknowledge.
     pub receipts: Vec<String>,
     /// Errors of messages that could not be decoded. The messages stay in the queue, their events in the log.
     pub unreadable: Vec<String>,
@@ -91,7 +91,7 @@ impl<Q: FeedQueue, E: Entitlements, K: Clock> FeedReader<Q, E, K> {
         let mut feed = FeedBatch::default();
         let mut events: BTreeMap<(VehicleId, Eid), FeedEvent> = BTreeMap::new();
         let (mut invisible, mut budget) = (Vec::new(), ResponseBudget::new());
-        for Message { receipt, body } in messages {
+        for Message { ack_handle, body } in messages {
             if !budget.try_reserve(body.len()) {
                 // The queue redelivers the message after its visibility timeout.
                 continue;
@@ -110,8 +110,8 @@ impl<Q: FeedQueue, E: Entitlements, K: Clock> FeedReader<Q, E, K> {
                     }
                     match (must_stay, is_visible) {
                         (true, _) => {}
-                        (false, true) => feed.receipts.push(receipt),
-                        (false, false) => invisible.push(receipt),
+                        (false, true) => feed.receipts.push(ack_handle),
+                        (false, false) => invisible.push(ack_handle),
                     }
                 }
             }
@@ -121,10 +121,15 @@ impl<Q: FeedQueue, E: Entitlements, K: Clock> FeedReader<Q, E, K> {
         Ok(feed)
     }
 
-    /// Deletes messages from the feed permanently. Fails with `Invalid` if a receipt is not one of this feed.
-    pub async fn acknowledge(&self, caller: &Caller, fleet_id: &FleetId, receipts: &[String]) -> Result<(), ServiceError> {
+    /// Deletes messages from the feed permanently. Fails with `Invalid` if a handle is not one of this feed.
+    pub async fn acknowledge(
+        &self,
+        caller: &Caller,
+        fleet_id: &FleetId,
+        ack_handles: &[String],
+    ) -> Result<(), ServiceError> {
         require_own_feed(caller, fleet_id)?;
-        let deleted: Result<(), PortError> = self.queue.acknowledge(fleet_id, receipts).await.into_iter().collect();
+        let deleted: Result<(), PortError> = self.queue.acknowledge(fleet_id, ack_handles).await.into_iter().collect();
         deleted.map_err(|error| match error.kind() {
             PortErrorKind::Conflict => ServiceError::invalid("/ack", INVALID_TOKEN),
             _ => error.into(),
@@ -145,11 +150,11 @@ impl<Q: FeedQueue, E: Entitlements, K: Clock> FeedReader<Q, E, K> {
 
     /// Deletes messages of which the fleet may no longer see anything; otherwise the queue would redeliver them
     /// indefinitely.
-    async fn delete_invisible(&self, fleet_id: &FleetId, receipts: &[String]) -> Result<(), PortError> {
-        if receipts.is_empty() {
+    async fn delete_invisible(&self, fleet_id: &FleetId, ack_handles: &[String]) -> Result<(), PortError> {
+        if ack_handles.is_empty() {
             return Ok(());
         }
-        self.queue.acknowledge(fleet_id, receipts).await.into_iter().collect()
+        self.queue.acknowledge(fleet_id, ack_handles).await.into_iter().collect()
     }
 }
 

@@ -1,4 +1,5 @@
-//! The app clients of a fleet: created and deleted in the user pool and in the reference data.
+//! The steps on one fleet's app clients, in the user pool and in the reference data, that the workflows and `clients.rs`
+//! share: ensure that one exists, and delete them. They check no caller; `clients.rs` does.
 
 use roadcast_domain::audit::{Author, Change};
 use roadcast_domain::caller::Scope;

@@ -1,4 +1,5 @@
-//! The machine clients of fleets and of ingest partners.
+//! What admins do with machine clients of fleets and of ingest partners: create, list and delete them, and read their
+//! secrets. `app_clients.rs` has the steps on one fleet's clients that these operations and the workflows share.
 
 use roadcast_domain::audit::Change;
 use roadcast_domain::caller::{Caller, Scope};
@@ -10,8 +11,8 @@ use roadcast_ports::clients::{AppClients, Clients, Credentials};
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::fleets::Fleets;
 
-use super::access::{FLEET_OFFBOARDING, require_admin};
 use super::app_clients::FleetClients;
+use super::authorization::{FLEET_OFFBOARDING, require_admin};
 use super::onboarding::{Onboarding, validate_name};
 use crate::ServiceError;
 

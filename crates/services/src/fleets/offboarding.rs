@@ -16,7 +16,8 @@ use roadcast_ports::subscriptions::Subscriptions;
 use serde::{Deserialize, Serialize};
 
 use super::app_clients::FleetClients;
-use super::subscription_transitions::{has_subscription, revoke_all};
+use super::revocation::revoke_all;
+use super::subscription_changes::has_subscription;
 use crate::ServiceError;
 
 /// The delay of a queue's message count, in milliseconds: before that, a count of zero does not prove that the queue is
@@ -42,7 +43,7 @@ pub struct Offboarding<F, C, A, U, H, K> {
     pub clock: K,
 }
 
-/// A task of the workflow: one step of one run.
+/// A task of the workflow: one step of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Task {
@@ -50,7 +51,7 @@ pub struct Task {
     pub step: Step,
     /// The fleet.
     pub fleet_id: FleetId,
-    /// The number of the run, from 1.
+    /// The number of the attempt, from 1. Each attempt is one run of the workflow.
     pub attempt: u32,
     /// The name of the error that failed the workflow, for [`Step::HandleFailure`].
     #[serde(default)]
@@ -67,14 +68,14 @@ pub enum Step {
     Drain,
     /// Revokes every subscription.
     Revoke,
-    /// Deletes the queues.
+    /// Deletes the fleet's feed queue and the dead-letter queue of its rule.
     RemoveQueue,
     /// Deletes the app clients.
     RemoveClients,
     /// Verifies that no resource remains, and marks the fleet as offboarded.
     Finish,
-    /// Handles the failure of the workflow: records the reason in the fleet. Deleted resources stay deleted; the next run
-    /// deletes the rest.
+    /// Handles the failure of the workflow: records the reason in the fleet. Deleted resources stay deleted; the next
+    /// attempt deletes the rest.
     HandleFailure,
 }
 
@@ -97,14 +98,14 @@ where
     H: FleetChannel,
     K: Clock,
 {
-    /// Executes a step. Fails with `Conflict` if a later run has started.
+    /// Executes a step. Fails with `Conflict` if a later attempt has started.
     pub async fn step(&self, task: &Task) -> Result<Option<DrainStatus>, ServiceError> {
         let fleet = self.fleets.get(&task.fleet_id).await?.ok_or(ServiceError::NotFound)?;
         let Some(status) = fleet.offboarding.clone().filter(|status| status.attempts == task.attempt) else {
-            return if task.step == Step::HandleFailure { Ok(None) } else { Err(LATER_RUN) };
+            return if task.step == Step::HandleFailure { Ok(None) } else { Err(LATER_ATTEMPT) };
         };
         if fleet.state == FleetState::Offboarded {
-            // The run succeeded, and only its result was lost.
+            // The attempt succeeded, and only its result was lost.
             return Ok(None);
         }
         match task.step {
@@ -138,8 +139,8 @@ where
         Ok(DrainStatus { drained, wait_seconds })
     }
 
-    /// Marks the fleet as offboarded. Fails with `Conflict` if a resource remains: a concurrent provisioning run may have
-    /// created it again.
+    /// Marks the fleet as offboarded. Fails with `Conflict` if a resource remains: a concurrent provisioning workflow may
+    /// have created it again.
     async fn finish(&self, fleet: Fleet, status: OffboardingStatus) -> Result<(), ServiceError> {
         const RESOURCES_REMAIN: ServiceError =
             ServiceError::Conflict("the fleet still has a queue, a rule, a client or a subscription");
@@ -165,4 +166,4 @@ where
     }
 }
 
-const LATER_RUN: ServiceError = ServiceError::Conflict("a later run offboards the fleet");
+const LATER_ATTEMPT: ServiceError = ServiceError::Conflict("a later attempt offboards the fleet");

@@ -9,7 +9,7 @@ use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::provisioning::{ProvisioningWorkflow, WorkflowRun};
 
-use super::access::{FLEET_OFFBOARDING, INGEST_CLIENT, require_admin, require_reader};
+use super::authorization::{FLEET_OFFBOARDING, INGEST_CLIENT, require_admin, require_reader};
 use crate::ServiceError;
 
 /// Manages fleets, their clients and their subscriptions.
@@ -77,7 +77,7 @@ impl<F: Fleets, C, A, U, V, E, W, K: Clock, R: Randomness> Onboarding<F, C, A, U
     }
 
     /// Starts to offboard a fleet: from now on it accepts no new clients and subscriptions, and the workflow deletes its
-    /// resources. If an earlier run failed, another call starts a new run; the feed disposition may differ.
+    /// resources. If an earlier attempt failed, another call starts a new one; the feed disposition may differ.
     pub async fn offboard(&self, caller: &Caller, fleet_id: &FleetId, feed: FeedDisposition) -> Result<Fleet, ServiceError>
     where
         W: ProvisioningWorkflow,

@@ -12,9 +12,9 @@ use roadcast_ports::provisioning::{ChannelParts, FleetChannel};
 use roadcast_ports::subscriptions::Subscriptions;
 use serde::{Deserialize, Serialize};
 
-use super::access::FLEET_OFFBOARDING;
 use super::app_clients::FleetClients;
-use super::subscription_transitions::has_subscription;
+use super::authorization::FLEET_OFFBOARDING;
+use super::subscription_changes::has_subscription;
 use crate::ServiceError;
 
 /// Executes the steps of the workflow.
@@ -33,7 +33,7 @@ pub struct Provisioning<F, C, A, U, H, K> {
     pub clock: K,
 }
 
-/// A task of the workflow: one step of one run.
+/// A task of the workflow: one step of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Task {
@@ -43,7 +43,7 @@ pub struct Task {
     pub fleet_id: FleetId,
     /// The subscription.
     pub subscription_id: SubscriptionId,
-    /// The number of the run, from 1.
+    /// The number of the attempt, from 1. Each attempt is one run of the workflow.
     pub attempt: u32,
     /// The name of the error that failed the workflow, for [`Step::HandleFailure`].
     #[serde(default)]
@@ -76,14 +76,14 @@ where
     H: FleetChannel,
     K: Clock,
 {
-    /// Executes a step. Fails with `Conflict` if a later run has started, or if the fleet or subscription is in a state
+    /// Executes a step. Fails with `Conflict` if a later attempt has started, or if the fleet or subscription is in a state
     /// that does not allow the step.
     pub async fn step(&self, task: &Task) -> Result<(), ServiceError> {
         let fleet = self.fleets.get(&task.fleet_id).await?.ok_or(ServiceError::NotFound)?;
         let subscription =
             self.subscriptions.get(&task.fleet_id, &task.subscription_id).await?.ok_or(ServiceError::NotFound)?;
         if task.step != Step::HandleFailure {
-            check_run(task, &fleet, &subscription)?;
+            check_attempt(task, &fleet, &subscription)?;
         }
         match task.step {
             Step::EnsureQueue => {
@@ -106,7 +106,7 @@ where
             return Err(ServiceError::Conflict("the subscription's state does not allow this step"));
         }
         if self.channel.status(fleet).await? != ChannelParts::ALL || !self.fleet_clients().exist(fleet).await? {
-            // The failure handling of another run deleted it. This run fails, too; the next run creates it again.
+            // The failure handling of another workflow run deleted it. This attempt fails, too; the next creates it again.
             return Err(ServiceError::Conflict("the fleet's queue, rule or app client does not exist; retry provisioning"));
         }
         self.subscriptions.write_grants(&subscription).await?;
@@ -118,10 +118,11 @@ where
     async fn handle_failure(&self, fleet: &Fleet, subscription: Subscription, task: &Task) -> Result<(), ServiceError> {
         use SubscriptionState::{Pending, Provisioning, Revoked};
         if task.attempt != subscription.attempts || !matches!(subscription.state, Pending | Provisioning | Revoked) {
-            // A later run has started, or this run succeeded and only its result was lost.
+            // A later attempt has started, or this one succeeded and only its result was lost.
             return Ok(());
         }
         if subscription.state != Revoked {
+            // No remaining grant: deletes the grants.
             self.subscriptions.narrow_grants(&subscription, &subscription.vehicles, None).await?;
         }
         if !self.other_subscription_needs_channel(&subscription).await? {
@@ -173,10 +174,10 @@ where
     }
 }
 
-/// Succeeds if the task belongs to the latest run and the fleet is active.
-fn check_run(task: &Task, fleet: &Fleet, subscription: &Subscription) -> Result<(), ServiceError> {
+/// Succeeds if the task belongs to the latest attempt and the fleet is active.
+fn check_attempt(task: &Task, fleet: &Fleet, subscription: &Subscription) -> Result<(), ServiceError> {
     if task.attempt != subscription.attempts {
-        return Err(ServiceError::Conflict("a later run provisions the subscription"));
+        return Err(ServiceError::Conflict("a later attempt provisions the subscription"));
     }
     if fleet.state != FleetState::Active {
         return Err(FLEET_OFFBOARDING);

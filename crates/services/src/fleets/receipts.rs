@@ -16,17 +16,17 @@ use roadcast_ports::fleets::Fleets;
 use roadcast_ports::subscriptions::Subscriptions;
 use serde::Serialize;
 
-use super::access::require_reader;
+use super::authorization::require_reader;
 use crate::ServiceError;
 
 /// Changes per read.
 const CHANGES_PER_READ: usize = 100;
 /// The maximum number of reads of the audit trail for one receipt: 5,000 changes of the fleet.
-const READS_OF_CHANGES: usize = 50;
+const MAX_AUDIT_READS: usize = 50;
 /// Pointers per read. Each pointer names the events of one bus entry.
 const POINTERS_PER_READ: usize = 200;
 /// The maximum number of reads of the index for one receipt. It bounds the duration of a request.
-const READS_OF_POINTERS: usize = 400;
+const MAX_INDEX_READS: usize = 400;
 /// The maximum number of events counted for one receipt. It bounds the memory of a request.
 const EVENTS_PER_RECEIPT: usize = 200_000;
 
@@ -132,7 +132,7 @@ impl<F: Fleets, U: Subscriptions, I: FeedIndex, K: Clock> Receipts<F, U, I, K> {
     async fn changes(&self, fleet_id: &FleetId, id: &SubscriptionId) -> Result<Vec<Change>, ServiceError> {
         let mut changes: Vec<Change> = Vec::new();
         let mut before = None;
-        for _ in 0..READS_OF_CHANGES {
+        for _ in 0..MAX_AUDIT_READS {
             let page = self.fleets.changes(fleet_id, before, CHANGES_PER_READ).await?;
             before = page.last().map(|last| last.change_id);
             let is_full = page.len() == CHANGES_PER_READ;
@@ -157,7 +157,7 @@ impl<F: Fleets, U: Subscriptions, I: FeedIndex, K: Clock> Receipts<F, U, I, K> {
         let last = Eid::from_time_and_salt(to.plus_ms(-1), u128::MAX);
         let mut next = Some(Eid::lower_bound(from)).filter(|first| *first <= last);
         let mut events = 0;
-        for _ in 0..READS_OF_POINTERS {
+        for _ in 0..MAX_INDEX_READS {
             let Some(from) = next.filter(|_| events < EVENTS_PER_RECEIPT) else { break };
             let range = FeedRange { fleet_id: fleet_id.clone(), from, to: last, limit: POINTERS_PER_READ };
             let page = self.index.read(&range).await?;

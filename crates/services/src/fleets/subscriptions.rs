@@ -15,9 +15,10 @@ use roadcast_ports::provisioning::{ProvisioningWorkflow, WorkflowRun};
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles;
 
-use super::access::{FLEET_OFFBOARDING, require_admin, require_reader};
+use super::authorization::{FLEET_OFFBOARDING, require_admin, require_reader};
 use super::onboarding::Onboarding;
-use super::subscription_transitions::{Transition, change_subscription, transition_subscription};
+use super::revocation::{Transition, transition_subscription};
+use super::subscription_changes::change_subscription;
 use crate::{InvalidField, ServiceError};
 
 /// A request to create or replace a subscription.
@@ -83,8 +84,9 @@ where
         Ok(subscription)
     }
 
-    /// Restarts the provisioning of a subscription that is not active yet, because an earlier run failed or stopped. Every
-    /// step is idempotent, so existing resources are reused. Fails with `Conflict` if the subscription is in another state.
+    /// Restarts the provisioning of a subscription that is not active yet, because an earlier attempt failed or stopped.
+    /// Every step is idempotent, so existing resources are reused. Fails with `Conflict` if the subscription is in another
+    /// state.
     pub async fn retry_provisioning(
         &self,
         caller: &Caller,
@@ -202,7 +204,7 @@ where
         if invalid.is_empty() {
             for (index, vid) in request.vehicles.iter().enumerate() {
                 if self.vehicles.get(vid).await?.is_none() {
-                    invalid.push(InvalidField::new(format!("/vehicles/{index}"), "no such vehicle"));
+                    invalid.push(InvalidField::new(format!("/vehicles/{index}"), "no vehicle has this vid"));
                 }
             }
         }

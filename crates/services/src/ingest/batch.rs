@@ -103,7 +103,7 @@ impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V
             resolved.insert(subject.clone(), vehicle);
         }
         let Some(Some(vehicle)) = resolved.get(subject) else {
-            return Err(Refusal::new(Reason::VehicleUnknown, "/subject", "no such vehicle").into());
+            return Err(Refusal::vehicle_unknown().into());
         };
         let validated = self.validate(envelope, &vehicle.vid, sender, received).await?;
         if validated.outcome.accepted.is_none() {

@@ -24,8 +24,10 @@ pub struct Record {
 pub struct BatchOutcome {
     /// The index of the first record to retry; it and all records after it are retried. `None` if no retry is needed.
     pub retry_from: Option<usize>,
-    /// Errors to log.
+    /// The errors because of which records are retried.
     pub failures: Vec<PortError>,
+    /// The errors because of which events are quarantined. Those events are not retried.
+    pub quarantine_causes: Vec<PortError>,
     /// Counts for metrics.
     pub counts: BatchCounts,
 }
@@ -63,7 +65,8 @@ pub(super) struct PendingEvent {
     pub(super) index: usize,
     /// Its size as received.
     pub(super) bytes: usize,
-    pub(super) stored: StoredEvent,
+    /// The log entry that will be stored.
+    pub(super) log_entry: StoredEvent,
 }
 
 impl PendingEvent {
@@ -78,10 +81,10 @@ impl PendingEvent {
 pub(super) fn by_vehicle(events: impl Iterator<Item = PendingEvent>) -> impl Iterator<Item = Vec<PendingEvent>> {
     let mut vehicles: BTreeMap<VehicleId, Vec<PendingEvent>> = BTreeMap::new();
     for event in events {
-        vehicles.entry(event.stored.event.vid.clone()).or_default().push(event);
+        vehicles.entry(event.log_entry.event.vid.clone()).or_default().push(event);
     }
     vehicles.into_values().map(|mut events| {
-        events.sort_by_key(|event| event.stored.event.eid);
+        events.sort_by_key(|event| event.log_entry.event.eid);
         events
     })
 }

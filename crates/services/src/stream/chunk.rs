@@ -1,4 +1,4 @@
-//! A chunk: the part of a batch that fits into memory and is flushed at once.
+//! A chunk: the part of a batch that fits into memory and is flushed together.
 
 use roadcast_domain::event::{Body, StoredEvent};
 use roadcast_ports::archive::QuarantinedItem;
@@ -13,7 +13,7 @@ const CHUNK_BYTES: usize = 128 * 1024 * 1024;
 /// Bytes of an event without its samples: the struct, its texts, and the data written for it. Measured, as are the sizes
 /// below.
 const EVENT_BYTES: usize = 1024;
-/// Bytes of a sample without its signals: the first node of a map is large.
+/// Bytes of a sample without its signals. A B-tree map allocates a node for eleven entries first.
 const SAMPLE_BYTES: usize = 512;
 /// Bytes of a signal and its value in a sample's map.
 const SIGNAL_BYTES: usize = 72;
@@ -35,11 +35,11 @@ pub(super) struct Chunk {
 
 impl Chunk {
     pub(super) fn push(&mut self, event: PendingEvent) {
-        self.bytes += bytes_of(&event.stored);
+        self.bytes += bytes_of(&event.log_entry);
         self.pending.push(event);
     }
 
-    pub(super) fn quarantine(&mut self, record: usize, item: QuarantinedItem) {
+    pub(super) fn push_quarantined(&mut self, record: usize, item: QuarantinedItem) {
         self.bytes += QUARANTINED_COPIES * (QUARANTINED_BYTES + item.bytes.len());
         self.quarantined.push((record, item));
     }
@@ -50,8 +50,8 @@ impl Chunk {
 }
 
 /// The estimated size of an event in memory.
-fn bytes_of(stored: &StoredEvent) -> usize {
-    let telemetry = match &stored.event.body {
+fn bytes_of(log_entry: &StoredEvent) -> usize {
+    let telemetry = match &log_entry.event.body {
         Body::Telemetry(telemetry) => telemetry,
         Body::Diagnostic(_) => return EVENT_BYTES,
         // The data itself, and its copy in the data being written.

@@ -28,12 +28,12 @@ impl<A, Q, V, E, B, S: StateStore, L: EventLog, H, K> StreamProcessor<A, Q, V, E
     ) -> HashMap<VehicleId, StoredState> {
         let before = pending.len();
         let mut seen = BTreeSet::new();
-        pending.retain(|event| seen.insert((event.stored.event.vid.clone(), event.stored.event.eid)));
+        pending.retain(|event| seen.insert((event.log_entry.event.vid.clone(), event.log_entry.event.eid)));
         outcome.counts.events_deduplicated += before - pending.len();
 
         let mut by_vehicle: BTreeMap<VehicleId, Vec<Eid>> = BTreeMap::new();
-        for PendingEvent { stored, .. } in pending.iter() {
-            by_vehicle.entry(stored.event.vid.clone()).or_default().push(stored.event.eid);
+        for PendingEvent { log_entry, .. } in pending.iter() {
+            by_vehicle.entry(log_entry.event.vid.clone()).or_default().push(log_entry.event.eid);
         }
         let look_ups = by_vehicle.into_iter().map(|(vid, eids)| async move {
             let result = self.look_up(&vid, eids).await;
@@ -43,11 +43,11 @@ impl<A, Q, V, E, B, S: StateStore, L: EventLog, H, K> StreamProcessor<A, Q, V, E
 
         let mut states = HashMap::new();
         for (vid, result) in looked_up {
-            let is_of = |event: &PendingEvent| event.stored.event.vid == vid;
+            let is_of = |event: &PendingEvent| event.log_entry.event.vid == vid;
             match result {
                 Ok((state, stored)) => {
                     let before = pending.len();
-                    pending.retain(|event| !is_of(event) || !stored.contains(&event.stored.event.eid));
+                    pending.retain(|event| !is_of(event) || !stored.contains(&event.log_entry.event.eid));
                     outcome.counts.events_deduplicated += before - pending.len();
                     states.insert(vid, state);
                 }

@@ -15,7 +15,7 @@ use roadcast_ports::{PortError, PortErrorKind};
 
 use super::batch::{BatchOutcome, Record};
 use super::chunk::Chunk;
-use super::quarantine::RecordQuarantine;
+use super::quarantine::QuarantinedItemBuilder;
 use super::recent_events::RecentEvents;
 use crate::cache::{CachedEntitlements, CachedSubjects};
 use crate::catalogue::event_schemas::CachedSchemas;
@@ -44,7 +44,7 @@ pub struct StreamProcessor<A, Q, V, E, B, S, L, H, K> {
     pub log: L,
     /// The schemas of custom event types.
     pub schemas: CachedSchemas<H, K>,
-    /// The newest event stored of each vehicle.
+    /// For each vehicle, the newest event that this instance has stored.
     pub recent: RecentEvents,
     /// The clock.
     pub clock: K,
@@ -84,7 +84,8 @@ where
                 Ok(events) => self.validate_record(records, index, &events, &mut chunk, &mut outcome).await,
                 Err(refusal) => {
                     outcome.counts.samples_received += 1;
-                    chunk.quarantine(index, RecordQuarantine { record }.refused(&refusal, None, &record.raw.data, 1));
+                    let item = QuarantinedItemBuilder { record }.refused(&refusal, None, &record.raw.data, 1);
+                    chunk.push_quarantined(index, item);
                 }
             }
             self.flush_if_full(records, &mut chunk, &mut outcome).await;
@@ -114,17 +115,17 @@ where
     /// Flushes a chunk: quarantines its invalid items, drops its duplicates, publishes and stores the rest.
     async fn flush(&self, records: &[Record], chunk: Chunk, outcome: &mut BatchOutcome) {
         let Chunk { mut pending, quarantined, .. } = chunk;
-        self.quarantine(quarantined, outcome).await;
+        self.store_quarantined(quarantined, outcome).await;
         let states = self.drop_duplicates(&mut pending, outcome).await;
         let unpublishable = self.publish(records, &mut pending, outcome).await;
-        self.quarantine(unpublishable, outcome).await;
+        self.store_quarantined(unpublishable, outcome).await;
         let unstorable = self.store(records, pending, states, outcome).await;
-        self.quarantine(unstorable, outcome).await;
+        self.store_quarantined(unstorable, outcome).await;
     }
 
     /// Stores items in quarantine. Runs before events are stored, so that the invalid samples of a stored event are in
     /// quarantine.
-    async fn quarantine(&self, quarantined: Vec<(usize, QuarantinedItem)>, outcome: &mut BatchOutcome) {
+    async fn store_quarantined(&self, quarantined: Vec<(usize, QuarantinedItem)>, outcome: &mut BatchOutcome) {
         let Some(first) = quarantined.iter().map(|(record, _)| *record).min() else { return };
         let items: Vec<QuarantinedItem> = quarantined.into_iter().map(|(_, item)| item).collect();
         match self.quarantine.store(&items).await {

@@ -13,8 +13,17 @@ use roadcast_ports::{PortError, PortErrorKind};
 
 use super::batch::{BatchOutcome, PendingEvent, Record, by_vehicle, first_record};
 use super::processor::StreamProcessor;
-use super::quarantine::RecordQuarantine;
+use super::quarantine::QuarantinedItemBuilder;
 use crate::entry_packing::pack;
+
+/// Events of one vehicle, encoded together.
+struct EncodedEvents {
+    /// The first fleet that may see the events, by which they are grouped into entries.
+    fleet_id: FleetId,
+    events: Vec<PendingEvent>,
+    /// The events as one CloudEvent in JSON.
+    json: String,
+}
 
 impl<A, Q, V, E: Entitlements, B: IngestBus, S, L, H, K: Clock> StreamProcessor<A, Q, V, E, B, S, L, H, K> {
     /// Publishes the events that some fleet may see now or after its suspended subscription resumes. Drops the events that
@@ -26,29 +35,31 @@ impl<A, Q, V, E: Entitlements, B: IngestBus, S, L, H, K: Clock> StreamProcessor<
         outcome: &mut BatchOutcome,
     ) -> Vec<(usize, QuarantinedItem)> {
         let mut remaining = Vec::with_capacity(pending.len());
-        let mut units: Vec<(Option<FleetId>, Vec<PendingEvent>, String)> = Vec::new();
+        let mut encoded: Vec<EncodedEvents> = Vec::new();
         for events in by_vehicle(pending.drain(..)) {
             let Some(first) = events.first() else { continue };
-            let entitled = self.entitlements.list_by_vehicle(&first.stored.event.vid).await;
+            let entitled = self.entitlements.list_by_vehicle(&first.log_entry.event.vid).await;
             match entitled.map(|all| self.first_fleet(&all)) {
                 Err(error) => outcome.fail(first_record(&events), error),
                 // No fleet may see the events: they are stored, but not published.
                 Ok(None) => remaining.extend(events),
-                Ok(fleet_id) => match encode_units(events) {
-                    Ok(encoded) => units.extend(encoded.into_iter().map(|(events, json)| (fleet_id.clone(), events, json))),
+                Ok(Some(fleet_id)) => match encode_events(&fleet_id, events) {
+                    Ok(entries) => encoded.extend(entries),
                     Err((record, error)) => outcome.fail(record, error),
                 },
             }
         }
         // Vehicles are grouped by fleet, because each entry becomes one entry per fleet in it.
-        units.sort_by(|a, b| a.0.cmp(&b.0));
-        let groups = pack(units, |(_, _, json)| json.len());
-        let entries: Vec<Batch> =
-            groups.iter().map(|group| Batch { events: group.iter().map(|(_, _, json)| json.clone()).collect() }).collect();
+        encoded.sort_by(|a, b| a.fleet_id.cmp(&b.fleet_id));
+        let groups = pack(encoded, |encoded| encoded.json.len());
+        let entries: Vec<Batch> = groups
+            .iter()
+            .map(|group| Batch { events: group.iter().map(|encoded| encoded.json.clone()).collect() })
+            .collect();
         let results = self.bus.publish(&entries).await;
         let mut unpublishable = Vec::new();
         for (group, result) in groups.into_iter().zip(results) {
-            let events: Vec<PendingEvent> = group.into_iter().flat_map(|(_, events, _)| events).collect();
+            let events: Vec<PendingEvent> = group.into_iter().flat_map(|encoded| encoded.events).collect();
             match (result, events.as_slice()) {
                 (Ok(()), _) => {
                     outcome.counts.entries_published += 1;
@@ -56,9 +67,9 @@ impl<A, Q, V, E: Entitlements, B: IngestBus, S, L, H, K: Clock> StreamProcessor<
                 }
                 // Only an event alone in its entry can be too large for the bus.
                 (Err(error), [event]) if error.kind() == PortErrorKind::Rejected && event.is_large() => {
-                    let quarantine = RecordQuarantine { record: &records[event.record] };
-                    unpublishable.push((event.record, quarantine.unstorable(&event.stored.event, event.index)));
-                    outcome.failures.push(error);
+                    let builder = QuarantinedItemBuilder { record: &records[event.record] };
+                    unpublishable.push((event.record, builder.unstorable(&event.log_entry.event, event.index)));
+                    outcome.quarantine_causes.push(error);
                 }
                 (Err(error), events) => outcome.fail(first_record(events), error),
             }
@@ -76,16 +87,17 @@ impl<A, Q, V, E: Entitlements, B: IngestBus, S, L, H, K: Clock> StreamProcessor<
 }
 
 /// Encodes a vehicle's events as CloudEvents for the ingest bus: always as blocks, regardless of the fleets' delivery
-/// formats.
-#[allow(clippy::type_complexity)] // the error carries the first record to retry
-fn encode_units(events: Vec<PendingEvent>) -> Result<Vec<(Vec<PendingEvent>, String)>, (usize, PortError)> {
-    let all: Vec<&Event> = events.iter().map(|event| &event.stored.event).collect();
-    let encoded = bus_entry::encode(&all, DeliveryFormat::Blocks, None).map_err(|error| {
+/// formats. The error carries the first record to retry.
+fn encode_events(fleet_id: &FleetId, events: Vec<PendingEvent>) -> Result<Vec<EncodedEvents>, (usize, PortError)> {
+    let all: Vec<&Event> = events.iter().map(|event| &event.log_entry.event).collect();
+    let entries = bus_entry::encode(&all, DeliveryFormat::Blocks, None).map_err(|error| {
         (first_record(&events), PortError::new(PortErrorKind::Rejected, "encode events").caused_by(error))
     })?;
     let mut events: Vec<Option<PendingEvent>> = events.into_iter().map(Some).collect();
-    let unit = |bus_entry::EncodedEntry { json, indices }: bus_entry::EncodedEntry| {
-        (indices.into_iter().filter_map(|index| events[index].take()).collect(), json)
+    let encoded = |bus_entry::EncodedEntry { json, indices }: bus_entry::EncodedEntry| EncodedEvents {
+        fleet_id: fleet_id.clone(),
+        events: indices.into_iter().filter_map(|index| events[index].take()).collect(),
+        json,
     };
-    Ok(encoded.into_iter().map(unit).collect())
+    Ok(entries.into_iter().map(encoded).collect())
 }

@@ -1,4 +1,4 @@
-//! Quarantine: builds the quarantined items of a record, each with its reason and its bytes.
+//! Quarantined items of a record, each with its reason and its bytes.
 
 use roadcast_codec::stream_record;
 use roadcast_domain::cloudevent;
@@ -11,11 +11,11 @@ use roadcast_ports::archive::{QuarantinedItem, RawRecord};
 use super::batch::Record;
 
 /// Builds the quarantined items of a record.
-pub(super) struct RecordQuarantine<'a> {
+pub(super) struct QuarantinedItemBuilder<'a> {
     pub(super) record: &'a Record,
 }
 
-impl RecordQuarantine<'_> {
+impl QuarantinedItemBuilder<'_> {
     /// A refused event, or a record that cannot be read.
     pub(super) fn refused(
         &self,

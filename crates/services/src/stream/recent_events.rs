@@ -1,4 +1,4 @@
-//! The newest event that this function instance stored of each vehicle: most following events are newer.
+//! For each vehicle, the newest event that this instance has stored: most following events are newer.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use roadcast_domain::ids::{Eid, VehicleId};
 /// The maximum number of vehicles: a warm function must not grow without bound.
 const CAPACITY: usize = 100_000;
 
-/// The newest event that this function instance stored of each vehicle.
+/// For each vehicle, the newest event that this instance of the function has stored.
 ///
 /// A newer event counts as new without a look-up. If another instance of the function has stored it, it is published and
 /// stored once more, which is not visible to readers of the log and of the feed, because they deduplicate events by id.

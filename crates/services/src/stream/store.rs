@@ -14,11 +14,12 @@ use roadcast_ports::{PortError, PortErrorKind};
 
 use super::batch::{BatchOutcome, PendingEvent, Record, by_vehicle, first_record};
 use super::processor::{CONCURRENCY, StreamProcessor};
-use super::quarantine::RecordQuarantine;
+use super::quarantine::QuarantinedItemBuilder;
 use crate::log_scan;
 
 impl<A, Q, V, E, B, S: StateStore, L: EventLog, H, K> StreamProcessor<A, Q, V, E, B, S, L, H, K> {
-    /// Merges the state first, then appends to the log: an event in the log is done. Returns the events that the stores
+    /// Merges the state, then appends to the log. An event in the log needs no further step, so the state is merged before.
+    /// Returns the events that the stores
     /// reject permanently; they are quarantined, because a retry would never succeed.
     pub(super) async fn store(
         &self,
@@ -30,7 +31,7 @@ impl<A, Q, V, E, B, S: StateStore, L: EventLog, H, K> StreamProcessor<A, Q, V, E
         // A loop, because the compiler rejects a closure over borrowed events here.
         let mut merges = Vec::new();
         for events in by_vehicle(pending.into_iter()) {
-            let state = events.first().and_then(|event| states.remove(&event.stored.event.vid)).unwrap_or_default();
+            let state = events.first().and_then(|event| states.remove(&event.log_entry.event.vid)).unwrap_or_default();
             merges.push(self.merge_state(state, events));
         }
         let after_merge: Vec<(Vec<PendingEvent>, Result<(), PortError>)> =
@@ -43,20 +44,20 @@ impl<A, Q, V, E, B, S: StateStore, L: EventLog, H, K> StreamProcessor<A, Q, V, E
                 Err(error) => outcome.fail(first_record(&pending), error),
             }
         }
-        let origin = |event: PendingEvent| ((event.record, event.index, event.is_large()), event.stored);
-        let (origins, events): (Vec<_>, Vec<StoredEvent>) = merged_events.into_iter().map(origin).unzip();
+        let location = |event: PendingEvent| ((event.record, event.index, event.is_large()), event.log_entry);
+        let (locations, events): (Vec<_>, Vec<StoredEvent>) = merged_events.into_iter().map(location).unzip();
         let appended = self.log.append(&events).await;
         let mut unstorable = Vec::new();
-        for (((record, index, is_large), stored), result) in origins.into_iter().zip(&events).zip(appended) {
+        for (((record, index, is_large), stored), result) in locations.into_iter().zip(&events).zip(appended) {
             match result {
                 Ok(()) => {
                     self.recent.record(stored);
                     outcome.counts.samples_stored += stored.event.sample_count();
                 }
                 Err(error) if error.kind() == PortErrorKind::Rejected && is_large => {
-                    let quarantine = RecordQuarantine { record: &records[record] };
-                    unstorable.push((record, quarantine.unstorable(&stored.event, index)));
-                    outcome.failures.push(error);
+                    let builder = QuarantinedItemBuilder { record: &records[record] };
+                    unstorable.push((record, builder.unstorable(&stored.event, index)));
+                    outcome.quarantine_causes.push(error);
                 }
                 Err(error) => outcome.fail(record, error),
             }
@@ -72,7 +73,7 @@ impl<A, Q, V, E, B, S: StateStore, L: EventLog, H, K> StreamProcessor<A, Q, V, E
         stored_state: StoredState,
         events: Vec<PendingEvent>,
     ) -> (Vec<PendingEvent>, Result<(), PortError>) {
-        let times = events.iter().map(|event| event.stored.event.eid.time());
+        let times = events.iter().map(|event| event.log_entry.event.eid.time());
         if times.clone().all(|time| stored_state.state.can_stay_in_log(time)) {
             return (events, Ok(()));
         }
@@ -88,7 +89,7 @@ impl<A, Q, V, E, B, S: StateStore, L: EventLog, H, K> StreamProcessor<A, Q, V, E
         latest: Option<Timestamp>,
     ) -> Result<(), PortError> {
         let (Some(first), Some(latest)) = (events.first(), latest) else { return Ok(()) };
-        let vid = &first.stored.event.vid;
+        let vid = &first.log_entry.event.vid;
         let mut new_values = VehicleState::default();
         if let Some(watermark) = stored_state.state.watermark
             && !stored_state.state.may_contain(latest)
@@ -98,7 +99,7 @@ impl<A, Q, V, E, B, S: StateStore, L: EventLog, H, K> StreamProcessor<A, Q, V, E
             }
         }
         for event in events {
-            new_values.merge_event(&event.stored.event);
+            new_values.merge_event(&event.log_entry.event);
         }
         // Late events alone do not advance the watermark: the events in between are in the log.
         if !stored_state.state.may_contain(latest) {

@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 use super::batch::{BatchOutcome, PendingEvent, Record};
 use super::chunk::Chunk;
 use super::processor::StreamProcessor;
-use super::quarantine::RecordQuarantine;
+use super::quarantine::QuarantinedItemBuilder;
 
 /// An invalid event, and its vehicle if known.
 struct RefusedEvent {
@@ -51,7 +51,7 @@ where
         outcome: &mut BatchOutcome,
     ) {
         let record = &records[record_index];
-        let quarantine = RecordQuarantine { record };
+        let builder = QuarantinedItemBuilder { record };
         let mut budget = stream_record::record_budget();
         for (index, event) in events.iter().enumerate() {
             match self.validate_event(event, record, &mut budget).await {
@@ -62,7 +62,8 @@ where
                 Ok(Err(RefusedEvent { refusal, vid })) => {
                     let samples = stream_record::count_samples(event);
                     outcome.counts.samples_received += samples;
-                    chunk.quarantine(record_index, quarantine.refused(&refusal, vid, event.get().as_bytes(), samples));
+                    let item = builder.refused(&refusal, vid, event.get().as_bytes(), samples);
+                    chunk.push_quarantined(record_index, item);
                 }
                 Ok(Ok((vid, validation))) => {
                     outcome.counts.samples_received += validation.sample_count;
@@ -70,10 +71,10 @@ where
                         *outcome.counts.signals_rejected.entry(reason).or_default() += count;
                     }
                     for sample in &validation.quarantined {
-                        chunk.quarantine(record_index, quarantine.sample(&vid, validation.eid, sample));
+                        chunk.push_quarantined(record_index, builder.sample(&vid, validation.eid, sample));
                     }
-                    if let Some(stored) = validation.accepted {
-                        chunk.push(PendingEvent { record: record_index, index, bytes: event.get().len(), stored });
+                    if let Some(log_entry) = validation.accepted {
+                        chunk.push(PendingEvent { record: record_index, index, bytes: event.get().len(), log_entry });
                     }
                 }
             }
@@ -98,8 +99,7 @@ where
             None => None,
         };
         let Some(vid) = vid else {
-            let refusal = Refusal::new(Reason::VehicleUnknown, "/subject", "no vehicle is registered under this name");
-            return Ok(Err(RefusedEvent { refusal, vid: None }));
+            return Ok(Err(RefusedEvent { refusal: Refusal::vehicle_unknown(), vid: None }));
         };
         if matches!(Subject::parse(&record.partition_key), Some(Subject::Vid(keyed)) if keyed != vid) {
             let refusal =

@@ -1,6 +1,7 @@
 //! History queries, compared with a direct computation over the same samples.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use proptest::prelude::*;
 use roadcast_domain::Timestamp;
@@ -100,30 +101,18 @@ fn check_windows(rows: &[SampleRow], windows: &[Window], seconds: i64) {
     }
 }
 
-/// Uploads the first trip of the recording, or a simulated one without a recording. Returns the vehicle and the number of
-/// samples.
-async fn upload_trip(pipeline: &PipelineFixture) -> (VehicleId, usize) {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/envirocar/measurements.ndjson.zst");
-    let vid = pipeline.vehicle("trip").await;
-    let mut uploads = recorded_uploads(path);
-    if uploads.is_empty() {
-        println!("no recorded trips found: the trip is simulated");
-        uploads.extend((0..200_u32).map(|n| {
-            let sent: Vec<(i64, f64)> = (0..10).map(|k| (i64::from(n) * 50 + k * 5, f64::from(n % 37) * 1.3)).collect();
-            (event(&n.to_string(), &sent).to_string(), sent.len())
-        }));
-    }
-    for (body, _) in &uploads {
-        pipeline.ingest().upload(&admin(), &vid, body).await.unwrap();
-    }
-    let samples = uploads.iter().map(|(_, samples)| samples).sum();
-    pipeline.process_all(|_| FaultPlan::healthy()).await;
-    (vid, samples)
+/// The uploads of a simulated trip with their number of samples.
+fn simulated_uploads() -> Vec<(String, usize)> {
+    let upload = |n: u32| {
+        let sent: Vec<(i64, f64)> = (0..10).map(|k| (i64::from(n) * 50 + k * 5, f64::from(n % 37) * 1.3)).collect();
+        (event(&n.to_string(), &sent).to_string(), sent.len())
+    };
+    (0..200).map(upload).collect()
 }
 
-/// Returns the first car's uploads of a recording with their number of samples; empty without a recording.
-fn recorded_uploads(path: &str) -> Vec<(String, usize)> {
-    let Ok(mut recording) = Recording::open(path, None) else { return Vec::new() };
+/// The uploads of the first car of a recording with their number of samples.
+fn recorded_uploads(path: &Path) -> Vec<(String, usize)> {
+    let mut recording = Recording::open(path, None).unwrap();
     let mut batcher = Batcher::new(10, "urn:test");
     let mut uploads = Vec::new();
     while let Some(row) = recording.next_row().unwrap() {
@@ -142,12 +131,16 @@ fn recorded_uploads(path: &str) -> Vec<(String, usize)> {
     of_one.map(|upload| (body(&upload), upload.samples)).collect()
 }
 
-#[tokio::test]
-async fn downsampled_history_equals_a_direct_computation() {
+/// Stores the uploads of a vehicle, and compares its samples and windows with a direct computation.
+async fn check_history(uploads: &[(String, usize)]) {
     let pipeline = PipelineFixture::new(31);
-    let (vid, sent) = upload_trip(&pipeline).await;
+    let vid = pipeline.vehicle("trip").await;
+    for (body, _) in uploads {
+        pipeline.ingest().upload(&admin(), &vid, body).await.unwrap();
+    }
+    pipeline.process_all(|_| FaultPlan::healthy()).await;
     let expected = expected_samples(&pipeline, &vid);
-    assert_eq!(expected.len(), sent);
+    assert_eq!(expected.len(), uploads.iter().map(|(_, samples)| samples).sum::<usize>());
     for limit in [17, 1000] {
         assert_eq!(all_samples(&pipeline, &admin(), &range(&vid, limit)).await, expected);
     }
@@ -155,6 +148,17 @@ async fn downsampled_history_equals_a_direct_computation() {
         let windows = all_windows(&pipeline, &range(&vid, limit), Resolution::from_seconds(seconds).unwrap()).await;
         check_windows(&expected, &windows, i64::from(seconds));
     }
+}
+
+#[tokio::test]
+async fn downsampled_history_equals_a_direct_computation() {
+    check_history(&simulated_uploads()).await;
+}
+
+#[tokio::test]
+async fn downsampled_history_of_a_real_trip_equals_a_direct_computation() {
+    let Some(path) = roadcast_test_data::find("envirocar/measurements.ndjson.zst") else { return };
+    check_history(&recorded_uploads(&path)).await;
 }
 
 #[tokio::test]

@@ -89,6 +89,19 @@ async fn event_too_large_for_the_bus_is_quarantined_and_blocks_nothing() {
 }
 
 #[tokio::test]
+async fn error_of_a_quarantined_event_is_no_cause_of_a_retry() {
+    let pipeline = PipelineFixture::new(11);
+    let (too_large_for_the_log, too_large_for_the_bus) = (pipeline.vehicle("log").await, pipeline.vehicle("bus").await);
+    pipeline.fleet(std::slice::from_ref(&too_large_for_the_bus), &["telematics"]).await;
+    for (vid, notes) in [(too_large_for_the_log, 1), (too_large_for_the_bus, 3)] {
+        pipeline.memory.stream().put_bytes(vid.as_str(), &stream_record::compress(&large_event(notes).to_string()));
+    }
+    let outcome = pipeline.process_once(&|_| FaultPlan::always(Fault::Rejected).only(&["put_new"])).await;
+    assert_eq!((outcome.retry_from, outcome.failures.len(), outcome.quarantine_causes.len()), (None, 0, 2));
+    assert_eq!(outcome.counts.samples_quarantined.get(&Reason::Unstorable), Some(&800));
+}
+
+#[tokio::test]
 async fn rejection_of_a_small_event_is_retried_not_quarantined() {
     let pipeline = PipelineFixture::new(10);
     let vid = pipeline.vehicle("v").await;

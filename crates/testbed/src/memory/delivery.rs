@@ -39,11 +39,11 @@ impl FeedQueue for Memory {
         Ok(queue.receive(usize::from(max), now, hidden_until))
     }
 
-    async fn acknowledge(&self, fleet_id: &FleetId, receipts: &[String]) -> Vec<Result<(), PortError>> {
+    async fn acknowledge(&self, fleet_id: &FleetId, ack_handles: &[String]) -> Vec<Result<(), PortError>> {
         let mut state = self.state();
         let mut queue = state.queues.get_mut(fleet_id);
-        let mut acknowledge = |receipt: &String| {
-            let parsed = receipt.split_once('-').and_then(|(id, count)| Some((id.parse().ok()?, count.parse().ok()?)));
+        let mut acknowledge = |handle: &String| {
+            let parsed = handle.split_once('-').and_then(|(id, count)| Some((id.parse().ok()?, count.parse().ok()?)));
             let (id, count): (u64, u64) =
                 parsed.ok_or(PortError::new(PortErrorKind::Conflict, "acknowledging a message"))?;
             if let Some(queue) = queue.as_deref_mut() {
@@ -51,7 +51,7 @@ impl FeedQueue for Memory {
             }
             Ok(())
         };
-        receipts.iter().map(&mut acknowledge).collect()
+        ack_handles.iter().map(&mut acknowledge).collect()
     }
 }
 

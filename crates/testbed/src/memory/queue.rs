@@ -38,12 +38,12 @@ impl Queue {
         let receive = |message: &mut QueuedMessage| {
             message.visible_at = Some(hidden_until);
             message.receive_count += 1;
-            Message { receipt: format!("{}-{}", message.id, message.receive_count), body: message.body.clone() }
+            Message { ack_handle: format!("{}-{}", message.id, message.receive_count), body: message.body.clone() }
         };
         visible.take(max).map(receive).collect()
     }
 
-    /// Deletes the message of a receipt. The receipt of an earlier receive has no effect, as in SQS.
+    /// Deletes the message of a handle. The handle of an earlier receive has no effect, as in SQS.
     pub(super) fn delete(&mut self, id: u64, receive_count: u64) {
         self.messages.retain(|message| (message.id, message.receive_count) != (id, receive_count));
     }

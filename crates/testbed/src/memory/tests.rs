@@ -57,7 +57,7 @@ async fn deliver(memory: &Memory, fleet: &Fleet, bus: &str, events: &[&str]) {
 }
 
 #[tokio::test]
-async fn message_is_redelivered_and_its_old_receipt_has_no_effect() {
+async fn message_is_redelivered_and_its_old_handle_has_no_effect() {
     let clock = ManualClock::default();
     let memory = Memory::new(clock.clone());
     memory.set_visibility_ms(20_000);
@@ -75,12 +75,12 @@ async fn message_is_redelivered_and_its_old_receipt_has_no_effect() {
     let again = receive().await.remove(0);
     assert_eq!(again.body, first.body);
 
-    let acknowledge = async |receipt: &str| memory.acknowledge(&fleet.fleet_id, &[receipt.to_owned()]).await.remove(0);
-    acknowledge(&first.receipt).await.expect("an old receipt is accepted");
+    let acknowledge = async |handle: &str| memory.acknowledge(&fleet.fleet_id, &[handle.to_owned()]).await.remove(0);
+    acknowledge(&first.ack_handle).await.expect("an old handle is accepted");
     assert_eq!(memory.queued(&fleet.fleet_id).len(), 1);
-    acknowledge(&again.receipt).await.unwrap();
+    acknowledge(&again.ack_handle).await.unwrap();
     assert!(memory.queued(&fleet.fleet_id).is_empty());
-    acknowledge(&again.receipt).await.expect("acknowledging again is accepted");
+    acknowledge(&again.ack_handle).await.expect("acknowledging again is accepted");
     assert_eq!(acknowledge("x").await.unwrap_err().kind(), PortErrorKind::Conflict);
 }
 

@@ -14,7 +14,7 @@ fn mapping(n: i64) -> VehicleMapping {
 const NOON: Timestamp = Timestamp::from_ms(12 * 60 * 60 * 1000);
 
 #[test]
-fn repeated_file_affirms_its_mappings_for_late_files() {
+fn repeated_file_confirms_its_mappings_for_late_files() {
     let mut ledger = ImportLedger::default();
     ledger.begin(&version(1), "a", NOON);
     ledger.end(&version(1));
@@ -23,7 +23,7 @@ fn repeated_file_affirms_its_mappings_for_late_files() {
     let late = ledger.begin(&version(2), "b", NOON);
     assert_eq!(late.version_of(&mapping(1)), &version(3));
     ledger.end(&version(2));
-    // The affirmation remains after other files.
+    // The confirmation remains after other files.
     ledger.begin(&version(4), "c", NOON);
     ledger.end(&version(4));
     assert_eq!(ledger.begin(&version(2), "b", NOON).version_of(&mapping(1)), &version(3));
@@ -70,6 +70,22 @@ fn import_without_recorded_end_expires() {
     ledger.begin(&version(1000), "a", later);
     ledger.end(&version(1000));
     assert!(serde_json::to_string(&ledger).unwrap().len() < 300, "{ledger:?}");
-    let affirmed = ledger.begin(&version(1001), "a", later);
-    assert_eq!(affirmed.version_of(&mapping(1000)), &version(1001), "a repeated file needs no writes again");
+    let confirmed = ledger.begin(&version(1001), "a", later);
+    assert_eq!(confirmed.version_of(&mapping(1000)), &version(1001), "a repeated file needs no writes again");
+}
+
+#[test]
+fn stored_ledger_has_the_same_member_names() {
+    let mut ledger = ImportLedger::default();
+    ledger.begin(&version(1), "a", NOON);
+    ledger.end(&version(1));
+    ledger.begin(&version(2), "a", NOON);
+    let (first, second) = (version(1), version(2));
+    let stored = serde_json::json!({
+        "revision": 3,
+        "newest": { "version": second, "writtenAs": first, "content": "a", "ended": false },
+        "begun": { second.as_str(): NOON },
+        "affirmed": { first.as_str(): second },
+    });
+    assert_eq!(serde_json::to_value(&ledger).unwrap(), stored);
 }

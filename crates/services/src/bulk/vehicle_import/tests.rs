@@ -23,6 +23,8 @@ type MemoryImport = VehicleImport<MemoryBulk, MemoryBulk, MemoryBulk, Memory, Me
 const FOREVER: Timestamp = Timestamp::from_ms(i64::MAX);
 /// A deadline in the past: a run ends after its first window.
 const PAST: Timestamp = Timestamp::from_ms(0);
+/// A fourth of the default, so that files with several windows are small.
+const WINDOW_ROWS: usize = DEFAULT_WINDOW_ROWS / 4;
 
 struct VehicleImportFixture {
     bulk: MemoryBulk,
@@ -47,6 +49,7 @@ impl VehicleImportFixture {
             fleets: CachedFleets::new(memory.clone(), clock.clone()),
             clock,
             randomness: SeededRandomness::new(1),
+            window_rows: WINDOW_ROWS,
         };
         Self { bulk, memory, import }
     }
@@ -281,7 +284,7 @@ fn csv(rows: &[GeneratedRow], padded: bool) -> String {
         writeln!(text, "{},{},{},{removed}", fleet(*f), vin(*v), if *vw { "VW" } else { "Renault" }).unwrap();
         if padded && n == rows.len() / 2 {
             // Spreads the rows over two windows.
-            text.push_str(&"x\n".repeat(WINDOW));
+            text.push_str(&"x\n".repeat(WINDOW_ROWS));
         }
     }
     text

@@ -52,7 +52,7 @@ pub(super) struct IndexWalk<'a, E, L, I, K> {
 }
 
 /// The result of one read of the index.
-enum Step {
+enum ReadResult {
     /// The end of the range is reached.
     EndReached,
     /// The range continues.
@@ -94,10 +94,10 @@ impl<'a, E: Entitlements, L: EventLog, I: FeedIndex, K: Clock> IndexWalk<'a, E, 
     /// Walks until the page is full or `last` is reached. Returns whether more events are available now.
     pub(super) async fn walk_to(&mut self, last: Eid) -> Result<bool, ServiceError> {
         for _ in 0..READS_PER_PAGE {
-            match self.step(last).await? {
-                Step::EndReached | Step::AwaitingStore => return Ok(false),
-                Step::PageFull => return Ok(true),
-                Step::Continue => {}
+            match self.read_once(last).await? {
+                ReadResult::EndReached | ReadResult::AwaitingStore => return Ok(false),
+                ReadResult::PageFull => return Ok(true),
+                ReadResult::Continue => {}
             }
         }
         Ok(true)
@@ -108,9 +108,9 @@ impl<'a, E: Entitlements, L: EventLog, I: FeedIndex, K: Clock> IndexWalk<'a, E, 
         (self.events, self.position)
     }
 
-    async fn step(&mut self, last: Eid) -> Result<Step, ServiceError> {
+    async fn read_once(&mut self, last: Eid) -> Result<ReadResult, ServiceError> {
         if self.position.stamp > last {
-            return Ok(Step::EndReached);
+            return Ok(ReadResult::EndReached);
         }
         let range =
             FeedRange { fleet_id: self.fleet_id.clone(), from: self.position.stamp, to: last, limit: POINTERS_PER_READ };
@@ -132,7 +132,7 @@ impl<'a, E: Entitlements, L: EventLog, I: FeedIndex, K: Clock> IndexWalk<'a, E, 
                 Some(None) if passed_over.is_some() => {}
                 Some(None) if self.now.ms_since(stamp.time()) < MAX_WAIT_MS => {
                     self.position.move_to(stamp, index);
-                    return Ok(Step::AwaitingStore);
+                    return Ok(ReadResult::AwaitingStore);
                 }
                 Some(None) => self.pass_over(key.clone()),
                 Some(Some(event)) => {
@@ -142,7 +142,7 @@ impl<'a, E: Entitlements, L: EventLog, I: FeedIndex, K: Clock> IndexWalk<'a, E, 
                     {
                         if !self.budget.try_reserve(event_bytes(&event)) {
                             self.position.move_to(stamp, index);
-                            return Ok(Step::PageFull);
+                            return Ok(ReadResult::PageFull);
                         }
                         self.events.push(event);
                     }
@@ -155,7 +155,7 @@ impl<'a, E: Entitlements, L: EventLog, I: FeedIndex, K: Clock> IndexWalk<'a, E, 
             self.position.move_to(stamp, index + 1);
         }
         if self.events.len() >= self.range.limit {
-            return Ok(Step::PageFull);
+            return Ok(ReadResult::PageFull);
         }
         match page.next {
             _ if is_truncated => {}
@@ -164,10 +164,10 @@ impl<'a, E: Entitlements, L: EventLog, I: FeedIndex, K: Clock> IndexWalk<'a, E, 
             None => {
                 let after = last.next().unwrap_or(Eid::MAX);
                 self.position.move_to(after, 0);
-                return Ok(Step::EndReached);
+                return Ok(ReadResult::EndReached);
             }
         }
-        Ok(Step::Continue)
+        Ok(ReadResult::Continue)
     }
 
     /// Returns the events that the pointers name, from the current position on.
@@ -219,7 +219,7 @@ impl<'a, E: Entitlements, L: EventLog, I: FeedIndex, K: Clock> IndexWalk<'a, E, 
         Ok(stored)
     }
 
-    /// Returns the candidates that a pointer before this page also names. Such a pointer cannot be older than the receipt
+    /// Returns the candidates that a pointer before this page also names. Such a pointer cannot be older than the arrival
     /// of the event.
     async fn find_repeated(
         &self,

@@ -115,6 +115,7 @@ async fn interrupted_windows_have_the_result_of_flawless_ones() {
         fleets: CachedFleets::new(faulty.memory.clone(), faulty.import.clock.clone()),
         clock: faulty.import.clock.clone(),
         randomness: SeededRandomness::new(7),
+        window_rows: WINDOW_ROWS,
     };
     let mut runs = 0;
     let summary = loop {

@@ -1,4 +1,4 @@
-//! Which callers may administer or read a fleet.
+//! Authorization: which callers may administer or read a fleet.
 
 use roadcast_domain::audit::Author;
 use roadcast_domain::caller::Caller;

@@ -1,0 +1,176 @@
+//! The table of the ports' operations, from which decorators are generated.
+//!
+//! [`metered_ports!`](crate::metered_ports) and [`unmetered_ports!`](crate::unmetered_ports) pass the table to a macro of a
+//! decorator, which generates the methods. The decorators are `Faulty` in `roadcast-testbed` and `Metered` in
+//! `roadcast-cost`. A decorator imports the [`prelude`]. `EventItems` has a table of its own in `roadcast-event-log`.
+//!
+//! # Grammar
+//!
+//! A port is `Trait { rows }`, and a row is `kind method(arguments) -> output;`, where arguments and output are those of the
+//! trait's method. The kind is `one` if the method returns one `Result<output, PortError>`, or `each` if it returns a
+//! `Vec` with one such result per entry of a slice, which is written last, after a `;`, with the type of an entry. The name
+//! of the operation in a fault plan is that of the method, unless the row states another one: `one store as archive(…)`.
+//!
+//! # Compile errors
+//!
+//! A method without a row fails to compile (E0046), as does a row without a method (E0407). A method with a default
+//! implementation has no row: it calls the required methods of the decorator.
+
+/// Every name that the rows contain.
+pub mod prelude {
+    pub use roadcast_domain::audit::Change;
+    pub use roadcast_domain::caller::Scope;
+    pub use roadcast_domain::entitlement::{Entitlement, Grant};
+    pub use roadcast_domain::event::{CustomType, StoredEvent};
+    pub use roadcast_domain::fleet::{Client, Fleet};
+    pub use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
+    pub use roadcast_domain::package::{CustomPackage, Packages};
+    pub use roadcast_domain::schema::EventSchema;
+    pub use roadcast_domain::state::VehicleState;
+    pub use roadcast_domain::subject::Subject;
+    pub use roadcast_domain::subscription::{Subscription, SubscriptionState};
+    pub use roadcast_domain::vehicle::Vehicle;
+    pub use roadcast_signals::Timestamp;
+
+    pub use crate::PortError;
+    pub use crate::archive::{Archive, Quarantine, QuarantinedItem, RawBatch};
+    pub use crate::bus::{Batch, DeliveryBus, FleetBatch, IngestBus};
+    pub use crate::clients::{AppClients, Clients, Credentials};
+    pub use crate::entitlements::Entitlements;
+    pub use crate::event_log::{EventLog, EventPage, EventRange};
+    pub use crate::feed::{Delivery, FeedIndex, FeedPage, FeedQueue, FeedRange, Message};
+    pub use crate::fleets::Fleets;
+    pub use crate::packages::CustomPackages;
+    pub use crate::provisioning::{ChannelParts, FleetChannel, ProvisioningWorkflow, WorkflowRun};
+    pub use crate::requests::{IdempotencyStore, KeyClaim, KeyedRequest, RateCounter, StoredResponse};
+    pub use crate::schemas::Schemas;
+    pub use crate::state::{StateStore, StoredState};
+    pub use crate::stream::{StreamRecord, TelemetryStream};
+    pub use crate::subscriptions::Subscriptions;
+    pub use crate::vehicles::{VehicleListing, VehiclePage, VehicleRegistration, Vehicles};
+}
+
+/// Passes the ports whose usage the cost model meters to the macro `$callback`, in the grammar of the
+/// [`table`](crate::table).
+#[macro_export]
+macro_rules! metered_ports {
+    ($callback:ident) => {
+        $callback! {
+            Archive {
+                one store as archive(batch: &RawBatch) -> ();
+            }
+            Quarantine {
+                one store as quarantine(items: &[QuarantinedItem]) -> ();
+            }
+            Vehicles {
+                one register(vehicle: &Vehicle) -> VehicleRegistration;
+                one get(vid: &VehicleId) -> Option<Vehicle>;
+                one replace(vehicle: &Vehicle) -> ();
+                one resolve(subject: &Subject) -> Option<VehicleId>;
+                one list(page: &VehicleListing) -> VehiclePage;
+            }
+            Entitlements {
+                one list_by_vehicle(vid: &VehicleId) -> Vec<Entitlement>;
+                one entitlement(fleet_id: &FleetId, vid: &VehicleId) -> Option<Entitlement>;
+                one list_by_fleet(fleet_id: &FleetId, after: Option<&VehicleId>, limit: usize) -> Vec<Entitlement>;
+                one version() -> u64;
+                one packages() -> Packages;
+            }
+            Fleets {
+                one create(fleet: &Fleet, change: Option<&Change>) -> ();
+                one update(fleet: &Fleet, change: Option<&Change>) -> ();
+                one get(fleet_id: &FleetId) -> Option<Fleet>;
+                one list(after: Option<&FleetId>, limit: usize) -> Vec<Fleet>;
+                one changes(fleet_id: &FleetId, before: Option<Eid>, limit: usize) -> Vec<Change>;
+            }
+            Schemas {
+                one put(schema: &EventSchema) -> ();
+                one latest() -> Vec<EventSchema>;
+                one versions(event_type: &CustomType) -> Vec<EventSchema>;
+                one version() -> u64;
+            }
+            Clients {
+                one put(client: &Client, change: Option<&Change>) -> ();
+                one get(client_id: &ClientId) -> Option<Client>;
+                one list_by_fleet(fleet_id: &FleetId, after: Option<&ClientId>, limit: usize) -> Vec<Client>;
+                one record_secret_shown(client: &Client, change: Option<&Change>) -> ();
+                one remove(client: &Client, change: Option<&Change>) -> ();
+            }
+            TelemetryStream {
+                each put(; records: StreamRecord) -> ();
+            }
+            IngestBus {
+                each publish(; entries: Batch) -> ();
+            }
+            DeliveryBus {
+                each publish(; entries: FleetBatch) -> ();
+            }
+            FeedIndex {
+                one record(deliveries: &[Delivery]) -> ();
+                one read(range: &FeedRange) -> FeedPage;
+            }
+            FeedQueue {
+                one receive(fleet_id: &FleetId, max: u8, wait_s: u8) -> Vec<Message>;
+                each acknowledge(fleet_id: &FleetId; receipts: String) -> ();
+            }
+            StateStore {
+                one read(vid: &VehicleId) -> StoredState;
+                one merge(vid: &VehicleId, stored: StoredState, readings: &VehicleState) -> ();
+            }
+        }
+    };
+}
+
+/// Passes the ports that the cost model does not meter to the macro `$callback`, in the grammar of the
+/// [`table`](crate::table).
+#[macro_export]
+macro_rules! unmetered_ports {
+    ($callback:ident) => {
+        $callback! {
+            EventLog {
+                each append(; events: StoredEvent) -> ();
+                one range(range: &EventRange) -> EventPage;
+                one get(vid: &VehicleId, eid: Eid) -> Option<StoredEvent>;
+            }
+            CustomPackages {
+                one put(package: &CustomPackage) -> ();
+                one get(name: &str) -> Option<CustomPackage>;
+                one list() -> Vec<CustomPackage>;
+            }
+            AppClients {
+                one create(name: &str, scope: Scope) -> Credentials;
+                one credentials(client_id: &ClientId) -> Option<Credentials>;
+                one find_by_name(name: &str) -> Vec<ClientId>;
+                one remove(client_id: &ClientId) -> ();
+            }
+            Subscriptions {
+                one create(subscription: &Subscription, change: Option<&Change>) -> ();
+                one get(fleet_id: &FleetId, subscription_id: &SubscriptionId) -> Option<Subscription>;
+                one list(fleet_id: &FleetId, after: Option<&SubscriptionId>, limit: usize) -> Vec<Subscription>;
+                one replace(subscription: &Subscription, from: SubscriptionState) -> ();
+                one update(subscription: &Subscription, change: Option<&Change>) -> ();
+                one write_grants(subscription: &Subscription) -> ();
+                one narrow_grants(subscription: &Subscription, vehicles: &[VehicleId], remaining: Option<&Grant>) -> ();
+            }
+            ProvisioningWorkflow {
+                one start(run: &WorkflowRun) -> ();
+            }
+            FleetChannel {
+                one ensure_queue(fleet: &Fleet) -> ();
+                one ensure_rule(fleet: &Fleet) -> ();
+                one remove_rule(fleet: &Fleet) -> ();
+                one is_drained(fleet: &Fleet) -> bool;
+                one remove_queue(fleet: &Fleet) -> ();
+                one status(fleet: &Fleet) -> ChannelParts;
+            }
+            RateCounter {
+                one add(fleet_id: &FleetId, window: Timestamp, requests: u32) -> u32;
+            }
+            IdempotencyStore {
+                one claim(request: &KeyedRequest, now: Timestamp) -> KeyClaim;
+                one store_response(request: &KeyedRequest, response: &StoredResponse, now: Timestamp) -> ();
+                one release(request: &KeyedRequest) -> ();
+            }
+        }
+    };
+}
