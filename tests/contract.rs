@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use roadcast_domain::caller::Scope;
-use roadcast_lambda_kit::http::{Access, Route};
+use roadcast_lambda_kit::http::Api;
+use roadcast_testbed::{ManualClock, Memory, MemoryBulk, SeededRandomness};
 use serde_json::Value;
 
 const VERBS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -55,23 +56,40 @@ fn contract_operations() -> Operations {
     operations
 }
 
+// The operations do not depend on the adapters of a function.
+type Events = roadcast_events_api::EventsApi<Memory, Memory, Memory, Memory, Memory, Memory, Memory, ManualClock>;
+type Vehicles = roadcast_vehicles_api::VehiclesApi<Memory, Memory, Memory, Memory, ManualClock, SeededRandomness>;
+type Catalogue = roadcast_catalogue_api::CatalogueApi<Memory, Memory, ManualClock>;
+type Feed = roadcast_fleet_delivery::FleetDelivery<Memory, Memory, ManualClock>;
+type Onboarding = roadcast_onboarding::OnboardingApi<
+    Memory,
+    Memory,
+    Memory,
+    Memory,
+    Memory,
+    Memory,
+    Memory,
+    Memory,
+    ManualClock,
+    SeededRandomness,
+    MemoryBulk,
+>;
+
 fn code_operations() -> Operations {
-    fn add<O>(operations: &mut Operations, function: &str, routes: &[Route<O>]) {
-        for route in routes {
-            let scopes = match route.access {
-                Access::Open => BTreeSet::new(),
-                Access::Scopes(scopes) => scopes.iter().copied().map(Scope::as_str).map(str::to_owned).collect(),
-            };
-            let key = (route.method.to_owned(), route.resource.to_owned());
-            assert!(operations.insert(key, (function.to_owned(), scopes)).is_none(), "{} twice", route.resource);
+    fn add<A: Api>(operations: &mut Operations, function: &str) {
+        for operation in A::OPERATIONS {
+            let scopes = operation.scopes().unwrap_or_default().iter().copied();
+            let scopes = scopes.map(Scope::as_str).map(str::to_owned).collect();
+            let key = (operation.method.to_owned(), operation.resource.to_owned());
+            assert!(operations.insert(key, (function.to_owned(), scopes)).is_none(), "{} twice", operation.resource);
         }
     }
     let mut operations = Operations::new();
-    add(&mut operations, "EventsApi", roadcast_events_api::ROUTES);
-    add(&mut operations, "VehiclesApi", roadcast_vehicles_api::ROUTES);
-    add(&mut operations, "CatalogueApi", roadcast_catalogue_api::ROUTES);
-    add(&mut operations, "FleetDelivery", roadcast_fleet_delivery::ROUTES);
-    add(&mut operations, "Onboarding", roadcast_onboarding::ROUTES);
+    add::<Events>(&mut operations, "EventsApi");
+    add::<Vehicles>(&mut operations, "VehiclesApi");
+    add::<Catalogue>(&mut operations, "CatalogueApi");
+    add::<Feed>(&mut operations, "FleetDelivery");
+    add::<Onboarding>(&mut operations, "Onboarding");
     operations
 }
 
@@ -107,19 +125,20 @@ fn contract_parameters() -> BTreeMap<(String, String), (BTreeSet<String>, bool)>
 
 #[test]
 fn code_and_contract_have_the_same_parameters() {
-    fn check<O>(contract: &BTreeMap<(String, String), (BTreeSet<String>, bool)>, routes: &[Route<O>]) {
-        for route in routes {
-            let expected = &contract[&(route.method.to_owned(), route.resource.to_owned())];
-            let query = route.query.iter().map(|&name| name.to_owned()).collect();
-            assert_eq!(*expected, (query, route.idempotency_key), "{} {}", route.method, route.resource);
+    fn check<A: Api>(contract: &BTreeMap<(String, String), (BTreeSet<String>, bool)>) {
+        for operation in A::OPERATIONS {
+            let (method, resource) = (operation.method.to_owned(), operation.resource.to_owned());
+            let query = operation.query().iter().map(|&name| name.to_owned()).collect();
+            let expected = (query, operation.idempotency_key);
+            assert_eq!(contract[&(method, resource)], expected, "{} {}", operation.method, operation.resource);
         }
     }
     let contract = contract_parameters();
-    check(&contract, roadcast_events_api::ROUTES);
-    check(&contract, roadcast_vehicles_api::ROUTES);
-    check(&contract, roadcast_catalogue_api::ROUTES);
-    check(&contract, roadcast_fleet_delivery::ROUTES);
-    check(&contract, roadcast_onboarding::ROUTES);
+    check::<Events>(&contract);
+    check::<Vehicles>(&contract);
+    check::<Catalogue>(&contract);
+    check::<Feed>(&contract);
+    check::<Onboarding>(&contract);
 }
 
 #[test]

@@ -1,18 +1,29 @@
-//! HTTP through API Gateway. [`dispatch()`] routes a request, applies the middleware and calls the handler.
+//! HTTP through API Gateway, on the types of `lambda_http`.
+//!
+//! API Gateway has matched the path when it invokes a function, so there is no router: [`respond()`] finds the [`Operation`] by
+//! the path template, applies the middleware and calls the handler. [`ApiRequest`] and [`ApiResponse`] extend the types of
+//! `lambda_http`.
 
+mod content_coding;
 mod dispatch;
+mod invocation;
 mod middleware;
+mod operation;
 mod page;
-mod parameters;
-mod proxy;
+pub mod query;
 mod request;
-mod response;
-mod router;
+pub mod response;
+#[cfg(test)]
+mod testing;
 
-pub use dispatch::dispatch;
+pub use dispatch::respond;
+pub use invocation::{ConversionError, Invocation, ProxyResponse};
+pub use lambda_http::{Body, Request};
 pub use middleware::{Middleware, MiddlewarePorts};
+pub use operation::{Api, Call, Operation, ResponseFuture, Serve, With};
 pub use page::Page;
-pub use proxy::ProxyRequest;
-pub use request::{Claims, Request};
-pub use response::Response;
-pub use router::{Access, Api, Route};
+pub use query::Parameters;
+pub use request::{ApiRequest, Claims};
+pub use response::{ApiResponse, Response};
+
+pub use crate::{parameters, restore, serve};

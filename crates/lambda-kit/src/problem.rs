@@ -132,6 +132,11 @@ impl Problem {
         Self::new(ProblemType::NotFound)
     }
 
+    /// Creates a problem for a request that replaces a resource without `If-Match`.
+    pub fn precondition_required() -> Self {
+        Self::new(ProblemType::PreconditionRequired).with_detail("send If-Match with the ETag from the GET response")
+    }
+
     /// Creates a problem for an invalid query parameter.
     pub fn invalid_parameter(name: &str, detail: impl Into<String>) -> Self {
         Self::new(ProblemType::InvalidParameter).with_error(format!("?{name}"), detail)

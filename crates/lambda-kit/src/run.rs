@@ -12,10 +12,9 @@ use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
 
 use crate::config::{Env, Variable};
-use crate::http::{Api, Middleware, MiddlewarePorts, ProxyRequest, Response, dispatch};
+use crate::http::{Api, Invocation, Middleware, MiddlewarePorts, ProxyResponse, respond};
 use crate::logging;
 use crate::metrics::{Metric, Metrics};
-use crate::problem::Problem;
 
 /// A running function: its configuration and its metrics. Create it first, because [`Function::start`] installs the logger.
 pub struct Function {
@@ -43,27 +42,17 @@ impl Function {
     /// Serves HTTP until Lambda shuts the execution environment down.
     pub async fn serve_http<A: Api, P: MiddlewarePorts>(self, api: A, middleware: Middleware<P>) -> Result<(), Error> {
         let (api, middleware, metrics) = (&api, &middleware, &self.metrics);
-        let handler = |event: LambdaEvent<ProxyRequest>| async move {
+        let handler = |event: LambdaEvent<Invocation>| async move {
             let started = Instant::now();
             let request_id = event.context.request_id.clone();
             let span = tracing::info_span!("request", request_id, trace_id = trace_id(&event.context));
-            // API Gateway sends bytes as bytes only if the request has an Accept header; otherwise it sends base64.
-            let accept_encoding = event.payload.header("accept").and(event.payload.header("accept-encoding"));
-            let accept_encoding = accept_encoding.unwrap_or_default().to_owned();
-            let response = match dispatch(api, middleware, event.payload).instrument(span.clone()).await {
-                Ok(response) => response.compressed_for(&accept_encoding),
-                Err(problem) => {
-                    let problem = problem.with_instance(format!("urn:request:{request_id}"));
-                    span.in_scope(|| log_problem(&problem));
-                    Response::from(&problem)
-                }
-            };
+            let response = respond(api, middleware, event.payload, &request_id).instrument(span).await;
             if response.status() >= StatusCode::INTERNAL_SERVER_ERROR {
                 metrics.record(Metric::ServerErrors, 1);
             }
             metrics.record_value(Metric::RequestDurationMs, milliseconds(started));
             metrics.flush();
-            Ok::<_, Error>(response)
+            Ok::<_, Error>(ProxyResponse(response))
         };
         lambda_runtime::run(service_fn(handler)).await
     }
@@ -94,19 +83,6 @@ impl Function {
             result
         };
         lambda_runtime::run(service_fn(handler)).await
-    }
-}
-
-/// Logs a problem. The cause of a 5xx is only in the log, at level error; other problems are errors of the caller, at level
-/// debug.
-fn log_problem(problem: &Problem) {
-    let status = problem.status().as_u16();
-    if problem.status().is_server_error() {
-        let error = logging::error_chain(problem);
-        tracing::error!(status, error, "responded {status}: {error}");
-    } else {
-        let kind = problem.kind().id();
-        tracing::debug!(status, kind, "responded {status}: {kind}");
     }
 }
 

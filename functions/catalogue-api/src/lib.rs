@@ -4,10 +4,11 @@ mod signals;
 mod view;
 
 use http::StatusCode;
-use roadcast_domain::caller::{Caller, Scope};
+use http::header::{ETAG, LOCATION};
+use roadcast_domain::caller::Scope;
 use roadcast_domain::event::CustomType;
 use roadcast_domain::schema::EventSchema;
-use roadcast_lambda_kit::http::{Access, Api, Request, Response, Route};
+use roadcast_lambda_kit::http::{Api, ApiRequest as _, ApiResponse as _, Call, Operation, Response, response, serve};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::packages::CustomPackages;
@@ -19,47 +20,11 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use crate::signals::ListSignals;
 use crate::view::{PackageView, SchemaView};
 
-/// The operations on the catalogue.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// `GET /signals`
-    ListSignals,
-    /// `GET /packages`
-    ListPackages,
-    /// `GET /packages/{name}`
-    GetPackage,
-    /// `PUT /packages/{name}`
-    PutPackage,
-    /// `GET /schemas`
-    ListSchemas,
-    /// `POST /schemas`
-    RegisterSchema,
-    /// `GET /schemas/{type}`
-    GetSchema,
-    /// `GET /schemas/{type}/versions`
-    ListSchemaVersions,
-    /// `GET /schemas/{type}/versions/{version}`
-    GetSchemaVersion,
-}
-
-const ALL_CLIENTS: Access = Access::Scopes(&[Scope::Read, Scope::Ingest, Scope::Admin]);
-const ADMINS: Access = Access::Scopes(&[Scope::Admin]);
-const VERSION: &str = "/schemas/{type}/versions/{version}";
-
-/// The routes of the operations.
-pub const ROUTES: &[Route<Operation>] = &[
-    Route::new("GET", "/signals", ALL_CLIENTS, Operation::ListSignals).with_query(&["q", "package", "limit", "cursor"]),
-    Route::new("GET", "/packages", ALL_CLIENTS, Operation::ListPackages),
-    Route::new("GET", "/packages/{name}", ALL_CLIENTS, Operation::GetPackage),
-    Route::new("PUT", "/packages/{name}", ADMINS, Operation::PutPackage),
-    Route::new("GET", "/schemas", ALL_CLIENTS, Operation::ListSchemas),
-    Route::new("POST", "/schemas", ADMINS, Operation::RegisterSchema).with_idempotency_key(),
-    Route::new("GET", "/schemas/{type}", ALL_CLIENTS, Operation::GetSchema),
-    Route::new("GET", "/schemas/{type}/versions", ALL_CLIENTS, Operation::ListSchemaVersions),
-    Route::new("GET", VERSION, ALL_CLIENTS, Operation::GetSchemaVersion),
-];
+const ALL_CLIENTS: &[Scope] = &[Scope::Read, Scope::Ingest, Scope::Admin];
+const ADMINS: &[Scope] = &[Scope::Admin];
 
 /// The HTTP API of the catalogue.
 pub struct CatalogueApi<P, S, K> {
@@ -78,46 +43,41 @@ struct SchemaInput {
     schema: Box<RawValue>,
 }
 
-impl<P: CustomPackages, S: Schemas, K: Clock> Api for CatalogueApi<P, S, K> {
-    type Operation = Operation;
-
-    const ROUTES: &'static [Route<Operation>] = ROUTES;
-
-    async fn handle(&self, operation: Operation, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        match operation {
-            Operation::ListSignals => {
-                let all = self.packages.list(caller).await?;
-                signals::list(request, caller, &all.iter().map(PackageRecord::package).cloned().collect())
-            }
-            Operation::ListPackages => {
-                let all = self.packages.list(caller).await?;
-                Response::ok(&json!({"items": all.iter().map(PackageView::from).collect::<Vec<_>>()}))
-            }
-            Operation::GetPackage => {
-                let name: String = request.path("name")?;
-                with_etag(&self.packages.get(caller, &name).await?, StatusCode::OK)
-            }
-            Operation::PutPackage => self.put_package(request, caller).await,
-            Operation::ListSchemas => schema_list(&self.schemas.list(caller).await?),
-            Operation::RegisterSchema => self.register_schema(request, caller).await,
-            Operation::GetSchema => {
-                let versions = self.versions(request, caller).await?;
-                versions.last().ok_or_else(Problem::not_found).and_then(|latest| Response::ok(&SchemaView::full(latest)))
-            }
-            Operation::ListSchemaVersions => schema_list(&self.versions(request, caller).await?),
-            Operation::GetSchemaVersion => {
-                let version: u32 = request.path("version")?;
-                let versions = self.versions(request, caller).await?;
-                let found = versions.iter().find(|schema| schema.version == version);
-                found.ok_or_else(Problem::not_found).and_then(|found| Response::ok(&SchemaView::full(found)))
-            }
-        }
-    }
+impl<P: CustomPackages, S: Schemas, K: Clock> Api for CatalogueApi<P, S, K>
+where
+    Self: 'static,
+{
+    const OPERATIONS: &'static [Operation<Self>] = &[
+        Operation::new("GET", "/signals", ALL_CLIENTS, serve!(list_signals)),
+        Operation::new("GET", "/packages", ALL_CLIENTS, serve!(list_packages)),
+        Operation::new("GET", "/packages/{name}", ALL_CLIENTS, serve!(get_package)),
+        Operation::new("PUT", "/packages/{name}", ADMINS, serve!(put_package)),
+        Operation::new("GET", "/schemas", ALL_CLIENTS, serve!(list_schemas)),
+        Operation::new("POST", "/schemas", ADMINS, serve!(register_schema)).with_idempotency_key(),
+        Operation::new("GET", "/schemas/{type}", ALL_CLIENTS, serve!(get_schema)),
+        Operation::new("GET", "/schemas/{type}/versions", ALL_CLIENTS, serve!(list_schema_versions)),
+        Operation::new("GET", "/schemas/{type}/versions/{version}", ALL_CLIENTS, serve!(get_schema_version)),
+    ];
 }
 
 impl<P: CustomPackages, S: Schemas, K: Clock> CatalogueApi<P, S, K> {
-    async fn put_package(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let name: String = request.path("name")?;
+    async fn list_signals(&self, call: Call<'_, ListSignals>) -> Result<Response, Problem> {
+        let all = self.packages.list(call.caller).await?;
+        signals::list(call, &all.iter().map(PackageRecord::package).cloned().collect())
+    }
+
+    async fn list_packages(&self, Call { caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+        let all = self.packages.list(caller).await?;
+        response::ok(&json!({"items": all.iter().map(PackageView::from).collect::<Vec<_>>()}))
+    }
+
+    async fn get_package(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+        let name: String = request.path_parameter("name")?;
+        with_etag(&self.packages.get(caller, &name).await?, StatusCode::OK)
+    }
+
+    async fn put_package(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+        let name: String = request.path_parameter("name")?;
         let expected_version = request.if_match();
         let package: PackageRequest = request.json()?;
         match self.packages.put(caller, &name, package, expected_version).await {
@@ -133,30 +93,50 @@ impl<P: CustomPackages, S: Schemas, K: Clock> CatalogueApi<P, S, K> {
         }
     }
 
-    async fn register_schema(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+    async fn list_schemas(&self, Call { caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+        schema_list(&self.schemas.list(caller).await?)
+    }
+
+    async fn register_schema(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
         let SchemaInput { event_type, schema } = request.json()?;
         let registered = self.schemas.register(caller, &event_type, schema.get()).await?;
         let status = if registered.is_new { StatusCode::CREATED } else { StatusCode::OK };
         let EventSchema { event_type, version, .. } = &registered.schema;
         // Relative, because the stage may add a path prefix.
         let location = format!("schemas/{event_type}/versions/{version}");
-        Ok(Response::json(status, &SchemaView::full(&registered.schema))?.with_header("location", location))
+        response::json(status, &SchemaView::full(&registered.schema))?.with_header(LOCATION, location)
+    }
+
+    async fn get_schema(&self, call: Call<'_, ()>) -> Result<Response, Problem> {
+        let versions = self.versions(&call).await?;
+        versions.last().ok_or_else(Problem::not_found).and_then(|latest| response::ok(&SchemaView::full(latest)))
+    }
+
+    async fn list_schema_versions(&self, call: Call<'_, ()>) -> Result<Response, Problem> {
+        schema_list(&self.versions(&call).await?)
+    }
+
+    async fn get_schema_version(&self, call: Call<'_, ()>) -> Result<Response, Problem> {
+        let version: u32 = call.request.path_parameter("version")?;
+        let versions = self.versions(&call).await?;
+        let found = versions.iter().find(|schema| schema.version == version);
+        found.ok_or_else(Problem::not_found).and_then(|found| response::ok(&SchemaView::full(found)))
     }
 
     /// Returns all versions of the schema in the path, at least one.
-    async fn versions(&self, request: &Request, caller: &Caller) -> Result<Vec<EventSchema>, Problem> {
-        let event_type: CustomType = request.path("type")?;
+    async fn versions(&self, Call { request, caller, .. }: &Call<'_, ()>) -> Result<Vec<EventSchema>, Problem> {
+        let event_type: CustomType = request.path_parameter("type")?;
         Ok(self.schemas.versions(caller, &event_type).await?)
     }
 }
 
 fn schema_list(schemas: &[EventSchema]) -> Result<Response, Problem> {
-    Response::ok(&json!({"items": schemas.iter().map(SchemaView::summary).collect::<Vec<_>>()}))
+    response::ok(&json!({"items": schemas.iter().map(SchemaView::summary).collect::<Vec<_>>()}))
 }
 
 fn with_etag(package: &PackageRecord, status: StatusCode) -> Result<Response, Problem> {
     let tag = format!("\"{}\"", package.version());
-    Ok(Response::json(status, &PackageView::from(package))?.with_header("etag", tag))
+    response::json(status, &PackageView::from(package))?.with_header(ETAG, tag)
 }
 
 #[cfg(test)]

@@ -1,29 +1,41 @@
 //! The signals of the catalogue, with the packages that contain them.
 
-use roadcast_domain::caller::Caller;
 use roadcast_domain::package::Packages;
-use roadcast_lambda_kit::http::{Page, Request, Response};
+use roadcast_lambda_kit::http::query::{integer, search_text, text};
+use roadcast_lambda_kit::http::{Call, Page, Response, parameters};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_signals::{Catalogue, SignalDef};
 use serde_json::{Value, json};
 
+parameters! {
+    /// The query of `GET /signals`.
+    pub(crate) struct ListSignals {
+        text: Option<String> = "q" => search_text,
+        package: Option<String> = "package" => text,
+        limit: usize = "limit" => integer(1..=2000, 200),
+        cursor: Option<String> = "cursor" => text,
+    }
+}
+
 /// Returns a page of signals, ordered by catalogue number.
-pub(crate) fn list(request: &Request, caller: &Caller, packages: &Packages) -> Result<Response, Problem> {
-    let limit = request.query_number("limit", 1..=2000, 200)?;
-    let text = request.query_text("q")?.unwrap_or_default().to_lowercase();
-    let package = request.query::<String>("package", "a package name")?.map(|name| {
+pub(crate) fn list(
+    Call { query, request, caller }: Call<'_, ListSignals>,
+    packages: &Packages,
+) -> Result<Response, Problem> {
+    let text = query.text.unwrap_or_default().to_lowercase();
+    let package = query.package.map(|name| {
         let package = packages.get(&name);
         package.ok_or_else(|| Problem::invalid_parameter("package", "unknown package; GET /packages lists all packages"))
     });
     let package = package.transpose()?;
-    let page = Page::new(request, caller);
+    let page = Page::new(request, caller, query.cursor);
     let after = page.start::<u16>()?.unwrap_or_default();
     let mut matching = Catalogue::get()
         .iter()
         .filter(|def| def.number > after)
         .filter(|def| text.is_empty() || def.path.to_lowercase().contains(&text))
         .filter(|def| package.is_none_or(|package| package.contains_signal(def.path)));
-    let found: Vec<&SignalDef> = matching.by_ref().take(limit).collect();
+    let found: Vec<&SignalDef> = matching.by_ref().take(query.limit).collect();
     let next = found.last().filter(|_| matching.next().is_some()).map(|last| last.number);
     let items: Vec<Value> = found.into_iter().map(|def| signal_view(def, packages)).collect();
     page.json_response(json!({ "items": items }), next.as_ref())

@@ -1,11 +1,19 @@
 #![allow(clippy::unwrap_used)]
+use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::ClientId;
-use roadcast_lambda_kit::http::ProxyRequest;
+use roadcast_lambda_kit::http::{Api as _, Invocation};
 use roadcast_testbed::{ManualClock, Memory};
 use serde_json::Value;
 
 use super::*;
 
+const PUT_PACKAGE: (&str, &str) = ("PUT", "/packages/{name}");
+const GET_PACKAGE: (&str, &str) = ("GET", "/packages/{name}");
+const LIST_SCHEMAS: (&str, &str) = ("GET", "/schemas");
+const REGISTER_SCHEMA: (&str, &str) = ("POST", "/schemas");
+const GET_SCHEMA: (&str, &str) = ("GET", "/schemas/{type}");
+const LIST_SCHEMA_VERSIONS: (&str, &str) = ("GET", "/schemas/{type}/versions");
+const GET_SCHEMA_VERSION: (&str, &str) = ("GET", "/schemas/{type}/versions/{version}");
 const TYRE: &str = "com.example.tyre.v1";
 
 type MemoryApi = CatalogueApi<Memory, Memory, ManualClock>;
@@ -20,13 +28,14 @@ fn api() -> MemoryApi {
 }
 
 /// Sends a request as an admin. Returns the status, and the body or the problem document.
-async fn send(api: &MemoryApi, operation: Operation, path: &Value, headers: &Value, body: &str) -> (u16, Value) {
-    let route = ROUTES.iter().find(|route| route.operation == operation).unwrap();
-    let proxy = json!({"resource": route.resource, "httpMethod": route.method, "pathParameters": path, "headers": headers,
-        "body": body});
-    let request: Request = serde_json::from_value::<ProxyRequest>(proxy).unwrap().try_into().unwrap();
-    match api.handle(operation, &request, &Caller::Admin(ClientId::new("admin"))).await {
-        Ok(response) => (response.status().as_u16(), serde_json::from_str(response.body()).unwrap()),
+async fn send(api: &MemoryApi, operation: (&str, &str), path: &Value, headers: &Value, body: &str) -> (u16, Value) {
+    let (method, resource) = operation;
+    let operation = MemoryApi::OPERATIONS.iter().find(|found| (found.method, found.resource) == operation).unwrap();
+    let event = json!({"httpMethod": method, "pathParameters": path, "headers": headers, "body": body,
+        "requestContext": {"httpMethod": method, "resourcePath": resource}});
+    let request = serde_json::from_str::<Invocation>(&event.to_string()).unwrap().into_request().unwrap();
+    match operation.handle(api, &request, &Caller::Admin(ClientId::new("admin"))).await {
+        Ok(response) => (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap()),
         Err(problem) => (problem.status().as_u16(), problem.to_document()),
     }
 }
@@ -38,9 +47,7 @@ fn pointer(problem: &Value) -> &str {
 #[tokio::test]
 async fn package_replacement_requires_a_precondition() {
     let api = api();
-    let put = async |headers: Value, body: &str| {
-        send(&api, Operation::PutPackage, &json!({"name": "speed"}), &headers, body).await.0
-    };
+    let put = async |headers: Value, body: &str| send(&api, PUT_PACKAGE, &json!({"name": "speed"}), &headers, body).await.0;
     let speed = r#"{"signals": ["Vehicle.Speed"]}"#;
     assert_eq!(put(json!({"if-match": "\"1\""}), speed).await, 404, "the package does not exist");
     assert_eq!(put(json!({"if-none-match": "*"}), speed).await, 201);
@@ -52,17 +59,17 @@ async fn package_replacement_requires_a_precondition() {
     assert_eq!(put(json!({"if-match": "\"2\""}), r#"{"name": "speed"}"#).await, 422, "unknown member");
 
     let of = |name: &str| json!({ "name": name });
-    let (status, got) = send(&api, Operation::GetPackage, &of("speed"), &json!({}), "").await;
+    let (status, got) = send(&api, GET_PACKAGE, &of("speed"), &json!({}), "").await;
     assert_eq!((status, &got["origin"], &got["signals"]), (200, &json!("custom"), &json!(["Vehicle.Speed"])));
-    let (status, refused) = send(&api, Operation::PutPackage, &of("alerts"), &json!({"if-match": "\"0\""}), speed).await;
+    let (status, refused) = send(&api, PUT_PACKAGE, &of("alerts"), &json!({"if-match": "\"0\""}), speed).await;
     assert_eq!(status, 409, "{refused}");
-    let (status, refused) = send(&api, Operation::PutPackage, &of("No name"), &json!({}), speed).await;
+    let (status, refused) = send(&api, PUT_PACKAGE, &of("No name"), &json!({}), speed).await;
     assert_eq!((status, pointer(&refused)), (422, "/name"));
     let unknown = r#"{"signals": ["Vehicle.Speed"], "eventTypes": ["com.example.tyre.v1"]}"#;
-    let (status, refused) = send(&api, Operation::PutPackage, &of("tyres"), &json!({}), unknown).await;
+    let (status, refused) = send(&api, PUT_PACKAGE, &of("tyres"), &json!({}), unknown).await;
     assert_eq!((status, pointer(&refused)), (422, "/eventTypes/0"));
     let nonsense = r#"{"eventTypes": ["no type"]}"#;
-    let (status, refused) = send(&api, Operation::PutPackage, &of("tyres"), &json!({}), nonsense).await;
+    let (status, refused) = send(&api, PUT_PACKAGE, &of("tyres"), &json!({}), nonsense).await;
     assert_eq!((status, pointer(&refused)), (422, "/eventTypes/0"));
 }
 
@@ -71,7 +78,7 @@ async fn schema_is_registered_once_and_all_versions_are_listed() {
     let api = api();
     let register = async |event_type: &str, schema: &str| {
         let body = format!(r#"{{"type": "{event_type}", "schema": {schema}}}"#);
-        send(&api, Operation::RegisterSchema, &json!({}), &json!({}), &body).await
+        send(&api, REGISTER_SCHEMA, &json!({}), &json!({}), &body).await
     };
     let narrow = r#"{"type": "object", "additionalProperties": false, "properties": {"kPa": {"maximum": 10}}}"#;
     let wide = narrow.replace("10", "1000");
@@ -84,19 +91,19 @@ async fn schema_is_registered_once_and_all_versions_are_listed() {
     assert_eq!((status, pointer(&refused)), (422, "/type"));
     let (status, refused) = register(TYRE, r#"{"maxItems": 1, "maxItems": 2}"#).await;
     assert_eq!((status, pointer(&refused)), (422, "/schema"), "a duplicate key is detected: {refused}");
-    assert_eq!(send(&api, Operation::RegisterSchema, &json!({}), &json!({}), r#"{"type": "x"}"#).await.0, 422);
+    assert_eq!(send(&api, REGISTER_SCHEMA, &json!({}), &json!({}), r#"{"type": "x"}"#).await.0, 422);
 
     let got = async |operation, path: Value| send(&api, operation, &path, &json!({}), "").await;
-    let (_, listed) = got(Operation::ListSchemas, json!({})).await;
+    let (_, listed) = got(LIST_SCHEMAS, json!({})).await;
     let version = |number: u32| json!({"type": TYRE, "version": number, "registeredAt": api.schemas.clock.now()});
     assert_eq!(listed["items"], json!([version(2)]));
-    let (_, versions) = got(Operation::ListSchemaVersions, json!({ "type": TYRE })).await;
+    let (_, versions) = got(LIST_SCHEMA_VERSIONS, json!({ "type": TYRE })).await;
     assert_eq!(versions["items"], json!([version(1), version(2)]));
-    let (_, in_force) = got(Operation::GetSchema, json!({ "type": TYRE })).await;
+    let (_, in_force) = got(GET_SCHEMA, json!({ "type": TYRE })).await;
     assert_eq!(in_force["schema"], serde_json::from_str::<Value>(&wide).unwrap());
-    let (_, first) = got(Operation::GetSchemaVersion, json!({"type": TYRE, "version": "1"})).await;
+    let (_, first) = got(GET_SCHEMA_VERSION, json!({"type": TYRE, "version": "1"})).await;
     assert_eq!(first["schema"], serde_json::from_str::<Value>(narrow).unwrap());
     for (event_type, version) in [(TYRE, "3"), (TYRE, "x"), ("com.example.door.v1", "1"), ("door", "1")] {
-        assert_eq!(got(Operation::GetSchemaVersion, json!({"type": event_type, "version": version})).await.0, 404);
+        assert_eq!(got(GET_SCHEMA_VERSION, json!({"type": event_type, "version": version})).await.0, 404);
     }
 }

@@ -1,7 +1,7 @@
 //! The response to a batch, with a result for each event.
 
 use http::StatusCode;
-use roadcast_lambda_kit::http::Response;
+use roadcast_lambda_kit::http::{Response, response};
 use roadcast_lambda_kit::problem::{Problem, ProblemType};
 use roadcast_services::ingest::{BatchEvent, BatchReceipt, EventError};
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ impl BatchReceiptView {
     /// `no-event-accepted`.
     pub(crate) fn into_response(self) -> Result<Response, Problem> {
         if self.accepted > 0 {
-            return Response::json(StatusCode::ACCEPTED, &json!({ "results": self.results }));
+            return response::json(StatusCode::ACCEPTED, &json!({ "results": self.results }));
         }
         let kind = if self.port_failed { ProblemType::Unavailable } else { ProblemType::NoEventAccepted };
         Err(Problem::new(kind).with_member("results", self.results))

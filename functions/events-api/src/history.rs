@@ -3,64 +3,86 @@
 use std::collections::BTreeMap;
 
 use roadcast_domain::Timestamp;
-use roadcast_domain::caller::Caller;
-use roadcast_lambda_kit::http::{Page, Request, Response};
+use roadcast_domain::selection::SignalPattern;
+use roadcast_lambda_kit::http::query::{integer, list, optional, text};
+use roadcast_lambda_kit::http::{ApiRequest as _, Call, Page, Response, parameters};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::event_log::EventLog;
 use roadcast_ports::vehicles::Vehicles;
-use roadcast_services::query::{
-    HistoryPage, HistoryRange, Resolution, SamplePosition, SampleRow, Series, VehicleQueries, Window,
-};
+use roadcast_services::query::{HistoryPage, HistoryRange, Resolution, SamplePosition, SampleRow, Series, Window};
 use roadcast_signals::{SignalPath, Value};
 use serde_json::json;
 
-use crate::queries::{interval, selection};
+use crate::EventsApi;
+use crate::queries::{TIME, check_interval, selection, signal_pattern};
 
 const JSON: &str = "application/json";
 const CSV: &str = "text/csv";
 /// The media type of CSV responses, with the parameters of RFC 4180.
 const CSV_CONTENT_TYPE: &str = "text/csv; charset=utf-8; header=present";
 
-/// Returns a page of the history of a vehicle.
-pub(crate) async fn get<V: Vehicles, E: Entitlements, L: EventLog, K: Clock>(
-    queries: &VehicleQueries<V, E, L, (), K>,
-    request: &Request,
-    caller: &Caller,
-) -> Result<Response, Problem> {
-    let (from, to) = interval(request)?;
-    let limit = request.query_number("limit", 1..=10_000, 1000)?;
-    let resolution = request.query::<String>("resolution", "a duration")?.map(|text| parse_resolution(&text)).transpose()?;
-    let range = HistoryRange {
-        vid: request.path("vid")?,
-        from: from.unwrap_or(Timestamp::from_ms(0)),
-        to: to.unwrap_or(queries.clock.now().plus_ms(roadcast_domain::limits::CLOCK_AHEAD_MS)),
-        selection: selection(request, &queries.entitlements).await?,
-        limit,
-    };
-    let format = request.preferred_media_type(&[JSON, CSV])?;
-    let page = Page::new(request, caller);
-    match resolution {
-        None => {
-            let history = queries.samples(caller, &range, page.start::<SamplePosition>()?).await?;
-            if format == CSV {
-                return page.text_response(CSV_CONTENT_TYPE, samples_csv(&history)?, history.next.as_ref());
+parameters! {
+    /// The query of `GET /vehicles/{vid}/history`.
+    pub(crate) struct GetHistory {
+        from: Option<Timestamp> = "from" => optional(TIME),
+        to: Option<Timestamp> = "to" => optional(TIME),
+        package: Option<String> = "package" => text,
+        signals: Option<Vec<SignalPattern>> = "signal" => list(signal_pattern),
+        resolution: Option<Resolution> = "resolution" => resolution,
+        limit: usize = "limit" => integer(1..=10_000, 1000),
+        cursor: Option<String> = "cursor" => text,
+    }
+}
+
+impl<V, C, T, H, E, L, I, K> EventsApi<V, C, T, H, E, L, I, K>
+where
+    V: Vehicles,
+    E: Entitlements,
+    L: EventLog,
+    K: Clock,
+{
+    /// Returns a page of the history of a vehicle.
+    pub(crate) async fn get_vehicle_history(
+        &self,
+        Call { query, request, caller }: Call<'_, GetHistory>,
+    ) -> Result<Response, Problem> {
+        check_interval(query.from, query.to)?;
+        let range = HistoryRange {
+            vid: request.path_parameter("vid")?,
+            from: query.from.unwrap_or(Timestamp::from_ms(0)),
+            to: query.to.unwrap_or(self.queries.clock.now().plus_ms(roadcast_domain::limits::CLOCK_AHEAD_MS)),
+            selection: selection(None, query.package, query.signals, &self.queries.entitlements).await?,
+            limit: query.limit,
+        };
+        let format = request.preferred_media_type(&[JSON, CSV])?;
+        let page = Page::new(request, caller, query.cursor);
+        match query.resolution {
+            None => {
+                let history = self.queries.samples(caller, &range, page.start::<SamplePosition>()?).await?;
+                if format == CSV {
+                    return page.text_response(CSV_CONTENT_TYPE, samples_csv(&history)?, history.next.as_ref());
+                }
+                let samples: Vec<_> =
+                    history.rows.iter().map(|row| json!({"at": row.position.at, "signals": row.signals})).collect();
+                page.json_response(json!({ "samples": samples }), history.next.as_ref())
             }
-            let samples: Vec<_> =
-                history.rows.iter().map(|row| json!({"at": row.position.at, "signals": row.signals})).collect();
-            page.json_response(json!({ "samples": samples }), history.next.as_ref())
-        }
-        Some(resolution) => {
-            let history = queries.windows(caller, &range, resolution, page.start::<Timestamp>()?).await?;
-            if format == CSV {
-                return page.text_response(CSV_CONTENT_TYPE, windows_csv(&history)?, history.next.as_ref());
+            Some(resolution) => {
+                let history = self.queries.windows(caller, &range, resolution, page.start::<Timestamp>()?).await?;
+                if format == CSV {
+                    return page.text_response(CSV_CONTENT_TYPE, windows_csv(&history)?, history.next.as_ref());
+                }
+                let windows: Vec<_> = history.rows.iter().map(window_view).collect();
+                let body = json!({ "resolution": format!("{}s", resolution.seconds()), "windows": windows });
+                page.json_response(body, history.next.as_ref())
             }
-            let windows: Vec<_> = history.rows.iter().map(window_view).collect();
-            let body = json!({ "resolution": format!("{}s", resolution.seconds()), "windows": windows });
-            page.json_response(body, history.next.as_ref())
         }
     }
+}
+
+fn resolution(_: &str, text: Option<&str>) -> Result<Option<Resolution>, Problem> {
+    text.map(parse_resolution).transpose()
 }
 
 /// Parses a number with a unit of time: `60s`, `5m`, `1h`, `1d`.

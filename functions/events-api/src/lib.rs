@@ -8,9 +8,9 @@ mod queries;
 mod upload_body;
 
 use http::StatusCode;
-use roadcast_domain::caller::{Caller, Scope};
+use roadcast_domain::caller::Scope;
 use roadcast_domain::ids::VehicleId;
-use roadcast_lambda_kit::http::{Access, Api, Request, Response, Route};
+use roadcast_lambda_kit::http::{Api, ApiRequest as _, Call, Operation, Response, response, serve};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clients::Clients;
 use roadcast_ports::clock::Clock;
@@ -28,48 +28,10 @@ use serde_json::json;
 use crate::accepted_event::AcceptedEventView;
 use crate::batch_receipt::BatchReceiptView;
 
-/// The operations on events.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// `POST /vehicles/{vid}/events`
-    SendVehicleEvents,
-    /// `POST /events`
-    SendEvents,
-    /// `GET /vehicles/{vid}/events`
-    ListVehicleEvents,
-    /// `GET /vehicles/{vid}/events/{eid}`
-    GetVehicleEvent,
-    /// `GET /vehicles/{vid}/history`
-    GetVehicleHistory,
-    /// `GET /events`
-    ListEvents,
-}
-
-const SENDERS: Access = Access::Scopes(&[Scope::Ingest, Scope::Admin]);
-const READERS: Access = Access::Scopes(&[Scope::Read, Scope::Admin]);
+const SENDERS: &[Scope] = &[Scope::Ingest, Scope::Admin];
+const READERS: &[Scope] = &[Scope::Read, Scope::Admin];
 /// Only fleets list events in order of arrival, as they read their feed.
-const FLEETS: Access = Access::Scopes(&[Scope::Read]);
-const VEHICLE_EVENTS: &str = "/vehicles/{vid}/events";
-
-/// The routes of the operations.
-pub const ROUTES: &[Route<Operation>] = &[
-    Route::new("POST", VEHICLE_EVENTS, SENDERS, Operation::SendVehicleEvents),
-    Route::new("POST", "/events", SENDERS, Operation::SendEvents),
-    Route::new("GET", VEHICLE_EVENTS, READERS, Operation::ListVehicleEvents)
-        .with_query(&["from", "to", "type", "package", "signal", "fields", "limit", "cursor"]),
-    Route::new("GET", "/vehicles/{vid}/events/{eid}", READERS, Operation::GetVehicleEvent),
-    Route::new("GET", "/vehicles/{vid}/history", READERS, Operation::GetVehicleHistory).with_query(&[
-        "from",
-        "to",
-        "package",
-        "signal",
-        "resolution",
-        "limit",
-        "cursor",
-    ]),
-    Route::new("GET", "/events", FLEETS, Operation::ListEvents)
-        .with_query(&["from", "to", "type", "package", "signal", "fields", "limit", "cursor"]),
-];
+const FLEETS: &[Scope] = &[Scope::Read];
 
 /// The HTTP API of events.
 pub struct EventsApi<V, C, T, H, E, L, I, K> {
@@ -91,21 +53,16 @@ where
     L: EventLog,
     I: FeedIndex,
     K: Clock,
+    Self: 'static,
 {
-    type Operation = Operation;
-
-    const ROUTES: &'static [Route<Operation>] = ROUTES;
-
-    async fn handle(&self, operation: Operation, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        match operation {
-            Operation::SendVehicleEvents => self.send_vehicle_events(request, caller).await,
-            Operation::SendEvents => self.send_events(request, caller).await,
-            Operation::ListVehicleEvents => queries::list_vehicle_events(&self.queries, request, caller).await,
-            Operation::GetVehicleEvent => queries::get_vehicle_event(&self.queries, request, caller).await,
-            Operation::GetVehicleHistory => history::get(&self.queries, request, caller).await,
-            Operation::ListEvents => queries::list_fleet_events(&self.fleet_events, request, caller).await,
-        }
-    }
+    const OPERATIONS: &'static [Operation<Self>] = &[
+        Operation::new("POST", "/vehicles/{vid}/events", SENDERS, serve!(send_vehicle_events)),
+        Operation::new("POST", "/events", SENDERS, serve!(send_events)),
+        Operation::new("GET", "/vehicles/{vid}/events", READERS, serve!(list_vehicle_events)),
+        Operation::new("GET", "/vehicles/{vid}/events/{eid}", READERS, serve!(get_vehicle_event)),
+        Operation::new("GET", "/vehicles/{vid}/history", READERS, serve!(get_vehicle_history)),
+        Operation::new("GET", "/events", FLEETS, serve!(list_fleet_events)),
+    ];
 }
 
 impl<V, C, T, H, E, L, I, K> EventsApi<V, C, T, H, E, L, I, K>
@@ -116,16 +73,16 @@ where
     H: Schemas,
     K: Clock,
 {
-    async fn send_vehicle_events(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let vid: VehicleId = request.path("vid")?;
+    async fn send_vehicle_events(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+        let vid: VehicleId = request.path_parameter("vid")?;
         let body = upload_body::events_json(request)?;
         let to_problem = |error| ingest_problem::upload_problem(error, upload_body::is_batch(&body));
         let events = self.ingest.upload(caller, &vid, &body).await.map_err(to_problem)?;
         let accepted: Vec<AcceptedEventView<'_>> = events.iter().map(AcceptedEventView::from).collect();
-        Response::json(StatusCode::ACCEPTED, &json!({ "accepted": accepted }))
+        response::json(StatusCode::ACCEPTED, &json!({ "accepted": accepted }))
     }
 
-    async fn send_events(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+    async fn send_events(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
         let body = upload_body::events_json(request)?;
         let to_problem = |error| ingest_problem::upload_problem(error, upload_body::is_batch(&body));
         let receipt = self.ingest.batch(caller, &body).await.map_err(to_problem)?;

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use http::header::CACHE_CONTROL;
 use roadcast_domain::Timestamp;
-use roadcast_domain::caller::Caller;
 use roadcast_domain::event::{Event, EventType};
 use roadcast_domain::ids::Eid;
 use roadcast_domain::selection::{Selection, SignalPattern};
-use roadcast_lambda_kit::http::{Page, Request, Response};
+use roadcast_lambda_kit::http::query::{integer, list, optional, text};
+use roadcast_lambda_kit::http::{ApiRequest as _, ApiResponse as _, Call, Page, Response, parameters, response};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
@@ -15,88 +16,100 @@ use roadcast_ports::event_log::EventLog;
 use roadcast_ports::feed::{FeedIndex, INDEX_RETENTION_MS};
 use roadcast_ports::vehicles::Vehicles;
 use roadcast_services::cache::CachedEntitlements;
-use roadcast_services::query::fleet_events::{ArrivalPosition, DEFAULT_LOOKBACK_MS, FleetEvents, FleetEventsRange};
-use roadcast_services::query::{EventsRange, VehicleQueries};
+use roadcast_services::query::EventsRange;
+use roadcast_services::query::fleet_events::{ArrivalPosition, DEFAULT_LOOKBACK_MS, FleetEventsRange};
 use serde_json::{Value, json};
 
-const TIME: &str = "an RFC 3339 date and time";
+use crate::EventsApi;
+
+pub(crate) const TIME: &str = "an RFC 3339 date and time";
 /// The attributes that `fields` may select. `id` is always included.
 const FIELDS: [&str; 9] =
     ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "receivedtime", "data"];
 
-/// Returns a page of the events of a vehicle.
-pub(crate) async fn list_vehicle_events<V: Vehicles, E: Entitlements, L: EventLog, K: Clock>(
-    queries: &VehicleQueries<V, E, L, (), K>,
-    request: &Request,
-    caller: &Caller,
-) -> Result<Response, Problem> {
-    let (from, to) = interval(request)?;
-    let limit = request.query_number("limit", 1..=1000, 100)?;
-    let mut range = EventsRange::between(request.path("vid")?, from, to, limit);
-    range.selection = selection(request, &queries.entitlements).await?;
-    let fields = Fields::from_request(request)?;
-    let page = Page::new(request, caller);
-    if let Some(start) = page.start::<Eid>()? {
-        range.from = start;
+parameters! {
+    /// The query of `GET /vehicles/{vid}/events` and `GET /events`.
+    pub(crate) struct ListEvents {
+        from: Option<Timestamp> = "from" => optional(TIME),
+        to: Option<Timestamp> = "to" => optional(TIME),
+        types: Option<Vec<EventType>> = "type" => list(event_type),
+        package: Option<String> = "package" => text,
+        signals: Option<Vec<SignalPattern>> = "signal" => list(signal_pattern),
+        fields: Option<Vec<&'static str>> = "fields" => list(field),
+        limit: usize = "limit" => integer(1..=1000, 100),
+        cursor: Option<String> = "cursor" => text,
     }
-    let result = queries.events(caller, &range).await?;
-    page.json_response(json!({ "events": fields.select_all(&result.events)? }), result.next.as_ref())
 }
 
-/// Returns one event.
-pub(crate) async fn get_vehicle_event<V: Vehicles, E: Entitlements, L: EventLog, K: Clock>(
-    queries: &VehicleQueries<V, E, L, (), K>,
-    request: &Request,
-    caller: &Caller,
-) -> Result<Response, Problem> {
-    let event = queries.event(caller, &request.path("vid")?, request.path("eid")?).await?;
-    Response::ok(&event.to_cloud_event())
+impl<V, C, T, H, E, L, I, K> EventsApi<V, C, T, H, E, L, I, K>
+where
+    V: Vehicles,
+    E: Entitlements,
+    L: EventLog,
+    I: FeedIndex,
+    K: Clock,
+{
+    /// Returns a page of the events of a vehicle.
+    pub(crate) async fn list_vehicle_events(
+        &self,
+        Call { query, request, caller }: Call<'_, ListEvents>,
+    ) -> Result<Response, Problem> {
+        check_interval(query.from, query.to)?;
+        let mut range = EventsRange::between(request.path_parameter("vid")?, query.from, query.to, query.limit);
+        range.selection = selection(query.types, query.package, query.signals, &self.queries.entitlements).await?;
+        let page = Page::new(request, caller, query.cursor);
+        if let Some(start) = page.start::<Eid>()? {
+            range.from = start;
+        }
+        let result = self.queries.events(caller, &range).await?;
+        let fields = Fields(query.fields);
+        page.json_response(json!({ "events": fields.select_all(&result.events)? }), result.next.as_ref())
+    }
+
+    /// Returns one event.
+    pub(crate) async fn get_vehicle_event(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+        let (vid, eid) = (request.path_parameter("vid")?, request.path_parameter("eid")?);
+        response::ok(&self.queries.event(caller, &vid, eid).await?.to_cloud_event())
+    }
+
+    /// Returns a page of the events of a fleet, in order of arrival.
+    pub(crate) async fn list_fleet_events(
+        &self,
+        Call { query, request, caller }: Call<'_, ListEvents>,
+    ) -> Result<Response, Problem> {
+        check_interval(query.from, query.to)?;
+        let now = self.fleet_events.clock.now();
+        let from = query.from.unwrap_or(now.plus_ms(-DEFAULT_LOOKBACK_MS)).max(now.plus_ms(-INDEX_RETENTION_MS));
+        let selection = selection(query.types, query.package, query.signals, &self.fleet_events.entitlements).await?;
+        let page = Page::new(request, caller, query.cursor);
+        let from = page.start::<ArrivalPosition>()?.unwrap_or_else(|| ArrivalPosition::first_at(from));
+        let range = FleetEventsRange { from, to: query.to, selection, limit: query.limit };
+        let result = self.fleet_events.page(caller, &range).await?;
+        let fields = Fields(query.fields);
+        let body = json!({ "events": fields.select_all(&result.events)?, "more": result.more });
+        // A later change of the entitlement may exclude these events, so that proxies must not cache them.
+        page.json_response(body, result.next.as_ref())?.with_header(CACHE_CONTROL, "no-store")
+    }
 }
 
-/// Returns a page of the events of a fleet, in order of arrival.
-pub(crate) async fn list_fleet_events<E: Entitlements, L: EventLog, I: FeedIndex, K: Clock>(
-    fleet_events: &FleetEvents<E, L, I, K>,
-    request: &Request,
-    caller: &Caller,
-) -> Result<Response, Problem> {
-    let (from, to) = interval(request)?;
-    let limit = request.query_number("limit", 1..=1000, 100)?;
-    let now = fleet_events.clock.now();
-    let from = from.unwrap_or(now.plus_ms(-DEFAULT_LOOKBACK_MS)).max(now.plus_ms(-INDEX_RETENTION_MS));
-    let selection = selection(request, &fleet_events.entitlements).await?;
-    let fields = Fields::from_request(request)?;
-    let page = Page::new(request, caller);
-    let from = page.start::<ArrivalPosition>()?.unwrap_or_else(|| ArrivalPosition::first_at(from));
-    let range = FleetEventsRange { from, to, selection, limit };
-    let result = fleet_events.page(caller, &range).await?;
-    let body = json!({ "events": fields.select_all(&result.events)?, "more": result.more });
-    // A later change of the entitlement may exclude these events, so that proxies must not cache them.
-    Ok(page.json_response(body, result.next.as_ref())?.with_header("cache-control", "no-store"))
-}
-
-/// Returns the requested half-open interval. Fails with `invalid-parameter` if it is empty.
-pub(crate) fn interval(request: &Request) -> Result<(Option<Timestamp>, Option<Timestamp>), Problem> {
-    let from: Option<Timestamp> = request.query("from", TIME)?;
-    let to: Option<Timestamp> = request.query("to", TIME)?;
+/// Fails with `invalid-parameter` if the half-open interval is empty.
+pub(crate) fn check_interval(from: Option<Timestamp>, to: Option<Timestamp>) -> Result<(), Problem> {
     match (from, to) {
         (Some(from), Some(to)) if to <= from => Err(Problem::invalid_parameter("to", "must be later than from")),
-        interval => Ok(interval),
+        _ => Ok(()),
     }
 }
 
-/// Returns which events, and which parts of them, the request selects.
+/// Returns which events, and which parts of them, a request selects. Fails with `invalid-parameter` if the package does not
+/// exist.
 pub(crate) async fn selection<E: Entitlements, K: Clock>(
-    request: &Request,
+    types: Option<Vec<EventType>>,
+    package: Option<String>,
+    signals: Option<Vec<SignalPattern>>,
     entitlements: &CachedEntitlements<E, K>,
 ) -> Result<Selection, Problem> {
-    let types = request.query_list("type", |name| {
-        EventType::from_name(name).ok_or_else(|| "must be event types, such as roadcast.telemetry.v1".to_owned())
-    })?;
-    let signals = request.query_list("signal", |text| {
-        text.parse::<SignalPattern>().map_err(|_| "must be signal paths, or branches followed by .*".to_owned())
-    })?;
     let package =
-        match request.query::<String>("package", "a package name")? {
+        match package {
             None => None,
             Some(name) => {
                 let packages = entitlements.packages().await?;
@@ -109,18 +122,23 @@ pub(crate) async fn selection<E: Entitlements, K: Clock>(
     Ok(Selection { types: types.map(BTreeSet::from_iter), package, signals })
 }
 
+fn event_type(name: &str) -> Result<EventType, String> {
+    EventType::from_name(name).ok_or_else(|| "must be event types, such as roadcast.telemetry.v1".to_owned())
+}
+
+pub(crate) fn signal_pattern(text: &str) -> Result<SignalPattern, String> {
+    text.parse().map_err(|_| "must be signal paths, or branches followed by .*".to_owned())
+}
+
+fn field(name: &str) -> Result<&'static str, String> {
+    let field = FIELDS.into_iter().find(|field| *field == name);
+    field.ok_or_else(|| format!("must be a list of {}", FIELDS.join(",")))
+}
+
 /// The attributes of events that the response includes; `None` for all.
 struct Fields(Option<Vec<&'static str>>);
 
 impl Fields {
-    fn from_request(request: &Request) -> Result<Self, Problem> {
-        let field = |name: &str| {
-            let field = FIELDS.into_iter().find(|field| *field == name);
-            field.ok_or_else(|| format!("must be a list of {}", FIELDS.join(",")))
-        };
-        Ok(Self(request.query_list("fields", field)?))
-    }
-
     fn select_all(&self, events: &[Event]) -> Result<Vec<Value>, Problem> {
         events.iter().map(|event| self.select(event)).collect::<Result<_, _>>().map_err(Problem::internal)
     }

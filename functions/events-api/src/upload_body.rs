@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use roadcast_codec::cloudevents_http::{HEADER_PREFIX, from_binary_mode};
 use roadcast_domain::cloudevent::{BATCH_MEDIA_TYPE, MEDIA_TYPE};
-use roadcast_lambda_kit::http::Request;
+use roadcast_lambda_kit::http::{ApiRequest as _, Request};
 use roadcast_lambda_kit::problem::{Problem, ProblemType};
 
 use crate::ingest_problem;

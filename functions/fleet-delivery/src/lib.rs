@@ -2,9 +2,13 @@
 
 use std::str::FromStr;
 
-use roadcast_domain::caller::{Caller, Scope};
+use http::header::CACHE_CONTROL;
+use roadcast_domain::caller::Scope;
 use roadcast_domain::ids::FleetId;
-use roadcast_lambda_kit::http::{Access, Api, Request, Response, Route};
+use roadcast_lambda_kit::http::query::{integer, optional};
+use roadcast_lambda_kit::http::{
+    Api, ApiRequest as _, ApiResponse as _, Call, Operation, Response, parameters, response, serve,
+};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
@@ -14,23 +18,8 @@ use roadcast_services::delivery::feed::{FeedReader, INVALID_TOKEN};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// The operations on a feed.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// `GET /fleets/{fleetId}/feed`
-    ReadFeed,
-    /// `POST /fleets/{fleetId}/feed/ack`
-    AcknowledgeFeed,
-}
-
 /// Only fleets read feeds, each its own.
-const FLEETS: Access = Access::Scopes(&[Scope::Read]);
-
-/// The routes of the operations.
-pub const ROUTES: &[Route<Operation>] = &[
-    Route::new("GET", "/fleets/{fleetId}/feed", FLEETS, Operation::ReadFeed).with_query(&["max", "wait", "ack"]),
-    Route::new("POST", "/fleets/{fleetId}/feed/ack", FLEETS, Operation::AcknowledgeFeed),
-];
+const FLEETS: &[Scope] = &[Scope::Read];
 
 /// The HTTP API of the feed.
 pub struct FleetDelivery<Q, E, K> {
@@ -51,47 +40,52 @@ struct Acknowledgement {
     ack: String,
 }
 
-impl<Q: FeedQueue, E: Entitlements, K: Clock> Api for FleetDelivery<Q, E, K> {
-    type Operation = Operation;
-
-    const ROUTES: &'static [Route<Operation>] = ROUTES;
-
-    async fn handle(&self, operation: Operation, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let fleet_id: FleetId = request.path("fleetId")?;
-        match operation {
-            Operation::ReadFeed => self.read(request, caller, &fleet_id).await,
-            Operation::AcknowledgeFeed => self.acknowledge(request, caller, &fleet_id).await,
-        }
+parameters! {
+    /// The query of `GET /fleets/{fleetId}/feed`.
+    struct ReadFeed {
+        max: u8 = "max" => integer(1..=10, 10),
+        wait_s: u8 = "wait" => integer(0..=20, 0),
+        ack: Option<Token> = "ack" => optional("an ack token of this feed, unchanged"),
     }
 }
 
+impl<Q: FeedQueue, E: Entitlements, K: Clock> Api for FleetDelivery<Q, E, K>
+where
+    Self: 'static,
+{
+    const OPERATIONS: &'static [Operation<Self>] = &[
+        Operation::new("GET", "/fleets/{fleetId}/feed", FLEETS, serve!(read)),
+        Operation::new("POST", "/fleets/{fleetId}/feed/ack", FLEETS, serve!(acknowledge)),
+    ];
+}
+
 impl<Q: FeedQueue, E: Entitlements, K: Clock> FleetDelivery<Q, E, K> {
-    async fn read(&self, request: &Request, caller: &Caller, fleet_id: &FleetId) -> Result<Response, Problem> {
-        let max = request.query_number("max", 1..=10, 10)?;
-        let wait_s = request.query_number("wait", 0..=20, 0)?;
+    async fn read(&self, Call { query, request, caller }: Call<'_, ReadFeed>) -> Result<Response, Problem> {
+        let fleet_id: FleetId = request.path_parameter("fleetId")?;
         // Acknowledges the previous response and reads the next one in a single request.
-        if let Some(token) = request.query::<Token>("ack", "an ack token of this feed, unchanged")? {
-            self.feed_reader.acknowledge(caller, fleet_id, &token.receipts).await.map_err(|error| match error {
+        if let Some(token) = query.ack {
+            self.feed_reader.acknowledge(caller, &fleet_id, &token.receipts).await.map_err(|error| match error {
                 ServiceError::Invalid(_) => Problem::invalid_parameter("ack", INVALID_TOKEN),
                 error => error.into(),
             })?;
         }
-        let feed = self.feed_reader.read(caller, fleet_id, max, wait_s).await?;
+        let feed = self.feed_reader.read(caller, &fleet_id, query.max, query.wait_s).await?;
         for error in &feed.unreadable {
             tracing::error!(%fleet_id, error, "an unreadable message stays in the queue of fleet {fleet_id}: {error}");
         }
         let events = feed.cloud_events().map_err(Problem::internal)?;
         let ack = (!feed.receipts.is_empty()).then(|| Token { receipts: feed.receipts }.to_string());
         // A later change of the entitlement may exclude these events, so that proxies must not cache them.
-        Ok(Response::ok(&FeedResponse { events, ack })?.with_header("cache-control", "no-store"))
+        response::ok(&FeedResponse { events, ack })?.with_header(CACHE_CONTROL, "no-store")
     }
 
-    async fn acknowledge(&self, request: &Request, caller: &Caller, fleet_id: &FleetId) -> Result<Response, Problem> {
+    async fn acknowledge(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+        let fleet_id: FleetId = request.path_parameter("fleetId")?;
         let Acknowledgement { ack } = request.json()?;
         let invalid = |()| Problem::invalid_body("/ack", INVALID_TOKEN);
         let token: Token = ack.parse().map_err(invalid)?;
-        self.feed_reader.acknowledge(caller, fleet_id, &token.receipts).await?;
-        Ok(Response::no_content())
+        self.feed_reader.acknowledge(caller, &fleet_id, &token.receipts).await?;
+        Ok(response::no_content())
     }
 }
 

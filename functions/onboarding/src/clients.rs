@@ -1,10 +1,11 @@
 //! Machine clients, and their secrets, which are shown once.
 
 use http::StatusCode;
+use http::header::CACHE_CONTROL;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::fleet::{Client, ClientRole};
 use roadcast_domain::ids::{ClientId, FleetId};
-use roadcast_lambda_kit::http::{Page, Request, Response};
+use roadcast_lambda_kit::http::{ApiRequest as _, ApiResponse as _, Call, Page, Request, Response, response};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clients::{AppClients, Clients};
 use roadcast_ports::clock::{Clock, Randomness};
@@ -12,7 +13,7 @@ use roadcast_ports::fleets::Fleets;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{OnboardingApi, last_of_full_page, page_limit};
+use crate::{OnboardingApi, PageQuery, last_of_full_page};
 
 /// The member of a response that contains the client secret.
 const SECRET_MEMBER: &str = "clientSecret";
@@ -59,18 +60,22 @@ where
     K: Clock,
     R: Randomness,
 {
-    pub(crate) async fn create_client(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+    pub(crate) async fn create_client(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
         let (name, role) = request.json::<ClientInput>()?.role()?;
         let (client, credentials) = self.onboarding.create_client(caller, &name, role).await?;
         let mut view = view(&client);
         view[SECRET_MEMBER] = json!(credentials.client_secret);
-        Ok(protect_secret(Response::json(StatusCode::CREATED, &view)?))
+        protect_secret(response::json(StatusCode::CREATED, &view)?)
     }
 
-    pub(crate) async fn list_clients(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let page = Page::new(request, caller);
-        let limit = page_limit(request)?;
-        let clients = self.onboarding.clients(caller, &request.path("fleetId")?, page.start()?.as_ref(), limit).await?;
+    pub(crate) async fn list_clients(
+        &self,
+        Call { query, request, caller }: Call<'_, PageQuery>,
+    ) -> Result<Response, Problem> {
+        let page = Page::new(request, caller, query.cursor);
+        let limit = query.limit;
+        let clients =
+            self.onboarding.clients(caller, &request.path_parameter("fleetId")?, page.start()?.as_ref(), limit).await?;
         let next = last_of_full_page(&clients, limit).map(|last| &last.client_id);
         let items = clients.iter().map(|client| {
             let mut view = view(client);
@@ -83,21 +88,21 @@ where
         page.json_response(json!({"items": items.collect::<Vec<_>>()}), next)
     }
 
-    pub(crate) async fn show_secret(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let (fleet_id, client_id) = (request.path("fleetId")?, client_id(request)?);
+    pub(crate) async fn show_secret(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+        let (fleet_id, client_id) = (request.path_parameter("fleetId")?, client_id(request)?);
         let credentials = self.onboarding.show_secret(caller, &fleet_id, &client_id).await?;
         let view = json!({ "clientId": credentials.client_id, SECRET_MEMBER: credentials.client_secret });
-        Ok(protect_secret(Response::ok(&view)?))
+        protect_secret(response::ok(&view)?)
     }
 
-    pub(crate) async fn remove_client(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        self.onboarding.remove_client(caller, &request.path("fleetId")?, &client_id(request)?).await?;
-        Ok(Response::no_content())
+    pub(crate) async fn remove_client(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+        self.onboarding.remove_client(caller, &request.path_parameter("fleetId")?, &client_id(request)?).await?;
+        Ok(response::no_content())
     }
 
     /// Adds the client secret, which is stored only in the user pool, to a response.
     pub(crate) async fn add_client_secret(&self, caller: &Caller, mut response: Response) -> Result<Response, Problem> {
-        let mut view: Value = serde_json::from_str(response.body()).map_err(Problem::internal)?;
+        let mut view: Value = serde_json::from_slice(response.body()).map_err(Problem::internal)?;
         let client_id = ClientId::new(view["clientId"].as_str().unwrap_or_default());
         view[SECRET_MEMBER] = json!(self.onboarding.credentials(caller, &client_id).await?.client_secret);
         response.set_json(&view);
@@ -106,7 +111,7 @@ where
 }
 
 fn client_id(request: &Request) -> Result<ClientId, Problem> {
-    Ok(ClientId::new(request.path::<String>("clientId")?))
+    Ok(ClientId::new(request.path_parameter::<String>("clientId")?))
 }
 
 fn view(client: &Client) -> Value {
@@ -125,6 +130,6 @@ fn view(client: &Client) -> Value {
 }
 
 /// Prevents proxies from caching the secret of a response, and the idempotency store from storing it.
-fn protect_secret(response: Response) -> Response {
-    response.with_secret(SECRET_MEMBER).with_header("cache-control", "no-store")
+fn protect_secret(response: Response) -> Result<Response, Problem> {
+    response.with_secret(SECRET_MEMBER).with_header(CACHE_CONTROL, "no-store")
 }

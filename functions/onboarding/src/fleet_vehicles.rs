@@ -1,15 +1,17 @@
 //! The vehicles that bulk files assign to a fleet.
 
-use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_domain::vehicle_mapping::{FileVersion, MappedDetails, VehicleMapping};
-use roadcast_lambda_kit::http::{Page, Request, Response};
+use roadcast_lambda_kit::http::query::{integer, optional, text};
+use roadcast_lambda_kit::http::{ApiRequest as _, Call, Page, Response, parameters};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::bulk::VehicleMappings;
 use roadcast_ports::fleets::Fleets;
-use roadcast_services::vehicles::fleet_vehicles::{FleetVehicleListing, FleetVehicles};
+use roadcast_services::vehicles::fleet_vehicles::FleetVehicleListing;
 use serde::Serialize;
 use serde_json::json;
+
+use crate::OnboardingApi;
 
 /// The JSON representation of a vehicle of a fleet, with the version and the line of the file that assigned it.
 #[derive(Serialize)]
@@ -35,20 +37,30 @@ impl<'m> From<&'m VehicleMapping> for FleetVehicleView<'m> {
     }
 }
 
-/// `GET /fleets/{fleetId}/vehicles`
-pub(crate) async fn list(
-    fleet_vehicles: &FleetVehicles<impl VehicleMappings, impl Fleets>,
-    request: &Request,
-    caller: &Caller,
-) -> Result<Response, Problem> {
-    let page = Page::new(request, caller);
-    let fleet_id: FleetId = request.path("fleetId")?;
-    let listing = FleetVehicleListing {
-        after: page.start()?,
-        removed: request.query("removed", "true or false")?.unwrap_or(false),
-        limit: request.query_number("limit", 1..=1000, 100)?,
-    };
-    let found = fleet_vehicles.vehicles(caller, &fleet_id, &listing).await?;
-    let items: Vec<_> = found.mappings.iter().map(FleetVehicleView::from).collect();
-    page.json_response(json!({ "items": items }), found.next.as_ref())
+parameters! {
+    /// The query of `GET /fleets/{fleetId}/vehicles`.
+    pub(crate) struct ListFleetVehicles {
+        removed: Option<bool> = "removed" => optional("true or false"),
+        limit: usize = "limit" => integer(1..=1000, 100),
+        cursor: Option<String> = "cursor" => text,
+    }
+}
+
+impl<F, C, A, U, V, E, W, I, K, R, M> OnboardingApi<F, C, A, U, V, E, W, I, K, R, M>
+where
+    F: Fleets,
+    M: VehicleMappings,
+{
+    pub(crate) async fn list_fleet_vehicles(
+        &self,
+        Call { query, request, caller }: Call<'_, ListFleetVehicles>,
+    ) -> Result<Response, Problem> {
+        let page = Page::new(request, caller, query.cursor);
+        let fleet_id: FleetId = request.path_parameter("fleetId")?;
+        let listing =
+            FleetVehicleListing { after: page.start()?, removed: query.removed.unwrap_or(false), limit: query.limit };
+        let found = self.fleet_vehicles.vehicles(caller, &fleet_id, &listing).await?;
+        let items: Vec<_> = found.mappings.iter().map(FleetVehicleView::from).collect();
+        page.json_response(json!({ "items": items }), found.next.as_ref())
+    }
 }

@@ -1,12 +1,12 @@
 //! Fleets: created, listed and offboarded.
 
 use http::StatusCode;
+use http::header::{LOCATION, RETRY_AFTER};
 use roadcast_domain::Timestamp;
-use roadcast_domain::caller::Caller;
 use roadcast_domain::fleet::{FeedDisposition, Fleet, FleetState, OffboardingStatus};
 use roadcast_domain::ids::FleetId;
 use roadcast_domain::plan::Plan;
-use roadcast_lambda_kit::http::{Page, Request, Response};
+use roadcast_lambda_kit::http::{ApiRequest as _, ApiResponse as _, Call, Page, Response, parameters, response};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::fleets::Fleets;
@@ -14,7 +14,7 @@ use roadcast_ports::provisioning::ProvisioningWorkflow;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{OnboardingApi, last_of_full_page, page_limit};
+use crate::{OnboardingApi, PageQuery, last_of_full_page};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +24,21 @@ struct FleetInput {
     plan: Plan,
 }
 
+parameters! {
+    /// The query of `DELETE /fleets/{fleetId}`.
+    pub(crate) struct OffboardFleet {
+        feed: FeedDisposition = "feed" => feed_disposition,
+    }
+}
+
+fn feed_disposition(name: &str, text: Option<&str>) -> Result<FeedDisposition, Problem> {
+    match text {
+        None | Some("drain") => Ok(FeedDisposition::Drain),
+        Some("discard") => Ok(FeedDisposition::Discard),
+        Some(_) => Err(Problem::invalid_parameter(name, "must be drain or discard")),
+    }
+}
+
 impl<F, C, A, U, V, E, W, I, K, R, M> OnboardingApi<F, C, A, U, V, E, W, I, K, R, M>
 where
     F: Fleets,
@@ -31,40 +46,44 @@ where
     K: Clock,
     R: Randomness,
 {
-    pub(crate) async fn list_fleets(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let page = Page::new(request, caller);
-        let limit = page_limit(request)?;
+    pub(crate) async fn list_fleets(
+        &self,
+        Call { query, request, caller }: Call<'_, PageQuery>,
+    ) -> Result<Response, Problem> {
+        let page = Page::new(request, caller, query.cursor);
+        let limit = query.limit;
         let fleets = self.onboarding.fleets(caller, page.start()?.as_ref(), limit).await?;
         let next = last_of_full_page(&fleets, limit).map(|last| &last.fleet_id);
         page.json_response(json!({"items": fleets.iter().map(FleetView::from).collect::<Vec<_>>()}), next)
     }
 
-    pub(crate) async fn create_fleet(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+    pub(crate) async fn create_fleet(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
         let FleetInput { name, plan } = request.json()?;
         let fleet = self.onboarding.create_fleet(caller, &name, plan).await?;
         // Relative, because the stage may add a path prefix.
         let location = format!("fleets/{}", fleet.fleet_id);
-        Ok(Response::json(StatusCode::CREATED, &FleetView::from(&fleet))?.with_header("location", location))
+        response::json(StatusCode::CREATED, &FleetView::from(&fleet))?.with_header(LOCATION, location)
     }
 
-    pub(crate) async fn get_fleet(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        Response::ok(&FleetView::from(&self.onboarding.fleet(caller, &request.path("fleetId")?).await?))
+    pub(crate) async fn get_fleet(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+        response::ok(&FleetView::from(&self.onboarding.fleet(caller, &request.path_parameter("fleetId")?).await?))
     }
 
-    pub(crate) async fn offboard(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let feed = match request.query::<String>("feed", "drain or discard")?.as_deref() {
-            None | Some("drain") => FeedDisposition::Drain,
-            Some("discard") => FeedDisposition::Discard,
-            Some(_) => return Err(Problem::invalid_parameter("feed", "must be drain or discard")),
-        };
-        let fleet = self.onboarding.offboard(caller, &request.path("fleetId")?, feed).await?;
-        Ok(Response::json(StatusCode::ACCEPTED, &FleetView::from(&fleet))?.with_header("retry-after", "1"))
+    pub(crate) async fn offboard(
+        &self,
+        Call { query, request, caller }: Call<'_, OffboardFleet>,
+    ) -> Result<Response, Problem> {
+        let fleet = self.onboarding.offboard(caller, &request.path_parameter("fleetId")?, query.feed).await?;
+        response::json(StatusCode::ACCEPTED, &FleetView::from(&fleet))?.with_header(RETRY_AFTER, "1")
     }
 
-    pub(crate) async fn list_changes(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let page = Page::new(request, caller);
-        let limit = page_limit(request)?;
-        let changes = self.onboarding.changes(caller, &request.path("fleetId")?, page.start()?, limit).await?;
+    pub(crate) async fn list_changes(
+        &self,
+        Call { query, request, caller }: Call<'_, PageQuery>,
+    ) -> Result<Response, Problem> {
+        let page = Page::new(request, caller, query.cursor);
+        let limit = query.limit;
+        let changes = self.onboarding.changes(caller, &request.path_parameter("fleetId")?, page.start()?, limit).await?;
         let next = last_of_full_page(&changes, limit).map(|last| &last.change_id);
         page.json_response(json!({ "items": changes }), next)
     }

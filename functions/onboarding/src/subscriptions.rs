@@ -1,12 +1,12 @@
 //! Subscriptions: created, replaced, and changed from state to state.
 
 use http::StatusCode;
+use http::header::{ETAG, LOCATION, RETRY_AFTER};
 use roadcast_domain::Timestamp;
-use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::{FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::package::PackageName;
 use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
-use roadcast_lambda_kit::http::{Page, Request, Response};
+use roadcast_lambda_kit::http::{ApiRequest as _, ApiResponse as _, Call, Page, Response, response};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::entitlements::Entitlements;
@@ -18,7 +18,7 @@ use roadcast_services::fleets::{SubscriptionRequest, Transition};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{OnboardingApi, last_of_full_page, page_limit};
+use crate::{OnboardingApi, PageQuery, last_of_full_page};
 
 impl<F, C, A, U, V, E, W, I, K, R, M> OnboardingApi<F, C, A, U, V, E, W, I, K, R, M>
 where
@@ -30,53 +30,70 @@ where
     K: Clock,
     R: Randomness,
 {
-    pub(crate) async fn list_subscriptions(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let page = Page::new(request, caller);
-        let limit = page_limit(request)?;
-        let fleet_id = request.path("fleetId")?;
+    pub(crate) async fn list_subscriptions(
+        &self,
+        Call { query, request, caller }: Call<'_, PageQuery>,
+    ) -> Result<Response, Problem> {
+        let page = Page::new(request, caller, query.cursor);
+        let limit = query.limit;
+        let fleet_id = request.path_parameter("fleetId")?;
         let subscriptions = self.onboarding.subscriptions(caller, &fleet_id, page.start()?.as_ref(), limit).await?;
         let next = last_of_full_page(&subscriptions, limit).map(|last| &last.subscription_id);
         page.json_response(json!({"items": subscriptions.iter().map(SubscriptionView::from).collect::<Vec<_>>()}), next)
     }
 
-    pub(crate) async fn subscribe(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let fleet_id: FleetId = request.path("fleetId")?;
+    pub(crate) async fn subscribe(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+        let fleet_id: FleetId = request.path_parameter("fleetId")?;
         let subscription: SubscriptionRequest = request.json()?;
         let subscription = self.onboarding.subscribe(caller, &fleet_id, subscription).await?;
         let location = format!("subscriptions/{}", subscription.subscription_id);
-        Ok(accepted(&subscription)?.with_header("location", location))
+        accepted(&subscription)?.with_header(LOCATION, location)
     }
 
-    pub(crate) async fn get_subscription(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
+    pub(crate) async fn get_subscription(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+        let (fleet_id, id) = (request.path_parameter("fleetId")?, request.path_parameter("subscriptionId")?);
         with_etag(&self.onboarding.subscription(caller, &fleet_id, &id).await?)
     }
 
-    pub(crate) async fn replace_subscription(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
+    pub(crate) async fn replace_subscription(
+        &self,
+        Call { request, caller, .. }: Call<'_, ()>,
+    ) -> Result<Response, Problem> {
+        let (fleet_id, id) = (request.path_parameter("fleetId")?, request.path_parameter("subscriptionId")?);
         let version = request.if_match().ok_or_else(Problem::precondition_required)?;
         let subscription: SubscriptionRequest = request.json()?;
         with_etag(&self.onboarding.replace_subscription(caller, &fleet_id, &id, subscription, version).await?)
     }
 
-    pub(crate) async fn retry_provisioning(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
+    pub(crate) async fn retry_provisioning(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+        let (fleet_id, id) = (request.path_parameter("fleetId")?, request.path_parameter("subscriptionId")?);
         accepted(&self.onboarding.retry_provisioning(caller, &fleet_id, &id).await?)
     }
 
-    pub(crate) async fn transition_subscription(
+    pub(crate) async fn suspend(&self, call: Call<'_, ()>) -> Result<Response, Problem> {
+        self.transition(call, Transition::Suspend).await
+    }
+
+    pub(crate) async fn resume(&self, call: Call<'_, ()>) -> Result<Response, Problem> {
+        self.transition(call, Transition::Resume).await
+    }
+
+    pub(crate) async fn revoke(&self, call: Call<'_, ()>) -> Result<Response, Problem> {
+        self.transition(call, Transition::Revoke).await
+    }
+
+    async fn transition(
         &self,
-        request: &Request,
-        caller: &Caller,
+        Call { request, caller, .. }: Call<'_, ()>,
         transition: Transition,
     ) -> Result<Response, Problem> {
-        let (fleet_id, id) = (request.path("fleetId")?, request.path("subscriptionId")?);
+        let (fleet_id, id) = (request.path_parameter("fleetId")?, request.path_parameter("subscriptionId")?);
         with_etag(&self.onboarding.transition_subscription(caller, &fleet_id, &id, transition).await?)
     }
 }
 
 fn accepted(subscription: &Subscription) -> Result<Response, Problem> {
-    Ok(Response::json(StatusCode::ACCEPTED, &SubscriptionView::from(subscription))?.with_header("retry-after", "1"))
+    response::json(StatusCode::ACCEPTED, &SubscriptionView::from(subscription))?.with_header(RETRY_AFTER, "1")
 }
 
 /// The JSON representation of a subscription. Its version is in the `ETag`.
@@ -115,5 +132,5 @@ impl<'s> From<&'s Subscription> for SubscriptionView<'s> {
 }
 
 fn with_etag(subscription: &Subscription) -> Result<Response, Problem> {
-    Ok(Response::ok(&SubscriptionView::from(subscription))?.with_header("etag", format!("\"{}\"", subscription.version)))
+    response::ok(&SubscriptionView::from(subscription))?.with_header(ETAG, format!("\"{}\"", subscription.version))
 }

@@ -60,7 +60,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
                             report::record_outcome(&metrics, &vehicle_import.import(&file, deadline).await?);
                         }
                         Task::Schemas(file) => {
-                            report::record_outcome(&metrics, &schema_import.import(&file, deadline).await?)
+                            report::record_outcome(&metrics, &schema_import.import(&file, deadline).await?);
                         }
                         Task::Resume(_) | Task::Unknown => report::log_unknown_object(),
                     }

@@ -3,11 +3,15 @@
 mod view;
 
 use http::StatusCode;
-use roadcast_domain::caller::{Caller, Scope};
+use http::header::{ETAG, LOCATION};
+use roadcast_domain::caller::Scope;
 use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::ids::VehicleId;
 use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
-use roadcast_lambda_kit::http::{Access, Api, Page, Request, Response, Route};
+use roadcast_lambda_kit::http::query::{integer, optional, search_text, text};
+use roadcast_lambda_kit::http::{
+    Api, ApiRequest as _, ApiResponse as _, Call, Operation, Page, Response, parameters, response, serve,
+};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::entitlements::Entitlements;
@@ -21,49 +25,24 @@ use serde_json::json;
 
 use crate::view::{StateView, VehicleView};
 
-/// The operations on vehicles.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// `GET /vehicles`
-    ListVehicles,
-    /// `POST /vehicles`
-    RegisterVehicle,
-    /// `GET /vehicles/{vid}`
-    GetVehicle,
-    /// `PUT /vehicles/{vid}`
-    ReplaceVehicle,
-    /// `DELETE /vehicles/{vid}`
-    RetireVehicle,
-    /// `GET /vehicles/{vid}/state`
-    GetVehicleState,
-    /// `GET /health`
-    GetHealth,
+const ALL_CLIENTS: &[Scope] = &[Scope::Read, Scope::Ingest, Scope::Admin];
+const WRITERS: &[Scope] = &[Scope::Ingest, Scope::Admin];
+const READERS: &[Scope] = &[Scope::Read, Scope::Admin];
+
+parameters! {
+    /// The query of `GET /vehicles`.
+    struct ListVehicles {
+        text: Option<String> = "q" => search_text,
+        external_id: Option<ExternalId> = "externalId" => external_id,
+        make: Option<String> = "make" => search_text,
+        model: Option<String> = "model" => search_text,
+        model_year: Option<u16> = "modelYear" => optional("a year"),
+        fuel_type: Option<String> = "fuelType" => search_text,
+        retired: Option<bool> = "retired" => optional("true or false"),
+        limit: usize = "limit" => integer(1..=100, 50),
+        cursor: Option<String> = "cursor" => text,
+    }
 }
-
-const ALL_CLIENTS: Access = Access::Scopes(&[Scope::Read, Scope::Ingest, Scope::Admin]);
-const WRITERS: Access = Access::Scopes(&[Scope::Ingest, Scope::Admin]);
-const READERS: Access = Access::Scopes(&[Scope::Read, Scope::Admin]);
-
-/// The routes of the operations.
-pub const ROUTES: &[Route<Operation>] = &[
-    Route::new("GET", "/vehicles", ALL_CLIENTS, Operation::ListVehicles).with_query(&[
-        "q",
-        "externalId",
-        "make",
-        "model",
-        "modelYear",
-        "fuelType",
-        "retired",
-        "limit",
-        "cursor",
-    ]),
-    Route::new("POST", "/vehicles", WRITERS, Operation::RegisterVehicle).with_idempotency_key(),
-    Route::new("GET", "/vehicles/{vid}", ALL_CLIENTS, Operation::GetVehicle),
-    Route::new("PUT", "/vehicles/{vid}", WRITERS, Operation::ReplaceVehicle),
-    Route::new("DELETE", "/vehicles/{vid}", WRITERS, Operation::RetireVehicle),
-    Route::new("GET", "/vehicles/{vid}/state", READERS, Operation::GetVehicleState),
-    Route::new("GET", "/health", Access::Open, Operation::GetHealth),
-];
 
 /// The HTTP API of vehicles.
 pub struct VehiclesApi<V, E, L, S, K, R> {
@@ -81,29 +60,17 @@ where
     S: StateStore,
     K: Clock,
     R: Randomness,
+    Self: 'static,
 {
-    type Operation = Operation;
-
-    const ROUTES: &'static [Route<Operation>] = ROUTES;
-
-    async fn handle(&self, operation: Operation, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        match operation {
-            Operation::ListVehicles => self.list(request, caller).await,
-            Operation::RegisterVehicle => self.register_vehicle(request, caller).await,
-            Operation::GetVehicle => with_etag(&self.registry.get(caller, &request.path("vid")?).await?, StatusCode::OK),
-            Operation::ReplaceVehicle => self.replace(request, caller).await,
-            Operation::RetireVehicle => self.retire(request, caller).await,
-            Operation::GetVehicleState => self.state(request, caller).await,
-            Operation::GetHealth => health(),
-        }
-    }
-
-    fn handle_open(&self, operation: Operation, _request: &Request) -> Result<Response, Problem> {
-        match operation {
-            Operation::GetHealth => health(),
-            _ => Err(Problem::not_found()),
-        }
-    }
+    const OPERATIONS: &'static [Operation<Self>] = &[
+        Operation::new("GET", "/vehicles", ALL_CLIENTS, serve!(list)),
+        Operation::new("POST", "/vehicles", WRITERS, serve!(register)).with_idempotency_key(),
+        Operation::new("GET", "/vehicles/{vid}", ALL_CLIENTS, serve!(get)),
+        Operation::new("PUT", "/vehicles/{vid}", WRITERS, serve!(replace)),
+        Operation::new("DELETE", "/vehicles/{vid}", WRITERS, serve!(retire)),
+        Operation::new("GET", "/vehicles/{vid}/state", READERS, serve!(get_state)),
+        Operation::open("GET", "/health", |_| response::ok(&json!({"status": "ok"}))),
+    ];
 }
 
 impl<V, E, L, S, K, R> VehiclesApi<V, E, L, S, K, R>
@@ -115,66 +82,60 @@ where
     K: Clock,
     R: Randomness,
 {
-    async fn list(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let limit = request.query_number("limit", 1..=100, 50)?;
-        let filter = filter(request)?;
-        let page = Page::new(request, caller);
-        let list = self.registry.list(caller, &filter, page.start::<VehicleId>()?, limit).await?;
+    async fn list(&self, Call { query, request, caller }: Call<'_, ListVehicles>) -> Result<Response, Problem> {
+        let filter = VehicleFilter {
+            text: query.text,
+            external_id: query.external_id,
+            make: query.make,
+            model: query.model,
+            model_year: query.model_year,
+            fuel_type: query.fuel_type,
+            retired: query.retired.unwrap_or_default(),
+        };
+        let page = Page::new(request, caller, query.cursor);
+        let list = self.registry.list(caller, &filter, page.start::<VehicleId>()?, query.limit).await?;
         let items: Vec<VehicleView<'_>> = list.vehicles.iter().map(VehicleView::from).collect();
         page.json_response(json!({ "items": items }), list.next.as_ref())
     }
 
-    async fn register_vehicle(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
+    async fn register(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
         let details: VehicleDetails = request.json()?;
         let (vehicle, is_new) = self.registry.register(caller, details).await?;
         let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-        Ok(with_etag(&vehicle, status)?.with_header("location", format!("vehicles/{}", vehicle.vid)))
+        with_etag(&vehicle, status)?.with_header(LOCATION, format!("vehicles/{}", vehicle.vid))
     }
 
-    async fn replace(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let vid: VehicleId = request.path("vid")?;
+    async fn get(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+        with_etag(&self.registry.get(caller, &request.path_parameter("vid")?).await?, StatusCode::OK)
+    }
+
+    async fn replace(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+        let vid: VehicleId = request.path_parameter("vid")?;
         let version = request.if_match().ok_or_else(Problem::precondition_required)?;
         let details: VehicleDetails = request.json()?;
         with_etag(&self.registry.replace(caller, &vid, details, version).await?, StatusCode::OK)
     }
 
-    async fn retire(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        self.registry.retire(caller, &request.path("vid")?, request.if_match()).await?;
-        Ok(Response::no_content())
+    async fn retire(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+        self.registry.retire(caller, &request.path_parameter("vid")?, request.if_match()).await?;
+        Ok(response::no_content())
     }
 
-    async fn state(&self, request: &Request, caller: &Caller) -> Result<Response, Problem> {
-        let vid: VehicleId = request.path("vid")?;
+    async fn get_state(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+        let vid: VehicleId = request.path_parameter("vid")?;
         let (state, now) = self.queries.state(caller, &vid).await?;
-        Response::ok(&StateView::of(&vid, &state, now))
+        response::ok(&StateView::of(&vid, &state, now))
     }
 }
 
-fn filter(request: &Request) -> Result<VehicleFilter, Problem> {
-    let text = |name| request.query_text(name);
-    let external_id = match request.query::<String>("externalId", "a string")? {
-        None => None,
-        Some(id) => {
-            let parts = id.split_once(':').ok_or_else(|| "must be scheme:value".to_owned());
-            let parsed = parts.and_then(|(scheme, value)| ExternalId::new(scheme, value).map_err(|e| e.to_string()));
-            Some(parsed.map_err(|detail| Problem::invalid_parameter("externalId", detail))?)
-        }
+fn external_id(name: &str, text: Option<&str>) -> Result<Option<ExternalId>, Problem> {
+    let parse = |id: &str| {
+        let (scheme, value) = id.split_once(':').ok_or_else(|| "must be scheme:value".to_owned())?;
+        ExternalId::new(scheme, value).map_err(|error| error.to_string())
     };
-    Ok(VehicleFilter {
-        text: text("q")?,
-        external_id,
-        make: text("make")?,
-        model: text("model")?,
-        model_year: request.query("modelYear", "a year")?,
-        fuel_type: text("fuelType")?,
-        retired: request.query("retired", "true or false")?.unwrap_or_default(),
-    })
-}
-
-fn health() -> Result<Response, Problem> {
-    Response::ok(&json!({"status": "ok"}))
+    text.map(parse).transpose().map_err(|detail| Problem::invalid_parameter(name, detail))
 }
 
 fn with_etag(vehicle: &Vehicle, status: StatusCode) -> Result<Response, Problem> {
-    Ok(Response::json(status, &VehicleView::from(vehicle))?.with_header("etag", format!("\"{}\"", vehicle.version)))
+    response::json(status, &VehicleView::from(vehicle))?.with_header(ETAG, format!("\"{}\"", vehicle.version))
 }

@@ -1,44 +1,74 @@
-//! The path of a request: routing, authentication, rate limit, idempotency, handler.
+//! The path of a request: conversion, operation, authentication, rate limit, idempotency, handler.
 
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
+use http::HeaderName;
 use roadcast_domain::caller::Caller;
 
+use super::content_coding::{compress_for, decode_body};
 use super::middleware::{Middleware, MiddlewarePorts, rate_limit_headers};
-use super::router::{Access, Api, Route, find_route};
-use super::{ProxyRequest, Request, Response};
+use super::operation::{Api, Operation, find_operation};
+use super::query::expect_query;
+use super::{ApiRequest as _, ApiResponse as _, Invocation, Request, Response};
+use crate::logging;
 use crate::problem::Problem;
 
-/// Handles a request with the operation that matches its method and path. A panic becomes an internal error.
-pub async fn dispatch<A: Api, P: MiddlewarePorts>(
+/// Responds to an invocation. A problem, also that of an event that is not a request, becomes a problem document with the
+/// request id.
+pub async fn respond<A: Api, P: MiddlewarePorts>(
     api: &A,
     middleware: &Middleware<P>,
-    proxy: ProxyRequest,
+    invocation: Invocation,
+    request_id: &str,
+) -> Response {
+    let handled = match invocation.into_request() {
+        Err(problem) => Err(problem),
+        Ok(request) => {
+            // API Gateway sends bytes as bytes only if the request has an Accept header; otherwise it sends base64.
+            let accept_encoding = request.header("accept").and(request.header("accept-encoding"));
+            let accept_encoding = accept_encoding.unwrap_or_default().to_owned();
+            dispatch(api, middleware, request).await.map(|response| compress_for(response, &accept_encoding))
+        }
+    };
+    handled.unwrap_or_else(|problem| {
+        let problem = problem.with_instance(format!("urn:request:{request_id}"));
+        log_problem(&problem);
+        Response::from(&problem)
+    })
+}
+
+/// Handles a request with the operation that matches its method and path. A panic becomes an internal error.
+pub(super) async fn dispatch<A: Api, P: MiddlewarePorts>(
+    api: &A,
+    middleware: &Middleware<P>,
+    request: Request,
 ) -> Result<Response, Problem> {
     // Boxed, because the type of the future, which includes the futures of the SDK, is nested too deeply for the compiler.
-    let handled = AssertUnwindSafe(route_and_handle(api, middleware, proxy).boxed()).catch_unwind().await;
+    let handled = AssertUnwindSafe(find_and_handle(api, middleware, request).boxed()).catch_unwind().await;
     handled.unwrap_or_else(|_| Err(Problem::internal("the handler panicked")))
 }
 
-async fn route_and_handle<A: Api, P: MiddlewarePorts>(
+async fn find_and_handle<A: Api, P: MiddlewarePorts>(
     api: &A,
     middleware: &Middleware<P>,
-    proxy: ProxyRequest,
+    request: Request,
 ) -> Result<Response, Problem> {
-    let request = Request::try_from(proxy)?;
-    let route = find_route(A::ROUTES, &request)?;
-    let Access::Scopes(scopes) = route.access else {
-        request.expect_query(route.query)?;
-        return api.handle_open(route.operation, &request);
+    let request = decode_body(request)?;
+    let operation = find_operation::<A>(&request)?;
+    let Some(scopes) = operation.scopes() else {
+        expect_query(&request, operation.query())?;
+        return operation.handle_open(api);
     };
     let caller = middleware.authenticate(&request, scopes).await?;
     let rate_limit = middleware.check_rate_limit(&caller).await?;
-    let result = handle_authenticated(api, middleware, route, &request, &caller).await;
+    let result = handle_authenticated(api, middleware, operation, &request, &caller).await;
     let Some(rate_limit) = rate_limit else { return result };
-    let headers = rate_limit_headers(rate_limit).into_iter();
+    let mut headers = rate_limit_headers(rate_limit).into_iter();
     match result {
-        Ok(response) => Ok(headers.fold(response, |response, (name, value)| response.with_header(name, value))),
+        Ok(response) => {
+            headers.try_fold(response, |response, (name, value)| response.with_header(HeaderName::from_static(name), value))
+        }
         Err(problem) => Err(headers.fold(problem, |problem, (name, value)| problem.with_header(name, value))),
     }
 }
@@ -46,15 +76,28 @@ async fn route_and_handle<A: Api, P: MiddlewarePorts>(
 async fn handle_authenticated<A: Api, P: MiddlewarePorts>(
     api: &A,
     middleware: &Middleware<P>,
-    route: &Route<A::Operation>,
+    operation: &Operation<A>,
     request: &Request,
     caller: &Caller,
 ) -> Result<Response, Problem> {
-    request.expect_query(route.query)?;
-    let handle = || api.handle(route.operation, request, caller);
-    if !route.idempotency_key {
+    expect_query(request, operation.query())?;
+    let handle = || operation.handle(api, request, caller);
+    if !operation.idempotency_key {
         return handle().await;
     }
-    let restore_secret = |response| api.restore_secret(route.operation, caller, response);
+    let restore_secret = |response| operation.restore_secret(api, caller, response);
     middleware.execute_once(request, caller, handle, restore_secret).await
+}
+
+/// Logs a problem. The cause of a 5xx is only in the log, at level error; other problems are errors of the caller, at level
+/// debug.
+fn log_problem(problem: &Problem) {
+    let status = problem.status().as_u16();
+    if problem.status().is_server_error() {
+        let error = logging::error_chain(problem);
+        tracing::error!(status, error, "responded {status}: {error}");
+    } else {
+        let kind = problem.kind().id();
+        tracing::debug!(status, kind, "responded {status}: {kind}");
+    }
 }

@@ -4,6 +4,7 @@ use std::future::Future;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::HeaderName;
 use roadcast_domain::caller::{Caller, Scope};
 use roadcast_ports::clients::Clients;
 use roadcast_ports::clock::Clock;
@@ -14,7 +15,8 @@ use roadcast_services::requests::idempotency::{Idempotency, IdempotencyOutcome};
 use roadcast_services::requests::rate_limit::{RateLimitStatus, RateLimiter, WINDOW_MS};
 use sha2::{Digest as _, Sha256};
 
-use super::{Request, Response};
+use super::response::{from_stored, to_stored};
+use super::{ApiRequest as _, ApiResponse as _, Request, Response};
 use crate::auth::Callers;
 use crate::logging;
 use crate::problem::{Problem, ProblemType};
@@ -65,7 +67,7 @@ impl<C: Clients, F: Fleets, R: RateCounter, S: IdempotencyStore, K: Clock + Clon
 impl<P: MiddlewarePorts> Middleware<P> {
     /// Returns the caller of a request if it has one of `scopes`.
     pub(super) async fn authenticate(&self, request: &Request, scopes: &[Scope]) -> Result<Caller, Problem> {
-        self.callers.caller(request.claims.as_ref(), scopes).await
+        self.callers.caller(request.claims().as_ref(), scopes).await
     }
 
     /// Counts a request and returns the rate limit status of the fleet, or `None` for callers without a rate limit: only
@@ -104,12 +106,12 @@ impl<P: MiddlewarePorts> Middleware<P> {
     {
         let Some(keyed) = keyed_request(request, caller)? else { return handle().await };
         // Only successful responses are stored: after a failure, the same key may be used to retry.
-        let to_stored = |result: &Result<Response, Problem>| result.as_ref().ok().map(Response::to_stored);
+        let to_stored = |result: &Result<Response, Problem>| result.as_ref().ok().map(to_stored);
         match self.idempotency.execute_once(&keyed, handle, to_stored).await? {
             IdempotencyOutcome::Executed(result) => result,
             IdempotencyOutcome::Replayed(stored) => {
-                let response = restore_secret(Response::from_stored(stored)?).await?;
-                Ok(response.with_header("idempotency-replayed", "true"))
+                let response = restore_secret(from_stored(stored)?).await?;
+                response.with_header(HeaderName::from_static("idempotency-replayed"), "true")
             }
             IdempotencyOutcome::InProgress => Err(Problem::new(ProblemType::RequestInProgress).with_retry_after(1)),
             IdempotencyOutcome::KeyReused => Err(Problem::new(ProblemType::IdempotencyKeyReused)),
@@ -128,7 +130,7 @@ fn keyed_request(request: &Request, caller: &Caller) -> Result<Option<KeyedReque
     }
     let caller = format!("{caller:?}");
     let resource = request.resource_and_query();
-    let key = digest(&[caller.as_bytes(), request.method.as_bytes(), resource.as_bytes(), key.as_bytes()]);
+    let key = digest(&[caller.as_bytes(), request.method().as_str().as_bytes(), resource.as_bytes(), key.as_bytes()]);
     Ok(Some(KeyedRequest { key, body: digest(&[request.body()]) }))
 }
 

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
+use http::header::LINK;
 use roadcast_domain::caller::Caller;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Request, Response};
+use super::{ApiRequest as _, ApiResponse as _, Request, Response, response};
 use crate::cursor::Cursors;
 use crate::problem::Problem;
 
@@ -15,28 +16,29 @@ use crate::problem::Problem;
 pub struct Page<'a> {
     request: &'a Request,
     caller: &'a Caller,
+    cursor: Option<String>,
     cursors: Cursors,
 }
 
 impl<'a> Page<'a> {
-    /// Creates the page that `caller` requests.
-    pub fn new(request: &'a Request, caller: &'a Caller) -> Self {
-        Self { request, caller, cursors: Cursors::unkeyed() }
+    /// Creates the page that `caller` requests with the query parameter `cursor`.
+    pub fn new(request: &'a Request, caller: &'a Caller, cursor: Option<String>) -> Self {
+        Self { request, caller, cursor, cursors: Cursors::unkeyed() }
     }
 
     /// Returns the position at which the page starts, or `None` for the first page. Fails with `invalid-parameter` if the
     /// cursor is invalid.
     pub fn start<P: DeserializeOwned>(&self) -> Result<Option<P>, Problem> {
-        let cursor = self.request.query::<String>("cursor", "a cursor")?;
-        cursor.map(|text| self.cursors.decode(self.caller, &self.request.resource_and_query(), &text)).transpose()
+        let cursor = self.cursor.as_deref();
+        cursor.map(|text| self.cursors.decode(self.caller, &self.request.resource_and_query(), text)).transpose()
     }
 
     /// Returns a JSON response: `body`, with the cursor of the next page and a link to it (RFC 8288) if `next` is given.
     pub fn json_response(&self, mut body: Value, next: Option<&impl Serialize>) -> Result<Response, Problem> {
-        let Some(next) = next else { return Response::ok(&body) };
+        let Some(next) = next else { return response::ok(&body) };
         let (cursor, link) = self.next_link(next)?;
         body["next"] = cursor.into();
-        Ok(Response::ok(&body)?.with_header("link", link))
+        response::ok(&body)?.with_header(LINK, link)
     }
 
     /// Returns a text response, with a link to the next page if `next` is given.
@@ -46,9 +48,9 @@ impl<'a> Page<'a> {
         body: String,
         next: Option<&impl Serialize>,
     ) -> Result<Response, Problem> {
-        let response = Response::text(media_type, body);
+        let response = response::text(media_type, body);
         let Some(next) = next else { return Ok(response) };
-        Ok(response.with_header("link", self.next_link(next)?.1))
+        response.with_header(LINK, self.next_link(next)?.1)
     }
 
     /// Returns the cursor of the next page and the link to it.
@@ -81,24 +83,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::http::ProxyRequest;
+    use crate::http::testing;
 
     #[test]
     fn next_link_repeats_the_query_and_starts_after_the_page() {
         let request = |query: Value| -> Request {
-            let proxy = json!({"resource": "/vehicles", "httpMethod": "GET", "queryStringParameters": query});
-            serde_json::from_value::<ProxyRequest>(proxy).unwrap().try_into().unwrap()
+            testing::request(json!({"resource": "/vehicles", "httpMethod": "GET", "queryStringParameters": query}))
         };
         let caller = Caller::Fleet(FleetId::from_random_bits(1));
+        let page = |request| Page::new(request, &caller, Request::query_parameter(request, "cursor").map(str::to_owned));
         let first = request(json!({"limit": "5", "from": "2020-01-01T00:00:00+01:00"}));
-        let response = Page::new(&first, &caller).json_response(json!({"items": []}), Some(&"veh_x")).unwrap();
-        let cursor = serde_json::from_str::<Value>(response.body()).unwrap()["next"].as_str().unwrap().to_owned();
+        let response = page(&first).json_response(json!({"items": []}), Some(&"veh_x")).unwrap();
+        let cursor = serde_json::from_slice::<Value>(response.body()).unwrap()["next"].as_str().unwrap().to_owned();
         let link = response.header("link").unwrap();
         assert_eq!(link, format!("<?from=2020-01-01T00%3A00%3A00%2B01%3A00&limit=5&cursor={cursor}>; rel=\"next\""));
 
         let second = request(json!({"limit": "5", "from": "2020-01-01T00:00:00+01:00", "cursor": cursor}));
-        assert_eq!(Page::new(&second, &caller).start::<String>().unwrap().as_deref(), Some("veh_x"));
+        assert_eq!(page(&second).start::<String>().unwrap().as_deref(), Some("veh_x"));
         let other = request(json!({"limit": "6", "from": "2020-01-01T00:00:00+01:00", "cursor": cursor}));
-        assert!(Page::new(&other, &caller).start::<String>().is_err(), "another query");
+        assert!(page(&other).start::<String>().is_err(), "another query");
     }
 }

@@ -1,14 +1,16 @@
-//! An HTTP request, independent of the event format of API Gateway.
+//! Accessors of an HTTP request.
 
-use std::collections::HashMap;
-use std::fmt;
-use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use lambda_http::RequestExt as _;
+use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequestContext;
+use lambda_http::request::RequestContext;
 use roadcast_domain::caller::Scope;
 use roadcast_domain::ids::ClientId;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+use super::Request;
+use super::response::to_text;
 use crate::problem::{Problem, ProblemType};
 
 /// The claims of an access token.
@@ -20,71 +22,85 @@ pub struct Claims {
     pub scopes: Vec<Scope>,
 }
 
-/// An HTTP request.
-pub struct Request {
-    /// The method.
-    pub method: String,
-    /// The path template, such as `/vehicles/{vid}/events`.
-    pub resource: String,
-    /// The id that API Gateway gave the request.
-    pub request_id: Option<String>,
-    /// The claims of the access token, if the operation requires one.
-    pub claims: Option<Claims>,
-    pub(super) path: HashMap<String, String>,
-    pub(super) query: HashMap<String, String>,
-    pub(super) headers: HashMap<String, String>,
-    pub(super) body: Vec<u8>,
-}
+/// What handlers and middleware read from a request of API Gateway.
+pub trait ApiRequest {
+    /// Returns the path template, such as `/vehicles/{vid}/events`; empty if the event has none.
+    fn resource(&self) -> &str;
 
-impl Request {
+    /// Returns the claims of the access token, if API Gateway verified one.
+    fn claims(&self) -> Option<Claims>;
+
     /// Returns a path parameter. Fails with `not-found` if it is invalid, because no such resource can exist.
-    pub fn path<T: FromStr>(&self, name: &str) -> Result<T, Problem> {
-        self.path.get(name).and_then(|text| text.parse().ok()).ok_or_else(Problem::not_found)
-    }
+    fn path_parameter<T: FromStr>(&self, name: &str) -> Result<T, Problem>;
 
-    /// Returns a query parameter, or `None` if it is absent. `expected` completes "must be …" in the problem for an invalid
-    /// value.
-    pub fn query<T: FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, Problem> {
-        let parse =
-            |text: &String| text.parse().map_err(|_| Problem::invalid_parameter(name, format!("must be {expected}")));
-        self.query.get(name).map(parse).transpose()
-    }
-
-    /// Returns a query parameter that is a comma-separated list, or `None` if it is absent. The error of `parse` is the
-    /// detail of the problem.
-    pub fn query_list<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<Vec<T>>, Problem> {
-        let Some(text) = self.query.get(name) else { return Ok(None) };
-        let parsed = text.split(',').map(|part| parse(part.trim())).collect::<Result<Vec<T>, String>>();
-        parsed.map(Some).map_err(|detail| Problem::invalid_parameter(name, detail))
-    }
-
-    /// Returns an integer query parameter within `range`, or `default` if it is absent.
-    pub fn query_number<T>(&self, name: &str, range: RangeInclusive<T>, default: T) -> Result<T, Problem>
-    where
-        T: FromStr + PartialOrd + fmt::Display,
-    {
-        let expected = format!("a whole number from {} to {}", range.start(), range.end());
-        let number = self.query(name, &expected)?.unwrap_or(default);
-        if range.contains(&number) {
-            Ok(number)
-        } else {
-            Err(Problem::invalid_parameter(name, format!("must be {expected}")))
-        }
-    }
+    /// Returns a query parameter. [`Parameters`](super::Parameters) declares those of an operation.
+    fn query_parameter(&self, name: &str) -> Option<&str>;
 
     /// Returns a header by its lower-case name.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(String::as_str)
-    }
+    fn header(&self, name: &str) -> Option<&str>;
 
     /// Returns the headers whose lower-case name starts with `prefix`, each with the rest of its name.
-    pub fn headers_with_prefix<'r>(&'r self, prefix: &'r str) -> impl Iterator<Item = (&'r str, &'r str)> {
-        self.headers.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
-    }
+    fn headers_with_prefix<'r>(&'r self, prefix: &'r str) -> impl Iterator<Item = (&'r str, &'r str)>;
 
     /// Returns the offered media type with the highest weight in `Accept` (RFC 9110, 12.5.1), the first one of equals. Fails
     /// with `not-acceptable` if `Accept` excludes all of them.
-    pub fn preferred_media_type(&self, offered: &[&'static str]) -> Result<&'static str, Problem> {
+    fn preferred_media_type(&self, offered: &[&'static str]) -> Result<&'static str, Problem>;
+
+    /// Returns the body as text. Fails with `invalid-json` if it is not UTF-8.
+    fn text(&self) -> Result<&str, Problem>;
+
+    /// Parses the body as JSON. Fails with `invalid-json`, or with `invalid-body` and the pointer of the invalid part.
+    fn json<T: DeserializeOwned>(&self) -> Result<T, Problem>;
+
+    /// Fails with `unsupported-media-type` if the body has a media type other than the allowed ones. A body without a media
+    /// type is accepted.
+    fn expect_media_type(&self, allowed: &[&str]) -> Result<(), Problem>;
+
+    /// Returns the version in `If-Match`, or `None` if the header is absent. Any other tag becomes version 0, which never
+    /// matches.
+    fn if_match(&self) -> Option<u64>;
+
+    /// Returns whether `If-None-Match` is `*`: the resource must not exist yet.
+    fn if_none_match_any(&self) -> bool;
+
+    /// Returns the query parameters except one, sorted by name.
+    fn query_without(&self, excluded: &str) -> Vec<(&str, &str)>;
+
+    /// Returns the resource, path parameters and query without the cursor. It is equal for all pages of a list. Cursors and
+    /// idempotency keys are bound to it, so a change of its format invalidates those in use.
+    fn resource_and_query(&self) -> String;
+}
+
+impl ApiRequest for Request {
+    fn resource(&self) -> &str {
+        context(self).and_then(|context| context.resource_path.as_deref()).unwrap_or_default()
+    }
+
+    fn claims(&self) -> Option<Claims> {
+        let claims = context(self)?.authorizer.fields.get("claims")?;
+        let scopes = Scope::parse_claim(claims["scope"].as_str().unwrap_or_default());
+        Some(Claims { client_id: ClientId::new(claims["client_id"].as_str()?), scopes })
+    }
+
+    fn path_parameter<T: FromStr>(&self, name: &str) -> Result<T, Problem> {
+        let text = self.path_parameters_ref().and_then(|parameters| parameters.first(name));
+        text.and_then(|text| text.parse().ok()).ok_or_else(Problem::not_found)
+    }
+
+    fn query_parameter(&self, name: &str) -> Option<&str> {
+        self.query_string_parameters_ref()?.first(name)
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers().get(name).and_then(to_text)
+    }
+
+    fn headers_with_prefix<'r>(&'r self, prefix: &'r str) -> impl Iterator<Item = (&'r str, &'r str)> {
+        let headers = self.headers().iter();
+        headers.filter_map(move |(name, value)| Some((name.as_str().strip_prefix(prefix)?, to_text(value)?)))
+    }
+
+    fn preferred_media_type(&self, offered: &[&'static str]) -> Result<&'static str, Problem> {
         let accept = self.header("accept").filter(|accept| !accept.trim().is_empty()).unwrap_or("*/*");
         let weighted = offered.iter().map(|offer| (weight(accept, offer), *offer));
         let best = weighted.reduce(|best, other| if other.0 > best.0 { other } else { best });
@@ -93,34 +109,12 @@ impl Request {
         })
     }
 
-    /// Fails with `invalid-parameter` if the request has query parameters other than the allowed ones.
-    pub fn expect_query(&self, allowed: &[&str]) -> Result<(), Problem> {
-        let mut unknown: Vec<&str> = self.query.keys().map(String::as_str).filter(|name| !allowed.contains(name)).collect();
-        unknown.sort_unstable();
-        let detail = match allowed {
-            [] => "unknown parameter; this operation has no query parameters".to_owned(),
-            allowed => format!("unknown parameter; allowed parameters: {}", allowed.join(", ")),
-        };
-        let problems = unknown.into_iter().map(|name| (format!("?{name}"), detail.clone()));
-        let problem = problems.fold(None, |problem: Option<Problem>, (pointer, detail)| {
-            Some(problem.unwrap_or_else(|| Problem::new(ProblemType::InvalidParameter)).with_error(pointer, detail))
-        });
-        problem.map_or(Ok(()), Err)
-    }
-
-    /// Returns the body.
-    pub fn body(&self) -> &[u8] {
-        &self.body
-    }
-
-    /// Returns the body as text. Fails with `invalid-json` if it is not UTF-8.
-    pub fn text(&self) -> Result<&str, Problem> {
-        std::str::from_utf8(&self.body)
+    fn text(&self) -> Result<&str, Problem> {
+        std::str::from_utf8(self.body())
             .map_err(|_| Problem::new(ProblemType::InvalidJson).with_error("", "the body is not UTF-8"))
     }
 
-    /// Parses the body as JSON. Fails with `invalid-json`, or with `invalid-body` and the pointer of the invalid part.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+    fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         self.expect_media_type(&["application/json"])?;
         let text = self.text()?;
         let mut reader = serde_json::Deserializer::from_str(text);
@@ -131,9 +125,7 @@ impl Request {
         Ok(value)
     }
 
-    /// Fails with `unsupported-media-type` if the body has a media type other than the allowed ones. A body without a media
-    /// type is accepted.
-    pub fn expect_media_type(&self, allowed: &[&str]) -> Result<(), Problem> {
+    fn expect_media_type(&self, allowed: &[&str]) -> Result<(), Problem> {
         let Some(content_type) = self.header("content-type") else { return Ok(()) };
         let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         if allowed.contains(&essence.as_str()) {
@@ -143,22 +135,38 @@ impl Request {
         Err(Problem::new(ProblemType::UnsupportedMediaType).with_detail(detail))
     }
 
-    /// Returns the query parameters except one, sorted by name.
-    pub fn query_without(&self, excluded: &str) -> Vec<(&str, &str)> {
-        let others = self.query.iter().filter(|(name, _)| *name != excluded);
-        let mut parameters: Vec<(&str, &str)> = others.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    fn if_match(&self) -> Option<u64> {
+        self.header("if-match").map(|tag| tag.trim().trim_matches('"').parse().unwrap_or(0))
+    }
+
+    fn if_none_match_any(&self) -> bool {
+        self.header("if-none-match").is_some_and(|tag| tag.trim() == "*")
+    }
+
+    fn query_without(&self, excluded: &str) -> Vec<(&str, &str)> {
+        let mut parameters: Vec<(&str, &str)> = query(self).filter(|(name, _)| *name != excluded).collect();
         parameters.sort_unstable();
         parameters
     }
 
-    /// Returns the resource, path parameters and query without the cursor. It is equal for all pages of a list, and cursors
-    /// are bound to it.
-    pub fn resource_and_query(&self) -> String {
-        let mut path: Vec<(&str, &str)> = self.path.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    fn resource_and_query(&self) -> String {
+        let mut path: Vec<(&str, &str)> = self.path_parameters_ref().into_iter().flat_map(|map| map.iter()).collect();
         path.sort_unstable();
         // Debug output quotes strings, so that different requests never give the same text.
-        format!("{} {path:?} {:?}", self.resource, self.query_without("cursor"))
+        format!("{} {path:?} {:?}", self.resource(), self.query_without("cursor"))
     }
+}
+
+fn context(request: &Request) -> Option<&ApiGatewayProxyRequestContext> {
+    match request.request_context_ref()? {
+        RequestContext::ApiGatewayV1(context) => Some(context),
+        _ => None,
+    }
+}
+
+/// Returns the query parameters; a repeated one is several items.
+pub(super) fn query(request: &Request) -> impl Iterator<Item = (&str, &str)> {
+    request.query_string_parameters_ref().into_iter().flat_map(|map| map.iter())
 }
 
 /// Returns the weight of a media type, from the most specific range in `Accept` that matches it.
@@ -203,27 +211,12 @@ fn json_problem(error: &serde_path_to_error::Error<serde_json::Error>, text: &st
     Problem::invalid_body(pointer, detail)
 }
 
-impl fmt::Debug for Request {
-    /// Omits values, because they may contain personal data.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request")
-            .field("method", &self.method)
-            .field("resource", &self.resource)
-            .field("body_bytes", &self.body.len())
-            .finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;
 
-    use super::super::ProxyRequest;
     use super::*;
-
-    fn request(json: &serde_json::Value) -> Request {
-        serde_json::from_value::<ProxyRequest>(json.clone()).unwrap().try_into().unwrap()
-    }
+    use crate::http::testing::request;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -244,8 +237,7 @@ mod tests {
             One,
         }
         for body in [r#"{"scope":5}"#, r#"{"scope":null}"#, r#"{"scope":"Two"}"#, r#"{"scope":[]}"#] {
-            let problem =
-                request(&serde_json::json!({"resource": "/x", "httpMethod": "POST", "body": body})).json::<Named>();
+            let problem = request(serde_json::json!({"resource": "/x", "httpMethod": "POST", "body": body})).json::<Named>();
             let problem = problem.unwrap_err();
             assert_eq!(
                 (problem.kind(), problem.errors()[0].pointer.as_str()),
@@ -264,39 +256,38 @@ mod tests {
             (r#"{"names":["#, ProblemType::InvalidJson, ""),
             (r#"{"names":[]} x"#, ProblemType::InvalidJson, ""),
         ] {
-            let problem = request(&serde_json::json!({"resource": "/x", "httpMethod": "POST", "body": body})).json::<Body>();
+            let problem = request(serde_json::json!({"resource": "/x", "httpMethod": "POST", "body": body})).json::<Body>();
             let problem = problem.unwrap_err();
             assert_eq!((problem.kind(), problem.errors()[0].pointer.as_str()), (kind, pointer), "{body}");
         }
     }
 
     #[test]
-    fn number_out_of_range_is_reported() {
-        let limit = |text: &str| {
-            let query = serde_json::json!({"resource": "/x", "httpMethod": "GET", "queryStringParameters": {"limit": text}});
-            request(&query).query_number("limit", 1..=100_u32, 50)
-        };
-        assert_eq!(limit("7").unwrap(), 7);
-        for text in ["0", "101", "-1", "x", ""] {
-            assert_eq!(limit(text).unwrap_err().errors()[0].pointer, "?limit");
-        }
+    fn cursors_and_keys_are_bound_to_path_and_query() {
+        let request =
+            request(serde_json::json!({"resource": "/x/{a}", "httpMethod": "GET", "pathParameters": {"b": "2", "a": "1"},
+            "queryStringParameters": {"q": "\"", "limit": "5", "cursor": "c"}}));
+        assert_eq!(request.resource_and_query(), r#"/x/{a} [("a", "1"), ("b", "2")] [("limit", "5"), ("q", "\"")]"#);
     }
 
     #[test]
-    fn unknown_query_parameter_is_reported() {
-        let query =
-            serde_json::json!({"resource": "/x", "httpMethod": "GET", "queryStringParameters": {"form": "1", "limit": "2"}});
-        let request = request(&query);
-        let problem = request.expect_query(&["from", "limit"]).unwrap_err();
-        assert_eq!((problem.status().as_u16(), problem.errors()[0].pointer.as_str()), (400, "?form"));
-        assert!(request.expect_query(&["form", "limit"]).is_ok());
+    fn claims_are_those_of_the_authorizer() {
+        let claims = |authorizer: serde_json::Value| {
+            let context = serde_json::json!({ "authorizer": authorizer });
+            request(serde_json::json!({"resource": "/x", "httpMethod": "GET", "requestContext": context})).claims()
+        };
+        let found = claims(serde_json::json!({"claims": {"client_id": "c", "scope": "roadcast/read other"}})).unwrap();
+        assert_eq!(found, Claims { client_id: ClientId::new("c"), scopes: vec![Scope::Read] });
+        assert!(claims(serde_json::json!({"claims": {"client_id": "c", "scope": 1}})).unwrap().scopes.is_empty());
+        assert_eq!(claims(serde_json::json!({"claims": {"scope": "roadcast/read"}})), None);
+        assert_eq!(claims(serde_json::json!(null)), None);
     }
 
     #[test]
     fn media_type_with_the_highest_weight_is_preferred() {
         let preferred = |accept: &str| {
             let proxy = serde_json::json!({"resource": "/x", "httpMethod": "GET", "headers": {"Accept": accept}});
-            request(&proxy).preferred_media_type(&["application/json", "text/csv"]).ok()
+            request(proxy).preferred_media_type(&["application/json", "text/csv"]).ok()
         };
         for (accept, expected) in [
             ("", Some("application/json")),

@@ -10,7 +10,11 @@ use roadcast_ports::fleets::Fleets as _;
 use roadcast_testbed::{Fault, FaultPlan, Faulty, ManualClock, Memory};
 use serde_json::{Value, json};
 
-use crate::http::{Access, Api, Middleware, ProxyRequest, Request, Response, Route, dispatch};
+use crate::http::dispatch::dispatch;
+use crate::http::{
+    Api, ApiRequest as _, ApiResponse as _, Call, Middleware, Operation, ProxyResponse, Response, parameters, query,
+    respond, response, restore, serve, testing,
+};
 use crate::problem::{Problem, ProblemType};
 
 /// An API with one operation that reads and one that creates.
@@ -18,34 +22,39 @@ struct TestApi {
     created: std::sync::atomic::AtomicU32,
 }
 
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-enum Operation {
-    Read,
-    Create,
+parameters! {
+    struct ReadThings {
+        text: Option<String> = "q" => query::search_text,
+    }
 }
 
 impl Api for TestApi {
-    type Operation = Operation;
-
-    const ROUTES: &'static [Route<Operation>] = &[
-        Route::new("GET", "/things", Access::Scopes(&[Scope::Read]), Operation::Read).with_query(&["q"]),
-        Route::new("POST", "/things", Access::Scopes(&[Scope::Read, Scope::Admin]), Operation::Create)
-            .with_idempotency_key(),
+    const OPERATIONS: &'static [Operation<Self>] = &[
+        Operation::new("GET", "/things", &[Scope::Read], serve!(read)),
+        Operation::new("POST", "/things", &[Scope::Read, Scope::Admin], serve!(create))
+            .with_idempotency_key()
+            .with_secret(restore!(restore_secret)),
+        Operation::open("GET", "/health", |_| response::ok(&json!({"status": "ok"}))),
     ];
+}
 
-    async fn handle(&self, operation: Operation, request: &Request, _: &Caller) -> Result<Response, Problem> {
-        match operation {
-            Operation::Read => Response::ok(&json!({})),
-            Operation::Create if request.body() == b"invalid" => Err(Problem::invalid_body("", "is invalid")),
-            Operation::Create => {
-                let created = self.created.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                Ok(Response::json(StatusCode::CREATED, &json!({"created": created, "secret": "s"}))?.with_secret("secret"))
-            }
-        }
+#[allow(clippy::unused_async)] // handlers are async
+impl TestApi {
+    async fn read(&self, call: Call<'_, ReadThings>) -> Result<Response, Problem> {
+        assert_ne!(call.query.text.as_deref(), Some("panic"), "a handler that panics");
+        response::ok(&json!({}))
     }
 
-    async fn restore_secret(&self, _: Operation, _: &Caller, mut response: Response) -> Result<Response, Problem> {
-        let mut body: Value = serde_json::from_str(response.body()).map_err(Problem::internal)?;
+    async fn create(&self, call: Call<'_, ()>) -> Result<Response, Problem> {
+        if call.request.text()? == "invalid" {
+            return Err(Problem::invalid_body("", "is invalid"));
+        }
+        let created = self.created.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Ok(response::json(StatusCode::CREATED, &json!({"created": created, "secret": "s"}))?.with_secret("secret"))
+    }
+
+    async fn restore_secret(&self, _: &Caller, mut response: Response) -> Result<Response, Problem> {
+        let mut body: Value = serde_json::from_slice(response.body()).map_err(Problem::internal)?;
         assert!(body.get("secret").is_none(), "the secret is not stored");
         body["secret"] = json!("s");
         response.set_json(&body);
@@ -83,14 +92,22 @@ impl MiddlewareFixture {
 
     async fn send(&self, method: &str, client: &str, key: Option<&str>, body: &str) -> Result<Response, Problem> {
         let scope = if client == "admin" { "roadcast/admin" } else { "roadcast/read" };
-        let mut proxy = json!({
+        let mut event = json!({
             "resource": "/things", "httpMethod": method, "body": body, "headers": {},
             "requestContext": {"authorizer": {"claims": {"client_id": client, "scope": scope}}},
         });
         if let Some(key) = key {
-            proxy["headers"]["Idempotency-Key"] = json!(key);
+            event["headers"]["Idempotency-Key"] = json!(key);
         }
-        dispatch(&self.api, &self.middleware, serde_json::from_value::<ProxyRequest>(proxy).unwrap()).await
+        dispatch(&self.api, &self.middleware, testing::request(event)).await
+    }
+
+    /// Responds to an event as the function does. Returns the response in the format of API Gateway, and its body.
+    async fn respond(&self, event: &Value) -> (Value, Value) {
+        let response = respond(&self.api, &self.middleware, testing::invocation(event), "r-1").await;
+        let proxy = serde_json::to_value(ProxyResponse(response)).unwrap();
+        let body = serde_json::from_str(proxy["body"].as_str().unwrap()).unwrap();
+        (proxy, body)
     }
 }
 
@@ -152,4 +169,50 @@ async fn idempotency_key_is_per_caller_and_secret_is_restored() {
     for key in ["", "\"\"", "ä", "a b", &"k".repeat(256)] {
         assert_eq!(fixture.send("POST", "one", Some(key), "x").await.unwrap_err().kind(), ProblemType::BadRequest, "{key}");
     }
+}
+
+/// An event for `GET` of a resource, with the claims of an admin.
+fn event(resource: &str) -> Value {
+    testing::complete(json!({"resource": resource, "httpMethod": "GET", "headers": {},
+        "requestContext": {"authorizer": {"claims": {"client_id": "one", "scope": "roadcast/read"}}}}))
+}
+
+#[tokio::test]
+async fn event_that_is_not_a_request_gets_a_problem_document() {
+    let fixture = MiddlewareFixture::new(FaultPlan::healthy()).await;
+    let mut bad_base64 = event("/health");
+    (bad_base64["body"], bad_base64["isBase64Encoded"]) = (json!("!"), json!(true));
+    let mut without_method = event("/health");
+    without_method["requestContext"].as_object_mut().unwrap().remove("httpMethod");
+    let mut panicking = event("/things");
+    panicking["queryStringParameters"] = json!({"q": "panic"});
+    for event in [bad_base64, without_method, panicking] {
+        let (proxy, problem) = fixture.respond(&event).await;
+        assert_eq!(proxy["multiValueHeaders"]["content-type"], json!(["application/problem+json"]), "{event}");
+        assert_eq!((&proxy["statusCode"], &problem["status"]), (&json!(500), &json!(500)), "{event}");
+        assert_eq!(problem["type"], ProblemType::Internal.uri());
+        assert_eq!(problem["instance"], "urn:request:r-1");
+    }
+}
+
+#[tokio::test]
+async fn bad_host_and_forwarded_proto_are_served() {
+    let fixture = MiddlewareFixture::new(FaultPlan::healthy()).await;
+    for (name, value) in [("Host", "a b"), ("X-Forwarded-Proto", "https, http")] {
+        let mut event = event("/health");
+        event["headers"][name] = json!(value);
+        event["multiValueHeaders"] = json!({ name: [value] });
+        let (proxy, body) = fixture.respond(&event).await;
+        assert_eq!((&proxy["statusCode"], body), (&json!(200), json!({"status": "ok"})), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_path_is_404_and_other_method_is_405() {
+    let fixture = MiddlewareFixture::new(FaultPlan::healthy()).await;
+    assert_eq!(fixture.respond(&event("/other")).await.0["statusCode"], 404);
+    let mut head = event("/things");
+    head["httpMethod"] = json!("HEAD");
+    let (proxy, _) = fixture.respond(&head).await;
+    assert_eq!((&proxy["statusCode"], &proxy["multiValueHeaders"]["allow"]), (&json!(405), &json!(["GET, POST"])));
 }
