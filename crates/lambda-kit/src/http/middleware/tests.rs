@@ -7,7 +7,8 @@ use roadcast_domain::plan::Plan;
 use roadcast_ports::clients::Clients as _;
 use roadcast_ports::clock::Clock as _;
 use roadcast_ports::fleets::Fleets as _;
-use roadcast_testbed::{Fault, FaultPlan, Faulty, ManualClock, Memory};
+use roadcast_ports::port_set::RequestPorts;
+use roadcast_testbed::{Fault, FaultPlan, Faulty, Memory, WithFaults};
 use serde_json::{Value, json};
 
 use crate::http::dispatch::dispatch;
@@ -65,7 +66,7 @@ impl TestApi {
 struct MiddlewareFixture {
     memory: Memory,
     api: TestApi,
-    middleware: Middleware<(Memory, Memory, Faulty<Memory>, Memory, ManualClock)>,
+    middleware: Middleware<WithFaults>,
 }
 
 impl MiddlewareFixture {
@@ -85,8 +86,14 @@ impl MiddlewareFixture {
                 .unwrap();
             memory.create(&Fleet::new(fleet_id, name, delivery_bus, Plan::Standard, created_at), None).await.unwrap();
         }
-        let (copy, clock) = (|| memory.clone(), memory.clock().clone());
-        let middleware = Middleware::new((copy(), copy(), Faulty::new(copy(), counter_faults), copy(), clock));
+        let healthy = || Faulty::healthy(memory.clone());
+        let middleware = Middleware::new(RequestPorts {
+            clients: healthy(),
+            fleets: healthy(),
+            rate_counter: Faulty::new(memory.clone(), counter_faults),
+            idempotency_store: healthy(),
+            clock: memory.clock().clone(),
+        });
         Self { api: TestApi { created: 0.into() }, middleware, memory }
     }
 

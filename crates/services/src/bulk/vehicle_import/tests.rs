@@ -10,7 +10,7 @@ use roadcast_domain::ids::FleetId;
 use roadcast_domain::plan::Plan;
 use roadcast_domain::subject::Subject;
 use roadcast_domain::vin::Vin;
-use roadcast_testbed::{ManualClock, Memory, MemoryBulk, SeededRandomness};
+use roadcast_testbed::{InMemory, ManualClock, Memory, MemoryBulk, SeededRandomness};
 use serde_json::{Value, json};
 
 use roadcast_ports::bulk::RowCounts;
@@ -18,7 +18,7 @@ use roadcast_ports::bulk::RowCounts;
 use super::*;
 use crate::bulk::Summary;
 
-type MemoryImport = VehicleImport<MemoryBulk, MemoryBulk, MemoryBulk, Memory, Memory, ManualClock, SeededRandomness>;
+type MemoryImport = VehicleImport<InMemory>;
 
 const FOREVER: Timestamp = Timestamp::from_ms(i64::MAX);
 /// A deadline in the past: a run ends after its first window.
@@ -46,6 +46,7 @@ impl VehicleImportFixture {
             mappings: bulk.clone(),
             progress: bulk.clone(),
             vehicles: memory.clone(),
+            vehicle_names: memory.clone(),
             fleets: CachedFleets::new(memory.clone(), clock.clone()),
             clock,
             randomness: SeededRandomness::new(1),
