@@ -2,8 +2,6 @@
 
 use roadcast_domain::caller::{Caller, Scope};
 use roadcast_domain::fleet::ClientRole;
-use roadcast_ports::clients::Clients;
-use roadcast_ports::clock::Clock;
 use roadcast_ports::port_set::PortSet;
 use roadcast_services::cache::CachedClients;
 
@@ -49,6 +47,8 @@ impl<Ports: PortSet> Callers<Ports> {
 mod tests {
     use roadcast_domain::fleet::Client;
     use roadcast_domain::ids::{ClientId, FleetId};
+    use roadcast_ports::clients::Clients as _;
+    use roadcast_ports::clock::Clock as _;
     use roadcast_testbed::{InMemory, Memory};
 
     use super::*;

@@ -2,6 +2,7 @@
 use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::ClientId;
 use roadcast_lambda_kit::http::{Api as _, Invocation};
+use roadcast_ports::clock::Clock as _;
 use roadcast_testbed::{InMemory, ManualClock, Memory};
 use serde_json::Value;
 

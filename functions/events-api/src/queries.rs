@@ -12,10 +12,8 @@ use roadcast_lambda_kit::http::{ApiRequest as _, ApiResponse as _, Call, Page, R
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::event_log::EventLog;
 use roadcast_ports::feed::INDEX_RETENTION_MS;
 use roadcast_ports::port_set::PortSet;
-use roadcast_ports::vehicles::Vehicles;
 use roadcast_services::cache::CachedEntitlements;
 use roadcast_services::query::EventsRange;
 use roadcast_services::query::fleet_events::{ArrivalPosition, DEFAULT_LOOKBACK_MS, FleetEventsRange};

@@ -10,7 +10,6 @@ use roadcast_lambda_kit::http::{
     Api, ApiRequest as _, ApiResponse as _, Call, Operation, Response, parameters, response, serve,
 };
 use roadcast_lambda_kit::problem::Problem;
-use roadcast_ports::feed::FeedQueue;
 use roadcast_ports::port_set::PortSet;
 use roadcast_services::ServiceError;
 use roadcast_services::delivery::feed::{FeedReader, INVALID_TOKEN};

@@ -7,7 +7,6 @@ use roadcast_domain::fleet::{Client, ClientRole};
 use roadcast_domain::ids::{ClientId, FleetId};
 use roadcast_lambda_kit::http::{ApiRequest as _, ApiResponse as _, Call, Page, Request, Response, response};
 use roadcast_lambda_kit::problem::Problem;
-use roadcast_ports::clients::AppClients;
 use roadcast_ports::port_set::PortSet;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -8,9 +8,7 @@ use roadcast_domain::ids::FleetId;
 use roadcast_domain::plan::Plan;
 use roadcast_lambda_kit::http::{ApiRequest as _, ApiResponse as _, Call, Page, Response, parameters, response};
 use roadcast_lambda_kit::problem::Problem;
-use roadcast_ports::fleets::Fleets;
 use roadcast_ports::port_set::PortSet;
-use roadcast_ports::provisioning::ProvisioningWorkflow;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 

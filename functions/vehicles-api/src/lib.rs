@@ -13,10 +13,7 @@ use roadcast_lambda_kit::http::{
     Api, ApiRequest as _, ApiResponse as _, Call, Operation, Page, Response, parameters, response, serve,
 };
 use roadcast_lambda_kit::problem::Problem;
-use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::event_log::EventLog;
 use roadcast_ports::port_set::PortSet;
-use roadcast_ports::vehicles::Vehicles;
 use roadcast_services::query::StateQueries;
 use roadcast_services::vehicles::listing::VehicleFilter;
 use roadcast_services::vehicles::registry::VehicleRegistry;

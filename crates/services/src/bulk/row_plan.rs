@@ -12,9 +12,8 @@ use roadcast_domain::vehicle_mapping::{ConfirmedVersions, InvalidRow, RowFault};
 use roadcast_domain::vin::Vin;
 use roadcast_ports::PortError;
 use roadcast_ports::bulk::{BulkFile, VehicleMappings};
-use roadcast_ports::fleets::Fleets;
 use roadcast_ports::port_set::PortSet;
-use roadcast_ports::vehicles::{VehicleNames, Vehicles};
+use roadcast_ports::vehicles::VehicleNames;
 
 use super::reader::{NumberedRow, RowWindow};
 use super::row_outcome::{EXTERNAL_ID_TAKEN, MappingOutcome, RowOutcome, compare_with_stored, mapping_of};

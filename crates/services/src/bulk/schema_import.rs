@@ -13,7 +13,7 @@ use roadcast_domain::event::CustomType;
 use roadcast_domain::limits;
 use roadcast_domain::schema::{EventSchema, incompatibilities};
 use roadcast_domain::vehicle_mapping::RowFault;
-use roadcast_ports::bulk::{BulkFile, BulkFiles, ImportProgress};
+use roadcast_ports::bulk::{BulkFile, ImportProgress};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::schemas::Schemas;

@@ -5,11 +5,9 @@
 
 use roadcast_domain::Timestamp;
 use roadcast_domain::vehicle_mapping::{ConfirmedVersions, ImportLedger};
-use roadcast_ports::bulk::{BulkFile, BulkFiles, ImportProgress, VehicleMappings};
-use roadcast_ports::clock::{Clock, Randomness};
-use roadcast_ports::fleets::Fleets;
+use roadcast_ports::bulk::{BulkFile, ImportProgress};
+use roadcast_ports::clock::Clock;
 use roadcast_ports::port_set::PortSet;
-use roadcast_ports::vehicles::{VehicleNames, Vehicles};
 use roadcast_ports::{PortError, PortErrorKind};
 
 use super::progress::Progress;

@@ -9,7 +9,6 @@ use roadcast_domain::vehicle_mapping::{ConfirmedVersions, InvalidRow, RowFault, 
 use roadcast_domain::vin::Vin;
 use roadcast_ports::bulk::{BulkFile, PutOutcome, VehicleMappings};
 use roadcast_ports::clock::{Clock, Randomness};
-use roadcast_ports::fleets::Fleets;
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::vehicles::{VehicleRegistration, Vehicles};
 use roadcast_ports::{PortError, PortErrorKind};

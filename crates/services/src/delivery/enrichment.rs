@@ -17,7 +17,6 @@ use roadcast_ports::bus::{DeliveryBus, FleetBatch};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::feed::{Delivery, FeedIndex};
-use roadcast_ports::fleets::Fleets;
 use roadcast_ports::port_set::PortSet;
 
 use crate::cache::{CachedEntitlements, CachedFleets};

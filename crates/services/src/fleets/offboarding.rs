@@ -8,12 +8,10 @@ use roadcast_domain::fleet::{FeedDisposition, Fleet, FleetState, OffboardingStat
 use roadcast_domain::ids::FleetId;
 use roadcast_domain::limits;
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
-use roadcast_ports::clients::{AppClients, Clients};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::provisioning::{ChannelParts, FleetChannel};
-use roadcast_ports::subscriptions::Subscriptions;
 use serde::{Deserialize, Serialize};
 
 use super::app_clients::FleetClients;

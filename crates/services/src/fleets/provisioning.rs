@@ -5,7 +5,6 @@ use roadcast_domain::fleet::{Client, Fleet, FleetState};
 use roadcast_domain::ids::{FleetId, SubscriptionId};
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
 use roadcast_ports::PortError;
-use roadcast_ports::clients::{AppClients, Clients};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::port_set::PortSet;

@@ -10,12 +10,9 @@ use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::subject::Subject;
 use roadcast_domain::vehicle::Vehicle;
 use roadcast_ports::PortError;
-use roadcast_ports::clients::Clients;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::port_set::PortSet;
-use roadcast_ports::schemas::Schemas;
 use roadcast_ports::stream::{StreamRecord, TelemetryStream};
-use roadcast_ports::vehicles::Vehicles;
 
 use super::sender::Sender;
 use super::{AcceptedEvent, EventError, Ingest, IngestError, ValidatedEvent, split, stream_record_for};

@@ -4,7 +4,6 @@ use roadcast_domain::caller::Caller;
 use roadcast_domain::fleet::{ClientRole, is_source_allowed};
 use roadcast_domain::ids::ClientId;
 use roadcast_domain::vehicle::Vehicle;
-use roadcast_ports::clients::Clients;
 use roadcast_ports::port_set::PortSet;
 
 use super::{Ingest, IngestError};

@@ -7,12 +7,9 @@ use roadcast_domain::ids::VehicleId;
 use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::subject::Subject;
 use roadcast_domain::vehicle::Vehicle;
-use roadcast_ports::clients::Clients;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::port_set::PortSet;
-use roadcast_ports::schemas::Schemas;
 use roadcast_ports::stream::TelemetryStream;
-use roadcast_ports::vehicles::Vehicles;
 use serde_json::value::RawValue;
 
 use super::sender::Sender;

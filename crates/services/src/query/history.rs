@@ -11,9 +11,7 @@ use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::selection::Selection;
-use roadcast_ports::event_log::EventLog;
 use roadcast_ports::port_set::PortSet;
-use roadcast_ports::vehicles::Vehicles;
 use roadcast_signals::Signals;
 use serde::{Deserialize, Serialize};
 

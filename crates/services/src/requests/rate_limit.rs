@@ -12,7 +12,6 @@ use roadcast_domain::ids::FleetId;
 use roadcast_domain::plan::Plan;
 use roadcast_ports::PortError;
 use roadcast_ports::clock::Clock;
-use roadcast_ports::fleets::Fleets;
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::requests::RateCounter;
 

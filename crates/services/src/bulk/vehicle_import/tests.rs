@@ -13,7 +13,9 @@ use roadcast_domain::vin::Vin;
 use roadcast_testbed::{InMemory, ManualClock, Memory, MemoryBulk, SeededRandomness};
 use serde_json::{Value, json};
 
-use roadcast_ports::bulk::RowCounts;
+use roadcast_ports::bulk::{RowCounts, VehicleMappings};
+use roadcast_ports::fleets::Fleets;
+use roadcast_ports::vehicles::Vehicles;
 
 use super::*;
 use crate::bulk::Summary;

@@ -8,9 +8,8 @@ use roadcast_domain::ids::{Eid, FleetId, VehicleId};
 use roadcast_domain::package::Packages;
 use roadcast_event_log::segment::bucket_start;
 use roadcast_ports::PortError;
-use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::event_log::{EventLog, EventRange};
+use roadcast_ports::event_log::EventRange;
 use roadcast_ports::feed::{FeedIndex, FeedPointer, FeedRange};
 use roadcast_ports::port_set::PortSet;
 

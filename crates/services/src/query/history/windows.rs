@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
-use roadcast_ports::event_log::EventLog;
 use roadcast_ports::port_set::PortSet;
-use roadcast_ports::vehicles::Vehicles;
 use roadcast_signals::{SignalPath, Signals, Value};
 
 use super::sample_reader::SampleReader;
