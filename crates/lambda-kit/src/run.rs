@@ -41,7 +41,11 @@ impl Function {
     }
 
     /// Serves HTTP until Lambda shuts the execution environment down.
-    pub async fn serve_http<A: Api, Ports: PortSet>(self, api: A, middleware: Middleware<Ports>) -> Result<(), Error> {
+    pub async fn serve_http<ApiType: Api, Ports: PortSet>(
+        self,
+        api: ApiType,
+        middleware: Middleware<Ports>,
+    ) -> Result<(), Error> {
         let (api, middleware, metrics) = (&api, &middleware, &self.metrics);
         let handler = |event: LambdaEvent<Invocation>| async move {
             let started = Instant::now();

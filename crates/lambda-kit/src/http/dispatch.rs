@@ -17,8 +17,8 @@ use crate::problem::Problem;
 
 /// Responds to an invocation. A problem, also that of an event that is not a request, becomes a problem document with the
 /// request id.
-pub async fn respond<A: Api, Ports: PortSet>(
-    api: &A,
+pub async fn respond<ApiType: Api, Ports: PortSet>(
+    api: &ApiType,
     middleware: &Middleware<Ports>,
     invocation: Invocation,
     request_id: &str,
@@ -40,8 +40,8 @@ pub async fn respond<A: Api, Ports: PortSet>(
 }
 
 /// Handles a request with the operation that matches its method and path. A panic becomes an internal error.
-pub(super) async fn dispatch<A: Api, Ports: PortSet>(
-    api: &A,
+pub(super) async fn dispatch<ApiType: Api, Ports: PortSet>(
+    api: &ApiType,
     middleware: &Middleware<Ports>,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -50,13 +50,13 @@ pub(super) async fn dispatch<A: Api, Ports: PortSet>(
     handled.unwrap_or_else(|_| Err(Problem::internal("the handler panicked")))
 }
 
-async fn find_and_handle<A: Api, Ports: PortSet>(
-    api: &A,
+async fn find_and_handle<ApiType: Api, Ports: PortSet>(
+    api: &ApiType,
     middleware: &Middleware<Ports>,
     request: Request,
 ) -> Result<Response, Problem> {
     let request = decode_body(request)?;
-    let operation = find_operation::<A>(&request)?;
+    let operation = find_operation::<ApiType>(&request)?;
     let Some(scopes) = operation.scopes() else {
         expect_query(&request, operation.query())?;
         return operation.handle_open(api);
@@ -74,10 +74,10 @@ async fn find_and_handle<A: Api, Ports: PortSet>(
     }
 }
 
-async fn handle_authenticated<A: Api, Ports: PortSet>(
-    api: &A,
+async fn handle_authenticated<ApiType: Api, Ports: PortSet>(
+    api: &ApiType,
     middleware: &Middleware<Ports>,
-    operation: &Operation<A>,
+    operation: &Operation<ApiType>,
     request: &Request,
     caller: &Caller,
 ) -> Result<Response, Problem> {
