@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::fleet::{Client, Fleet};
-use crate::ids::{ClientId, Eid, FleetId, SubscriptionId};
+use crate::ids::{ChangeId, ClientId, FleetId, SubscriptionId};
 use crate::subscription::{Subscription, SubscriptionState};
 
 /// A change to a fleet, to one of its clients or to one of its subscriptions. Contains neither a secret nor a VIN,
@@ -14,7 +14,7 @@ use crate::subscription::{Subscription, SubscriptionState};
 #[serde(rename_all = "camelCase")]
 pub struct Change {
     /// Position in the audit trail: a ULID with the time of the change. The same change always has the same id.
-    pub change_id: Eid,
+    pub change_id: ChangeId,
     /// The fleet.
     pub fleet_id: FleetId,
     /// Time of the change.
@@ -155,7 +155,15 @@ impl Change {
         };
         let hash = resource_id.bytes().fold(0_u64, |hash, byte| hash.rotate_left(5) ^ u64::from(byte));
         let salt = u128::from(sequence) << 64 | u128::from(hash);
-        Self { change_id: Eid::from_time_and_salt(at, salt), fleet_id: fleet_id.clone(), at, by, resource, before, after }
+        Self {
+            change_id: ChangeId::from_time_and_salt(at, salt),
+            fleet_id: fleet_id.clone(),
+            at,
+            by,
+            resource,
+            before,
+            after,
+        }
     }
 }
 
@@ -219,7 +227,7 @@ mod tests {
             Change::subscription_changed(Author::Provisioning, Some(&before), &after).change_id
         };
         assert_eq!(change_id(3, 1), change_id(3, 1));
-        let change_ids: std::collections::BTreeSet<Eid> = (1..40)
+        let change_ids: std::collections::BTreeSet<ChangeId> = (1..40)
             .flat_map(|version| (1..40).map(move |id| (version, id)))
             .map(|(version, id)| change_id(version, id))
             .collect();

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use roadcast_domain::audit::Change;
 use roadcast_domain::fleet::Fleet;
-use roadcast_domain::ids::{Eid, FleetId};
+use roadcast_domain::ids::{ChangeId, FleetId};
 
 use crate::PortError;
 
@@ -28,7 +28,7 @@ pub trait Fleets: Send + Sync {
     fn changes(
         &self,
         fleet_id: &FleetId,
-        before: Option<Eid>,
+        before: Option<ChangeId>,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Change>, PortError>> + Send;
 }

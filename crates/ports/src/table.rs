@@ -23,7 +23,7 @@ pub mod prelude {
     pub use roadcast_domain::entitlement::{Entitlement, Grant};
     pub use roadcast_domain::event::{CustomType, StoredEvent};
     pub use roadcast_domain::fleet::{Client, Fleet};
-    pub use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
+    pub use roadcast_domain::ids::{ChangeId, ClientId, Eid, FleetId, SubscriptionId, VehicleId};
     pub use roadcast_domain::package::{CustomPackage, Packages};
     pub use roadcast_domain::schema::EventSchema;
     pub use roadcast_domain::state::VehicleState;
@@ -81,7 +81,7 @@ macro_rules! metered_ports {
                 one update(fleet: &Fleet, change: Option<&Change>) -> ();
                 one get(fleet_id: &FleetId) -> Option<Fleet>;
                 one list(after: Option<&FleetId>, limit: usize) -> Vec<Fleet>;
-                one changes(fleet_id: &FleetId, before: Option<Eid>, limit: usize) -> Vec<Change>;
+                one changes(fleet_id: &FleetId, before: Option<ChangeId>, limit: usize) -> Vec<Change>;
             }
             Schemas {
                 one put(schema: &EventSchema) -> ();

@@ -13,7 +13,7 @@ use std::time::Instant;
 use roadcast_domain::Timestamp;
 use roadcast_domain::audit::Change;
 use roadcast_domain::fleet::Fleet;
-use roadcast_domain::ids::{Eid, FleetId, VehicleId};
+use roadcast_domain::ids::{ChangeId, FleetId, VehicleId};
 use roadcast_domain::plan::Plan;
 use roadcast_domain::subject::Subject;
 use roadcast_domain::vehicle::Vehicle;
@@ -153,7 +153,7 @@ impl Fleets for &CountingPorts {
         Ok(())
     }
 
-    async fn changes(&self, _: &FleetId, _: Option<Eid>, _: usize) -> Result<Vec<Change>, PortError> {
+    async fn changes(&self, _: &FleetId, _: Option<ChangeId>, _: usize) -> Result<Vec<Change>, PortError> {
         Ok(Vec::new())
     }
 

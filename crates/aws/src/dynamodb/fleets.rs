@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use roadcast_domain::audit::Change;
 use roadcast_domain::fleet::{Fleet, FleetState};
-use roadcast_domain::ids::{Eid, FleetId};
+use roadcast_domain::ids::{ChangeId, FleetId};
 use roadcast_ports::PortError;
 use roadcast_ports::fleets::Fleets;
 
@@ -85,7 +85,7 @@ impl Fleets for DynamoFleets {
         item::records(&self.client, &self.table, &KeyRange::fleets(after), limit, READ).await
     }
 
-    async fn changes(&self, fleet_id: &FleetId, before: Option<Eid>, limit: usize) -> Result<Vec<Change>, PortError> {
+    async fn changes(&self, fleet_id: &FleetId, before: Option<ChangeId>, limit: usize) -> Result<Vec<Change>, PortError> {
         item::records(&self.client, &self.table, &KeyRange::changes(fleet_id, before), limit, READ_CHANGES).await
     }
 }

@@ -5,7 +5,7 @@ use roadcast_aws::keys::{EXPIRES_AT, Key};
 use roadcast_aws::{
     DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoSubscriptions, OsRandomness, Sdk, SystemClock,
 };
-use roadcast_domain::ids::{Eid, FleetId, VehicleId};
+use roadcast_domain::ids::{ArrivalStamp, Eid, FleetId, VehicleId};
 use roadcast_ports::PortErrorKind;
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::conformance::Fixtures;
@@ -63,7 +63,8 @@ async fn feed_pointer_is_stored_with_its_expiry(sdk: &Sdk, stack: &Stack) {
     let fleet_id = FleetId::from_random_bits(OsRandomness.bits());
     let index = DynamoFeedIndex::new(sdk.dynamodb(), &stack.feed_index);
     index.record(&[Delivery { fleet_id: fleet_id.clone(), events: Vec::new() }]).await.unwrap();
-    let range = FeedRange { fleet_id: fleet_id.clone(), from: Eid::lower_bound(now), to: Eid::MAX, limit: 1 };
+    let range =
+        FeedRange { fleet_id: fleet_id.clone(), from: ArrivalStamp::lower_bound(now), to: ArrivalStamp::MAX, limit: 1 };
     let pointer = index.read(&range).await.unwrap().pointers.remove(0);
     let key = Key::feed_pointer(&fleet_id, pointer.stamp).attributes();
     let item =

@@ -2,7 +2,7 @@
 
 use roadcast_domain::audit::{Author, Change, ChangedResource};
 use roadcast_domain::fleet::{Client, ClientRole, FeedDisposition};
-use roadcast_domain::ids::Eid;
+use roadcast_domain::ids::ChangeId;
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
 
 use super::fixtures::{Fixtures, NOON};
@@ -94,7 +94,7 @@ pub async fn audit_trail(
 async fn pages(fleets: &impl Fleets, fleet_id: &roadcast_domain::ids::FleetId, limit: usize) -> Vec<Change> {
     let mut trail: Vec<Change> = Vec::new();
     loop {
-        let before: Option<Eid> = trail.last().map(|last| last.change_id);
+        let before: Option<ChangeId> = trail.last().map(|last| last.change_id);
         let page = fleets.changes(fleet_id, before, limit).await.expect("changes succeeds");
         assert!(page.len() <= limit, "a page has at most `limit` items: {limit}");
         if page.is_empty() {

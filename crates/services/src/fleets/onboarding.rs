@@ -3,7 +3,7 @@
 use roadcast_domain::audit::Change;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::fleet::{FeedDisposition, Fleet, FleetState};
-use roadcast_domain::ids::{Eid, FleetId};
+use roadcast_domain::ids::{ChangeId, FleetId};
 use roadcast_domain::plan::Plan;
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::fleets::Fleets;
@@ -68,7 +68,7 @@ impl<F: Fleets, C, A, U, V, E, W, K: Clock, R: Randomness> Onboarding<F, C, A, U
         &self,
         caller: &Caller,
         fleet_id: &FleetId,
-        before: Option<Eid>,
+        before: Option<ChangeId>,
         limit: usize,
     ) -> Result<Vec<Change>, ServiceError> {
         require_admin(caller)?;
