@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::external_id::ExternalId;
 use crate::ids::{ClientId, VehicleId};
-use crate::subject::Subject;
+use crate::subject::VehicleName;
 use crate::vin::Vin;
 
 /// A vehicle, as it is stored.
@@ -36,10 +36,11 @@ pub struct Vehicle {
 impl Vehicle {
     /// Returns the unique attributes: the VIN and the external ids, which no other vehicle may have. A retired vehicle
     /// has none.
-    pub fn subjects(&self) -> impl Iterator<Item = Subject> {
+    pub fn names(&self) -> impl Iterator<Item = VehicleName> {
         let details = (self.retired_at.is_none()).then_some(&self.details);
-        let vin = details.and_then(|details| details.vin.clone()).map(Subject::Vin);
-        let external = details.into_iter().flat_map(|details| details.external_ids.iter().cloned()).map(Subject::External);
+        let vin = details.and_then(|details| details.vin.clone()).map(VehicleName::Vin);
+        let external =
+            details.into_iter().flat_map(|details| details.external_ids.iter().cloned()).map(VehicleName::External);
         vin.into_iter().chain(external)
     }
 }

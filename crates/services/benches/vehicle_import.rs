@@ -15,7 +15,7 @@ use roadcast_domain::audit::Change;
 use roadcast_domain::fleet::Fleet;
 use roadcast_domain::ids::{ChangeId, FleetId, VehicleId};
 use roadcast_domain::plan::Plan;
-use roadcast_domain::subject::Subject;
+use roadcast_domain::subject::{Subject, VehicleName};
 use roadcast_domain::vehicle::Vehicle;
 use roadcast_domain::vehicle_mapping::{FileVersion, ImportLedger, VehicleMapping};
 use roadcast_ports::PortError;
@@ -121,7 +121,7 @@ impl ImportProgress for &CountingPorts {
 }
 
 impl VehicleNames for &CountingPorts {
-    async fn resolve_all(&self, names: &[Subject]) -> Result<Vec<Option<VehicleId>>, PortError> {
+    async fn resolve_all(&self, names: &[VehicleName]) -> Result<Vec<Option<VehicleId>>, PortError> {
         Ok(vec![None; names.len()])
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use roadcast_domain::ids::VehicleId;
+use roadcast_domain::subject::VehicleName;
 use roadcast_domain::vehicle::Vehicle;
 use roadcast_domain::vehicle_mapping::VehicleMapping;
 use roadcast_ports::batch_result::BatchResult;
@@ -64,7 +65,7 @@ impl VehicleMappings for Interrupted<MemoryBulk> {
 }
 
 impl VehicleNames for Interrupted<Memory> {
-    async fn resolve_all(&self, names: &[Subject]) -> Result<Vec<Option<VehicleId>>, PortError> {
+    async fn resolve_all(&self, names: &[VehicleName]) -> Result<Vec<Option<VehicleId>>, PortError> {
         self.inner.resolve_all(names).await
     }
 }
