@@ -9,6 +9,7 @@ use roadcast_domain::caller::Caller;
 use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::fleet::Fleet;
 use roadcast_domain::ids::{ClientId, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::package::Packages;
 use roadcast_domain::plan::Plan;
 use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
 use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
@@ -165,11 +166,14 @@ async fn register(memory: &Memory, vid: &VehicleId, key: &VehicleKey, now: Times
 
 async fn subscribe(memory: &Memory, fleet_id: &FleetId, vehicles: Vec<VehicleId>, now: Timestamp) {
     let fleet = Fleet::new(fleet_id.clone(), "A fleet".to_owned(), "delivery".to_owned(), Plan::Standard, now);
+    let granted = ["telematics", "track-and-trace", "diagnostics", "ev-battery"];
+    let built_in = Packages::built_in();
+    let names = built_in.iter().map(|package| package.name.clone()).filter(|name| granted.contains(&name.as_str()));
     let subscription = Subscription {
         subscription_id: SubscriptionId::from_random_bits(1),
         fleet_id: fleet_id.clone(),
         vehicles,
-        packages: ["telematics", "track-and-trace", "diagnostics", "ev-battery"].map(str::to_owned).to_vec(),
+        packages: names.collect(),
         delivery_format: DeliveryFormat::Blocks,
         validity: Validity { valid_from: now, valid_until: None },
         state: SubscriptionState::Active,

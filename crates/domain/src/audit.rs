@@ -191,7 +191,7 @@ mod tests {
             subscription_id: SubscriptionId::from_random_bits(1),
             fleet_id: FleetId::from_random_bits(2),
             vehicles: vec![],
-            packages: vec!["alerts".to_owned()],
+            packages: vec!["alerts".parse().unwrap()],
             delivery_format: DeliveryFormat::Json,
             validity: Validity { valid_from: at, valid_until: Some(at.plus_ms(9)) },
             state: SubscriptionState::Active,

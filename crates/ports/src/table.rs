@@ -24,7 +24,7 @@ pub mod prelude {
     pub use roadcast_domain::event::{CustomType, StoredEvent};
     pub use roadcast_domain::fleet::{Client, Fleet};
     pub use roadcast_domain::ids::{ChangeId, ClientId, Eid, FleetId, SubscriptionId, VehicleId};
-    pub use roadcast_domain::package::{CustomPackage, Packages};
+    pub use roadcast_domain::package::{CustomPackage, PackageName, Packages};
     pub use roadcast_domain::schema::EventSchema;
     pub use roadcast_domain::state::VehicleState;
     pub use roadcast_domain::subject::Subject;
@@ -134,7 +134,7 @@ macro_rules! unmetered_ports {
             }
             CustomPackages {
                 one put(package: &CustomPackage) -> ();
-                one get(name: &str) -> Option<CustomPackage>;
+                one get(name: &PackageName) -> Option<CustomPackage>;
                 one list() -> Vec<CustomPackage>;
             }
             AppClients {

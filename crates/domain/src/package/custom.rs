@@ -30,21 +30,6 @@ pub struct CustomPackage {
     pub updated_at: Timestamp,
 }
 
-/// A text that is not a package name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a package name is 1 to {} characters of a-z, 0-9 and inner hyphens", limits::PACKAGE_NAME_BYTES)]
-pub struct InvalidPackageName;
-
-/// Checks a package name.
-pub fn check_name(name: &str) -> Result<(), InvalidPackageName> {
-    let is_edge = |byte: Option<&u8>| byte.is_some_and(|byte| *byte != b'-');
-    let bytes = name.as_bytes();
-    let has_valid_bytes = bytes.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-');
-    let is_name =
-        has_valid_bytes && is_edge(bytes.first()) && is_edge(bytes.last()) && bytes.len() <= limits::PACKAGE_NAME_BYTES;
-    if is_name { Ok(()) } else { Err(InvalidPackageName) }
-}
-
 /// An invalid part of a package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackageFault {
@@ -116,10 +101,11 @@ fn pattern_fault(pattern: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::package::PackageName;
 
     fn pointers(signals: &[&str], event_types: &[&str]) -> Vec<String> {
         let package = Package {
-            name: "test".to_owned(),
+            name: PackageName::built_in("test"),
             signals: signals.iter().map(|&pattern| pattern.to_owned()).collect(),
             event_types: event_types.iter().filter_map(|name| EventType::from_name(name)).collect(),
         };
@@ -169,19 +155,13 @@ mod tests {
     }
 
     #[test]
-    fn name_is_lower_case_letters_digits_and_inner_hyphens() {
-        for name in ["a", "tyres", "tyres-2", "2", &"x".repeat(64)] {
-            assert_eq!(check_name(name), Ok(()), "{name}");
-        }
-        for name in ["", "-a", "a-", "-", "Tyres", "a_b", "a b", "ä", &"x".repeat(65)] {
-            assert_eq!(check_name(name), Err(InvalidPackageName), "{name}");
-        }
-    }
-
-    #[test]
     fn built_in_package_is_not_replaced_by_a_custom_one() {
         let package = |name: &str| CustomPackage {
-            package: Package { name: name.to_owned(), signals: vec!["Vehicle.Speed".to_owned()], event_types: vec![] },
+            package: Package {
+                name: PackageName::built_in(name),
+                signals: vec!["Vehicle.Speed".to_owned()],
+                event_types: vec![],
+            },
             version: 1,
             created_at: Timestamp::from_ms(0),
             updated_at: Timestamp::from_ms(0),

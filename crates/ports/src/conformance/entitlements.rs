@@ -134,7 +134,7 @@ async fn pages_contain_each_entitlement_once(
 async fn built_in_packages_exist(entitlements: &impl Entitlements) {
     let packages = entitlements.packages().await.expect("packages succeeds");
     for built_in in Packages::built_in().iter() {
-        assert!(packages.get(&built_in.name).is_some(), "the built-in package {} exists", built_in.name);
+        assert!(packages.get(built_in.name.as_str()).is_some(), "the built-in package {} exists", built_in.name);
     }
 }
 
@@ -150,7 +150,7 @@ async fn removed_grants_raise_the_epoch(
     let active = activated(subscriptions, fixtures.subscription(&fleet, vids.clone(), &["telematics", "alerts"])).await;
     let (removed, kept) = vids.split_at(60);
     let narrowed = Grant {
-        packages: vec!["alerts".to_owned()],
+        packages: vec!["alerts".parse().expect("a package name")],
         validity: Validity { valid_from: NOON.plus_ms(10), valid_until: Some(NOON.plus_ms(20)) },
         suspended: true,
         ..Grant::for_subscription(&active)

@@ -101,7 +101,7 @@ impl<'r, R: Randomness> Fixtures<'r, R> {
             subscription_id: SubscriptionId::from_random_bits(self.0.bits()),
             fleet_id: fleet_id.clone(),
             vehicles,
-            packages: packages.iter().map(|&name| name.to_owned()).collect(),
+            packages: packages.iter().map(|name| name.parse().expect("a package name")).collect(),
             delivery_format: DeliveryFormat::Blocks,
             validity: Validity { valid_from: NOON, valid_until: Some(NOON.plus_ms(1000)) },
             state: SubscriptionState::Pending,

@@ -25,7 +25,7 @@ async fn subscription_is_created_once(subscriptions: &impl Subscriptions, fixtur
     subscriptions.create(&created, None).await.expect("a new subscription is created");
     assert!(get(subscriptions, &created).await.as_ref() == Some(&created), "a subscription is returned unchanged");
 
-    let duplicate = Subscription { packages: vec!["alerts".to_owned()], ..created.clone() };
+    let duplicate = Subscription { packages: vec!["alerts".parse().expect("a package name")], ..created.clone() };
     let rejected = subscriptions.create(&duplicate, None).await.map_err(|error| error.kind());
     assert_eq!(rejected, Err(PortErrorKind::Conflict), "an existing id is a conflict");
     assert!(get(subscriptions, &created).await.as_ref() == Some(&created), "a rejected subscription changes nothing");

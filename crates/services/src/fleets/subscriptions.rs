@@ -194,7 +194,7 @@ where
         }
         let packages = self.entitlements.packages().await?;
         for (index, name) in request.packages.iter().enumerate() {
-            if packages.get(name).is_none() {
+            if packages.get(name.as_str()).is_none() {
                 invalid.push(InvalidField::new(format!("/packages/{index}"), "no such package; GET /packages lists them"));
             }
         }

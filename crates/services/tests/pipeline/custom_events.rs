@@ -30,7 +30,7 @@ async fn register(pipeline: &PipelineFixture) {
     });
     let registration = SchemaRegistration { schemas: pipeline.memory.clone(), clock: pipeline.clock.clone() };
     registration.register(&admin(), TYRE, &schema.to_string()).await.unwrap();
-    let tyres = Package { name: "tyres".to_owned(), signals: vec![], event_types: vec![event_type()] };
+    let tyres = Package { name: "tyres".parse().unwrap(), signals: vec![], event_types: vec![event_type()] };
     pipeline.memory.set_packages(Packages::built_in().iter().cloned().chain([tyres]).collect());
 }
 

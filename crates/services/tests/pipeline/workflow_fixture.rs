@@ -50,7 +50,7 @@ impl WorkflowFixture {
     pub(crate) async fn subscribe(&self) -> Subscription {
         let request = SubscriptionRequest {
             vehicles: vec![self.pipeline.vehicle("v").await],
-            packages: vec!["telematics".to_owned()],
+            packages: vec!["telematics".parse().unwrap()],
             delivery_format: DeliveryFormat::Json,
             valid_from: None,
             valid_until: None,

@@ -31,6 +31,7 @@
 use roadcast_domain::event::CustomType;
 use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::ids::{ChangeId, ClientId, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::package::PackageName;
 use roadcast_domain::vehicle_mapping::FileVersion;
 use roadcast_domain::vin::Vin;
 use roadcast_signals::Timestamp;
@@ -117,7 +118,7 @@ impl Key {
     }
 
     /// A custom package. All packages share one partition, because they are read together.
-    pub fn package(name: &str) -> Self {
+    pub fn package(name: &PackageName) -> Self {
         Self::reference(ALL_PACKAGES, format!("package#{name}"))
     }
 

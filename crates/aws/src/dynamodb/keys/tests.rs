@@ -53,7 +53,7 @@ fn keys_match_the_key_schemas_of_the_template() {
         Key::owned_vehicle(&client, &vid),
         Key::vin(&"WVWZZZ3CZEE140287".parse().unwrap()),
         Key::external_id(&external),
-        Key::package("tyres"),
+        Key::package(&"tyres".parse().unwrap()),
         Key::schema(&"com.example.tyre.v1".parse().unwrap(), 1),
         Key::listed_schema(&"com.example.tyre.v1".parse().unwrap()),
         Key::schemas_version(),

@@ -57,10 +57,10 @@ async fn built_in_packages_are_listed_and_cannot_be_modified() {
     assert!(names.is_sorted() && names.len() == Packages::built_in().iter().count() + 1, "{names:?}");
     for built_in in Packages::built_in().iter() {
         for replaced in [None, Some(0), Some(1)] {
-            let refused = catalogue.put(&admin(), &built_in.name, speed(), replaced).await;
+            let refused = catalogue.put(&admin(), built_in.name.as_str(), speed(), replaced).await;
             assert!(matches!(refused, Err(ServiceError::Conflict(_))), "{}: {refused:?}", built_in.name);
         }
-        assert_eq!(catalogue.get(&admin(), &built_in.name).await.unwrap(), PackageRecord::BuiltIn(built_in.clone()));
+        assert_eq!(catalogue.get(&admin(), built_in.name.as_str()).await.unwrap(), PackageRecord::BuiltIn(built_in.clone()));
     }
 }
 
