@@ -25,7 +25,7 @@ use roadcast_services::delivery::feed::FeedReader;
 use roadcast_services::ingest::Ingest;
 use roadcast_services::query::VehicleQueries;
 use roadcast_services::stream::{RecentEvents, StreamProcessor};
-use roadcast_testbed::{ManualClock, Memory, MemoryItems};
+use roadcast_testbed::{ManualClock, Memory, MemoryItems, fixtures};
 use roadcast_traces::VehicleKey;
 
 type MeteredPort = Metered<Memory>;
@@ -183,9 +183,10 @@ async fn subscribe(memory: &Memory, fleet_id: &FleetId, vehicles: Vec<VehicleId>
         created_at: now,
         updated_at: now,
     };
-    let _ = Fleets::create(memory, &fleet, None).await;
+    let change = fixtures::change(&fleet.fleet_id);
+    let _ = Fleets::create(memory, &fleet, &change).await;
     let _ = memory.ensure_queue(&fleet).await;
     let _ = memory.ensure_rule(&fleet).await;
-    let _ = Subscriptions::create(memory, &subscription, None).await;
+    let _ = Subscriptions::create(memory, &subscription, &change).await;
     let _ = memory.write_grants(&subscription).await;
 }

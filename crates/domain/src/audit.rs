@@ -64,6 +64,12 @@ pub enum ChangedResource {
     },
 }
 
+impl ChangedResource {
+    fn client(client: &Client) -> Self {
+        Self::Client { client_id: client.client_id.clone() }
+    }
+}
+
 /// Members that are omitted: they are part of the change itself or follow from it.
 const OMITTED_MEMBERS: [&str; 7] =
     ["fleetId", "clientId", "subscriptionId", "version", "createdAt", "updatedAt", "deliveryBus"];
@@ -76,31 +82,19 @@ impl Change {
         Self::new(&after.fleet_id, at, by, ChangedResource::Fleet, before.map(members), members(after), sequence)
     }
 
-    /// A client was created. `None` if it is not a fleet's client.
-    pub fn client_created(by: Author, client: &Client) -> Option<Self> {
-        Self::client_change(by, client.created_at, client, None, members(client), 1)
+    /// A client of this fleet was created.
+    pub fn client_created(by: Author, fleet_id: &FleetId, client: &Client) -> Self {
+        Self::new(fleet_id, client.created_at, by, ChangedResource::client(client), None, members(client), 1)
     }
 
-    /// A client's secret was shown to an admin. `None` if it is not a fleet's client.
-    pub fn client_secret_shown(by: Author, before: &Client, after: &Client, at: Timestamp) -> Option<Self> {
-        Self::client_change(by, at, before, Some(members(before)), members(after), 2)
+    /// The secret of a client of this fleet was shown to an admin.
+    pub fn client_secret_shown(by: Author, fleet_id: &FleetId, before: &Client, after: &Client, at: Timestamp) -> Self {
+        Self::new(fleet_id, at, by, ChangedResource::client(before), Some(members(before)), members(after), 2)
     }
 
-    /// A client was removed. `None` if it was not a fleet's client.
-    pub fn client_removed(by: Author, client: &Client, at: Timestamp) -> Option<Self> {
-        Self::client_change(by, at, client, Some(members(client)), Map::new(), 3)
-    }
-
-    fn client_change(
-        by: Author,
-        at: Timestamp,
-        client: &Client,
-        before: Option<Map<String, Value>>,
-        after: Map<String, Value>,
-        sequence: u64,
-    ) -> Option<Self> {
-        let resource = ChangedResource::Client { client_id: client.client_id.clone() };
-        Some(Self::new(client.fleet_id()?, at, by, resource, before, after, sequence))
+    /// A client of this fleet was removed.
+    pub fn client_removed(by: Author, fleet_id: &FleetId, client: &Client, at: Timestamp) -> Self {
+        Self::new(fleet_id, at, by, ChangedResource::client(client), Some(members(client)), Map::new(), 3)
     }
 
     /// A subscription was created (`before` is `None`) or updated. `before` and `after` have the version that was read; the

@@ -48,7 +48,7 @@ impl<C: Clients, K: Clock> Callers<C, K> {
 mod tests {
     use roadcast_domain::fleet::Client;
     use roadcast_domain::ids::{ClientId, FleetId};
-    use roadcast_testbed::Memory;
+    use roadcast_testbed::{Memory, fixtures};
 
     use super::*;
 
@@ -57,7 +57,10 @@ mod tests {
         if let Some(role) = role {
             let (name, created_at) = ("n".to_owned(), memory.clock().now());
             let client = Client { client_id: client_id.clone(), name, role, secret_shown_at: None, created_at };
-            memory.put(&client, None).await.unwrap();
+            match client.fleet_id() {
+                Some(fleet_id) => memory.put(&client, &fixtures::change(fleet_id)).await.unwrap(),
+                None => memory.put_ingest(&client).await.unwrap(),
+            }
         }
         let callers = Callers::new(CachedClients::new(memory.clone(), memory.clock().clone()));
         callers.caller(Some(&Claims { client_id: client_id.clone(), scopes: token.to_vec() }), needed).await.ok()

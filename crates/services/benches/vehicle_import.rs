@@ -149,7 +149,7 @@ impl Vehicles for &CountingPorts {
 }
 
 impl Fleets for &CountingPorts {
-    async fn update(&self, _: &Fleet, _: Option<&Change>) -> Result<(), PortError> {
+    async fn update(&self, _: &Fleet, _: &Change) -> Result<(), PortError> {
         Ok(())
     }
 
@@ -157,7 +157,7 @@ impl Fleets for &CountingPorts {
         Ok(Vec::new())
     }
 
-    async fn create(&self, _: &Fleet, _: Option<&Change>) -> Result<(), PortError> {
+    async fn create(&self, _: &Fleet, _: &Change) -> Result<(), PortError> {
         Ok(())
     }
 

@@ -37,7 +37,7 @@ impl DynamoFleets {
         &self,
         fleet: &Fleet,
         condition: Condition,
-        change: Option<&Change>,
+        change: &Change,
         context: &'static str,
     ) -> Result<(), PortError> {
         let (key, listed) = (Key::fleet(&fleet.fleet_id), Key::listed_fleet(&fleet.fleet_id));
@@ -67,11 +67,11 @@ fn at_version(version: u64) -> Condition {
 }
 
 impl Fleets for DynamoFleets {
-    async fn create(&self, fleet: &Fleet, change: Option<&Change>) -> Result<(), PortError> {
+    async fn create(&self, fleet: &Fleet, change: &Change) -> Result<(), PortError> {
         self.put(fleet, Condition::Absent, change, CREATE).await
     }
 
-    async fn update(&self, fleet: &Fleet, change: Option<&Change>) -> Result<(), PortError> {
+    async fn update(&self, fleet: &Fleet, change: &Change) -> Result<(), PortError> {
         let next = Fleet { version: fleet.version + 1, ..fleet.clone() };
         self.put(&next, at_version(fleet.version), change, UPDATE).await
     }

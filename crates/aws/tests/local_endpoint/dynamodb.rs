@@ -50,7 +50,7 @@ async fn raised_epoch_survives_rewriting_the_grants(sdk: &Sdk, stack: &Stack) {
         sdk.dynamodb().put_item().table_name(&stack.reference).set_item(Some(item)).send().await.unwrap();
     }
     assert_eq!(entitlements.entitlement(&fleet_id, &vid).await.unwrap(), None, "an epoch alone entitles to nothing");
-    subscriptions.create(&subscription, None).await.unwrap();
+    subscriptions.create(&subscription, &fixtures.change(&fleet_id)).await.unwrap();
     subscriptions.write_grants(&subscription).await.unwrap();
     let found = entitlements.entitlement(&fleet_id, &vid).await.unwrap().unwrap();
     assert_eq!((found.epoch, found.grants.len()), (5, 1));

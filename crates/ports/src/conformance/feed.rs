@@ -86,8 +86,12 @@ pub async fn feed_index(index: &impl FeedIndex, clock: &impl Clock, random: &imp
     let repeated = &deliveries[..2];
     index.record(repeated).await.expect("the same deliveries are recorded again");
 
-    let range =
-        |limit, from| FeedRange { fleet_id: mine.clone(), from, to: ArrivalStamp::from_time_and_salt(clock.now(), u128::MAX), limit };
+    let range = |limit, from| FeedRange {
+        fleet_id: mine.clone(),
+        from,
+        to: ArrivalStamp::from_time_and_salt(clock.now(), u128::MAX),
+        limit,
+    };
     for limit in [1, 7, 1000] {
         let mut read = Vec::new();
         let mut next = Some(ArrivalStamp::lower_bound(before));

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use roadcast_domain::audit::{Author, Change, ChangedResource};
 use roadcast_domain::diagnostic::{Diagnostic, DtcStatus, TroubleCode};
 use roadcast_domain::event::{Body, Event, Origin, StoredEvent, Telemetry};
 use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::fleet::{Client, ClientRole, Fleet};
-use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::ids::{ChangeId, ClientId, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::plan::Plan;
 use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
 use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
@@ -88,6 +89,19 @@ impl<'r, R: Randomness> Fixtures<'r, R> {
     /// A new fleet on this delivery bus.
     pub fn fleet(&self, delivery_bus: &str) -> Fleet {
         Fleet::new(self.fleet_id(), "Suite & Söhne".to_owned(), delivery_bus.to_owned(), Plan::Plus, NOON)
+    }
+
+    /// A new change of this fleet, for suites that store a resource and do not read the audit trail.
+    pub fn change(&self, fleet_id: &FleetId) -> Change {
+        Change {
+            change_id: ChangeId::from_time_and_salt(NOON, self.0.bits()),
+            fleet_id: fleet_id.clone(),
+            at: NOON,
+            by: Author::Provisioning,
+            resource: ChangedResource::Fleet,
+            before: None,
+            after: serde_json::Map::new(),
+        }
     }
 
     /// A new client with this role.

@@ -41,7 +41,13 @@ impl<F: Fleets, C: Clients, A: AppClients, U, V, E, W, K: Clock, R: Randomness> 
         let credentials = self.app_clients.create(&name, scope).await?;
         let (client_id, now) = (credentials.client_id.clone(), self.clock.now());
         let client = Client { client_id, name, role, secret_shown_at: Some(now), created_at: now };
-        match self.clients.put(&client, Change::client_created(author, &client).as_ref()).await {
+        let stored = match &client.role {
+            ClientRole::Fleet { fleet_id } => {
+                self.clients.put(&client, &Change::client_created(author, fleet_id, &client)).await
+            }
+            ClientRole::Ingest { .. } => self.clients.put_ingest(&client).await,
+        };
+        match stored {
             Ok(()) => Ok((client, credentials)),
             Err(error) => {
                 // The client could not be stored, so it must not stay in the user pool.
@@ -76,8 +82,8 @@ impl<F: Fleets, C: Clients, A: AppClients, U, V, E, W, K: Clock, R: Randomness> 
         let client = self.fleet_client(fleet_id, client_id).await?;
         let now = self.clock.now();
         let shown = Client { secret_shown_at: Some(now), ..client.clone() };
-        let change = Change::client_secret_shown(author, &client, &shown, now);
-        let recorded = self.clients.record_secret_shown(&shown, change.as_ref()).await;
+        let change = Change::client_secret_shown(author, fleet_id, &client, &shown, now);
+        let recorded = self.clients.record_secret_shown(&shown, &change).await;
         recorded.map_err(|error| ServiceError::or_conflict(error, ALREADY_SHOWN))?;
         self.app_clients.credentials(client_id).await?.ok_or(ServiceError::NotFound)
     }
@@ -92,7 +98,7 @@ impl<F: Fleets, C: Clients, A: AppClients, U, V, E, W, K: Clock, R: Randomness> 
         let author = require_admin(caller)?;
         let client = self.fleet_client(fleet_id, client_id).await?;
         let fleet_clients = FleetClients { clients: &self.clients, app_clients: &self.app_clients, clock: &self.clock };
-        Ok(fleet_clients.remove(&client, author).await?)
+        Ok(fleet_clients.remove(fleet_id, &client, author).await?)
     }
 
     /// Returns the credentials of a client that the caller created before.

@@ -42,7 +42,7 @@ impl<F: Fleets, C, A, U, V, E, W, K: Clock, R: Randomness> Onboarding<F, C, A, U
         let author = require_admin(caller)?;
         let (fleet_id, now) = (FleetId::from_random_bits(self.randomness.bits()), self.clock.now());
         let fleet = Fleet::new(fleet_id, validate_name(name)?, self.delivery_bus.clone(), plan, now);
-        self.fleets.create(&fleet, Some(&Change::fleet_changed(author, None, &fleet, now))).await?;
+        self.fleets.create(&fleet, &Change::fleet_changed(author, None, &fleet, now)).await?;
         Ok(fleet)
     }
 
@@ -87,7 +87,7 @@ impl<F: Fleets, C, A, U, V, E, W, K: Clock, R: Randomness> Onboarding<F, C, A, U
         let now = self.clock.now();
         let mut offboarding = before.clone().begin_offboarding(feed, now);
         let change = Change::fleet_changed(author, Some(&before), &offboarding, now);
-        let updated = self.fleets.update(&offboarding, Some(&change)).await;
+        let updated = self.fleets.update(&offboarding, &change).await;
         updated.map_err(|error| ServiceError::or_conflict(error, "the fleet is being modified concurrently; retry"))?;
         offboarding.version += 1;
         let attempt = offboarding.offboarding.as_ref().map_or(1, |status| status.attempts);

@@ -78,7 +78,7 @@ where
             updated_at: now,
         };
         let change = Change::subscription_changed(author, None, &subscription);
-        let created = self.subscriptions.create(&subscription, Some(&change)).await;
+        let created = self.subscriptions.create(&subscription, &change).await;
         created.map_err(|error| if error.kind() == PortErrorKind::Conflict { FLEET_OFFBOARDING } else { error.into() })?;
         self.workflow.start(&provisioning_run(&subscription)).await?;
         Ok(subscription)
@@ -102,7 +102,7 @@ where
         let (attempts, updated_at) = (before.attempts + 1, self.clock.now());
         let mut retried = Subscription { attempts, reason: None, updated_at, ..before.clone() };
         let change = Change::subscription_changed(author, Some(&before), &retried);
-        let updated = self.subscriptions.update(&retried, Some(&change)).await;
+        let updated = self.subscriptions.update(&retried, &change).await;
         updated
             .map_err(|error| ServiceError::or_conflict(error, "the subscription is being modified concurrently; retry"))?;
         retried.version += 1;

@@ -116,7 +116,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use roadcast_domain::fleet::Fleet;
     use roadcast_ports::fleets::Fleets as _;
-    use roadcast_testbed::{ManualClock, Memory};
+    use roadcast_testbed::{ManualClock, Memory, fixtures};
 
     use super::*;
 
@@ -124,7 +124,7 @@ mod tests {
         let fleet_id = FleetId::from_random_bits(7);
         let name = "A fleet".to_owned();
         let fleet = Fleet::new(fleet_id.clone(), name, "bus".to_owned(), plan, memory.clock().now());
-        memory.create(&fleet, None).await.unwrap();
+        memory.create(&fleet, &fixtures::change(&fleet_id)).await.unwrap();
         fleet_id
     }
 

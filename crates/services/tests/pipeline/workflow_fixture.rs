@@ -15,7 +15,7 @@ use roadcast_services::ServiceError;
 use roadcast_services::fleets::SubscriptionRequest;
 use roadcast_services::fleets::offboarding::Offboarding;
 use roadcast_services::fleets::provisioning::Provisioning;
-use roadcast_testbed::{FaultPlan, Faulty, Memory};
+use roadcast_testbed::{FaultPlan, Faulty, Memory, fixtures};
 use serde_json::{Value, json};
 
 use crate::fixture::{Onboarding, PipelineFixture, admin};
@@ -38,7 +38,7 @@ impl WorkflowFixture {
         pipeline.vehicle("v").await;
         let (name, bus) = ("A fleet".to_owned(), "delivery".to_owned());
         let fleet = Fleet::new(FleetId::from_random_bits(5), name, bus, Plan::Standard, pipeline.clock.now());
-        pipeline.memory.create(&fleet, None).await.unwrap();
+        pipeline.memory.create(&fleet, &fixtures::change(&fleet.fleet_id)).await.unwrap();
         Self { pipeline, fleet }
     }
 

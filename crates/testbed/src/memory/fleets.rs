@@ -12,14 +12,14 @@ use super::Memory;
 use super::state::insert_new;
 
 impl Fleets for Memory {
-    async fn create(&self, fleet: &Fleet, change: Option<&Change>) -> Result<(), PortError> {
+    async fn create(&self, fleet: &Fleet, change: &Change) -> Result<(), PortError> {
         let mut state = self.state();
         insert_new(&mut state.fleets, fleet.fleet_id.clone(), fleet, "creating a fleet")?;
         state.record_change(change);
         Ok(())
     }
 
-    async fn update(&self, fleet: &Fleet, change: Option<&Change>) -> Result<(), PortError> {
+    async fn update(&self, fleet: &Fleet, change: &Change) -> Result<(), PortError> {
         let mut state = self.state();
         match state.fleets.get_mut(&fleet.fleet_id) {
             Some(stored) if stored.version == fleet.version => {

@@ -92,8 +92,8 @@ impl MemoryState {
         }
     }
 
-    pub(super) fn record_change(&mut self, change: Option<&Change>) {
-        self.changes.extend(change.map(|change| ((change.fleet_id.clone(), change.change_id), change.clone())));
+    pub(super) fn record_change(&mut self, change: &Change) {
+        self.changes.insert((change.fleet_id.clone(), change.change_id), change.clone());
     }
 
     /// Fails with `Conflict` if the fleet is being or has been offboarded. An unregistered fleet passes.

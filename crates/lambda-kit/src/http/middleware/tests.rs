@@ -7,7 +7,7 @@ use roadcast_domain::plan::Plan;
 use roadcast_ports::clients::Clients as _;
 use roadcast_ports::clock::Clock as _;
 use roadcast_ports::fleets::Fleets as _;
-use roadcast_testbed::{Fault, FaultPlan, Faulty, ManualClock, Memory};
+use roadcast_testbed::{Fault, FaultPlan, Faulty, ManualClock, Memory, fixtures};
 use serde_json::{Value, json};
 
 use crate::http::dispatch::dispatch;
@@ -76,14 +76,15 @@ impl MiddlewareFixture {
             let (fleet_id, created_at) = (FleetId::from_random_bits(bits), memory.clock().now());
             let (name, delivery_bus) = (name.to_owned(), "bus".to_owned());
             let role = ClientRole::Fleet { fleet_id: fleet_id.clone() };
+            let change = fixtures::change(&fleet_id);
             memory
                 .put(
                     &Client { client_id: ClientId::new(&name), name: name.clone(), role, secret_shown_at: None, created_at },
-                    None,
+                    &change,
                 )
                 .await
                 .unwrap();
-            memory.create(&Fleet::new(fleet_id, name, delivery_bus, Plan::Standard, created_at), None).await.unwrap();
+            memory.create(&Fleet::new(fleet_id, name, delivery_bus, Plan::Standard, created_at), &change).await.unwrap();
         }
         let (copy, clock) = (|| memory.clone(), memory.clock().clone());
         let middleware = Middleware::new((copy(), copy(), Faulty::new(copy(), counter_faults), copy(), clock));
