@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Package, Packages, pattern_matches};
 use crate::Timestamp;
 use crate::event::{CustomType, EventType};
+use crate::json_pointer::JsonPointer;
 use crate::limits;
 
 /// The only package that grants signals that identify a vehicle.
@@ -34,13 +35,13 @@ pub struct CustomPackage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackageFault {
     /// JSON pointer into the package.
-    pub pointer: String,
+    pub pointer: JsonPointer,
     /// What is wrong.
     pub detail: String,
 }
 
 impl PackageFault {
-    fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+    fn new(pointer: impl Into<JsonPointer>, detail: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), detail: detail.into() }
     }
 }
@@ -51,22 +52,22 @@ impl Package {
     pub fn faults(&self, is_registered: impl Fn(&CustomType) -> bool) -> Vec<PackageFault> {
         let mut faults = Vec::new();
         if self.signals.is_empty() && self.event_types.is_empty() {
-            faults.push(PackageFault::new("", "is empty: send signals, eventTypes or both"));
+            faults.push(PackageFault::new(JsonPointer::ROOT, "is empty: send signals, eventTypes or both"));
         }
         let sizes = [
-            ("/signals", self.signals.len(), limits::PACKAGE_SIGNALS),
-            ("/eventTypes", self.event_types.len(), limits::PACKAGE_EVENT_TYPES),
+            ("signals", self.signals.len(), limits::PACKAGE_SIGNALS),
+            ("eventTypes", self.event_types.len(), limits::PACKAGE_EVENT_TYPES),
         ];
         let too_many = sizes.into_iter().filter(|(_, length, max)| length > max);
         faults
-            .extend(too_many.map(|(pointer, _, max)| PackageFault::new(pointer, format!("must have at most {max} items"))));
+            .extend(too_many.map(|(member, _, max)| PackageFault::new([member], format!("must have at most {max} items"))));
         if !faults.is_empty() {
             return faults;
         }
         let mut seen = BTreeSet::new();
         for (index, pattern) in self.signals.iter().enumerate() {
             let fault = if seen.insert(pattern) { pattern_fault(pattern) } else { Some(DUPLICATE.to_owned()) };
-            faults.extend(fault.map(|detail| PackageFault::new(format!("/signals/{index}"), detail)));
+            faults.extend(fault.map(|detail| PackageFault::new(JsonPointer::from(["signals"]).index(index), detail)));
         }
         let mut seen = BTreeSet::new();
         for (index, event_type) in self.event_types.iter().enumerate() {
@@ -76,7 +77,7 @@ impl Package {
                 EventType::Custom(custom) if !is_registered(custom) => "unregistered event type",
                 EventType::Diagnostic | EventType::Alert | EventType::Custom(_) => continue,
             };
-            faults.push(PackageFault::new(format!("/eventTypes/{index}"), detail));
+            faults.push(PackageFault::new(JsonPointer::from(["eventTypes"]).index(index), detail));
         }
         faults
     }
@@ -103,7 +104,7 @@ mod tests {
     use super::*;
     use crate::package::PackageName;
 
-    fn pointers(signals: &[&str], event_types: &[&str]) -> Vec<String> {
+    fn pointers(signals: &[&str], event_types: &[&str]) -> Vec<JsonPointer> {
         let package = Package {
             name: PackageName::built_in("test"),
             signals: signals.iter().map(|&pattern| pattern.to_owned()).collect(),
@@ -133,7 +134,7 @@ mod tests {
             "Vehicle.Speed",
             "Vehicle.OBD",
         ];
-        let expected = (1..signals.len()).map(|index| format!("/signals/{index}")).collect::<Vec<_>>();
+        let expected = (1..signals.len()).map(|index| JsonPointer::from(["signals"]).index(index)).collect::<Vec<_>>();
         assert_eq!(pointers(&signals, &[]), expected);
         let types = ["roadcast.telemetry.v1", "com.example.door.v1", "roadcast.alert.v1", "roadcast.alert.v1"];
         assert_eq!(pointers(&[], &types), ["/eventTypes/0", "/eventTypes/1", "/eventTypes/3"]);

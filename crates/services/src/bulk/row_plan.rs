@@ -59,7 +59,7 @@ impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleN
             };
             let vid = vid(row);
             if !fleets.contains(&row.row.fleet_id) {
-                return RowPlan::Settled(RowOutcome::Invalid(InvalidRow::new("/fleetId", RowFault::FleetUnknown)));
+                return RowPlan::Settled(RowOutcome::Invalid(InvalidRow::new("fleetId", RowFault::FleetUnknown)));
             }
             if let Some(id) = &row.row.details.external_id
                 && let Some(holder) = vids.get(&VehicleName::External(id.clone()))

@@ -102,7 +102,7 @@ impl<B: BulkFiles, L: ImportProgress, S: Schemas, K: Clock> SchemaImport<B, L, S
                 let outcome = self.import_line(text, &mut context).await?;
                 if let Some((reason, fields)) = progress.count(&outcome) {
                     for InvalidField { pointer, detail } in fields {
-                        progress.record_fault(lines.line, pointer, reason, detail);
+                        progress.record_fault(lines.line, pointer.as_str(), reason, detail);
                     }
                 }
             }

@@ -98,7 +98,7 @@ impl<P: CustomPackages, S: Schemas, K: Clock> PackageCatalogue<P, S, K> {
             return Err(ServiceError::Conflict("built-in packages cannot be modified"));
         }
         let name: PackageName =
-            name.parse().map_err(|error: InvalidPackageName| ServiceError::invalid("/name", error.to_string()))?;
+            name.parse().map_err(|error: InvalidPackageName| ServiceError::invalid(["name"], error.to_string()))?;
         let current = self.packages.get(&name).await?;
         match (&current, replaced) {
             (None, None) => {}
@@ -110,7 +110,7 @@ impl<P: CustomPackages, S: Schemas, K: Clock> PackageCatalogue<P, S, K> {
         self.validate(&package).await?;
         if current.is_none() && self.packages.list().await?.len() >= limits::CUSTOM_PACKAGES {
             let detail = format!("the limit of {} custom packages is reached", limits::CUSTOM_PACKAGES);
-            return Err(ServiceError::invalid("/name", detail));
+            return Err(ServiceError::invalid(["name"], detail));
         }
         let now = self.clock.now();
         let (version, created_at) =

@@ -131,7 +131,7 @@ impl<Q: FeedQueue, E: Entitlements, K: Clock> FeedReader<Q, E, K> {
         require_own_feed(caller, fleet_id)?;
         let deleted: Result<(), PortError> = self.queue.acknowledge(fleet_id, ack_handles).await.into_iter().collect();
         deleted.map_err(|error| match error.kind() {
-            PortErrorKind::Conflict => ServiceError::invalid("/ack", INVALID_TOKEN),
+            PortErrorKind::Conflict => ServiceError::invalid(["ack"], INVALID_TOKEN),
             _ => error.into(),
         })
     }

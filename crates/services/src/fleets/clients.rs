@@ -5,6 +5,7 @@ use roadcast_domain::audit::Change;
 use roadcast_domain::caller::{Caller, Scope};
 use roadcast_domain::fleet::{Client, ClientRole};
 use roadcast_domain::ids::{ClientId, FleetId};
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::limits;
 use roadcast_ports::PortErrorKind;
 use roadcast_ports::clients::{AppClients, Clients, Credentials};
@@ -30,7 +31,7 @@ impl<F: Fleets, C: Clients, A: AppClients, U, V, E, W, K: Clock, R: Randomness> 
         let scope = match &role {
             ClientRole::Fleet { fleet_id } => {
                 let fleet = self.fleets.get(fleet_id).await?;
-                fleet.ok_or_else(|| ServiceError::invalid("/fleetId", "does not exist"))?;
+                fleet.ok_or_else(|| ServiceError::invalid(["fleetId"], "does not exist"))?;
                 Scope::Read
             }
             ClientRole::Ingest { sources } => {
@@ -116,11 +117,11 @@ impl<F: Fleets, C: Clients, A: AppClients, U, V, E, W, K: Clock, R: Randomness> 
 
 fn validate_sources(sources: &[String]) -> Result<(), ServiceError> {
     if sources.is_empty() || sources.len() > 32 {
-        return Err(ServiceError::invalid("/sources", "must contain 1 to 32 sources"));
+        return Err(ServiceError::invalid(["sources"], "must contain 1 to 32 sources"));
     }
     let is_invalid = |source: &String| source.is_empty() || source.len() > limits::ATTRIBUTE_BYTES;
     match sources.iter().position(is_invalid) {
-        Some(index) => Err(ServiceError::invalid(format!("/sources/{index}"), "must have 1 to 512 bytes")),
+        Some(index) => Err(ServiceError::invalid(JsonPointer::from(["sources"]).index(index), "must have 1 to 512 bytes")),
         None => Ok(()),
     }
 }

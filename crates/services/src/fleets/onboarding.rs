@@ -106,6 +106,6 @@ impl<F: Fleets, C, A, U, V, E, W, K: Clock, R: Randomness> Onboarding<F, C, A, U
 pub(super) fn validate_name(name: &str) -> Result<String, ServiceError> {
     let name = name.trim();
     let is_valid = !name.is_empty() && name.chars().count() <= 128 && !name.chars().any(char::is_control);
-    let invalid = || ServiceError::invalid("/name", "must have 1 to 128 characters and no control characters");
+    let invalid = || ServiceError::invalid(["name"], "must have 1 to 128 characters and no control characters");
     is_valid.then(|| name.to_owned()).ok_or_else(invalid)
 }

@@ -4,6 +4,7 @@ use roadcast_domain::Timestamp;
 use roadcast_domain::audit::Change;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::{FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::limits;
 use roadcast_domain::package::PackageName;
 use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
@@ -187,24 +188,27 @@ where
         let mut invalid = Vec::new();
         if request.vehicles.is_empty() || request.vehicles.len() > limits::VEHICLES_PER_SUBSCRIPTION {
             let detail = format!("must contain 1 to {} vehicles", limits::VEHICLES_PER_SUBSCRIPTION);
-            invalid.push(InvalidField::new("/vehicles", detail));
+            invalid.push(InvalidField::new(["vehicles"], detail));
         }
         if request.packages.is_empty() {
-            invalid.push(InvalidField::new("/packages", "must contain at least one package"));
+            invalid.push(InvalidField::new(["packages"], "must contain at least one package"));
         }
         let packages = self.entitlements.packages().await?;
         for (index, name) in request.packages.iter().enumerate() {
             if packages.get(name.as_str()).is_none() {
-                invalid.push(InvalidField::new(format!("/packages/{index}"), "no such package; GET /packages lists them"));
+                invalid.push(InvalidField::new(
+                    JsonPointer::from(["packages"]).index(index),
+                    "no such package; GET /packages lists them",
+                ));
             }
         }
         if validity.valid_until.is_some_and(|until| until <= validity.valid_from) {
-            invalid.push(InvalidField::new("/validUntil", "must be later than validFrom"));
+            invalid.push(InvalidField::new(["validUntil"], "must be later than validFrom"));
         }
         if invalid.is_empty() {
             for (index, vid) in request.vehicles.iter().enumerate() {
                 if self.vehicles.get(vid).await?.is_none() {
-                    invalid.push(InvalidField::new(format!("/vehicles/{index}"), "no vehicle has this vid"));
+                    invalid.push(InvalidField::new(JsonPointer::from(["vehicles"]).index(index), "no vehicle has this vid"));
                 }
             }
         }

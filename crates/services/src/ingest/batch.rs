@@ -89,7 +89,7 @@ impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V
         let Some(subject) = &envelope.subject else {
             return Err(Refusal::new(
                 Reason::VehicleUnknown,
-                "/subject",
+                ["subject"],
                 "must name the vehicle: its vid, vin:… or scheme:value",
             )
             .into());

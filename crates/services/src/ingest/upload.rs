@@ -71,7 +71,7 @@ impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V
             };
             if !names_vehicle {
                 return Err(
-                    Refusal::new(Reason::VehicleUnknown, "/subject", "must name the vehicle of the request path").into()
+                    Refusal::new(Reason::VehicleUnknown, ["subject"], "must name the vehicle of the request path").into()
                 );
             }
         }

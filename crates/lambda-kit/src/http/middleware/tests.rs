@@ -3,6 +3,7 @@ use http::StatusCode;
 use roadcast_domain::caller::{Caller, Scope};
 use roadcast_domain::fleet::{Client, ClientRole, Fleet};
 use roadcast_domain::ids::{ClientId, FleetId};
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::plan::Plan;
 use roadcast_ports::clients::Clients as _;
 use roadcast_ports::clock::Clock as _;
@@ -47,7 +48,7 @@ impl TestApi {
 
     async fn create(&self, call: Call<'_, ()>) -> Result<Response, Problem> {
         if call.request.text()? == "invalid" {
-            return Err(Problem::invalid_body("", "is invalid"));
+            return Err(Problem::invalid_body(JsonPointer::ROOT, "is invalid"));
         }
         let created = self.created.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Ok(response::json(StatusCode::CREATED, &json!({"created": created, "secret": "s"}))?.with_secret("secret"))

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 use roadcast_domain::ids::{ClientId, FleetId};
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_testbed::{ManualClock, Memory};
 
 use super::*;
@@ -23,7 +24,7 @@ fn speed() -> PackageRequest {
     PackageRequest { signals: vec!["Vehicle.Speed".to_owned()], event_types: Vec::new() }
 }
 
-fn pointers(result: Result<CustomPackage, ServiceError>) -> Vec<String> {
+fn pointers(result: Result<CustomPackage, ServiceError>) -> Vec<JsonPointer> {
     match result {
         Err(ServiceError::Invalid(fields)) => fields.into_iter().map(|field| field.pointer).collect(),
         other => panic!("{other:?}"),
