@@ -98,7 +98,7 @@ impl Pipeline {
         for (vid, delivery_format) in [(&car, DeliveryFormat::Json), (&bus, DeliveryFormat::Blocks)] {
             let request = SubscriptionRequest {
                 vehicles: vec![vid.clone()],
-                packages: PACKAGES.map(str::to_owned).to_vec(),
+                packages: PACKAGES.map(|name| name.parse().unwrap()).to_vec(),
                 delivery_format,
                 valid_from: None,
                 valid_until: None,
@@ -122,7 +122,7 @@ impl Pipeline {
         let register = SchemaRegistration::<InMemory> { schemas: self.memory.clone(), clock: self.clock.clone() };
         register.register(&admin(), TYRE, r#"{"type": "object"}"#).await.expect("registered");
         let with_tyres = |mut package: Package| {
-            if package.name == "diagnostics" {
+            if package.name.as_str() == "diagnostics" {
                 package.event_types.extend(EventType::from_name(TYRE));
             }
             package

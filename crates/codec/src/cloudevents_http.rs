@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use roadcast_domain::cloudevent::is_json;
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::refusal::{Reason, Refusal};
 
 use crate::percent;
@@ -24,14 +25,14 @@ pub fn from_binary_mode<'a>(
 ) -> Result<String, Refusal> {
     let mut event = Map::new();
     for (name, value) in attributes {
-        let invalid = || Refusal::new(Reason::NotACloudEvent, format!("/{name}"), "the header is not percent-encoded UTF-8");
+        let invalid = || Refusal::new(Reason::NotACloudEvent, [name], "the header is not percent-encoded UTF-8");
         event.insert(name.to_owned(), Value::String(percent_decode(value).ok_or_else(invalid)?));
     }
     // The body and the Content-Type header provide these.
     for name in ["datacontenttype", "data", "data_base64"] {
         if event.contains_key(name) {
             let detail = format!("the header ce-{name} is not allowed: the body is the data, and Content-Type is its type");
-            return Err(Refusal::new(Reason::NotACloudEvent, format!("/{name}"), detail));
+            return Err(Refusal::new(Reason::NotACloudEvent, [name], detail));
         }
     }
     if let Some(content_type) = content_type {
@@ -43,10 +44,11 @@ pub fn from_binary_mode<'a>(
     }
     let mut json = Value::Object(event).to_string();
     if !body.is_empty() {
-        let text = std::str::from_utf8(body).map_err(|_| Refusal::new(Reason::NotJson, "", "the body is not UTF-8"))?;
+        let text = std::str::from_utf8(body)
+            .map_err(|_| Refusal::new(Reason::NotJson, JsonPointer::ROOT, "the body is not UTF-8"))?;
         let data: &RawValue = serde_json::from_str(text).map_err(|error| {
             let detail = format!("the body is not JSON at line {} column {}", error.line(), error.column());
-            Refusal::new(Reason::NotJson, "", detail)
+            Refusal::new(Reason::NotJson, JsonPointer::ROOT, detail)
         })?;
         // The data is copied byte by byte, so that numbers keep all digits.
         json.truncate(json.len() - 1);
@@ -92,7 +94,7 @@ mod tests {
 
     fn read(extra: &[(&str, &str)], content_type: Option<&str>, body: &[u8]) -> Result<String, (Reason, String)> {
         from_binary_mode(HEADERS.into_iter().chain(extra.iter().copied()), content_type, body)
-            .map_err(|refusal| (refusal.reason, refusal.pointer))
+            .map_err(|refusal| (refusal.reason, refusal.pointer.into()))
     }
 
     #[test]

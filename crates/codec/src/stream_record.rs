@@ -18,6 +18,7 @@ use roadcast_blocks::{Block, DecodeError, EncodeError};
 use roadcast_domain::byte_budget::ByteBudget;
 use roadcast_domain::cloudevent::{self, Data, Envelope};
 use roadcast_domain::event::{EventType, Telemetry};
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::limits;
 use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::validation;
@@ -53,14 +54,18 @@ fn decompress(record: &[u8]) -> Result<Vec<u8>, Refusal> {
     let limit = limits::UNPACKED_RECORD_BYTES as u64;
     decoder.by_ref().take(limit + 1).read_to_end(&mut text).map_err(broken)?;
     if text.len() > limits::UNPACKED_RECORD_BYTES {
-        return Err(Refusal::new(Reason::TooLarge, "", "the zstd frame exceeds the decompressed size limit of a record"));
+        return Err(Refusal::new(
+            Reason::TooLarge,
+            JsonPointer::ROOT,
+            "the zstd frame exceeds the decompressed size limit of a record",
+        ));
     }
     drop(decoder);
     if rest.is_empty() { Ok(text) } else { Err(not_json("the zstd frame is followed by other bytes")) }
 }
 
 fn not_json(detail: &str) -> Refusal {
-    Refusal::new(Reason::NotJson, "", detail)
+    Refusal::new(Reason::NotJson, JsonPointer::ROOT, detail)
 }
 
 /// Splits the text of a record into its events.
@@ -82,11 +87,11 @@ pub fn json_data<'a>(envelope: &Envelope<'a>, budget: &mut ByteBudget) -> Result
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case(BLOCK_CONTENT_TYPE) {
         let detail = format!("data must be JSON or a block ({BLOCK_CONTENT_TYPE})");
-        return Err(Refusal::new(Reason::DataInvalid, "/datacontenttype", detail));
+        return Err(Refusal::new(Reason::DataInvalid, ["datacontenttype"], detail));
     }
     if envelope.event_type != EventType::Telemetry.as_str() {
         let detail = format!("only {} may be sent as a block", EventType::Telemetry.as_str());
-        return Err(Refusal::new(Reason::DataInvalid, "/datacontenttype", detail));
+        return Err(Refusal::new(Reason::DataInvalid, ["datacontenttype"], detail));
     }
     let samples = decode_block(base64, budget)?.samples();
     serde_json::value::to_raw_value(&Telemetry { samples })
@@ -118,7 +123,7 @@ fn decode_block(base64: &str, budget: &mut ByteBudget) -> Result<Block, Refusal>
 }
 
 fn invalid_block(reason: Reason, detail: impl Into<String>) -> Refusal {
-    Refusal::new(reason, "/data_base64", detail)
+    Refusal::new(reason, ["data_base64"], detail)
 }
 
 fn too_large() -> Refusal {

@@ -9,6 +9,7 @@ use roadcast_domain::caller::Caller;
 use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::fleet::Fleet;
 use roadcast_domain::ids::{ClientId, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::package::Packages;
 use roadcast_domain::plan::Plan;
 use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
 use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
@@ -24,7 +25,7 @@ use roadcast_services::delivery::feed::FeedReader;
 use roadcast_services::ingest::Ingest;
 use roadcast_services::query::{StateQueries, VehicleQueries};
 use roadcast_services::stream::{EventStore, EventValidator, Publisher, RecentEvents, StreamProcessor};
-use roadcast_testbed::{ManualClock, Memory, MemoryItems, port_set};
+use roadcast_testbed::{ManualClock, Memory, MemoryItems, fixtures, port_set};
 use roadcast_traces::VehicleKey;
 
 port_set! {
@@ -173,11 +174,14 @@ async fn register(memory: &Memory, vid: &VehicleId, key: &VehicleKey, now: Times
 
 async fn subscribe(memory: &Memory, fleet_id: &FleetId, vehicles: Vec<VehicleId>, now: Timestamp) {
     let fleet = Fleet::new(fleet_id.clone(), "A fleet".to_owned(), "delivery".to_owned(), Plan::Standard, now);
+    let granted = ["telematics", "track-and-trace", "diagnostics", "ev-battery"];
+    let built_in = Packages::built_in();
+    let names = built_in.iter().map(|package| package.name.clone()).filter(|name| granted.contains(&name.as_str()));
     let subscription = Subscription {
         subscription_id: SubscriptionId::from_random_bits(1),
         fleet_id: fleet_id.clone(),
         vehicles,
-        packages: ["telematics", "track-and-trace", "diagnostics", "ev-battery"].map(str::to_owned).to_vec(),
+        packages: names.collect(),
         delivery_format: DeliveryFormat::Blocks,
         validity: Validity { valid_from: now, valid_until: None },
         state: SubscriptionState::Active,
@@ -187,9 +191,10 @@ async fn subscribe(memory: &Memory, fleet_id: &FleetId, vehicles: Vec<VehicleId>
         created_at: now,
         updated_at: now,
     };
-    let _ = Fleets::create(memory, &fleet, None).await;
+    let change = fixtures::change(&fleet.fleet_id);
+    let _ = Fleets::create(memory, &fleet, &change).await;
     let _ = memory.ensure_queue(&fleet).await;
     let _ = memory.ensure_rule(&fleet).await;
-    let _ = Subscriptions::create(memory, &subscription, None).await;
+    let _ = Subscriptions::create(memory, &subscription, &change).await;
     let _ = memory.write_grants(&subscription).await;
 }

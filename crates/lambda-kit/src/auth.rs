@@ -49,7 +49,7 @@ mod tests {
     use roadcast_domain::ids::{ClientId, FleetId};
     use roadcast_ports::clients::Clients as _;
     use roadcast_ports::clock::Clock as _;
-    use roadcast_testbed::{InMemory, Memory};
+    use roadcast_testbed::{InMemory, Memory, fixtures};
 
     use super::*;
 
@@ -58,7 +58,10 @@ mod tests {
         if let Some(role) = role {
             let (name, created_at) = ("n".to_owned(), memory.clock().now());
             let client = Client { client_id: client_id.clone(), name, role, secret_shown_at: None, created_at };
-            memory.put(&client, None).await.unwrap();
+            match client.fleet_id() {
+                Some(fleet_id) => memory.put(&client, &fixtures::change(fleet_id)).await.unwrap(),
+                None => memory.put_ingest(&client).await.unwrap(),
+            }
         }
         let callers = Callers::<InMemory>::new(CachedClients::new(memory.clone(), memory.clock().clone()));
         callers.caller(Some(&Claims { client_id: client_id.clone(), scopes: token.to_vec() }), needed).await.ok()

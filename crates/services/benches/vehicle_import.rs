@@ -13,9 +13,9 @@ use std::time::Instant;
 use roadcast_domain::Timestamp;
 use roadcast_domain::audit::Change;
 use roadcast_domain::fleet::Fleet;
-use roadcast_domain::ids::{Eid, FleetId, VehicleId};
+use roadcast_domain::ids::{ChangeId, FleetId, VehicleId};
 use roadcast_domain::plan::Plan;
-use roadcast_domain::subject::Subject;
+use roadcast_domain::subject::{Subject, VehicleName};
 use roadcast_domain::vehicle::Vehicle;
 use roadcast_domain::vehicle_mapping::{FileVersion, ImportLedger, VehicleMapping};
 use roadcast_ports::PortError;
@@ -121,7 +121,7 @@ impl ImportProgress for &CountingPorts {
 }
 
 impl VehicleNames for &CountingPorts {
-    async fn resolve_all(&self, names: &[Subject]) -> Result<Vec<Option<VehicleId>>, PortError> {
+    async fn resolve_all(&self, names: &[VehicleName]) -> Result<Vec<Option<VehicleId>>, PortError> {
         Ok(vec![None; names.len()])
     }
 }
@@ -149,15 +149,15 @@ impl Vehicles for &CountingPorts {
 }
 
 impl Fleets for &CountingPorts {
-    async fn update(&self, _: &Fleet, _: Option<&Change>) -> Result<(), PortError> {
+    async fn update(&self, _: &Fleet, _: &Change) -> Result<(), PortError> {
         Ok(())
     }
 
-    async fn changes(&self, _: &FleetId, _: Option<Eid>, _: usize) -> Result<Vec<Change>, PortError> {
+    async fn changes(&self, _: &FleetId, _: Option<ChangeId>, _: usize) -> Result<Vec<Change>, PortError> {
         Ok(Vec::new())
     }
 
-    async fn create(&self, _: &Fleet, _: Option<&Change>) -> Result<(), PortError> {
+    async fn create(&self, _: &Fleet, _: &Change) -> Result<(), PortError> {
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use roadcast_codec::stream_record;
 use roadcast_domain::Timestamp;
 use roadcast_domain::cloudevent::{self, Envelope};
 use roadcast_domain::ids::{Eid, VehicleId};
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::limits;
 use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::validation::{QuarantinedSample, RejectedSignal, ValidationOutcome};
@@ -118,7 +119,7 @@ impl<Ports: PortSet> Ingest<Ports> {
             .await??;
         let json = envelope
             .to_json_with_subject(vid)
-            .map_err(|_| Refusal::new(Reason::NotACloudEvent, "", "the event cannot be written as JSON"))?;
+            .map_err(|_| Refusal::new(Reason::NotACloudEvent, JsonPointer::ROOT, "the event cannot be written as JSON"))?;
         Ok(ValidatedEvent { id: envelope.id.clone(), source: envelope.source.clone(), json, outcome })
     }
 }
@@ -152,11 +153,15 @@ fn split(body: &str) -> Result<Vec<&RawValue>, IngestError> {
     }
     let events = cloudevent::split_events(body).map_err(IngestError::Body)?;
     if events.is_empty() {
-        return Err(IngestError::Body(Refusal::new(Reason::DataInvalid, "", "must contain at least one event")));
+        return Err(IngestError::Body(Refusal::new(
+            Reason::DataInvalid,
+            JsonPointer::ROOT,
+            "must contain at least one event",
+        )));
     }
     if events.len() > limits::EVENTS_PER_UPLOAD {
         let detail = format!("must contain at most {} events; split it into several uploads", limits::EVENTS_PER_UPLOAD);
-        return Err(IngestError::Body(Refusal::new(Reason::DataInvalid, "", detail)));
+        return Err(IngestError::Body(Refusal::new(Reason::DataInvalid, JsonPointer::ROOT, detail)));
     }
     Ok(events)
 }

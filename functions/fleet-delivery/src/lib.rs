@@ -77,7 +77,7 @@ impl<Ports: PortSet> FleetDelivery<Ports> {
     async fn acknowledge(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
         let fleet_id: FleetId = request.path_parameter("fleetId")?;
         let Acknowledgement { ack } = request.json()?;
-        let invalid = |()| Problem::invalid_body("/ack", INVALID_TOKEN);
+        let invalid = |()| Problem::invalid_body(["ack"], INVALID_TOKEN);
         let token: Token = ack.parse().map_err(invalid)?;
         self.feed_reader.acknowledge(caller, &fleet_id, &token.receipts).await?;
         Ok(response::no_content())

@@ -38,14 +38,14 @@ impl ClientInput {
     /// Returns the name and the role. A client of kind fleet requires `fleetId` and allows no `sources`; a client of kind
     /// ingest requires `sources` and allows no `fleetId`.
     fn role(self) -> Result<(String, ClientRole), Problem> {
-        let invalid = |pointer: &str, detail: &str| Err(Problem::invalid_body(pointer, detail));
+        let invalid = |member: &str, detail: &str| Err(Problem::invalid_body([member], detail));
         match (self.kind, self.fleet_id, self.sources) {
             (ClientKind::Fleet, Some(fleet_id), None) => Ok((self.name, ClientRole::Fleet { fleet_id })),
             (ClientKind::Ingest, None, Some(sources)) => Ok((self.name, ClientRole::Ingest { sources })),
-            (ClientKind::Fleet, None, _) => invalid("/fleetId", "is required for kind fleet"),
-            (ClientKind::Fleet, _, Some(_)) => invalid("/sources", "is not allowed for kind fleet"),
-            (ClientKind::Ingest, _, None) => invalid("/sources", "is required for kind ingest"),
-            (ClientKind::Ingest, Some(_), _) => invalid("/fleetId", "is not allowed for kind ingest"),
+            (ClientKind::Fleet, None, _) => invalid("fleetId", "is required for kind fleet"),
+            (ClientKind::Fleet, _, Some(_)) => invalid("sources", "is not allowed for kind fleet"),
+            (ClientKind::Ingest, _, None) => invalid("sources", "is required for kind ingest"),
+            (ClientKind::Ingest, Some(_), _) => invalid("fleetId", "is not allowed for kind ingest"),
         }
     }
 }

@@ -93,25 +93,11 @@ fn parse_object(line: &str) -> Result<RowFields, InvalidRow> {
         let text = match (field, value) {
             ("modelYear", Value::Number(number)) => number.to_string(),
             ("removed", Value::Bool(removed)) => removed.to_string(),
-            ("modelYear" | "removed", _) => return Err(InvalidRow::new(pointer(field), RowFault::Type)),
+            ("modelYear" | "removed", _) => return Err(InvalidRow::new(field, RowFault::Type)),
             (_, Value::String(text)) => text,
-            _ => return Err(InvalidRow::new(pointer(field), RowFault::Type)),
+            _ => return Err(InvalidRow::new(field, RowFault::Type)),
         };
         fields.set(field, &text);
     }
     Ok(fields)
-}
-
-fn pointer(name: &str) -> &'static str {
-    match name {
-        "fleetId" => "/fleetId",
-        "vin" => "/vin",
-        "make" => "/make",
-        "model" => "/model",
-        "modelYear" => "/modelYear",
-        "fuelType" => "/fuelType",
-        "externalId" => "/externalId",
-        "removed" => "/removed",
-        _ => "",
-    }
 }

@@ -89,6 +89,7 @@ macro_rules! price {
     (Schemas::version $args:tt $meter:ident, $call:expr) => {{ $meter.read_references(1); $call }};
 
     (Clients::put $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
+    (Clients::put_ingest $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
     (Clients::get $args:tt $meter:ident, $call:expr) => {{ $meter.read_references(1); $call }};
     (Clients::list_by_fleet $args:tt $meter:ident, $call:expr) => {
         $call.inspect(|found| $meter.read_references(found.len()))

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use super::{QuarantinedSample, ValidatedData, check_clock, type_unknown};
 use crate::cloudevent::Envelope;
 use crate::event::{Body, Custom, CustomType};
+use crate::json_pointer::JsonPointer;
 use crate::limits;
 use crate::refusal::{Reason, Refusal};
 use crate::schema::{SchemaRegistry, SchemaViolation, parse_strict_json};
@@ -18,11 +19,14 @@ pub(super) fn validate_custom(
     received: Timestamp,
     schemas: &dyn SchemaRegistry,
 ) -> Result<ValidatedData, Refusal> {
-    let invalid = |pointer: &str, detail: String| Refusal::new(Reason::DataInvalid, format!("/data{pointer}"), detail);
+    let invalid = |pointer: &JsonPointer, detail: String| {
+        Refusal::new(Reason::DataInvalid, JsonPointer::from(["data"]).join(pointer), detail)
+    };
     if data.get().len() > limits::CUSTOM_DATA_BYTES {
-        return Err(invalid("", format!("must have at most {} bytes", limits::CUSTOM_DATA_BYTES)));
+        return Err(invalid(&JsonPointer::ROOT, format!("must have at most {} bytes", limits::CUSTOM_DATA_BYTES)));
     }
-    let value = parse_strict_json(data.get(), limits::CUSTOM_DATA_VALUES).map_err(|error| invalid("", error.to_string()))?;
+    let value = parse_strict_json(data.get(), limits::CUSTOM_DATA_VALUES)
+        .map_err(|error| invalid(&JsonPointer::ROOT, error.to_string()))?;
     schemas.check(&event_type, &value).map_err(|violation| match violation {
         SchemaViolation::UnknownType => type_unknown(),
         SchemaViolation::Invalid { pointer, detail } => invalid(&pointer, detail),
@@ -34,7 +38,7 @@ pub(super) fn validate_custom(
         Err(reason) => {
             // The time is in the envelope, so the data alone would not show what is invalid.
             let bytes = envelope.to_json().unwrap_or_else(|_| data.get().to_owned());
-            validated.quarantined.push(QuarantinedSample { index: 0, pointer: "/time".to_owned(), reason, bytes });
+            validated.quarantined.push(QuarantinedSample { index: 0, pointer: ["time"].into(), reason, bytes });
         }
     }
     Ok(validated)

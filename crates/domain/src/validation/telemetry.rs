@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{QuarantinedSample, RejectedSignal, ValidatedData, check_time};
 use crate::event::{Body, Telemetry};
+use crate::json_pointer::JsonPointer;
 use crate::limits;
 use crate::refusal::{Reason, Refusal};
 
@@ -20,36 +21,37 @@ pub(super) fn validate_telemetry(data: &RawValue, received: Timestamp) -> Result
     let Ok(Data { samples: sent }) = serde_json::from_str(data.get()) else {
         return Err(Refusal::new(
             Reason::DataInvalid,
-            "/data/samples",
+            ["data", "samples"],
             "telemetry data must be {\"samples\": [{\"at\": time, \"signals\": {path: value}}]}",
         ));
     };
     if sent.is_empty() {
-        return Err(Refusal::new(Reason::DataInvalid, "/data/samples", "must have at least one sample"));
+        return Err(Refusal::new(Reason::DataInvalid, ["data", "samples"], "must have at least one sample"));
     }
     if sent.len() > limits::SAMPLES_PER_EVENT {
         let detail = format!("must have at most {} samples; this event has {}", limits::SAMPLES_PER_EVENT, sent.len());
-        return Err(Refusal::new(Reason::TooManySamples, "/data/samples", detail));
+        return Err(Refusal::new(Reason::TooManySamples, ["data", "samples"], detail));
     }
 
     let mut quarantined = Vec::new();
     let mut rejected = Vec::new();
     let mut times = Vec::with_capacity(sent.len());
     let mut samples = Vec::with_capacity(sent.len());
+    let all = JsonPointer::from(["data", "samples"]);
     for (index, raw) in sent.iter().enumerate() {
-        let pointer = format!("/data/samples/{index}");
+        let pointer = all.index(index);
         let quarantine = |reason, pointer| QuarantinedSample { index, pointer, reason, bytes: raw.get().to_owned() };
         let Ok(sample) = serde_json::from_str::<SentSample>(raw.get()) else {
             quarantined.push(quarantine(Reason::SampleInvalid, pointer));
             continue;
         };
         match check_time(&sample.at, received) {
-            Err(reason) => quarantined.push(quarantine(reason, pointer + "/at")),
+            Err(reason) => quarantined.push(quarantine(reason, pointer.child("at"))),
             Ok(at) => {
                 times.push(at);
                 let signals = validate_signals(&sample.signals, &pointer, &mut rejected);
                 if signals.is_empty() {
-                    quarantined.push(quarantine(Reason::NoValidSignal, pointer + "/signals"));
+                    quarantined.push(quarantine(Reason::NoValidSignal, pointer.child("signals")));
                 } else {
                     samples.push(Sample { at, signals });
                 }
@@ -71,10 +73,10 @@ struct SentSample {
 
 fn validate_signals(
     sent: &serde_json::Map<String, serde_json::Value>,
-    sample_pointer: &str,
+    sample: &JsonPointer,
     rejected: &mut Vec<RejectedSignal>,
 ) -> Signals {
-    let pointer = |path: &str| format!("{sample_pointer}/signals/{}", path.replace('~', "~0").replace('/', "~1"));
+    let pointer = |path: &str| sample.child("signals").child(path);
     let mut signals = Signals::new();
     for (path, value) in sent {
         match accept(path, value) {
@@ -99,7 +101,7 @@ fn check_span(times: &[Timestamp]) -> Result<(), Refusal> {
         && last.ms_since(*first) > limits::EVENT_SPAN_MS
     {
         let detail = "the samples of one event must be within 5 minutes; send them as several events";
-        return Err(Refusal::new(Reason::SamplesTooFarApart, "/data/samples", detail));
+        return Err(Refusal::new(Reason::SamplesTooFarApart, ["data", "samples"], detail));
     }
     Ok(())
 }
@@ -114,7 +116,7 @@ fn check_unknown_paths(samples: &[Sample]) -> Result<(), Refusal> {
     if unknown.len() > limits::UNKNOWN_SIGNALS_PER_EVENT {
         let detail =
             format!("must have at most {} different paths outside the catalogue", limits::UNKNOWN_SIGNALS_PER_EVENT);
-        return Err(Refusal::new(Reason::TooManyUnknownSignals, "/data/samples", detail));
+        return Err(Refusal::new(Reason::TooManyUnknownSignals, ["data", "samples"], detail));
     }
     Ok(())
 }

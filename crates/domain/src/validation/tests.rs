@@ -37,7 +37,7 @@ impl SchemaRegistry for NoteSchema {
         match (event_type.as_str(), data) {
             ("com.example.note.v1", serde_json::Value::String(_)) => Ok(()),
             ("com.example.note.v1", _) => {
-                Err(SchemaViolation::Invalid { pointer: "/text".to_owned(), detail: "must be a string".to_owned() })
+                Err(SchemaViolation::Invalid { pointer: ["text"].into(), detail: "must be a string".to_owned() })
             }
             _ => Err(SchemaViolation::UnknownType),
         }
@@ -140,15 +140,15 @@ fn refusal_of_an_event_has_a_reason_and_a_pointer() {
         let refusal = validate_json(&event("roadcast.telemetry.v1", &data)).unwrap_err();
         (refusal.reason, refusal.pointer)
     };
-    assert_eq!(refusal(json!({})), (Reason::DataInvalid, "/data/samples".into()));
-    assert_eq!(refusal(json!({"samples": []})), (Reason::DataInvalid, "/data/samples".into()));
+    assert_eq!(refusal(json!({})), (Reason::DataInvalid, ["data", "samples"].into()));
+    assert_eq!(refusal(json!({"samples": []})), (Reason::DataInvalid, ["data", "samples"].into()));
     let many: Vec<_> = (0..501).map(|_| sample(NOON, "Vehicle.Speed", 1)).collect();
-    assert_eq!(refusal(json!({ "samples": many })), (Reason::TooManySamples, "/data/samples".into()));
+    assert_eq!(refusal(json!({ "samples": many })), (Reason::TooManySamples, ["data", "samples"].into()));
     let apart = [sample("2026-01-01T11:50:00Z", "Vehicle.Speed", 1), sample("2026-01-01T11:55:00.001Z", "Vehicle.Speed", 1)];
-    assert_eq!(refusal(json!({ "samples": apart })), (Reason::SamplesTooFarApart, "/data/samples".into()));
+    assert_eq!(refusal(json!({ "samples": apart })), (Reason::SamplesTooFarApart, ["data", "samples"].into()));
     let foreign: serde_json::Map<_, _> = (0..65).map(|n| (format!("Oem.Signal{n}"), json!(n))).collect();
     let foreign = json!({"samples": [{"at": NOON, "signals": foreign}]});
-    assert_eq!(refusal(foreign), (Reason::TooManyUnknownSignals, "/data/samples".into()));
+    assert_eq!(refusal(foreign), (Reason::TooManyUnknownSignals, ["data", "samples"].into()));
     let unknown = validate_json(&event("roadcast.weather.v1", &json!({}))).unwrap_err();
     assert_eq!((unknown.reason, unknown.pointer.as_str()), (Reason::TypeUnknown, "/type"));
 }
@@ -250,8 +250,8 @@ fn invalid_custom_data_is_refused_with_a_pointer() {
         let refusal = custom(event_type, NOON, data).unwrap_err();
         (refusal.reason, refusal.pointer)
     };
-    assert_eq!(refused(NOTE, "7"), (Reason::DataInvalid, "/data/text".to_owned()));
-    assert_eq!(refused("com.example.other.v1", "7"), (Reason::TypeUnknown, "/type".to_owned()));
+    assert_eq!(refused(NOTE, "7"), (Reason::DataInvalid, ["data", "text"].into()));
+    assert_eq!(refused("com.example.other.v1", "7"), (Reason::TypeUnknown, ["type"].into()));
     // Refused before the schema is used: too much data, duplicate keys and numbers out of range.
     let long = format!("\"{}\"", "x".repeat(limits::CUSTOM_DATA_BYTES - 1));
     let many = format!("[{}0]", "0,".repeat(limits::CUSTOM_DATA_VALUES));
@@ -259,7 +259,7 @@ fn invalid_custom_data_is_refused_with_a_pointer() {
     for data in
         [long.as_str(), many.as_str(), deep.as_str(), r#"{"a": "x", "a": 1}"#, r#"[{"b": {"a": 1, "\u0061": 1}}]"#, "1e999"]
     {
-        assert_eq!(refused(NOTE, data), (Reason::DataInvalid, "/data".to_owned()));
+        assert_eq!(refused(NOTE, data), (Reason::DataInvalid, ["data"].into()));
     }
     let fits = format!("\"{}\"", "x".repeat(limits::CUSTOM_DATA_BYTES - 2));
     assert!(custom(NOTE, NOON, &fits).is_ok());

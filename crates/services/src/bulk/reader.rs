@@ -44,6 +44,31 @@ pub(super) enum FileRefusal {
     Header(HeaderFault),
 }
 
+/// Why reading a file failed.
+#[derive(Debug)]
+pub(super) enum ReadError {
+    /// The file cannot be read further. A retry does not resolve this.
+    Refused(FileRefusal),
+    /// The store of the file failed.
+    Port(PortError),
+}
+
+impl ReadError {
+    /// Returns the refusal, which is the result of the import. Fails if the store failed.
+    pub(super) fn into_refusal(self) -> Result<FileRefusal, PortError> {
+        match self {
+            Self::Refused(refusal) => Ok(refusal),
+            Self::Port(error) => Err(error),
+        }
+    }
+}
+
+impl From<PortError> for ReadError {
+    fn from(error: PortError) -> Self {
+        Self::Port(error)
+    }
+}
+
 /// Reads the lines of a file.
 pub(super) struct LineReader<Body> {
     body: Body,
@@ -62,16 +87,16 @@ impl<Body: FileBody> LineReader<Body> {
         compression: Compression,
         from: &Checkpoint,
         max_line_bytes: usize,
-    ) -> Result<Result<Self, FileRefusal>, PortError> {
+    ) -> Result<Self, ReadError> {
         let Ok(lines) = LineSplitter::resume(compression, from.line, from.offset) else {
-            return Ok(Err(FileRefusal::Corrupt));
+            return Err(ReadError::Refused(FileRefusal::Corrupt));
         };
         let body = files.open(file, if compression == Compression::Plain { from.offset } else { 0 }).await?;
-        Ok(Ok(Self { body, lines: lines.max_line_bytes(max_line_bytes), line: from.line, offset: from.offset }))
+        Ok(Self { body, lines: lines.max_line_bytes(max_line_bytes), line: from.line, offset: from.offset })
     }
 
     /// Returns the next line; `None` at the end of the file.
-    pub(super) async fn next(&mut self) -> Result<Result<Option<Line>, FileRefusal>, PortError> {
+    pub(super) async fn next(&mut self) -> Result<Option<Line>, ReadError> {
         let mut ended = false;
         loop {
             match self.lines.next_line() {
@@ -80,9 +105,9 @@ impl<Body: FileBody> LineReader<Body> {
                     if let Some(line) = &line {
                         (self.line, self.offset) = (line.number, line.end);
                     }
-                    return Ok(Ok(line));
+                    return Ok(line);
                 }
-                Err(_) => return Ok(Err(FileRefusal::Corrupt)),
+                Err(_) => return Err(ReadError::Refused(FileRefusal::Corrupt)),
             }
             if let Some(bytes) = self.body.next().await? {
                 self.lines.push(bytes);
@@ -107,31 +132,29 @@ impl<Body: FileBody> RowReader<Body> {
         files: &impl BulkFiles<Body = Body>,
         file: &BulkFile,
         from: &Checkpoint,
-    ) -> Result<Result<Self, FileRefusal>, PortError> {
-        let Some((format, compression)) = detect_format(&file.key) else { return Ok(Err(FileRefusal::UnknownFormat)) };
-        let lines = match LineReader::open(files, file, compression, from, MAX_LINE_BYTES).await? {
-            Ok(lines) => lines,
-            Err(refused) => return Ok(Err(refused)),
-        };
+    ) -> Result<Self, ReadError> {
+        let detected = detect_format(&file.key).ok_or(ReadError::Refused(FileRefusal::UnknownFormat));
+        let (format, compression) = detected?;
+        let lines = LineReader::open(files, file, compression, from, MAX_LINE_BYTES).await?;
         let rows = match &from.columns {
             None if format.has_header() => None,
             columns => Some(RowParser::new(columns.clone())),
         };
-        Ok(Ok(Self { lines, format, rows }))
+        Ok(Self { lines, format, rows })
     }
 
     /// Returns the next rows, at most `limit`.
     pub(super) async fn window(&mut self, limit: usize) -> Result<RowWindow, PortError> {
         let mut window = RowWindow::default();
         while window.rows.len() < limit {
-            match self.lines.next().await? {
+            match self.lines.next().await {
                 Ok(Some(line)) => {
                     if let Err(refused) = self.read_line(line, &mut window) {
                         window.refused = Some(refused);
                     }
                 }
                 Ok(None) => window.is_last = true,
-                Err(refused) => window.refused = Some(refused),
+                Err(error) => window.refused = Some(error.into_refusal()?),
             }
             window.is_last |= window.refused.is_some();
             if window.is_last {

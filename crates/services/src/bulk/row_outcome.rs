@@ -9,7 +9,7 @@ use roadcast_ports::bulk::BulkFile;
 use super::reader::NumberedRow;
 
 /// The row's external id belongs to another vehicle.
-pub(super) const EXTERNAL_ID_TAKEN: InvalidRow = InvalidRow::new("/externalId", RowFault::ExternalIdTaken);
+pub(super) const EXTERNAL_ID_TAKEN: InvalidRow = InvalidRow::new("externalId", RowFault::ExternalIdTaken);
 
 /// The outcome of a row of a file. Each kind of file has its own type of faults.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::fleet::FleetState;
 use roadcast_domain::ids::{FleetId, VehicleId};
-use roadcast_domain::subject::Subject;
+use roadcast_domain::subject::VehicleName;
 use roadcast_domain::vehicle_mapping::{ConfirmedVersions, InvalidRow, RowFault};
 use roadcast_domain::vin::Vin;
 use roadcast_ports::PortError;
@@ -42,7 +42,7 @@ impl<Ports: PortSet> VehicleImport<Ports> {
         let valid = || window.rows.iter().flatten();
         let fleets = self.active_fleets(valid().map(|row| &row.row.fleet_id).collect()).await?;
         let vids = self.resolve_names(valid()).await?;
-        let vid = |row: &NumberedRow| vids.get(&Subject::Vin(row.row.vin.clone())).cloned();
+        let vid = |row: &NumberedRow| vids.get(&VehicleName::Vin(row.row.vin.clone())).cloned();
         let pairs: Vec<_> = valid().filter_map(|row| Some((row.row.fleet_id.clone(), vid(row)?))).collect();
         let stored = self.mappings.get(&pairs).await?;
         let stored: BTreeMap<_, _> =
@@ -56,10 +56,10 @@ impl<Ports: PortSet> VehicleImport<Ports> {
             };
             let vid = vid(row);
             if !fleets.contains(&row.row.fleet_id) {
-                return RowPlan::Settled(RowOutcome::Invalid(InvalidRow::new("/fleetId", RowFault::FleetUnknown)));
+                return RowPlan::Settled(RowOutcome::Invalid(InvalidRow::new("fleetId", RowFault::FleetUnknown)));
             }
             if let Some(id) = &row.row.details.external_id
-                && let Some(holder) = vids.get(&Subject::External(id.clone()))
+                && let Some(holder) = vids.get(&VehicleName::External(id.clone()))
                 && vid.as_ref() != Some(holder)
             {
                 return RowPlan::Settled(RowOutcome::Invalid(EXTERNAL_ID_TAKEN));
@@ -92,11 +92,11 @@ impl<Ports: PortSet> VehicleImport<Ports> {
     async fn resolve_names<'w>(
         &self,
         rows: impl Iterator<Item = &'w NumberedRow>,
-    ) -> Result<HashMap<Subject, VehicleId>, PortError> {
-        let names: Vec<Subject> = rows
+    ) -> Result<HashMap<VehicleName, VehicleId>, PortError> {
+        let names: Vec<VehicleName> = rows
             .flat_map(|row| {
-                let external_id = row.row.details.external_id.clone().map(Subject::External);
-                std::iter::once(Subject::Vin(row.row.vin.clone())).chain(external_id)
+                let external_id = row.row.details.external_id.clone().map(VehicleName::External);
+                std::iter::once(VehicleName::Vin(row.row.vin.clone())).chain(external_id)
             })
             .collect();
         let vids = self.vehicle_names.resolve_all(&names).await?;

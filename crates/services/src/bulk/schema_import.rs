@@ -87,23 +87,23 @@ impl<Ports: PortSet> SchemaImport<Ports> {
         let Some((FileFormat::Ndjson, compression)) = detect_format(&run.file.key) else {
             return Ok(EndOfRun::FileEnd(Some(FileRefusal::NotNdjson)));
         };
-        let opened = LineReader::open(run.files, run.file, compression, &progress.checkpoint, MAX_LINE_BYTES).await?;
+        let opened = LineReader::open(run.files, run.file, compression, &progress.checkpoint, MAX_LINE_BYTES).await;
         let mut lines = match opened {
             Ok(lines) => lines,
-            Err(refused) => return Ok(EndOfRun::FileEnd(Some(refused))),
+            Err(error) => return Ok(EndOfRun::FileEnd(Some(error.into_refusal()?))),
         };
         let mut context = ImportContext { uploaded_at: run.file.version.uploaded_at(), registered: BTreeSet::new() };
         loop {
-            let text = match lines.next().await? {
+            let text = match lines.next().await {
                 Ok(Some(line)) => line.text,
                 Ok(None) => return Ok(EndOfRun::FileEnd(None)),
-                Err(refused) => return Ok(EndOfRun::FileEnd(Some(refused))),
+                Err(error) => return Ok(EndOfRun::FileEnd(Some(error.into_refusal()?))),
             };
             if !text.as_ref().is_ok_and(|text| text.trim().is_empty()) {
                 let outcome = self.import_line(text, &mut context).await?;
                 if let Some((reason, fields)) = progress.count(&outcome) {
                     for InvalidField { pointer, detail } in fields {
-                        progress.record_fault(lines.line, pointer, reason, detail);
+                        progress.record_fault(lines.line, pointer.as_str(), reason, detail);
                     }
                 }
             }

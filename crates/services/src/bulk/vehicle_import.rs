@@ -80,9 +80,9 @@ impl<Ports: PortSet> VehicleImport<Ports> {
         progress: &mut Progress,
         deadline: Timestamp,
     ) -> Result<EndOfRun, PortError> {
-        let mut reader = match RowReader::open(&self.files, file, &progress.checkpoint).await? {
+        let mut reader = match RowReader::open(&self.files, file, &progress.checkpoint).await {
             Ok(reader) => reader,
-            Err(refused) => return Ok(EndOfRun::FileEnd(Some(refused))),
+            Err(error) => return Ok(EndOfRun::FileEnd(Some(error.into_refusal()?))),
         };
         let windows_per_checkpoint = (ROWS_PER_CHECKPOINT / self.window_rows).max(1);
         for windows in 1.. {

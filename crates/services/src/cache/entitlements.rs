@@ -1,6 +1,6 @@
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use lru::LruCache;
 use roadcast_domain::entitlement::Entitlement;
 use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_domain::package::Packages;
@@ -21,10 +21,15 @@ pub struct CachedEntitlements<Ports: PortSet> {
 }
 
 /// The entitlements that were read under one version.
-#[derive(Default)]
 struct VersionedEntitlements {
     version: u64,
-    by_vehicle: HashMap<VehicleId, Vec<Entitlement>>,
+    by_vehicle: LruCache<VehicleId, Vec<Entitlement>>,
+}
+
+impl VersionedEntitlements {
+    fn new(version: u64) -> Self {
+        Self { version, by_vehicle: LruCache::sparse(CAPACITY) }
+    }
 }
 
 impl<Ports: PortSet> CachedEntitlements<Ports> {
@@ -34,7 +39,7 @@ impl<Ports: PortSet> CachedEntitlements<Ports> {
             entitlements,
             clock,
             version: TtlCache::new(TTL_MS),
-            by_vehicle: Mutex::default(),
+            by_vehicle: Mutex::new(VersionedEntitlements::new(0)),
             packages: TtlCache::new(TTL_MS),
         }
     }
@@ -46,7 +51,7 @@ impl<Ports: PortSet> Entitlements for CachedEntitlements<Ports> {
         {
             let mut cached = self.by_vehicle.lock().unwrap_or_else(PoisonError::into_inner);
             if cached.version != version {
-                *cached = VersionedEntitlements { version, by_vehicle: HashMap::new() };
+                *cached = VersionedEntitlements::new(version);
             }
             if let Some(entitlements) = cached.by_vehicle.get(vid) {
                 return Ok(entitlements.clone());
@@ -56,10 +61,7 @@ impl<Ports: PortSet> Entitlements for CachedEntitlements<Ports> {
         let mut cached = self.by_vehicle.lock().unwrap_or_else(PoisonError::into_inner);
         // If the version changed during the read, the entitlements may be outdated.
         if cached.version == version {
-            if cached.by_vehicle.len() >= CAPACITY {
-                cached.by_vehicle.clear();
-            }
-            cached.by_vehicle.insert(vid.clone(), entitlements.clone());
+            cached.by_vehicle.put(vid.clone(), entitlements.clone());
         }
         Ok(entitlements)
     }

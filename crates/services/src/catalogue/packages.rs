@@ -3,7 +3,7 @@
 use roadcast_domain::caller::Caller;
 use roadcast_domain::event::{CustomType, EventType};
 use roadcast_domain::limits;
-use roadcast_domain::package::{CustomPackage, Package, PackageFault, Packages, check_name};
+use roadcast_domain::package::{CustomPackage, InvalidPackageName, Package, PackageFault, PackageName, Packages};
 use roadcast_ports::PortErrorKind;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::packages::CustomPackages;
@@ -68,7 +68,7 @@ impl<Ports: PortSet> PackageCatalogue<Ports> {
     pub async fn list(&self, _caller: &Caller) -> Result<Vec<PackageRecord>, ServiceError> {
         let built_in = Packages::built_in();
         let mut custom = self.packages.list().await?;
-        custom.retain(|custom| built_in.get(&custom.package.name).is_none());
+        custom.retain(|custom| built_in.get(custom.package.name.as_str()).is_none());
         let mut all: Vec<PackageRecord> = built_in.iter().cloned().map(PackageRecord::BuiltIn).collect();
         all.extend(custom.into_iter().map(PackageRecord::Custom));
         all.sort_by(|a, b| a.package().name.cmp(&b.package().name));
@@ -80,8 +80,8 @@ impl<Ports: PortSet> PackageCatalogue<Ports> {
         if let Some(built_in) = Packages::built_in().get(name) {
             return Ok(PackageRecord::BuiltIn(built_in.clone()));
         }
-        check_name(name).map_err(|_| ServiceError::NotFound)?;
-        self.packages.get(name).await?.map(PackageRecord::Custom).ok_or(ServiceError::NotFound)
+        let name: PackageName = name.parse().map_err(|_| ServiceError::NotFound)?;
+        self.packages.get(&name).await?.map(PackageRecord::Custom).ok_or(ServiceError::NotFound)
     }
 
     /// Creates a package, or replaces its version `replaced`. Fails with `Stale` if the package exists and `replaced` is
@@ -98,19 +98,20 @@ impl<Ports: PortSet> PackageCatalogue<Ports> {
         if Packages::built_in().get(name).is_some() {
             return Err(ServiceError::Conflict("built-in packages cannot be modified"));
         }
-        check_name(name).map_err(|error| ServiceError::invalid("/name", error.to_string()))?;
-        let current = self.packages.get(name).await?;
+        let name: PackageName =
+            name.parse().map_err(|error: InvalidPackageName| ServiceError::invalid(["name"], error.to_string()))?;
+        let current = self.packages.get(&name).await?;
         match (&current, replaced) {
             (None, None) => {}
             (Some(current), Some(version)) if current.version == version => {}
             (Some(_), _) => return Err(ServiceError::Stale),
             (None, Some(_)) => return Err(ServiceError::NotFound),
         }
-        let package = Package { name: name.to_owned(), signals: request.signals, event_types: request.event_types };
+        let package = Package { name, signals: request.signals, event_types: request.event_types };
         self.validate(&package).await?;
         if current.is_none() && self.packages.list().await?.len() >= limits::CUSTOM_PACKAGES {
             let detail = format!("the limit of {} custom packages is reached", limits::CUSTOM_PACKAGES);
-            return Err(ServiceError::invalid("/name", detail));
+            return Err(ServiceError::invalid(["name"], detail));
         }
         let now = self.clock.now();
         let (version, created_at) =

@@ -132,7 +132,7 @@ impl<Ports: PortSet> FeedReader<Ports> {
         require_own_feed(caller, fleet_id)?;
         let deleted: Result<(), PortError> = self.queue.acknowledge(fleet_id, ack_handles).await.into_iter().collect();
         deleted.map_err(|error| match error.kind() {
-            PortErrorKind::Conflict => ServiceError::invalid("/ack", INVALID_TOKEN),
+            PortErrorKind::Conflict => ServiceError::invalid(["ack"], INVALID_TOKEN),
             _ => error.into(),
         })
     }

@@ -148,7 +148,7 @@ impl<Ports: PortSet> Offboarding<Ports> {
 
     async fn update(&self, before: &Fleet, after: Fleet) -> Result<(), ServiceError> {
         let change = Change::fleet_changed(Author::Offboarding, Some(before), &after, self.clock.now());
-        let updated = self.fleets.update(&after, Some(&change)).await;
+        let updated = self.fleets.update(&after, &change).await;
         updated.map_err(|error| ServiceError::or_conflict(error, "the fleet is being modified concurrently; retry"))
     }
 

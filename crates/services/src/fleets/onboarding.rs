@@ -3,7 +3,7 @@
 use roadcast_domain::audit::Change;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::fleet::{FeedDisposition, Fleet, FleetState};
-use roadcast_domain::ids::{Eid, FleetId};
+use roadcast_domain::ids::{ChangeId, FleetId};
 use roadcast_domain::plan::Plan;
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::fleets::Fleets;
@@ -43,7 +43,7 @@ impl<Ports: PortSet> Onboarding<Ports> {
         let author = require_admin(caller)?;
         let (fleet_id, now) = (FleetId::from_random_bits(self.randomness.bits()), self.clock.now());
         let fleet = Fleet::new(fleet_id, validate_name(name)?, self.delivery_bus.clone(), plan, now);
-        self.fleets.create(&fleet, Some(&Change::fleet_changed(author, None, &fleet, now))).await?;
+        self.fleets.create(&fleet, &Change::fleet_changed(author, None, &fleet, now)).await?;
         Ok(fleet)
     }
 
@@ -69,7 +69,7 @@ impl<Ports: PortSet> Onboarding<Ports> {
         &self,
         caller: &Caller,
         fleet_id: &FleetId,
-        before: Option<Eid>,
+        before: Option<ChangeId>,
         limit: usize,
     ) -> Result<Vec<Change>, ServiceError> {
         require_admin(caller)?;
@@ -85,7 +85,7 @@ impl<Ports: PortSet> Onboarding<Ports> {
         let now = self.clock.now();
         let mut offboarding = before.clone().begin_offboarding(feed, now);
         let change = Change::fleet_changed(author, Some(&before), &offboarding, now);
-        let updated = self.fleets.update(&offboarding, Some(&change)).await;
+        let updated = self.fleets.update(&offboarding, &change).await;
         updated.map_err(|error| ServiceError::or_conflict(error, "the fleet is being modified concurrently; retry"))?;
         offboarding.version += 1;
         let attempt = offboarding.offboarding.as_ref().map_or(1, |status| status.attempts);
@@ -104,6 +104,6 @@ impl<Ports: PortSet> Onboarding<Ports> {
 pub(super) fn validate_name(name: &str) -> Result<String, ServiceError> {
     let name = name.trim();
     let is_valid = !name.is_empty() && name.chars().count() <= 128 && !name.chars().any(char::is_control);
-    let invalid = || ServiceError::invalid("/name", "must have 1 to 128 characters and no control characters");
+    let invalid = || ServiceError::invalid(["name"], "must have 1 to 128 characters and no control characters");
     is_valid.then(|| name.to_owned()).ok_or_else(invalid)
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use roadcast_domain::Timestamp;
 use roadcast_domain::audit::{Change, ChangedResource};
 use roadcast_domain::caller::Caller;
-use roadcast_domain::ids::{Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::ids::{ArrivalStamp, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::feed::{FeedIndex, FeedRange, INDEX_RETENTION_MS};
@@ -155,8 +155,8 @@ impl<Ports: PortSet> Receipts<Ports> {
         to: Timestamp,
         tallies: &mut BTreeMap<VehicleId, DeliveryTally>,
     ) -> Result<Timestamp, ServiceError> {
-        let last = Eid::from_time_and_salt(to.plus_ms(-1), u128::MAX);
-        let mut next = Some(Eid::lower_bound(from)).filter(|first| *first <= last);
+        let last = ArrivalStamp::from_time_and_salt(to.plus_ms(-1), u128::MAX);
+        let mut next = Some(ArrivalStamp::lower_bound(from)).filter(|first| *first <= last);
         let mut events = 0;
         for _ in 0..MAX_INDEX_READS {
             let Some(from) = next.filter(|_| events < EVENTS_PER_RECEIPT) else { break };
@@ -175,7 +175,7 @@ impl<Ports: PortSet> Receipts<Ports> {
             }
             next = page.next.filter(|next| *next <= last);
         }
-        Ok(next.map_or(to, Eid::time))
+        Ok(next.map_or(to, ArrivalStamp::time))
     }
 }
 

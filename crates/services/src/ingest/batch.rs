@@ -87,7 +87,7 @@ impl<Ports: PortSet> Ingest<Ports> {
         let Some(subject) = &envelope.subject else {
             return Err(Refusal::new(
                 Reason::VehicleUnknown,
-                "/subject",
+                ["subject"],
                 "must name the vehicle: its vid, vin:… or scheme:value",
             )
             .into());

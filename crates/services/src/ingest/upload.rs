@@ -69,7 +69,7 @@ impl<Ports: PortSet> Ingest<Ports> {
             };
             if !names_vehicle {
                 return Err(
-                    Refusal::new(Reason::VehicleUnknown, "/subject", "must name the vehicle of the request path").into()
+                    Refusal::new(Reason::VehicleUnknown, ["subject"], "must name the vehicle of the request path").into()
                 );
             }
         }

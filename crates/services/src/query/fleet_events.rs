@@ -9,7 +9,7 @@ mod index_walk;
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::event::Event;
-use roadcast_domain::ids::{Eid, VehicleId};
+use roadcast_domain::ids::{ArrivalStamp, Eid, VehicleId};
 use roadcast_domain::selection::Selection;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
@@ -53,7 +53,7 @@ pub struct FleetEventsRange {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArrivalPosition {
     /// The stamp of the pointer.
-    stamp: Eid,
+    stamp: ArrivalStamp,
     /// The index of the event in the pointer.
     index: usize,
     /// Events before this position that were not stored when the poller passed them.
@@ -64,10 +64,10 @@ pub struct ArrivalPosition {
 impl ArrivalPosition {
     /// The first position at or after `time`.
     pub fn first_at(time: Timestamp) -> Self {
-        Self { stamp: Eid::lower_bound(time), index: 0, passed_over: Vec::new() }
+        Self { stamp: ArrivalStamp::lower_bound(time), index: 0, passed_over: Vec::new() }
     }
 
-    fn move_to(&mut self, stamp: Eid, index: usize) {
+    fn move_to(&mut self, stamp: ArrivalStamp, index: usize) {
         self.stamp = stamp;
         self.index = index;
     }
@@ -93,7 +93,7 @@ impl<Ports: PortSet> FleetEvents<Ports> {
         };
         let now = self.clock.now();
         let end = range.to.unwrap_or(now).min(now.plus_ms(-INDEX_LAG_MS));
-        let last = Eid::from_time_and_salt(end.plus_ms(-1), u128::MAX);
+        let last = ArrivalStamp::from_time_and_salt(end.plus_ms(-1), u128::MAX);
         let mut walk = IndexWalk::new(self, fleet_id, range, self.entitlements.packages().await?, now);
         let more = walk.walk_to(last).await?;
         let (events, position) = walk.into_parts();

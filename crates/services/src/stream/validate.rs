@@ -93,7 +93,7 @@ impl<Ports: PortSet> EventValidator<Ports> {
         };
         if matches!(Subject::parse(&record.partition_key), Some(Subject::Vid(keyed)) if keyed != vid) {
             let refusal =
-                Refusal::new(Reason::VehicleUnknown, "/subject", "must name the vehicle of the record's partition key");
+                Refusal::new(Reason::VehicleUnknown, ["subject"], "must name the vehicle of the record's partition key");
             return Ok(Err(RefusedEvent { refusal, vid: None }));
         }
         let validated = match stream_record::json_data(&envelope, budget) {

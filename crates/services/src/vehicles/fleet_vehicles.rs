@@ -65,7 +65,7 @@ mod tests {
     use roadcast_domain::ids::ClientId;
     use roadcast_domain::vehicle_mapping::{FileVersion, MappedDetails};
     use roadcast_ports::clock::Clock as _;
-    use roadcast_testbed::{InMemory, ManualClock, Memory, MemoryBulk};
+    use roadcast_testbed::{InMemory, ManualClock, Memory, MemoryBulk, fixtures};
 
     use super::*;
 
@@ -82,7 +82,7 @@ mod tests {
         let (name, bus, now) = ("fleet".to_owned(), "bus".to_owned(), ManualClock::default().now());
         let plan = roadcast_domain::plan::Plan::Standard;
         let fleet = roadcast_domain::fleet::Fleet::new(fleet_id.clone(), name, bus, plan, now);
-        Fleets::create(&memory, &fleet, None).await.unwrap();
+        Fleets::create(&memory, &fleet, &fixtures::change(&fleet.fleet_id)).await.unwrap();
         for n in 0..10 {
             bulk.put(&mapping(&fleet_id, n)).await.unwrap();
         }

@@ -155,6 +155,6 @@ fn owns(caller: &Caller, vehicle: &Vehicle) -> bool {
 
 fn check(details: &VehicleDetails) -> Result<(), ServiceError> {
     details.check().map_err(|faults| {
-        ServiceError::Invalid(faults.into_iter().map(|f| InvalidField::new(f.pointer, f.detail)).collect())
+        ServiceError::Invalid(faults.into_iter().map(|f| InvalidField::new(f.pointer(), f.detail)).collect())
     })
 }

@@ -29,7 +29,7 @@ const PACKAGES: [&str; 2] = ["telematics", "track-and-trace"];
 fn request(vehicles: &[VehicleId], packages: &[&str], format: DeliveryFormat) -> SubscriptionRequest {
     SubscriptionRequest {
         vehicles: vehicles.to_vec(),
-        packages: packages.iter().map(|&name| name.to_owned()).collect(),
+        packages: packages.iter().map(|name| name.parse().unwrap()).collect(),
         delivery_format: format,
         valid_from: None,
         valid_until: None,

@@ -30,7 +30,7 @@ async fn register(pipeline: &PipelineFixture) {
     });
     let registration = SchemaRegistration::<InMemory> { schemas: pipeline.memory.clone(), clock: pipeline.clock.clone() };
     registration.register(&admin(), TYRE, &schema.to_string()).await.unwrap();
-    let tyres = Package { name: "tyres".to_owned(), signals: vec![], event_types: vec![event_type()] };
+    let tyres = Package { name: "tyres".parse().unwrap(), signals: vec![], event_types: vec![event_type()] };
     pipeline.memory.set_packages(Packages::built_in().iter().cloned().chain([tyres]).collect());
 }
 
@@ -139,7 +139,7 @@ async fn custom_event_with_a_wrong_clock_is_refused_and_quarantined() {
     pipeline.memory.stream().put_bytes(vid.as_str(), ahead.as_bytes());
     pipeline.process_all(|_| FaultPlan::healthy()).await;
     let quarantined: Vec<_> = pipeline.memory.quarantined().iter().map(|item| (item.reason, item.pointer.clone())).collect();
-    assert_eq!(quarantined, [(Reason::TimeAhead, "/time".to_owned())]);
+    assert_eq!(quarantined, [(Reason::TimeAhead, "/time".parse().unwrap())]);
     assert!(pipeline.stored_events().is_empty());
 }
 

@@ -65,7 +65,7 @@ impl PipelineFixture {
         }
         let request = SubscriptionRequest {
             vehicles: vehicles.to_vec(),
-            packages: packages.iter().map(|&name| name.to_owned()).collect(),
+            packages: packages.iter().map(|name| name.parse().unwrap()).collect(),
             delivery_format: self.delivery_format,
             valid_from: None,
             valid_until: None,

@@ -15,7 +15,7 @@ use roadcast_services::ServiceError;
 use roadcast_services::fleets::SubscriptionRequest;
 use roadcast_services::fleets::offboarding::Offboarding;
 use roadcast_services::fleets::provisioning::Provisioning;
-use roadcast_testbed::{FaultPlan, Faulty, Memory, WithFaults};
+use roadcast_testbed::{FaultPlan, Faulty, Memory, WithFaults, fixtures};
 use serde_json::{Value, json};
 
 use crate::fixture::{Onboarding, PipelineFixture, admin};
@@ -38,7 +38,7 @@ impl WorkflowFixture {
         pipeline.vehicle("v").await;
         let (name, bus) = ("A fleet".to_owned(), "delivery".to_owned());
         let fleet = Fleet::new(FleetId::from_random_bits(5), name, bus, Plan::Standard, pipeline.clock.now());
-        pipeline.memory.create(&fleet, None).await.unwrap();
+        pipeline.memory.create(&fleet, &fixtures::change(&fleet.fleet_id)).await.unwrap();
         Self { pipeline, fleet }
     }
 
@@ -50,7 +50,7 @@ impl WorkflowFixture {
     pub(crate) async fn subscribe(&self) -> Subscription {
         let request = SubscriptionRequest {
             vehicles: vec![self.pipeline.vehicle("v").await],
-            packages: vec!["telematics".to_owned()],
+            packages: vec!["telematics".parse().unwrap()],
             delivery_format: DeliveryFormat::Json,
             valid_from: None,
             valid_until: None,

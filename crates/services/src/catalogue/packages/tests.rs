@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 use roadcast_domain::ids::{ClientId, FleetId};
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_testbed::{InMemory, ManualClock, Memory};
 
 use super::*;
@@ -23,7 +24,7 @@ fn speed() -> PackageRequest {
     PackageRequest { signals: vec!["Vehicle.Speed".to_owned()], event_types: Vec::new() }
 }
 
-fn pointers(result: Result<CustomPackage, ServiceError>) -> Vec<String> {
+fn pointers(result: Result<CustomPackage, ServiceError>) -> Vec<JsonPointer> {
     match result {
         Err(ServiceError::Invalid(fields)) => fields.into_iter().map(|field| field.pointer).collect(),
         other => panic!("{other:?}"),
@@ -57,10 +58,10 @@ async fn built_in_packages_are_listed_and_cannot_be_modified() {
     assert!(names.is_sorted() && names.len() == Packages::built_in().iter().count() + 1, "{names:?}");
     for built_in in Packages::built_in().iter() {
         for replaced in [None, Some(0), Some(1)] {
-            let refused = catalogue.put(&admin(), &built_in.name, speed(), replaced).await;
+            let refused = catalogue.put(&admin(), built_in.name.as_str(), speed(), replaced).await;
             assert!(matches!(refused, Err(ServiceError::Conflict(_))), "{}: {refused:?}", built_in.name);
         }
-        assert_eq!(catalogue.get(&admin(), &built_in.name).await.unwrap(), PackageRecord::BuiltIn(built_in.clone()));
+        assert_eq!(catalogue.get(&admin(), built_in.name.as_str()).await.unwrap(), PackageRecord::BuiltIn(built_in.clone()));
     }
 }
 

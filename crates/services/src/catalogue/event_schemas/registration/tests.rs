@@ -26,7 +26,7 @@ impl RegistrationFixture {
         let registration = SchemaRegistration::<InMemory> { schemas: self.memory.clone(), clock: self.clock.clone() };
         match registration.register(&admin(), event_type, &schema.to_string()).await {
             Ok(registered) => Ok((registered.schema.version, registered.is_new)),
-            Err(ServiceError::Invalid(fields)) => Err(fields.into_iter().map(|field| field.pointer).collect()),
+            Err(ServiceError::Invalid(fields)) => Err(fields.into_iter().map(|field| field.pointer.into()).collect()),
             Err(error) => panic!("{error}"),
         }
     }
