@@ -1,0 +1,17 @@
+//! The rows of the table, one file per kind of input.
+
+mod bodies;
+mod bulk_files;
+mod cloud_events;
+mod conditions;
+mod retention;
+
+use crate::row::Row;
+
+/// Returns all rows.
+pub(crate) fn all() -> Vec<Row> {
+    [bodies::rows(), bulk_files::rows(), cloud_events::rows(), conditions::rows(), retention::rows()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
