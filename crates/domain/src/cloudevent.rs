@@ -4,14 +4,16 @@
 
 use std::collections::BTreeMap;
 
-use roadcast_signals::Timestamp;
+use roadcast_signals::{Timestamp, is_noncharacter};
 use serde_json::value::RawValue;
 
 use crate::ids::VehicleId;
 use crate::limits;
 use crate::refusal::{Reason, Refusal};
+use members::unique_members;
 
 mod batch;
+mod members;
 
 pub use batch::{split_events, split_events_limited};
 
@@ -65,10 +67,9 @@ impl<'a> Envelope<'a> {
     /// # Errors
     ///
     /// [`Reason::TimeMissing`] without `time`, [`Reason::DataInvalid`] if the data is missing or has an unsupported form,
-    /// and [`Reason::NotACloudEvent`] for every other fault.
+    /// and [`Reason::NotACloudEvent`] for every other fault, also for an attribute that occurs twice.
     pub fn parse(raw: &'a RawValue) -> Result<Self, Refusal> {
-        let members: BTreeMap<String, &'a RawValue> = serde_json::from_str(raw.get())
-            .map_err(|_| Refusal::new(Reason::NotACloudEvent, "", "must be a JSON object"))?;
+        let members = unique_members(raw)?;
         let attribute = |name: &str| attribute(&members, name);
         let required = |name: &str| {
             attribute(name)?
@@ -149,7 +150,16 @@ fn attribute(members: &BTreeMap<String, &RawValue>, name: &str) -> Result<Option
     if text.len() > limits::ATTRIBUTE_BYTES {
         return Err(invalid(format!("{name} must be at most {} bytes", limits::ATTRIBUTE_BYTES)));
     }
+    if has_disallowed_character(&text) {
+        return Err(invalid(format!("{name} must not have control characters or noncharacters")));
+    }
     Ok(Some(text))
+}
+
+/// Returns whether a text has a character that CloudEvents excludes from strings (1.0.2, "Type System"): a control character
+/// or a noncharacter.
+fn has_disallowed_character(text: &str) -> bool {
+    text.chars().any(|c| c.is_control() || is_noncharacter(c))
 }
 
 /// Whether a media type is JSON: `application/json`, `text/json`, or a type that ends in `+json`.
@@ -173,12 +183,13 @@ fn extensions(members: &BTreeMap<String, &RawValue>) -> Result<BTreeMap<String, 
         let value: serde_json::Value = serde_json::from_str(raw.get()).unwrap_or_default();
         let is_allowed = match &value {
             serde_json::Value::Bool(_) => true,
-            serde_json::Value::String(text) => text.len() <= limits::ATTRIBUTE_BYTES,
+            serde_json::Value::String(text) => text.len() <= limits::ATTRIBUTE_BYTES && !has_disallowed_character(text),
             serde_json::Value::Number(number) => number.as_i64().is_some_and(|n| i32::try_from(n).is_ok()),
             _ => false,
         };
         if !is_allowed {
-            let detail = "an extension attribute must be a string of at most 512 bytes, a boolean or a 32-bit integer";
+            let detail = "an extension attribute must be a string of at most 512 bytes without control characters, a boolean or \
+                          a 32-bit integer";
             return Err(Refusal::new(Reason::NotACloudEvent, pointer(), detail));
         }
         extensions.insert(name.clone(), value);

@@ -25,6 +25,7 @@ use crate::schema::SchemaRegistry;
 
 mod custom;
 mod diagnostic;
+mod signals;
 mod telemetry;
 
 /// The result for an event that is not refused.

@@ -124,9 +124,10 @@ impl SignalDef {
         })
     }
 
-    /// Returns whether `v` is within the range and, for an integer signal, within the datatype.
+    /// Returns whether `v` is within the range of the signal and within that of its datatype.
     ///
-    /// A `float` is compared in single precision: 100.00000298 percent, as sent by 32-bit sources, equals 100.
+    /// A `float` is compared in single precision: 100.00000298 percent, as sent by 32-bit sources, equals 100. A number that
+    /// is infinite in single precision is outside, whether or not the signal has a range.
     pub fn contains(&self, v: f64) -> bool {
         let is_outside = |low: Option<f64>, high: Option<f64>| match self.datatype {
             #[allow(clippy::cast_possible_truncation)] // intended
@@ -136,8 +137,8 @@ impl SignalDef {
             }
             _ => low.is_some_and(|low| v < low) || high.is_some_and(|high| v > high),
         };
-        let (low, high) = self.datatype.integer_range().unzip();
-        !is_outside(self.min, self.max) && !is_outside(low, high)
+        let (low, high) = self.datatype.range().unzip();
+        !v.is_nan() && !is_outside(self.min, self.max) && !is_outside(low, high)
     }
 }
 
@@ -192,7 +193,7 @@ impl Datatype {
 
     /// Returns whether values of this type are integers.
     pub const fn is_integer(self) -> bool {
-        self.integer_range().is_some()
+        self.is_numeric() && !matches!(self, Self::Float | Self::Double)
     }
 
     /// Returns whether values of this type are numbers.
@@ -200,10 +201,10 @@ impl Datatype {
         !matches!(self, Self::Boolean | Self::String)
     }
 
-    /// Returns the range of an integer type. The limits of 64 bits are rounded outward to a double; the limit of 2^53 is
+    /// Returns the range of a numeric type. The limits of 64 bits are rounded outward to a double; the limit of 2^53 is
     /// stricter.
     #[allow(clippy::cast_precision_loss)]
-    const fn integer_range(self) -> Option<(f64, f64)> {
+    const fn range(self) -> Option<(f64, f64)> {
         match self {
             Self::Int8 => Some((i8::MIN as f64, i8::MAX as f64)),
             Self::Uint8 => Some((0.0, u8::MAX as f64)),
@@ -213,7 +214,9 @@ impl Datatype {
             Self::Uint32 => Some((0.0, u32::MAX as f64)),
             Self::Int64 => Some((i64::MIN as f64, i64::MAX as f64)),
             Self::Uint64 => Some((0.0, u64::MAX as f64)),
-            Self::Boolean | Self::Float | Self::Double | Self::String => None,
+            Self::Float => Some((f32::MIN as f64, f32::MAX as f64)),
+            Self::Double => Some((f64::MIN, f64::MAX)),
+            Self::Boolean | Self::String => None,
         }
     }
 }

@@ -8,7 +8,8 @@ use crate::cloudevent::Envelope;
 use crate::event::{Body, Custom, CustomType};
 use crate::limits;
 use crate::refusal::{Reason, Refusal};
-use crate::schema::{SchemaRegistry, SchemaViolation, parse_strict_json};
+use crate::schema::{SchemaRegistry, SchemaViolation};
+use crate::strict_json::parse_strict_json;
 
 /// Data of a custom type is accepted entirely or refused: it is unknown which parts of it could be removed.
 pub(super) fn validate_custom(
@@ -22,7 +23,8 @@ pub(super) fn validate_custom(
     if data.get().len() > limits::CUSTOM_DATA_BYTES {
         return Err(invalid("", format!("must have at most {} bytes", limits::CUSTOM_DATA_BYTES)));
     }
-    let value = parse_strict_json(data.get(), limits::CUSTOM_DATA_VALUES).map_err(|error| invalid("", error.to_string()))?;
+    let value =
+        parse_strict_json(data.get(), limits::CUSTOM_DATA_VALUES).map_err(|error| invalid(&error.pointer, error.detail))?;
     schemas.check(&event_type, &value).map_err(|violation| match violation {
         SchemaViolation::UnknownType => type_unknown(),
         SchemaViolation::Invalid { pointer, detail } => invalid(&pointer, detail),

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use roadcast_signals::{Sample, SignalPath, SignalRejection, Signals, Timestamp, accept, reject_null_position};
+use roadcast_signals::{Sample, SignalPath, Timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{QuarantinedSample, RejectedSignal, ValidatedData, check_time};
+use super::signals::SentSignals;
+use super::{QuarantinedSample, ValidatedData, check_time};
 use crate::event::{Body, Telemetry};
 use crate::limits;
 use crate::refusal::{Reason, Refusal};
@@ -39,15 +40,16 @@ pub(super) fn validate_telemetry(data: &RawValue, received: Timestamp) -> Result
     for (index, raw) in sent.iter().enumerate() {
         let pointer = format!("/data/samples/{index}");
         let quarantine = |reason, pointer| QuarantinedSample { index, pointer, reason, bytes: raw.get().to_owned() };
-        let Ok(sample) = serde_json::from_str::<SentSample>(raw.get()) else {
+        let Ok(sample) = serde_json::from_str::<SentSample<'_>>(raw.get()) else {
             quarantined.push(quarantine(Reason::SampleInvalid, pointer));
             continue;
         };
-        match check_time(&sample.at, received) {
+        let at = serde_json::from_str(sample.at.get()).unwrap_or_default();
+        match check_time(&at, received) {
             Err(reason) => quarantined.push(quarantine(reason, pointer + "/at")),
             Ok(at) => {
                 times.push(at);
-                let signals = validate_signals(&sample.signals, &pointer, &mut rejected);
+                let signals = sample.signals.validate(&pointer, &mut rejected);
                 if signals.is_empty() {
                     quarantined.push(quarantine(Reason::NoValidSignal, pointer + "/signals"));
                 } else {
@@ -64,34 +66,11 @@ pub(super) fn validate_telemetry(data: &RawValue, received: Timestamp) -> Result
 }
 
 #[derive(Deserialize)]
-struct SentSample {
-    at: serde_json::Value,
-    signals: serde_json::Map<String, serde_json::Value>,
-}
-
-fn validate_signals(
-    sent: &serde_json::Map<String, serde_json::Value>,
-    sample_pointer: &str,
-    rejected: &mut Vec<RejectedSignal>,
-) -> Signals {
-    let pointer = |path: &str| format!("{sample_pointer}/signals/{}", path.replace('~', "~0").replace('/', "~1"));
-    let mut signals = Signals::new();
-    for (path, value) in sent {
-        match accept(path, value) {
-            Ok((path, value)) => {
-                signals.insert(path, value);
-            }
-            Err(rejection) => rejected.push(RejectedSignal { pointer: pointer(path), reason: rejection.code() }),
-        }
-    }
-    let paths_before: Vec<String> = signals.keys().map(ToString::to_string).collect();
-    if reject_null_position(&mut signals) {
-        let removed =
-            paths_before.iter().filter(|path| SignalPath::parse(path).is_ok_and(|path| !signals.contains_key(&path)));
-        let reason = SignalRejection::NullPosition.code();
-        rejected.extend(removed.map(|path| RejectedSignal { pointer: pointer(path), reason }));
-    }
-    signals
+struct SentSample<'a> {
+    #[serde(borrow)]
+    at: &'a RawValue,
+    #[serde(borrow)]
+    signals: SentSignals<'a>,
 }
 
 fn check_span(times: &[Timestamp]) -> Result<(), Refusal> {
