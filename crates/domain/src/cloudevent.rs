@@ -21,6 +21,8 @@ pub use batch::{split_events, split_events_limited};
 pub const SPEC_VERSION: &str = "1.0";
 /// Media type of one event.
 pub const MEDIA_TYPE: &str = "application/cloudevents+json";
+/// Media type of data without `datacontenttype`.
+const JSON_MEDIA_TYPE: &str = "application/json";
 /// Media type of a batch of events.
 pub const BATCH_MEDIA_TYPE: &str = "application/cloudevents-batch+json";
 
@@ -52,9 +54,9 @@ pub struct Envelope<'a> {
 pub enum Data<'a> {
     /// JSON, in `data`.
     Json(&'a RawValue),
-    /// Bytes of another media type, in `data_base64`.
+    /// Bytes, in `data_base64`. They are JSON if the media type is.
     Binary {
-        /// `datacontenttype`.
+        /// `datacontenttype`; `application/json` if it is absent (JSON format, 2.4).
         content_type: String,
         /// The text of `data_base64`.
         base64: String,
@@ -116,18 +118,20 @@ impl<'a> Envelope<'a> {
 /// Returns the JSON of `data` or the bytes of `data_base64`, according to `datacontenttype`.
 fn data<'a>(members: &BTreeMap<String, &'a RawValue>) -> Result<Data<'a>, Refusal> {
     let content_type = attribute(members, "datacontenttype")?;
-    let json = members.get("data").copied();
-    match (content_type.filter(|content_type| !is_json(content_type)), members.get("data_base64")) {
-        (None, Some(_)) => {
-            Err(Refusal::new(Reason::DataInvalid, "/data_base64", "is not allowed for JSON; send JSON in data"))
+    // Some senders write the member that they do not use as null.
+    let base64 = members.get("data_base64").filter(|base64| base64.get() != "null");
+    let json = members.get("data").copied().filter(|json| base64.is_none() || json.get() != "null");
+    match (content_type.as_deref().filter(|content_type| !is_json(content_type)), base64) {
+        (None, Some(_)) if json.is_some() => {
+            Err(Refusal::new(Reason::DataInvalid, "/data_base64", "is not allowed together with data"))
         }
         (None, None) => json.map(Data::Json).ok_or_else(|| Refusal::new(Reason::DataInvalid, "/data", "data is required")),
-        (Some(content_type), Some(base64)) if json.is_none() => {
+        (_, Some(base64)) if json.is_none() => {
             let base64 = serde_json::from_str(base64.get())
                 .map_err(|_| Refusal::new(Reason::DataInvalid, "/data_base64", "data_base64 must be a string"))?;
-            Ok(Data::Binary { content_type, base64 })
+            Ok(Data::Binary { content_type: content_type.unwrap_or_else(|| JSON_MEDIA_TYPE.to_owned()), base64 })
         }
-        (Some(_), _) => {
+        _ => {
             // A valid CloudEvent, but its data has a form that Roadcast does not support.
             let detail =
                 "data must be JSON (application/json or a type that ends in +json), or bytes in data_base64 without data";
