@@ -6,7 +6,9 @@ use futures::FutureExt as _;
 use http::HeaderName;
 use roadcast_domain::caller::Caller;
 
+use super::conditional::unless_modified;
 use super::content_coding::{compress_for, decode_body};
+use super::headers::expect_single_headers;
 use super::middleware::{Middleware, MiddlewarePorts, rate_limit_headers};
 use super::operation::{Api, Operation, find_operation};
 use super::query::expect_query;
@@ -54,6 +56,7 @@ async fn find_and_handle<A: Api, P: MiddlewarePorts>(
     middleware: &Middleware<P>,
     request: Request,
 ) -> Result<Response, Problem> {
+    expect_single_headers(&request)?;
     let request = decode_body(request)?;
     let operation = find_operation::<A>(&request)?;
     let Some(scopes) = operation.scopes() else {
@@ -83,7 +86,7 @@ async fn handle_authenticated<A: Api, P: MiddlewarePorts>(
     expect_query(request, operation.query())?;
     let handle = || operation.handle(api, request, caller);
     if !operation.idempotency_key {
-        return handle().await;
+        return handle().await.map(|response| unless_modified(request, response));
     }
     let restore_secret = |response| operation.restore_secret(api, caller, response);
     middleware.execute_once(request, caller, handle, restore_secret).await
