@@ -148,15 +148,12 @@ impl ValidatedEvent {
     }
 }
 
-/// Splits an upload into 1 to [`limits::EVENTS_PER_UPLOAD`] events.
+/// Splits an upload into at most [`limits::EVENTS_PER_UPLOAD`] events. A batch may be empty (CloudEvents JSON format, 4.3).
 fn split(body: &str) -> Result<Vec<&RawValue>, IngestError> {
     if body.len() > limits::UPLOAD_BYTES {
         return Err(IngestError::TooLarge);
     }
     let events = cloudevent::split_events(body).map_err(IngestError::Body)?;
-    if events.is_empty() {
-        return Err(IngestError::Body(Refusal::new(Reason::DataInvalid, "", "must contain at least one event")));
-    }
     if events.len() > limits::EVENTS_PER_UPLOAD {
         let detail = format!("must contain at most {} events; split it into several uploads", limits::EVENTS_PER_UPLOAD);
         return Err(IngestError::Body(Refusal::new(Reason::DataInvalid, "", detail)));

@@ -43,10 +43,10 @@ impl BatchReceiptView {
         view
     }
 
-    /// Returns 202 if any event was accepted. Otherwise fails with `unavailable` if a port failed, or with
-    /// `no-event-accepted`.
+    /// Returns 202 if any event was accepted, or the batch is empty. Otherwise fails with `unavailable` if a port failed, or
+    /// with `no-event-accepted`.
     pub(crate) fn into_response(self) -> Result<Response, Problem> {
-        if self.accepted > 0 {
+        if self.accepted > 0 || self.results.is_empty() {
             return response::json(StatusCode::ACCEPTED, &json!({ "results": self.results }));
         }
         let kind = if self.port_failed { ProblemType::Unavailable } else { ProblemType::NoEventAccepted };

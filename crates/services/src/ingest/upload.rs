@@ -27,6 +27,9 @@ impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V
         if vehicle.retired_at.is_some() {
             return Err(IngestError::VehicleRetired);
         }
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
         let received = self.clock.now();
 
         let mut validated = Vec::with_capacity(events.len());
