@@ -30,7 +30,7 @@ pub(super) fn validate_custom(
         SchemaViolation::Invalid { pointer, detail } => invalid(&pointer, detail),
     })?;
     let mut validated =
-        ValidatedData { body: None, earliest: None, quarantined: Vec::new(), rejected: Vec::new(), sample_count: 1 };
+        ValidatedData { body: None, time: None, quarantined: Vec::new(), rejected: Vec::new(), sample_count: 1 };
     match check_clock(envelope.time, received) {
         Ok(_) => validated.body = Some(Body::Custom(Custom { event_type, data: data.to_owned() })),
         Err(reason) => {
