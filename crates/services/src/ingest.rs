@@ -2,7 +2,9 @@
 //! the upload.
 
 mod batch;
+mod identities;
 mod sender;
+mod unknown_signals;
 mod upload;
 
 use roadcast_codec::stream_record;
@@ -25,6 +27,7 @@ use crate::catalogue::event_schemas::CachedSchemas;
 use sender::Sender;
 
 pub use batch::{BatchEvent, BatchReceipt};
+pub use unknown_signals::{UnknownSignal, unknown_signals};
 
 /// Accepts uploads.
 pub struct Ingest<V, C, S, H, K> {
@@ -78,6 +81,9 @@ pub enum EventError {
     /// The client is not registered for the event's source.
     #[error("the client is not registered for this source")]
     SourceNotAllowed,
+    /// The upload contains another event with the same source and id.
+    #[error("the upload contains another event with this source and id")]
+    Conflict,
     /// The event contains no usable sample.
     #[error("the event contains no usable sample")]
     NoUsableSample(Box<ValidationOutcome>),
@@ -101,6 +107,8 @@ pub struct AcceptedEvent {
     pub quarantined: Vec<QuarantinedSample>,
     /// Signals that will be removed, each with a reason.
     pub rejected: Vec<RejectedSignal>,
+    /// Paths below `Vehicle` that are stored but not in the catalogue; see [`unknown_signals`].
+    pub unknown_paths: Vec<String>,
 }
 
 impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V, C, S, H, K> {
@@ -137,6 +145,8 @@ struct ValidatedEvent {
 impl ValidatedEvent {
     fn into_accepted(self) -> AcceptedEvent {
         let samples = self.outcome.accepted.as_ref().map_or(0, |stored| stored.event.sample_count());
+        let unknown_paths =
+            self.outcome.accepted.as_ref().map_or_else(Vec::new, |stored| unknown_signals::unknown_paths(&stored.event));
         AcceptedEvent {
             id: self.id,
             source: self.source,
@@ -144,6 +154,7 @@ impl ValidatedEvent {
             samples,
             quarantined: self.outcome.quarantined,
             rejected: self.outcome.rejected,
+            unknown_paths,
         }
     }
 }
