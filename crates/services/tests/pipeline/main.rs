@@ -17,5 +17,6 @@ mod provisioning;
 mod quarantine;
 mod response_size;
 mod uploads;
+mod values;
 mod visibility;
 mod workflow_fixture;
