@@ -72,8 +72,8 @@ pub(super) fn validate_diagnostic(data: &RawValue, received: Timestamp) -> Resul
     Ok(validated)
 }
 
-/// Parses one trouble code. Fails with the pointer to its invalid member, which is empty if it is not an object with `code` and
-/// `status`.
+/// Parses one trouble code. Fails with the pointer to its invalid member, or an empty one if it is not an object with `code`
+/// and `status`.
 fn parse_code(sent: &RawValue) -> Result<TroubleCode, &'static str> {
     #[derive(Deserialize)]
     struct SentCode<'a> {

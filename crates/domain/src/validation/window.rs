@@ -6,8 +6,8 @@ use roadcast_signals::Timestamp;
 
 use crate::limits;
 
-/// Returns the window with the most times, the latest of them if several have as many, and the number of times in it. Returns
-/// `None` without times.
+/// Returns the window with the most times, the latest of them if several have as many, and the number of times in it.
+/// Returns `None` without times.
 ///
 /// The window depends on the times alone, so that HTTP and the stream choose the same one.
 pub(super) fn fullest_window(mut times: Vec<Timestamp>) -> Option<(RangeInclusive<Timestamp>, usize)> {
@@ -52,7 +52,8 @@ mod tests {
         fn no_other_window_has_more_samples(times in prop::collection::vec(0_i64..900_000, 1..20)) {
             let (start, end, count) = window(&times).unwrap();
             prop_assert!(end - start <= limits::EVENT_SPAN_MS);
-            let count_from = |start: i64| times.iter().filter(|at| (start..=start + limits::EVENT_SPAN_MS).contains(*at)).count();
+            let window_from = |start: i64| start..=start + limits::EVENT_SPAN_MS;
+            let count_from = |start: i64| times.iter().filter(|at| window_from(start).contains(*at)).count();
             prop_assert_eq!(count_from(start), count);
             for other in &times {
                 prop_assert!(count_from(*other) < count || (count_from(*other) == count && *other <= start));
