@@ -5,13 +5,21 @@ mod bulk_files;
 mod cloud_events;
 mod conditions;
 mod retention;
+mod values;
 
 use crate::row::Row;
 
 /// Returns all rows.
 pub(crate) fn all() -> Vec<Row> {
-    [bodies::rows(), bulk_files::rows(), cloud_events::rows(), conditions::rows(), retention::rows()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        bodies::rows(),
+        bulk_files::rows(),
+        cloud_events::rows(),
+        conditions::rows(),
+        retention::rows(),
+        values::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
