@@ -9,7 +9,7 @@ pub fn has_forbidden_character(text: &str) -> bool {
     text.chars().any(|c| is_noncharacter(c) || matches!(c, '\0'..='\u{1F}') && !matches!(c, '\t' | '\n' | '\r'))
 }
 
-/// Returns whether a character is one of the 66 that Unicode never assigns: U+FDD0 to U+FDEF, and the last two of each plane.
+/// Returns whether a character is one of the 66 that Unicode never assigns: U+FDD0 to U+FDEF, and two of each plane.
 pub fn is_noncharacter(c: char) -> bool {
     matches!(c, '\u{FDD0}'..='\u{FDEF}') || u32::from(c) & 0xFFFE == 0xFFFE
 }

@@ -42,7 +42,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for SentSignals<'a> {
 }
 
 impl SentSignals<'_> {
-    /// Returns the valid signals, rounded. Adds the others to `rejected`, with pointers below `sample_pointer`. A signal that
+    /// Returns the valid signals, rounded. Adds others to `rejected`, with pointers below `sample_pointer`. A signal that
     /// was sent twice is rejected whatever its values are: which one is meant is unknown.
     pub(super) fn validate(&self, sample_pointer: &str, rejected: &mut Vec<RejectedSignal>) -> Signals {
         let parent = format!("{sample_pointer}/signals");
@@ -132,7 +132,7 @@ mod tests {
         /// The result depends on which signals were sent, not on their order: retries and re-serialized events agree.
         #[test]
         fn order_of_signals_does_not_change_the_result(
-            (sent, shuffled) in prop::collection::vec((prop::sample::select(vec!["a.x", "a.y", "a.z", "bad path"]), 0..3_u8), 0..6)
+            (sent, shuffled) in prop::collection::vec((prop::sample::select(vec!["a.x", "a.y", "bad path"]), 0..3_u8), 0..6)
                 .prop_flat_map(|sent| (Just(sent.clone()), Just(sent).prop_shuffle())),
         ) {
             let text = |members: &[(&str, u8)]| {
