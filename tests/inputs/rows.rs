@@ -5,6 +5,7 @@ mod bulk_files;
 mod cloud_events;
 mod conditions;
 mod retention;
+mod samples;
 mod values;
 
 use crate::row::Row;
@@ -17,6 +18,7 @@ pub(crate) fn all() -> Vec<Row> {
         cloud_events::rows(),
         conditions::rows(),
         retention::rows(),
+        samples::rows(),
         values::rows(),
     ]
     .into_iter()

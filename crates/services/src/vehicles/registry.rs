@@ -101,12 +101,7 @@ impl<V: Vehicles, E: Entitlements, K: Clock, R: Randomness> VehicleRegistry<V, E
     }
 
     /// Retires a vehicle. Idempotent. Fails with `Stale` unless the version of the vehicle satisfies `condition`.
-    pub async fn retire(
-        &self,
-        caller: &Caller,
-        vid: &VehicleId,
-        condition: &VersionCondition,
-    ) -> Result<(), ServiceError> {
+    pub async fn retire(&self, caller: &Caller, vid: &VehicleId, condition: &VersionCondition) -> Result<(), ServiceError> {
         require_registrar(caller)?;
         let registered =
             self.vehicles.get(vid).await?.filter(|registered| owns(caller, registered)).ok_or(ServiceError::NotFound)?;
