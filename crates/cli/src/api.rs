@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use roadcast_domain::package::Package;
 use serde::Deserialize;
@@ -108,17 +108,18 @@ impl Api {
     /// Sends a request, and retries it on 429, 5xx and network errors. The request must be idempotent. Fails if no attempt
     /// gets a final response.
     pub(crate) async fn send(&self, method: Method, path: &str, body: Option<(&str, String)>) -> Result<Response> {
-        self.send_keyed(method, path, body, None).await
+        self.send_with(method, path, body, None).await
     }
 
-    /// Sends a request like [`Self::send`]. A creation needs an `Idempotency-Key` so that it can be retried.
-    async fn send_keyed(
+    /// Sends a request like [`Self::send`], with another header. A creation needs an `Idempotency-Key` so that it can be retried.
+    async fn send_with(
         &self,
         method: Method,
         path: &str,
         body: Option<(&str, String)>,
-        key: Option<&str>,
+        header: Option<(&'static str, &str)>,
     ) -> Result<Response> {
+        let has_key = header.is_some_and(|(name, _)| name == IDEMPOTENCY_KEY);
         let mut renewed = false;
         let mut last_failure = String::new();
         for attempt in 0..ATTEMPTS {
@@ -126,8 +127,8 @@ impl Api {
                 .http
                 .request(method.clone(), format!("{}{path}", self.base))
                 .header(AUTHORIZATION, format!("Bearer {}", self.token().await?));
-            if let Some(key) = key {
-                request = request.header(IDEMPOTENCY_KEY, key);
+            if let Some((name, value)) = header {
+                request = request.header(name, value);
             }
             if let Some((content_type, text)) = &body {
                 request = request.header(CONTENT_TYPE, *content_type).body(text.clone());
@@ -137,6 +138,7 @@ impl Api {
                     let status = response.status();
                     let retry_after_s =
                         response.headers().get(RETRY_AFTER).and_then(|seconds| seconds.to_str().ok()?.parse().ok());
+                    let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
                     match response.bytes().await {
                         Ok(_) if status == StatusCode::UNAUTHORIZED && !renewed => {
                             renewed = true;
@@ -146,12 +148,12 @@ impl Api {
                         // A conflict under a key: an earlier attempt of this request may still be in progress.
                         Ok(_)
                             if is_retryable(status)
-                                || (key.is_some() && status == StatusCode::CONFLICT && retry_after_s.is_some()) =>
+                                || (has_key && status == StatusCode::CONFLICT && retry_after_s.is_some()) =>
                         {
                             last_failure = status.to_string();
                             backoff(attempt + 1).max(retry_after_s.map(Duration::from_secs).unwrap_or_default())
                         }
-                        Ok(body) => return Ok(Response { status, body: body.to_vec() }),
+                        Ok(body) => return Ok(Response { status, body: body.to_vec(), etag }),
                         Err(error) => {
                             last_failure = error.to_string();
                             backoff(attempt + 1)
@@ -184,7 +186,7 @@ impl Api {
         digest.update(format!("{:?} {} {path} {body}", SystemTime::now(), std::process::id()));
         let key = hex::encode(&digest.finalize()[..16]);
         let body = Some(("application/json", body.to_string()));
-        self.send_keyed(Method::POST, path, body, Some(&key)).await?.read(&format!("POST {path}"))
+        self.send_with(Method::POST, path, body, Some((IDEMPOTENCY_KEY, &key))).await?.read(&format!("POST {path}"))
     }
 
     /// The vid of the vehicle with the external id `scheme:value`; None if there is none.
@@ -271,6 +273,25 @@ impl Api {
     /// Reads a subscription.
     pub(crate) async fn subscription(&self, fleet_id: &str, subscription_id: &str) -> Result<Subscription> {
         self.json(Method::GET, &format!("/fleets/{fleet_id}/subscriptions/{subscription_id}"), None).await
+    }
+
+    /// Replaces a subscription. Fails if it is changed at the same time.
+    pub(crate) async fn replace_subscription(&self, fleet_id: &str, id: &str, body: &Value) -> Result<Subscription> {
+        let path = format!("/fleets/{fleet_id}/subscriptions/{id}");
+        let current = self.send(Method::GET, &path, None).await?;
+        let etag = current.etag.clone().with_context(|| current.to_error(&format!("GET {path}")))?;
+        let body = Some(("application/json", body.to_string()));
+        self.send_with(Method::PUT, &path, body, Some(("if-match", &etag))).await?.read(&format!("PUT {path}"))
+    }
+
+    /// The names of the app clients of a fleet.
+    pub(crate) async fn app_names(&self, fleet_id: &str) -> Result<Vec<String>> {
+        #[derive(Deserialize)]
+        struct Client {
+            name: String,
+        }
+        let clients: Vec<Client> = self.pages(&format!("/fleets/{fleet_id}/clients")).await?;
+        Ok(clients.into_iter().map(|client| client.name).collect())
     }
 
     /// Sends events of a vehicle. Any status is returned as a response, except those that are retried.

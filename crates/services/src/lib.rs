@@ -20,5 +20,7 @@ pub mod requests;
 mod response_budget;
 pub mod stream;
 pub mod vehicles;
+mod version_condition;
 
 pub use error::{InvalidField, ServiceError};
+pub use version_condition::{VersionCondition, Versions};

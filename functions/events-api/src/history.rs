@@ -9,7 +9,9 @@ use roadcast_lambda_kit::http::{ApiRequest as _, Call, Page, Response, parameter
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::port_set::PortSet;
-use roadcast_services::query::{HistoryPage, HistoryRange, Resolution, SamplePosition, SampleRow, Series, Window};
+use roadcast_services::query::{
+    HistoryPage, HistoryRange, Resolution, SamplePosition, SampleRow, Series, Statistics, Window,
+};
 use roadcast_signals::{SignalPath, Value};
 use serde_json::json;
 
@@ -123,7 +125,7 @@ fn samples_csv(history: &HistoryPage<SampleRow, SamplePosition>) -> Result<Strin
     for row in &history.rows {
         let at = row.position.at.to_string();
         for (path, value) in &row.signals {
-            write(&mut table, [&at, path.as_str(), unit(path), &cell(value)])?;
+            write(&mut table, [&at, path.as_str(), unit(path), &cell(value)?])?;
         }
     }
     finish_csv(table)
@@ -136,9 +138,11 @@ fn windows_csv(history: &HistoryPage<Window, Timestamp>) -> Result<String, Probl
     for window in &history.rows {
         let at = window.at.to_string();
         for (path, series) in &window.signals {
-            let numbers = series.statistics.map(|statistics| [statistics.min, statistics.max, statistics.mean()]);
-            let [min, max, mean] = numbers.map(|all| all.map(|n| cell(&Value::Number(n)))).unwrap_or_default();
-            let (last, count) = (cell(&series.last), series.count.to_string());
+            let numeric = |of: fn(&Statistics) -> f64| {
+                series.statistics.map_or(Ok(String::new()), |statistics| cell(&Value::Number(of(&statistics))))
+            };
+            let [min, max, mean] = [numeric(|s| s.min)?, numeric(|s| s.max)?, numeric(Statistics::mean)?];
+            let (last, count) = (cell(&series.last)?, series.count.to_string());
             write(&mut table, [&at, path.as_str(), unit(path), &min, &max, &mean, &last, &count])?;
         }
     }
@@ -149,9 +153,14 @@ fn unit(path: &SignalPath) -> &'static str {
     path.def().and_then(|def| def.unit).unwrap_or_default()
 }
 
-/// Formats a value for a CSV cell: text unchanged, any other value as JSON.
-fn cell(value: &Value) -> String {
-    value.as_text().map_or_else(|| json!(value).to_string(), str::to_owned)
+/// Formats a value for a CSV cell: any value but a text as JSON. A spreadsheet evaluates a text that begins with one of these
+/// characters, so an apostrophe precedes it.
+fn cell(value: &Value) -> Result<String, Problem> {
+    match value.as_text() {
+        Some(text) if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) => Ok(format!("'{text}")),
+        Some(text) => Ok(text.to_owned()),
+        None => serde_json::to_string(value).map_err(Problem::internal),
+    }
 }
 
 fn finish_csv(table: csv::Writer<Vec<u8>>) -> Result<String, Problem> {
@@ -182,5 +191,19 @@ mod tests {
         let at = "1970-01-01T00:00:00.000Z";
         let expected = format!("at,signal,unit,value\n{at},Acme.Note,,\"a,\"\"b\"\"\"\n{at},Vehicle.Speed,km/h,48\n");
         assert_eq!(csv, expected);
+    }
+
+    #[test]
+    fn text_that_a_spreadsheet_would_evaluate_is_guarded() {
+        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"] {
+            assert_eq!(cell(&Value::from(text)).unwrap(), format!("'{text}"));
+        }
+        for text in ["", "a=1", " =1", "'", "P0301"] {
+            assert_eq!(cell(&Value::from(text)).unwrap(), text);
+        }
+        let list = Value::List([Value::from("=1")].into());
+        for (value, expected) in [(Value::Number(-1.5), "-1.5"), (Value::Bool(true), "true"), (list, "[\"=1\"]")] {
+            assert_eq!(cell(&value).unwrap(), expected);
+        }
     }
 }

@@ -14,6 +14,7 @@ use roadcast_ports::clock::Clock;
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::stream::{StreamRecord, TelemetryStream};
 
+use super::identities::Identities;
 use super::sender::Sender;
 use super::{AcceptedEvent, EventError, Ingest, IngestError, ValidatedEvent, split, stream_record_for};
 
@@ -46,6 +47,7 @@ impl<Ports: PortSet> Ingest<Ports> {
         let mut receipt = Vec::with_capacity(events.len());
         let mut by_vehicle: BTreeMap<VehicleId, Vec<(usize, String)>> = BTreeMap::new();
         let mut resolved: BTreeMap<String, Option<Vehicle>> = BTreeMap::new();
+        let mut identities = Identities::default();
         for (index, raw) in events.into_iter().enumerate() {
             let envelope = Envelope::parse(raw);
             let (id, source) = envelope.as_ref().map_or((None, None), |e| (Some(e.id.clone()), Some(e.source.clone())));
@@ -53,9 +55,10 @@ impl<Ports: PortSet> Ingest<Ports> {
                 Err(refusal) => Err(EventError::Refused(refusal)),
                 Ok(envelope) => self.validate_by_subject(&envelope, &sender, received, &mut resolved).await,
             };
-            let outcome = outcome.map(|(vid, validated)| {
+            let outcome = outcome.and_then(|(vid, validated)| {
+                identities.add(validated.outcome.eid, raw)?;
                 by_vehicle.entry(vid).or_default().push((index, validated.json.clone()));
-                validated.into_accepted()
+                Ok(validated.into_accepted())
             });
             receipt.push(BatchEvent { id, source, outcome });
         }

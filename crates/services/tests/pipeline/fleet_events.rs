@@ -8,6 +8,7 @@ use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, FleetId, VehicleId};
 use roadcast_domain::selection::Selection;
 use roadcast_ports::clock::Clock as _;
+use roadcast_ports::feed::{INDEX_GRACE_MS, INDEX_RETENTION_MS};
 use roadcast_services::ServiceError;
 use roadcast_services::query::fleet_events::{ArrivalPosition, FleetEventsPage, FleetEventsRange};
 use roadcast_testbed::FaultPlan;
@@ -112,6 +113,25 @@ async fn only_fleet_clients_read_fleet_events() {
         limit: 1,
     };
     assert!(matches!(pipeline.fleet_events().page(&admin(), &range).await, Err(ServiceError::Forbidden(_))));
+}
+
+#[tokio::test]
+async fn position_is_refused_an_hour_after_its_retention() {
+    let pipeline = PipelineFixture::new(45);
+    let caller = Caller::Fleet(pipeline.fleet(&[], &[]).await);
+    let from = ArrivalPosition::first_at(pipeline.clock.now());
+    let range = FleetEventsRange { from, to: None, selection: Selection::default(), limit: 1 };
+    pipeline.clock.advance_ms(INDEX_RETENTION_MS + INDEX_GRACE_MS);
+    assert!(pipeline.fleet_events().page(&caller, &range).await.is_ok());
+    pipeline.clock.advance_ms(1);
+    let expected = pipeline.clock.now().plus_ms(-INDEX_RETENTION_MS);
+    let Err(ServiceError::Expired { available_from }) = pipeline.fleet_events().page(&caller, &range).await else {
+        panic!("the position is too old")
+    };
+    assert_eq!(available_from, expected);
+    let range = FleetEventsRange { from: ArrivalPosition::first_at(available_from), ..range };
+    pipeline.clock.advance_ms(INDEX_GRACE_MS);
+    assert!(pipeline.fleet_events().page(&caller, &range).await.is_ok(), "a client has an hour to continue");
 }
 
 #[tokio::test]
