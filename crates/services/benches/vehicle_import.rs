@@ -24,7 +24,7 @@ use roadcast_ports::fleets::Fleets;
 use roadcast_ports::vehicles::{VehicleListing, VehicleNames, VehiclePage, VehicleRegistration, Vehicles};
 use roadcast_services::bulk::{DEFAULT_WINDOW_ROWS, ImportOutcome, VehicleImport};
 use roadcast_services::cache::CachedFleets;
-use roadcast_testbed::{ManualClock, SeededRandomness};
+use roadcast_testbed::{ManualClock, SeededRandomness, port_set};
 
 /// One row in this many is invalid.
 const INVALID_ROW_INTERVAL: u64 = 100;
@@ -172,16 +172,30 @@ impl Fleets for &CountingPorts {
     }
 }
 
+port_set! {
+    /// Ports that store only counts.
+    enum WithoutStorage {
+        BulkFiles = &'static CountingPorts;
+        Fleets = &'static CountingPorts;
+        ImportProgress = &'static CountingPorts;
+        VehicleMappings = &'static CountingPorts;
+        VehicleNames = &'static CountingPorts;
+        Vehicles = &'static CountingPorts;
+    }
+}
+
 fn main() {
     let rows = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
-    let ports = CountingPorts { rows, ..CountingPorts::default() };
+    // The ports live as long as the process.
+    let ports: &CountingPorts = Box::leak(Box::new(CountingPorts { rows, ..CountingPorts::default() }));
     let clock = ManualClock::default();
-    let import = VehicleImport {
-        files: &ports,
-        mappings: &ports,
-        progress: &ports,
-        vehicles: &ports,
-        fleets: CachedFleets::new(&ports, clock.clone()),
+    let import = VehicleImport::<WithoutStorage> {
+        files: ports,
+        mappings: ports,
+        progress: ports,
+        vehicles: ports,
+        vehicle_names: ports,
+        fleets: CachedFleets::new(ports, clock.clone()),
         clock,
         randomness: SeededRandomness::new(1),
         window_rows: DEFAULT_WINDOW_ROWS,

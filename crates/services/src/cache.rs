@@ -30,20 +30,20 @@ pub const NAME_TTL_MS: i64 = 10 * 60 * 1000;
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(50_000).unwrap();
 
 /// A cache whose values expire after a fixed time.
-struct TtlCache<K, V> {
+struct TtlCache<Key, Value> {
     ttl_ms: i64,
-    values: Mutex<LruCache<K, (Timestamp, V)>>,
+    values: Mutex<LruCache<Key, (Timestamp, Value)>>,
 }
 
-impl<K: Eq + Hash + Clone, V: Clone> TtlCache<K, V> {
+impl<Key: Eq + Hash + Clone, Value: Clone> TtlCache<Key, Value> {
     fn new(ttl_ms: i64) -> Self {
         Self { ttl_ms, values: Mutex::new(LruCache::sparse(CAPACITY)) }
     }
 
     /// Returns the cached value of `key`, or loads it.
-    async fn get_or_load<F>(&self, key: &K, now: Timestamp, load: impl FnOnce() -> F) -> Result<V, PortError>
+    async fn get_or_load<Load>(&self, key: &Key, now: Timestamp, load: impl FnOnce() -> Load) -> Result<Value, PortError>
     where
-        F: Future<Output = Result<V, PortError>>,
+        Load: Future<Output = Result<Value, PortError>>,
     {
         if let Some((read_at, value)) = self.values.lock().unwrap_or_else(PoisonError::into_inner).get(key)
             && now.ms_since(*read_at) < self.ttl_ms
@@ -57,17 +57,17 @@ impl<K: Eq + Hash + Clone, V: Clone> TtlCache<K, V> {
     }
 }
 
-impl<K: Eq + Hash + Clone, V: Clone> TtlCache<K, Option<V>> {
+impl<Key: Eq + Hash + Clone, Value: Clone> TtlCache<Key, Option<Value>> {
     /// As [`get_or_load`](Self::get_or_load), but does not cache `None`: an item that was missing a moment ago may exist by
     /// now.
-    async fn get_or_load_existing<F>(
+    async fn get_or_load_existing<Load>(
         &self,
-        key: &K,
+        key: &Key,
         now: Timestamp,
-        load: impl FnOnce() -> F,
-    ) -> Result<Option<V>, PortError>
+        load: impl FnOnce() -> Load,
+    ) -> Result<Option<Value>, PortError>
     where
-        F: Future<Output = Result<Option<V>, PortError>>,
+        Load: Future<Output = Result<Option<Value>, PortError>>,
     {
         let value = self.get_or_load(key, now, load).await?;
         if value.is_none() {

@@ -14,11 +14,8 @@ use roadcast_domain::limits;
 use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::validation::{QuarantinedSample, RejectedSignal, ValidationOutcome};
 use roadcast_ports::PortError;
-use roadcast_ports::clients::Clients;
-use roadcast_ports::clock::Clock;
-use roadcast_ports::schemas::Schemas;
-use roadcast_ports::stream::{StreamRecord, TelemetryStream};
-use roadcast_ports::vehicles::Vehicles;
+use roadcast_ports::port_set::PortSet;
+use roadcast_ports::stream::StreamRecord;
 use serde_json::value::RawValue;
 
 use crate::cache::{CachedClients, CachedVehicles};
@@ -28,17 +25,17 @@ use sender::Sender;
 pub use batch::{BatchEvent, BatchReceipt};
 
 /// Accepts uploads.
-pub struct Ingest<V, C, S, H, K> {
+pub struct Ingest<Ports: PortSet> {
     /// The registered vehicles.
-    pub vehicles: CachedVehicles<V, K>,
+    pub vehicles: CachedVehicles<Ports>,
     /// The ingest clients and their sources.
-    pub clients: CachedClients<C, K>,
+    pub clients: CachedClients<Ports>,
     /// The stream that uploads are put onto.
-    pub stream: S,
+    pub stream: Ports::TelemetryStream,
     /// The schemas of custom event types.
-    pub schemas: CachedSchemas<H, K>,
+    pub schemas: CachedSchemas<Ports>,
     /// The clock.
-    pub clock: K,
+    pub clock: Ports::Clock,
 }
 
 /// Why an upload was refused.
@@ -104,7 +101,7 @@ pub struct AcceptedEvent {
     pub rejected: Vec<RejectedSignal>,
 }
 
-impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V, C, S, H, K> {
+impl<Ports: PortSet> Ingest<Ports> {
     /// Validates an event about `vid`. Fails if the sender may not use the event's source.
     async fn validate(
         &self,

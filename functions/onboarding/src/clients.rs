@@ -7,9 +7,7 @@ use roadcast_domain::fleet::{Client, ClientRole};
 use roadcast_domain::ids::{ClientId, FleetId};
 use roadcast_lambda_kit::http::{ApiRequest as _, ApiResponse as _, Call, Page, Request, Response, response};
 use roadcast_lambda_kit::problem::Problem;
-use roadcast_ports::clients::{AppClients, Clients};
-use roadcast_ports::clock::{Clock, Randomness};
-use roadcast_ports::fleets::Fleets;
+use roadcast_ports::port_set::PortSet;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -52,14 +50,7 @@ impl ClientInput {
     }
 }
 
-impl<F, C, A, U, V, E, W, I, K, R, M> OnboardingApi<F, C, A, U, V, E, W, I, K, R, M>
-where
-    F: Fleets,
-    C: Clients,
-    A: AppClients,
-    K: Clock,
-    R: Randomness,
-{
+impl<Ports: PortSet> OnboardingApi<Ports> {
     pub(crate) async fn create_client(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
         let (name, role) = request.json::<ClientInput>()?.role()?;
         let (client, credentials) = self.onboarding.create_client(caller, &name, role).await?;

@@ -21,11 +21,11 @@ pub(super) const NOON: Timestamp = Timestamp::from_ms(1_714_564_800_000);
 
 /// Creates fixtures with new random ids.
 #[derive(Debug)]
-pub struct Fixtures<'r, R>(&'r R);
+pub struct Fixtures<'r, Random>(&'r Random);
 
-impl<'r, R: Randomness> Fixtures<'r, R> {
+impl<'r, Random: Randomness> Fixtures<'r, Random> {
     /// Creates a source of fixtures. `random` provides the ids.
-    pub const fn new(random: &'r R) -> Self {
+    pub const fn new(random: &'r Random) -> Self {
         Self(random)
     }
 

@@ -66,7 +66,7 @@ impl Progress {
     }
 
     /// Counts the outcome of a row. Returns its faults if it is invalid.
-    pub(super) fn count<'f, W>(&mut self, outcome: &'f RowOutcome<W>) -> Option<&'f W> {
+    pub(super) fn count<'f, Fault>(&mut self, outcome: &'f RowOutcome<Fault>) -> Option<&'f Fault> {
         let counts = &mut self.checkpoint.counts;
         counts.rows += 1;
         match outcome {

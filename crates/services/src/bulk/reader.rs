@@ -70,8 +70,8 @@ impl From<PortError> for ReadError {
 }
 
 /// Reads the lines of a file.
-pub(super) struct LineReader<B> {
-    body: B,
+pub(super) struct LineReader<Body> {
+    body: Body,
     lines: LineSplitter,
     /// The number of the last line that was read.
     pub(super) line: u64,
@@ -79,10 +79,10 @@ pub(super) struct LineReader<B> {
     pub(super) offset: u64,
 }
 
-impl<B: FileBody> LineReader<B> {
+impl<Body: FileBody> LineReader<Body> {
     /// Opens a file at a checkpoint. Lines longer than `max_line_bytes` are reported as too long.
     pub(super) async fn open(
-        files: &impl BulkFiles<Body = B>,
+        files: &impl BulkFiles<Body = Body>,
         file: &BulkFile,
         compression: Compression,
         from: &Checkpoint,
@@ -120,16 +120,16 @@ impl<B: FileBody> LineReader<B> {
 }
 
 /// Reads the rows of a file.
-pub(super) struct RowReader<B> {
-    lines: LineReader<B>,
+pub(super) struct RowReader<Body> {
+    lines: LineReader<Body>,
     format: FileFormat,
     rows: Option<RowParser>,
 }
 
-impl<B: FileBody> RowReader<B> {
+impl<Body: FileBody> RowReader<Body> {
     /// Opens a file at a checkpoint.
     pub(super) async fn open(
-        files: &impl BulkFiles<Body = B>,
+        files: &impl BulkFiles<Body = Body>,
         file: &BulkFile,
         from: &Checkpoint,
     ) -> Result<Self, ReadError> {

@@ -13,11 +13,11 @@ pub(super) const EXTERNAL_ID_TAKEN: InvalidRow = InvalidRow::new("externalId", R
 
 /// The outcome of a row of a file. Each kind of file has its own type of faults.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) enum RowOutcome<W> {
+pub(super) enum RowOutcome<Fault> {
     Loaded,
     Unchanged,
     Superseded,
-    Invalid(W),
+    Invalid(Fault),
 }
 
 /// The outcome of a row that assigns a vehicle to a fleet.

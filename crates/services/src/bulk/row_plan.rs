@@ -11,10 +11,9 @@ use roadcast_domain::subject::VehicleName;
 use roadcast_domain::vehicle_mapping::{ConfirmedVersions, InvalidRow, RowFault};
 use roadcast_domain::vin::Vin;
 use roadcast_ports::PortError;
-use roadcast_ports::bulk::{BulkFile, BulkFiles, ImportProgress, VehicleMappings};
-use roadcast_ports::clock::{Clock, Randomness};
-use roadcast_ports::fleets::Fleets;
-use roadcast_ports::vehicles::{VehicleNames, Vehicles};
+use roadcast_ports::bulk::{BulkFile, VehicleMappings};
+use roadcast_ports::port_set::PortSet;
+use roadcast_ports::vehicles::VehicleNames;
 
 use super::reader::{NumberedRow, RowWindow};
 use super::row_outcome::{EXTERNAL_ID_TAKEN, MappingOutcome, RowOutcome, compare_with_stored, mapping_of};
@@ -32,9 +31,7 @@ pub(super) enum RowPlan<'w> {
     Write { row: &'w NumberedRow, vid: Option<VehicleId>, outcome: MappingOutcome },
 }
 
-impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleNames, F: Fleets, K: Clock, R: Randomness>
-    VehicleImport<B, M, L, V, F, K, R>
-{
+impl<Ports: PortSet> VehicleImport<Ports> {
     /// Returns a plan for each row of a window, in order.
     pub(super) async fn plan_rows<'w>(
         &self,
@@ -102,7 +99,7 @@ impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleN
                 std::iter::once(VehicleName::Vin(row.row.vin.clone())).chain(external_id)
             })
             .collect();
-        let vids = self.vehicles.resolve_all(&names).await?;
+        let vids = self.vehicle_names.resolve_all(&names).await?;
         Ok(names.into_iter().zip(vids).filter_map(|(name, vid)| Some((name, vid?))).collect())
     }
 }

@@ -7,10 +7,10 @@ use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_domain::vehicle::Vehicle;
 use roadcast_domain::vehicle_mapping::{ConfirmedVersions, InvalidRow, RowFault, VehicleMapping};
 use roadcast_domain::vin::Vin;
-use roadcast_ports::bulk::{BulkFile, BulkFiles, ImportProgress, PutOutcome, VehicleMappings};
+use roadcast_ports::bulk::{BulkFile, PutOutcome, VehicleMappings};
 use roadcast_ports::clock::{Clock, Randomness};
-use roadcast_ports::fleets::Fleets;
-use roadcast_ports::vehicles::{VehicleNames, VehicleRegistration, Vehicles};
+use roadcast_ports::port_set::PortSet;
+use roadcast_ports::vehicles::{VehicleRegistration, Vehicles};
 use roadcast_ports::{PortError, PortErrorKind};
 
 use super::reader::NumberedRow;
@@ -31,9 +31,7 @@ enum NameRegistration {
     Refused(InvalidRow),
 }
 
-impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleNames, F: Fleets, K: Clock, R: Randomness>
-    VehicleImport<B, M, L, V, F, K, R>
-{
+impl<Ports: PortSet> VehicleImport<Ports> {
     /// Executes the plans of a window and returns the outcomes, in order. If a store rejects a row permanently, the row is
     /// invalid, not the file.
     pub(super) async fn execute_plans(

@@ -7,13 +7,14 @@ use roadcast_domain::package::Packages;
 use roadcast_ports::PortError;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
+use roadcast_ports::port_set::PortSet;
 
 use super::{CAPACITY, TTL_MS, TtlCache};
 
 /// Caches the entitlements to each vehicle until the version of all entitlements changes.
-pub struct CachedEntitlements<E, K> {
-    entitlements: E,
-    clock: K,
+pub struct CachedEntitlements<Ports: PortSet> {
+    entitlements: Ports::Entitlements,
+    clock: Ports::Clock,
     version: TtlCache<(), u64>,
     by_vehicle: Mutex<VersionedEntitlements>,
     packages: TtlCache<(), Packages>,
@@ -31,9 +32,9 @@ impl VersionedEntitlements {
     }
 }
 
-impl<E, K> CachedEntitlements<E, K> {
+impl<Ports: PortSet> CachedEntitlements<Ports> {
     /// An empty cache over `entitlements`.
-    pub fn new(entitlements: E, clock: K) -> Self {
+    pub fn new(entitlements: Ports::Entitlements, clock: Ports::Clock) -> Self {
         Self {
             entitlements,
             clock,
@@ -44,7 +45,7 @@ impl<E, K> CachedEntitlements<E, K> {
     }
 }
 
-impl<E: Entitlements, K: Clock> Entitlements for CachedEntitlements<E, K> {
+impl<Ports: PortSet> Entitlements for CachedEntitlements<Ports> {
     async fn list_by_vehicle(&self, vid: &VehicleId) -> Result<Vec<Entitlement>, PortError> {
         let version = self.version().await?;
         {

@@ -7,6 +7,7 @@ use roadcast_domain::package::{CustomPackage, InvalidPackageName, Package, Packa
 use roadcast_ports::PortErrorKind;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::packages::CustomPackages;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::schemas::Schemas;
 use serde::Deserialize;
 
@@ -14,13 +15,13 @@ use crate::{InvalidField, ServiceError};
 
 /// Manages packages. The content of a package is evaluated at each read, so a change is a single write. It takes effect
 /// within [`TTL_MS`](crate::cache::TTL_MS) wherever packages are cached, also for data that is already stored or queued.
-pub struct PackageCatalogue<P, S, K> {
+pub struct PackageCatalogue<Ports: PortSet> {
     /// The custom packages.
-    pub packages: P,
+    pub packages: Ports::CustomPackages,
     /// The schemas of custom event types.
-    pub schemas: S,
+    pub schemas: Ports::Schemas,
     /// The clock.
-    pub clock: K,
+    pub clock: Ports::Clock,
 }
 
 /// The content of a custom package.
@@ -62,7 +63,7 @@ impl PackageRecord {
     }
 }
 
-impl<P: CustomPackages, S: Schemas, K: Clock> PackageCatalogue<P, S, K> {
+impl<Ports: PortSet> PackageCatalogue<Ports> {
     /// Returns every package, by name. Every caller may list packages.
     pub async fn list(&self, _caller: &Caller) -> Result<Vec<PackageRecord>, ServiceError> {
         let built_in = Packages::built_in();

@@ -7,19 +7,20 @@ use roadcast_domain::fleet::{Client, ClientRole, Fleet};
 use roadcast_domain::ids::{ClientId, FleetId};
 use roadcast_ports::clients::{AppClients, Clients};
 use roadcast_ports::clock::Clock;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::{PortError, PortErrorKind};
 
 /// Clients per page.
 const PAGE: usize = 100;
 
 /// The app clients of fleets.
-pub(crate) struct FleetClients<'p, C, A, K> {
-    pub(crate) clients: &'p C,
-    pub(crate) app_clients: &'p A,
-    pub(crate) clock: &'p K,
+pub(crate) struct FleetClients<'p, Ports: PortSet> {
+    pub(crate) clients: &'p Ports::Clients,
+    pub(crate) app_clients: &'p Ports::AppClients,
+    pub(crate) clock: &'p Ports::Clock,
 }
 
-impl<C: Clients, A: AppClients, K: Clock> FleetClients<'_, C, A, K> {
+impl<Ports: PortSet> FleetClients<'_, Ports> {
     /// Whether the fleet has a client.
     pub(crate) async fn exist(&self, fleet: &Fleet) -> Result<bool, PortError> {
         Ok(!self.clients.list_by_fleet(&fleet.fleet_id, None, 1).await?.is_empty())
@@ -103,7 +104,7 @@ mod tests {
     use roadcast_domain::fleet::FeedDisposition;
     use roadcast_domain::plan::Plan;
     use roadcast_ports::fleets::Fleets;
-    use roadcast_testbed::{Memory, fixtures};
+    use roadcast_testbed::{InMemory, Memory, fixtures};
 
     use super::*;
 
@@ -116,7 +117,7 @@ mod tests {
         Fleets::create(&memory, &fleet, &change).await.unwrap();
         let offboarding = fleet.clone().begin_offboarding(FeedDisposition::Discard, now);
         Fleets::update(&memory, &offboarding, &change).await.unwrap();
-        let clients = FleetClients { clients: &memory, app_clients: &memory, clock: memory.clock() };
+        let clients = FleetClients::<InMemory> { clients: &memory, app_clients: &memory, clock: memory.clock() };
         let ensured = clients.ensure(&fleet).await.map_err(|error| error.kind());
         assert_eq!((ensured, memory.pool_clients()), (Err(PortErrorKind::Conflict), Vec::new()));
     }

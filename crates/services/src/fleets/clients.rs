@@ -9,15 +9,16 @@ use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::limits;
 use roadcast_ports::PortErrorKind;
 use roadcast_ports::clients::{AppClients, Clients, Credentials};
-use roadcast_ports::clock::{Clock, Randomness};
+use roadcast_ports::clock::Clock;
 use roadcast_ports::fleets::Fleets;
+use roadcast_ports::port_set::PortSet;
 
 use super::app_clients::FleetClients;
 use super::authorization::{FLEET_OFFBOARDING, require_admin};
 use super::onboarding::{Onboarding, validate_name};
 use crate::ServiceError;
 
-impl<F: Fleets, C: Clients, A: AppClients, U, V, E, W, K: Clock, R: Randomness> Onboarding<F, C, A, U, V, E, W, K, R> {
+impl<Ports: PortSet> Onboarding<Ports> {
     /// Creates a machine client. Only the response contains its secret. Fails with `Conflict` if the fleet is being
     /// offboarded.
     pub async fn create_client(
@@ -98,7 +99,8 @@ impl<F: Fleets, C: Clients, A: AppClients, U, V, E, W, K: Clock, R: Randomness> 
     ) -> Result<(), ServiceError> {
         let author = require_admin(caller)?;
         let client = self.fleet_client(fleet_id, client_id).await?;
-        let fleet_clients = FleetClients { clients: &self.clients, app_clients: &self.app_clients, clock: &self.clock };
+        let fleet_clients =
+            FleetClients::<Ports> { clients: &self.clients, app_clients: &self.app_clients, clock: &self.clock };
         Ok(fleet_clients.remove(fleet_id, &client, author).await?)
     }
 

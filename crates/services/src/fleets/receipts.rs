@@ -13,6 +13,7 @@ use roadcast_domain::subscription::{Subscription, SubscriptionState};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::feed::{FeedIndex, FeedRange, INDEX_RETENTION_MS};
 use roadcast_ports::fleets::Fleets;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::subscriptions::Subscriptions;
 use serde::Serialize;
 
@@ -31,15 +32,15 @@ const MAX_INDEX_READS: usize = 400;
 const EVENTS_PER_RECEIPT: usize = 200_000;
 
 /// Computes receipts.
-pub struct Receipts<F, U, I, K> {
+pub struct Receipts<Ports: PortSet> {
     /// The fleets with their audit trails.
-    pub fleets: F,
+    pub fleets: Ports::Fleets,
     /// The subscriptions.
-    pub subscriptions: U,
+    pub subscriptions: Ports::Subscriptions,
     /// The index of delivered events.
-    pub index: I,
+    pub index: Ports::FeedIndex,
     /// The clock.
-    pub clock: K,
+    pub clock: Ports::Clock,
 }
 
 /// The receipt of a subscription.
@@ -93,7 +94,7 @@ struct DeliveryTally {
     last: Option<Timestamp>,
 }
 
-impl<F: Fleets, U: Subscriptions, I: FeedIndex, K: Clock> Receipts<F, U, I, K> {
+impl<Ports: PortSet> Receipts<Ports> {
     /// Returns the receipt of a subscription in any state, for deliveries in [`from`, `to`) as far as the index goes back.
     pub async fn receipt(
         &self,

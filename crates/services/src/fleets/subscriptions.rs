@@ -12,6 +12,7 @@ use roadcast_ports::PortErrorKind;
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::fleets::Fleets;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::provisioning::{ProvisioningWorkflow, WorkflowRun};
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles;
@@ -42,16 +43,7 @@ pub struct SubscriptionRequest {
     pub valid_until: Option<Timestamp>,
 }
 
-impl<F, C, A, U, V, E, W, K, R> Onboarding<F, C, A, U, V, E, W, K, R>
-where
-    F: Fleets,
-    U: Subscriptions,
-    V: Vehicles,
-    E: Entitlements,
-    W: ProvisioningWorkflow,
-    K: Clock,
-    R: Randomness,
-{
+impl<Ports: PortSet> Onboarding<Ports> {
     /// Creates a subscription and starts to provision it. Fails with `Conflict` if the fleet is being offboarded.
     pub async fn subscribe(
         &self,

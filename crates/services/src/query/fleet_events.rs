@@ -13,8 +13,8 @@ use roadcast_domain::ids::{ArrivalStamp, Eid, VehicleId};
 use roadcast_domain::selection::Selection;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::event_log::EventLog;
-use roadcast_ports::feed::{FeedIndex, INDEX_LAG_MS};
+use roadcast_ports::feed::INDEX_LAG_MS;
+use roadcast_ports::port_set::PortSet;
 use serde::{Deserialize, Serialize};
 
 use crate::ServiceError;
@@ -25,15 +25,15 @@ use index_walk::IndexWalk;
 pub const DEFAULT_LOOKBACK_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Returns the events of a fleet's vehicles in the order of arrival.
-pub struct FleetEvents<E, L, I, K> {
+pub struct FleetEvents<Ports: PortSet> {
     /// The fleets' entitlements.
-    pub entitlements: CachedEntitlements<E, K>,
+    pub entitlements: CachedEntitlements<Ports>,
     /// The event log.
-    pub log: L,
+    pub log: Ports::EventLog,
     /// The index of delivered events.
-    pub index: I,
+    pub index: Ports::FeedIndex,
     /// The clock.
-    pub clock: K,
+    pub clock: Ports::Clock,
 }
 
 /// A range of arrivals.
@@ -84,7 +84,7 @@ pub struct FleetEventsPage {
     pub more: bool,
 }
 
-impl<E: Entitlements, L: EventLog, I: FeedIndex, K: Clock> FleetEvents<E, L, I, K> {
+impl<Ports: PortSet> FleetEvents<Ports> {
     /// Returns a page of the events of the caller's vehicles, redacted to what the caller may see now. Fails with
     /// `Forbidden` unless the caller is a fleet.
     pub async fn page(&self, caller: &Caller, range: &FleetEventsRange) -> Result<FleetEventsPage, ServiceError> {

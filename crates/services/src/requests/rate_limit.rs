@@ -13,7 +13,7 @@ use roadcast_domain::ids::FleetId;
 use roadcast_domain::plan::Plan;
 use roadcast_ports::PortError;
 use roadcast_ports::clock::Clock;
-use roadcast_ports::fleets::Fleets;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::requests::RateCounter;
 
 use crate::cache::CachedPlans;
@@ -27,10 +27,10 @@ const LEASES: u32 = 20;
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 /// Limits the request rates of fleets.
-pub struct RateLimiter<F, R, K> {
-    plans: CachedPlans<F, K>,
-    counter: R,
-    clock: K,
+pub struct RateLimiter<Ports: PortSet> {
+    plans: CachedPlans<Ports>,
+    counter: Ports::RateCounter,
+    clock: Ports::Clock,
     windows: Mutex<LruCache<FleetId, Window>>,
 }
 
@@ -59,9 +59,9 @@ struct Window {
     shared: u32,
 }
 
-impl<F: Fleets, R: RateCounter, K: Clock> RateLimiter<F, R, K> {
+impl<Ports: PortSet> RateLimiter<Ports> {
     /// Limits rates by the fleets' `plans`; `counter` is shared by all instances.
-    pub fn new(plans: CachedPlans<F, K>, counter: R, clock: K) -> Self {
+    pub fn new(plans: CachedPlans<Ports>, counter: Ports::RateCounter, clock: Ports::Clock) -> Self {
         Self { plans, counter, clock, windows: Mutex::new(LruCache::sparse(CAPACITY)) }
     }
 
@@ -116,7 +116,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use roadcast_domain::fleet::Fleet;
     use roadcast_ports::fleets::Fleets as _;
-    use roadcast_testbed::{ManualClock, Memory, fixtures};
+    use roadcast_testbed::{InMemory, Memory, fixtures};
 
     use super::*;
 
@@ -128,7 +128,7 @@ mod tests {
         fleet_id
     }
 
-    fn instance(memory: &Memory) -> RateLimiter<Memory, Memory, ManualClock> {
+    fn instance(memory: &Memory) -> RateLimiter<InMemory> {
         RateLimiter::new(CachedPlans::new(memory.clone(), memory.clock().clone()), memory.clone(), memory.clock().clone())
     }
 

@@ -10,7 +10,7 @@ use roadcast_services::ServiceError;
 use roadcast_services::catalogue::event_schemas::SchemaRegistration;
 use roadcast_services::ingest::{EventError, IngestError};
 use roadcast_services::query::EventsRange;
-use roadcast_testbed::{Fault, FaultPlan};
+use roadcast_testbed::{Fault, FaultPlan, InMemory};
 use serde_json::json;
 
 use crate::fixture::{PipelineFixture, admin, event};
@@ -28,7 +28,7 @@ async fn register(pipeline: &PipelineFixture) {
             "serial": {"type": "integer"},
         },
     });
-    let registration = SchemaRegistration { schemas: pipeline.memory.clone(), clock: pipeline.clock.clone() };
+    let registration = SchemaRegistration::<InMemory> { schemas: pipeline.memory.clone(), clock: pipeline.clock.clone() };
     registration.register(&admin(), TYRE, &schema.to_string()).await.unwrap();
     let tyres = Package { name: "tyres".parse().unwrap(), signals: vec![], event_types: vec![event_type()] };
     pipeline.memory.set_packages(Packages::built_in().iter().cloned().chain([tyres]).collect());
@@ -95,7 +95,7 @@ async fn custom_event_reaches_only_fleets_whose_package_has_its_type() {
         assert!(matches!(pipeline.queries().event(&others, &vid, eid).await, Err(ServiceError::NotFound)));
         let telemetry = Selection { types: Some([EventType::Telemetry].into()), ..Selection::default() };
         assert_eq!(query_events(&pipeline, &admin(), &vid, telemetry).await.unwrap().len(), 1);
-        let (state, _) = pipeline.queries().state(&subscribed, &vid).await.unwrap();
+        let (state, _) = pipeline.states().state(&subscribed, &vid).await.unwrap();
         assert!(state.signals.is_empty(), "a custom event does not change the state");
     }
 }

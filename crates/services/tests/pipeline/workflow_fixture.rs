@@ -15,7 +15,7 @@ use roadcast_services::ServiceError;
 use roadcast_services::fleets::SubscriptionRequest;
 use roadcast_services::fleets::offboarding::Offboarding;
 use roadcast_services::fleets::provisioning::Provisioning;
-use roadcast_testbed::{FaultPlan, Faulty, Memory, fixtures};
+use roadcast_testbed::{FaultPlan, Faulty, Memory, WithFaults, fixtures};
 use serde_json::{Value, json};
 
 use crate::fixture::{Onboarding, PipelineFixture, admin};
@@ -104,11 +104,12 @@ impl WorkflowFixture {
         let workflow = payload.as_object_mut().and_then(|members| members.remove("workflow"));
         match workflow.as_ref().and_then(Value::as_str) {
             Some("provisioning") => {
-                let provisioning = Provisioning { fleets, clients, app_clients, subscriptions, channel, clock };
+                let provisioning =
+                    Provisioning::<WithFaults> { fleets, clients, app_clients, subscriptions, channel, clock };
                 provisioning.step(&serde_json::from_value(payload).unwrap()).await.map(|()| Value::Null)
             }
             Some("offboarding") => {
-                let offboarding = Offboarding { fleets, clients, app_clients, subscriptions, channel, clock };
+                let offboarding = Offboarding::<WithFaults> { fleets, clients, app_clients, subscriptions, channel, clock };
                 offboarding.step(&serde_json::from_value(payload).unwrap()).await.map(|draining| json!(draining))
             }
             other => panic!("a task of an unknown workflow: {other:?}"),

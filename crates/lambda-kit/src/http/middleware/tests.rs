@@ -8,7 +8,8 @@ use roadcast_domain::plan::Plan;
 use roadcast_ports::clients::Clients as _;
 use roadcast_ports::clock::Clock as _;
 use roadcast_ports::fleets::Fleets as _;
-use roadcast_testbed::{Fault, FaultPlan, Faulty, ManualClock, Memory, fixtures};
+use roadcast_ports::port_set::RequestPorts;
+use roadcast_testbed::{Fault, FaultPlan, Faulty, Memory, WithFaults, fixtures};
 use serde_json::{Value, json};
 
 use crate::http::dispatch::dispatch;
@@ -66,7 +67,7 @@ impl TestApi {
 struct MiddlewareFixture {
     memory: Memory,
     api: TestApi,
-    middleware: Middleware<(Memory, Memory, Faulty<Memory>, Memory, ManualClock)>,
+    middleware: Middleware<WithFaults>,
 }
 
 impl MiddlewareFixture {
@@ -87,8 +88,14 @@ impl MiddlewareFixture {
                 .unwrap();
             memory.create(&Fleet::new(fleet_id, name, delivery_bus, Plan::Standard, created_at), &change).await.unwrap();
         }
-        let (copy, clock) = (|| memory.clone(), memory.clock().clone());
-        let middleware = Middleware::new((copy(), copy(), Faulty::new(copy(), counter_faults), copy(), clock));
+        let healthy = || Faulty::healthy(memory.clone());
+        let middleware = Middleware::new(RequestPorts {
+            clients: healthy(),
+            fleets: healthy(),
+            rate_counter: Faulty::new(memory.clone(), counter_faults),
+            idempotency_store: healthy(),
+            clock: memory.clock().clone(),
+        });
         Self { api: TestApi { created: 0.into() }, middleware, memory }
     }
 

@@ -10,15 +10,17 @@ use roadcast_domain::ids::FleetId;
 use roadcast_domain::plan::Plan;
 use roadcast_domain::subject::Subject;
 use roadcast_domain::vin::Vin;
-use roadcast_testbed::{ManualClock, Memory, MemoryBulk, SeededRandomness, fixtures};
+use roadcast_testbed::{InMemory, ManualClock, Memory, MemoryBulk, SeededRandomness, fixtures};
 use serde_json::{Value, json};
 
-use roadcast_ports::bulk::RowCounts;
+use roadcast_ports::bulk::{RowCounts, VehicleMappings};
+use roadcast_ports::fleets::Fleets;
+use roadcast_ports::vehicles::Vehicles;
 
 use super::*;
 use crate::bulk::Summary;
 
-type MemoryImport = VehicleImport<MemoryBulk, MemoryBulk, MemoryBulk, Memory, Memory, ManualClock, SeededRandomness>;
+type MemoryImport = VehicleImport<InMemory>;
 
 const FOREVER: Timestamp = Timestamp::from_ms(i64::MAX);
 /// A deadline in the past: a run ends after its first window.
@@ -46,6 +48,7 @@ impl VehicleImportFixture {
             mappings: bulk.clone(),
             progress: bulk.clone(),
             vehicles: memory.clone(),
+            vehicle_names: memory.clone(),
             fleets: CachedFleets::new(memory.clone(), clock.clone()),
             clock,
             randomness: SeededRandomness::new(1),

@@ -6,6 +6,7 @@ use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::limits;
 use roadcast_domain::schema::{EventSchema, Incompatibility, SchemaFault, incompatibilities, parse_strict_json};
 use roadcast_ports::clock::Clock;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::schemas::Schemas;
 use roadcast_ports::{PortError, PortErrorKind};
 use serde_json::Value;
@@ -14,11 +15,11 @@ use super::Validator;
 use crate::{InvalidField, ServiceError};
 
 /// Registers the schemas of custom event types.
-pub struct SchemaRegistration<P, K> {
+pub struct SchemaRegistration<Ports: PortSet> {
     /// The registered schemas.
-    pub schemas: P,
+    pub schemas: Ports::Schemas,
     /// The clock.
-    pub clock: K,
+    pub clock: Ports::Clock,
 }
 
 /// The result of a registration.
@@ -69,7 +70,7 @@ impl From<PortError> for RegistrationError {
 /// Attempts of a registration that conflicts with a concurrent one.
 const ATTEMPTS: usize = 3;
 
-impl<P: Schemas, K: Clock> SchemaRegistration<P, K> {
+impl<Ports: PortSet> SchemaRegistration<Ports> {
     /// Registers a JSON Schema for a custom event type: as the first version, or as the next version if it allows
     /// everything that the latest version allows. Pointers of `Invalid` refer to `{"type", "schema"}`.
     pub async fn register(&self, caller: &Caller, event_type: &str, schema: &str) -> Result<RegisteredSchema, ServiceError> {

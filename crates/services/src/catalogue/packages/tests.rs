@@ -1,14 +1,14 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 use roadcast_domain::ids::{ClientId, FleetId};
 use roadcast_domain::json_pointer::JsonPointer;
-use roadcast_testbed::{ManualClock, Memory};
+use roadcast_testbed::{InMemory, ManualClock, Memory};
 
 use super::*;
 use crate::catalogue::event_schemas::SchemaRegistration;
 
 const TYRE: &str = "com.example.tyre.v1";
 
-type MemoryCatalogue = PackageCatalogue<Memory, Memory, ManualClock>;
+type MemoryCatalogue = PackageCatalogue<InMemory>;
 
 fn admin() -> Caller {
     Caller::Admin(ClientId::new("admin"))
@@ -75,7 +75,7 @@ async fn invalid_packages_are_refused_with_pointers() {
 
     let tyres = PackageRequest { signals: Vec::new(), event_types: EventType::from_name(TYRE).into_iter().collect() };
     assert_eq!(pointers(catalogue.put(&admin(), "tyres", tyres.clone(), None).await), ["/eventTypes/0"]);
-    let schemas = SchemaRegistration { schemas: catalogue.schemas.clone(), clock: catalogue.clock.clone() };
+    let schemas = SchemaRegistration::<InMemory> { schemas: catalogue.schemas.clone(), clock: catalogue.clock.clone() };
     schemas.register(&admin(), TYRE, "{}").await.unwrap();
     catalogue.put(&admin(), "tyres", tyres, None).await.unwrap();
 }

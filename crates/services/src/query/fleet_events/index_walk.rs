@@ -8,10 +8,10 @@ use roadcast_domain::ids::{ArrivalStamp, Eid, FleetId, VehicleId};
 use roadcast_domain::package::Packages;
 use roadcast_event_log::segment::bucket_start;
 use roadcast_ports::PortError;
-use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::event_log::{EventLog, EventRange};
+use roadcast_ports::event_log::EventRange;
 use roadcast_ports::feed::{FeedIndex, FeedPointer, FeedRange};
+use roadcast_ports::port_set::PortSet;
 
 use super::{ArrivalPosition, FleetEvents, FleetEventsRange};
 use crate::response_budget::{ResponseBudget, event_bytes};
@@ -38,8 +38,8 @@ const READS_PER_PAGE: usize = 10;
 type EventKey = (VehicleId, Eid);
 
 /// The walk of one page through the index.
-pub(super) struct IndexWalk<'a, E, L, I, K> {
-    queries: &'a FleetEvents<E, L, I, K>,
+pub(super) struct IndexWalk<'a, Ports: PortSet> {
+    queries: &'a FleetEvents<Ports>,
     fleet_id: &'a FleetId,
     range: &'a FleetEventsRange,
     packages: Packages,
@@ -70,9 +70,9 @@ struct Candidate {
     event: EventKey,
 }
 
-impl<'a, E: Entitlements, L: EventLog, I: FeedIndex, K: Clock> IndexWalk<'a, E, L, I, K> {
+impl<'a, Ports: PortSet> IndexWalk<'a, Ports> {
     pub(super) fn new(
-        queries: &'a FleetEvents<E, L, I, K>,
+        queries: &'a FleetEvents<Ports>,
         fleet_id: &'a FleetId,
         range: &'a FleetEventsRange,
         packages: Packages,

@@ -166,7 +166,7 @@ impl ConsentHistory {
             };
             let expected: BTreeSet<EventSignal> = visible.iter().filter(|(of, _, _)| of == vid).cloned().collect();
             prop_assert_eq!(all_signals(&events), expected);
-            if let Ok((state, _)) = self.pipeline.queries().state(&self.caller(), vid).await {
+            if let Ok((state, _)) = self.pipeline.states().state(&self.caller(), vid).await {
                 for (path, reading) in &state.signals {
                     prop_assert!(
                         self.covered(vid, path.as_str(), reading.received, false),
