@@ -87,7 +87,7 @@ impl<Ports: PortSet> OnboardingApi<Ports> {
     }
 
     pub(crate) async fn remove_client(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
-        self.onboarding.remove_client(caller, &request.path_parameter("fleetId")?, &client_id(request)?).await?;
+        self.onboarding.remove_client_of_fleet(caller, &request.path_parameter("fleetId")?, &client_id(request)?).await?;
         Ok(response::no_content())
     }
 
