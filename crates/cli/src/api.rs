@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use roadcast_domain::package::Package;
 use serde::Deserialize;
@@ -108,17 +108,18 @@ impl Api {
     /// Sends a request, and retries it on 429, 5xx and network errors. The request must be idempotent. Fails if no attempt
     /// gets a final response.
     pub(crate) async fn send(&self, method: Method, path: &str, body: Option<(&str, String)>) -> Result<Response> {
-        self.send_keyed(method, path, body, None).await
+        self.send_with(method, path, body, None).await
     }
 
-    /// Sends a request like [`Self::send`]. A creation needs an `Idempotency-Key` so that it can be retried.
-    async fn send_keyed(
+    /// Sends a request like [`Self::send`], with a header. A creation needs an `Idempotency-Key` so that it can be retried.
+    async fn send_with(
         &self,
         method: Method,
         path: &str,
         body: Option<(&str, String)>,
-        key: Option<&str>,
+        header: Option<(&str, &str)>,
     ) -> Result<Response> {
+        let has_key = header.is_some_and(|(name, _)| name == IDEMPOTENCY_KEY);
         let mut renewed = false;
         let mut last_failure = String::new();
         for attempt in 0..ATTEMPTS {
@@ -126,8 +127,8 @@ impl Api {
                 .http
                 .request(method.clone(), format!("{}{path}", self.base))
                 .header(AUTHORIZATION, format!("Bearer {}", self.token().await?));
-            if let Some(key) = key {
-                request = request.header(IDEMPOTENCY_KEY, key);
+            if let Some((name, value)) = header {
+                request = request.header(name, value);
             }
             if let Some((content_type, text)) = &body {
                 request = request.header(CONTENT_TYPE, *content_type).body(text.clone());
@@ -135,6 +136,7 @@ impl Api {
             let pause = match request.send().await {
                 Ok(response) => {
                     let status = response.status();
+                    let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
                     let retry_after_s =
                         response.headers().get(RETRY_AFTER).and_then(|seconds| seconds.to_str().ok()?.parse().ok());
                     match response.bytes().await {
@@ -146,12 +148,12 @@ impl Api {
                         // A conflict under a key: an earlier attempt of this request may still be in progress.
                         Ok(_)
                             if is_retryable(status)
-                                || (key.is_some() && status == StatusCode::CONFLICT && retry_after_s.is_some()) =>
+                                || (has_key && status == StatusCode::CONFLICT && retry_after_s.is_some()) =>
                         {
                             last_failure = status.to_string();
                             backoff(attempt + 1).max(retry_after_s.map(Duration::from_secs).unwrap_or_default())
                         }
-                        Ok(body) => return Ok(Response { status, body: body.to_vec() }),
+                        Ok(body) => return Ok(Response { status, etag, body: body.to_vec() }),
                         Err(error) => {
                             last_failure = error.to_string();
                             backoff(attempt + 1)
@@ -178,13 +180,27 @@ impl Api {
         self.send(method.clone(), path, body).await?.read(&format!("{method} {path}"))
     }
 
+    /// Reads a resource and its ETag.
+    pub(crate) async fn versioned<T: DeserializeOwned>(&self, path: &str) -> Result<(T, String)> {
+        let response = self.send(Method::GET, path, None).await?;
+        let resource = response.read(&format!("GET {path}"))?;
+        let etag = response.etag.with_context(|| format!("GET {path} returned no ETag"))?;
+        Ok((resource, etag))
+    }
+
+    /// Replaces the version of a resource that has this ETag.
+    pub(crate) async fn replace<T: DeserializeOwned>(&self, path: &str, etag: &str, body: &Value) -> Result<T> {
+        let body = Some(("application/json", body.to_string()));
+        self.send_with(Method::PUT, path, body, Some((IF_MATCH.as_str(), etag))).await?.read(&format!("PUT {path}"))
+    }
+
     /// Creates a resource under a new idempotency key, so that retries create it only once.
     pub(crate) async fn create<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T> {
         let mut digest = Sha256::new();
         digest.update(format!("{:?} {} {path} {body}", SystemTime::now(), std::process::id()));
         let key = hex::encode(&digest.finalize()[..16]);
         let body = Some(("application/json", body.to_string()));
-        self.send_keyed(Method::POST, path, body, Some(&key)).await?.read(&format!("POST {path}"))
+        self.send_with(Method::POST, path, body, Some((IDEMPOTENCY_KEY, &key))).await?.read(&format!("POST {path}"))
     }
 
     /// The vid of the vehicle with the external id `scheme:value`; None if there is none.
@@ -233,7 +249,8 @@ impl Api {
         let mut items = Vec::new();
         let mut cursor: Option<String> = None;
         loop {
-            let query = cursor.map(|cursor| format!("?cursor={cursor}")).unwrap_or_default();
+            let separator = if path.contains('?') { '&' } else { '?' };
+            let query = cursor.map(|cursor| format!("{separator}cursor={cursor}")).unwrap_or_default();
             let page: Page<T> = self.json(Method::GET, &format!("{path}{query}"), None).await?;
             items.extend(page.items);
             match page.next {
@@ -255,11 +272,7 @@ impl Api {
         struct Client {
             client_id: String,
         }
-        let body = match role {
-            Role::Fleet(fleet_id) => json!({ "name": name, "kind": "fleet", "fleetId": fleet_id }),
-            Role::Ingest(sources) => json!({ "name": name, "kind": "ingest", "sources": sources }),
-        };
-        Ok(self.create::<Client>("/clients", &body).await?.client_id)
+        Ok(self.create::<Client>("/clients", &role.client_input(name)).await?.client_id)
     }
 
     /// Subscribes a fleet to vehicles.

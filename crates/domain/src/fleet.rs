@@ -8,9 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::FleetId;
 use crate::plan::Plan;
 
-pub use client::{
-    CREDENTIALS_PER_CLIENT, Client, ClientKind, ClientPosition, ClientRole, Credential, is_source_allowed,
-};
+pub use client::{CREDENTIALS_PER_CLIENT, Client, ClientKind, ClientPosition, ClientRole, Credential, is_source_allowed};
 
 /// A fleet: an organization that subscribes to vehicle data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -37,8 +37,8 @@ impl<Ports: PortSet> Callers<Ports> {
         };
         match client {
             Some(Client { role: ClientRole::Fleet { fleet_id }, .. }) if has(Scope::Read) => Ok(Caller::Fleet(fleet_id)),
-            Some(Client { role: ClientRole::Ingest { .. }, client_id, .. }) if has(Scope::Ingest) => {
-                Ok(Caller::Ingest(client_id))
+            Some(Client { role: ClientRole::Ingest { sources }, client_id, .. }) if has(Scope::Ingest) => {
+                Ok(Caller::Ingest { client_id, sources })
             }
             _ => Err(Problem::new(ProblemType::Forbidden)),
         }
@@ -70,9 +70,14 @@ mod tests {
     async fn caller_needs_scope_and_registered_role() {
         let fleet_id = FleetId::from_random_bits(1);
         let fleet = || Some(ClientRole::Fleet { fleet_id: fleet_id.clone() });
-        let ingest = || Some(ClientRole::Ingest { sources: vec![] });
+        let ingest = || Some(ClientRole::Ingest { sources: vec!["urn:a".to_owned()] });
         let read = [Scope::Read, Scope::Admin];
         assert_eq!(caller(fleet(), &[Scope::Read], &read).await, Some(Caller::Fleet(fleet_id.clone())));
+        assert_eq!(
+            caller(ingest(), &[Scope::Ingest], &[Scope::Ingest]).await,
+            Some(Caller::Ingest { client_id: ClientId::new("c"), sources: vec!["urn:a".to_owned()] }),
+            "with the sources of its record"
+        );
         assert_eq!(caller(ingest(), &[Scope::Read], &read).await, None, "an ingest client with a scope of another role");
         assert_eq!(
             caller(fleet(), &[Scope::Ingest], &[Scope::Ingest]).await,
@@ -103,7 +108,7 @@ mod tests {
             memory.replace(&before, &after, &fixtures::client_creation(&after)).await.unwrap();
             memory.clock().advance_ms(TTL_MS);
         };
-        let accepted = Some(Caller::Ingest(first.client_id.clone()));
+        let accepted = Some(Caller::Ingest { client_id: first.client_id.clone(), sources: vec![] });
         assert_eq!(caller("first").await, accepted);
         let second = Credential { client_id: ClientId::new("second"), created_at: first.created_at };
         change(&|client| client.credentials.push(second.clone())).await;

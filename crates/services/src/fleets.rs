@@ -12,10 +12,8 @@
 //! | provisioning | the steps of the workflow that makes a subscription active |
 //! | offboarding | the steps of the workflow that deletes a fleet's resources |
 //! | receipts | delivery receipts: what a subscription delivered, per vehicle |
-//! | authorization | which callers may administer or read a fleet |
 
 mod app_clients;
-mod authorization;
 mod clients;
 mod credentials;
 pub mod offboarding;

@@ -5,8 +5,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use roadcast_domain::audit::Change;
 use roadcast_domain::fleet::{Client, ClientKind, ClientPosition};
 use roadcast_domain::ids::{ChangeId, ClientId, FleetId};
-use roadcast_ports::clients::Clients;
 use roadcast_ports::PortError;
+use roadcast_ports::clients::Clients;
 
 use crate::dynamodb::attributes::{OFFBOARDING, VERSION};
 use crate::dynamodb::item;

@@ -14,6 +14,7 @@ use super::records::Accepted;
 /// A final response: retrying would not change it.
 pub(crate) struct Response {
     pub(crate) status: StatusCode,
+    pub(crate) etag: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -94,7 +95,7 @@ mod tests {
     #[test]
     fn error_names_status_title_and_invalid_fields() {
         let body = br#"{"type":"https://roadcast.dev/problems/x","title":"No","status":422,"errors":[{"pointer":"/a","detail":"b"}]}"#;
-        let response = Response { status: StatusCode::UNPROCESSABLE_ENTITY, body: body.to_vec() };
+        let response = Response { status: StatusCode::UNPROCESSABLE_ENTITY, etag: None, body: body.to_vec() };
         let message = response.read::<Value>("POST /x").unwrap_err().to_string();
         assert_eq!(message, "POST /x returned 422 No\n  /a: b");
         assert!(response.accepted().is_err());
@@ -102,7 +103,7 @@ mod tests {
 
     #[test]
     fn error_without_problem_document_names_the_status() {
-        let response = Response { status: StatusCode::BAD_GATEWAY, body: b"<html>".to_vec() };
+        let response = Response { status: StatusCode::BAD_GATEWAY, etag: None, body: b"<html>".to_vec() };
         assert!(response.read::<Value>("GET /x").unwrap_err().to_string().contains("502"));
     }
 }

@@ -49,16 +49,7 @@ impl Client {
     /// Creates an enabled client in version 1, whose only credential is the app client `client_id`.
     pub fn new(client_id: ClientId, name: String, role: ClientRole, created_at: Timestamp) -> Self {
         let credentials = vec![Credential { client_id: client_id.clone(), created_at }];
-        Self {
-            client_id,
-            name,
-            role,
-            credentials,
-            disabled_since: None,
-            secret_shown_at: None,
-            version: 1,
-            created_at,
-        }
+        Self { client_id, name, role, credentials, disabled_since: None, secret_shown_at: None, version: 1, created_at }
     }
 
     /// Returns the fleet; `None` for an ingest client.

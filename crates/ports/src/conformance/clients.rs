@@ -45,10 +45,9 @@ async fn client_is_stored_replaced_and_removed(clients: &impl Clients, client: C
         assert_eq!(listed, std::slice::from_ref(&disabled), "the list of the fleet has the change, too");
     }
     let removal = Change::client_removed(Author::Provisioning, &disabled, NOON.plus_ms(6));
-    for stale in [
-        clients.replace(&client, &client, &changed(&client, &client)).await,
-        clients.remove(&client, &removal).await,
-    ] {
+    for stale in
+        [clients.replace(&client, &client, &changed(&client, &client)).await, clients.remove(&client, &removal).await]
+    {
         assert_eq!(stale.map_err(|error| error.kind()), Err(PortErrorKind::Conflict), "an earlier version is a conflict");
     }
     assert_eq!(get(clients, &client).await.as_ref(), Some(&disabled), "a conflict changes nothing");

@@ -2,7 +2,7 @@
 //! secrets. `credentials.rs` rotates secrets; `app_clients.rs` has the steps that these operations and the workflows share.
 
 use roadcast_domain::audit::Change;
-use roadcast_domain::caller::{Caller, Scope};
+use roadcast_domain::caller::Scope;
 use roadcast_domain::fleet::{Client, ClientKind, ClientPosition, ClientRole};
 use roadcast_domain::ids::{ChangeId, ClientId, FleetId};
 use roadcast_domain::json_pointer::JsonPointer;
@@ -14,9 +14,9 @@ use roadcast_ports::fleets::Fleets;
 use roadcast_ports::port_set::PortSet;
 
 use super::app_clients::FleetClients;
-use super::authorization::{FLEET_OFFBOARDING, require_admin};
-use super::onboarding::{Onboarding, validate_name};
+use super::onboarding::{FLEET_OFFBOARDING, Onboarding, validate_name};
 use crate::ServiceError;
+use crate::authz::Admin;
 
 /// Another admin or a workflow changed the client.
 pub(super) const CHANGED_CONCURRENTLY: &str = "the client is being modified concurrently; retry";
@@ -37,11 +37,10 @@ impl<Ports: PortSet> Onboarding<Ports> {
     /// offboarded.
     pub async fn create_client(
         &self,
-        caller: &Caller,
+        admin: &Admin,
         name: &str,
         role: ClientRole,
     ) -> Result<(Client, Credentials), ServiceError> {
-        let author = require_admin(caller)?;
         let name = validate_name(name)?;
         let scope = match &role {
             ClientRole::Fleet { fleet_id } => {
@@ -58,7 +57,7 @@ impl<Ports: PortSet> Onboarding<Ports> {
         let now = self.clock.now();
         let new = Client::new(credentials.client_id.clone(), name, role, now);
         let client = Client { secret_shown_at: Some(now), ..new };
-        let stored = self.clients.put(&client, &Change::client_changed(author, None, &client, now)).await;
+        let stored = self.clients.put(&client, &Change::client_changed(admin.author(), None, &client, now)).await;
         match stored {
             Ok(()) => Ok((client, credentials)),
             Err(error) => {
@@ -72,43 +71,39 @@ impl<Ports: PortSet> Onboarding<Ports> {
     /// Returns a page of all clients, or of those of one kind, by kind and id, after `after`.
     pub async fn all_clients(
         &self,
-        caller: &Caller,
+        _admin: &Admin,
         kind: Option<ClientKind>,
         after: Option<&ClientPosition>,
         limit: usize,
     ) -> Result<Vec<Client>, ServiceError> {
-        require_admin(caller)?;
         Ok(self.clients.list(kind, after, limit).await?)
     }
 
     /// Returns a page of a fleet's clients, by id, after `after`.
     pub async fn clients(
         &self,
-        caller: &Caller,
+        __admin: &Admin,
         fleet_id: &FleetId,
         after: Option<&ClientId>,
         limit: usize,
     ) -> Result<Vec<Client>, ServiceError> {
-        require_admin(caller)?;
         self.fleets.get(fleet_id).await?.ok_or(ServiceError::NotFound)?;
         Ok(self.clients.list_by_fleet(fleet_id, after, limit).await?)
     }
 
     /// Returns the client that has this id or this credential.
-    pub async fn client(&self, caller: &Caller, client_id: &ClientId) -> Result<Client, ServiceError> {
-        require_admin(caller)?;
+    pub async fn client(&self, _admin: &Admin, client_id: &ClientId) -> Result<Client, ServiceError> {
         self.clients.get(client_id).await?.ok_or(ServiceError::NotFound)
     }
 
     /// Returns a page of a client's changes, newest first, before `before`. The changes of a deleted client are kept.
     pub async fn client_changes(
         &self,
-        caller: &Caller,
+        _admin: &Admin,
         client_id: &ClientId,
         before: Option<ChangeId>,
         limit: usize,
     ) -> Result<Vec<Change>, ServiceError> {
-        require_admin(caller)?;
         let changes = self.clients.changes(client_id, before, limit).await?;
         if changes.is_empty() && before.is_none() {
             self.client_by_id(client_id).await?;
@@ -119,12 +114,11 @@ impl<Ports: PortSet> Onboarding<Ports> {
     /// Changes a client. Fails with `Stale` unless it is still at `version`. A disabled client is refused within seconds.
     pub async fn update_client(
         &self,
-        caller: &Caller,
+        admin: &Admin,
         client_id: &ClientId,
         update: ClientUpdate,
         version: u64,
     ) -> Result<Client, ServiceError> {
-        let author = require_admin(caller)?;
         let before = self.client_by_id(client_id).await?;
         if before.version != version {
             return Err(ServiceError::Stale);
@@ -148,7 +142,7 @@ impl<Ports: PortSet> Onboarding<Ports> {
         if after == before {
             return Ok(before);
         }
-        let change = Change::client_changed(author, Some(&before), &after, now);
+        let change = Change::client_changed(admin.author(), Some(&before), &after, now);
         match self.clients.replace(&before, &after, &change).await {
             Ok(()) => Ok(Client { version: before.version + 1, ..after }),
             Err(error) if error.kind() == PortErrorKind::Conflict => Err(ServiceError::Stale),
@@ -159,19 +153,18 @@ impl<Ports: PortSet> Onboarding<Ports> {
     /// Returns the credentials of a client that provisioning created. Fails with `Conflict` if they were returned before.
     pub async fn show_secret(
         &self,
-        caller: &Caller,
+        admin: &Admin,
         fleet_id: &FleetId,
         client_id: &ClientId,
     ) -> Result<Credentials, ServiceError> {
         const ALREADY_SHOWN: &str = "the secret was returned before; add a credential to the client and delete this one";
-        let author = require_admin(caller)?;
         let client = self.fleet_client(fleet_id, client_id).await?;
         if client.secret_shown_at.is_some() {
             return Err(ServiceError::Conflict(ALREADY_SHOWN));
         }
         let now = self.clock.now();
         let shown = Client { secret_shown_at: Some(now), ..client.clone() };
-        let change = Change::client_changed(author, Some(&client), &shown, now);
+        let change = Change::client_changed(admin.author(), Some(&client), &shown, now);
         let recorded = self.clients.replace(&client, &shown, &change).await;
         recorded.map_err(|error| ServiceError::or_conflict(error, CHANGED_CONCURRENTLY))?;
         self.app_clients.credentials(client_id).await?.ok_or(ServiceError::NotFound)
@@ -180,26 +173,23 @@ impl<Ports: PortSet> Onboarding<Ports> {
     /// Deletes a client of a fleet: it gets no more tokens, and its existing tokens become invalid within seconds.
     pub async fn remove_client_of_fleet(
         &self,
-        caller: &Caller,
+        admin: &Admin,
         fleet_id: &FleetId,
         client_id: &ClientId,
     ) -> Result<(), ServiceError> {
-        let author = require_admin(caller)?;
         let client = self.fleet_client(fleet_id, client_id).await?;
-        Ok(self.app_clients_and_records().remove(&client, &author).await?)
+        Ok(self.app_clients_and_records().remove(&client, &admin.author()).await?)
     }
 
     /// Deletes a client of any kind: it gets no more tokens, and its existing tokens become invalid within seconds. Its
     /// vehicles and events stay.
-    pub async fn remove_client(&self, caller: &Caller, client_id: &ClientId) -> Result<(), ServiceError> {
-        let author = require_admin(caller)?;
+    pub async fn remove_client(&self, admin: &Admin, client_id: &ClientId) -> Result<(), ServiceError> {
         let client = self.client_by_id(client_id).await?;
-        Ok(self.app_clients_and_records().remove(&client, &author).await?)
+        Ok(self.app_clients_and_records().remove(&client, &admin.author()).await?)
     }
 
     /// Returns the credentials of a client that the caller created before.
-    pub async fn credentials(&self, caller: &Caller, client_id: &ClientId) -> Result<Credentials, ServiceError> {
-        require_admin(caller)?;
+    pub async fn credentials(&self, __admin: &Admin, client_id: &ClientId) -> Result<Credentials, ServiceError> {
         self.app_clients.credentials(client_id).await?.ok_or(ServiceError::NotFound)
     }
 

@@ -1,7 +1,7 @@
 //! Rotation of a client's credentials: a second app client behind the same record, then removal of the first.
 
 use roadcast_domain::audit::Change;
-use roadcast_domain::caller::{Caller, Scope};
+use roadcast_domain::caller::Scope;
 use roadcast_domain::fleet::{CREDENTIALS_PER_CLIENT, Client, ClientRole, Credential};
 use roadcast_domain::ids::ClientId;
 use roadcast_ports::PortErrorKind;
@@ -9,10 +9,10 @@ use roadcast_ports::clients::{AppClients, Clients, Credentials};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::port_set::PortSet;
 
-use super::authorization::require_admin;
 use super::clients::CHANGED_CONCURRENTLY;
 use super::onboarding::Onboarding;
 use crate::ServiceError;
+use crate::authz::Admin;
 
 /// Attempts of a change that conflicts with a concurrent change.
 const ATTEMPTS: u32 = 4;
@@ -25,12 +25,7 @@ const LAST_CREDENTIAL: ServiceError =
 impl<Ports: PortSet> Onboarding<Ports> {
     /// Adds a credential to a client. Only the response contains its secret. The other credential stays valid until it is
     /// removed. Fails with `Conflict` if the client has two credentials.
-    pub async fn add_credential(
-        &self,
-        caller: &Caller,
-        client_id: &ClientId,
-    ) -> Result<(Credential, Credentials), ServiceError> {
-        require_admin(caller)?;
+    pub async fn add_credential(&self, admin: &Admin, client_id: &ClientId) -> Result<Credentials, ServiceError> {
         let client = self.client_by_id(client_id).await?;
         if client.credentials.len() >= CREDENTIALS_PER_CLIENT {
             return Err(TOO_MANY);
@@ -41,7 +36,7 @@ impl<Ports: PortSet> Onboarding<Ports> {
         };
         let secret = self.app_clients.create(&client.name, scope).await?;
         let credential = Credential { client_id: secret.client_id.clone(), created_at: self.clock.now() };
-        let added = self.change_credentials(caller, client_id, |credentials| {
+        let added = self.change_credentials(admin, client_id, |credentials| {
             if credentials.len() >= CREDENTIALS_PER_CLIENT {
                 return Err(TOO_MANY);
             }
@@ -49,7 +44,7 @@ impl<Ports: PortSet> Onboarding<Ports> {
             Ok(())
         });
         match added.await {
-            Ok(()) => Ok((credential, secret)),
+            Ok(()) => Ok(secret),
             Err(error) => {
                 // The credential could not be stored, so it must not stay in the user pool.
                 self.app_clients.remove(&credential.client_id).await?;
@@ -62,15 +57,14 @@ impl<Ports: PortSet> Onboarding<Ports> {
     /// was removed before. Fails with `Conflict` if it is the client's last credential.
     pub async fn remove_credential(
         &self,
-        caller: &Caller,
+        admin: &Admin,
         client_id: &ClientId,
         credential_id: &ClientId,
     ) -> Result<(), ServiceError> {
-        require_admin(caller)?;
         let client = self.client_by_id(client_id).await?;
         if client.has_credential(credential_id) {
             // The record first: two concurrent removals must not delete both app clients.
-            let removed = self.change_credentials(caller, client_id, |credentials| {
+            let removed = self.change_credentials(admin, client_id, |credentials| {
                 if !credentials.iter().any(|credential| credential.client_id == *credential_id) {
                     return Ok(());
                 }
@@ -92,11 +86,10 @@ impl<Ports: PortSet> Onboarding<Ports> {
     /// disabled client stays disabled.
     async fn change_credentials(
         &self,
-        caller: &Caller,
+        admin: &Admin,
         client_id: &ClientId,
         edit: impl Fn(&mut Vec<Credential>) -> Result<(), ServiceError>,
     ) -> Result<(), ServiceError> {
-        let author = require_admin(caller)?;
         for _ in 0..ATTEMPTS {
             let before = self.client_by_id(client_id).await?;
             let mut after: Client = before.clone();
@@ -104,7 +97,7 @@ impl<Ports: PortSet> Onboarding<Ports> {
             if after == before {
                 return Ok(());
             }
-            let change = Change::client_changed(author.clone(), Some(&before), &after, self.clock.now());
+            let change = Change::client_changed(admin.author(), Some(&before), &after, self.clock.now());
             match self.clients.replace(&before, &after, &change).await {
                 Err(error) if error.kind() == PortErrorKind::Conflict => {}
                 replaced => return Ok(replaced?),

@@ -113,7 +113,7 @@ impl ClientsFixture {
     }
 
     async fn add_credential(&self, client: &Client) -> Result<Credentials, ServiceError> {
-        self.onboarding.add_credential(&admin(), &client.client_id).await.map(|(_, credentials)| credentials)
+        self.onboarding.add_credential(&admin(), &client.client_id).await
     }
 
     async fn remove_credential(&self, client: &Client, credential_id: &ClientId) -> Result<(), ServiceError> {

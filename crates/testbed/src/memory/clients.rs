@@ -4,8 +4,8 @@ use roadcast_domain::audit::Change;
 use roadcast_domain::caller::Scope;
 use roadcast_domain::fleet::{Client, ClientKind, ClientPosition};
 use roadcast_domain::ids::{ChangeId, ClientId, FleetId};
-use roadcast_ports::clients::{AppClients, Clients, Credentials};
 use roadcast_ports::PortError;
+use roadcast_ports::clients::{AppClients, Clients, Credentials};
 
 use super::Memory;
 
