@@ -30,7 +30,7 @@ parameters! {
         model: Option<String> = "model" => search_text,
         model_year: Option<u16> = "modelYear" => optional("a year"),
         fuel_type: Option<String> = "fuelType" => search_text,
-        registered_by: Option<String> = "registeredBy" => text,
+        registered_by: Option<ClientId> = "registeredBy" => client_id,
         retired: Option<bool> = "retired" => optional("true or false"),
         limit: usize = "limit" => integer(1..=100, 50),
         cursor: Option<String> = "cursor" => text,
@@ -66,7 +66,7 @@ impl<Ports: PortSet> VehiclesApi<Ports> {
             model: query.model,
             model_year: query.model_year,
             fuel_type: query.fuel_type,
-            registered_by: query.registered_by.map(ClientId::new),
+            registered_by: query.registered_by,
             retired: query.retired.unwrap_or_default(),
         };
         let page = Page::new(request, &caller, query.cursor);
@@ -102,6 +102,16 @@ impl<Ports: PortSet> VehiclesApi<Ports> {
         let vid: VehicleId = request.path_parameter("vid")?;
         let (state, now) = self.states.state(&caller, &vid).await?;
         response::ok(&StateView::of(&vid, &state, now))
+    }
+}
+
+fn client_id(name: &str, text: Option<&str>) -> Result<Option<ClientId>, Problem> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+".contains(&byte);
+    match text {
+        Some(id) if id.is_empty() || id.len() > 128 || !id.bytes().all(is_allowed) => {
+            Err(Problem::invalid_parameter(name, "must be the id of a client"))
+        }
+        id => Ok(id.map(ClientId::new)),
     }
 }
 
