@@ -3,14 +3,19 @@
 use std::sync::{Arc, Mutex};
 
 use roadcast_domain::audit::Change;
-use roadcast_domain::caller::Scope;
+use roadcast_domain::caller::{Caller, Scope};
+use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::fleet::{Client, ClientKind, ClientPosition, ClientRole};
 use roadcast_domain::ids::{ChangeId, ClientId, FleetId};
+use roadcast_domain::vehicle::VehicleDetails;
 use roadcast_ports::PortError;
 use roadcast_ports::clients::{AppClients as _, Clients, Credentials};
 use roadcast_services::ServiceError;
+use roadcast_services::authz::{AnyClient, Proof as _, Sender};
 use roadcast_services::fleets::{ClientUpdate, Onboarding};
-use roadcast_testbed::{ManualClock, Memory, SeededRandomness, fixtures, port_set};
+use roadcast_services::vehicles::listing::VehicleFilter;
+use roadcast_services::vehicles::registry::VehicleRegistry;
+use roadcast_testbed::{InMemory, ManualClock, Memory, SeededRandomness, fixtures, port_set};
 
 use crate::fixture::admin;
 
@@ -291,4 +296,29 @@ async fn sources_are_only_of_ingest_clients() {
     assert_eq!(updated.name, "renamed");
     let trail = fixture.onboarding.changes(&admin(), &fleet.fleet_id, None, 10).await.unwrap();
     assert!(trail.iter().any(|change| change.after.contains_key("name")), "the change is in the trail of the fleet, too");
+}
+
+#[tokio::test]
+async fn only_admins_list_the_vehicles_of_a_client() {
+    let memory = Memory::default();
+    let registry = VehicleRegistry::<InMemory> {
+        vehicles: memory.clone(),
+        entitlements: memory.clone(),
+        clock: memory.clock().clone(),
+        randomness: SeededRandomness::new(1),
+    };
+    let caller = |id: &str| Caller::Ingest { client_id: ClientId::new(id), sources: vec![] };
+    for (client, value) in [("a", "1"), ("b", "2"), ("a", "3")] {
+        let external_ids = vec![ExternalId::new("test", value).unwrap()];
+        let details = VehicleDetails { external_ids, ..VehicleDetails::default() };
+        registry.register(&Sender::prove(&caller(client)).unwrap(), details).await.unwrap();
+    }
+    let of_a = VehicleFilter { registered_by: Some(ClientId::new("a")), ..VehicleFilter::default() };
+    let found = registry.list(&admin::<AnyClient>(), &of_a, None, 1).await.unwrap();
+    let rest = registry.list(&admin(), &of_a, found.next.clone(), 10).await.unwrap();
+    assert_eq!((found.vehicles.len(), rest.vehicles.len()), (1, 1));
+    let by_external_id = VehicleFilter { external_id: Some(ExternalId::new("test", "2").unwrap()), ..of_a.clone() };
+    assert!(registry.list(&admin(), &by_external_id, None, 10).await.unwrap().vehicles.is_empty(), "of another client");
+    let refused = registry.list(&AnyClient::prove(&caller("a")).unwrap(), &of_a, None, 10).await;
+    assert!(matches!(refused, Err(ServiceError::Forbidden(_))), "{refused:?}");
 }
