@@ -180,7 +180,7 @@ impl Api {
         self.send(method.clone(), path, body).await?.read(&format!("{method} {path}"))
     }
 
-    /// Reads a resource and its ETag.
+    /// Reads a resource and its `ETag`.
     pub(crate) async fn versioned<T: DeserializeOwned>(&self, path: &str) -> Result<(T, String)> {
         let response = self.send(Method::GET, path, None).await?;
         let resource = response.read(&format!("GET {path}"))?;
@@ -188,7 +188,7 @@ impl Api {
         Ok((resource, etag))
     }
 
-    /// Replaces the version of a resource that has this ETag.
+    /// Replaces the version of a resource that has this `ETag`.
     pub(crate) async fn replace<T: DeserializeOwned>(&self, path: &str, etag: &str, body: &Value) -> Result<T> {
         let body = Some(("application/json", body.to_string()));
         self.send_with(Method::PUT, path, body, Some((IF_MATCH.as_str(), etag))).await?.read(&format!("PUT {path}"))

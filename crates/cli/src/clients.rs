@@ -101,7 +101,8 @@ enum ClientsCommand {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Client {
-    client_id: String,
+    #[serde(rename = "clientId")]
+    id: String,
     name: String,
     kind: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,7 +130,7 @@ impl Client {
         let state = self.disabled_since.as_ref().map_or("enabled".to_owned(), |since| format!("disabled since {since}"));
         let of = self.fleet_id.clone().unwrap_or_else(|| self.sources.clone().unwrap_or_default().join(" "));
         let credentials = if self.credentials.len() == 1 { "1 credential" } else { "2 credentials" };
-        format!("{}  {}  {}  {of}  {credentials}, {state}", self.client_id, self.kind, self.name)
+        format!("{}  {}  {}  {of}  {credentials}, {state}", self.id, self.kind, self.name)
     }
 }
 
@@ -188,7 +189,7 @@ pub(crate) async fn run(layout: &Layout, console: &Console, args: &ClientsArgs) 
 
 async fn show(api: &Api, client: &str) -> Result<(Value, String)> {
     let client: Client = api.json(Method::GET, &format!("/clients/{client}"), None).await?;
-    let id = &client.client_id;
+    let id = &client.id;
     let changes: Value = api.json(Method::GET, &format!("/clients/{id}/audit?limit=10"), None).await?;
     let vehicles: Value = api.json(Method::GET, &format!("/vehicles?registeredBy={id}&limit=100"), None).await?;
     let vids: Vec<&Value> = vehicles["items"].as_array().into_iter().flatten().map(|vehicle| &vehicle["vid"]).collect();

@@ -7,6 +7,7 @@ use roadcast_domain::caller::{Caller, Scope};
 use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::fleet::{Client, ClientKind, ClientPosition, ClientRole};
 use roadcast_domain::ids::{ChangeId, ClientId, FleetId};
+use roadcast_domain::plan::Plan;
 use roadcast_domain::vehicle::VehicleDetails;
 use roadcast_ports::PortError;
 use roadcast_ports::clients::{AppClients as _, Clients, Credentials};
@@ -283,7 +284,7 @@ async fn every_change_of_an_ingest_client_is_in_its_audit_trail() {
 async fn sources_are_only_of_ingest_clients() {
     let fixture = ClientsFixture::new();
     let client = fixture.ingest_client().await;
-    let fleet = fixture.onboarding.create_fleet(&admin(), "fleet", Default::default()).await.unwrap();
+    let fleet = fixture.onboarding.create_fleet(&admin(), "fleet", Plan::Standard).await.unwrap();
     let role = ClientRole::Fleet { fleet_id: fleet.fleet_id.clone() };
     let of_fleet = fixture.onboarding.create_client(&admin(), "app", role).await.unwrap().0;
     for (client, sources) in [(&client, None), (&client, Some(vec![])), (&of_fleet, Some(vec!["urn:a".to_owned()]))] {
