@@ -23,3 +23,6 @@ pub mod stream;
 pub mod vehicles;
 
 pub use error::{InvalidField, ServiceError};
+
+/// The number of vehicles, names or entitlements that a use case reads concurrently. The cost model counts on it.
+pub(crate) const CONCURRENT_READS: usize = 16;
