@@ -277,6 +277,80 @@ fn circles_are_found() {
     assert_eq!(use_paths("use super::{a::{A, b::B}, c};"), ["super::a::A", "super::a::b::B", "super::c"]);
 }
 
+/// The most type parameters of a struct, enum or trait.
+const TYPE_PARAMETER_LIMIT: usize = 4;
+
+/// The structs, enums and traits that a source file declares with parameters in angle brackets, and their type parameters.
+fn declared_type_parameters(source: &str) -> Vec<(String, Vec<String>)> {
+    let mut declared = Vec::new();
+    let mut rest = source;
+    while let Some(line) = rest.split_inclusive('\n').next() {
+        let declaration = rest.trim_start();
+        let declaration = declaration.strip_prefix("pub").map_or(declaration, |public| {
+            let path = public.strip_prefix('(').and_then(|path| path.split_once(')'));
+            path.map_or(public, |(_, declaration)| declaration).trim_start()
+        });
+        let name = ["struct ", "enum ", "trait "].into_iter().find_map(|keyword| declaration.strip_prefix(keyword));
+        if let Some((name, parameters)) = name.and_then(|name| name.split_once('<'))
+            && name.bytes().all(|c| c.is_ascii_alphanumeric())
+        {
+            declared.push((name.to_owned(), type_parameters(parameters)));
+        }
+        rest = &rest[line.len()..];
+    }
+    declared
+}
+
+/// The names of the type parameters in a list without its opening bracket, up to its closing bracket.
+fn type_parameters(list: &str) -> Vec<String> {
+    let (mut depth, mut from, mut previous, mut parameters) = (1, 0, ' ', Vec::new());
+    for (at, c) in list.char_indices() {
+        match c {
+            '<' | '(' => depth += 1,
+            ')' => depth -= 1,
+            '>' if previous != '-' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 || (depth == 1 && c == ',') {
+            parameters.push(list[from..at].trim());
+            from = at + 1;
+        }
+        if depth == 0 {
+            break;
+        }
+        previous = c;
+    }
+    let is_type =
+        |parameter: &&str| !parameter.is_empty() && !parameter.starts_with('\'') && !parameter.starts_with("const ");
+    let name = |parameter: &str| parameter.split([':', '=']).next().unwrap_or_default().trim().to_owned();
+    parameters.into_iter().filter(is_type).map(name).collect()
+}
+
+#[test]
+fn type_parameters_are_few_and_named_by_their_role() {
+    let mut found = 0;
+    for (file, text) in tracked(".rs").into_iter().filter(|(file, _)| !file.starts_with("tests/")) {
+        for (name, parameters) in declared_type_parameters(&text) {
+            found += 1;
+            assert!(parameters.len() <= TYPE_PARAMETER_LIMIT, "{file}: {name} has {} type parameters", parameters.len());
+            // `T` is any item, about which nothing is known.
+            let letter = parameters.iter().find(|parameter| parameter.len() == 1 && *parameter != "T");
+            assert_eq!(letter, None, "{file}: name the type parameter of {name} by its role");
+        }
+    }
+    assert!(found > 30, "the declarations are found");
+}
+
+#[test]
+fn type_parameters_are_found() {
+    let source = "pub(super) struct A<'a, Log: EventLog, T = ()> {\n    /// enum B<Q>\n    pub enum C<\n    K: Fn(u8) -> Vec<u8>,\n    const N: usize,\n>(K);\ntrait D {}\n";
+    let expected = [("A", vec!["Log", "T"]), ("C", vec!["K"])];
+    let found = declared_type_parameters(source);
+    let found: Vec<(&str, Vec<&str>)> =
+        found.iter().map(|(name, parameters)| (name.as_str(), parameters.iter().map(String::as_str).collect())).collect();
+    assert_eq!(found, expected);
+}
+
 #[test]
 fn pages_name_files_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use roadcast_domain::caller::Scope;
 use roadcast_lambda_kit::http::Api;
-use roadcast_testbed::{ManualClock, Memory, MemoryBulk, SeededRandomness};
+use roadcast_testbed::InMemory;
 use serde_json::Value;
 
 const VERBS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -57,23 +57,11 @@ fn contract_operations() -> Operations {
 }
 
 // The operations do not depend on the adapters of a function.
-type Events = roadcast_events_api::EventsApi<Memory, Memory, Memory, Memory, Memory, Memory, Memory, ManualClock>;
-type Vehicles = roadcast_vehicles_api::VehiclesApi<Memory, Memory, Memory, Memory, ManualClock, SeededRandomness>;
-type Catalogue = roadcast_catalogue_api::CatalogueApi<Memory, Memory, ManualClock>;
-type Feed = roadcast_fleet_delivery::FleetDelivery<Memory, Memory, ManualClock>;
-type Onboarding = roadcast_onboarding::OnboardingApi<
-    Memory,
-    Memory,
-    Memory,
-    Memory,
-    Memory,
-    Memory,
-    Memory,
-    Memory,
-    ManualClock,
-    SeededRandomness,
-    MemoryBulk,
->;
+type Events = roadcast_events_api::EventsApi<InMemory>;
+type Vehicles = roadcast_vehicles_api::VehiclesApi<InMemory>;
+type Catalogue = roadcast_catalogue_api::CatalogueApi<InMemory>;
+type Feed = roadcast_fleet_delivery::FleetDelivery<InMemory>;
+type Onboarding = roadcast_onboarding::OnboardingApi<InMemory>;
 
 fn code_operations() -> Operations {
     fn add<A: Api>(operations: &mut Operations, function: &str) {

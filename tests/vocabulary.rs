@@ -39,7 +39,7 @@ const BANNED: &[(&str, &str)] = &[
     ("customer|customers|tenant|tenants", "fleet"),
     ("misfit|misfits|schema book|schema register", "schema violation, SchemaRegistry, SchemaRegistration"),
     ("what is there|feed left|resubscribe", "status, FeedDisposition, replace_subscription"),
-    ("front ports|quota headers|drop known", "MiddlewarePorts, rate_limit_headers, drop_duplicates"),
+    ("front ports|quota headers|drop known", "RequestPorts, rate_limit_headers, drop_duplicates"),
     ("much quarantined|bulk load given up|what goes", "QuarantineRateHigh, BulkLoadDeadLetters, expire-resume-markers"),
     ("seed package|seed packages|packages seed", "built-in packages"),
     ("must not be there|is gone by|is there twice", "is not allowed, was removed, duplicate"),

@@ -1,10 +1,12 @@
 //! The functions on ports in memory. The types of all use cases are named in this file only.
 
 use roadcast_catalogue_api::CatalogueApi;
+use roadcast_event_log::SegmentedLog;
 use roadcast_events_api::EventsApi;
 use roadcast_fleet_delivery::FleetDelivery;
 use roadcast_lambda_kit::http::Middleware;
 use roadcast_onboarding::OnboardingApi;
+use roadcast_ports::port_set::RequestPorts;
 use roadcast_services::bulk::{DEFAULT_WINDOW_ROWS, VehicleImport};
 use roadcast_services::cache::{CachedClients, CachedEntitlements, CachedFleets, CachedSubjects, CachedVehicles};
 use roadcast_services::catalogue::event_schemas::{CachedSchemas, SchemaRegistration};
@@ -15,27 +17,27 @@ use roadcast_services::fleets::Onboarding;
 use roadcast_services::fleets::provisioning::Provisioning;
 use roadcast_services::fleets::receipts::Receipts;
 use roadcast_services::ingest::Ingest;
-use roadcast_services::query::VehicleQueries;
 use roadcast_services::query::fleet_events::FleetEvents;
-use roadcast_services::stream::{RecentEvents, StreamProcessor};
+use roadcast_services::query::{StateQueries, VehicleQueries};
+use roadcast_services::stream::{EventStore, EventValidator, Publisher, RecentEvents, StreamProcessor};
 use roadcast_services::vehicles::fleet_vehicles::FleetVehicles;
 use roadcast_services::vehicles::registry::VehicleRegistry;
-use roadcast_testbed::{ManualClock, Memory, MemoryBulk, SeededRandomness};
+use roadcast_testbed::{InMemory, ManualClock, Memory, MemoryBulk, MemoryItems, SeededRandomness};
 use roadcast_vehicles_api::VehiclesApi;
 
 type M = Memory;
 type Clock = ManualClock;
 
-pub(crate) type Events = EventsApi<M, M, M, M, M, M, M, Clock>;
-pub(crate) type Vehicles = VehiclesApi<M, M, M, M, Clock, SeededRandomness>;
-pub(crate) type Catalogue = CatalogueApi<M, M, Clock>;
-pub(crate) type Feed = FleetDelivery<M, M, Clock>;
-pub(crate) type Fleets = OnboardingApi<M, M, M, M, M, M, M, M, Clock, SeededRandomness, MemoryBulk>;
-pub(crate) type MemoryMiddleware = Middleware<(M, M, M, M, Clock)>;
-pub(crate) type Processor = StreamProcessor<M, M, M, M, M, M, M, M, Clock>;
-pub(crate) type Delivery = Enrichment<M, M, M, M, Clock>;
-pub(crate) type Provisioner = Provisioning<M, M, M, M, M, Clock>;
-pub(crate) type Import = VehicleImport<MemoryBulk, MemoryBulk, MemoryBulk, M, M, Clock, SeededRandomness>;
+pub(crate) type Events = EventsApi<InMemory>;
+pub(crate) type Vehicles = VehiclesApi<InMemory>;
+pub(crate) type Catalogue = CatalogueApi<InMemory>;
+pub(crate) type Feed = FleetDelivery<InMemory>;
+pub(crate) type Fleets = OnboardingApi<InMemory>;
+pub(crate) type MemoryMiddleware = Middleware<InMemory>;
+pub(crate) type Processor = StreamProcessor<InMemory>;
+pub(crate) type Delivery = Enrichment<InMemory>;
+pub(crate) type Provisioner = Provisioning<InMemory>;
+pub(crate) type Import = VehicleImport<InMemory>;
 
 /// The functions, each of which is created once, like a warm instance.
 pub(crate) struct Apis {
@@ -55,7 +57,9 @@ impl Apis {
     pub(crate) fn new(memory: &M, bulk: &MemoryBulk, clock: &Clock) -> Self {
         let m = || memory.clone();
         let k = || clock.clone();
-        let entitlements = || CachedEntitlements::new(m(), k());
+        let items = MemoryItems::default();
+        let log = || SegmentedLog { items: items.clone() };
+        let entitlements = || CachedEntitlements::<InMemory>::new(m(), k());
         let registry =
             VehicleRegistry { vehicles: m(), entitlements: m(), clock: k(), randomness: SeededRandomness::new(1) };
         let onboarding = Onboarding {
@@ -79,12 +83,15 @@ impl Apis {
                     schemas: CachedSchemas::new(m(), k()),
                     clock: k(),
                 },
-                queries: VehicleQueries { vehicles: m(), entitlements: entitlements(), log: m(), state: (), clock: k() },
-                fleet_events: FleetEvents { entitlements: entitlements(), log: m(), index: m(), clock: k() },
+                queries: VehicleQueries { vehicles: m(), entitlements: entitlements(), log: log(), clock: k() },
+                fleet_events: FleetEvents { entitlements: entitlements(), log: log(), index: m(), clock: k() },
             },
             vehicles: VehiclesApi {
                 registry,
-                queries: VehicleQueries { vehicles: m(), entitlements: entitlements(), log: m(), state: m(), clock: k() },
+                states: StateQueries {
+                    queries: VehicleQueries { vehicles: m(), entitlements: entitlements(), log: log(), clock: k() },
+                    state: m(),
+                },
             },
             catalogue: CatalogueApi {
                 packages: PackageCatalogue { packages: m(), schemas: m(), clock: k() },
@@ -96,17 +103,19 @@ impl Apis {
                 receipts: Receipts { fleets: m(), subscriptions: m(), index: m(), clock: k() },
                 fleet_vehicles: FleetVehicles { mappings: bulk.clone(), fleets: m() },
             },
-            middleware: Middleware::new((m(), m(), m(), m(), k())),
+            middleware: Middleware::new(RequestPorts {
+                clients: m(),
+                fleets: m(),
+                rate_counter: m(),
+                idempotency_store: m(),
+                clock: k(),
+            }),
             processor: StreamProcessor {
                 archive: m(),
                 quarantine: m(),
-                subjects: CachedSubjects::new(m(), k()),
-                entitlements: entitlements(),
-                bus: m(),
-                state: m(),
-                log: m(),
-                schemas: CachedSchemas::new(m(), k()),
-                recent: RecentEvents::default(),
+                validator: EventValidator { subjects: CachedSubjects::new(m(), k()), schemas: CachedSchemas::new(m(), k()) },
+                publisher: Publisher { entitlements: entitlements(), bus: m(), clock: k() },
+                store: EventStore { state: m(), log: log(), recent: RecentEvents::default() },
                 clock: k(),
             },
             enrichment: Enrichment {
@@ -129,6 +138,7 @@ impl Apis {
                 mappings: bulk.clone(),
                 progress: bulk.clone(),
                 vehicles: m(),
+                vehicle_names: m(),
                 fleets: CachedFleets::new(m(), k()),
                 clock: k(),
                 randomness: SeededRandomness::new(3),

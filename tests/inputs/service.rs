@@ -18,7 +18,7 @@ use roadcast_services::bulk::ImportOutcome;
 use roadcast_services::fleets::SubscriptionRequest;
 use roadcast_services::fleets::provisioning::{Step as ProvisioningStep, Task};
 use roadcast_services::stream::Record;
-use roadcast_testbed::{ManualClock, Memory, MemoryBulk, ShardRecord};
+use roadcast_testbed::{ManualClock, Memory, MemoryBulk, ShardRecord, fixtures};
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
@@ -76,7 +76,8 @@ impl Service {
         }
         let role = ClientRole::Fleet { fleet_id: fleet_id.clone() };
         let (client_id, name, created_at) = (ClientId::new("fleet"), "fleet".to_owned(), clock.now());
-        memory.put(&StoredClient { client_id, name, role, secret_shown_at: None, created_at }, None).await.unwrap();
+        let client = StoredClient { client_id, name, role, secret_shown_at: None, created_at };
+        memory.put(&client, &fixtures::change(&fleet_id)).await.unwrap();
         let saved = BTreeMap::from([
             ("vid", vehicle.vid.to_string()),
             ("fleetId", fleet_id.to_string()),

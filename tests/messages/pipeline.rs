@@ -25,9 +25,11 @@ use roadcast_services::delivery::feed::{FeedBatch, FeedReader};
 use roadcast_services::fleets::provisioning::{Provisioning, Step, Task};
 use roadcast_services::fleets::{Onboarding, SubscriptionRequest};
 use roadcast_services::ingest::Ingest;
-use roadcast_services::stream::{BatchOutcome, RecentEvents, Record, StreamProcessor};
+use roadcast_services::stream::{
+    BatchOutcome, EventStore, EventValidator, Publisher, RecentEvents, Record, StreamProcessor,
+};
 use roadcast_services::vehicles::registry::VehicleRegistry;
-use roadcast_testbed::{ManualClock, Memory, MemoryItems, SeededRandomness, ShardRecord};
+use roadcast_testbed::{InMemory, ManualClock, Memory, MemoryItems, SeededRandomness, ShardRecord};
 use serde_json::{Value, json};
 
 /// The arrival time of all records.
@@ -72,7 +74,7 @@ impl Pipeline {
         let memory = Memory::new(clock.clone());
         let car = register(&memory, &clock, ("envirocar", "5d1f3c2a44ea8508c5dd3c6b"), 1).await;
         let bus = register(&memory, &clock, ("fleet-number", "1207"), 2).await;
-        let onboard = Onboarding {
+        let onboard = Onboarding::<InMemory> {
             fleets: memory.clone(),
             clients: memory.clone(),
             app_clients: memory.clone(),
@@ -85,7 +87,7 @@ impl Pipeline {
             randomness: SeededRandomness::new(3),
         };
         let fleet_id = onboard.create_fleet(&admin(), "Nordwind Logistics", Plan::Standard).await.expect("a fleet").fleet_id;
-        let provision = Provisioning {
+        let provision = Provisioning::<InMemory> {
             fleets: memory.clone(),
             clients: memory.clone(),
             app_clients: memory.clone(),
@@ -96,7 +98,7 @@ impl Pipeline {
         for (vid, delivery_format) in [(&car, DeliveryFormat::Json), (&bus, DeliveryFormat::Blocks)] {
             let request = SubscriptionRequest {
                 vehicles: vec![vid.clone()],
-                packages: PACKAGES.map(str::to_owned).to_vec(),
+                packages: PACKAGES.map(|name| name.parse().unwrap()).to_vec(),
                 delivery_format,
                 valid_from: None,
                 valid_until: None,
@@ -117,10 +119,10 @@ impl Pipeline {
     }
 
     pub(crate) async fn register_tyres(&self) {
-        let register = SchemaRegistration { schemas: self.memory.clone(), clock: self.clock.clone() };
+        let register = SchemaRegistration::<InMemory> { schemas: self.memory.clone(), clock: self.clock.clone() };
         register.register(&admin(), TYRE, r#"{"type": "object"}"#).await.expect("registered");
         let with_tyres = |mut package: Package| {
-            if package.name == "diagnostics" {
+            if package.name.as_str() == "diagnostics" {
                 package.event_types.extend(EventType::from_name(TYRE));
             }
             package
@@ -129,7 +131,7 @@ impl Pipeline {
     }
 
     async fn upload(&self, body: &Value) {
-        let ingest = Ingest {
+        let ingest = Ingest::<InMemory> {
             vehicles: CachedVehicles::new(self.memory.clone(), self.clock.clone()),
             clients: CachedClients::new(self.memory.clone(), self.clock.clone()),
             stream: self.memory.clone(),
@@ -146,16 +148,23 @@ impl Pipeline {
 
     /// Processes all records of the stream.
     pub(crate) async fn process(&self) -> BatchOutcome {
-        let process = StreamProcessor {
+        let process = StreamProcessor::<InMemory> {
             archive: self.memory.clone(),
             quarantine: self.memory.clone(),
-            subjects: CachedSubjects::new(self.memory.clone(), self.clock.clone()),
-            entitlements: CachedEntitlements::new(self.memory.clone(), self.clock.clone()),
-            bus: self.memory.clone(),
-            state: self.memory.clone(),
-            log: SegmentedLog { items: self.items.clone() },
-            schemas: CachedSchemas::new(self.memory.clone(), self.clock.clone()),
-            recent: RecentEvents::default(),
+            validator: EventValidator {
+                subjects: CachedSubjects::new(self.memory.clone(), self.clock.clone()),
+                schemas: CachedSchemas::new(self.memory.clone(), self.clock.clone()),
+            },
+            publisher: Publisher {
+                entitlements: CachedEntitlements::new(self.memory.clone(), self.clock.clone()),
+                bus: self.memory.clone(),
+                clock: self.clock.clone(),
+            },
+            store: EventStore {
+                state: self.memory.clone(),
+                log: SegmentedLog { items: self.items.clone() },
+                recent: RecentEvents::default(),
+            },
             clock: self.clock.clone(),
         };
         let records: Vec<Record> = self.memory.stream().records().into_iter().map(record).collect();
@@ -163,7 +172,7 @@ impl Pipeline {
     }
 
     pub(crate) async fn enrich(&self, cloud_events: &[&str]) -> Result<EnrichmentCounts, EnrichmentError> {
-        let enrich = Enrichment {
+        let enrich = Enrichment::<InMemory> {
             entitlements: CachedEntitlements::new(self.memory.clone(), self.clock.clone()),
             fleets: CachedFleets::new(self.memory.clone(), self.clock.clone()),
             bus: self.memory.clone(),
@@ -180,7 +189,7 @@ impl Pipeline {
     }
 
     pub(crate) async fn feed(&self) -> FeedBatch {
-        let deliver = FeedReader {
+        let deliver = FeedReader::<InMemory> {
             queue: self.memory.clone(),
             entitlements: CachedEntitlements::new(self.memory.clone(), self.clock.clone()),
             clock: self.clock.clone(),
@@ -273,7 +282,7 @@ impl Pipeline {
 }
 
 async fn register(memory: &Memory, clock: &ManualClock, (scheme, value): (&str, &str), seed: u64) -> VehicleId {
-    let register = VehicleRegistry {
+    let register = VehicleRegistry::<InMemory> {
         vehicles: memory.clone(),
         entitlements: memory.clone(),
         clock: clock.clone(),

@@ -18,6 +18,7 @@ mod eventbridge;
 mod fake_aws;
 mod fleet_channels;
 mod kinesis;
+mod port_set;
 mod s3;
 mod sdk;
 mod sdk_error;
@@ -34,6 +35,7 @@ pub use dynamodb::{
 pub use eventbridge::{BusEntry, EventBridgeDeliveryBus, EventBridgeIngestBus, FEED_INPUT_PATH, NotABusArn, feed_pattern};
 pub use fleet_channels::FleetChannels;
 pub use kinesis::KinesisTelemetryStream;
+pub use port_set::{AwsPorts, request_ports};
 pub use s3::{
     ArchiveSection, ArchivedObject, ObjectText, RESUME_PREFIX, S3Archive, S3ArchiveReader, S3Body, S3BulkFiles,
     archive_lines, quarantine_objects, raw_object,
@@ -41,17 +43,3 @@ pub use s3::{
 pub use sdk::Sdk;
 pub use sqs::SqsFeedQueue;
 pub use stepfunctions::StepFunctionsProvisioning;
-
-/// The ports that the HTTP middleware needs: clients, fleets, rate counter, idempotency store, clock.
-pub type MiddlewarePorts = (DynamoClients, DynamoFleets, DynamoRateCounter, DynamoIdempotencyStore, SystemClock);
-
-/// The middleware's ports on the given `reference` table.
-pub fn middleware_ports(sdk: &Sdk, reference_table: &str) -> MiddlewarePorts {
-    (
-        DynamoClients::new(sdk.dynamodb(), reference_table),
-        DynamoFleets::new(sdk.dynamodb(), reference_table),
-        DynamoRateCounter::new(sdk.dynamodb(), reference_table),
-        DynamoIdempotencyStore::new(sdk.dynamodb(), reference_table),
-        SystemClock,
-    )
-}

@@ -184,10 +184,7 @@ impl Api {
     pub(crate) async fn create<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T> {
         let mut digest = Sha256::new();
         digest.update(format!("{:?} {} {path} {body}", SystemTime::now(), std::process::id()));
-        let key: String = digest.finalize().iter().take(16).fold(String::new(), |mut key, byte| {
-            let _ = write!(key, "{byte:02x}");
-            key
-        });
+        let key = hex::encode(&digest.finalize()[..16]);
         let body = Some(("application/json", body.to_string()));
         self.send_with(Method::POST, path, body, Some((IDEMPOTENCY_KEY, &key))).await?.read(&format!("POST {path}"))
     }

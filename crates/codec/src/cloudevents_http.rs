@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use roadcast_domain::cloudevent::is_json;
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::refusal::{Reason, Refusal};
 
 use crate::byte_order_mark::without_byte_order_mark;
@@ -27,7 +28,7 @@ pub fn from_binary_mode<'a>(
 ) -> Result<String, Refusal> {
     let mut event = Map::new();
     for (name, value) in attributes {
-        let invalid = |detail| Refusal::new(Reason::NotACloudEvent, format!("/{name}"), detail);
+        let invalid = |detail| Refusal::new(Reason::NotACloudEvent, [name], detail);
         let value = unquote(value).ok_or_else(|| invalid("the header has a quotation mark without its counterpart"))?;
         let value = percent_decode(&value).ok_or_else(|| invalid("the header is not percent-encoded UTF-8"))?;
         if event.insert(name.to_owned(), Value::String(value)).is_some() {
@@ -38,7 +39,7 @@ pub fn from_binary_mode<'a>(
     for name in ["datacontenttype", "data", "data_base64"] {
         if event.contains_key(name) {
             let detail = format!("the header ce-{name} is not allowed: the body is the data, and Content-Type is its type");
-            return Err(Refusal::new(Reason::NotACloudEvent, format!("/{name}"), detail));
+            return Err(Refusal::new(Reason::NotACloudEvent, [name], detail));
         }
     }
     if let Some(content_type) = content_type {
@@ -52,10 +53,10 @@ pub fn from_binary_mode<'a>(
     if !body.is_empty() {
         let text = std::str::from_utf8(body)
             .map(without_byte_order_mark)
-            .map_err(|_| Refusal::new(Reason::NotJson, "", "the body is not UTF-8"))?;
+            .map_err(|_| Refusal::new(Reason::NotJson, JsonPointer::ROOT, "the body is not UTF-8"))?;
         let data: &RawValue = serde_json::from_str(text).map_err(|error| {
             let detail = format!("the body is not JSON at line {} column {}", error.line(), error.column());
-            Refusal::new(Reason::NotJson, "", detail)
+            Refusal::new(Reason::NotJson, JsonPointer::ROOT, detail)
         })?;
         // The data is copied byte by byte, so that numbers keep all digits.
         json.truncate(json.len() - 1);
@@ -114,7 +115,7 @@ mod tests {
 
     fn read(extra: &[(&str, &str)], content_type: Option<&str>, body: &[u8]) -> Result<String, (Reason, String)> {
         from_binary_mode(HEADERS.into_iter().chain(extra.iter().copied()), content_type, body)
-            .map_err(|refusal| (refusal.reason, refusal.pointer))
+            .map_err(|refusal| (refusal.reason, refusal.pointer.into()))
     }
 
     #[test]

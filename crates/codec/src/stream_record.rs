@@ -19,6 +19,7 @@ use roadcast_blocks::{Block, DecodeError, EncodeError};
 use roadcast_domain::byte_budget::ByteBudget;
 use roadcast_domain::cloudevent::{self, Data, Envelope};
 use roadcast_domain::event::{EventType, Telemetry};
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::limits;
 use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::validation;
@@ -60,14 +61,18 @@ fn decompress(record: &[u8]) -> Result<Vec<u8>, Refusal> {
     let limit = limits::UNPACKED_RECORD_BYTES as u64;
     decoder.by_ref().take(limit + 1).read_to_end(&mut text).map_err(broken)?;
     if text.len() > limits::UNPACKED_RECORD_BYTES {
-        return Err(Refusal::new(Reason::TooLarge, "", "the zstd frame exceeds the decompressed size limit of a record"));
+        return Err(Refusal::new(
+            Reason::TooLarge,
+            JsonPointer::ROOT,
+            "the zstd frame exceeds the decompressed size limit of a record",
+        ));
     }
     drop(decoder);
     if rest.is_empty() { Ok(text) } else { Err(not_json("the zstd frame is followed by other bytes")) }
 }
 
 fn not_json(detail: &str) -> Refusal {
-    Refusal::new(Reason::NotJson, "", detail)
+    Refusal::new(Reason::NotJson, JsonPointer::ROOT, detail)
 }
 
 /// Splits the text of a record into its events.
@@ -92,11 +97,11 @@ pub fn json_data<'a>(envelope: &Envelope<'a>, budget: &mut ByteBudget) -> Result
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case(BLOCK_CONTENT_TYPE) {
         let detail = format!("data must be JSON or a block ({BLOCK_CONTENT_TYPE})");
-        return Err(Refusal::new(Reason::DataInvalid, "/datacontenttype", detail));
+        return Err(Refusal::new(Reason::DataInvalid, ["datacontenttype"], detail));
     }
     if envelope.event_type != EventType::Telemetry.as_str() {
         let detail = format!("only {} may be sent as a block", EventType::Telemetry.as_str());
-        return Err(Refusal::new(Reason::DataInvalid, "/datacontenttype", detail));
+        return Err(Refusal::new(Reason::DataInvalid, ["datacontenttype"], detail));
     }
     let samples = decode_block(base64, budget)?.samples();
     to_raw_value(&Telemetry { samples })
@@ -106,7 +111,7 @@ pub fn json_data<'a>(envelope: &Envelope<'a>, budget: &mut ByteBudget) -> Result
 
 /// Decodes JSON from base64. It is shorter than the base64, so that its size needs no limit of its own.
 fn decode_json(base64: &str) -> Result<Box<RawValue>, Refusal> {
-    let invalid = |detail| Refusal::new(Reason::DataInvalid, "/data_base64", detail);
+    let invalid = |detail| Refusal::new(Reason::DataInvalid, ["data_base64"], detail);
     let bytes = STANDARD.decode(base64).map_err(|_| invalid("not base64"))?;
     let text = std::str::from_utf8(&bytes).map(without_byte_order_mark);
     let json = text.ok().and_then(|text| serde_json::from_str(text).ok());
@@ -137,7 +142,7 @@ fn decode_block(base64: &str, budget: &mut ByteBudget) -> Result<Block, Refusal>
 }
 
 fn invalid_block(reason: Reason, detail: impl Into<String>) -> Refusal {
-    Refusal::new(reason, "/data_base64", detail)
+    Refusal::new(reason, ["data_base64"], detail)
 }
 
 fn too_large() -> Refusal {

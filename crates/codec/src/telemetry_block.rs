@@ -11,7 +11,7 @@ pub fn segment_key(eids: impl Iterator<Item = Eid> + Clone) -> Option<String> {
     let mut hash = Sha256::new();
     eids.for_each(|eid| hash.update(eid.bits().to_be_bytes()));
     let digest = hash.finalize();
-    Some(format!("{first}#{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3]))
+    Some(format!("{first}#{}", hex::encode(&digest[..4])))
 }
 
 /// Encodes telemetry events as a block, in order. Other events are skipped. Returns `None` if the events exceed the limits

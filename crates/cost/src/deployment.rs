@@ -9,6 +9,7 @@ use roadcast_domain::caller::Caller;
 use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::fleet::Fleet;
 use roadcast_domain::ids::{ClientId, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::package::Packages;
 use roadcast_domain::plan::Plan;
 use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
 use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
@@ -22,13 +23,30 @@ use roadcast_services::catalogue::event_schemas::CachedSchemas;
 use roadcast_services::delivery::enrichment::Enrichment;
 use roadcast_services::delivery::feed::FeedReader;
 use roadcast_services::ingest::Ingest;
-use roadcast_services::query::VehicleQueries;
-use roadcast_services::stream::{RecentEvents, StreamProcessor};
-use roadcast_testbed::{ManualClock, Memory, MemoryItems};
+use roadcast_services::query::{StateQueries, VehicleQueries};
+use roadcast_services::stream::{EventStore, EventValidator, Publisher, RecentEvents, StreamProcessor};
+use roadcast_testbed::{ManualClock, Memory, MemoryItems, fixtures, port_set};
 use roadcast_traces::VehicleKey;
 
-type MeteredPort = Metered<Memory>;
-type MeteredLog = SegmentedLog<Metered<MemoryItems>>;
+port_set! {
+    /// The ports in memory, under a meter wherever [`Metered`] implements the port.
+    pub(crate) enum MeteredPorts {
+        Archive = Metered<Memory>;
+        Clients = Metered<Memory>;
+        DeliveryBus = Metered<Memory>;
+        Entitlements = Metered<Memory>;
+        EventLog = SegmentedLog<Metered<MemoryItems>>;
+        FeedIndex = Metered<Memory>;
+        FeedQueue = Metered<Memory>;
+        Fleets = Metered<Memory>;
+        IngestBus = Metered<Memory>;
+        Quarantine = Metered<Memory>;
+        Schemas = Metered<Memory>;
+        StateStore = Metered<Memory>;
+        TelemetryStream = Metered<Memory>;
+        Vehicles = Metered<Memory>;
+    }
+}
 
 /// The use cases with their metered ports. Their caches persist between calls, as in warm functions.
 pub(crate) struct Deployment {
@@ -37,21 +55,11 @@ pub(crate) struct Deployment {
     items: MemoryItems,
     pub(crate) vehicles: BTreeMap<VehicleKey, VehicleId>,
     pub(crate) fleets: Vec<FleetId>,
-    pub(crate) ingest: Ingest<MeteredPort, MeteredPort, MeteredPort, MeteredPort, ManualClock>,
-    pub(crate) processor: StreamProcessor<
-        MeteredPort,
-        MeteredPort,
-        MeteredPort,
-        MeteredPort,
-        MeteredPort,
-        MeteredPort,
-        MeteredLog,
-        MeteredPort,
-        ManualClock,
-    >,
-    pub(crate) enrichment: Enrichment<MeteredPort, MeteredPort, MeteredPort, MeteredPort, ManualClock>,
-    pub(crate) feed_reader: FeedReader<MeteredPort, MeteredPort, ManualClock>,
-    pub(crate) queries: VehicleQueries<MeteredPort, MeteredPort, MeteredLog, MeteredPort, ManualClock>,
+    pub(crate) ingest: Ingest<MeteredPorts>,
+    pub(crate) processor: StreamProcessor<MeteredPorts>,
+    pub(crate) enrichment: Enrichment<MeteredPorts>,
+    pub(crate) feed_reader: FeedReader<MeteredPorts>,
+    pub(crate) states: StateQueries<MeteredPorts>,
 }
 
 /// The meters: usage of sending, of processing and delivery, and of the requests of fleets.
@@ -88,7 +96,7 @@ impl Deployment {
         }
 
         let port = |meter: &Meter| Metered::new(memory.clone(), meter);
-        let entitlements = |meter: &Meter| CachedEntitlements::new(port(meter), clock.clone());
+        let entitlements = |meter: &Meter| CachedEntitlements::<MeteredPorts>::new(port(meter), clock.clone());
         let log = |meter: &Meter| SegmentedLog { items: Metered::new(items.clone(), meter) };
         let Meters { sent, pipeline: meter, feed } = meters;
         Self {
@@ -102,13 +110,12 @@ impl Deployment {
             processor: StreamProcessor {
                 archive: port(meter),
                 quarantine: port(meter),
-                subjects: CachedSubjects::new(port(meter), clock.clone()),
-                entitlements: entitlements(meter),
-                bus: port(meter),
-                state: port(meter),
-                log: log(meter),
-                schemas: CachedSchemas::new(port(meter), clock.clone()),
-                recent: RecentEvents::default(),
+                validator: EventValidator {
+                    subjects: CachedSubjects::new(port(meter), clock.clone()),
+                    schemas: CachedSchemas::new(port(meter), clock.clone()),
+                },
+                publisher: Publisher { entitlements: entitlements(meter), bus: port(meter), clock: clock.clone() },
+                store: EventStore { state: port(meter), log: log(meter), recent: RecentEvents::default() },
                 clock: clock.clone(),
             },
             enrichment: Enrichment {
@@ -119,12 +126,14 @@ impl Deployment {
                 clock: clock.clone(),
             },
             feed_reader: FeedReader { queue: port(feed), entitlements: entitlements(feed), clock: clock.clone() },
-            queries: VehicleQueries {
-                vehicles: port(feed),
-                entitlements: entitlements(feed),
-                log: log(feed),
+            states: StateQueries {
+                queries: VehicleQueries {
+                    vehicles: port(feed),
+                    entitlements: entitlements(feed),
+                    log: log(feed),
+                    clock: clock.clone(),
+                },
                 state: port(feed),
-                clock: clock.clone(),
             },
             clock,
             memory,
@@ -165,11 +174,14 @@ async fn register(memory: &Memory, vid: &VehicleId, key: &VehicleKey, now: Times
 
 async fn subscribe(memory: &Memory, fleet_id: &FleetId, vehicles: Vec<VehicleId>, now: Timestamp) {
     let fleet = Fleet::new(fleet_id.clone(), "A fleet".to_owned(), "delivery".to_owned(), Plan::Standard, now);
+    let granted = ["telematics", "track-and-trace", "diagnostics", "ev-battery"];
+    let built_in = Packages::built_in();
+    let names = built_in.iter().map(|package| package.name.clone()).filter(|name| granted.contains(&name.as_str()));
     let subscription = Subscription {
         subscription_id: SubscriptionId::from_random_bits(1),
         fleet_id: fleet_id.clone(),
         vehicles,
-        packages: ["telematics", "track-and-trace", "diagnostics", "ev-battery"].map(str::to_owned).to_vec(),
+        packages: names.collect(),
         delivery_format: DeliveryFormat::Blocks,
         validity: Validity { valid_from: now, valid_until: None },
         state: SubscriptionState::Active,
@@ -179,9 +191,10 @@ async fn subscribe(memory: &Memory, fleet_id: &FleetId, vehicles: Vec<VehicleId>
         created_at: now,
         updated_at: now,
     };
-    let _ = Fleets::create(memory, &fleet, None).await;
+    let change = fixtures::change(&fleet.fleet_id);
+    let _ = Fleets::create(memory, &fleet, &change).await;
     let _ = memory.ensure_queue(&fleet).await;
     let _ = memory.ensure_rule(&fleet).await;
-    let _ = Subscriptions::create(memory, &subscription, None).await;
+    let _ = Subscriptions::create(memory, &subscription, &change).await;
     let _ = memory.write_grants(&subscription).await;
 }

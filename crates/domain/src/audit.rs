@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::fleet::{Client, Fleet};
-use crate::ids::{ClientId, Eid, FleetId, SubscriptionId};
+use crate::ids::{ChangeId, ClientId, FleetId, SubscriptionId};
 use crate::subscription::{Subscription, SubscriptionState};
 
 /// A change to a fleet, to one of its clients or to one of its subscriptions. Contains neither a secret nor a VIN,
@@ -14,7 +14,7 @@ use crate::subscription::{Subscription, SubscriptionState};
 #[serde(rename_all = "camelCase")]
 pub struct Change {
     /// Position in the audit trail: a ULID with the time of the change. The same change always has the same id.
-    pub change_id: Eid,
+    pub change_id: ChangeId,
     /// The fleet.
     pub fleet_id: FleetId,
     /// Time of the change.
@@ -64,6 +64,12 @@ pub enum ChangedResource {
     },
 }
 
+impl ChangedResource {
+    fn client(client: &Client) -> Self {
+        Self::Client { client_id: client.client_id.clone() }
+    }
+}
+
 /// Members that are omitted: they are part of the change itself or follow from it.
 const OMITTED_MEMBERS: [&str; 7] =
     ["fleetId", "clientId", "subscriptionId", "version", "createdAt", "updatedAt", "deliveryBus"];
@@ -76,31 +82,19 @@ impl Change {
         Self::new(&after.fleet_id, at, by, ChangedResource::Fleet, before.map(members), members(after), sequence)
     }
 
-    /// A client was created. `None` if it is not a fleet's client.
-    pub fn client_created(by: Author, client: &Client) -> Option<Self> {
-        Self::client_change(by, client.created_at, client, None, members(client), 1)
+    /// A client of this fleet was created.
+    pub fn client_created(by: Author, fleet_id: &FleetId, client: &Client) -> Self {
+        Self::new(fleet_id, client.created_at, by, ChangedResource::client(client), None, members(client), 1)
     }
 
-    /// A client's secret was shown to an admin. `None` if it is not a fleet's client.
-    pub fn client_secret_shown(by: Author, before: &Client, after: &Client, at: Timestamp) -> Option<Self> {
-        Self::client_change(by, at, before, Some(members(before)), members(after), 2)
+    /// The secret of a client of this fleet was shown to an admin.
+    pub fn client_secret_shown(by: Author, fleet_id: &FleetId, before: &Client, after: &Client, at: Timestamp) -> Self {
+        Self::new(fleet_id, at, by, ChangedResource::client(before), Some(members(before)), members(after), 2)
     }
 
-    /// A client was removed. `None` if it was not a fleet's client.
-    pub fn client_removed(by: Author, client: &Client, at: Timestamp) -> Option<Self> {
-        Self::client_change(by, at, client, Some(members(client)), Map::new(), 3)
-    }
-
-    fn client_change(
-        by: Author,
-        at: Timestamp,
-        client: &Client,
-        before: Option<Map<String, Value>>,
-        after: Map<String, Value>,
-        sequence: u64,
-    ) -> Option<Self> {
-        let resource = ChangedResource::Client { client_id: client.client_id.clone() };
-        Some(Self::new(client.fleet_id()?, at, by, resource, before, after, sequence))
+    /// A client of this fleet was removed.
+    pub fn client_removed(by: Author, fleet_id: &FleetId, client: &Client, at: Timestamp) -> Self {
+        Self::new(fleet_id, at, by, ChangedResource::client(client), Some(members(client)), Map::new(), 3)
     }
 
     /// A subscription was created (`before` is `None`) or updated. `before` and `after` have the version that was read; the
@@ -155,7 +149,15 @@ impl Change {
         };
         let hash = resource_id.bytes().fold(0_u64, |hash, byte| hash.rotate_left(5) ^ u64::from(byte));
         let salt = u128::from(sequence) << 64 | u128::from(hash);
-        Self { change_id: Eid::from_time_and_salt(at, salt), fleet_id: fleet_id.clone(), at, by, resource, before, after }
+        Self {
+            change_id: ChangeId::from_time_and_salt(at, salt),
+            fleet_id: fleet_id.clone(),
+            at,
+            by,
+            resource,
+            before,
+            after,
+        }
     }
 }
 
@@ -183,7 +185,7 @@ mod tests {
             subscription_id: SubscriptionId::from_random_bits(1),
             fleet_id: FleetId::from_random_bits(2),
             vehicles: vec![],
-            packages: vec!["alerts".to_owned()],
+            packages: vec!["alerts".parse().unwrap()],
             delivery_format: DeliveryFormat::Json,
             validity: Validity { valid_from: at, valid_until: Some(at.plus_ms(9)) },
             state: SubscriptionState::Active,
@@ -219,7 +221,7 @@ mod tests {
             Change::subscription_changed(Author::Provisioning, Some(&before), &after).change_id
         };
         assert_eq!(change_id(3, 1), change_id(3, 1));
-        let change_ids: std::collections::BTreeSet<Eid> = (1..40)
+        let change_ids: std::collections::BTreeSet<ChangeId> = (1..40)
             .flat_map(|version| (1..40).map(move |id| (version, id)))
             .map(|(version, id)| change_id(version, id))
             .collect();

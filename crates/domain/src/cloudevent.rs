@@ -8,6 +8,7 @@ use roadcast_signals::{Timestamp, is_noncharacter};
 use serde_json::value::RawValue;
 
 use crate::ids::VehicleId;
+use crate::json_pointer::JsonPointer;
 use crate::limits;
 use crate::refusal::{Reason, Refusal};
 use members::unique_members;
@@ -74,12 +75,11 @@ impl<'a> Envelope<'a> {
         let members = unique_members(raw)?;
         let attribute = |name: &str| attribute(&members, name);
         let required = |name: &str| {
-            attribute(name)?
-                .ok_or_else(|| Refusal::new(Reason::NotACloudEvent, format!("/{name}"), format!("{name} is required")))
+            attribute(name)?.ok_or_else(|| Refusal::new(Reason::NotACloudEvent, [name], format!("{name} is required")))
         };
 
         if required("specversion")? != SPEC_VERSION {
-            return Err(Refusal::new(Reason::NotACloudEvent, "/specversion", "specversion must be \"1.0\""));
+            return Err(Refusal::new(Reason::NotACloudEvent, ["specversion"], "specversion must be \"1.0\""));
         }
         let id = required("id")?;
         let source = required("source")?;
@@ -88,12 +88,12 @@ impl<'a> Envelope<'a> {
         let Some(time) = attribute("time")? else {
             return Err(Refusal::new(
                 Reason::TimeMissing,
-                "/time",
+                ["time"],
                 "time is required: send when the event happened, as an RFC 3339 date and time",
             ));
         };
         let time = Timestamp::parse_rfc3339(&time)
-            .map_err(|_| Refusal::new(Reason::NotACloudEvent, "/time", "time must be an RFC 3339 date and time"))?;
+            .map_err(|_| Refusal::new(Reason::NotACloudEvent, ["time"], "time must be an RFC 3339 date and time"))?;
         let data = data(&members)?;
         let extensions = extensions(&members)?;
         Ok(Self { id, source, event_type, subject, time, data, extensions, members })
@@ -123,19 +123,19 @@ fn data<'a>(members: &BTreeMap<String, &'a RawValue>) -> Result<Data<'a>, Refusa
     let json = members.get("data").copied().filter(|json| base64.is_none() || json.get() != "null");
     match (content_type.as_deref().filter(|content_type| !is_json(content_type)), base64) {
         (None, Some(_)) if json.is_some() => {
-            Err(Refusal::new(Reason::DataInvalid, "/data_base64", "is not allowed together with data"))
+            Err(Refusal::new(Reason::DataInvalid, ["data_base64"], "is not allowed together with data"))
         }
-        (None, None) => json.map(Data::Json).ok_or_else(|| Refusal::new(Reason::DataInvalid, "/data", "data is required")),
+        (None, None) => json.map(Data::Json).ok_or_else(|| Refusal::new(Reason::DataInvalid, ["data"], "data is required")),
         (_, Some(base64)) if json.is_none() => {
             let base64 = serde_json::from_str(base64.get())
-                .map_err(|_| Refusal::new(Reason::DataInvalid, "/data_base64", "data_base64 must be a string"))?;
+                .map_err(|_| Refusal::new(Reason::DataInvalid, ["data_base64"], "data_base64 must be a string"))?;
             Ok(Data::Binary { content_type: content_type.unwrap_or_else(|| JSON_MEDIA_TYPE.to_owned()), base64 })
         }
         _ => {
             // A valid CloudEvent, but its data has a form that Roadcast does not support.
             let detail =
                 "data must be JSON (application/json or a type that ends in +json), or bytes in data_base64 without data";
-            Err(Refusal::new(Reason::DataInvalid, "/datacontenttype", detail))
+            Err(Refusal::new(Reason::DataInvalid, ["datacontenttype"], detail))
         }
     }
 }
@@ -146,7 +146,7 @@ fn attribute(members: &BTreeMap<String, &RawValue>, name: &str) -> Result<Option
     let Some(raw) = members.get(name).filter(|raw| raw.get() != "null") else {
         return Ok(None);
     };
-    let invalid = |detail: String| Refusal::new(Reason::NotACloudEvent, format!("/{name}"), detail);
+    let invalid = |detail: String| Refusal::new(Reason::NotACloudEvent, [name], detail);
     let text: String = serde_json::from_str(raw.get()).map_err(|_| invalid(format!("{name} must be a string")))?;
     if text.is_empty() {
         return Err(invalid(format!("{name} must not be empty")));
@@ -180,9 +180,12 @@ fn extensions(members: &BTreeMap<String, &RawValue>) -> Result<BTreeMap<String, 
         if CONTEXT_ATTRIBUTES.contains(&name.as_str()) || name == "data" || name == "data_base64" || raw.get() == "null" {
             continue;
         }
-        let pointer = || format!("/{}", name.replace('~', "~0").replace('/', "~1"));
         if name.is_empty() || !name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()) {
-            return Err(Refusal::new(Reason::NotACloudEvent, pointer(), "attribute names must consist of a-z and 0-9"));
+            return Err(Refusal::new(
+                Reason::NotACloudEvent,
+                [name.as_str()],
+                "attribute names must consist of a-z and 0-9",
+            ));
         }
         let value: serde_json::Value = serde_json::from_str(raw.get()).unwrap_or_default();
         let is_allowed = match &value {
@@ -194,12 +197,12 @@ fn extensions(members: &BTreeMap<String, &RawValue>) -> Result<BTreeMap<String, 
         if !is_allowed {
             let detail = "an extension attribute must be a string of at most 512 bytes without control characters, a boolean or \
                           a 32-bit integer";
-            return Err(Refusal::new(Reason::NotACloudEvent, pointer(), detail));
+            return Err(Refusal::new(Reason::NotACloudEvent, [name.as_str()], detail));
         }
         extensions.insert(name.clone(), value);
     }
     if extensions.len() > 16 {
-        return Err(Refusal::new(Reason::NotACloudEvent, "", "must have at most 16 extension attributes"));
+        return Err(Refusal::new(Reason::NotACloudEvent, JsonPointer::ROOT, "must have at most 16 extension attributes"));
     }
     Ok(extensions)
 }

@@ -118,7 +118,7 @@ impl Entitlement {
     ) -> Coverage<'p> {
         let grants = self.grants.iter().filter(|grant| applies(grant) && grant.validity.contains(received));
         let names = grants.flat_map(|grant| &grant.packages);
-        Coverage { packages: names.filter_map(|name| packages.get(name)).collect() }
+        Coverage { packages: names.filter_map(|name| packages.get(name.as_str())).collect() }
     }
 
     /// Redacts the event to what the fleet may see at `now`. `None` if nothing remains.
@@ -149,7 +149,7 @@ impl Entitlement {
 
     /// Whether a live grant includes the package.
     pub fn has_package(&self, name: &str, now: Timestamp) -> bool {
-        self.grants.iter().any(|grant| grant.is_live(now) && grant.packages.iter().any(|package| package == name))
+        self.grants.iter().any(|grant| grant.is_live(now) && grant.packages.iter().any(|package| package.as_str() == name))
     }
 }
 

@@ -9,8 +9,11 @@ use self::base32::{ALPHABET, symbol_at};
 
 mod base32;
 mod eid;
+mod positions;
+mod ulid;
 
 pub use eid::Eid;
+pub use positions::{ArrivalStamp, ChangeId};
 
 /// Symbols after an id's prefix: 16 × 5 = 80 bits.
 const SYMBOLS: usize = 16;

@@ -36,6 +36,7 @@ pub mod event;
 pub mod external_id;
 pub mod fleet;
 pub mod ids;
+pub mod json_pointer;
 pub mod limits;
 pub mod package;
 pub mod plan;

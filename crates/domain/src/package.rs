@@ -8,11 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::event::EventType;
 
 mod custom;
+mod name;
 
-pub use custom::{CustomPackage, InvalidPackageName, PackageFault, check_name};
-
-/// The name of a package, such as `track-and-trace`.
-pub type PackageName = String;
+pub use custom::{CustomPackage, PackageFault};
+pub use name::{InvalidPackageName, PackageName};
 
 /// A named set of signal paths and event types.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +49,7 @@ impl Packages {
     /// Returns the built-in packages, which every stack has.
     pub fn built_in() -> Self {
         let package = |name: &str, signals: &[&str], event_types: &[EventType]| Package {
-            name: name.to_owned(),
+            name: PackageName::built_in(name),
             signals: signals.iter().map(|&pattern| pattern.to_owned()).collect(),
             event_types: event_types.to_vec(),
         };
@@ -138,11 +137,19 @@ mod tests {
 
     #[test]
     fn only_identification_contains_the_vin() {
-        let names: Vec<String> = Packages::built_in()
+        let built_in = Packages::built_in();
+        let names: Vec<&str> = built_in
             .iter()
             .filter(|package| package.contains_signal("Vehicle.VehicleIdentification.VIN"))
-            .map(|package| package.name.clone())
+            .map(|package| package.name.as_str())
             .collect();
         assert_eq!(names, ["identification"]);
+    }
+
+    #[test]
+    fn names_of_built_in_packages_are_valid() {
+        for package in Packages::built_in().iter() {
+            assert_eq!(package.name.as_str().parse().as_ref(), Ok(&package.name));
+        }
     }
 }

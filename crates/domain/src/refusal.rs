@@ -1,5 +1,6 @@
 //! Reasons why an event or a sample is refused.
 
+use crate::json_pointer::JsonPointer;
 use std::fmt;
 
 use serde::Serialize;
@@ -131,24 +132,24 @@ impl Serialize for Reason {
 
 /// The refusal of an entire event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{reason} at {pointer:?}: {detail}")]
+#[error("{reason} at {:?}: {detail}", pointer.as_str())]
 pub struct Refusal {
     /// The reason.
     pub reason: Reason,
     /// JSON pointer to the invalid part of the event.
-    pub pointer: String,
+    pub pointer: JsonPointer,
     /// What is wrong and what to send. Contains no values of the event, only names of attributes.
     pub detail: String,
 }
 
 impl Refusal {
     /// Creates a refusal.
-    pub fn new(reason: Reason, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub fn new(reason: Reason, pointer: impl Into<JsonPointer>, detail: impl Into<String>) -> Self {
         Self { reason, pointer: pointer.into(), detail: detail.into() }
     }
 
     /// Refuses an event whose subject names no vehicle that the sender may send events about.
     pub fn vehicle_unknown() -> Self {
-        Self::new(Reason::VehicleUnknown, "/subject", Reason::VehicleUnknown.explanation())
+        Self::new(Reason::VehicleUnknown, ["subject"], Reason::VehicleUnknown.explanation())
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::Timestamp;
 use crate::event::CustomType;
+use crate::json_pointer::JsonPointer;
 
 mod compatibility;
 mod keywords;
@@ -34,17 +35,17 @@ pub struct EventSchema {
 
 /// An invalid or unsupported part of a schema.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{pointer:?}: {detail}")]
+#[error("{:?}: {detail}", pointer.as_str())]
 pub struct SchemaFault {
     /// JSON pointer to the part.
-    pub pointer: String,
+    pub pointer: JsonPointer,
     /// What is wrong and what is allowed.
     pub detail: String,
 }
 
 impl SchemaFault {
     /// Creates a fault.
-    pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub fn new(pointer: impl Into<JsonPointer>, detail: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), detail: detail.into() }
     }
 }
@@ -63,7 +64,7 @@ pub enum SchemaViolation {
     /// The schema does not allow the data.
     Invalid {
         /// JSON pointer into the data: the first fault in the order of pointers.
-        pointer: String,
+        pointer: JsonPointer,
         /// What is wrong. Contains no values of the data.
         detail: String,
     },
@@ -77,11 +78,6 @@ impl SchemaRegistry for NoSchemas {
     fn check(&self, _: &CustomType, _: &Value) -> Result<(), SchemaViolation> {
         Err(SchemaViolation::UnknownType)
     }
-}
-
-/// Returns the JSON pointer (RFC 6901) to a member or an element of the value at `parent`.
-pub fn pointer_to(parent: &str, token: &str) -> String {
-    format!("{parent}/{}", token.replace('~', "~0").replace('/', "~1"))
 }
 
 #[cfg(test)]

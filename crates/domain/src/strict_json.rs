@@ -8,12 +8,14 @@ use roadcast_signals::has_forbidden_character;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
+use crate::json_pointer::JsonPointer;
+
 /// Why a JSON text is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct StrictJsonError {
     /// JSON pointer (RFC 6901) to the fault, or to the closest value around it.
-    pub pointer: String,
+    pub pointer: JsonPointer,
     /// What is wrong. Contains no values of the text.
     pub detail: String,
 }
@@ -29,8 +31,10 @@ pub struct StrictJsonError {
 pub fn parse_strict_json(json: &str, max_values: usize) -> Result<Value, StrictJsonError> {
     let scan = Scan { remaining: Cell::new(max_values), texts: true, ..Scan::default() };
     scan.run(json).map_err(|Fault { pointer, detail, .. }| StrictJsonError { pointer, detail })?;
-    serde_json::from_str(json)
-        .map_err(|error| StrictJsonError { pointer: String::new(), detail: without_position(&error.to_string()).to_owned() })
+    serde_json::from_str(json).map_err(|error| StrictJsonError {
+        pointer: JsonPointer::ROOT,
+        detail: without_position(&error.to_string()).to_owned(),
+    })
 }
 
 /// Fails if an object of the text has a duplicate member, at any depth. Malformed JSON passes: its parser reports it.
@@ -61,7 +65,7 @@ struct Scan {
 }
 
 struct Fault {
-    pointer: String,
+    pointer: JsonPointer,
     detail: String,
     is_duplicate: bool,
 }
@@ -73,7 +77,8 @@ impl Scan {
         result.map_err(|error| Fault {
             detail: without_position(&error.to_string()).to_owned(),
             is_duplicate: self.is_duplicate.get(),
-            pointer: self.pointer.take(),
+            // Each token is escaped.
+            pointer: self.pointer.take().parse().unwrap_or_default(),
         })
     }
 
@@ -183,7 +188,7 @@ mod tests {
     use super::*;
 
     fn fault_at(json: &str) -> Option<String> {
-        parse_strict_json(json, 1000).err().map(|error| error.pointer)
+        parse_strict_json(json, 1000).err().map(|error| error.pointer.into())
     }
 
     #[test]

@@ -15,6 +15,25 @@ pub enum Subject {
     External(ExternalId),
 }
 
+/// A name of a vehicle: a unique attribute that its sender or a fleet assigned. Unlike a [`Subject`], it is never an id that
+/// Roadcast assigned.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum VehicleName {
+    /// A VIN.
+    Vin(Vin),
+    /// An external id.
+    External(ExternalId),
+}
+
+impl From<VehicleName> for Subject {
+    fn from(name: VehicleName) -> Self {
+        match name {
+            VehicleName::Vin(vin) => Self::Vin(vin),
+            VehicleName::External(id) => Self::External(id),
+        }
+    }
+}
+
 impl Subject {
     /// Parses a subject. `None` if it has none of the three forms.
     pub fn parse(text: &str) -> Option<Self> {

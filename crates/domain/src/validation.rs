@@ -20,6 +20,7 @@ use self::telemetry::validate_telemetry;
 use crate::cloudevent::Envelope;
 use crate::event::{Body, CustomType, Event, EventType, Origin, StoredEvent};
 use crate::ids::{Eid, VehicleId};
+use crate::json_pointer::JsonPointer;
 use crate::limits;
 use crate::refusal::{Reason, Refusal};
 use crate::schema::SchemaRegistry;
@@ -51,7 +52,7 @@ pub struct QuarantinedSample {
     /// Index of the sample in the event, as it was sent.
     pub index: usize,
     /// JSON pointer to the invalid part of the event.
-    pub pointer: String,
+    pub pointer: JsonPointer,
     /// The reason.
     pub reason: Reason,
     /// The bytes of the sample, unchanged.
@@ -62,7 +63,7 @@ pub struct QuarantinedSample {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedSignal {
     /// JSON pointer to the signal in the event.
-    pub pointer: String,
+    pub pointer: JsonPointer,
     /// The reason: a code of [`SignalRejection`](roadcast_signals::SignalRejection), or `bad_code` for an invalid trouble
     /// code.
     pub reason: &'static str,
@@ -114,7 +115,7 @@ pub fn validate_event(
 }
 
 fn type_unknown() -> Refusal {
-    Refusal::new(Reason::TypeUnknown, "/type", "unregistered event type; send a built-in type or register the type first")
+    Refusal::new(Reason::TypeUnknown, ["type"], "unregistered event type; send a built-in type or register the type first")
 }
 
 /// Counts the samples of an event that may be invalid. Returns 1 if the samples cannot be counted, and for a custom type,

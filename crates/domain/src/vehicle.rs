@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::external_id::ExternalId;
 use crate::ids::{ClientId, VehicleId};
-use crate::subject::Subject;
+use crate::json_pointer::JsonPointer;
+use crate::subject::VehicleName;
 use crate::vin::Vin;
 
 /// A vehicle, as it is stored.
@@ -36,10 +37,11 @@ pub struct Vehicle {
 impl Vehicle {
     /// Returns the unique attributes: the VIN and the external ids, which no other vehicle may have. A retired vehicle
     /// has none.
-    pub fn subjects(&self) -> impl Iterator<Item = Subject> {
+    pub fn names(&self) -> impl Iterator<Item = VehicleName> {
         let details = (self.retired_at.is_none()).then_some(&self.details);
-        let vin = details.and_then(|details| details.vin.clone()).map(Subject::Vin);
-        let external = details.into_iter().flat_map(|details| details.external_ids.iter().cloned()).map(Subject::External);
+        let vin = details.and_then(|details| details.vin.clone()).map(VehicleName::Vin);
+        let external =
+            details.into_iter().flat_map(|details| details.external_ids.iter().cloned()).map(VehicleName::External);
         vin.into_iter().chain(external)
     }
 }
@@ -74,10 +76,17 @@ pub struct VehicleDetails {
 /// An invalid member of [`VehicleDetails`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidDetail {
-    /// JSON pointer to the member.
-    pub pointer: &'static str,
+    /// The member; `None` for the details as a whole.
+    pub member: Option<&'static str>,
     /// What is wrong and what is allowed.
     pub detail: &'static str,
+}
+
+impl InvalidDetail {
+    /// Returns the pointer to the invalid part of the details.
+    pub fn pointer(&self) -> JsonPointer {
+        self.member.map_or(JsonPointer::ROOT, |member| [member].into())
+    }
 }
 
 impl VehicleDetails {
@@ -86,23 +95,25 @@ impl VehicleDetails {
         let mut invalid = Vec::new();
         if self.vin.is_none() && self.external_ids.is_empty() {
             let detail = "must have vin or at least one of externalIds, so that a repeated registration finds the vehicle";
-            invalid.push(InvalidDetail { pointer: "", detail });
+            invalid.push(InvalidDetail { member: None, detail });
         }
         if self.external_ids.len() > 16 {
-            invalid.push(InvalidDetail { pointer: "/externalIds", detail: "must have at most 16 items" });
+            invalid.push(InvalidDetail { member: Some("externalIds"), detail: "must have at most 16 items" });
         }
-        for (pointer, text) in [("/make", &self.make), ("/model", &self.model), ("/fuelType", &self.fuel_type)] {
+        for (member, text) in [("make", &self.make), ("model", &self.model), ("fuelType", &self.fuel_type)] {
             if text.as_ref().is_some_and(|text| text.is_empty() || text.chars().count() > 128) {
-                invalid.push(InvalidDetail { pointer, detail: "must be 1 to 128 characters" });
+                invalid.push(InvalidDetail { member: Some(member), detail: "must be 1 to 128 characters" });
             }
         }
         if self.model_year.is_some_and(|year| !(1886..=2100).contains(&year)) {
-            invalid.push(InvalidDetail { pointer: "/modelYear", detail: "must be between 1886 and 2100" });
+            invalid.push(InvalidDetail { member: Some("modelYear"), detail: "must be between 1886 and 2100" });
         }
         let attribute_bytes: usize = self.attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
         if self.attributes.len() > 64 || attribute_bytes > 8 * 1024 {
-            invalid
-                .push(InvalidDetail { pointer: "/attributes", detail: "must have at most 64 members and 8 KiB in total" });
+            invalid.push(InvalidDetail {
+                member: Some("attributes"),
+                detail: "must have at most 64 members and 8 KiB in total",
+            });
         }
         if invalid.is_empty() { Ok(()) } else { Err(invalid) }
     }

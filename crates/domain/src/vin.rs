@@ -39,11 +39,7 @@ impl Vin {
 
     /// Returns a digest to look up the vehicle without the VIN: SHA-256 in hex.
     pub fn fingerprint(&self) -> String {
-        use fmt::Write as _;
-        Sha256::digest(self.0.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        hex::encode(Sha256::digest(self.0.as_bytes()))
     }
 }
 

@@ -87,9 +87,9 @@ pub struct ItemPage {
 
 /// The event log on a table of items.
 #[derive(Clone, Debug)]
-pub struct SegmentedLog<T> {
+pub struct SegmentedLog<Items> {
     /// The table.
-    pub items: T,
+    pub items: Items,
 }
 
 /// Maximum number of concurrent writes per call.
@@ -99,7 +99,7 @@ const MAX_PAGE_ITEMS: usize = 100;
 /// Sorts after every key that starts with an `eid`.
 const AFTER_EID: char = '~';
 
-impl<T: EventItems> EventLog for SegmentedLog<T> {
+impl<Items: EventItems> EventLog for SegmentedLog<Items> {
     async fn append(&self, events: &[StoredEvent]) -> Vec<Result<(), PortError>> {
         let plan = plan(events);
         let segments = plan.segments.into_iter().map(|(segment, indices)| (LogItem::Segment(segment), indices));

@@ -2,8 +2,7 @@
 
 use roadcast_domain::caller::{Caller, Scope};
 use roadcast_domain::fleet::ClientRole;
-use roadcast_ports::clients::Clients;
-use roadcast_ports::clock::Clock;
+use roadcast_ports::port_set::PortSet;
 use roadcast_services::cache::CachedClients;
 
 use crate::http::Claims;
@@ -12,13 +11,13 @@ use crate::problem::{Problem, ProblemType};
 /// Finds callers. API Gateway has verified the signature and the scopes of the token; the role of a fleet's or an ingest
 /// partner's client is in the reference data, which is cached for a few seconds. For an admin only the scope of the token
 /// counts, until the token expires: a record of an admin is never read.
-pub struct Callers<C, K> {
-    clients: CachedClients<C, K>,
+pub struct Callers<Ports: PortSet> {
+    clients: CachedClients<Ports>,
 }
 
-impl<C: Clients, K: Clock> Callers<C, K> {
+impl<Ports: PortSet> Callers<Ports> {
     /// Finds callers in `clients`.
-    pub fn new(clients: CachedClients<C, K>) -> Self {
+    pub fn new(clients: CachedClients<Ports>) -> Self {
         Self { clients }
     }
 
@@ -48,7 +47,9 @@ impl<C: Clients, K: Clock> Callers<C, K> {
 mod tests {
     use roadcast_domain::fleet::Client;
     use roadcast_domain::ids::{ClientId, FleetId};
-    use roadcast_testbed::Memory;
+    use roadcast_ports::clients::Clients as _;
+    use roadcast_ports::clock::Clock as _;
+    use roadcast_testbed::{InMemory, Memory, fixtures};
 
     use super::*;
 
@@ -57,9 +58,12 @@ mod tests {
         if let Some(role) = role {
             let (name, created_at) = ("n".to_owned(), memory.clock().now());
             let client = Client { client_id: client_id.clone(), name, role, secret_shown_at: None, created_at };
-            memory.put(&client, None).await.unwrap();
+            match client.fleet_id() {
+                Some(fleet_id) => memory.put(&client, &fixtures::change(fleet_id)).await.unwrap(),
+                None => memory.put_ingest(&client).await.unwrap(),
+            }
         }
-        let callers = Callers::new(CachedClients::new(memory.clone(), memory.clock().clone()));
+        let callers = Callers::<InMemory>::new(CachedClients::new(memory.clone(), memory.clock().clone()));
         callers.caller(Some(&Claims { client_id: client_id.clone(), scopes: token.to_vec() }), needed).await.ok()
     }
 
@@ -85,7 +89,7 @@ mod tests {
     #[tokio::test]
     async fn missing_token_is_unauthorized() {
         let memory = Memory::default();
-        let callers = Callers::new(CachedClients::new(memory.clone(), memory.clock().clone()));
+        let callers = Callers::<InMemory>::new(CachedClients::new(memory.clone(), memory.clock().clone()));
         let problem = callers.caller(None, &[Scope::Read]).await.unwrap_err();
         assert_eq!(problem.kind(), ProblemType::Unauthorized);
     }

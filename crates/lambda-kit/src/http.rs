@@ -21,7 +21,7 @@ mod testing;
 pub use dispatch::respond;
 pub use invocation::{ConversionError, Invocation, ProxyResponse};
 pub use lambda_http::{Body, Request};
-pub use middleware::{Middleware, MiddlewarePorts};
+pub use middleware::Middleware;
 pub use operation::{Api, Call, Operation, ResponseFuture, Serve, With};
 pub use page::Page;
 pub use query::Parameters;

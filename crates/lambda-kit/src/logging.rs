@@ -49,19 +49,24 @@ where
 }
 
 /// Formats a line: the members that all lines share, then those of the event, without VINs.
-struct LineFormat<F> {
+struct LineFormat<EventFormat> {
     /// The start of the JSON object, with the shared members.
     prefix: String,
-    event_format: F,
+    event_format: EventFormat,
 }
 
-impl<S, N, F> FormatEvent<S, N> for LineFormat<F>
+impl<Spans, Fields, EventFormat> FormatEvent<Spans, Fields> for LineFormat<EventFormat>
 where
-    S: Subscriber + for<'s> LookupSpan<'s>,
-    N: for<'w> FormatFields<'w> + 'static,
-    F: FormatEvent<S, N>,
+    Spans: Subscriber + for<'s> LookupSpan<'s>,
+    Fields: for<'w> FormatFields<'w> + 'static,
+    EventFormat: FormatEvent<Spans, Fields>,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, Spans, Fields>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let mut line = String::new();
         self.event_format.format_event(context, Writer::new(&mut line), event)?;
         writer.write_str(&self.prefix)?;

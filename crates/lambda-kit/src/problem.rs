@@ -7,6 +7,7 @@ use std::error::Error;
 use std::fmt;
 
 use ::http::StatusCode;
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_ports::{PortError, PortErrorKind};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -140,11 +141,11 @@ impl Problem {
 
     /// Creates a problem for an invalid query parameter.
     pub fn invalid_parameter(name: &str, detail: impl Into<String>) -> Self {
-        Self::new(ProblemType::InvalidParameter).with_error(format!("?{name}"), detail)
+        Self::new(ProblemType::InvalidParameter).with_parameter_error(name, detail)
     }
 
     /// Creates a problem for an invalid part of the body.
-    pub fn invalid_body(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub fn invalid_body(pointer: impl Into<JsonPointer>, detail: impl Into<String>) -> Self {
         Self::new(ProblemType::InvalidBody).with_error(pointer, detail)
     }
 
@@ -155,10 +156,23 @@ impl Problem {
         self
     }
 
-    /// Adds an invalid part of the request to `errors`.
+    /// Adds an invalid part of the body to `errors`.
     #[must_use]
-    pub fn with_error(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        self.0.errors.push(FieldError { pointer: pointer.into(), detail: detail.into() });
+    pub fn with_error(self, pointer: impl Into<JsonPointer>, detail: impl Into<String>) -> Self {
+        let pointer = pointer.into().to_string();
+        self.with_errors([FieldError { pointer, detail: detail.into() }])
+    }
+
+    /// Adds an invalid query parameter to `errors`.
+    #[must_use]
+    pub fn with_parameter_error(self, name: &str, detail: impl Into<String>) -> Self {
+        self.with_errors([FieldError { pointer: format!("?{name}"), detail: detail.into() }])
+    }
+
+    /// Adds the errors of another problem to `errors`.
+    #[must_use]
+    pub fn with_errors(mut self, errors: impl IntoIterator<Item = FieldError>) -> Self {
+        self.0.errors.extend(errors);
         self
     }
 
@@ -294,7 +308,7 @@ mod tests {
 
     #[test]
     fn document_has_the_members_of_rfc_9457() {
-        let problem = Problem::invalid_body("/vin", "is too short").with_detail("Correct it.").with_instance("urn:x");
+        let problem = Problem::invalid_body(["vin"], "is too short").with_detail("Correct it.").with_instance("urn:x");
         assert_eq!(
             problem.to_document(),
             json!({
@@ -311,7 +325,7 @@ mod tests {
     #[test]
     fn document_of_a_5xx_omits_its_cause() {
         let cause = PortError::new(PortErrorKind::Rejected, "reading the table").caused_by("AccessDenied for role X");
-        let problem = Problem::from(cause).with_detail("reading the table").with_error("/a", "b");
+        let problem = Problem::from(cause).with_detail("reading the table").with_error(["a"], "b");
         let document = problem.to_document();
         assert_eq!(document.as_object().map(Map::len), Some(3), "{document}");
         assert!(problem.source().and_then(Error::source).is_some(), "the log needs the entire chain");

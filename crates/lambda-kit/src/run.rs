@@ -7,12 +7,13 @@ use std::time::Instant;
 use futures::FutureExt as _;
 use http::StatusCode;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use roadcast_ports::port_set::PortSet;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
 
 use crate::config::{Env, Variable};
-use crate::http::{Api, Invocation, Middleware, MiddlewarePorts, ProxyResponse, respond};
+use crate::http::{Api, Invocation, Middleware, ProxyResponse, respond};
 use crate::logging;
 use crate::metrics::{Metric, Metrics};
 
@@ -40,7 +41,11 @@ impl Function {
     }
 
     /// Serves HTTP until Lambda shuts the execution environment down.
-    pub async fn serve_http<A: Api, P: MiddlewarePorts>(self, api: A, middleware: Middleware<P>) -> Result<(), Error> {
+    pub async fn serve_http<ApiType: Api, Ports: PortSet>(
+        self,
+        api: ApiType,
+        middleware: Middleware<Ports>,
+    ) -> Result<(), Error> {
         let (api, middleware, metrics) = (&api, &middleware, &self.metrics);
         let handler = |event: LambdaEvent<Invocation>| async move {
             let started = Instant::now();

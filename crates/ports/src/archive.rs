@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use roadcast_domain::ids::{Eid, VehicleId};
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::refusal::Reason;
 use roadcast_signals::Timestamp;
 
@@ -47,7 +48,7 @@ pub struct QuarantinedItem {
     /// The reason.
     pub reason: Reason,
     /// JSON pointer to the invalid part of the event.
-    pub pointer: String,
+    pub pointer: JsonPointer,
     /// The vehicle, if known.
     pub vid: Option<VehicleId>,
     /// The event id, if the envelope was valid.

@@ -5,12 +5,15 @@ use crate::{PortError, PortErrorKind};
 /// The result of each item of a batch, in the order of the items; or an error of the entire batch.
 pub type BatchResult<T> = Result<Vec<Result<T, PortError>>, PortError>;
 
-/// Separates an error of one item (`Ok(Err(_))`) from an error that affects the entire batch (`Err(_)`). A retry does not
-/// resolve the error of one item, and it says nothing about the other items.
-pub fn separate_item_error<T>(result: Result<T, PortError>) -> Result<Result<T, PortError>, PortError> {
+/// Appends the result of one item to the results of its batch. Fails if the error affects the entire batch: an error of
+/// one item is not resolved by a retry, and it says nothing about the other items.
+pub fn push_item_result<T>(results: &mut Vec<Result<T, PortError>>, result: Result<T, PortError>) -> Result<(), PortError> {
     match result {
         Err(error) if !is_item_error(error.kind()) => Err(error),
-        result => Ok(result),
+        result => {
+            results.push(result);
+            Ok(())
+        }
     }
 }
 

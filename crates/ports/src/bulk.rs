@@ -7,7 +7,7 @@ use roadcast_domain::vehicle_mapping::{FileVersion, ImportLedger, VehicleMapping
 use serde::{Deserialize, Serialize};
 
 use crate::PortError;
-use crate::batch_result::{BatchResult, separate_item_error};
+use crate::batch_result::{BatchResult, push_item_result};
 
 /// A bulk file, as its arrival event describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +80,7 @@ pub trait VehicleMappings: Send + Sync {
         async move {
             let mut results = Vec::with_capacity(mappings.len());
             for mapping in mappings {
-                results.push(separate_item_error(self.put(mapping).await)?);
+                push_item_result(&mut results, self.put(mapping).await)?;
             }
             Ok(results)
         }

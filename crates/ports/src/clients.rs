@@ -11,9 +11,13 @@ use crate::PortError;
 
 /// Storage of machine clients and their roles.
 pub trait Clients: Send + Sync {
-    /// Stores a client and the change to its fleet in one transaction. Replaces a client with the same id. Fails with
-    /// `Conflict` if its fleet is being offboarded or is offboarded.
-    fn put(&self, client: &Client, change: Option<&Change>) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Stores a fleet's client and the change to its fleet in one transaction. Replaces a client with the same id. Fails
+    /// with `Conflict` if its fleet is being offboarded or is offboarded.
+    fn put(&self, client: &Client, change: &Change) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Stores an ingest client, without a change: it has no fleet, and only fleets have an audit trail. Replaces a client
+    /// with the same id. Fails with `Rejected` if the client has a fleet.
+    fn put_ingest(&self, client: &Client) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Returns the client with this id; `None` if it does not exist.
     fn get(&self, client_id: &ClientId) -> impl Future<Output = Result<Option<Client>, PortError>> + Send;
@@ -28,14 +32,10 @@ pub trait Clients: Send + Sync {
 
     /// Records in one transaction that a client's secret was shown, and the change. Fails with `Conflict` if the secret
     /// was shown before or the client does not exist.
-    fn record_secret_shown(
-        &self,
-        client: &Client,
-        change: Option<&Change>,
-    ) -> impl Future<Output = Result<(), PortError>> + Send;
+    fn record_secret_shown(&self, client: &Client, change: &Change) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Removes a client and stores the change in one transaction. Fails with `Conflict` if the client does not exist.
-    fn remove(&self, client: &Client, change: Option<&Change>) -> impl Future<Output = Result<(), PortError>> + Send;
+    fn remove(&self, client: &Client, change: &Change) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// The app clients of the user pool. It creates the credentials and is the only place that stores the secret.

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use roadcast_domain::ids::{Eid, FleetId, VehicleId};
+use roadcast_domain::ids::{ArrivalStamp, Eid, FleetId, VehicleId};
 use roadcast_signals::Timestamp;
 
 use crate::PortError;
@@ -73,7 +73,7 @@ pub struct Delivery {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedPointer {
     /// Position in the index: a ULID of the time of writing and a hash of the events.
-    pub stamp: Eid,
+    pub stamp: ArrivalStamp,
     /// The events.
     pub events: Vec<(VehicleId, Eid)>,
 }
@@ -84,9 +84,9 @@ pub struct FeedRange {
     /// The fleet.
     pub fleet_id: FleetId,
     /// The first stamp, inclusive.
-    pub from: Eid,
+    pub from: ArrivalStamp,
     /// The last stamp, inclusive.
-    pub to: Eid,
+    pub to: ArrivalStamp,
     /// Maximum number of pointers in one page; at least 1.
     pub limit: usize,
 }
@@ -97,7 +97,7 @@ pub struct FeedPage {
     /// The pointers, ordered by stamp.
     pub pointers: Vec<FeedPointer>,
     /// Start of the next page; `None` if the range is complete. Each page may be empty.
-    pub next: Option<Eid>,
+    pub next: Option<ArrivalStamp>,
 }
 
 impl FeedPointer {
@@ -106,6 +106,6 @@ impl FeedPointer {
         // Any mixing function is sufficient: different pointers of one millisecond get different stamps, and the same
         // pointer gets the same stamp.
         let salt = events.iter().fold(0_u128, |salt, (_, eid)| salt.rotate_left(7) ^ eid.hash());
-        Self { stamp: Eid::from_time_and_salt(now, salt), events }
+        Self { stamp: ArrivalStamp::from_time_and_salt(now, salt), events }
     }
 }

@@ -26,6 +26,7 @@ pub mod event_log;
 pub mod feed;
 pub mod fleets;
 pub mod packages;
+pub mod port_set;
 pub mod provisioning;
 pub mod requests;
 pub mod schemas;

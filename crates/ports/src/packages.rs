@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use roadcast_domain::package::CustomPackage;
+use roadcast_domain::package::{CustomPackage, PackageName};
 
 use crate::PortError;
 
@@ -13,7 +13,7 @@ pub trait CustomPackages: Send + Sync {
     fn put(&self, package: &CustomPackage) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Returns the custom package with this name; `None` if it does not exist.
-    fn get(&self, name: &str) -> impl Future<Output = Result<Option<CustomPackage>, PortError>> + Send;
+    fn get(&self, name: &PackageName) -> impl Future<Output = Result<Option<CustomPackage>, PortError>> + Send;
 
     /// Returns all custom packages, ordered by name.
     fn list(&self) -> impl Future<Output = Result<Vec<CustomPackage>, PortError>> + Send;

@@ -18,11 +18,7 @@ use crate::PortError;
 pub trait Subscriptions: Send + Sync {
     /// Stores a new subscription and the change in one transaction. Fails with `Conflict` if its id exists, or if its
     /// fleet is being offboarded or is offboarded.
-    fn create(
-        &self,
-        subscription: &Subscription,
-        change: Option<&Change>,
-    ) -> impl Future<Output = Result<(), PortError>> + Send;
+    fn create(&self, subscription: &Subscription, change: &Change) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Returns a fleet's subscription; `None` if it does not exist.
     fn get(
@@ -50,11 +46,13 @@ pub trait Subscriptions: Send + Sync {
 
     /// Replaces a subscription by `subscription` with the next version, and stores the change, in one transaction. Fails
     /// with `Conflict` if the stored version is not `subscription.version` or the subscription does not exist.
-    fn update(
-        &self,
-        subscription: &Subscription,
-        change: Option<&Change>,
-    ) -> impl Future<Output = Result<(), PortError>> + Send;
+    fn update(&self, subscription: &Subscription, change: &Change) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Claims the next version of a subscription: stores the subscription as it was read, with the next version. Fails with
+    /// `Conflict` if the stored version is not `stored.version` or the subscription does not exist.
+    ///
+    /// It stores no change: the claim changes nothing but the version. The [`update`](Self::update) that follows stores it.
+    fn claim_version(&self, stored: &Subscription) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Writes the grants of a subscription, vehicle by vehicle. Fails with `Conflict` if the stored version is not
     /// `subscription.version` or the subscription is revoked. Idempotent.

@@ -23,8 +23,8 @@ pub mod prelude {
     pub use roadcast_domain::entitlement::{Entitlement, Grant};
     pub use roadcast_domain::event::{CustomType, StoredEvent};
     pub use roadcast_domain::fleet::{Client, Fleet};
-    pub use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
-    pub use roadcast_domain::package::{CustomPackage, Packages};
+    pub use roadcast_domain::ids::{ChangeId, ClientId, Eid, FleetId, SubscriptionId, VehicleId};
+    pub use roadcast_domain::package::{CustomPackage, PackageName, Packages};
     pub use roadcast_domain::schema::EventSchema;
     pub use roadcast_domain::state::VehicleState;
     pub use roadcast_domain::subject::Subject;
@@ -77,11 +77,11 @@ macro_rules! metered_ports {
                 one packages() -> Packages;
             }
             Fleets {
-                one create(fleet: &Fleet, change: Option<&Change>) -> ();
-                one update(fleet: &Fleet, change: Option<&Change>) -> ();
+                one create(fleet: &Fleet, change: &Change) -> ();
+                one update(fleet: &Fleet, change: &Change) -> ();
                 one get(fleet_id: &FleetId) -> Option<Fleet>;
                 one list(after: Option<&FleetId>, limit: usize) -> Vec<Fleet>;
-                one changes(fleet_id: &FleetId, before: Option<Eid>, limit: usize) -> Vec<Change>;
+                one changes(fleet_id: &FleetId, before: Option<ChangeId>, limit: usize) -> Vec<Change>;
             }
             Schemas {
                 one put(schema: &EventSchema) -> ();
@@ -90,11 +90,12 @@ macro_rules! metered_ports {
                 one version() -> u64;
             }
             Clients {
-                one put(client: &Client, change: Option<&Change>) -> ();
+                one put(client: &Client, change: &Change) -> ();
+                one put_ingest(client: &Client) -> ();
                 one get(client_id: &ClientId) -> Option<Client>;
                 one list_by_fleet(fleet_id: &FleetId, after: Option<&ClientId>, limit: usize) -> Vec<Client>;
-                one record_secret_shown(client: &Client, change: Option<&Change>) -> ();
-                one remove(client: &Client, change: Option<&Change>) -> ();
+                one record_secret_shown(client: &Client, change: &Change) -> ();
+                one remove(client: &Client, change: &Change) -> ();
             }
             TelemetryStream {
                 each put(; records: StreamRecord) -> ();
@@ -134,7 +135,7 @@ macro_rules! unmetered_ports {
             }
             CustomPackages {
                 one put(package: &CustomPackage) -> ();
-                one get(name: &str) -> Option<CustomPackage>;
+                one get(name: &PackageName) -> Option<CustomPackage>;
                 one list() -> Vec<CustomPackage>;
             }
             AppClients {
@@ -144,11 +145,12 @@ macro_rules! unmetered_ports {
                 one remove(client_id: &ClientId) -> ();
             }
             Subscriptions {
-                one create(subscription: &Subscription, change: Option<&Change>) -> ();
+                one create(subscription: &Subscription, change: &Change) -> ();
                 one get(fleet_id: &FleetId, subscription_id: &SubscriptionId) -> Option<Subscription>;
                 one list(fleet_id: &FleetId, after: Option<&SubscriptionId>, limit: usize) -> Vec<Subscription>;
                 one replace(subscription: &Subscription, from: SubscriptionState) -> ();
-                one update(subscription: &Subscription, change: Option<&Change>) -> ();
+                one update(subscription: &Subscription, change: &Change) -> ();
+                one claim_version(stored: &Subscription) -> ();
                 one write_grants(subscription: &Subscription) -> ();
                 one narrow_grants(subscription: &Subscription, vehicles: &[VehicleId], remaining: Option<&Grant>) -> ();
             }

@@ -3,11 +3,11 @@
 use std::future::Future;
 
 use roadcast_domain::ids::{ClientId, VehicleId};
-use roadcast_domain::subject::Subject;
+use roadcast_domain::subject::{Subject, VehicleName};
 use roadcast_domain::vehicle::Vehicle;
 
 use crate::PortError;
-use crate::batch_result::{BatchResult, separate_item_error};
+use crate::batch_result::{BatchResult, push_item_result};
 
 /// Storage of vehicles and their unique attributes.
 pub trait Vehicles: Send + Sync {
@@ -24,7 +24,7 @@ pub trait Vehicles: Send + Sync {
         async move {
             let mut results = Vec::with_capacity(vehicles.len());
             for vehicle in vehicles {
-                results.push(separate_item_error(self.register(vehicle).await)?);
+                push_item_result(&mut results, self.register(vehicle).await)?;
             }
             Ok(results)
         }
@@ -45,11 +45,11 @@ pub trait Vehicles: Send + Sync {
     fn list(&self, page: &VehicleListing) -> impl Future<Output = Result<VehiclePage, PortError>> + Send;
 }
 
-/// Resolves many subjects in one call.
+/// Resolves many names in one call.
 pub trait VehicleNames: Send + Sync {
-    /// Returns the vehicle with each subject, in the order of `names`; `None` if no vehicle has it. A vehicle id is
-    /// returned without a lookup.
-    fn resolve_all(&self, names: &[Subject]) -> impl Future<Output = Result<Vec<Option<VehicleId>>, PortError>> + Send;
+    /// Returns for each name, in the order of `names`, what [`Vehicles::resolve`] returns for it: the vehicle with this
+    /// name; `None` if no registered vehicle that is not retired has it.
+    fn resolve_all(&self, names: &[VehicleName]) -> impl Future<Output = Result<Vec<Option<VehicleId>>, PortError>> + Send;
 }
 
 /// The result of [`Vehicles::register`].

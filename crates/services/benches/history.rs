@@ -19,7 +19,7 @@ use roadcast_ports::vehicles::Vehicles as _;
 use roadcast_services::cache::CachedEntitlements;
 use roadcast_services::query::{HistoryRange, Resolution, VehicleQueries};
 use roadcast_signals::{Sample, SignalPath, Value};
-use roadcast_testbed::{ManualClock, Memory, MemoryItems};
+use roadcast_testbed::{InMemory, ManualClock, Memory, MemoryItems};
 
 const DAY_S: i64 = 24 * 60 * 60;
 const BATCH_S: i64 = 60;
@@ -31,7 +31,7 @@ const SIGNALS: [&str; 5] = [
     "Vehicle.OBD.EngineLoad",
 ];
 
-type Queries = VehicleQueries<Memory, Memory, SegmentedLog<MemoryItems>, Memory, ManualClock>;
+type Queries = VehicleQueries<InMemory>;
 
 /// A minute of telemetry, with one event per ten seconds.
 fn minute(vid: &VehicleId, minute: i64, start: Timestamp) -> Vec<StoredEvent> {
@@ -73,11 +73,10 @@ async fn store_day() -> (Queries, VehicleId, usize) {
             stored.expect("the event is stored");
         }
     }
-    let query = VehicleQueries {
+    let query = Queries {
         vehicles: memory.clone(),
         entitlements: CachedEntitlements::new(memory.clone(), clock.clone()),
         log,
-        state: memory,
         clock,
     };
     let count = items.all().len();

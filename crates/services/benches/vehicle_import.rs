@@ -13,9 +13,9 @@ use std::time::Instant;
 use roadcast_domain::Timestamp;
 use roadcast_domain::audit::Change;
 use roadcast_domain::fleet::Fleet;
-use roadcast_domain::ids::{Eid, FleetId, VehicleId};
+use roadcast_domain::ids::{ChangeId, FleetId, VehicleId};
 use roadcast_domain::plan::Plan;
-use roadcast_domain::subject::Subject;
+use roadcast_domain::subject::{Subject, VehicleName};
 use roadcast_domain::vehicle::Vehicle;
 use roadcast_domain::vehicle_mapping::{FileVersion, ImportLedger, VehicleMapping};
 use roadcast_ports::PortError;
@@ -24,7 +24,7 @@ use roadcast_ports::fleets::Fleets;
 use roadcast_ports::vehicles::{VehicleListing, VehicleNames, VehiclePage, VehicleRegistration, Vehicles};
 use roadcast_services::bulk::{DEFAULT_WINDOW_ROWS, ImportOutcome, VehicleImport};
 use roadcast_services::cache::CachedFleets;
-use roadcast_testbed::{ManualClock, SeededRandomness};
+use roadcast_testbed::{ManualClock, SeededRandomness, port_set};
 
 /// One row in this many is invalid.
 const INVALID_ROW_INTERVAL: u64 = 100;
@@ -121,7 +121,7 @@ impl ImportProgress for &CountingPorts {
 }
 
 impl VehicleNames for &CountingPorts {
-    async fn resolve_all(&self, names: &[Subject]) -> Result<Vec<Option<VehicleId>>, PortError> {
+    async fn resolve_all(&self, names: &[VehicleName]) -> Result<Vec<Option<VehicleId>>, PortError> {
         Ok(vec![None; names.len()])
     }
 }
@@ -149,15 +149,15 @@ impl Vehicles for &CountingPorts {
 }
 
 impl Fleets for &CountingPorts {
-    async fn update(&self, _: &Fleet, _: Option<&Change>) -> Result<(), PortError> {
+    async fn update(&self, _: &Fleet, _: &Change) -> Result<(), PortError> {
         Ok(())
     }
 
-    async fn changes(&self, _: &FleetId, _: Option<Eid>, _: usize) -> Result<Vec<Change>, PortError> {
+    async fn changes(&self, _: &FleetId, _: Option<ChangeId>, _: usize) -> Result<Vec<Change>, PortError> {
         Ok(Vec::new())
     }
 
-    async fn create(&self, _: &Fleet, _: Option<&Change>) -> Result<(), PortError> {
+    async fn create(&self, _: &Fleet, _: &Change) -> Result<(), PortError> {
         Ok(())
     }
 
@@ -172,16 +172,30 @@ impl Fleets for &CountingPorts {
     }
 }
 
+port_set! {
+    /// Ports that store only counts.
+    enum WithoutStorage {
+        BulkFiles = &'static CountingPorts;
+        Fleets = &'static CountingPorts;
+        ImportProgress = &'static CountingPorts;
+        VehicleMappings = &'static CountingPorts;
+        VehicleNames = &'static CountingPorts;
+        Vehicles = &'static CountingPorts;
+    }
+}
+
 fn main() {
     let rows = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
-    let ports = CountingPorts { rows, ..CountingPorts::default() };
+    // The ports live as long as the process.
+    let ports: &CountingPorts = Box::leak(Box::new(CountingPorts { rows, ..CountingPorts::default() }));
     let clock = ManualClock::default();
-    let import = VehicleImport {
-        files: &ports,
-        mappings: &ports,
-        progress: &ports,
-        vehicles: &ports,
-        fleets: CachedFleets::new(&ports, clock.clone()),
+    let import = VehicleImport::<WithoutStorage> {
+        files: ports,
+        mappings: ports,
+        progress: ports,
+        vehicles: ports,
+        vehicle_names: ports,
+        fleets: CachedFleets::new(ports, clock.clone()),
         clock,
         randomness: SeededRandomness::new(1),
         window_rows: DEFAULT_WINDOW_ROWS,

@@ -8,10 +8,11 @@ mod entitlements;
 mod fleets;
 mod vehicles;
 
-use std::collections::HashMap;
 use std::hash::Hash;
+use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 
+use lru::LruCache;
 use roadcast_domain::Timestamp;
 use roadcast_ports::PortError;
 
@@ -24,24 +25,25 @@ pub const TTL_MS: i64 = 5_000;
 /// How long the `vid` of a subject is cached, in milliseconds. A `vid` never changes; a name that is reassigned to another
 /// vehicle takes effect after this time.
 pub const NAME_TTL_MS: i64 = 10 * 60 * 1000;
-/// The maximum number of values in a cache: a warm function must not grow without bound.
-const CAPACITY: usize = 50_000;
+/// The maximum number of values in a cache: a warm function must not grow without bound. The least recently used value is
+/// evicted.
+const CAPACITY: NonZeroUsize = NonZeroUsize::new(50_000).unwrap();
 
 /// A cache whose values expire after a fixed time.
-struct TtlCache<K, V> {
+struct TtlCache<Key, Value> {
     ttl_ms: i64,
-    values: Mutex<HashMap<K, (Timestamp, V)>>,
+    values: Mutex<LruCache<Key, (Timestamp, Value)>>,
 }
 
-impl<K: Eq + Hash + Clone, V: Clone> TtlCache<K, V> {
+impl<Key: Eq + Hash + Clone, Value: Clone> TtlCache<Key, Value> {
     fn new(ttl_ms: i64) -> Self {
-        Self { ttl_ms, values: Mutex::new(HashMap::new()) }
+        Self { ttl_ms, values: Mutex::new(LruCache::sparse(CAPACITY)) }
     }
 
     /// Returns the cached value of `key`, or loads it.
-    async fn get_or_load<F>(&self, key: &K, now: Timestamp, load: impl FnOnce() -> F) -> Result<V, PortError>
+    async fn get_or_load<Load>(&self, key: &Key, now: Timestamp, load: impl FnOnce() -> Load) -> Result<Value, PortError>
     where
-        F: Future<Output = Result<V, PortError>>,
+        Load: Future<Output = Result<Value, PortError>>,
     {
         if let Some((read_at, value)) = self.values.lock().unwrap_or_else(PoisonError::into_inner).get(key)
             && now.ms_since(*read_at) < self.ttl_ms
@@ -50,31 +52,56 @@ impl<K: Eq + Hash + Clone, V: Clone> TtlCache<K, V> {
             return Ok(value.clone());
         }
         let value = load().await?;
-        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
-        if values.len() >= CAPACITY {
-            values.clear();
-        }
-        values.insert(key.clone(), (now, value.clone()));
+        self.values.lock().unwrap_or_else(PoisonError::into_inner).put(key.clone(), (now, value.clone()));
         Ok(value)
     }
 }
 
-impl<K: Eq + Hash + Clone, V: Clone> TtlCache<K, Option<V>> {
+impl<Key: Eq + Hash + Clone, Value: Clone> TtlCache<Key, Option<Value>> {
     /// As [`get_or_load`](Self::get_or_load), but does not cache `None`: an item that was missing a moment ago may exist by
     /// now.
-    async fn get_or_load_existing<F>(
+    async fn get_or_load_existing<Load>(
         &self,
-        key: &K,
+        key: &Key,
         now: Timestamp,
-        load: impl FnOnce() -> F,
-    ) -> Result<Option<V>, PortError>
+        load: impl FnOnce() -> Load,
+    ) -> Result<Option<Value>, PortError>
     where
-        F: Future<Output = Result<Option<V>, PortError>>,
+        Load: Future<Output = Result<Option<Value>, PortError>>,
     {
         let value = self.get_or_load(key, now, load).await?;
         if value.is_none() {
-            self.values.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+            self.values.lock().unwrap_or_else(PoisonError::into_inner).pop(key);
         }
         Ok(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn full_cache_evicts_the_least_recently_used_value() {
+        let cache = TtlCache::new(TTL_MS);
+        let now = Timestamp::from_ms(0);
+        let loads = std::cell::Cell::new(0_usize);
+        let read = async |key: usize| {
+            let load = || async {
+                loads.set(loads.get() + 1);
+                Ok(key)
+            };
+            assert_eq!(cache.get_or_load(&key, now, load).await.ok(), Some(key));
+        };
+        for key in 0..CAPACITY.get() {
+            read(key).await;
+        }
+        read(0).await;
+        assert_eq!(loads.get(), CAPACITY.get());
+        read(CAPACITY.get()).await;
+        read(0).await;
+        assert_eq!(loads.get(), CAPACITY.get() + 1, "a value that is in use is kept");
+        read(1).await;
+        assert_eq!(loads.get(), CAPACITY.get() + 2, "the least recently used value was evicted");
     }
 }

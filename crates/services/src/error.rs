@@ -1,4 +1,5 @@
 use roadcast_domain::Timestamp;
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_ports::{PortError, PortErrorKind};
 
 /// Why a use case failed.
@@ -34,21 +35,21 @@ pub enum ServiceError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidField {
     /// JSON pointer into the request's body.
-    pub pointer: String,
+    pub pointer: JsonPointer,
     /// Why the field is invalid.
     pub detail: String,
 }
 
 impl InvalidField {
     /// An invalid field at `pointer`.
-    pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub fn new(pointer: impl Into<JsonPointer>, detail: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), detail: detail.into() }
     }
 }
 
 impl ServiceError {
     /// [`Invalid`](Self::Invalid) with a single field.
-    pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub fn invalid(pointer: impl Into<JsonPointer>, detail: impl Into<String>) -> Self {
         Self::Invalid(vec![InvalidField::new(pointer, detail)])
     }
 

@@ -11,15 +11,13 @@ use roadcast_codec::stream_record;
 use roadcast_domain::Timestamp;
 use roadcast_domain::cloudevent::{self, Envelope};
 use roadcast_domain::ids::{Eid, VehicleId};
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::limits;
 use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::validation::{QuarantinedSample, RejectedSignal, ValidationOutcome};
 use roadcast_ports::PortError;
-use roadcast_ports::clients::Clients;
-use roadcast_ports::clock::Clock;
-use roadcast_ports::schemas::Schemas;
-use roadcast_ports::stream::{StreamRecord, TelemetryStream};
-use roadcast_ports::vehicles::Vehicles;
+use roadcast_ports::port_set::PortSet;
+use roadcast_ports::stream::StreamRecord;
 use serde_json::value::RawValue;
 
 use crate::cache::{CachedClients, CachedVehicles};
@@ -30,17 +28,17 @@ pub use batch::{BatchEvent, BatchReceipt};
 pub use unknown_signals::{UnknownSignal, unknown_signals};
 
 /// Accepts uploads.
-pub struct Ingest<V, C, S, H, K> {
+pub struct Ingest<Ports: PortSet> {
     /// The registered vehicles.
-    pub vehicles: CachedVehicles<V, K>,
+    pub vehicles: CachedVehicles<Ports>,
     /// The ingest clients and their sources.
-    pub clients: CachedClients<C, K>,
+    pub clients: CachedClients<Ports>,
     /// The stream that uploads are put onto.
-    pub stream: S,
+    pub stream: Ports::TelemetryStream,
     /// The schemas of custom event types.
-    pub schemas: CachedSchemas<H, K>,
+    pub schemas: CachedSchemas<Ports>,
     /// The clock.
-    pub clock: K,
+    pub clock: Ports::Clock,
 }
 
 /// Why an upload was refused.
@@ -111,7 +109,7 @@ pub struct AcceptedEvent {
     pub unknown_paths: Vec<String>,
 }
 
-impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V, C, S, H, K> {
+impl<Ports: PortSet> Ingest<Ports> {
     /// Validates an event about `vid`. Fails if the sender may not use the event's source.
     async fn validate(
         &self,
@@ -129,7 +127,7 @@ impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V
             .await??;
         let json = envelope
             .to_json_with_subject(vid)
-            .map_err(|_| Refusal::new(Reason::NotACloudEvent, "", "the event cannot be written as JSON"))?;
+            .map_err(|_| Refusal::new(Reason::NotACloudEvent, JsonPointer::ROOT, "the event cannot be written as JSON"))?;
         Ok(ValidatedEvent { id: envelope.id.clone(), source: envelope.source.clone(), json, outcome })
     }
 }
@@ -167,7 +165,7 @@ fn split(body: &str) -> Result<Vec<&RawValue>, IngestError> {
     let events = cloudevent::split_events(body).map_err(IngestError::Body)?;
     if events.len() > limits::EVENTS_PER_UPLOAD {
         let detail = format!("must contain at most {} events; split it into several uploads", limits::EVENTS_PER_UPLOAD);
-        return Err(IngestError::Body(Refusal::new(Reason::DataInvalid, "", detail)));
+        return Err(IngestError::Body(Refusal::new(Reason::DataInvalid, JsonPointer::ROOT, detail)));
     }
     Ok(events)
 }

@@ -13,4 +13,5 @@ mod state;
 mod vehicle_events;
 
 pub use history::{HistoryPage, HistoryRange, Resolution, SamplePosition, SampleRow, Series, Statistics, Window};
+pub use state::StateQueries;
 pub use vehicle_events::{EventsPage, EventsRange, VehicleQueries};

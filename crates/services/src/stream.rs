@@ -12,6 +12,7 @@
 mod batch;
 mod chunk;
 mod dedup;
+mod event_store;
 mod processor;
 mod publish;
 mod quarantine;
@@ -20,5 +21,8 @@ mod store;
 mod validate;
 
 pub use batch::{BatchCounts, BatchOutcome, Record};
+pub use event_store::EventStore;
 pub use processor::StreamProcessor;
+pub use publish::Publisher;
 pub use recent_events::RecentEvents;
+pub use validate::EventValidator;

@@ -5,6 +5,7 @@
 
 mod accept;
 mod catalogue;
+mod columns;
 mod literal;
 mod nearest;
 mod path;
@@ -16,7 +17,8 @@ mod timestamp;
 mod value;
 
 pub use accept::{MAX_LIST_LEN, MAX_TEXT_BYTES, accept};
-pub use catalogue::{Catalogue, Datatype, Origin, SignalDef};
+pub use catalogue::{Catalogue, SignalDef};
+pub use columns::{Datatype, Origin};
 pub use path::{MAX_PATH_BYTES, SignalPath};
 pub use rejection::SignalRejection;
 pub use resolution::Resolution;

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use roadcast_signals::{Catalogue, Origin, SignalDef, SignalPath};
+use roadcast_signals::{Catalogue, Origin, Resolution, SignalDef, SignalPath};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
@@ -75,7 +75,7 @@ fn ranges_are_ordered_and_end_on_the_grid() {
 #[test]
 fn resolutions_match_datatypes() {
     for def in Catalogue::get().iter() {
-        let decimals = def.resolution.map(|resolution| resolution.decimals());
+        let decimals = def.resolution.map(Resolution::decimals);
         if def.datatype.is_integer() {
             assert_eq!(decimals, Some(0), "{}", def.path);
         } else if !def.datatype.is_numeric() {
@@ -112,7 +112,7 @@ fn resolutions_of_important_signals_are_as_designed() {
         ("Vehicle.TraveledDistance", 0),
     ] {
         let def = Catalogue::get().by_path(path).unwrap();
-        assert_eq!(def.resolution.map(|resolution| resolution.decimals()), Some(decimals), "{path}");
+        assert_eq!(def.resolution.map(Resolution::decimals), Some(decimals), "{path}");
     }
 }
 

@@ -13,19 +13,24 @@ pub use plan::{Fault, FaultPlan};
 /// Operations with one result per entry (append, publish, put, acknowledge) take one outcome from the plan per entry, all
 /// others one per call. Clones share one plan.
 #[derive(Clone, Debug)]
-pub struct Faulty<P> {
-    inner: P,
+pub struct Faulty<Port> {
+    inner: Port,
     plan: FaultPlan,
 }
 
-impl<P> Faulty<P> {
+impl<Port> Faulty<Port> {
     /// Decorates `inner` with the faults of `plan`.
-    pub const fn new(inner: P, plan: FaultPlan) -> Self {
+    pub const fn new(inner: Port, plan: FaultPlan) -> Self {
         Self { inner, plan }
     }
 
+    /// Decorates `inner` without faults.
+    pub fn healthy(inner: Port) -> Self {
+        Self::new(inner, FaultPlan::healthy())
+    }
+
     /// Returns the undecorated port.
-    pub const fn inner(&self) -> &P {
+    pub const fn inner(&self) -> &Port {
         &self.inner
     }
 
@@ -35,13 +40,13 @@ impl<P> Faulty<P> {
     }
 }
 
-impl<P: Sync> Faulty<P> {
+impl<Port: Sync> Faulty<Port> {
     /// Awaits `call` unless the plan injects a fault that is not applied. A future that is not awaited does nothing.
-    async fn inject<A: Send>(
+    async fn inject<Output: Send>(
         &self,
         operation: &'static str,
-        call: impl Future<Output = Result<A, PortError>> + Send,
-    ) -> Result<A, PortError> {
+        call: impl Future<Output = Result<Output, PortError>> + Send,
+    ) -> Result<Output, PortError> {
         match self.plan.next(operation) {
             None => call.await,
             Some(fault) => {
@@ -55,20 +60,20 @@ impl<P: Sync> Faulty<P> {
     }
 
     /// Forwards the entries that are applied in one call and returns one result per entry, in the order of `entries`.
-    async fn inject_each<E, A, F>(
+    async fn inject_each<Entry, Output, Call>(
         &self,
         operation: &'static str,
-        entries: &[E],
-        call: impl FnOnce(Vec<E>) -> F + Send,
-    ) -> Vec<Result<A, PortError>>
+        entries: &[Entry],
+        call: impl FnOnce(Vec<Entry>) -> Call + Send,
+    ) -> Vec<Result<Output, PortError>>
     where
-        E: Clone + Send + Sync,
-        A: Send,
-        F: Future<Output = Vec<Result<A, PortError>>> + Send,
+        Entry: Clone + Send + Sync,
+        Output: Send,
+        Call: Future<Output = Vec<Result<Output, PortError>>> + Send,
     {
         let outcomes: Vec<Option<Fault>> = entries.iter().map(|_| self.plan.next(operation)).collect();
         let is_forwarded = |outcome: &Option<Fault>| outcome.is_none_or(Fault::is_applied);
-        let forwarded: Vec<E> = entries
+        let forwarded: Vec<Entry> = entries
             .iter()
             .zip(&outcomes)
             .filter(|(_, outcome)| is_forwarded(outcome))
@@ -93,7 +98,7 @@ impl<P: Sync> Faulty<P> {
 /// Implements each port of a table (see [`roadcast_ports::table`]) for [`Faulty`].
 macro_rules! faulty {
     ($($port:ident { $($kind:ident $method:ident $(as $operation:ident)? ($($arguments:tt)*) -> $output:ty;)* })*) => {
-        $(impl<P: $port> $port for Faulty<P> {
+        $(impl<Port: $port> $port for Faulty<Port> {
             $(faulty_method! { $kind $port $method [$($operation)? $method] ($($arguments)*) -> $output })*
         })*
     };

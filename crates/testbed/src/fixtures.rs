@@ -6,9 +6,12 @@
 use std::collections::BTreeMap;
 
 use roadcast_domain::Timestamp;
+use roadcast_domain::audit::{Author, Change};
 use roadcast_domain::diagnostic::Diagnostic;
 use roadcast_domain::event::{Body, Event, Origin, StoredEvent, Telemetry};
-use roadcast_domain::ids::{Eid, VehicleId};
+use roadcast_domain::fleet::Fleet;
+use roadcast_domain::ids::{Eid, FleetId, VehicleId};
+use roadcast_domain::plan::Plan;
 use roadcast_signals::{Sample, SignalPath, Signals, Value};
 
 /// Noon of the day of the fixtures, in milliseconds since the epoch.
@@ -58,4 +61,10 @@ pub fn diagnostic_event(vid: u128, s: i64) -> StoredEvent {
     let mut stored = driving_event(vid, s, s, 1);
     stored.event.body = Body::Diagnostic(Diagnostic { at: at(s), mil: Some(true), dtcs: Vec::new() });
     stored
+}
+
+/// Returns an audit entry of a fleet, for tests that store a resource and do not read the audit trail.
+pub fn change(fleet_id: &FleetId) -> Change {
+    let fleet = Fleet::new(fleet_id.clone(), "A fleet".to_owned(), "bus".to_owned(), Plan::Standard, at(0));
+    Change::fleet_changed(Author::Provisioning, None, &fleet, at(0))
 }

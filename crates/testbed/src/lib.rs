@@ -1,4 +1,5 @@
-//! Test support for use cases: all ports in memory ([`Memory`]) and fault injection ([`Faulty`]).
+//! Test support for use cases: all ports in memory ([`Memory`]), fault injection ([`Faulty`]), and port sets of
+//! both ([`InMemory`], [`WithFaults`]).
 //!
 //! Time is a [`ManualClock`] and randomness is [`SeededRandomness`], so failures are reproducible.
 
@@ -8,6 +9,7 @@ pub mod faulty;
 pub mod fixtures;
 mod items;
 pub mod memory;
+pub mod port_sets;
 mod random;
 mod stream;
 
@@ -16,7 +18,9 @@ pub use clock::ManualClock;
 pub use faulty::{Fault, FaultPlan, Faulty};
 pub use items::MemoryItems;
 pub use memory::Memory;
+pub use port_sets::{InMemory, WithFaults};
 pub use random::SeededRandomness;
+pub use roadcast_ports::port_set::PortSet;
 pub use stream::{MemoryStream, ShardRecord, hash_bucket};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

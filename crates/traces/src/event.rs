@@ -132,13 +132,8 @@ impl EventId {
 
     /// Adds the time of the envelope as the last part and returns 128 bits of the hash in hexadecimal.
     pub(crate) fn finish(mut self, time: &str) -> String {
-        use std::fmt::Write as _;
-
         self.add(&json!(["time", time]));
-        self.0.finalize().iter().take(16).fold(String::with_capacity(32), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hex::encode(&self.0.finalize()[..16])
     }
 }
 

@@ -36,12 +36,12 @@ impl Progress {
 }
 
 /// Counts the bytes read from `inner`.
-struct CountingReader<R> {
-    inner: R,
+struct CountingReader<Source> {
+    inner: Source,
     read: Arc<AtomicU64>,
 }
 
-impl<R: Read> Read for CountingReader<R> {
+impl<Source: Read> Read for CountingReader<Source> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.read.fetch_add(count as u64, Ordering::Relaxed);

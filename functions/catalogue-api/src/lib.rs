@@ -10,9 +10,7 @@ use roadcast_domain::event::CustomType;
 use roadcast_domain::schema::EventSchema;
 use roadcast_lambda_kit::http::{Api, ApiRequest as _, ApiResponse as _, Call, Operation, Response, response, serve};
 use roadcast_lambda_kit::problem::Problem;
-use roadcast_ports::clock::Clock;
-use roadcast_ports::packages::CustomPackages;
-use roadcast_ports::schemas::Schemas;
+use roadcast_ports::port_set::PortSet;
 use roadcast_services::catalogue::event_schemas::SchemaRegistration;
 use roadcast_services::catalogue::packages::{PackageCatalogue, PackageRecord, PackageRequest};
 use roadcast_services::{ServiceError, VersionCondition};
@@ -27,11 +25,11 @@ const ALL_CLIENTS: &[Scope] = &[Scope::Read, Scope::Ingest, Scope::Admin];
 const ADMINS: &[Scope] = &[Scope::Admin];
 
 /// The HTTP API of the catalogue.
-pub struct CatalogueApi<P, S, K> {
+pub struct CatalogueApi<Ports: PortSet> {
     /// Lists and replaces packages.
-    pub packages: PackageCatalogue<P, S, K>,
+    pub packages: PackageCatalogue<Ports>,
     /// Registers and lists event schemas.
-    pub schemas: SchemaRegistration<S, K>,
+    pub schemas: SchemaRegistration<Ports>,
 }
 
 #[derive(Deserialize)]
@@ -43,10 +41,7 @@ struct SchemaInput {
     schema: Box<RawValue>,
 }
 
-impl<P: CustomPackages, S: Schemas, K: Clock> Api for CatalogueApi<P, S, K>
-where
-    Self: 'static,
-{
+impl<Ports: PortSet> Api for CatalogueApi<Ports> {
     const OPERATIONS: &'static [Operation<Self>] = &[
         Operation::new("GET", "/signals", ALL_CLIENTS, serve!(list_signals)),
         Operation::new("GET", "/packages", ALL_CLIENTS, serve!(list_packages)),
@@ -60,7 +55,7 @@ where
     ];
 }
 
-impl<P: CustomPackages, S: Schemas, K: Clock> CatalogueApi<P, S, K> {
+impl<Ports: PortSet> CatalogueApi<Ports> {
     async fn list_signals(&self, call: Call<'_, ListSignals>) -> Result<Response, Problem> {
         let all = self.packages.list(call.caller).await?;
         signals::list(call, &all.iter().map(PackageRecord::package).cloned().collect())

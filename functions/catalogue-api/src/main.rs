@@ -1,6 +1,6 @@
 //! The Lambda function for the operations on the catalogue.
 
-use roadcast_aws::{DynamoPackages, DynamoSchemas, Sdk, SystemClock};
+use roadcast_aws::{AwsPorts, DynamoPackages, DynamoSchemas, Sdk, SystemClock};
 use roadcast_catalogue_api::CatalogueApi;
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::http::Middleware;
@@ -15,7 +15,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let reference = function.var(Variable::ReferenceTable)?;
     let schemas = DynamoSchemas::new(sdk.dynamodb(), &reference);
 
-    let api = CatalogueApi {
+    let api = CatalogueApi::<AwsPorts> {
         packages: PackageCatalogue {
             packages: DynamoPackages::new(sdk.dynamodb(), &reference),
             schemas: schemas.clone(),
@@ -23,5 +23,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         },
         schemas: SchemaRegistration { schemas, clock: SystemClock },
     };
-    function.serve_http(api, Middleware::new(roadcast_aws::middleware_ports(&sdk, &reference))).await
+    function.serve_http(api, Middleware::new(roadcast_aws::request_ports(&sdk, &reference))).await
 }

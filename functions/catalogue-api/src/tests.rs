@@ -2,7 +2,8 @@
 use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::ClientId;
 use roadcast_lambda_kit::http::{Api as _, Invocation};
-use roadcast_testbed::{ManualClock, Memory};
+use roadcast_ports::clock::Clock as _;
+use roadcast_testbed::{InMemory, ManualClock, Memory};
 use serde_json::Value;
 
 use super::*;
@@ -16,7 +17,7 @@ const LIST_SCHEMA_VERSIONS: (&str, &str) = ("GET", "/schemas/{type}/versions");
 const GET_SCHEMA_VERSION: (&str, &str) = ("GET", "/schemas/{type}/versions/{version}");
 const TYRE: &str = "com.example.tyre.v1";
 
-type MemoryApi = CatalogueApi<Memory, Memory, ManualClock>;
+type MemoryApi = CatalogueApi<InMemory>;
 
 fn api() -> MemoryApi {
     let clock = ManualClock::default();

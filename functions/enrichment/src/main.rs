@@ -1,6 +1,6 @@
 //! The Lambda function that redacts events for each entitled fleet and delivers them.
 
-use roadcast_aws::{DynamoEntitlements, DynamoFeedIndex, DynamoFleets, EventBridgeDeliveryBus, Sdk, SystemClock};
+use roadcast_aws::{AwsPorts, DynamoEntitlements, DynamoFeedIndex, DynamoFleets, EventBridgeDeliveryBus, Sdk, SystemClock};
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::eventbridge::BusEvent;
 use roadcast_lambda_kit::metrics::Metric;
@@ -14,7 +14,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let sdk = Sdk::load().await;
     let reference = function.var(Variable::ReferenceTable)?;
 
-    let enrichment = Enrichment {
+    let enrichment = Enrichment::<AwsPorts> {
         entitlements: CachedEntitlements::new(DynamoEntitlements::new(sdk.dynamodb(), &reference), SystemClock),
         fleets: CachedFleets::new(DynamoFleets::new(sdk.dynamodb(), &reference), SystemClock),
         bus: EventBridgeDeliveryBus::new(sdk.eventbridge()),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use roadcast_domain::ids::Eid;
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::validation::{QuarantinedSample, RejectedSignal};
 use roadcast_services::ingest::{AcceptedEvent, unknown_signals};
 use serde::Serialize;
@@ -30,7 +31,7 @@ impl<'a> From<&'a AcceptedEvent> for AcceptedEventView<'a> {
             eid: event.eid,
             samples: event.samples,
             signals_rejected: count_by_reason(&event.rejected),
-            quarantined: quarantined_views(&event.quarantined, ""),
+            quarantined: quarantined_views(&event.quarantined, &JsonPointer::ROOT),
         }
     }
 }
@@ -65,6 +66,6 @@ fn count_by_reason(rejected: &[RejectedSignal]) -> BTreeMap<&'static str, usize>
 }
 
 /// Returns the quarantined samples, each with its reason and its pointer, which starts with `prefix`.
-pub(crate) fn quarantined_views(samples: &[QuarantinedSample], prefix: &str) -> Vec<Value> {
-    samples.iter().map(|sample| json!({"pointer": format!("{prefix}{}", sample.pointer), "reason": sample.reason})).collect()
+pub(crate) fn quarantined_views(samples: &[QuarantinedSample], prefix: &JsonPointer) -> Vec<Value> {
+    samples.iter().map(|sample| json!({"pointer": prefix.join(&sample.pointer), "reason": sample.reason})).collect()
 }

@@ -1,6 +1,7 @@
 //! The response to a batch, with a result for each event.
 
 use http::StatusCode;
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_lambda_kit::http::{Response, response};
 use roadcast_lambda_kit::problem::{Problem, ProblemType};
 use roadcast_services::ingest::{BatchEvent, BatchReceipt, EventError};
@@ -37,7 +38,7 @@ impl BatchReceiptView {
                 }
                 Err(error) => {
                     view.port_failed |= matches!(error, EventError::Port(_));
-                    let problem = ingest_problem::event_problem(error, "");
+                    let problem = ingest_problem::event_problem(error, &JsonPointer::ROOT);
                     json!({"status": problem.status().as_u16(), "problem": problem.to_document()})
                 }
             };

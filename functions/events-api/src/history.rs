@@ -8,9 +8,7 @@ use roadcast_lambda_kit::http::query::{integer, list, optional, text};
 use roadcast_lambda_kit::http::{ApiRequest as _, Call, Page, Response, parameters};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::Clock;
-use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::event_log::EventLog;
-use roadcast_ports::vehicles::Vehicles;
+use roadcast_ports::port_set::PortSet;
 use roadcast_services::query::{
     HistoryPage, HistoryRange, Resolution, SamplePosition, SampleRow, Series, Statistics, Window,
 };
@@ -38,13 +36,7 @@ parameters! {
     }
 }
 
-impl<V, C, T, H, E, L, I, K> EventsApi<V, C, T, H, E, L, I, K>
-where
-    V: Vehicles,
-    E: Entitlements,
-    L: EventLog,
-    K: Clock,
-{
+impl<Ports: PortSet> EventsApi<Ports> {
     /// Returns a page of the history of a vehicle.
     pub(crate) async fn get_vehicle_history(
         &self,

@@ -1,5 +1,6 @@
 //! Maps the errors of ingestion to problems.
 
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::limits;
 use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::validation::ValidationOutcome;
@@ -11,7 +12,7 @@ use crate::accepted_event::quarantined_views;
 
 /// Returns the problem for an upload. In a batch, the pointers start with the index of the event.
 pub(crate) fn upload_problem(error: IngestError, is_batch: bool) -> Problem {
-    let prefix = |index: usize| if is_batch { format!("/{index}") } else { String::new() };
+    let prefix = |index: usize| if is_batch { JsonPointer::ROOT.index(index) } else { JsonPointer::ROOT };
     match error {
         IngestError::TooLarge => {
             let detail = format!("the limit is {} KiB; split the upload", limits::UPLOAD_BYTES / 1024);
@@ -22,7 +23,7 @@ pub(crate) fn upload_problem(error: IngestError, is_batch: bool) -> Problem {
         IngestError::SenderNotAllowed => {
             Problem::new(ProblemType::Forbidden).with_detail("only ingest clients and admins can send events")
         }
-        IngestError::Body(refusal) => refusal_problem(&refusal, ""),
+        IngestError::Body(refusal) => refusal_problem(&refusal, &JsonPointer::ROOT),
         IngestError::Events(errors) => {
             let problems = errors.into_iter().map(|(index, error)| event_problem(error, &prefix(index)));
             problems.reduce(merge).unwrap_or_else(|| Problem::new(ProblemType::InvalidEvent))
@@ -41,16 +42,16 @@ pub(crate) fn upload_problem(error: IngestError, is_batch: bool) -> Problem {
 }
 
 /// Returns the problem for one event. The pointers start with `prefix`.
-pub(crate) fn event_problem(error: EventError, prefix: &str) -> Problem {
+pub(crate) fn event_problem(error: EventError, prefix: &JsonPointer) -> Problem {
     match error {
         EventError::Refused(refusal) => refusal_problem(&refusal, prefix),
         EventError::SourceNotAllowed => {
             let detail = "this client may not use this source; an admin assigns sources to clients";
-            Problem::new(ProblemType::Forbidden).with_error(format!("{prefix}/source"), detail)
+            Problem::new(ProblemType::Forbidden).with_error(prefix.child("source"), detail)
         }
         EventError::Conflict => {
             let detail = "another event of the upload has the same source and id; give each event an id of its own";
-            Problem::new(ProblemType::Conflict).with_error(format!("{prefix}/id"), detail)
+            Problem::new(ProblemType::Conflict).with_error(prefix.child("id"), detail)
         }
         EventError::NoUsableSample(outcome) => {
             let quarantined: Value = quarantined_views(&outcome.quarantined, prefix).into();
@@ -61,22 +62,22 @@ pub(crate) fn event_problem(error: EventError, prefix: &str) -> Problem {
 }
 
 /// Returns the problem for a refused event: `invalid-json` or `bad-request` if it is malformed, otherwise `invalid-event`.
-pub(crate) fn refusal_problem(refusal: &Refusal, prefix: &str) -> Problem {
+pub(crate) fn refusal_problem(refusal: &Refusal, prefix: &JsonPointer) -> Problem {
     let kind = match refusal.reason {
         Reason::NotJson => ProblemType::InvalidJson,
         Reason::NotACloudEvent | Reason::TimeMissing => ProblemType::BadRequest,
         _ => ProblemType::InvalidEvent,
     };
-    Problem::new(kind).with_error(format!("{prefix}{}", refusal.pointer), refusal.detail.clone())
+    Problem::new(kind).with_error(prefix.join(&refusal.pointer), refusal.detail.clone())
 }
 
 /// Adds the quarantined samples and rejected signals of an event to a problem.
-fn with_errors(mut problem: Problem, outcome: &ValidationOutcome, prefix: &str) -> Problem {
+fn with_errors(mut problem: Problem, outcome: &ValidationOutcome, prefix: &JsonPointer) -> Problem {
     for sample in &outcome.quarantined {
-        problem = problem.with_error(format!("{prefix}{}", sample.pointer), sample.reason.explanation());
+        problem = problem.with_error(prefix.join(&sample.pointer), sample.reason.explanation());
     }
     for signal in &outcome.rejected {
-        problem = problem.with_error(format!("{prefix}{}", signal.pointer), signal.reason);
+        problem = problem.with_error(prefix.join(&signal.pointer), signal.reason);
     }
     problem
 }
@@ -90,5 +91,5 @@ fn merge(one: Problem, other: Problem) -> Problem {
     };
     let (first, second) = if rank(&one) <= rank(&other) { (one, other) } else { (other, one) };
     let errors = second.errors().to_vec();
-    errors.into_iter().fold(first, |problem, error| problem.with_error(error.pointer, error.detail))
+    first.with_errors(errors)
 }

@@ -12,14 +12,7 @@ use roadcast_domain::caller::Scope;
 use roadcast_domain::ids::VehicleId;
 use roadcast_lambda_kit::http::{Api, ApiRequest as _, Call, Operation, Response, response, serve};
 use roadcast_lambda_kit::problem::Problem;
-use roadcast_ports::clients::Clients;
-use roadcast_ports::clock::Clock;
-use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::event_log::EventLog;
-use roadcast_ports::feed::FeedIndex;
-use roadcast_ports::schemas::Schemas;
-use roadcast_ports::stream::TelemetryStream;
-use roadcast_ports::vehicles::Vehicles;
+use roadcast_ports::port_set::PortSet;
 use roadcast_services::ingest::Ingest;
 use roadcast_services::query::VehicleQueries;
 use roadcast_services::query::fleet_events::FleetEvents;
@@ -32,27 +25,16 @@ const READERS: &[Scope] = &[Scope::Read, Scope::Admin];
 const FLEETS: &[Scope] = &[Scope::Read];
 
 /// The HTTP API of events.
-pub struct EventsApi<V, C, T, H, E, L, I, K> {
+pub struct EventsApi<Ports: PortSet> {
     /// Accepts events.
-    pub ingest: Ingest<V, C, T, H, K>,
-    /// Reads the events and the history of a vehicle. `vehicles-api` serves the state, so that no state store is needed.
-    pub queries: VehicleQueries<V, E, L, (), K>,
+    pub ingest: Ingest<Ports>,
+    /// Reads the events and the history of a vehicle.
+    pub queries: VehicleQueries<Ports>,
     /// Lists the events of a fleet in order of arrival.
-    pub fleet_events: FleetEvents<E, L, I, K>,
+    pub fleet_events: FleetEvents<Ports>,
 }
 
-impl<V, C, T, H, E, L, I, K> Api for EventsApi<V, C, T, H, E, L, I, K>
-where
-    V: Vehicles,
-    C: Clients,
-    T: TelemetryStream,
-    H: Schemas,
-    E: Entitlements,
-    L: EventLog,
-    I: FeedIndex,
-    K: Clock,
-    Self: 'static,
-{
+impl<Ports: PortSet> Api for EventsApi<Ports> {
     const OPERATIONS: &'static [Operation<Self>] = &[
         Operation::new("POST", "/vehicles/{vid}/events", SENDERS, serve!(send_vehicle_events)),
         Operation::new("POST", "/events", SENDERS, serve!(send_events)),
@@ -63,14 +45,7 @@ where
     ];
 }
 
-impl<V, C, T, H, E, L, I, K> EventsApi<V, C, T, H, E, L, I, K>
-where
-    V: Vehicles,
-    C: Clients,
-    T: TelemetryStream,
-    H: Schemas,
-    K: Clock,
-{
+impl<Ports: PortSet> EventsApi<Ports> {
     async fn send_vehicle_events(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
         let vid: VehicleId = request.path_parameter("vid")?;
         let body = upload_body::events_json(request)?;

@@ -1,7 +1,7 @@
 //! The Lambda function for the operations on events.
 
 use roadcast_aws::{
-    DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoSchemas, DynamoVehicles,
+    AwsPorts, DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoSchemas, DynamoVehicles,
     KinesisTelemetryStream, Sdk, SystemClock,
 };
 use roadcast_events_api::EventsApi;
@@ -23,7 +23,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let entitlements = || CachedEntitlements::new(DynamoEntitlements::new(sdk.dynamodb(), &reference), SystemClock);
     let log = DynamoEventLog::new(sdk.dynamodb(), function.var(Variable::VehicleEventsTable)?);
 
-    let api = EventsApi {
+    let api = EventsApi::<AwsPorts> {
         ingest: Ingest {
             vehicles: CachedVehicles::new(vehicles.clone(), SystemClock),
             clients: CachedClients::new(DynamoClients::new(sdk.dynamodb(), &reference), SystemClock),
@@ -31,7 +31,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             stream: KinesisTelemetryStream::new(sdk.kinesis(), function.var(Variable::TelemetryStream)?),
             clock: SystemClock,
         },
-        queries: VehicleQueries { vehicles, entitlements: entitlements(), log: log.clone(), state: (), clock: SystemClock },
+        queries: VehicleQueries { vehicles, entitlements: entitlements(), log: log.clone(), clock: SystemClock },
         fleet_events: FleetEvents {
             entitlements: entitlements(),
             log,
@@ -39,5 +39,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             clock: SystemClock,
         },
     };
-    function.serve_http(api, Middleware::new(roadcast_aws::middleware_ports(&sdk, &reference))).await
+    function.serve_http(api, Middleware::new(roadcast_aws::request_ports(&sdk, &reference))).await
 }

@@ -12,9 +12,7 @@ use roadcast_lambda_kit::http::{ApiRequest as _, ApiResponse as _, Call, Page, R
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::event_log::EventLog;
-use roadcast_ports::feed::FeedIndex;
-use roadcast_ports::vehicles::Vehicles;
+use roadcast_ports::port_set::PortSet;
 use roadcast_services::cache::CachedEntitlements;
 use roadcast_services::query::EventsRange;
 use roadcast_services::query::fleet_events::{ArrivalPosition, DEFAULT_LOOKBACK_MS, FleetEventsRange};
@@ -41,14 +39,7 @@ parameters! {
     }
 }
 
-impl<V, C, T, H, E, L, I, K> EventsApi<V, C, T, H, E, L, I, K>
-where
-    V: Vehicles,
-    E: Entitlements,
-    L: EventLog,
-    I: FeedIndex,
-    K: Clock,
-{
+impl<Ports: PortSet> EventsApi<Ports> {
     /// Returns a page of the events of a vehicle.
     pub(crate) async fn list_vehicle_events(
         &self,
@@ -105,11 +96,11 @@ pub(crate) fn check_interval(from: Option<Timestamp>, to: Option<Timestamp>) -> 
 
 /// Returns which events, and which parts of them, a request selects. Fails with `invalid-parameter` if the package does not
 /// exist.
-pub(crate) async fn selection<E: Entitlements, K: Clock>(
+pub(crate) async fn selection<Ports: PortSet>(
     types: Option<Vec<EventType>>,
     package: Option<String>,
     signals: Option<Vec<SignalPattern>>,
-    entitlements: &CachedEntitlements<E, K>,
+    entitlements: &CachedEntitlements<Ports>,
 ) -> Result<Selection, Problem> {
     let package =
         match package {

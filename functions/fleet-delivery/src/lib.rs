@@ -10,9 +10,7 @@ use roadcast_lambda_kit::http::{
     Api, ApiRequest as _, ApiResponse as _, Call, Operation, Response, parameters, response, serve,
 };
 use roadcast_lambda_kit::problem::Problem;
-use roadcast_ports::clock::Clock;
-use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::feed::FeedQueue;
+use roadcast_ports::port_set::PortSet;
 use roadcast_services::ServiceError;
 use roadcast_services::delivery::feed::{FeedReader, INVALID_TOKEN};
 use serde::{Deserialize, Serialize};
@@ -22,9 +20,9 @@ use serde_json::value::RawValue;
 const FLEETS: &[Scope] = &[Scope::Read];
 
 /// The HTTP API of the feed.
-pub struct FleetDelivery<Q, E, K> {
+pub struct FleetDelivery<Ports: PortSet> {
     /// Reads and acknowledges feeds.
-    pub feed_reader: FeedReader<Q, E, K>,
+    pub feed_reader: FeedReader<Ports>,
 }
 
 #[derive(Serialize)]
@@ -49,17 +47,14 @@ parameters! {
     }
 }
 
-impl<Q: FeedQueue, E: Entitlements, K: Clock> Api for FleetDelivery<Q, E, K>
-where
-    Self: 'static,
-{
+impl<Ports: PortSet> Api for FleetDelivery<Ports> {
     const OPERATIONS: &'static [Operation<Self>] = &[
         Operation::new("GET", "/fleets/{fleetId}/feed", FLEETS, serve!(read)),
         Operation::new("POST", "/fleets/{fleetId}/feed/ack", FLEETS, serve!(acknowledge)),
     ];
 }
 
-impl<Q: FeedQueue, E: Entitlements, K: Clock> FleetDelivery<Q, E, K> {
+impl<Ports: PortSet> FleetDelivery<Ports> {
     async fn read(&self, Call { query, request, caller }: Call<'_, ReadFeed>) -> Result<Response, Problem> {
         let fleet_id: FleetId = request.path_parameter("fleetId")?;
         // Acknowledges the previous response and reads the next one in a single request.
@@ -82,7 +77,7 @@ impl<Q: FeedQueue, E: Entitlements, K: Clock> FleetDelivery<Q, E, K> {
     async fn acknowledge(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
         let fleet_id: FleetId = request.path_parameter("fleetId")?;
         let Acknowledgement { ack } = request.json()?;
-        let invalid = |()| Problem::invalid_body("/ack", INVALID_TOKEN);
+        let invalid = |()| Problem::invalid_body(["ack"], INVALID_TOKEN);
         let token: Token = ack.parse().map_err(invalid)?;
         self.feed_reader.acknowledge(caller, &fleet_id, &token.receipts).await?;
         Ok(response::no_content())

@@ -1,6 +1,6 @@
 //! The Lambda function for the operations on feeds.
 
-use roadcast_aws::{DynamoEntitlements, Sdk, SqsFeedQueue, SystemClock};
+use roadcast_aws::{AwsPorts, DynamoEntitlements, Sdk, SqsFeedQueue, SystemClock};
 use roadcast_fleet_delivery::FleetDelivery;
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::http::Middleware;
@@ -14,12 +14,12 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let sdk = Sdk::load().await;
     let reference = function.var(Variable::ReferenceTable)?;
 
-    let api = FleetDelivery {
+    let api = FleetDelivery::<AwsPorts> {
         feed_reader: FeedReader {
             queue: SqsFeedQueue::new(sdk.sqs(), function.var(Variable::FeedQueuePrefix)?),
             entitlements: CachedEntitlements::new(DynamoEntitlements::new(sdk.dynamodb(), &reference), SystemClock),
             clock: SystemClock,
         },
     };
-    function.serve_http(api, Middleware::new(roadcast_aws::middleware_ports(&sdk, &reference))).await
+    function.serve_http(api, Middleware::new(roadcast_aws::request_ports(&sdk, &reference))).await
 }

@@ -7,9 +7,7 @@ use roadcast_domain::fleet::{Client, ClientRole};
 use roadcast_domain::ids::{ClientId, FleetId};
 use roadcast_lambda_kit::http::{ApiRequest as _, ApiResponse as _, Call, Page, Request, Response, response};
 use roadcast_lambda_kit::problem::Problem;
-use roadcast_ports::clients::{AppClients, Clients};
-use roadcast_ports::clock::{Clock, Randomness};
-use roadcast_ports::fleets::Fleets;
+use roadcast_ports::port_set::PortSet;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -40,26 +38,19 @@ impl ClientInput {
     /// Returns the name and the role. A client of kind fleet requires `fleetId` and allows no `sources`; a client of kind
     /// ingest requires `sources` and allows no `fleetId`.
     fn role(self) -> Result<(String, ClientRole), Problem> {
-        let invalid = |pointer: &str, detail: &str| Err(Problem::invalid_body(pointer, detail));
+        let invalid = |member: &str, detail: &str| Err(Problem::invalid_body([member], detail));
         match (self.kind, self.fleet_id, self.sources) {
             (ClientKind::Fleet, Some(fleet_id), None) => Ok((self.name, ClientRole::Fleet { fleet_id })),
             (ClientKind::Ingest, None, Some(sources)) => Ok((self.name, ClientRole::Ingest { sources })),
-            (ClientKind::Fleet, None, _) => invalid("/fleetId", "is required for kind fleet"),
-            (ClientKind::Fleet, _, Some(_)) => invalid("/sources", "is not allowed for kind fleet"),
-            (ClientKind::Ingest, _, None) => invalid("/sources", "is required for kind ingest"),
-            (ClientKind::Ingest, Some(_), _) => invalid("/fleetId", "is not allowed for kind ingest"),
+            (ClientKind::Fleet, None, _) => invalid("fleetId", "is required for kind fleet"),
+            (ClientKind::Fleet, _, Some(_)) => invalid("sources", "is not allowed for kind fleet"),
+            (ClientKind::Ingest, _, None) => invalid("sources", "is required for kind ingest"),
+            (ClientKind::Ingest, Some(_), _) => invalid("fleetId", "is not allowed for kind ingest"),
         }
     }
 }
 
-impl<F, C, A, U, V, E, W, I, K, R, M> OnboardingApi<F, C, A, U, V, E, W, I, K, R, M>
-where
-    F: Fleets,
-    C: Clients,
-    A: AppClients,
-    K: Clock,
-    R: Randomness,
-{
+impl<Ports: PortSet> OnboardingApi<Ports> {
     pub(crate) async fn create_client(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
         let (name, role) = request.json::<ClientInput>()?.role()?;
         let (client, credentials) = self.onboarding.create_client(caller, &name, role).await?;

@@ -5,8 +5,7 @@ use roadcast_domain::vehicle_mapping::{FileVersion, MappedDetails, VehicleMappin
 use roadcast_lambda_kit::http::query::{integer, optional, text};
 use roadcast_lambda_kit::http::{ApiRequest as _, Call, Page, Response, parameters};
 use roadcast_lambda_kit::problem::Problem;
-use roadcast_ports::bulk::VehicleMappings;
-use roadcast_ports::fleets::Fleets;
+use roadcast_ports::port_set::PortSet;
 use roadcast_services::vehicles::fleet_vehicles::FleetVehicleListing;
 use serde::Serialize;
 use serde_json::json;
@@ -46,11 +45,7 @@ parameters! {
     }
 }
 
-impl<F, C, A, U, V, E, W, I, K, R, M> OnboardingApi<F, C, A, U, V, E, W, I, K, R, M>
-where
-    F: Fleets,
-    M: VehicleMappings,
-{
+impl<Ports: PortSet> OnboardingApi<Ports> {
     pub(crate) async fn list_fleet_vehicles(
         &self,
         Call { query, request, caller }: Call<'_, ListFleetVehicles>,

@@ -8,9 +8,7 @@ use roadcast_domain::ids::FleetId;
 use roadcast_domain::plan::Plan;
 use roadcast_lambda_kit::http::{ApiRequest as _, ApiResponse as _, Call, Page, Response, parameters, response};
 use roadcast_lambda_kit::problem::Problem;
-use roadcast_ports::clock::{Clock, Randomness};
-use roadcast_ports::fleets::Fleets;
-use roadcast_ports::provisioning::ProvisioningWorkflow;
+use roadcast_ports::port_set::PortSet;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -39,13 +37,7 @@ fn feed_disposition(name: &str, text: Option<&str>) -> Result<FeedDisposition, P
     }
 }
 
-impl<F, C, A, U, V, E, W, I, K, R, M> OnboardingApi<F, C, A, U, V, E, W, I, K, R, M>
-where
-    F: Fleets,
-    W: ProvisioningWorkflow,
-    K: Clock,
-    R: Randomness,
-{
+impl<Ports: PortSet> OnboardingApi<Ports> {
     pub(crate) async fn list_fleets(
         &self,
         Call { query, request, caller }: Call<'_, PageQuery>,

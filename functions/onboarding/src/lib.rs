@@ -10,15 +10,7 @@ use roadcast_domain::caller::Scope;
 use roadcast_lambda_kit::http::query::{integer, optional, text};
 use roadcast_lambda_kit::http::{Api, ApiRequest as _, Call, Operation, Response, parameters, response, restore, serve};
 use roadcast_lambda_kit::problem::Problem;
-use roadcast_ports::bulk::VehicleMappings;
-use roadcast_ports::clients::{AppClients, Clients};
-use roadcast_ports::clock::{Clock, Randomness};
-use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::feed::FeedIndex;
-use roadcast_ports::fleets::Fleets;
-use roadcast_ports::provisioning::ProvisioningWorkflow;
-use roadcast_ports::subscriptions::Subscriptions;
-use roadcast_ports::vehicles::Vehicles;
+use roadcast_ports::port_set::PortSet;
 use roadcast_services::fleets::Onboarding;
 use roadcast_services::fleets::receipts::Receipts;
 use roadcast_services::vehicles::fleet_vehicles::FleetVehicles;
@@ -51,30 +43,16 @@ parameters! {
 }
 
 /// The HTTP API of onboarding.
-pub struct OnboardingApi<F, C, A, U, V, E, W, I, K, R, M> {
+pub struct OnboardingApi<Ports: PortSet> {
     /// Manages fleets, clients and subscriptions.
-    pub onboarding: Onboarding<F, C, A, U, V, E, W, K, R>,
+    pub onboarding: Onboarding<Ports>,
     /// Reports what subscriptions delivered.
-    pub receipts: Receipts<F, U, I, K>,
+    pub receipts: Receipts<Ports>,
     /// Lists the vehicles that bulk files assign to fleets.
-    pub fleet_vehicles: FleetVehicles<M, F>,
+    pub fleet_vehicles: FleetVehicles<Ports>,
 }
 
-impl<F, C, A, U, V, E, W, I, K, R, M> Api for OnboardingApi<F, C, A, U, V, E, W, I, K, R, M>
-where
-    F: Fleets,
-    C: Clients,
-    A: AppClients,
-    U: Subscriptions,
-    V: Vehicles,
-    E: Entitlements,
-    W: ProvisioningWorkflow,
-    I: FeedIndex,
-    K: Clock,
-    R: Randomness,
-    M: VehicleMappings,
-    Self: 'static,
-{
+impl<Ports: PortSet> Api for OnboardingApi<Ports> {
     const OPERATIONS: &'static [Operation<Self>] = &[
         Operation::new("GET", "/fleets", READERS, serve!(list_fleets)),
         Operation::new("POST", "/fleets", ADMINS, serve!(create_fleet)).with_idempotency_key(),
@@ -102,13 +80,7 @@ where
     ];
 }
 
-impl<F, C, A, U, V, E, W, I, K, R, M> OnboardingApi<F, C, A, U, V, E, W, I, K, R, M>
-where
-    F: Fleets,
-    U: Subscriptions,
-    I: FeedIndex,
-    K: Clock,
-{
+impl<Ports: PortSet> OnboardingApi<Ports> {
     async fn get_receipt(&self, Call { query, request, caller }: Call<'_, GetReceipt>) -> Result<Response, Problem> {
         let (fleet_id, id) = (request.path_parameter("fleetId")?, request.path_parameter("subscriptionId")?);
         response::ok(&self.receipts.receipt(caller, &fleet_id, &id, query.from, query.to).await?)

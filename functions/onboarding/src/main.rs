@@ -1,7 +1,7 @@
 //! The Lambda function for the operations of onboarding.
 
 use roadcast_aws::{
-    CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoFeedIndex, DynamoFleets, DynamoSubscriptions,
+    AwsPorts, CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoFeedIndex, DynamoFleets, DynamoSubscriptions,
     DynamoVehicleMappings, DynamoVehicles, OsRandomness, Sdk, StepFunctionsProvisioning, SystemClock,
 };
 use roadcast_lambda_kit::config::Variable;
@@ -20,7 +20,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let provisioning = function.var(Variable::ProvisioningStateMachineArn)?;
     let offboarding = function.var(Variable::OffboardingStateMachineArn)?;
 
-    let api = OnboardingApi {
+    let api = OnboardingApi::<AwsPorts> {
         onboarding: Onboarding {
             fleets: DynamoFleets::new(sdk.dynamodb(), &reference),
             clients: DynamoClients::new(sdk.dynamodb(), &reference),
@@ -44,5 +44,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             fleets: DynamoFleets::new(sdk.dynamodb(), &reference),
         },
     };
-    function.serve_http(api, Middleware::new(roadcast_aws::middleware_ports(&sdk, &reference))).await
+    function.serve_http(api, Middleware::new(roadcast_aws::request_ports(&sdk, &reference))).await
 }

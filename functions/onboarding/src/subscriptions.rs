@@ -8,28 +8,14 @@ use roadcast_domain::package::PackageName;
 use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
 use roadcast_lambda_kit::http::{ApiRequest as _, ApiResponse as _, Call, Page, Response, response};
 use roadcast_lambda_kit::problem::Problem;
-use roadcast_ports::clock::{Clock, Randomness};
-use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::fleets::Fleets;
-use roadcast_ports::provisioning::ProvisioningWorkflow;
-use roadcast_ports::subscriptions::Subscriptions;
-use roadcast_ports::vehicles::Vehicles;
+use roadcast_ports::port_set::PortSet;
 use roadcast_services::fleets::{SubscriptionRequest, Transition};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::{OnboardingApi, PageQuery, last_of_full_page};
 
-impl<F, C, A, U, V, E, W, I, K, R, M> OnboardingApi<F, C, A, U, V, E, W, I, K, R, M>
-where
-    F: Fleets,
-    U: Subscriptions,
-    V: Vehicles,
-    E: Entitlements,
-    W: ProvisioningWorkflow,
-    K: Clock,
-    R: Randomness,
-{
+impl<Ports: PortSet> OnboardingApi<Ports> {
     pub(crate) async fn list_subscriptions(
         &self,
         Call { query, request, caller }: Call<'_, PageQuery>,

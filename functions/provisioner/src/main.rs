@@ -1,6 +1,8 @@
 //! The Lambda function that executes the steps of the state machines for provisioning and offboarding.
 
-use roadcast_aws::{CognitoAppClients, DynamoClients, DynamoFleets, DynamoSubscriptions, FleetChannels, Sdk, SystemClock};
+use roadcast_aws::{
+    AwsPorts, CognitoAppClients, DynamoClients, DynamoFleets, DynamoSubscriptions, FleetChannels, Sdk, SystemClock,
+};
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::run::Function;
 use roadcast_services::fleets::offboarding::{self, Offboarding};
@@ -28,7 +30,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let subscriptions = DynamoSubscriptions::new(sdk.dynamodb(), &reference);
     let channel = FleetChannels::new(sdk.sqs(), sdk.eventbridge(), prefix, &bus_arn)?;
 
-    let provisioning = &Provisioning {
+    let provisioning = &Provisioning::<AwsPorts> {
         fleets: fleets.clone(),
         clients: clients.clone(),
         app_clients: app_clients.clone(),
@@ -36,7 +38,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         channel: channel.clone(),
         clock: SystemClock,
     };
-    let offboarding = &Offboarding { fleets, clients, app_clients, subscriptions, channel, clock: SystemClock };
+    let offboarding = &Offboarding::<AwsPorts> { fleets, clients, app_clients, subscriptions, channel, clock: SystemClock };
     function
         .handle_events(|task: Task| async move {
             match task {

@@ -4,8 +4,8 @@ mod report;
 mod task;
 
 use roadcast_aws::{
-    DynamoFleets, DynamoImportProgress, DynamoSchemas, DynamoVehicleMappings, DynamoVehicles, OsRandomness, S3BulkFiles,
-    Sdk, SystemClock,
+    AwsPorts, DynamoFleets, DynamoImportProgress, DynamoSchemas, DynamoVehicleMappings, DynamoVehicles, OsRandomness,
+    S3BulkFiles, Sdk, SystemClock,
 };
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::run::Function;
@@ -28,17 +28,20 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let files = S3BulkFiles::new(sdk.s3(), function.var(Variable::BulkDataBucket)?);
     let progress = DynamoImportProgress::new(sdk.dynamodb(), &reference);
 
-    let vehicle_import = VehicleImport {
+    let vehicles = DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference);
+
+    let vehicle_import = VehicleImport::<AwsPorts> {
         files: files.clone(),
         mappings: DynamoVehicleMappings::new(sdk.dynamodb(), &reference),
         progress: progress.clone(),
-        vehicles: DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference),
+        vehicles: vehicles.clone(),
+        vehicle_names: vehicles,
         fleets: CachedFleets::new(DynamoFleets::new(sdk.dynamodb(), &reference), SystemClock),
         clock: SystemClock,
         randomness: OsRandomness,
         window_rows: DEFAULT_WINDOW_ROWS,
     };
-    let schema_import = SchemaImport {
+    let schema_import = SchemaImport::<AwsPorts> {
         files: files.clone(),
         progress,
         registration: SchemaRegistration { schemas: DynamoSchemas::new(sdk.dynamodb(), &reference), clock: SystemClock },

@@ -4,8 +4,8 @@ mod answer;
 mod report;
 
 use roadcast_aws::{
-    DynamoEntitlements, DynamoEventLog, DynamoSchemas, DynamoStateStore, DynamoVehicles, EventBridgeIngestBus, S3Archive,
-    Sdk, SystemClock,
+    AwsPorts, DynamoEntitlements, DynamoEventLog, DynamoSchemas, DynamoStateStore, DynamoVehicles, EventBridgeIngestBus,
+    S3Archive, Sdk, SystemClock,
 };
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::kinesis::KinesisEvent;
@@ -13,7 +13,7 @@ use roadcast_lambda_kit::run::Function;
 use roadcast_ports::clock::Clock as _;
 use roadcast_services::cache::{CachedEntitlements, CachedSubjects};
 use roadcast_services::catalogue::event_schemas::CachedSchemas;
-use roadcast_services::stream::{RecentEvents, StreamProcessor};
+use roadcast_services::stream::{EventStore, EventValidator, Publisher, RecentEvents, StreamProcessor};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -23,16 +23,23 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let bucket = function.var(Variable::ArchiveBucket)?;
     let vehicles = DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference);
 
-    let processor = StreamProcessor {
+    let processor = StreamProcessor::<AwsPorts> {
         archive: S3Archive::new(sdk.s3(), &bucket),
         quarantine: S3Archive::new(sdk.s3(), &bucket),
-        subjects: CachedSubjects::new(vehicles, SystemClock),
-        entitlements: CachedEntitlements::new(DynamoEntitlements::new(sdk.dynamodb(), &reference), SystemClock),
-        bus: EventBridgeIngestBus::new(sdk.eventbridge(), function.var(Variable::IngestBus)?),
-        state: DynamoStateStore::new(sdk.dynamodb(), function.var(Variable::VehicleStateTable)?),
-        log: DynamoEventLog::new(sdk.dynamodb(), function.var(Variable::VehicleEventsTable)?),
-        schemas: CachedSchemas::new(DynamoSchemas::new(sdk.dynamodb(), &reference), SystemClock),
-        recent: RecentEvents::default(),
+        validator: EventValidator {
+            subjects: CachedSubjects::new(vehicles, SystemClock),
+            schemas: CachedSchemas::new(DynamoSchemas::new(sdk.dynamodb(), &reference), SystemClock),
+        },
+        publisher: Publisher {
+            entitlements: CachedEntitlements::new(DynamoEntitlements::new(sdk.dynamodb(), &reference), SystemClock),
+            bus: EventBridgeIngestBus::new(sdk.eventbridge(), function.var(Variable::IngestBus)?),
+            clock: SystemClock,
+        },
+        store: EventStore {
+            state: DynamoStateStore::new(sdk.dynamodb(), function.var(Variable::VehicleStateTable)?),
+            log: DynamoEventLog::new(sdk.dynamodb(), function.var(Variable::VehicleEventsTable)?),
+            recent: RecentEvents::default(),
+        },
         clock: SystemClock,
     };
     let partial_responses = function.env.optional_parse(Variable::PartialBatchResponses, "true or false")?.unwrap_or(true);

@@ -13,12 +13,8 @@ use roadcast_lambda_kit::http::{
     Api, ApiRequest as _, ApiResponse as _, Call, Operation, Page, Response, parameters, response, serve,
 };
 use roadcast_lambda_kit::problem::Problem;
-use roadcast_ports::clock::{Clock, Randomness};
-use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::event_log::EventLog;
-use roadcast_ports::state::StateStore;
-use roadcast_ports::vehicles::Vehicles;
-use roadcast_services::query::VehicleQueries;
+use roadcast_ports::port_set::PortSet;
+use roadcast_services::query::StateQueries;
 use roadcast_services::vehicles::listing::VehicleFilter;
 use roadcast_services::vehicles::registry::VehicleRegistry;
 use serde_json::json;
@@ -45,23 +41,14 @@ parameters! {
 }
 
 /// The HTTP API of vehicles.
-pub struct VehiclesApi<V, E, L, S, K, R> {
+pub struct VehiclesApi<Ports: PortSet> {
     /// Registers and lists vehicles.
-    pub registry: VehicleRegistry<V, E, K, R>,
+    pub registry: VehicleRegistry<Ports>,
     /// Reads last-known values.
-    pub queries: VehicleQueries<V, E, L, S, K>,
+    pub states: StateQueries<Ports>,
 }
 
-impl<V, E, L, S, K, R> Api for VehiclesApi<V, E, L, S, K, R>
-where
-    V: Vehicles,
-    E: Entitlements,
-    L: EventLog,
-    S: StateStore,
-    K: Clock,
-    R: Randomness,
-    Self: 'static,
-{
+impl<Ports: PortSet> Api for VehiclesApi<Ports> {
     const OPERATIONS: &'static [Operation<Self>] = &[
         Operation::new("GET", "/vehicles", ALL_CLIENTS, serve!(list)),
         Operation::new("POST", "/vehicles", WRITERS, serve!(register)).with_idempotency_key(),
@@ -73,15 +60,7 @@ where
     ];
 }
 
-impl<V, E, L, S, K, R> VehiclesApi<V, E, L, S, K, R>
-where
-    V: Vehicles,
-    E: Entitlements,
-    L: EventLog,
-    S: StateStore,
-    K: Clock,
-    R: Randomness,
-{
+impl<Ports: PortSet> VehiclesApi<Ports> {
     async fn list(&self, Call { query, request, caller }: Call<'_, ListVehicles>) -> Result<Response, Problem> {
         let filter = VehicleFilter {
             text: query.text,
@@ -126,7 +105,7 @@ where
 
     async fn get_state(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
         let vid: VehicleId = request.path_parameter("vid")?;
-        let (state, now) = self.queries.state(caller, &vid).await?;
+        let (state, now) = self.states.state(caller, &vid).await?;
         response::ok(&StateView::of(&vid, &state, now))
     }
 }

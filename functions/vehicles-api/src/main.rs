@@ -1,11 +1,13 @@
 //! The Lambda function for the operations on vehicles.
 
-use roadcast_aws::{DynamoEntitlements, DynamoEventLog, DynamoStateStore, DynamoVehicles, OsRandomness, Sdk, SystemClock};
+use roadcast_aws::{
+    AwsPorts, DynamoEntitlements, DynamoEventLog, DynamoStateStore, DynamoVehicles, OsRandomness, Sdk, SystemClock,
+};
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::http::Middleware;
 use roadcast_lambda_kit::run::Function;
 use roadcast_services::cache::CachedEntitlements;
-use roadcast_services::query::VehicleQueries;
+use roadcast_services::query::{StateQueries, VehicleQueries};
 use roadcast_services::vehicles::registry::VehicleRegistry;
 use roadcast_vehicles_api::VehiclesApi;
 
@@ -17,20 +19,22 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let vehicles = DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference);
     let entitlements = DynamoEntitlements::new(sdk.dynamodb(), &reference);
 
-    let api = VehiclesApi {
+    let api = VehiclesApi::<AwsPorts> {
         registry: VehicleRegistry {
             vehicles: vehicles.clone(),
             entitlements: entitlements.clone(),
             clock: SystemClock,
             randomness: OsRandomness,
         },
-        queries: VehicleQueries {
-            vehicles,
-            entitlements: CachedEntitlements::new(entitlements, SystemClock),
-            log: DynamoEventLog::new(sdk.dynamodb(), function.var(Variable::VehicleEventsTable)?),
+        states: StateQueries {
+            queries: VehicleQueries {
+                vehicles,
+                entitlements: CachedEntitlements::new(entitlements, SystemClock),
+                log: DynamoEventLog::new(sdk.dynamodb(), function.var(Variable::VehicleEventsTable)?),
+                clock: SystemClock,
+            },
             state: DynamoStateStore::new(sdk.dynamodb(), function.var(Variable::VehicleStateTable)?),
-            clock: SystemClock,
         },
     };
-    function.serve_http(api, Middleware::new(roadcast_aws::middleware_ports(&sdk, &reference))).await
+    function.serve_http(api, Middleware::new(roadcast_aws::request_ports(&sdk, &reference))).await
 }

@@ -5,8 +5,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use roadcast_domain::audit::Change;
 use roadcast_domain::fleet::Client;
 use roadcast_domain::ids::{ClientId, FleetId};
-use roadcast_ports::PortError;
 use roadcast_ports::clients::Clients;
+use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::dynamodb::attributes::OFFBOARDING;
 use crate::dynamodb::item;
@@ -14,6 +14,7 @@ use crate::dynamodb::keys::{Key, KeyRange};
 use crate::dynamodb::transaction::{Condition, Transaction};
 
 const PUT: &str = "storing a client";
+const PUT_INGEST: &str = "storing an ingest client";
 const RECORD_SHOWN: &str = "recording that a client secret was shown";
 const REMOVE: &str = "removing a client";
 const READ: &str = "reading clients";
@@ -35,12 +36,20 @@ impl DynamoClients {
 }
 
 impl Clients for DynamoClients {
-    async fn put(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
+    async fn put(&self, client: &Client, change: &Change) -> Result<(), PortError> {
         let mut writes = self.put_client(Transaction::new(&self.client, PUT), client, Condition::None, PUT)?;
         if let Some(fleet_id) = client.fleet_id() {
             writes = writes.check(&self.table, &Key::fleet(fleet_id), Condition::AttributeAbsent(OFFBOARDING))?;
         }
         writes.record_change(&self.table, change)?.commit().await
+    }
+
+    async fn put_ingest(&self, client: &Client) -> Result<(), PortError> {
+        if client.fleet_id().is_some() {
+            return Err(PortError::new(PortErrorKind::Rejected, PUT_INGEST));
+        }
+        let writes = Transaction::new(&self.client, PUT_INGEST);
+        self.put_client(writes, client, Condition::None, PUT_INGEST)?.commit().await
     }
 
     async fn get(&self, client_id: &ClientId) -> Result<Option<Client>, PortError> {
@@ -57,7 +66,7 @@ impl Clients for DynamoClients {
         item::records(&self.client, &self.table, &KeyRange::clients(fleet_id, after), limit, READ).await
     }
 
-    async fn record_secret_shown(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
+    async fn record_secret_shown(&self, client: &Client, change: &Change) -> Result<(), PortError> {
         let not_shown = Condition::Equals(SHOWN, AttributeValue::Bool(false));
         self.put_client(Transaction::new(&self.client, RECORD_SHOWN), client, not_shown, RECORD_SHOWN)?
             .record_change(&self.table, change)?
@@ -65,7 +74,7 @@ impl Clients for DynamoClients {
             .await
     }
 
-    async fn remove(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
+    async fn remove(&self, client: &Client, change: &Change) -> Result<(), PortError> {
         let key = Key::client(&client.client_id);
         let mut writes = Transaction::new(&self.client, REMOVE).delete(&self.table, &key, Condition::Exists)?;
         if let Some(fleet_id) = client.fleet_id() {

@@ -139,7 +139,7 @@ mod tests {
     fn grant(vid: u128, subscription: u128) -> Item {
         let grant = Grant {
             subscription_id: SubscriptionId::from_random_bits(subscription),
-            packages: vec!["alerts".to_owned()],
+            packages: vec!["alerts".parse().unwrap()],
             delivery_format: DeliveryFormat::Json,
             validity: Validity { valid_from: Timestamp::from_ms(0), valid_until: None },
             suspended: false,

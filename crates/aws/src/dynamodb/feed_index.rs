@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use roadcast_domain::ids::{Eid, FleetId};
+use roadcast_domain::ids::{ArrivalStamp, FleetId};
 use roadcast_event_log::pointers;
 use roadcast_ports::PortError;
 use roadcast_ports::clock::Clock;
@@ -86,11 +86,11 @@ impl FeedIndex for DynamoFeedIndex {
             let read = page.items.iter().map(decode).collect::<Result<Vec<_>, _>>();
             pointers.extend(read.map_err(|error| error.into_port_error(READ))?);
             let last = pointers.last().map(|pointer: &FeedPointer| pointer.stamp);
-            match last.filter(|_| page.next.is_some() || pointers.len() == limit).map(Eid::next) {
+            match last.filter(|_| page.next.is_some() || pointers.len() == limit).map(ArrivalStamp::next) {
                 Some(Some(next)) if pointers.len() == limit => return Ok(FeedPage { pointers, next: Some(next) }),
                 Some(Some(next)) => from = next,
                 Some(None) => return Ok(FeedPage { pointers, next: None }),
-                None => from = Eid::lower_bound(next_hour(from.time())),
+                None => from = ArrivalStamp::lower_bound(next_hour(from.time())),
             }
         }
         Ok(FeedPage { pointers, next: Some(from) })

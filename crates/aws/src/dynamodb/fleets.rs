@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use roadcast_domain::audit::Change;
 use roadcast_domain::fleet::{Fleet, FleetState};
-use roadcast_domain::ids::{Eid, FleetId};
+use roadcast_domain::ids::{ChangeId, FleetId};
 use roadcast_ports::PortError;
 use roadcast_ports::fleets::Fleets;
 
@@ -37,7 +37,7 @@ impl DynamoFleets {
         &self,
         fleet: &Fleet,
         condition: Condition,
-        change: Option<&Change>,
+        change: &Change,
         context: &'static str,
     ) -> Result<(), PortError> {
         let (key, listed) = (Key::fleet(&fleet.fleet_id), Key::listed_fleet(&fleet.fleet_id));
@@ -67,11 +67,11 @@ fn at_version(version: u64) -> Condition {
 }
 
 impl Fleets for DynamoFleets {
-    async fn create(&self, fleet: &Fleet, change: Option<&Change>) -> Result<(), PortError> {
+    async fn create(&self, fleet: &Fleet, change: &Change) -> Result<(), PortError> {
         self.put(fleet, Condition::Absent, change, CREATE).await
     }
 
-    async fn update(&self, fleet: &Fleet, change: Option<&Change>) -> Result<(), PortError> {
+    async fn update(&self, fleet: &Fleet, change: &Change) -> Result<(), PortError> {
         let next = Fleet { version: fleet.version + 1, ..fleet.clone() };
         self.put(&next, at_version(fleet.version), change, UPDATE).await
     }
@@ -85,7 +85,7 @@ impl Fleets for DynamoFleets {
         item::records(&self.client, &self.table, &KeyRange::fleets(after), limit, READ).await
     }
 
-    async fn changes(&self, fleet_id: &FleetId, before: Option<Eid>, limit: usize) -> Result<Vec<Change>, PortError> {
+    async fn changes(&self, fleet_id: &FleetId, before: Option<ChangeId>, limit: usize) -> Result<Vec<Change>, PortError> {
         item::records(&self.client, &self.table, &KeyRange::changes(fleet_id, before), limit, READ_CHANGES).await
     }
 }

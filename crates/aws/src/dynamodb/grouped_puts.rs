@@ -9,7 +9,7 @@ use std::future::Future;
 
 use aws_sdk_dynamodb::Client;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use roadcast_ports::batch_result::{BatchResult, is_item_error, separate_item_error};
+use roadcast_ports::batch_result::{BatchResult, is_item_error, push_item_result};
 use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::backoff;
@@ -44,7 +44,8 @@ where
         let is_written = put_group(client, puts, context).await?;
         let mut results = Vec::with_capacity(indexes.len());
         for index in indexes {
-            results.push(if is_written { Ok(success_value()) } else { separate_item_error(put_single(index).await)? });
+            let result = if is_written { Ok(success_value()) } else { put_single(index).await };
+            push_item_result(&mut results, result)?;
         }
         Ok::<_, PortError>(results)
     });

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use roadcast_domain::package::CustomPackage;
+use roadcast_domain::package::{CustomPackage, PackageName};
 use roadcast_ports::PortError;
 use roadcast_ports::packages::CustomPackages;
 
@@ -47,7 +47,7 @@ impl CustomPackages for DynamoPackages {
             .await
     }
 
-    async fn get(&self, name: &str) -> Result<Option<CustomPackage>, PortError> {
+    async fn get(&self, name: &PackageName) -> Result<Option<CustomPackage>, PortError> {
         let item = item::get(&self.client, &self.table, &Key::package(name), READ).await?;
         item.as_ref().map(item::record).transpose().map_err(|error| error.into_port_error(READ))
     }

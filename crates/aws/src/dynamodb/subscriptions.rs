@@ -21,6 +21,7 @@ const CREATE: &str = "creating a subscription";
 const READ: &str = "reading subscriptions";
 const REPLACE: &str = "replacing a subscription";
 const UPDATE: &str = "updating a subscription";
+const CLAIM: &str = "claiming a version of a subscription";
 const GRANT: &str = "writing grants";
 const NARROW: &str = "narrowing grants";
 /// The state of the subscription. Conditions read it.
@@ -43,7 +44,7 @@ impl DynamoSubscriptions {
 }
 
 impl Subscriptions for DynamoSubscriptions {
-    async fn create(&self, subscription: &Subscription, change: Option<&Change>) -> Result<(), PortError> {
+    async fn create(&self, subscription: &Subscription, change: &Change) -> Result<(), PortError> {
         let key = Key::subscription(&subscription.fleet_id, &subscription.subscription_id);
         Transaction::new(&self.client, CREATE)
             .put(&self.table, encode(subscription, CREATE)?, &key, Condition::Absent)?
@@ -70,12 +71,17 @@ impl Subscriptions for DynamoSubscriptions {
     async fn replace(&self, subscription: &Subscription, from: SubscriptionState) -> Result<(), PortError> {
         let condition = at_version(subscription, Some(("=", from)), REPLACE)?;
         let change = Change::provisioning_step(from, subscription);
-        self.put_next(subscription, condition, Some(&change), REPLACE).await
+        self.put_next(subscription, condition, REPLACE)?.record_change(&self.table, &change)?.commit().await
     }
 
-    async fn update(&self, subscription: &Subscription, change: Option<&Change>) -> Result<(), PortError> {
+    async fn update(&self, subscription: &Subscription, change: &Change) -> Result<(), PortError> {
         let condition = at_version(subscription, None, UPDATE)?;
-        self.put_next(subscription, condition, change, UPDATE).await
+        self.put_next(subscription, condition, UPDATE)?.record_change(&self.table, change)?.commit().await
+    }
+
+    async fn claim_version(&self, stored: &Subscription) -> Result<(), PortError> {
+        let condition = at_version(stored, None, CLAIM)?;
+        self.put_next(stored, condition, CLAIM)?.commit().await
     }
 
     async fn write_grants(&self, subscription: &Subscription) -> Result<(), PortError> {
@@ -130,21 +136,16 @@ impl Subscriptions for DynamoSubscriptions {
 }
 
 impl DynamoSubscriptions {
-    /// Stores the subscription as its next version.
-    async fn put_next(
+    /// Starts a transaction that stores the subscription as its next version.
+    fn put_next(
         &self,
         subscription: &Subscription,
         condition: Condition,
-        change: Option<&Change>,
         context: &'static str,
-    ) -> Result<(), PortError> {
+    ) -> Result<Transaction, PortError> {
         let next = Subscription { version: subscription.version + 1, ..subscription.clone() };
         let key = Key::subscription(&next.fleet_id, &next.subscription_id);
-        Transaction::new(&self.client, context)
-            .put(&self.table, encode(&next, context)?, &key, condition)?
-            .record_change(&self.table, change)?
-            .commit()
-            .await
+        Transaction::new(&self.client, context).put(&self.table, encode(&next, context)?, &key, condition)
     }
 
     /// Starts a transaction that fails with `Conflict` once the subscription was changed or revoked.

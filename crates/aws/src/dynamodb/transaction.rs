@@ -102,9 +102,8 @@ impl Transaction {
         Ok(self.with(TransactWriteItem::builder().put(put).build()))
     }
 
-    /// Writes an audit record, if one is given.
-    pub(crate) fn record_change(self, table: &str, change: Option<&Change>) -> Result<Self, PortError> {
-        let Some(change) = change else { return Ok(self) };
+    /// Writes an audit record.
+    pub(crate) fn record_change(self, table: &str, change: &Change) -> Result<Self, PortError> {
         let key = Key::change(&change.fleet_id, change.change_id);
         let item = item::with_record(&key, change, self.context)?;
         self.put(table, item, &key, Condition::None)

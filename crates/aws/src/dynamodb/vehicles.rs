@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use roadcast_domain::ids::{ClientId, VehicleId};
-use roadcast_domain::subject::Subject;
+use roadcast_domain::subject::{Subject, VehicleName};
 use roadcast_domain::vehicle::Vehicle;
 use roadcast_ports::batch_result::BatchResult;
 use roadcast_ports::vehicles::{VehicleListing, VehicleNames, VehiclePage, VehicleRegistration, Vehicles};
@@ -156,9 +156,13 @@ impl Vehicles for DynamoVehicles {
     }
 
     async fn resolve(&self, subject: &Subject) -> Result<Option<VehicleId>, PortError> {
-        let Some(key) = name_key(subject) else {
-            let Subject::Vid(vid) = subject else { return Ok(None) };
-            return Ok(self.get(vid).await?.filter(|vehicle| vehicle.retired_at.is_none()).map(|vehicle| vehicle.vid));
+        let key = match subject {
+            Subject::Vid(vid) => {
+                let registered = self.get(vid).await?.filter(|vehicle| vehicle.retired_at.is_none());
+                return Ok(registered.map(|vehicle| vehicle.vid));
+            }
+            Subject::Vin(vin) => Key::vin(vin),
+            Subject::External(id) => Key::external_id(id),
         };
         let item = item::get(&self.client, &self.reference, &key, RESOLVE).await?;
         item.map(|item| item::parsed(&item, VID)).transpose().map_err(|error| error.into_port_error(RESOLVE))
@@ -173,32 +177,27 @@ impl Vehicles for DynamoVehicles {
 }
 
 impl VehicleNames for DynamoVehicles {
-    async fn resolve_all(&self, names: &[Subject]) -> Result<Vec<Option<VehicleId>>, PortError> {
-        let keys: BTreeSet<Key> = names.iter().filter_map(name_key).collect();
+    async fn resolve_all(&self, names: &[VehicleName]) -> Result<Vec<Option<VehicleId>>, PortError> {
+        let keys: BTreeSet<Key> = names.iter().map(name_key).collect();
         let items = batch_get::get_all(&self.client, &self.reference, keys, RESOLVE).await?;
         let found = items.iter().map(|item| Ok((item::text(item, PK)?.to_owned(), item::parsed(item, VID)?)));
         let holders: HashMap<String, VehicleId> =
             found.collect::<Result<_, InvalidAttribute>>().map_err(|error| error.into_port_error(RESOLVE))?;
-        let vid = |name: &Subject| match name {
-            Subject::Vid(vid) => Some(vid.clone()),
-            // The entry of a name is the only item of its partition.
-            name => name_key(name).and_then(|key| holders.get(key.partition_value()).cloned()),
-        };
-        Ok(names.iter().map(vid).collect())
+        // The entry of a name is the only item of its partition.
+        Ok(names.iter().map(|name| holders.get(name_key(name).partition_value()).cloned()).collect())
     }
 }
 
 /// Returns the keys of the vehicle's unique attributes without duplicates: a transaction must not contain one item twice.
 fn unique_keys(vehicle: &Vehicle) -> BTreeSet<Key> {
-    vehicle.subjects().filter_map(|name| name_key(&name)).collect()
+    vehicle.names().map(|name| name_key(&name)).collect()
 }
 
-/// Returns the key of the unique entry of a name; `None` for a `vid`, which is the key of the vehicle itself.
-fn name_key(name: &Subject) -> Option<Key> {
+/// Returns the key of the unique entry of a name.
+fn name_key(name: &VehicleName) -> Key {
     match name {
-        Subject::Vid(_) => None,
-        Subject::Vin(vin) => Some(Key::vin(vin)),
-        Subject::External(id) => Some(Key::external_id(id)),
+        VehicleName::Vin(vin) => Key::vin(vin),
+        VehicleName::External(id) => Key::external_id(id),
     }
 }
 

@@ -145,7 +145,7 @@ mod tests {
     fn quarantined(bytes: &[u8]) -> QuarantinedItem {
         QuarantinedItem {
             reason: Reason::TimeAhead,
-            pointer: "/data/samples/0/at".to_owned(),
+            pointer: roadcast_domain::json_pointer::JsonPointer::from(["data", "samples"]).index(0).child("at"),
             vid: None,
             eid: None,
             index: Some(0),

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use roadcast_domain::ids::{Eid, VehicleId};
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::refusal::Reason;
 use roadcast_ports::archive::{QuarantinedItem, RawBatch, RawRecord};
 use roadcast_signals::Timestamp;
@@ -69,7 +70,7 @@ pub struct QuarantineLine {
     #[serde(deserialize_with = "reason_from_code")]
     pub reason: Reason,
     /// The fault and its location in the event.
-    pub pointer: String,
+    pub pointer: JsonPointer,
     /// The vehicle, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vid: Option<VehicleId>,
@@ -190,7 +191,7 @@ mod tests {
     fn quarantine_line_round_trips_with_and_without_optional_fields() {
         let item = QuarantinedItem {
             reason: Reason::TimeAhead,
-            pointer: "/data/samples/3/at".to_owned(),
+            pointer: JsonPointer::from(["data", "samples"]).index(3).child("at"),
             vid: Some(VehicleId::from_random_bits(1)),
             eid: Some(Eid::MIN),
             index: Some(3),

@@ -142,7 +142,7 @@ fn part_key(file: &BulkFile, part: u32) -> String {
 
 /// Returns an object name that contains no data of the file.
 fn hashed_name(version: &FileVersion) -> String {
-    Sha256::digest(version.as_str()).iter().take(16).fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+    hex::encode(&Sha256::digest(version.as_str())[..16])
 }
 
 fn unavailable(context: &'static str, error: ByteStreamError) -> PortError {

@@ -65,7 +65,7 @@ async fn quarantine(archive: &S3Archive, reader: &S3ArchiveReader) {
     let shard = format!("shard-{:x}", OsRandomness.bits());
     let quarantined = |reason, n: u128| QuarantinedItem {
         reason,
-        pointer: "/data/samples/0".to_owned(),
+        pointer: "/data/samples/0".parse().unwrap(),
         vid: Some(VehicleId::from_random_bits(n)),
         eid: Some(Eid::MAX),
         index: Some(0),

@@ -5,7 +5,7 @@ use roadcast_aws::keys::{EXPIRES_AT, Key};
 use roadcast_aws::{
     DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoSubscriptions, OsRandomness, Sdk, SystemClock,
 };
-use roadcast_domain::ids::{Eid, FleetId, VehicleId};
+use roadcast_domain::ids::{ArrivalStamp, Eid, FleetId, VehicleId};
 use roadcast_ports::PortErrorKind;
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::conformance::Fixtures;
@@ -50,7 +50,7 @@ async fn raised_epoch_survives_rewriting_the_grants(sdk: &Sdk, stack: &Stack) {
         sdk.dynamodb().put_item().table_name(&stack.reference).set_item(Some(item)).send().await.unwrap();
     }
     assert_eq!(entitlements.entitlement(&fleet_id, &vid).await.unwrap(), None, "an epoch alone entitles to nothing");
-    subscriptions.create(&subscription, None).await.unwrap();
+    subscriptions.create(&subscription, &fixtures.change(&fleet_id)).await.unwrap();
     subscriptions.write_grants(&subscription).await.unwrap();
     let found = entitlements.entitlement(&fleet_id, &vid).await.unwrap().unwrap();
     assert_eq!((found.epoch, found.grants.len()), (5, 1));
@@ -63,7 +63,8 @@ async fn feed_pointer_is_stored_with_its_expiry(sdk: &Sdk, stack: &Stack) {
     let fleet_id = FleetId::from_random_bits(OsRandomness.bits());
     let index = DynamoFeedIndex::new(sdk.dynamodb(), &stack.feed_index);
     index.record(&[Delivery { fleet_id: fleet_id.clone(), events: Vec::new() }]).await.unwrap();
-    let range = FeedRange { fleet_id: fleet_id.clone(), from: Eid::lower_bound(now), to: Eid::MAX, limit: 1 };
+    let range =
+        FeedRange { fleet_id: fleet_id.clone(), from: ArrivalStamp::lower_bound(now), to: ArrivalStamp::MAX, limit: 1 };
     let pointer = index.read(&range).await.unwrap().pointers.remove(0);
     let key = Key::feed_pointer(&fleet_id, pointer.stamp).attributes();
     let item =

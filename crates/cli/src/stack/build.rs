@@ -18,7 +18,6 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::layout::Layout;
-use super::venv::hex;
 use crate::console::{Console, note};
 
 /// The zip file of a function. Its name contains a digest of its content.
@@ -161,7 +160,7 @@ fn zip(folder: &Path, binary: &str, source: SourceBinary) -> Result<FunctionZip>
     writer.start_file("bootstrap", options)?;
     writer.write_all(&bytes)?;
     let zipped = writer.finish()?.into_inner();
-    let file_name = format!("{binary}-{}.zip", &hex(&Sha256::digest(&zipped))[..16]);
+    let file_name = format!("{binary}-{}.zip", &hex::encode(Sha256::digest(&zipped))[..16]);
     let temporary = folder.join(format!("{file_name}.new"));
     File::create(&temporary)
         .and_then(|mut file| file.write_all(&zipped))

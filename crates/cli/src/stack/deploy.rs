@@ -10,7 +10,6 @@ use aws_sdk_cloudformation::types::{Capability, Parameter, Stack};
 use sha2::{Digest as _, Sha256};
 
 use super::package::{BUCKET, PackagedTemplate};
-use super::venv::hex;
 use crate::aws;
 use crate::console::Console;
 
@@ -36,7 +35,7 @@ pub(crate) fn digest(packaged: &PackagedTemplate) -> String {
     for (name, value) in parameters() {
         digest.update(format!("\n{name}={value}").as_bytes());
     }
-    hex(&digest.finalize())
+    hex::encode(digest.finalize())
 }
 
 /// The outputs of the stack; None if it is not completely deployed.

@@ -12,7 +12,6 @@ use sha2::{Digest as _, Sha256};
 use super::build::FunctionZip;
 use super::layout::Layout;
 use super::template::{self, Artefact, Location};
-use super::venv::hex;
 
 /// The bucket of the deployed artefacts.
 pub(crate) const BUCKET: &str = "roadcast-local-artefacts";
@@ -39,7 +38,7 @@ pub(crate) fn package(
             Artefact::File(name) => {
                 let path = layout.root().join(name);
                 let bytes = fs::read(&path).with_context(|| format!("cannot read {name}, which template.yaml refers to"))?;
-                let digest = hex(&Sha256::digest(&bytes));
+                let digest = hex::encode(Sha256::digest(&bytes));
                 let stem = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 (format!("{}-{stem}", &digest[..16]), path)
             }
@@ -69,7 +68,7 @@ impl PackagedTemplate {
                 put(s3, key, body).await?;
             }
         }
-        let key = format!("template-{}.json", &hex(&Sha256::digest(self.body.as_bytes()))[..16]);
+        let key = format!("template-{}.json", &hex::encode(Sha256::digest(self.body.as_bytes()))[..16]);
         put(s3, &key, ByteStream::from(self.body.clone().into_bytes())).await?;
         Ok(key)
     }

@@ -15,7 +15,6 @@ use tokio::process::Command;
 
 use super::Stack;
 use super::layout::Layout;
-use super::venv::hex;
 use crate::aws;
 use crate::console::{Console, note};
 
@@ -104,7 +103,7 @@ async fn swagger_ui(layout: &Layout, console: &Console) -> Result<Option<PathBuf
     let installed = folder.join("node_modules/swagger-ui-dist");
     let stamp = folder.join("roadcast-stamp");
     let lock = own_folder.join("package-lock.json");
-    let expected = hex(&Sha256::digest(fs::read(&lock).with_context(|| format!("cannot read {}", lock.display()))?));
+    let expected = hex::encode(Sha256::digest(fs::read(&lock).with_context(|| format!("cannot read {}", lock.display()))?));
     let _lock = layout.lock_shared()?;
     if fs::read_to_string(&stamp).is_ok_and(|found| found == expected) && installed.is_dir() {
         return Ok(Some(installed));

@@ -21,7 +21,7 @@ pub(crate) async fn ensure(layout: &Layout, console: &Console) -> Result<PathBuf
     let venv = layout.venv();
     let bin = venv.join("bin");
     let stamp = venv.join("roadcast-stamp");
-    let expected = hex(&Sha256::digest(REQUIREMENTS.as_bytes()));
+    let expected = hex::encode(Sha256::digest(REQUIREMENTS.as_bytes()));
     let _lock = layout.lock_shared()?;
     if fs::read_to_string(&stamp).is_ok_and(|found| found == expected) && bin.join("ministack").exists() {
         return Ok(bin);
@@ -94,14 +94,4 @@ async fn find_python() -> Result<String> {
         }
     }
     bail!("Python 3.9 or newer with the venv module was not found: {INSTALL}")
-}
-
-/// Bytes as hexadecimal text.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

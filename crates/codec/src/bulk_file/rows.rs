@@ -1,5 +1,6 @@
 //! Parsing of lines into rows of the vehicle mapping.
 
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::strict_json::check_unique_members;
 use roadcast_domain::vehicle_mapping::{InvalidRow, RowFault, RowFields};
 use serde_json::Value;
@@ -61,8 +62,8 @@ fn parse_object(line: &str) -> Result<RowFields, InvalidRow> {
         return Err(InvalidRow::entire_row(fault));
     };
     if let Err(duplicate) = check_unique_members(line) {
-        let name = duplicate.pointer.strip_prefix('/').unwrap_or_default();
-        return Err(InvalidRow::new(pointer(name), RowFault::Duplicate));
+        let member = RowFields::NAMES.into_iter().find(|name| duplicate.pointer == JsonPointer::from([*name]));
+        return Err(InvalidRow { member, fault: RowFault::Duplicate });
     }
     let mut fields = RowFields::default();
     for (name, value) in members {
@@ -72,25 +73,11 @@ fn parse_object(line: &str) -> Result<RowFields, InvalidRow> {
         let text = match (field, value) {
             ("modelYear", Value::Number(number)) => number.to_string(),
             ("removed", Value::Bool(removed)) => removed.to_string(),
-            ("modelYear" | "removed", _) => return Err(InvalidRow::new(pointer(field), RowFault::Type)),
+            ("modelYear" | "removed", _) => return Err(InvalidRow::new(field, RowFault::Type)),
             (_, Value::String(text)) => text,
-            _ => return Err(InvalidRow::new(pointer(field), RowFault::Type)),
+            _ => return Err(InvalidRow::new(field, RowFault::Type)),
         };
         fields.set(field, &text);
     }
     Ok(fields)
-}
-
-fn pointer(name: &str) -> &'static str {
-    match name {
-        "fleetId" => "/fleetId",
-        "vin" => "/vin",
-        "make" => "/make",
-        "model" => "/model",
-        "modelYear" => "/modelYear",
-        "fuelType" => "/fuelType",
-        "externalId" => "/externalId",
-        "removed" => "/removed",
-        _ => "",
-    }
 }

@@ -294,13 +294,13 @@ fn members_are_checked_for_name_and_type() {
     let rows = RowParser::new(None);
     let fields = rows.parse(r#"{"fleetId":"F","vin":"V","modelYear":2014,"removed":true}"#).unwrap();
     assert_eq!((fields.model_year.as_deref(), fields.removed.as_deref()), (Some("2014"), Some("true")));
-    let fault = |line| rows.parse(line).map(|_| ()).map_err(|invalid| (invalid.pointer, invalid.fault));
+    let fault = |line| rows.parse(line).map(|_| ()).map_err(|invalid| (invalid.member.unwrap_or_default(), invalid.fault));
     assert_eq!(fault("{"), Err(("", RowFault::NotJson)));
     assert_eq!(fault("[]"), Err(("", RowFault::NotJson)));
     assert_eq!(fault(r#"{"colour":"red"}"#), Err(("", RowFault::Member)));
-    assert_eq!(fault(r#"{"vin":17}"#), Err(("/vin", RowFault::Type)));
-    assert_eq!(fault(r#"{"removed":"true"}"#), Err(("/removed", RowFault::Type)));
-    assert_eq!(fault(r#"{"make":null}"#), Err(("/make", RowFault::Type)));
-    assert_eq!(fault(r#"{"vin":"V","vin":"W"}"#), Err(("/vin", RowFault::Duplicate)));
-    assert_eq!(fault(r#"{"vin":"V","v\u0069n":"V"}"#), Err(("/vin", RowFault::Duplicate)));
+    assert_eq!(fault(r#"{"vin":17}"#), Err(("vin", RowFault::Type)));
+    assert_eq!(fault(r#"{"removed":"true"}"#), Err(("removed", RowFault::Type)));
+    assert_eq!(fault(r#"{"make":null}"#), Err(("make", RowFault::Type)));
+    assert_eq!(fault(r#"{"vin":"V","vin":"W"}"#), Err(("vin", RowFault::Duplicate)));
+    assert_eq!(fault(r#"{"vin":"V","v\u0069n":"V"}"#), Err(("vin", RowFault::Duplicate)));
 }

@@ -20,7 +20,7 @@ fn event(data_base64: &str) -> serde_json::Value {
 fn data(event: &serde_json::Value) -> Result<String, (Reason, String)> {
     let text = event.to_string();
     let raw: &RawValue = serde_json::from_str(&text).unwrap();
-    let refused = |refusal: Refusal| (refusal.reason, refusal.pointer);
+    let refused = |refusal: Refusal| (refusal.reason, refusal.pointer.into());
     let envelope = Envelope::parse(raw).map_err(refused)?;
     json_data(&envelope, &mut record_budget()).map(|data| data.get().to_owned()).map_err(refused)
 }

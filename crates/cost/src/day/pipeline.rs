@@ -217,9 +217,9 @@ impl<'w> Pipeline<'w> {
                 let started = thread_cpu_time();
                 if history {
                     let range = EventsRange::between(vid.clone(), Some(now.plus_ms(-600_000)), Some(now), 1000);
-                    let _ = self.deployment.queries.events(&caller, &range).await;
+                    let _ = self.deployment.states.queries.events(&caller, &range).await;
                 } else {
-                    let _ = self.deployment.queries.state(&caller, vid).await;
+                    let _ = self.deployment.states.state(&caller, vid).await;
                 }
                 self.meters.feed.invocation(OTHER_FUNCTIONS_MIB, thread_cpu_time().saturating_sub(started), None);
                 self.meters.feed.count(Item::RestRequest, 1.0);

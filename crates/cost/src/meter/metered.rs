@@ -8,16 +8,16 @@ use super::Meter;
 
 /// A port whose calls are counted.
 #[derive(Clone, Debug)]
-pub struct Metered<P> {
+pub struct Metered<Port> {
     /// The decorated port.
-    pub inner: P,
+    pub inner: Port,
     /// The meter that counts its calls.
     pub meter: Meter,
 }
 
-impl<P> Metered<P> {
+impl<Port> Metered<Port> {
     /// Decorates `inner`; its calls are counted by `meter`.
-    pub fn new(inner: P, meter: &Meter) -> Self {
+    pub fn new(inner: Port, meter: &Meter) -> Self {
         Self { inner, meter: meter.clone() }
     }
 }
@@ -25,7 +25,7 @@ impl<P> Metered<P> {
 /// Implements each port of a table (see [`roadcast_ports::table`]) for [`Metered`].
 macro_rules! metered {
     ($($port:ident { $($kind:ident $method:ident $(as $operation:ident)? ($($arguments:tt)*) -> $output:ty;)* })*) => {
-        $(impl<P: $port> $port for Metered<P> {
+        $(impl<Port: $port> $port for Metered<Port> {
             $(metered_method! { $kind $port $method ($($arguments)*) -> $output })*
         })*
     };
@@ -89,6 +89,7 @@ macro_rules! price {
     (Schemas::version $args:tt $meter:ident, $call:expr) => {{ $meter.read_references(1); $call }};
 
     (Clients::put $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
+    (Clients::put_ingest $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
     (Clients::get $args:tt $meter:ident, $call:expr) => {{ $meter.read_references(1); $call }};
     (Clients::list_by_fleet $args:tt $meter:ident, $call:expr) => {
         $call.inspect(|found| $meter.read_references(found.len()))

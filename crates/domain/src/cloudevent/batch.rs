@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::json_pointer::JsonPointer;
 use crate::refusal::{Reason, Refusal};
 
 /// Splits a body into its events: the elements of a JSON array, or one JSON object.
@@ -21,16 +22,22 @@ pub fn split_events(body: &str) -> Result<Vec<&RawValue>, Refusal> {
 pub fn split_events_limited(body: &str, max_events: usize) -> Result<Vec<&RawValue>, Refusal> {
     let not_json = |error: &serde_json::Error| {
         let detail = format!("is not valid JSON at line {} column {}", error.line(), error.column());
-        Refusal::new(Reason::NotJson, "", detail)
+        Refusal::new(Reason::NotJson, JsonPointer::ROOT, detail)
     };
     let document: &RawValue = serde_json::from_str(body).map_err(|error| not_json(&error))?;
     match document.get().as_bytes().first() {
         Some(b'[') => LimitedList(max_events)
             .deserialize(&mut serde_json::Deserializer::from_str(document.get()))
             .map_err(|error| not_json(&error))?
-            .ok_or_else(|| Refusal::new(Reason::TooLarge, "", format!("must have at most {max_events} events"))),
+            .ok_or_else(|| {
+                Refusal::new(Reason::TooLarge, JsonPointer::ROOT, format!("must have at most {max_events} events"))
+            }),
         Some(b'{') => Ok(vec![document]),
-        _ => Err(Refusal::new(Reason::NotACloudEvent, "", "must be one event (a JSON object) or an array of events")),
+        _ => Err(Refusal::new(
+            Reason::NotACloudEvent,
+            JsonPointer::ROOT,
+            "must be one event (a JSON object) or an array of events",
+        )),
     }
 }
 

@@ -7,8 +7,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::json_pointer::JsonPointer;
 use crate::refusal::{Reason, Refusal};
-use crate::schema::pointer_to;
 
 /// Returns the members of an event, each in the bytes of the sender.
 ///
@@ -16,10 +16,11 @@ use crate::schema::pointer_to;
 ///
 /// [`Reason::NotACloudEvent`] if the JSON is not an object, or has a member twice: parsers differ in which one they use.
 pub(super) fn unique_members(event: &RawValue) -> Result<BTreeMap<String, &RawValue>, Refusal> {
-    let Members { by_name, duplicate } = serde_json::from_str(event.get())
-        .map_err(|_| Refusal::new(Reason::NotACloudEvent, "", "must be a JSON object with readable member names"))?;
+    let Members { by_name, duplicate } = serde_json::from_str(event.get()).map_err(|_| {
+        Refusal::new(Reason::NotACloudEvent, JsonPointer::ROOT, "must be a JSON object with readable member names")
+    })?;
     match duplicate {
-        Some(name) => Err(Refusal::new(Reason::NotACloudEvent, pointer_to("", &name), "the event has this member twice")),
+        Some(name) => Err(Refusal::new(Reason::NotACloudEvent, [name.as_str()], "the event has this member twice")),
         None => Ok(by_name),
     }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 fn parse(event: &serde_json::Value) -> Result<(), (Reason, String)> {
     let text = event.to_string();
     let raw: &RawValue = serde_json::from_str(&text).unwrap();
-    Envelope::parse(raw).map(|_| ()).map_err(|refusal| (refusal.reason, refusal.pointer))
+    Envelope::parse(raw).map(|_| ()).map_err(|refusal| (refusal.reason, refusal.pointer.into()))
 }
 
 fn minimal() -> serde_json::Value {

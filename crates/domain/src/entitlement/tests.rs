@@ -38,7 +38,7 @@ fn entitlement(grants: &[(&[&str], i64, Option<i64>)]) -> Entitlement {
         .enumerate()
         .map(|(n, (packages, from, until))| Grant {
             subscription_id: SubscriptionId::from_random_bits(n as u128),
-            packages: packages.iter().map(|&name| name.to_owned()).collect(),
+            packages: packages.iter().map(|name| name.parse().unwrap()).collect(),
             delivery_format: DeliveryFormat::Json,
             validity: Validity { valid_from: at(*from), valid_until: until.map(at) },
             suspended: false,
@@ -113,7 +113,7 @@ fn intersection_of_grants_exceeds_neither() {
 
 #[test]
 fn paths_outside_the_catalogue_are_not_visible() {
-    let everything = Package { name: "all".to_owned(), signals: vec!["*".to_owned()], event_types: vec![] };
+    let everything = Package { name: "all".parse().unwrap(), signals: vec!["*".to_owned()], event_types: vec![] };
     let redacted =
         entitlement(&[(&["all"], 0, None)]).redact(&event(&[&PATHS], at(1)), &Packages::from_iter([everything]), at(1));
     assert!(!paths(redacted).concat().contains(&"Oem.Unknown".to_owned()));

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Package, Packages, pattern_matches};
 use crate::Timestamp;
 use crate::event::{CustomType, EventType};
+use crate::json_pointer::JsonPointer;
 use crate::limits;
 
 /// The only package that grants signals that identify a vehicle.
@@ -30,32 +31,17 @@ pub struct CustomPackage {
     pub updated_at: Timestamp,
 }
 
-/// A text that is not a package name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a package name is 1 to {} characters of a-z, 0-9 and inner hyphens", limits::PACKAGE_NAME_BYTES)]
-pub struct InvalidPackageName;
-
-/// Checks a package name.
-pub fn check_name(name: &str) -> Result<(), InvalidPackageName> {
-    let is_edge = |byte: Option<&u8>| byte.is_some_and(|byte| *byte != b'-');
-    let bytes = name.as_bytes();
-    let has_valid_bytes = bytes.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-');
-    let is_name =
-        has_valid_bytes && is_edge(bytes.first()) && is_edge(bytes.last()) && bytes.len() <= limits::PACKAGE_NAME_BYTES;
-    if is_name { Ok(()) } else { Err(InvalidPackageName) }
-}
-
 /// An invalid part of a package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackageFault {
     /// JSON pointer into the package.
-    pub pointer: String,
+    pub pointer: JsonPointer,
     /// What is wrong.
     pub detail: String,
 }
 
 impl PackageFault {
-    fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+    fn new(pointer: impl Into<JsonPointer>, detail: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), detail: detail.into() }
     }
 }
@@ -66,22 +52,22 @@ impl Package {
     pub fn faults(&self, is_registered: impl Fn(&CustomType) -> bool) -> Vec<PackageFault> {
         let mut faults = Vec::new();
         if self.signals.is_empty() && self.event_types.is_empty() {
-            faults.push(PackageFault::new("", "is empty: send signals, eventTypes or both"));
+            faults.push(PackageFault::new(JsonPointer::ROOT, "is empty: send signals, eventTypes or both"));
         }
         let sizes = [
-            ("/signals", self.signals.len(), limits::PACKAGE_SIGNALS),
-            ("/eventTypes", self.event_types.len(), limits::PACKAGE_EVENT_TYPES),
+            ("signals", self.signals.len(), limits::PACKAGE_SIGNALS),
+            ("eventTypes", self.event_types.len(), limits::PACKAGE_EVENT_TYPES),
         ];
         let too_many = sizes.into_iter().filter(|(_, length, max)| length > max);
         faults
-            .extend(too_many.map(|(pointer, _, max)| PackageFault::new(pointer, format!("must have at most {max} items"))));
+            .extend(too_many.map(|(member, _, max)| PackageFault::new([member], format!("must have at most {max} items"))));
         if !faults.is_empty() {
             return faults;
         }
         let mut seen = BTreeSet::new();
         for (index, pattern) in self.signals.iter().enumerate() {
             let fault = if seen.insert(pattern) { pattern_fault(pattern) } else { Some(DUPLICATE.to_owned()) };
-            faults.extend(fault.map(|detail| PackageFault::new(format!("/signals/{index}"), detail)));
+            faults.extend(fault.map(|detail| PackageFault::new(JsonPointer::from(["signals"]).index(index), detail)));
         }
         let mut seen = BTreeSet::new();
         for (index, event_type) in self.event_types.iter().enumerate() {
@@ -91,7 +77,7 @@ impl Package {
                 EventType::Custom(custom) if !is_registered(custom) => "unregistered event type",
                 EventType::Diagnostic | EventType::Alert | EventType::Custom(_) => continue,
             };
-            faults.push(PackageFault::new(format!("/eventTypes/{index}"), detail));
+            faults.push(PackageFault::new(JsonPointer::from(["eventTypes"]).index(index), detail));
         }
         faults
     }
@@ -116,10 +102,11 @@ fn pattern_fault(pattern: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::package::PackageName;
 
-    fn pointers(signals: &[&str], event_types: &[&str]) -> Vec<String> {
+    fn pointers(signals: &[&str], event_types: &[&str]) -> Vec<JsonPointer> {
         let package = Package {
-            name: "test".to_owned(),
+            name: PackageName::built_in("test"),
             signals: signals.iter().map(|&pattern| pattern.to_owned()).collect(),
             event_types: event_types.iter().filter_map(|name| EventType::from_name(name)).collect(),
         };
@@ -147,7 +134,7 @@ mod tests {
             "Vehicle.Speed",
             "Vehicle.OBD",
         ];
-        let expected = (1..signals.len()).map(|index| format!("/signals/{index}")).collect::<Vec<_>>();
+        let expected = (1..signals.len()).map(|index| JsonPointer::from(["signals"]).index(index)).collect::<Vec<_>>();
         assert_eq!(pointers(&signals, &[]), expected);
         let types = ["roadcast.telemetry.v1", "com.example.door.v1", "roadcast.alert.v1", "roadcast.alert.v1"];
         assert_eq!(pointers(&[], &types), ["/eventTypes/0", "/eventTypes/1", "/eventTypes/3"]);
@@ -169,19 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn name_is_lower_case_letters_digits_and_inner_hyphens() {
-        for name in ["a", "tyres", "tyres-2", "2", &"x".repeat(64)] {
-            assert_eq!(check_name(name), Ok(()), "{name}");
-        }
-        for name in ["", "-a", "a-", "-", "Tyres", "a_b", "a b", "ä", &"x".repeat(65)] {
-            assert_eq!(check_name(name), Err(InvalidPackageName), "{name}");
-        }
-    }
-
-    #[test]
     fn built_in_package_is_not_replaced_by_a_custom_one() {
         let package = |name: &str| CustomPackage {
-            package: Package { name: name.to_owned(), signals: vec!["Vehicle.Speed".to_owned()], event_types: vec![] },
+            package: Package {
+                name: PackageName::built_in(name),
+                signals: vec!["Vehicle.Speed".to_owned()],
+                event_types: vec![],
+            },
             version: 1,
             created_at: Timestamp::from_ms(0),
             updated_at: Timestamp::from_ms(0),

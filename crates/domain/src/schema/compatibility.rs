@@ -1,17 +1,16 @@
 //! Compatibility of a new schema version with the previous one.
 
+use crate::json_pointer::JsonPointer;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Number, Value};
 
-use super::pointer_to;
-
 /// A part of a new version that may refuse data that the old version allowed, or that removes a property that readers use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incompatibility {
     /// JSON pointer into the new version; into the old version if the part was removed.
-    pub pointer: String,
+    pub pointer: JsonPointer,
     /// What is incompatible.
     pub detail: String,
 }
@@ -50,7 +49,7 @@ const COMPARED: [&str; 20] = [
 /// `anyOf`, is incompatible.
 pub fn incompatibilities(old: &Value, new: &Value) -> Vec<Incompatibility> {
     let mut comparison = Comparison { found: Vec::new() };
-    comparison.schemas(old, new, "");
+    comparison.schemas(old, new, &JsonPointer::ROOT);
     comparison.found
 }
 
@@ -59,36 +58,32 @@ struct Comparison {
 }
 
 impl Comparison {
-    fn report(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
-        self.found.push(Incompatibility { pointer: pointer.into(), detail: detail.into() });
+    fn report(&mut self, pointer: JsonPointer, detail: impl Into<String>) {
+        self.found.push(Incompatibility { pointer, detail: detail.into() });
     }
 
-    fn schemas(&mut self, old: &Value, new: &Value, pointer: &str) {
+    fn schemas(&mut self, old: &Value, new: &Value, pointer: &JsonPointer) {
         let empty = Map::new();
         match (old, new) {
             (old, new) if old == new => {}
             // The old schema allowed nothing.
             (Value::Bool(false), _) => {}
-            (_, Value::Bool(false)) => self.report(pointer, "no value is allowed any more"),
+            (_, Value::Bool(false)) => self.report(pointer.clone(), "no value is allowed any more"),
             (old, new) => self.keywords(old.as_object().unwrap_or(&empty), new.as_object().unwrap_or(&empty), pointer),
         }
     }
 
-    fn keywords(&mut self, old: &Map<String, Value>, new: &Map<String, Value>, pointer: &str) {
+    fn keywords(&mut self, old: &Map<String, Value>, new: &Map<String, Value>, pointer: &JsonPointer) {
         self.definitions(old, new, pointer);
         self.types(old, new, pointer);
         self.values(old, new, pointer);
         self.members(old, new, pointer);
         let anything = Value::Bool(true);
-        self.schemas(
-            old.get("items").unwrap_or(&anything),
-            new.get("items").unwrap_or(&anything),
-            &pointer_to(pointer, "items"),
-        );
+        self.schemas(old.get("items").unwrap_or(&anything), new.get("items").unwrap_or(&anything), &pointer.child("items"));
         self.bounds(old, new, pointer);
         for keyword in ["pattern", "format"] {
             if new.get(keyword).is_some_and(|value| old.get(keyword) != Some(value)) {
-                self.report(pointer_to(pointer, keyword), "was added or changed");
+                self.report(pointer.child(keyword), "was added or changed");
             }
         }
         let all: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
@@ -96,32 +91,32 @@ impl Comparison {
             let name = keyword.as_str();
             let is_other = !ANNOTATIONS.contains(&name) && !COMPARED.contains(&name);
             if is_other && old.get(keyword) != new.get(keyword) {
-                self.report(pointer_to(pointer, keyword), "must not change: versions of this keyword cannot be compared");
+                self.report(pointer.child(keyword), "must not change: versions of this keyword cannot be compared");
             }
         }
     }
 
     /// A definition must not change: it may be referenced below `not`, where allowing more refuses more.
-    fn definitions(&mut self, old: &Map<String, Value>, new: &Map<String, Value>, pointer: &str) {
-        let at = pointer_to(pointer, "$defs");
+    fn definitions(&mut self, old: &Map<String, Value>, new: &Map<String, Value>, pointer: &JsonPointer) {
+        let at = pointer.child("$defs");
         for (name, definition) in old.get("$defs").and_then(Value::as_object).into_iter().flatten() {
             if new.get("$defs").and_then(|definitions| definitions.get(name)) != Some(definition) {
-                self.report(pointer_to(&at, name), "a definition must not change; add a new definition instead");
+                self.report(at.child(name), "a definition must not change; add a new definition instead");
             }
         }
     }
 
-    fn types(&mut self, old: &Map<String, Value>, new: &Map<String, Value>, pointer: &str) {
+    fn types(&mut self, old: &Map<String, Value>, new: &Map<String, Value>, pointer: &JsonPointer) {
         let Some(now) = new.get("type").map(names) else { return };
         let before = old.get("type").map_or_else(|| types_without_keyword(old), names);
         let is_allowed = |name: &str| now.contains(&name) || (name == "integer" && now.contains(&"number"));
         let removed: Vec<&str> = before.into_iter().filter(|name| !is_allowed(name)).collect();
         if !removed.is_empty() {
-            self.report(pointer_to(pointer, "type"), format!("no longer allows {}", removed.join(", ")));
+            self.report(pointer.child("type"), format!("no longer allows {}", removed.join(", ")));
         }
     }
 
-    fn values(&mut self, old: &Map<String, Value>, new: &Map<String, Value>, pointer: &str) {
+    fn values(&mut self, old: &Map<String, Value>, new: &Map<String, Value>, pointer: &JsonPointer) {
         let before = listed(old, "const").or_else(|| listed(old, "enum"));
         for keyword in ["const", "enum"] {
             let Some(now) = listed(new, keyword) else { continue };
@@ -130,35 +125,35 @@ impl Comparison {
                 Some(before) if before.iter().any(|value| !now.contains(value)) => "an allowed value was removed",
                 Some(_) => continue,
             };
-            self.report(pointer_to(pointer, keyword), detail);
+            self.report(pointer.child(keyword), detail);
         }
     }
 
-    fn members(&mut self, old: &Map<String, Value>, new: &Map<String, Value>, pointer: &str) {
+    fn members(&mut self, old: &Map<String, Value>, new: &Map<String, Value>, pointer: &JsonPointer) {
         let required_before: Vec<&str> = old.get("required").map(names).unwrap_or_default();
         for name in new.get("required").map(names).unwrap_or_default() {
             if !required_before.contains(&name) {
-                self.report(pointer_to(pointer, "required"), format!("{name:?} was not required before"));
+                self.report(pointer.child("required"), format!("{name:?} was not required before"));
             }
         }
         let anything = Value::Bool(true);
         let others_before = old.get("additionalProperties").unwrap_or(&anything);
         let others_now = new.get("additionalProperties").unwrap_or(&anything);
-        self.schemas(others_before, others_now, &pointer_to(pointer, "additionalProperties"));
+        self.schemas(others_before, others_now, &pointer.child("additionalProperties"));
         let before = old.get("properties").and_then(Value::as_object);
         let now = new.get("properties").and_then(Value::as_object);
-        let at = pointer_to(pointer, "properties");
+        let at = pointer.child("properties");
         for name in before.into_iter().flat_map(Map::keys).filter(|name| now.is_none_or(|now| !now.contains_key(*name))) {
-            self.report(pointer_to(&at, name), "property was removed");
+            self.report(at.child(name), "property was removed");
         }
         for (name, schema) in now.into_iter().flatten() {
             // Before, a new property was allowed as an additional property, unless the object was closed.
             let before = before.and_then(|before| before.get(name)).unwrap_or(others_before);
-            self.schemas(before, schema, &pointer_to(&at, name));
+            self.schemas(before, schema, &at.child(name));
         }
     }
 
-    fn bounds(&mut self, old: &Map<String, Value>, new: &Map<String, Value>, pointer: &str) {
+    fn bounds(&mut self, old: &Map<String, Value>, new: &Map<String, Value>, pointer: &JsonPointer) {
         let number = |schema: &Map<String, Value>, keyword: &str| schema.get(keyword).and_then(Value::as_number).cloned();
         let (below, above) = (Some(Ordering::Less), Some(Ordering::Greater));
         let equal = Some(Ordering::Equal);
@@ -184,7 +179,7 @@ impl Comparison {
             };
             // An unchanged bound is compatible. So is an old bound of the other keyword that is at least as tight.
             if !is_as_tight(number(old, keyword), true) && !is_as_tight(number(old, other), equal_is_as_tight) {
-                self.report(pointer_to(pointer, keyword), "a wider range was allowed before");
+                self.report(pointer.child(keyword), "a wider range was allowed before");
             }
         }
     }

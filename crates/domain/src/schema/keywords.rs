@@ -1,5 +1,6 @@
 //! Checks of the values of keywords.
 
+use crate::json_pointer::JsonPointer;
 use serde_json::{Map, Value};
 
 use super::SchemaFault;
@@ -9,11 +10,11 @@ pub const FORMATS: [&str; 9] = ["date-time", "date", "time", "duration", "email"
 
 const TYPES: [&str; 7] = ["null", "boolean", "object", "array", "number", "integer", "string"];
 
-pub(super) fn ensure(is_valid: bool, at: &str, detail: &str) -> Result<(), SchemaFault> {
-    if is_valid { Ok(()) } else { Err(SchemaFault::new(at, detail)) }
+pub(super) fn ensure(is_valid: bool, at: &JsonPointer, detail: &str) -> Result<(), SchemaFault> {
+    if is_valid { Ok(()) } else { Err(SchemaFault::new(at.clone(), detail)) }
 }
 
-pub(super) fn check_type(value: &Value, at: &str) -> Result<(), SchemaFault> {
+pub(super) fn check_type(value: &Value, at: &JsonPointer) -> Result<(), SchemaFault> {
     let is_type = |value: &Value| value.as_str().is_some_and(|name| TYPES.contains(&name));
     let is_valid = match value {
         Value::Array(types) => !types.is_empty() && types.iter().all(is_type) && are_distinct(types),
@@ -26,23 +27,23 @@ pub(super) fn check_type(value: &Value, at: &str) -> Result<(), SchemaFault> {
     )
 }
 
-pub(super) fn check_format(value: &Value, at: &str) -> Result<(), SchemaFault> {
+pub(super) fn check_format(value: &Value, at: &JsonPointer) -> Result<(), SchemaFault> {
     let is_supported = value.as_str().is_some_and(|name| FORMATS.contains(&name));
     ensure(is_supported, at, &format!("must be one of {}", FORMATS.join(", ")))
 }
 
-pub(super) fn check_names(value: &Value, at: &str) -> Result<(), SchemaFault> {
+pub(super) fn check_names(value: &Value, at: &JsonPointer) -> Result<(), SchemaFault> {
     let is_valid = value.as_array().is_some_and(|names| names.iter().all(Value::is_string) && are_distinct(names));
     ensure(is_valid, at, "must be a list of names without duplicates")
 }
 
-pub(super) fn check_list<'v>(value: &'v Value, at: &str) -> Result<&'v [Value], SchemaFault> {
+pub(super) fn check_list<'v>(value: &'v Value, at: &JsonPointer) -> Result<&'v [Value], SchemaFault> {
     let list = value.as_array().filter(|list| !list.is_empty());
-    list.map(Vec::as_slice).ok_or_else(|| SchemaFault::new(at, "must be a list with at least one item"))
+    list.map(Vec::as_slice).ok_or_else(|| SchemaFault::new(at.clone(), "must be a list with at least one item"))
 }
 
-pub(super) fn check_members<'v>(value: &'v Value, at: &str) -> Result<&'v Map<String, Value>, SchemaFault> {
-    value.as_object().ok_or_else(|| SchemaFault::new(at, "must be an object"))
+pub(super) fn check_members<'v>(value: &'v Value, at: &JsonPointer) -> Result<&'v Map<String, Value>, SchemaFault> {
+    value.as_object().ok_or_else(|| SchemaFault::new(at.clone(), "must be an object"))
 }
 
 fn are_distinct(texts: &[Value]) -> bool {

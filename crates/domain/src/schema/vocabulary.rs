@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::SchemaFault;
 use super::keywords::{check_format, check_list, check_members, check_names, check_type, ensure};
-use super::{SchemaFault, pointer_to};
+use crate::json_pointer::JsonPointer;
 use crate::limits;
 
 /// The supported dialect.
@@ -25,7 +26,7 @@ const ENUM_VALUES_PER_CHECK: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     /// JSON pointer to the expression in the schema.
-    pub pointer: String,
+    pub pointer: JsonPointer,
     /// The expression.
     pub expression: String,
 }
@@ -34,45 +35,45 @@ pub struct Pattern {
 /// when it compiles them.
 pub fn check(schema: &Value) -> Result<Vec<Pattern>, SchemaFault> {
     if schema.to_string().len() > limits::SCHEMA_BYTES {
-        return Err(SchemaFault::new("", format!("must have at most {} bytes", limits::SCHEMA_BYTES)));
+        return Err(SchemaFault::new(JsonPointer::ROOT, format!("must have at most {} bytes", limits::SCHEMA_BYTES)));
     }
     let Value::Object(root) = schema else {
-        return Err(SchemaFault::new("", "must be a JSON object"));
+        return Err(SchemaFault::new(JsonPointer::ROOT, "must be a JSON object"));
     };
     if root.get("$schema").is_some_and(|dialect| dialect.as_str().map(|text| text.trim_end_matches('#')) != Some(DIALECT)) {
-        return Err(SchemaFault::new("/$schema", format!("must be {DIALECT} or absent")));
+        return Err(SchemaFault::new(["$schema"], format!("must be {DIALECT} or absent")));
     }
     if root.get("$id").is_some_and(|id| !id.is_string()) {
-        return Err(SchemaFault::new("/$id", "must be a string"));
+        return Err(SchemaFault::new(["$id"], "must be a string"));
     }
     let definitions = match root.get("$defs") {
         None => None,
         Some(Value::Object(definitions)) => Some(definitions),
-        Some(_) => return Err(SchemaFault::new("/$defs", "must be an object of schemas")),
+        Some(_) => return Err(SchemaFault::new(["$defs"], "must be an object of schemas")),
     };
     let mut checker = SchemaChecker { definitions, costs: BTreeMap::new(), patterns: Vec::new() };
     // Definitions without a reference are checked, too.
     for name in definitions.into_iter().flat_map(Map::keys) {
-        checker.definition(name, "/$defs", 0)?;
+        checker.definition(name, &["$defs"].into(), 0)?;
     }
-    let cost = checker.schema(schema, "", 0)?;
+    let cost = checker.schema(schema, &JsonPointer::ROOT, 0)?;
     if cost.max_checks() > limits::SCHEMA_CHECKS {
         let detail = format!(
             "needs {} checks of one value, at most {} are allowed; use fewer alternatives, patterns or values in one place",
             cost.max_checks(),
             limits::SCHEMA_CHECKS
         );
-        return Err(SchemaFault::new("", detail));
+        return Err(SchemaFault::new(JsonPointer::ROOT, detail));
     }
     if cost.depth > limits::SCHEMA_DEPTH {
-        return Err(too_deep(""));
+        return Err(too_deep(&JsonPointer::ROOT));
     }
     Ok(checker.patterns)
 }
 
-fn too_deep(pointer: &str) -> SchemaFault {
+fn too_deep(pointer: &JsonPointer) -> SchemaFault {
     SchemaFault::new(
-        pointer,
+        pointer.clone(),
         format!("must have at most {} levels of nested schemas, including referenced ones", limits::SCHEMA_DEPTH),
     )
 }
@@ -117,39 +118,41 @@ struct SchemaChecker<'s> {
 }
 
 impl<'s> SchemaChecker<'s> {
-    fn definition(&mut self, name: &str, pointer: &str, depth: usize) -> Result<Cost, SchemaFault> {
+    fn definition(&mut self, name: &str, pointer: &JsonPointer, depth: usize) -> Result<Cost, SchemaFault> {
         let Some((name, schema)) = self.definitions.and_then(|definitions| definitions.get_key_value(name)) else {
-            return Err(SchemaFault::new(pointer, "refers to a definition that does not exist in $defs"));
+            return Err(SchemaFault::new(pointer.clone(), "refers to a definition that does not exist in $defs"));
         };
         match self.costs.get(name.as_str()) {
             Some(Some(cost)) => Ok(*cost),
-            Some(None) => Err(SchemaFault::new(pointer, "a schema must not refer to itself, directly or indirectly")),
+            Some(None) => {
+                Err(SchemaFault::new(pointer.clone(), "a schema must not refer to itself, directly or indirectly"))
+            }
             None => {
                 self.costs.insert(name, None);
-                let cost = self.schema(schema, &pointer_to("/$defs", name), depth + 1)?;
+                let cost = self.schema(schema, &JsonPointer::from(["$defs", name]), depth + 1)?;
                 self.costs.insert(name, Some(cost));
                 Ok(cost)
             }
         }
     }
 
-    fn schema(&mut self, schema: &'s Value, pointer: &str, depth: usize) -> Result<Cost, SchemaFault> {
+    fn schema(&mut self, schema: &'s Value, pointer: &JsonPointer, depth: usize) -> Result<Cost, SchemaFault> {
         if depth > limits::SCHEMA_DEPTH {
             return Err(too_deep(pointer));
         }
         let keywords = match schema {
             Value::Bool(_) => return Ok(Cost::ONE_CHECK),
             Value::Object(keywords) => keywords,
-            _ => return Err(SchemaFault::new(pointer, "must be an object, true or false")),
+            _ => return Err(SchemaFault::new(pointer.clone(), "must be an object, true or false")),
         };
         let mut cost = Cost::ONE_CHECK;
         // A nested value is one member or one element, so only one of the schemas of `properties` or `items` applies to
         // it. All schemas of `contains` and `propertyNames` apply to it.
         let (mut exclusive, mut additional) = (0, 0_usize);
         for (keyword, value) in keywords {
-            let at = pointer_to(pointer, keyword);
+            let at = pointer.child(keyword);
             match keyword.as_str() {
-                "$schema" | "$id" | "$defs" if pointer.is_empty() => {}
+                "$schema" | "$id" | "$defs" if pointer.is_root() => {}
                 // Any value is allowed.
                 "title" | "description" | "$comment" | "default" | "examples" | "deprecated" | "readOnly" | "writeOnly"
                 | "const" => {}
@@ -172,7 +175,7 @@ impl<'s> SchemaChecker<'s> {
                 "required" => check_names(value, &at)?,
                 "dependentRequired" => {
                     for (name, names) in check_members(value, &at)? {
-                        check_names(names, &pointer_to(&at, name))?;
+                        check_names(names, &at.child(name))?;
                     }
                 }
                 "$ref" => {
@@ -180,30 +183,30 @@ impl<'s> SchemaChecker<'s> {
                     let plain = name.filter(|name| !name.contains(['/', '~', '%']));
                     let Some(name) = plain else {
                         let detail = "must be #/$defs/ followed by a name; other documents are never fetched";
-                        return Err(SchemaFault::new(at, detail));
+                        return Err(SchemaFault::new(at.clone(), detail));
                     };
                     cost.add_same_value(self.definition(name, &at, depth)?);
                 }
                 "allOf" | "anyOf" | "oneOf" => {
                     for (index, schema) in check_list(value, &at)?.iter().enumerate() {
-                        cost.add_same_value(self.schema(schema, &pointer_to(&at, &index.to_string()), depth + 1)?);
+                        cost.add_same_value(self.schema(schema, &at.index(index), depth + 1)?);
                     }
                 }
                 "not" | "if" | "then" | "else" => cost.add_same_value(self.schema(value, &at, depth + 1)?),
                 "dependentSchemas" => {
                     for (name, schema) in check_members(value, &at)? {
-                        cost.add_same_value(self.schema(schema, &pointer_to(&at, name), depth + 1)?);
+                        cost.add_same_value(self.schema(schema, &at.child(name), depth + 1)?);
                     }
                 }
                 "properties" => {
                     for (name, schema) in check_members(value, &at)? {
-                        let member = self.schema(schema, &pointer_to(&at, name), depth + 1)?;
+                        let member = self.schema(schema, &at.child(name), depth + 1)?;
                         exclusive = cost.add_nested_value(member).max(exclusive);
                     }
                 }
                 "prefixItems" => {
                     for (index, schema) in check_list(value, &at)?.iter().enumerate() {
-                        let element = self.schema(schema, &pointer_to(&at, &index.to_string()), depth + 1)?;
+                        let element = self.schema(schema, &at.index(index), depth + 1)?;
                         exclusive = cost.add_nested_value(element).max(exclusive);
                     }
                 }
@@ -224,13 +227,13 @@ impl<'s> SchemaChecker<'s> {
         Ok(cost)
     }
 
-    fn check_pattern(&mut self, value: &Value, at: &str) -> Result<(), SchemaFault> {
+    fn check_pattern(&mut self, value: &Value, at: &JsonPointer) -> Result<(), SchemaFault> {
         let short = value.as_str().filter(|expression| expression.len() <= limits::SCHEMA_PATTERN_BYTES);
         let Some(expression) = short else {
             let detail = format!("must be a string of at most {} bytes", limits::SCHEMA_PATTERN_BYTES);
-            return Err(SchemaFault::new(at, detail));
+            return Err(SchemaFault::new(at.clone(), detail));
         };
-        self.patterns.push(Pattern { pointer: at.to_owned(), expression: expression.to_owned() });
+        self.patterns.push(Pattern { pointer: at.clone(), expression: expression.to_owned() });
         let detail = format!("a schema must have at most {} patterns", limits::SCHEMA_PATTERNS);
         ensure(self.patterns.len() <= limits::SCHEMA_PATTERNS, at, &detail)
     }

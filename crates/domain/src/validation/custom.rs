@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use super::{QuarantinedSample, ValidatedData, check_clock, type_unknown};
 use crate::cloudevent::Envelope;
 use crate::event::{Body, Custom, CustomType};
+use crate::json_pointer::JsonPointer;
 use crate::limits;
 use crate::refusal::{Reason, Refusal};
 use crate::schema::{SchemaRegistry, SchemaViolation};
@@ -19,9 +20,11 @@ pub(super) fn validate_custom(
     received: Timestamp,
     schemas: &dyn SchemaRegistry,
 ) -> Result<ValidatedData, Refusal> {
-    let invalid = |pointer: &str, detail: String| Refusal::new(Reason::DataInvalid, format!("/data{pointer}"), detail);
+    let invalid = |pointer: &JsonPointer, detail: String| {
+        Refusal::new(Reason::DataInvalid, JsonPointer::from(["data"]).join(pointer), detail)
+    };
     if data.get().len() > limits::CUSTOM_DATA_BYTES {
-        return Err(invalid("", format!("must have at most {} bytes", limits::CUSTOM_DATA_BYTES)));
+        return Err(invalid(&JsonPointer::ROOT, format!("must have at most {} bytes", limits::CUSTOM_DATA_BYTES)));
     }
     let value =
         parse_strict_json(data.get(), limits::CUSTOM_DATA_VALUES).map_err(|error| invalid(&error.pointer, error.detail))?;
@@ -36,7 +39,7 @@ pub(super) fn validate_custom(
         Err(reason) => {
             // The time is in the envelope, so the data alone would not show what is invalid.
             let bytes = envelope.to_json().unwrap_or_else(|_| data.get().to_owned());
-            validated.quarantined.push(QuarantinedSample { index: 0, pointer: "/time".to_owned(), reason, bytes });
+            validated.quarantined.push(QuarantinedSample { index: 0, pointer: ["time"].into(), reason, bytes });
         }
     }
     Ok(validated)

@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::RejectedSignal;
-use crate::schema::pointer_to;
+use crate::json_pointer::JsonPointer;
 
 /// The signals of a sample as they were sent, by name. The value of a name that occurs more than once is `None`.
 ///
@@ -44,10 +44,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for SentSignals<'a> {
 impl SentSignals<'_> {
     /// Returns the valid signals, rounded. Adds others to `rejected`, with pointers below `sample_pointer`. A signal that
     /// was sent twice is rejected whatever its values are: which one is meant is unknown.
-    pub(super) fn validate(&self, sample_pointer: &str, rejected: &mut Vec<RejectedSignal>) -> Signals {
-        let parent = format!("{sample_pointer}/signals");
+    pub(super) fn validate(&self, sample_pointer: &JsonPointer, rejected: &mut Vec<RejectedSignal>) -> Signals {
+        let parent = sample_pointer.child("signals");
         let mut reject = |path: &str, rejection: SignalRejection| {
-            rejected.push(RejectedSignal { pointer: pointer_to(&parent, path), reason: rejection.code() });
+            rejected.push(RejectedSignal { pointer: parent.child(path), reason: rejection.code() });
         };
         let mut signals = Signals::new();
         for (path, value) in &self.0 {
@@ -79,8 +79,8 @@ mod tests {
 
     fn validate(json: &str) -> (Signals, Vec<(String, &'static str)>) {
         let mut rejected = Vec::new();
-        let signals = serde_json::from_str::<SentSignals<'_>>(json).unwrap().validate("/s", &mut rejected);
-        (signals, rejected.into_iter().map(|rejected| (rejected.pointer, rejected.reason)).collect())
+        let signals = serde_json::from_str::<SentSignals<'_>>(json).unwrap().validate(&["s"].into(), &mut rejected);
+        (signals, rejected.into_iter().map(|rejected| (rejected.pointer.into(), rejected.reason)).collect())
     }
 
     fn check(json: &str, accepted: &[&str], rejected: &[(&str, &str)]) {

@@ -10,6 +10,7 @@ use super::signals::SentSignals;
 use super::window::fullest_window;
 use super::{QuarantinedSample, RejectedSignal, ValidatedData, check_clock, parse_time};
 use crate::event::{Body, Telemetry};
+use crate::json_pointer::JsonPointer;
 use crate::limits;
 use crate::refusal::{Reason, Refusal};
 
@@ -22,16 +23,16 @@ pub(super) fn validate_telemetry(data: &RawValue, received: Timestamp) -> Result
     let Ok(Data { samples: sent }) = serde_json::from_str(data.get()) else {
         return Err(Refusal::new(
             Reason::DataInvalid,
-            "/data/samples",
+            ["data", "samples"],
             "telemetry data must be {\"samples\": [{\"at\": time, \"signals\": {path: value}}]}",
         ));
     };
     if sent.is_empty() {
-        return Err(Refusal::new(Reason::DataInvalid, "/data/samples", "must have at least one sample"));
+        return Err(Refusal::new(Reason::DataInvalid, ["data", "samples"], "must have at least one sample"));
     }
     if sent.len() > limits::SAMPLES_PER_EVENT {
         let detail = format!("must have at most {} samples; this event has {}", limits::SAMPLES_PER_EVENT, sent.len());
-        return Err(Refusal::new(Reason::TooManySamples, "/data/samples", detail));
+        return Err(Refusal::new(Reason::TooManySamples, ["data", "samples"], detail));
     }
 
     let mut validated = ValidatedSamples::default();
@@ -42,12 +43,13 @@ pub(super) fn validate_telemetry(data: &RawValue, received: Timestamp) -> Result
     if let Some((window, count)) = fullest_window(usable.iter().map(|(_, sample)| sample.at).collect()) {
         if count * 2 < usable.len() {
             let detail = "half of the samples of one event must be within 5 minutes; send them as several events";
-            return Err(Refusal::new(Reason::SamplesTooFarApart, "/data/samples", detail));
+            return Err(Refusal::new(Reason::SamplesTooFarApart, ["data", "samples"], detail));
         }
         let outside = usable.extract_if(.., |(_, sample)| !window.contains(&sample.at)).map(|(index, _)| index);
         let outside: BTreeSet<usize> = outside.collect();
         rejected.retain(|(index, _)| !outside.contains(index));
-        quarantined.extend(outside.into_iter().map(|index| quarantine(index, sent[index], Reason::TimeOutOfWindow, "/at")));
+        quarantined
+            .extend(outside.into_iter().map(|index| quarantine(index, sent[index], Reason::TimeOutOfWindow, Some("at"))));
         quarantined.sort_by_key(|sample| sample.index);
     }
     let samples: Vec<Sample> = usable.into_iter().map(|(_, sample)| sample).collect();
@@ -74,13 +76,13 @@ struct ValidatedSamples {
 impl ValidatedSamples {
     fn push(&mut self, index: usize, raw: &RawValue, received: Timestamp) {
         let Ok(sample) = serde_json::from_str::<SentSample<'_>>(raw.get()) else {
-            self.quarantined.push(quarantine(index, raw, Reason::SampleInvalid, ""));
+            self.quarantined.push(quarantine(index, raw, Reason::SampleInvalid, None));
             return;
         };
         let at = match parse_time(&serde_json::from_str(sample.at.get()).unwrap_or_default()) {
             Ok(at) => at,
             Err(reason) => {
-                self.quarantined.push(quarantine(index, raw, reason, "/at"));
+                self.quarantined.push(quarantine(index, raw, reason, Some("at")));
                 return;
             }
         };
@@ -90,24 +92,26 @@ impl ValidatedSamples {
             if reason == Reason::TimeAhead && !signals.is_empty() {
                 self.ahead.push(at);
             }
-            self.quarantined.push(quarantine(index, raw, reason, "/at"));
+            self.quarantined.push(quarantine(index, raw, reason, Some("at")));
             return;
         }
         self.rejected.extend(rejected.into_iter().map(|signal| (index, signal)));
         if signals.is_empty() {
-            self.quarantined.push(quarantine(index, raw, Reason::NoValidSignal, "/signals"));
+            self.quarantined.push(quarantine(index, raw, Reason::NoValidSignal, Some("signals")));
         } else {
             self.usable.push((index, Sample { at, signals }));
         }
     }
 }
 
-fn pointer(index: usize) -> String {
-    format!("/data/samples/{index}")
+fn pointer(index: usize) -> JsonPointer {
+    JsonPointer::from(["data", "samples"]).index(index)
 }
 
-fn quarantine(index: usize, raw: &RawValue, reason: Reason, member: &str) -> QuarantinedSample {
-    QuarantinedSample { index, pointer: pointer(index) + member, reason, bytes: raw.get().to_owned() }
+fn quarantine(index: usize, raw: &RawValue, reason: Reason, member: Option<&str>) -> QuarantinedSample {
+    let sample = pointer(index);
+    let pointer = member.map_or_else(|| sample.clone(), |member| sample.child(member));
+    QuarantinedSample { index, pointer, reason, bytes: raw.get().to_owned() }
 }
 
 #[derive(Deserialize)]
@@ -128,7 +132,7 @@ fn check_unknown_paths(samples: &[Sample]) -> Result<(), Refusal> {
     if unknown.len() > limits::UNKNOWN_SIGNALS_PER_EVENT {
         let detail =
             format!("must have at most {} different paths outside the catalogue", limits::UNKNOWN_SIGNALS_PER_EVENT);
-        return Err(Refusal::new(Reason::TooManyUnknownSignals, "/data/samples", detail));
+        return Err(Refusal::new(Reason::TooManyUnknownSignals, ["data", "samples"], detail));
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use roadcast_signals::has_forbidden_character;
 use super::MappedDetails;
 use crate::external_id::ExternalId;
 use crate::ids::FleetId;
+use crate::json_pointer::JsonPointer;
 use crate::vehicle::VehicleDetails;
 use crate::vin::{InvalidVin, Vin};
 
@@ -71,35 +72,38 @@ impl MappingRow {
     /// Validates the members of a row. Fails with the first invalid member.
     pub fn check(fields: RowFields) -> Result<Self, InvalidRow> {
         let texts = [
-            ("/make", &fields.make),
-            ("/model", &fields.model),
-            ("/fuelType", &fields.fuel_type),
-            ("/externalId", &fields.external_id),
+            ("make", &fields.make),
+            ("model", &fields.model),
+            ("fuelType", &fields.fuel_type),
+            ("externalId", &fields.external_id),
         ];
         let forbidden = texts.iter().find(|(_, text)| text.as_deref().is_some_and(has_forbidden_character));
         if let Some((pointer, _)) = forbidden {
             return Err(InvalidRow::new(pointer, RowFault::Character));
         }
-        let fleet_id = fields.fleet_id.ok_or(InvalidRow::new("/fleetId", RowFault::Missing))?;
-        let fleet_id = fleet_id.parse().map_err(|_| InvalidRow::new("/fleetId", RowFault::FleetId))?;
-        let vin = fields.vin.ok_or(InvalidRow::new("/vin", RowFault::Missing))?;
-        let vin: Vin = vin.parse().map_err(|invalid| InvalidRow::new("/vin", RowFault::Vin(invalid)))?;
+        let fleet_id = fields.fleet_id.ok_or(InvalidRow::new("fleetId", RowFault::Missing))?;
+        let fleet_id = fleet_id.parse().map_err(|_| InvalidRow::new("fleetId", RowFault::FleetId))?;
+        let vin = fields.vin.ok_or(InvalidRow::new("vin", RowFault::Missing))?;
+        let vin: Vin = vin.parse().map_err(|invalid| InvalidRow::new("vin", RowFault::Vin(invalid)))?;
         let model_year = fields.model_year.map(|year| year.parse()).transpose();
-        let model_year = model_year.map_err(|_| InvalidRow::new("/modelYear", RowFault::Detail))?;
+        let model_year = model_year.map_err(|_| InvalidRow::new("modelYear", RowFault::Detail))?;
         let external_id = fields.external_id.as_deref().map(external_id).transpose()?;
         let removed = match fields.removed.as_deref() {
             None => false,
             // Spreadsheets write TRUE and FALSE.
             Some(text) if text.eq_ignore_ascii_case("false") => false,
             Some(text) if text.eq_ignore_ascii_case("true") => true,
-            Some(_) => return Err(InvalidRow::new("/removed", RowFault::Removed)),
+            Some(_) => return Err(InvalidRow::new("removed", RowFault::Removed)),
         };
         let (make, model, fuel_type) = (fields.make, fields.model, fields.fuel_type);
         let details = MappedDetails { make, model, model_year, fuel_type, external_id };
         let row = Self { fleet_id, vin, details, removed };
         match row.vehicle().check() {
             Ok(()) => Ok(row),
-            Err(invalid) => Err(InvalidRow::new(invalid.first().map_or("", |invalid| invalid.pointer), RowFault::Detail)),
+            Err(invalid) => {
+                let member = invalid.first().and_then(|invalid| invalid.member);
+                Err(InvalidRow { member, fault: RowFault::Detail })
+            }
         }
     }
 
@@ -120,27 +124,32 @@ impl MappingRow {
 
 fn external_id(text: &str) -> Result<ExternalId, InvalidRow> {
     let parts = text.split_once(':').and_then(|(scheme, value)| ExternalId::new(scheme, value).ok());
-    parts.ok_or(InvalidRow::new("/externalId", RowFault::ExternalId))
+    parts.ok_or(InvalidRow::new("externalId", RowFault::ExternalId))
 }
 
 /// Why a row is not imported. Never contains values of the row.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct InvalidRow {
-    /// JSON pointer to the member (in CSV, the column with this name); empty for the entire row.
-    pub pointer: &'static str,
+    /// The member (in CSV, the column with this name); `None` for the entire row.
+    pub member: Option<&'static str>,
     /// What is wrong.
     pub fault: RowFault,
 }
 
 impl InvalidRow {
     /// Creates the fault of a member.
-    pub const fn new(pointer: &'static str, fault: RowFault) -> Self {
-        Self { pointer, fault }
+    pub const fn new(member: &'static str, fault: RowFault) -> Self {
+        Self { member: Some(member), fault }
     }
 
     /// Creates a fault of the entire row.
     pub const fn entire_row(fault: RowFault) -> Self {
-        Self::new("", fault)
+        Self { member: None, fault }
+    }
+
+    /// Returns the pointer to the invalid part of the row.
+    pub fn pointer(self) -> JsonPointer {
+        self.member.map_or(JsonPointer::ROOT, |member| [member].into())
     }
 }
 

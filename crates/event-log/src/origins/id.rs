@@ -72,7 +72,7 @@ pub(super) fn read_id(reader: &mut Reader<'_>, previous: &str) -> Result<String,
         form if form == IdForm::Hexadecimal as u8 => {
             let mut id = shared(reader)?;
             let length = reader.count()?;
-            push_hex(&mut id, reader.take(length)?);
+            id.push_str(&hex::encode(reader.take(length)?));
             Ok(id)
         }
         form if form == IdForm::Uuid as u8 => {
@@ -82,7 +82,7 @@ pub(super) fn read_id(reader: &mut Reader<'_>, previous: &str) -> Result<String,
                 if part > 0 {
                     id.push('-');
                 }
-                push_hex(&mut id, &bytes[range]);
+                id.push_str(&hex::encode(&bytes[range]));
             }
             Ok(id)
         }
@@ -96,26 +96,9 @@ fn common_prefix_bytes(a: &str, b: &str) -> usize {
     a.chars().zip(b.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum()
 }
 
-/// Parses lower-case hexadecimal digits, two per byte.
+/// Parses lower-case hexadecimal digits, two per byte. Upper-case digits would be written back in lower case.
 fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if !rest.is_empty() {
-        return None;
-    }
-    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
-}
-
-fn push_hex(text: &mut String, bytes: &[u8]) {
-    for byte in bytes {
-        for digit in [byte >> 4, byte & 0xF] {
-            text.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
-        }
-    }
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) { None } else { hex::decode(text).ok() }
 }
 
 /// Parses a lower-case UUID with hyphens.

@@ -5,11 +5,12 @@ use std::panic::AssertUnwindSafe;
 use futures::FutureExt as _;
 use http::HeaderName;
 use roadcast_domain::caller::Caller;
+use roadcast_ports::port_set::PortSet;
 
 use super::conditional::unless_modified;
 use super::content_coding::{compress_for, decode_body};
 use super::headers::expect_single_headers;
-use super::middleware::{Middleware, MiddlewarePorts, rate_limit_headers};
+use super::middleware::{Middleware, rate_limit_headers};
 use super::operation::{Api, Operation, find_operation};
 use super::query::expect_query;
 use super::{ApiRequest as _, ApiResponse as _, Invocation, Request, Response};
@@ -18,9 +19,9 @@ use crate::problem::Problem;
 
 /// Responds to an invocation. A problem, also that of an event that is not a request, becomes a problem document with the
 /// request id.
-pub async fn respond<A: Api, P: MiddlewarePorts>(
-    api: &A,
-    middleware: &Middleware<P>,
+pub async fn respond<ApiType: Api, Ports: PortSet>(
+    api: &ApiType,
+    middleware: &Middleware<Ports>,
     invocation: Invocation,
     request_id: &str,
 ) -> Response {
@@ -41,9 +42,9 @@ pub async fn respond<A: Api, P: MiddlewarePorts>(
 }
 
 /// Handles a request with the operation that matches its method and path. A panic becomes an internal error.
-pub(super) async fn dispatch<A: Api, P: MiddlewarePorts>(
-    api: &A,
-    middleware: &Middleware<P>,
+pub(super) async fn dispatch<ApiType: Api, Ports: PortSet>(
+    api: &ApiType,
+    middleware: &Middleware<Ports>,
     request: Request,
 ) -> Result<Response, Problem> {
     // Boxed, because the type of the future, which includes the futures of the SDK, is nested too deeply for the compiler.
@@ -51,14 +52,14 @@ pub(super) async fn dispatch<A: Api, P: MiddlewarePorts>(
     handled.unwrap_or_else(|_| Err(Problem::internal("the handler panicked")))
 }
 
-async fn find_and_handle<A: Api, P: MiddlewarePorts>(
-    api: &A,
-    middleware: &Middleware<P>,
+async fn find_and_handle<ApiType: Api, Ports: PortSet>(
+    api: &ApiType,
+    middleware: &Middleware<Ports>,
     request: Request,
 ) -> Result<Response, Problem> {
     expect_single_headers(&request)?;
     let request = decode_body(request)?;
-    let operation = find_operation::<A>(&request)?;
+    let operation = find_operation::<ApiType>(&request)?;
     let Some(scopes) = operation.scopes() else {
         expect_query(&request, operation.query())?;
         return operation.handle_open(api);
@@ -76,10 +77,10 @@ async fn find_and_handle<A: Api, P: MiddlewarePorts>(
     }
 }
 
-async fn handle_authenticated<A: Api, P: MiddlewarePorts>(
-    api: &A,
-    middleware: &Middleware<P>,
-    operation: &Operation<A>,
+async fn handle_authenticated<ApiType: Api, Ports: PortSet>(
+    api: &ApiType,
+    middleware: &Middleware<Ports>,
+    operation: &Operation<ApiType>,
     request: &Request,
     caller: &Caller,
 ) -> Result<Response, Problem> {

@@ -6,10 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderName;
 use roadcast_domain::caller::{Caller, Scope};
-use roadcast_ports::clients::Clients;
-use roadcast_ports::clock::Clock;
-use roadcast_ports::fleets::Fleets;
-use roadcast_ports::requests::{IdempotencyStore, KeyedRequest, RateCounter};
+use roadcast_ports::port_set::{PortSet, RequestPorts};
+use roadcast_ports::requests::KeyedRequest;
 use roadcast_services::cache::{CachedClients, CachedPlans};
 use roadcast_services::requests::idempotency::{Idempotency, IdempotencyOutcome};
 use roadcast_services::requests::rate_limit::{RateLimitStatus, RateLimiter, WINDOW_MS};
@@ -24,47 +22,24 @@ use crate::problem::{Problem, ProblemType};
 /// The maximum length of an `Idempotency-Key` in bytes.
 const MAX_KEY_LEN: usize = 255;
 
-/// The ports of the middleware, as one type parameter.
-pub trait MiddlewarePorts: Send + Sync {
-    /// The clients and their roles.
-    type Clients: Clients;
-    /// The fleets and their plans.
-    type Fleets: Fleets;
-    /// The request counts of the fleets.
-    type RateCounter: RateCounter;
-    /// The responses to requests with an `Idempotency-Key`.
-    type IdempotencyStore: IdempotencyStore;
-    /// The time.
-    type Clock: Clock + Clone;
-}
-
-impl<C: Clients, F: Fleets, R: RateCounter, S: IdempotencyStore, K: Clock + Clone> MiddlewarePorts for (C, F, R, S, K) {
-    type Clients = C;
-    type Fleets = F;
-    type RateCounter = R;
-    type IdempotencyStore = S;
-    type Clock = K;
-}
-
 /// Authenticates callers, enforces rate limits and executes requests with an `Idempotency-Key` once.
-pub struct Middleware<P: MiddlewarePorts> {
-    callers: Callers<P::Clients, P::Clock>,
-    rate_limiter: RateLimiter<P::Fleets, P::RateCounter, P::Clock>,
-    idempotency: Idempotency<P::IdempotencyStore, P::Clock>,
+pub struct Middleware<Ports: PortSet> {
+    callers: Callers<Ports>,
+    rate_limiter: RateLimiter<Ports>,
+    idempotency: Idempotency<Ports>,
 }
 
-impl<C: Clients, F: Fleets, R: RateCounter, S: IdempotencyStore, K: Clock + Clone> Middleware<(C, F, R, S, K)> {
+impl<Ports: PortSet> Middleware<Ports> {
     /// Creates the middleware on its ports.
-    pub fn new((clients, fleets, rate_counter, idempotency_store, clock): (C, F, R, S, K)) -> Self {
+    pub fn new(ports: RequestPorts<Ports>) -> Self {
+        let RequestPorts { clients, fleets, rate_counter, idempotency_store, clock } = ports;
         Self {
             callers: Callers::new(CachedClients::new(clients, clock.clone())),
             rate_limiter: RateLimiter::new(CachedPlans::new(fleets, clock.clone()), rate_counter, clock.clone()),
             idempotency: Idempotency::new(idempotency_store, clock),
         }
     }
-}
 
-impl<P: MiddlewarePorts> Middleware<P> {
     /// Returns the caller of a request if it has one of `scopes`.
     pub(super) async fn authenticate(&self, request: &Request, scopes: &[Scope]) -> Result<Caller, Problem> {
         self.callers.caller(request.claims().as_ref(), scopes).await

@@ -18,42 +18,46 @@ pub trait Api: Sized + Send + Sync + 'static {
 }
 
 /// An operation of the HTTP contract.
-pub struct Operation<A: 'static> {
+pub struct Operation<ApiType: 'static> {
     /// The method.
     pub method: &'static str,
     /// The path template, as in `openapi.yaml`.
     pub resource: &'static str,
     /// Whether a request may have an `Idempotency-Key`, because the operation creates a resource.
     pub idempotency_key: bool,
-    handler: Handler<A>,
-    restore_secret: Option<RestoreSecret<A>>,
+    handler: Handler<ApiType>,
+    restore_secret: Option<RestoreSecret<ApiType>>,
 }
 
 /// The handler of an operation, and who may call it.
-enum Handler<A: 'static> {
+enum Handler<ApiType: 'static> {
     /// Everyone, without a token.
-    Open(fn(&A) -> Result<Response, Problem>),
+    Open(fn(&ApiType) -> Result<Response, Problem>),
     /// Callers with one of these scopes.
-    Scoped(&'static [Scope], &'static dyn Serve<A>),
+    Scoped(&'static [Scope], &'static dyn Serve<ApiType>),
 }
 
 /// Adds the secret, which is not stored, to a stored response that is sent to the same caller again.
-type RestoreSecret<A> = for<'a> fn(&'a A, &'a Caller, Response) -> ResponseFuture<'a>;
+type RestoreSecret<ApiType> = for<'a> fn(&'a ApiType, &'a Caller, Response) -> ResponseFuture<'a>;
 
-impl<A> Operation<A> {
+impl<ApiType> Operation<ApiType> {
     /// Creates an operation for callers with one of `scopes`. [`serve!`](crate::serve) creates the handler.
     pub const fn new(
         method: &'static str,
         resource: &'static str,
         scopes: &'static [Scope],
-        handler: &'static dyn Serve<A>,
+        handler: &'static dyn Serve<ApiType>,
     ) -> Self {
         let handler = Handler::Scoped(scopes, handler);
         Self { method, resource, idempotency_key: false, handler, restore_secret: None }
     }
 
     /// Creates an operation for everyone, without query parameters.
-    pub const fn open(method: &'static str, resource: &'static str, handle: fn(&A) -> Result<Response, Problem>) -> Self {
+    pub const fn open(
+        method: &'static str,
+        resource: &'static str,
+        handle: fn(&ApiType) -> Result<Response, Problem>,
+    ) -> Self {
         Self { method, resource, idempotency_key: false, handler: Handler::Open(handle), restore_secret: None }
     }
 
@@ -65,7 +69,7 @@ impl<A> Operation<A> {
 
     /// Restores the secret of a stored response. [`restore!`](crate::restore) creates `restore_secret`.
     #[must_use]
-    pub const fn with_secret(self, restore_secret: RestoreSecret<A>) -> Self {
+    pub const fn with_secret(self, restore_secret: RestoreSecret<ApiType>) -> Self {
         Self { restore_secret: Some(restore_secret), ..self }
     }
 
@@ -86,7 +90,7 @@ impl<A> Operation<A> {
     }
 
     /// Handles a request of an authenticated caller, without the middleware.
-    pub fn handle<'a>(&self, api: &'a A, request: &'a Request, caller: &'a Caller) -> ResponseFuture<'a> {
+    pub fn handle<'a>(&self, api: &'a ApiType, request: &'a Request, caller: &'a Caller) -> ResponseFuture<'a> {
         match self.handler {
             Handler::Open(handle) => Box::pin(ready(handle(api))),
             Handler::Scoped(_, handler) => handler.serve(api, request, caller),
@@ -94,7 +98,7 @@ impl<A> Operation<A> {
     }
 
     /// Handles a request of an open operation. Fails with `unauthorized` if the operation requires a token.
-    pub(super) fn handle_open(&self, api: &A) -> Result<Response, Problem> {
+    pub(super) fn handle_open(&self, api: &ApiType) -> Result<Response, Problem> {
         match self.handler {
             Handler::Open(handle) => handle(api),
             Handler::Scoped(..) => Err(Problem::new(ProblemType::Unauthorized)),
@@ -102,7 +106,12 @@ impl<A> Operation<A> {
     }
 
     /// Adds the secret to a stored response.
-    pub(super) async fn restore_secret(&self, api: &A, caller: &Caller, response: Response) -> Result<Response, Problem> {
+    pub(super) async fn restore_secret(
+        &self,
+        api: &ApiType,
+        caller: &Caller,
+        response: Response,
+    ) -> Result<Response, Problem> {
         match self.restore_secret {
             Some(restore_secret) => restore_secret(api, caller, response).await,
             None => Ok(response),
@@ -111,9 +120,9 @@ impl<A> Operation<A> {
 }
 
 /// What a handler receives.
-pub struct Call<'a, Q> {
+pub struct Call<'a, Query> {
     /// The query parameters.
-    pub query: Q,
+    pub query: Query,
     /// The request.
     pub request: &'a Request,
     /// The caller.
@@ -121,24 +130,24 @@ pub struct Call<'a, Q> {
 }
 
 /// A handler, whatever its query parameters.
-pub trait Serve<A>: Sync {
+pub trait Serve<ApiType>: Sync {
     /// Returns the names of the query parameters.
     fn query(&self) -> &'static [&'static str];
 
     /// Parses the query parameters and handles the request.
-    fn serve<'a>(&self, api: &'a A, request: &'a Request, caller: &'a Caller) -> ResponseFuture<'a>;
+    fn serve<'a>(&self, api: &'a ApiType, request: &'a Request, caller: &'a Caller) -> ResponseFuture<'a>;
 }
 
 /// A handler and the type of its query parameters.
-pub struct With<A, Q: 'static>(pub for<'a> fn(&'a A, Call<'a, Q>) -> ResponseFuture<'a>);
+pub struct With<ApiType, Query: 'static>(pub for<'a> fn(&'a ApiType, Call<'a, Query>) -> ResponseFuture<'a>);
 
-impl<A, Q: Parameters> Serve<A> for With<A, Q> {
+impl<ApiType, Query: Parameters> Serve<ApiType> for With<ApiType, Query> {
     fn query(&self) -> &'static [&'static str] {
-        Q::NAMES
+        Query::NAMES
     }
 
-    fn serve<'a>(&self, api: &'a A, request: &'a Request, caller: &'a Caller) -> ResponseFuture<'a> {
-        match Q::parse(request) {
+    fn serve<'a>(&self, api: &'a ApiType, request: &'a Request, caller: &'a Caller) -> ResponseFuture<'a> {
+        match Query::parse(request) {
             Ok(query) => self.0(api, Call { query, request, caller }),
             Err(problem) => Box::pin(ready(Err(problem))),
         }
@@ -164,8 +173,8 @@ macro_rules! restore {
 
 /// Returns the operation with the method and path template of a request. Fails with `not-found`, or with
 /// `method-not-allowed` if the path has other methods.
-pub(super) fn find_operation<A: Api>(request: &Request) -> Result<&'static Operation<A>, Problem> {
-    let of_resource = || A::OPERATIONS.iter().filter(|operation| operation.resource == request.resource());
+pub(super) fn find_operation<ApiType: Api>(request: &Request) -> Result<&'static Operation<ApiType>, Problem> {
+    let of_resource = || ApiType::OPERATIONS.iter().filter(|operation| operation.resource == request.resource());
     if let Some(found) = of_resource().find(|operation| operation.method == request.method()) {
         return Ok(found);
     }

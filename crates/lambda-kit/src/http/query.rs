@@ -124,7 +124,7 @@ pub(super) fn expect_query(request: &Request, allowed: &[&str]) -> Result<(), Pr
     });
     let problem = problems.fold(None, |problem: Option<Problem>, (name, detail)| {
         let problem = problem.unwrap_or_else(|| Problem::new(ProblemType::InvalidParameter));
-        Some(problem.with_error(format!("?{name}"), detail))
+        Some(problem.with_parameter_error(name, detail))
     });
     problem.map_or(Ok(()), Err)
 }

@@ -8,6 +8,7 @@ use lambda_http::request::RequestContext;
 use roadcast_codec::byte_order_mark::without_byte_order_mark;
 use roadcast_domain::caller::Scope;
 use roadcast_domain::ids::ClientId;
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::strict_json::check_unique_members;
 use roadcast_services::VersionCondition;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -112,7 +113,7 @@ impl ApiRequest for Request {
     fn text(&self) -> Result<&str, Problem> {
         std::str::from_utf8(self.body())
             .map(without_byte_order_mark)
-            .map_err(|_| Problem::new(ProblemType::InvalidJson).with_error("", "the body is not UTF-8"))
+            .map_err(|_| Problem::new(ProblemType::InvalidJson).with_error(JsonPointer::ROOT, "the body is not UTF-8"))
     }
 
     fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
@@ -122,7 +123,8 @@ impl ApiRequest for Request {
         let mut reader = serde_json::Deserializer::from_str(text);
         let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| json_problem(&error, text))?;
         reader.end().map_err(|error| {
-            Problem::new(ProblemType::InvalidJson).with_error("", format!("unexpected data after the JSON value: {error}"))
+            Problem::new(ProblemType::InvalidJson)
+                .with_error(JsonPointer::ROOT, format!("unexpected data after the JSON value: {error}"))
         })?;
         Ok(value)
     }
@@ -196,11 +198,11 @@ fn json_problem(error: &serde_path_to_error::Error<serde_json::Error>, text: &st
     let is_json = inner.is_data() || serde_json::from_str::<IgnoredAny>(text).is_ok();
     if !is_json {
         let detail = format!("invalid JSON at line {} column {}", inner.line(), inner.column());
-        return Problem::new(ProblemType::InvalidJson).with_error("", detail);
+        return Problem::new(ProblemType::InvalidJson).with_error(JsonPointer::ROOT, detail);
     }
-    let pointer = error.path().iter().fold(String::new(), |pointer, segment| match segment {
-        serde_path_to_error::Segment::Seq { index } => format!("{pointer}/{index}"),
-        serde_path_to_error::Segment::Map { key } => format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
+    let pointer = error.path().iter().fold(JsonPointer::ROOT, |pointer, segment| match segment {
+        serde_path_to_error::Segment::Seq { index } => pointer.index(*index),
+        serde_path_to_error::Segment::Map { key } => pointer.child(key),
         serde_path_to_error::Segment::Enum { .. } | serde_path_to_error::Segment::Unknown => pointer,
     });
     // The message ends with " at line 1 column 2", which the pointer replaces.

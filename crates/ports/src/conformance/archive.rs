@@ -1,6 +1,7 @@
 //! [`Archive`] and [`Quarantine`]
 
 use roadcast_domain::ids::Eid;
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::refusal::Reason;
 
 use super::fixtures::{Fixtures, NOON};
@@ -32,7 +33,7 @@ pub async fn quarantine(quarantine: &impl Quarantine, random: &impl Randomness) 
         let vid = (n % 2 == 0).then(|| fixtures.vid());
         QuarantinedItem {
             reason,
-            pointer: format!("/data/samples/{n}/at"),
+            pointer: JsonPointer::from(["data", "samples"]).index(n).child("at"),
             eid: vid.as_ref().map(|vid| Eid::for_event(vid, "urn:suite", &fixtures.word(), NOON)),
             vid,
             index: (n % 2 == 0).then_some(n),

@@ -2,7 +2,7 @@
 
 use roadcast_domain::audit::{Author, Change, ChangedResource};
 use roadcast_domain::fleet::{Client, ClientRole, FeedDisposition};
-use roadcast_domain::ids::Eid;
+use roadcast_domain::ids::ChangeId;
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
 
 use super::fixtures::{Fixtures, NOON};
@@ -23,17 +23,17 @@ pub async fn audit_trail(
     let by = || Author::Admin { client_id: fixtures.client_id() };
     let fleet = fixtures.fleet("bus");
     let mut expected = vec![Change::fleet_changed(by(), None, &fleet, NOON)];
-    fleets.create(&fleet, expected.last()).await.expect("a new fleet is created");
+    fleets.create(&fleet, &expected[0]).await.expect("a new fleet is created");
 
     let role = ClientRole::Fleet { fleet_id: fleet.fleet_id.clone() };
     let client = Client { created_at: NOON.plus_ms(1), ..fixtures.client(role) };
-    expected.extend(Change::client_created(by(), &client));
-    clients.put(&client, expected.last()).await.expect("a client is stored");
+    expected.push(Change::client_created(by(), &fleet.fleet_id, &client));
+    clients.put(&client, &expected[1]).await.expect("a client is stored");
 
     let pending = fixtures.subscription(&fleet.fleet_id, vec![fixtures.vid()], &["alerts"]);
     let pending = Subscription { updated_at: NOON.plus_ms(2), ..pending };
     expected.push(Change::subscription_changed(by(), None, &pending));
-    subscriptions.create(&pending, expected.last()).await.expect("a new subscription is created");
+    subscriptions.create(&pending, &expected[2]).await.expect("a new subscription is created");
 
     let provisioning =
         Subscription { state: SubscriptionState::Provisioning, updated_at: NOON.plus_ms(3), ..pending.clone() };
@@ -45,14 +45,18 @@ pub async fn audit_trail(
         ..provisioning.clone()
     };
     let revoking = Change::subscription_changed(by(), Some(&provisioning), &revoked);
-    subscriptions.update(&revoked, Some(&revoking)).await.expect("a subscription is revoked");
+    subscriptions.update(&revoked, &revoking).await.expect("a subscription is revoked");
 
+    subscriptions
+        .claim_version(&Subscription { version: revoked.version + 1, ..revoked })
+        .await
+        .expect("a version is claimed");
     let late =
         Change::subscription_changed(by(), Some(&pending), &Subscription { updated_at: NOON.plus_ms(5), ..pending.clone() });
     for rejected in [
-        subscriptions.update(&pending, Some(&late)).await,
-        subscriptions.create(&pending, Some(&late)).await,
-        fleets.create(&fleet, Some(&late)).await,
+        subscriptions.update(&pending, &late).await,
+        subscriptions.create(&pending, &late).await,
+        fleets.create(&fleet, &late).await,
     ] {
         assert_eq!(
             rejected.map_err(|error| error.kind()),
@@ -61,11 +65,11 @@ pub async fn audit_trail(
         );
     }
 
-    let removal = Change::client_removed(by(), &client, NOON.plus_ms(6)).expect("the client has a fleet");
-    clients.remove(&client, Some(&removal)).await.expect("a client is removed");
+    let removal = Change::client_removed(by(), &fleet.fleet_id, &client, NOON.plus_ms(6));
+    clients.remove(&client, &removal).await.expect("a client is removed");
     let offboarding = fleet.clone().begin_offboarding(FeedDisposition::Discard, NOON.plus_ms(7));
     let offboarding_change = Change::fleet_changed(by(), Some(&fleet), &offboarding, NOON.plus_ms(7));
-    fleets.update(&offboarding, Some(&offboarding_change)).await.expect("the offboarding starts");
+    fleets.update(&offboarding, &offboarding_change).await.expect("the offboarding starts");
 
     for limit in [1, 2, 100] {
         let trail = pages(fleets, &fleet.fleet_id, limit).await;
@@ -94,7 +98,7 @@ pub async fn audit_trail(
 async fn pages(fleets: &impl Fleets, fleet_id: &roadcast_domain::ids::FleetId, limit: usize) -> Vec<Change> {
     let mut trail: Vec<Change> = Vec::new();
     loop {
-        let before: Option<Eid> = trail.last().map(|last| last.change_id);
+        let before: Option<ChangeId> = trail.last().map(|last| last.change_id);
         let page = fleets.changes(fleet_id, before, limit).await.expect("changes succeeds");
         assert!(page.len() <= limit, "a page has at most `limit` items: {limit}");
         if page.is_empty() {

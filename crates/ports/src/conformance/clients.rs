@@ -2,6 +2,7 @@
 
 use roadcast_domain::caller::Scope;
 use roadcast_domain::fleet::{Client, ClientRole};
+use roadcast_domain::ids::FleetId;
 
 use super::fixtures::{Fixtures, NOON};
 use crate::PortErrorKind;
@@ -11,39 +12,61 @@ use crate::clock::Randomness;
 /// Checks every implementation of [`Clients`].
 pub async fn clients(clients: &impl Clients, random: &impl Randomness) {
     let fixtures = Fixtures::new(random);
-    let sources = vec!["urn:partner:".to_owned(), "https://gateway.example/7".to_owned()];
-    for role in [ClientRole::Fleet { fleet_id: fixtures.fleet_id() }, ClientRole::Ingest { sources }] {
-        let client = fixtures.client(role);
-        let before = clients.get(&client.client_id).await.expect("get succeeds");
-        assert_eq!(before, None, "a client does not exist before it is stored");
-        for times in ["once", "twice"] {
-            clients.put(&client, None).await.expect("a client is stored");
-            let stored = clients.get(&client.client_id).await.expect("get succeeds");
-            assert_eq!(stored.as_ref(), Some(&client), "a client stored {times} is returned unchanged");
-        }
-        secret_is_shown_once(clients, client.clone()).await;
-        clients.remove(&client, None).await.expect("a client is removed");
-        let stored = clients.get(&client.client_id).await.expect("get succeeds");
-        assert_eq!(stored, None, "a removed client does not exist");
-        let again = clients.remove(&client, None).await.map_err(|error| error.kind());
-        assert_eq!(again, Err(PortErrorKind::Conflict), "removing it again is a conflict");
-        let shown = clients.record_secret_shown(&client, None).await.map_err(|error| error.kind());
-        assert_eq!(shown, Err(PortErrorKind::Conflict), "showing the secret of a removed client is a conflict");
-    }
+    fleet_client_is_stored_and_removed(clients, &fixtures).await;
+    ingest_client_is_stored(clients, &fixtures).await;
     fleet_lists_its_own_clients(clients, &fixtures).await;
 }
 
-async fn secret_is_shown_once(clients: &impl Clients, client: Client) {
-    let shown = Client { secret_shown_at: Some(NOON.plus_ms(5)), ..client };
-    clients.record_secret_shown(&shown, None).await.expect("showing the secret is recorded");
-    let stored = clients.get(&shown.client_id).await.expect("get succeeds");
-    assert_eq!(stored.as_ref(), Some(&shown), "the time of showing is returned");
-    if let Some(fleet_id) = shown.fleet_id() {
-        let listed = clients.list_by_fleet(fleet_id, None, 10).await.expect("list_by_fleet succeeds");
-        assert_eq!(listed, std::slice::from_ref(&shown), "the list of the fleet has the time, too");
+async fn fleet_client_is_stored_and_removed(clients: &impl Clients, fixtures: &Fixtures<'_, impl Randomness>) {
+    let fleet_id = fixtures.fleet_id();
+    let change = || fixtures.change(&fleet_id);
+    let client = fixtures.client(ClientRole::Fleet { fleet_id: fleet_id.clone() });
+    assert_eq!(get(clients, &client).await, None, "a client does not exist before it is stored");
+    for times in ["once", "twice"] {
+        clients.put(&client, &change()).await.expect("a client is stored");
+        assert_eq!(get(clients, &client).await.as_ref(), Some(&client), "a client stored {times} is returned unchanged");
     }
+    secret_is_shown_once(clients, fixtures, &fleet_id, client.clone()).await;
+    clients.remove(&client, &change()).await.expect("a client is removed");
+    assert_eq!(get(clients, &client).await, None, "a removed client does not exist");
+    let again = clients.remove(&client, &change()).await.map_err(|error| error.kind());
+    assert_eq!(again, Err(PortErrorKind::Conflict), "removing it again is a conflict");
+    let shown = clients.record_secret_shown(&client, &change()).await.map_err(|error| error.kind());
+    assert_eq!(shown, Err(PortErrorKind::Conflict), "showing the secret of a removed client is a conflict");
+}
+
+async fn ingest_client_is_stored(clients: &impl Clients, fixtures: &Fixtures<'_, impl Randomness>) {
+    let sources = vec!["urn:partner:".to_owned(), "https://gateway.example/7".to_owned()];
+    let client = fixtures.client(ClientRole::Ingest { sources });
+    assert_eq!(get(clients, &client).await, None, "a client does not exist before it is stored");
+    for times in ["once", "twice"] {
+        clients.put_ingest(&client).await.expect("an ingest client is stored");
+        assert_eq!(get(clients, &client).await.as_ref(), Some(&client), "a client stored {times} is returned unchanged");
+    }
+    let of_fleet = fixtures.client(ClientRole::Fleet { fleet_id: fixtures.fleet_id() });
+    let rejected = clients.put_ingest(&of_fleet).await.map_err(|error| error.kind());
+    assert_eq!(rejected, Err(PortErrorKind::Rejected), "a fleet's client is not stored without a change");
+    assert_eq!(get(clients, &of_fleet).await, None, "a rejected client is not stored");
+}
+
+async fn get(clients: &impl Clients, client: &Client) -> Option<Client> {
+    clients.get(&client.client_id).await.expect("get succeeds")
+}
+
+async fn secret_is_shown_once(
+    clients: &impl Clients,
+    fixtures: &Fixtures<'_, impl Randomness>,
+    fleet_id: &FleetId,
+    client: Client,
+) {
+    let shown = Client { secret_shown_at: Some(NOON.plus_ms(5)), ..client };
+    let change = fixtures.change(fleet_id);
+    clients.record_secret_shown(&shown, &change).await.expect("showing the secret is recorded");
+    assert_eq!(get(clients, &shown).await.as_ref(), Some(&shown), "the time of showing is returned");
+    let listed = clients.list_by_fleet(fleet_id, None, 10).await.expect("list_by_fleet succeeds");
+    assert_eq!(listed, std::slice::from_ref(&shown), "the list of the fleet has the time, too");
     let late = Client { secret_shown_at: Some(NOON.plus_ms(6)), ..shown };
-    let again = clients.record_secret_shown(&late, None).await.map_err(|error| error.kind());
+    let again = clients.record_secret_shown(&late, &change).await.map_err(|error| error.kind());
     assert_eq!(again, Err(PortErrorKind::Conflict), "showing the secret again is a conflict");
 }
 
@@ -52,10 +75,11 @@ async fn fleet_lists_its_own_clients(clients: &impl Clients, fixtures: &Fixtures
     let role = || ClientRole::Fleet { fleet_id: fleet_id.clone() };
     let mut mine: Vec<Client> = (0..3).map(|_| fixtures.client(role())).collect();
     for client in &mine {
-        clients.put(client, None).await.expect("a client is stored");
+        clients.put(client, &fixtures.change(&fleet_id)).await.expect("a client is stored");
     }
-    let other = ClientRole::Fleet { fleet_id: fixtures.fleet_id() };
-    clients.put(&fixtures.client(other), None).await.expect("a client is stored");
+    let other = fixtures.fleet_id();
+    let of_other = fixtures.client(ClientRole::Fleet { fleet_id: other.clone() });
+    clients.put(&of_other, &fixtures.change(&other)).await.expect("a client is stored");
     mine.sort_by(|a, b| a.client_id.cmp(&b.client_id));
     for limit in [1, 2, 10] {
         let mut listed: Vec<Client> = Vec::new();
@@ -70,7 +94,7 @@ async fn fleet_lists_its_own_clients(clients: &impl Clients, fixtures: &Fixtures
         }
         assert_eq!(listed, mine, "the list has only the fleet's clients, ordered by id");
     }
-    clients.remove(&mine[1], None).await.expect("a client is removed");
+    clients.remove(&mine[1], &fixtures.change(&fleet_id)).await.expect("a client is removed");
     let remaining = clients.list_by_fleet(&fleet_id, None, 10).await.expect("list_by_fleet succeeds");
     assert_eq!(remaining, [mine[0].clone(), mine[2].clone()], "a removed client is not listed");
 }

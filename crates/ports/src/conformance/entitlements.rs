@@ -1,5 +1,6 @@
 //! [`Subscriptions::write_grants`], [`Subscriptions::narrow_grants`] and [`Entitlements`]
 
+use roadcast_domain::audit::{Author, Change};
 use roadcast_domain::entitlement::{Entitlement, Grant};
 use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_domain::package::Packages;
@@ -36,7 +37,7 @@ async fn pending_subscription_grants_nothing(
     fixtures: &Fixtures<'_, impl Randomness>,
 ) {
     let pending = fixtures.subscription(&fixtures.fleet_id(), vec![fixtures.vid()], &["telematics"]);
-    subscriptions.create(&pending, None).await.expect("a new subscription is created");
+    subscriptions.create(&pending, &fixtures.change(&pending.fleet_id)).await.expect("a new subscription is created");
     let (fleet, vid) = (&pending.fleet_id, &pending.vehicles[0]);
     assert!(by_vehicle(entitlements, vid).await.is_empty(), "a pending subscription entitles no fleet");
     assert_eq!(one(entitlements, fleet, vid).await, None, "a pending subscription entitles its fleet to nothing");
@@ -134,7 +135,7 @@ async fn pages_contain_each_entitlement_once(
 async fn built_in_packages_exist(entitlements: &impl Entitlements) {
     let packages = entitlements.packages().await.expect("packages succeeds");
     for built_in in Packages::built_in().iter() {
-        assert!(packages.get(&built_in.name).is_some(), "the built-in package {} exists", built_in.name);
+        assert!(packages.get(built_in.name.as_str()).is_some(), "the built-in package {} exists", built_in.name);
     }
 }
 
@@ -150,7 +151,7 @@ async fn removed_grants_raise_the_epoch(
     let active = activated(subscriptions, fixtures.subscription(&fleet, vids.clone(), &["telematics", "alerts"])).await;
     let (removed, kept) = vids.split_at(60);
     let narrowed = Grant {
-        packages: vec!["alerts".to_owned()],
+        packages: vec!["alerts".parse().expect("a package name")],
         validity: Validity { valid_from: NOON.plus_ms(10), valid_until: Some(NOON.plus_ms(20)) },
         suspended: true,
         ..Grant::for_subscription(&active)
@@ -230,7 +231,7 @@ async fn older_version_cannot_change_grants(
 ) {
     let old = activated(subscriptions, fixtures.subscription(&fixtures.fleet_id(), vec![fixtures.vid()], &["alerts"])).await;
     let (fleet, vid) = (&old.fleet_id, &old.vehicles[0]);
-    subscriptions.update(&old, None).await.expect("the next version is claimed");
+    subscriptions.claim_version(&old).await.expect("the next version is claimed");
     for rejected in [subscriptions.narrow_grants(&old, &old.vehicles, None).await, subscriptions.write_grants(&old).await] {
         let rejected = rejected.map_err(|error| error.kind());
         assert_eq!(rejected, Err(PortErrorKind::Conflict), "changing grants with an older version is a conflict");
@@ -240,7 +241,7 @@ async fn older_version_cannot_change_grants(
     let claimed = Subscription { version: old.version + 1, ..old.clone() };
     subscriptions.narrow_grants(&claimed, &old.vehicles, None).await.expect("grants are removed");
     let revoked = Subscription { state: SubscriptionState::Revoked, ..claimed };
-    subscriptions.update(&revoked, None).await.expect("the subscription is revoked");
+    subscriptions.update(&revoked, &fixtures.change(&revoked.fleet_id)).await.expect("the subscription is revoked");
     let revoked = Subscription { version: revoked.version + 1, ..revoked };
     for late in [&old, &revoked] {
         let rejected = subscriptions.write_grants(late).await.map_err(|error| error.kind());
@@ -264,7 +265,8 @@ async fn every_change_changes_the_version(
 
 async fn activated(subscriptions: &impl Subscriptions, pending: Subscription) -> Subscription {
     use SubscriptionState::{Active, Pending, Provisioning};
-    subscriptions.create(&pending, None).await.expect("a new subscription is created");
+    let change = Change::subscription_changed(Author::Provisioning, None, &pending);
+    subscriptions.create(&pending, &change).await.expect("a new subscription is created");
     let provisioning = Subscription { state: Provisioning, ..pending };
     subscriptions.replace(&provisioning, Pending).await.expect("the subscription is provisioned");
     let active = Subscription { state: Active, version: provisioning.version + 1, ..provisioning };

@@ -1,6 +1,6 @@
 //! [`FleetChannel`], [`DeliveryBus`] and [`FeedQueue`] together, and [`FeedIndex`]
 
-use roadcast_domain::ids::{Eid, FleetId};
+use roadcast_domain::ids::{ArrivalStamp, FleetId};
 use serde_json::Value;
 
 use super::fixtures::{Fixtures, NOON};
@@ -86,11 +86,15 @@ pub async fn feed_index(index: &impl FeedIndex, clock: &impl Clock, random: &imp
     let repeated = &deliveries[..2];
     index.record(repeated).await.expect("the same deliveries are recorded again");
 
-    let range =
-        |limit, from| FeedRange { fleet_id: mine.clone(), from, to: Eid::from_time_and_salt(clock.now(), u128::MAX), limit };
+    let range = |limit, from| FeedRange {
+        fleet_id: mine.clone(),
+        from,
+        to: ArrivalStamp::from_time_and_salt(clock.now(), u128::MAX),
+        limit,
+    };
     for limit in [1, 7, 1000] {
         let mut read = Vec::new();
-        let mut next = Some(Eid::lower_bound(before));
+        let mut next = Some(ArrivalStamp::lower_bound(before));
         while let Some(from) = next {
             let page = index.read(&range(limit, from)).await.expect("the index is read");
             assert!(page.pointers.len() <= limit, "a page has at most `limit` items: {limit}");
@@ -107,12 +111,12 @@ pub async fn feed_index(index: &impl FeedIndex, clock: &impl Clock, random: &imp
         assert!(read.len() <= 61, "a fleet has only its own pointers");
     }
     let yesterday = before.plus_ms(-24 * 60 * 60 * 1000);
-    let mut page = index.read(&range(10, Eid::lower_bound(yesterday))).await.expect("the index is read");
+    let mut page = index.read(&range(10, ArrivalStamp::lower_bound(yesterday))).await.expect("the index is read");
     while let (true, Some(next)) = (page.pointers.is_empty(), page.next) {
         page = index.read(&range(10, next)).await.expect("the index is read");
     }
     assert_eq!(page.pointers.len(), 10, "hours without pointers are skipped");
-    let other_fleet = FeedRange { fleet_id: fixtures.fleet_id(), ..range(10, Eid::lower_bound(before)) };
+    let other_fleet = FeedRange { fleet_id: fixtures.fleet_id(), ..range(10, ArrivalStamp::lower_bound(before)) };
     assert_eq!(
         index.read(&other_fleet).await.expect("the index is read").pointers,
         [],

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use roadcast_domain::audit::{Author, Change, ChangedResource};
 use roadcast_domain::diagnostic::{Diagnostic, DtcStatus, TroubleCode};
 use roadcast_domain::event::{Body, Event, Origin, StoredEvent, Telemetry};
 use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::fleet::{Client, ClientRole, Fleet};
-use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::ids::{ChangeId, ClientId, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::plan::Plan;
 use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
 use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
@@ -20,11 +21,11 @@ pub(super) const NOON: Timestamp = Timestamp::from_ms(1_714_564_800_000);
 
 /// Creates fixtures with new random ids.
 #[derive(Debug)]
-pub struct Fixtures<'r, R>(&'r R);
+pub struct Fixtures<'r, Random>(&'r Random);
 
-impl<'r, R: Randomness> Fixtures<'r, R> {
+impl<'r, Random: Randomness> Fixtures<'r, Random> {
     /// Creates a source of fixtures. `random` provides the ids.
-    pub const fn new(random: &'r R) -> Self {
+    pub const fn new(random: &'r Random) -> Self {
         Self(random)
     }
 
@@ -90,6 +91,19 @@ impl<'r, R: Randomness> Fixtures<'r, R> {
         Fleet::new(self.fleet_id(), "Suite & Söhne".to_owned(), delivery_bus.to_owned(), Plan::Plus, NOON)
     }
 
+    /// A new change of this fleet, for suites that store a resource and do not read the audit trail.
+    pub fn change(&self, fleet_id: &FleetId) -> Change {
+        Change {
+            change_id: ChangeId::from_time_and_salt(NOON, self.0.bits()),
+            fleet_id: fleet_id.clone(),
+            at: NOON,
+            by: Author::Provisioning,
+            resource: ChangedResource::Fleet,
+            before: None,
+            after: serde_json::Map::new(),
+        }
+    }
+
     /// A new client with this role.
     pub fn client(&self, role: ClientRole) -> Client {
         Client { client_id: self.client_id(), name: "Gerät 7".to_owned(), role, secret_shown_at: None, created_at: NOON }
@@ -101,7 +115,7 @@ impl<'r, R: Randomness> Fixtures<'r, R> {
             subscription_id: SubscriptionId::from_random_bits(self.0.bits()),
             fleet_id: fleet_id.clone(),
             vehicles,
-            packages: packages.iter().map(|&name| name.to_owned()).collect(),
+            packages: packages.iter().map(|name| name.parse().expect("a package name")).collect(),
             delivery_format: DeliveryFormat::Blocks,
             validity: Validity { valid_from: NOON, valid_until: Some(NOON.plus_ms(1000)) },
             state: SubscriptionState::Pending,

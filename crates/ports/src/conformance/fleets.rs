@@ -20,27 +20,27 @@ pub async fn fleets(fleets: &impl Fleets, random: &impl Randomness) {
             None,
             "a fleet does not exist before it is created"
         );
-        fleets.create(fleet, None).await.expect("a new fleet is created");
+        fleets.create(fleet, &fixtures.change(&fleet.fleet_id)).await.expect("a new fleet is created");
         let stored = fleets.get(&fleet.fleet_id).await.expect("get succeeds");
         assert_eq!(stored.as_ref(), Some(fleet), "a fleet is returned unchanged");
     }
 
     let duplicate = Fleet { name: "other".to_owned(), ..mine[0].clone() };
-    let rejected = fleets.create(&duplicate, None).await.map_err(|error| error.kind());
+    let rejected = fleets.create(&duplicate, &fixtures.change(&duplicate.fleet_id)).await.map_err(|error| error.kind());
     assert_eq!(rejected, Err(PortErrorKind::Conflict), "an existing id is a conflict");
     let stored = fleets.get(&mine[0].fleet_id).await.expect("get succeeds");
     assert_eq!(stored.as_ref(), Some(&mine[0]), "a rejected fleet changes nothing");
 
     let [first, second, mut third] = mine;
     let offboarding = first.begin_offboarding(FeedDisposition::Drain, NOON);
-    fleets.update(&offboarding, None).await.expect("a fleet is updated at its version");
-    let late = fleets.update(&offboarding, None).await.map_err(|error| error.kind());
+    fleets.update(&offboarding, &fixtures.change(&offboarding.fleet_id)).await.expect("a fleet is updated at its version");
+    let late = fleets.update(&offboarding, &fixtures.change(&offboarding.fleet_id)).await.map_err(|error| error.kind());
     assert_eq!(late, Err(PortErrorKind::Conflict), "updating an older version is a conflict");
     let offboarded = Fleet { version: 2, ..offboarding };
     let stored = fleets.get(&offboarded.fleet_id).await.expect("get succeeds");
     assert_eq!(stored.as_ref(), Some(&offboarded), "the update is stored as the next version");
     third.fleet_id = fixtures.fleet_id();
-    let unknown = fleets.update(&third, None).await.map_err(|error| error.kind());
+    let unknown = fleets.update(&third, &fixtures.change(&third.fleet_id)).await.map_err(|error| error.kind());
     assert_eq!(unknown, Err(PortErrorKind::Conflict), "updating an unknown fleet is a conflict");
     let mine = [offboarded, second];
 
@@ -70,26 +70,27 @@ pub async fn offboarding_fleets(
 ) {
     let fixtures = Fixtures::new(random);
     let fleet = fixtures.fleet("bus");
-    fleets.create(&fleet, None).await.expect("a new fleet is created");
+    fleets.create(&fleet, &fixtures.change(&fleet.fleet_id)).await.expect("a new fleet is created");
+    let change = || fixtures.change(&fleet.fleet_id);
     let client = || fixtures.client(ClientRole::Fleet { fleet_id: fleet.fleet_id.clone() });
     let subscription = || fixtures.subscription(&fleet.fleet_id, vec![fixtures.vid()], &["alerts"]);
     let (existing_client, existing_subscription) = (client(), subscription());
-    clients.put(&existing_client, None).await.expect("an active fleet accepts a client");
-    subscriptions.create(&existing_subscription, None).await.expect("an active fleet accepts a subscription");
+    clients.put(&existing_client, &change()).await.expect("an active fleet accepts a client");
+    subscriptions.create(&existing_subscription, &change()).await.expect("an active fleet accepts a subscription");
 
     let offboarding = fleet.clone().begin_offboarding(FeedDisposition::Drain, NOON);
-    fleets.update(&offboarding, None).await.expect("the offboarding starts");
+    fleets.update(&offboarding, &fixtures.change(&offboarding.fleet_id)).await.expect("the offboarding starts");
     let offboarded = Fleet { state: FleetState::Offboarded, version: 2, ..offboarding };
     for state in ["offboarding", "offboarded"] {
-        let rejected = clients.put(&client(), None).await.map_err(|error| error.kind());
+        let rejected = clients.put(&client(), &change()).await.map_err(|error| error.kind());
         assert_eq!(rejected, Err(PortErrorKind::Conflict), "an {state} fleet accepts no client");
-        let rejected = subscriptions.create(&subscription(), None).await.map_err(|error| error.kind());
+        let rejected = subscriptions.create(&subscription(), &change()).await.map_err(|error| error.kind());
         assert_eq!(rejected, Err(PortErrorKind::Conflict), "an {state} fleet accepts no subscription");
         if state == "offboarding" {
-            fleets.update(&offboarded, None).await.expect("the offboarding completes");
+            fleets.update(&offboarded, &fixtures.change(&offboarded.fleet_id)).await.expect("the offboarding completes");
         }
     }
     let revoked = Subscription { state: SubscriptionState::Revoked, ..existing_subscription };
-    subscriptions.update(&revoked, None).await.expect("an existing subscription can be revoked");
-    clients.remove(&existing_client, None).await.expect("an existing client can be removed");
+    subscriptions.update(&revoked, &change()).await.expect("an existing subscription can be revoked");
+    clients.remove(&existing_client, &change()).await.expect("an existing client can be removed");
 }

@@ -15,6 +15,7 @@ pub async fn subscriptions(subscriptions: &impl Subscriptions, random: &impl Ran
     fleet_lists_its_own_subscriptions(subscriptions, &fixtures).await;
     replace_requires_the_expected_state(subscriptions, &fixtures).await;
     update_requires_the_stored_version(subscriptions, &fixtures).await;
+    claim_changes_only_the_version(subscriptions, &fixtures).await;
 }
 
 async fn subscription_is_created_once(subscriptions: &impl Subscriptions, fixtures: &Fixtures<'_, impl Randomness>) {
@@ -22,11 +23,12 @@ async fn subscription_is_created_once(subscriptions: &impl Subscriptions, fixtur
     let vehicles: Vec<VehicleId> = (0..1000).map(|_| fixtures.vid()).collect();
     let created = fixtures.subscription(&fixtures.fleet_id(), vehicles, &["telematics", "track-and-trace"]);
     assert_eq!(get(subscriptions, &created).await, None, "a subscription does not exist before it is created");
-    subscriptions.create(&created, None).await.expect("a new subscription is created");
+    subscriptions.create(&created, &fixtures.change(&created.fleet_id)).await.expect("a new subscription is created");
     assert!(get(subscriptions, &created).await.as_ref() == Some(&created), "a subscription is returned unchanged");
 
-    let duplicate = Subscription { packages: vec!["alerts".to_owned()], ..created.clone() };
-    let rejected = subscriptions.create(&duplicate, None).await.map_err(|error| error.kind());
+    let duplicate = Subscription { packages: vec!["alerts".parse().expect("a package name")], ..created.clone() };
+    let rejected =
+        subscriptions.create(&duplicate, &fixtures.change(&duplicate.fleet_id)).await.map_err(|error| error.kind());
     assert_eq!(rejected, Err(PortErrorKind::Conflict), "an existing id is a conflict");
     assert!(get(subscriptions, &created).await.as_ref() == Some(&created), "a rejected subscription changes nothing");
 
@@ -44,7 +46,10 @@ async fn fleet_lists_its_own_subscriptions(subscriptions: &impl Subscriptions, f
         (0..4).map(|_| fixtures.subscription(&fleet, vec![fixtures.vid()], &["alerts"])).collect();
     mine[0].validity = Validity { valid_from: NOON, valid_until: None };
     for subscription in mine.iter().chain([&fixtures.subscription(&other, vec![fixtures.vid()], &["alerts"])]) {
-        subscriptions.create(subscription, None).await.expect("a new subscription is created");
+        subscriptions
+            .create(subscription, &fixtures.change(&subscription.fleet_id))
+            .await
+            .expect("a new subscription is created");
     }
     mine.sort_by(|a, b| a.subscription_id.cmp(&b.subscription_id));
     let listed = subscriptions.list(&fleet, None, 10).await.expect("list succeeds");
@@ -56,7 +61,7 @@ async fn fleet_lists_its_own_subscriptions(subscriptions: &impl Subscriptions, f
 async fn replace_requires_the_expected_state(subscriptions: &impl Subscriptions, fixtures: &Fixtures<'_, impl Randomness>) {
     use SubscriptionState::{Active, Pending, Provisioning};
     let pending = fixtures.subscription(&fixtures.fleet_id(), vec![fixtures.vid()], &["alerts"]);
-    subscriptions.create(&pending, None).await.expect("a new subscription is created");
+    subscriptions.create(&pending, &fixtures.change(&pending.fleet_id)).await.expect("a new subscription is created");
     let replacement = Subscription { state: Provisioning, updated_at: NOON.plus_ms(1), ..pending.clone() };
     subscriptions.replace(&replacement, Pending).await.expect("a subscription in the expected state is replaced");
     let replacement = Subscription { version: 2, ..replacement };
@@ -89,18 +94,37 @@ async fn replace_requires_the_expected_state(subscriptions: &impl Subscriptions,
 
 async fn update_requires_the_stored_version(subscriptions: &impl Subscriptions, fixtures: &Fixtures<'_, impl Randomness>) {
     let first = fixtures.subscription(&fixtures.fleet_id(), vec![fixtures.vid(), fixtures.vid()], &["alerts"]);
-    subscriptions.create(&first, None).await.expect("a new subscription is created");
+    subscriptions.create(&first, &fixtures.change(&first.fleet_id)).await.expect("a new subscription is created");
     let fewer = Subscription { vehicles: vec![first.vehicles[1].clone()], ..first.clone() };
-    subscriptions.update(&fewer, None).await.expect("a subscription at its version is updated in any state");
+    subscriptions
+        .update(&fewer, &fixtures.change(&fewer.fleet_id))
+        .await
+        .expect("a subscription at its version is updated in any state");
     let fewer = Subscription { version: 2, ..fewer };
     assert_eq!(get(subscriptions, &first).await.as_ref(), Some(&fewer), "the update is stored as the next version");
     let unknown = fixtures.subscription(&first.fleet_id, vec![fixtures.vid()], &["alerts"]);
     for (rejected, why) in [(&first, "at another version"), (&unknown, "that does not exist")] {
-        let rejected = subscriptions.update(rejected, None).await.map_err(|error| error.kind());
+        let rejected =
+            subscriptions.update(rejected, &fixtures.change(&rejected.fleet_id)).await.map_err(|error| error.kind());
         assert_eq!(rejected, Err(PortErrorKind::Conflict), "updating a subscription {why} is a conflict");
     }
     assert_eq!(get(subscriptions, &first).await, Some(fewer), "a rejected update changes nothing");
     assert_eq!(get(subscriptions, &unknown).await, None, "a rejected update creates no subscription");
+}
+
+async fn claim_changes_only_the_version(subscriptions: &impl Subscriptions, fixtures: &Fixtures<'_, impl Randomness>) {
+    let first = fixtures.subscription(&fixtures.fleet_id(), vec![fixtures.vid()], &["alerts"]);
+    subscriptions.create(&first, &fixtures.change(&first.fleet_id)).await.expect("a new subscription is created");
+    subscriptions.claim_version(&first).await.expect("the next version is claimed");
+    let claimed = Subscription { version: 2, ..first.clone() };
+    assert_eq!(get(subscriptions, &first).await.as_ref(), Some(&claimed), "a claim changes only the version");
+    let unknown = fixtures.subscription(&first.fleet_id, vec![fixtures.vid()], &["alerts"]);
+    for (rejected, why) in [(&first, "claimed before"), (&unknown, "of an unknown subscription")] {
+        let rejected = subscriptions.claim_version(rejected).await.map_err(|error| error.kind());
+        assert_eq!(rejected, Err(PortErrorKind::Conflict), "claiming a version {why} is a conflict");
+    }
+    assert_eq!(get(subscriptions, &first).await, Some(claimed), "a rejected claim changes nothing");
+    assert_eq!(get(subscriptions, &unknown).await, None, "a rejected claim creates no subscription");
 }
 
 async fn get(subscriptions: &impl Subscriptions, expected: &Subscription) -> Option<Subscription> {

@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use roadcast_domain::ids::{ClientId, VehicleId};
-use roadcast_domain::subject::Subject;
+use roadcast_domain::subject::{Subject, VehicleName};
 use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
 
 use super::fixtures::{Fixtures, NOON};
@@ -269,17 +269,67 @@ async fn list(vehicles: &impl Vehicles, owner: Option<&ClientId>, limit: usize) 
 /// Checks every implementation of [`VehicleNames`] together with its registry.
 pub async fn vehicle_names(registry: &(impl Vehicles + VehicleNames), random: &impl Randomness) {
     let fixtures = Fixtures::new(random);
-    let existing = registered(registry, &fixtures).await;
-    let mut subjects = Vec::new();
+    names_are_resolved_at_their_indexes(registry, &fixtures).await;
+    resolve_all_returns_what_resolve_returns(registry, &fixtures, random).await;
+}
+
+async fn names_are_resolved_at_their_indexes(
+    registry: &(impl Vehicles + VehicleNames),
+    fixtures: &Fixtures<'_, impl Randomness>,
+) {
+    let existing = registered(registry, fixtures).await;
+    let mut names = Vec::new();
     let mut expect = Vec::new();
     for index in 0..130 {
-        let subject: Option<Subject> = (index % 40 == 7).then(|| existing.subjects().nth(index % 2)).flatten();
-        expect.push(subject.as_ref().map(|_| existing.vid.clone()));
-        subjects.push(subject.unwrap_or_else(|| Subject::Vin(fixtures.vin())));
+        let name: Option<VehicleName> = (index % 40 == 7).then(|| existing.names().nth(index % 2)).flatten();
+        expect.push(name.as_ref().map(|_| existing.vid.clone()));
+        names.push(name.unwrap_or_else(|| VehicleName::Vin(fixtures.vin())));
     }
-    subjects.push(Subject::Vid(existing.vid.clone()));
-    expect.push(Some(existing.vid));
-    let found = registry.resolve_all(&subjects).await.expect("resolve_all succeeds");
-    assert_eq!(found, expect, "each subject is resolved at its index, including repeated ones");
-    assert_eq!(registry.resolve_all(&[]).await.expect("resolve_all succeeds"), [], "no subjects have no results");
+    let found = registry.resolve_all(&names).await.expect("resolve_all succeeds");
+    assert_eq!(found, expect, "each name is resolved at its index, including repeated ones");
+    assert_eq!(registry.resolve_all(&[]).await.expect("resolve_all succeeds"), [], "no names have no results");
+}
+
+async fn resolve_all_returns_what_resolve_returns(
+    registry: &(impl Vehicles + VehicleNames),
+    fixtures: &Fixtures<'_, impl Randomness>,
+    random: &impl Randomness,
+) {
+    let mut names = Vec::new();
+    let mut vehicles: Vec<Vehicle> = Vec::new();
+    for step in 1..=24 {
+        let bits = random.bits();
+        let pick = usize::try_from(bits >> 8 & 0xff).expect("8 bits") % vehicles.len().max(1);
+        match (bits % 4, vehicles.get_mut(pick)) {
+            // Retires a vehicle, which releases its names.
+            (0, Some(vehicle)) if vehicle.retired_at.is_none() => {
+                vehicle.version += 1;
+                vehicle.retired_at = Some(NOON);
+                registry.replace(vehicle).await.expect("a vehicle is retired");
+            }
+            // Registers another vehicle with the names of this one, which may be retired.
+            (1, Some(vehicle)) => {
+                let again = Vehicle { vid: fixtures.vid(), version: 1, retired_at: None, ..vehicle.clone() };
+                if register(registry, &again).await == VehicleRegistration::New {
+                    vehicles.push(again);
+                }
+            }
+            // A name of no vehicle.
+            (2, _) => names.push(VehicleName::External(fixtures.external_id())),
+            _ => {
+                let vehicle = registered(registry, fixtures).await;
+                names.extend(vehicle.names());
+                vehicles.push(vehicle);
+            }
+        }
+        if step % 6 != 0 {
+            continue;
+        }
+        let mut expect = Vec::new();
+        for name in &names {
+            expect.push(resolve(registry, name.clone().into()).await);
+        }
+        let found = registry.resolve_all(&names).await.expect("resolve_all succeeds");
+        assert_eq!(found, expect, "resolve_all returns what resolve returns");
+    }
 }

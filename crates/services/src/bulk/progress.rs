@@ -66,7 +66,7 @@ impl Progress {
     }
 
     /// Counts the outcome of a row. Returns its faults if it is invalid.
-    pub(super) fn count<'f, W>(&mut self, outcome: &'f RowOutcome<W>) -> Option<&'f W> {
+    pub(super) fn count<'f, Fault>(&mut self, outcome: &'f RowOutcome<Fault>) -> Option<&'f Fault> {
         let counts = &mut self.checkpoint.counts;
         counts.rows += 1;
         match outcome {
@@ -86,7 +86,7 @@ impl Progress {
         for (row, outcome) in window.rows.iter().zip(outcomes) {
             if let Some(invalid) = self.count(outcome) {
                 let line = row.as_ref().map_or_else(|(line, _)| *line, |row| row.line);
-                self.record_fault(line, invalid.pointer, invalid.fault.code(), &invalid.fault.to_string());
+                self.record_fault(line, invalid.pointer().as_str(), invalid.fault.code(), &invalid.fault.to_string());
             }
         }
         (self.checkpoint.line, self.checkpoint.offset) = (window.line, window.offset);

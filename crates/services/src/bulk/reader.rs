@@ -54,9 +54,34 @@ pub(super) enum FileRefusal {
     Header(HeaderFault),
 }
 
+/// Why reading a file failed.
+#[derive(Debug)]
+pub(super) enum ReadError {
+    /// The file cannot be read further. A retry does not resolve this.
+    Refused(FileRefusal),
+    /// The store of the file failed.
+    Port(PortError),
+}
+
+impl ReadError {
+    /// Returns the refusal, which is the result of the import. Fails if the store failed.
+    pub(super) fn into_refusal(self) -> Result<FileRefusal, PortError> {
+        match self {
+            Self::Refused(refusal) => Ok(refusal),
+            Self::Port(error) => Err(error),
+        }
+    }
+}
+
+impl From<PortError> for ReadError {
+    fn from(error: PortError) -> Self {
+        Self::Port(error)
+    }
+}
+
 /// Reads the lines of a file.
-pub(super) struct LineReader<B> {
-    body: B,
+pub(super) struct LineReader<Body> {
+    body: Body,
     lines: LineSplitter,
     /// The number of the last line that was read.
     pub(super) line: u64,
@@ -64,40 +89,40 @@ pub(super) struct LineReader<B> {
     pub(super) offset: u64,
 }
 
-impl<B: FileBody> LineReader<B> {
+impl<Body: FileBody> LineReader<Body> {
     /// Opens a file at a checkpoint. Lines longer than `max_line_bytes` are reported as too long.
     pub(super) async fn open(
-        files: &impl BulkFiles<Body = B>,
+        files: &impl BulkFiles<Body = Body>,
         file: &BulkFile,
         compression: Compression,
         from: &Checkpoint,
         max_line_bytes: usize,
-    ) -> Result<Result<Self, FileRefusal>, PortError> {
+    ) -> Result<Self, ReadError> {
         let Ok(lines) = LineSplitter::resume(compression, from.line, from.offset) else {
-            return Ok(Err(FileRefusal::Corrupt));
+            return Err(ReadError::Refused(FileRefusal::Corrupt));
         };
         let body = files.open(file, if compression == Compression::Plain { from.offset } else { 0 }).await?;
-        Ok(Ok(Self { body, lines: lines.max_line_bytes(max_line_bytes), line: from.line, offset: from.offset }))
+        Ok(Self { body, lines: lines.max_line_bytes(max_line_bytes), line: from.line, offset: from.offset })
     }
 
     /// Returns the next line; `None` at the end of the file.
-    pub(super) async fn next(&mut self) -> Result<Result<Option<Line>, FileRefusal>, PortError> {
+    pub(super) async fn next(&mut self) -> Result<Option<Line>, ReadError> {
         let mut ended = false;
         loop {
             match self.lines.next_line() {
                 Ok(None) if !ended => {}
                 Ok(line) => {
                     let Some(line) = line else {
-                        return Ok(if self.line == 0 { Err(FileRefusal::Empty) } else { Ok(None) });
+                        return if self.line == 0 { Err(ReadError::Refused(FileRefusal::Empty)) } else { Ok(None) };
                     };
                     (self.line, self.offset) = (line.number, line.end);
-                    return Ok(match line.text {
-                        Err(LineFault::Foreign(content)) => Err(FileRefusal::Content(content)),
+                    return match line.text {
+                        Err(LineFault::Foreign(content)) => Err(ReadError::Refused(FileRefusal::Content(content))),
                         _ => Ok(Some(line)),
-                    });
+                    };
                 }
-                Err(DecompressError::NotCompressed) => return Ok(Err(FileRefusal::NotCompressed)),
-                Err(_) => return Ok(Err(FileRefusal::Corrupt)),
+                Err(DecompressError::NotCompressed) => return Err(ReadError::Refused(FileRefusal::NotCompressed)),
+                Err(_) => return Err(ReadError::Refused(FileRefusal::Corrupt)),
             }
             if let Some(bytes) = self.body.next().await? {
                 self.lines.push(bytes);
@@ -110,36 +135,34 @@ impl<B: FileBody> LineReader<B> {
 }
 
 /// Reads the rows of a file.
-pub(super) struct RowReader<B> {
-    lines: LineReader<B>,
+pub(super) struct RowReader<Body> {
+    lines: LineReader<Body>,
     format: FileFormat,
     rows: Option<RowParser>,
 }
 
-impl<B: FileBody> RowReader<B> {
+impl<Body: FileBody> RowReader<Body> {
     /// Opens a file at a checkpoint.
     pub(super) async fn open(
-        files: &impl BulkFiles<Body = B>,
+        files: &impl BulkFiles<Body = Body>,
         file: &BulkFile,
         from: &Checkpoint,
-    ) -> Result<Result<Self, FileRefusal>, PortError> {
-        let Some((format, compression)) = detect_format(&file.key) else { return Ok(Err(FileRefusal::UnknownFormat)) };
-        let lines = match LineReader::open(files, file, compression, from, MAX_LINE_BYTES).await? {
-            Ok(lines) => lines,
-            Err(refused) => return Ok(Err(refused)),
-        };
+    ) -> Result<Self, ReadError> {
+        let detected = detect_format(&file.key).ok_or(ReadError::Refused(FileRefusal::UnknownFormat));
+        let (format, compression) = detected?;
+        let lines = LineReader::open(files, file, compression, from, MAX_LINE_BYTES).await?;
         let rows = match &from.columns {
             None if format.has_header() => None,
             columns => Some(RowParser::new(columns.clone())),
         };
-        Ok(Ok(Self { lines, format, rows }))
+        Ok(Self { lines, format, rows })
     }
 
     /// Returns the next rows, at most `limit`.
     pub(super) async fn window(&mut self, limit: usize) -> Result<RowWindow, PortError> {
         let mut window = RowWindow::default();
         while window.rows.len() < limit {
-            match self.lines.next().await? {
+            match self.lines.next().await {
                 Ok(Some(line)) => {
                     if let Err(refused) = self.read_line(line, &mut window) {
                         window.refused = Some(refused);
@@ -149,7 +172,7 @@ impl<B: FileBody> RowReader<B> {
                     window.is_last = true;
                     window.refused = self.rows.is_none().then_some(FileRefusal::Empty);
                 }
-                Err(refused) => window.refused = Some(refused),
+                Err(error) => window.refused = Some(error.into_refusal()?),
             }
             window.is_last |= window.refused.is_some();
             if window.is_last {

@@ -9,15 +9,15 @@ use roadcast_ports::bulk::BulkFile;
 use super::reader::NumberedRow;
 
 /// The row's external id belongs to another vehicle.
-pub(super) const EXTERNAL_ID_TAKEN: InvalidRow = InvalidRow::new("/externalId", RowFault::ExternalIdTaken);
+pub(super) const EXTERNAL_ID_TAKEN: InvalidRow = InvalidRow::new("externalId", RowFault::ExternalIdTaken);
 
 /// The outcome of a row of a file. Each kind of file has its own type of faults.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) enum RowOutcome<W> {
+pub(super) enum RowOutcome<Fault> {
     Loaded,
     Unchanged,
     Superseded,
-    Invalid(W),
+    Invalid(Fault),
 }
 
 /// The outcome of a row that assigns a vehicle to a fleet.

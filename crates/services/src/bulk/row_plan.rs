@@ -7,14 +7,13 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::fleet::FleetState;
 use roadcast_domain::ids::{FleetId, VehicleId};
-use roadcast_domain::subject::Subject;
+use roadcast_domain::subject::VehicleName;
 use roadcast_domain::vehicle_mapping::{ConfirmedVersions, InvalidRow, RowFault};
 use roadcast_domain::vin::Vin;
 use roadcast_ports::PortError;
-use roadcast_ports::bulk::{BulkFile, BulkFiles, ImportProgress, VehicleMappings};
-use roadcast_ports::clock::{Clock, Randomness};
-use roadcast_ports::fleets::Fleets;
-use roadcast_ports::vehicles::{VehicleNames, Vehicles};
+use roadcast_ports::bulk::{BulkFile, VehicleMappings};
+use roadcast_ports::port_set::PortSet;
+use roadcast_ports::vehicles::VehicleNames;
 
 use super::reader::{NumberedRow, RowWindow};
 use super::row_outcome::{EXTERNAL_ID_TAKEN, MappingOutcome, RowOutcome, compare_with_stored, mapping_of};
@@ -32,9 +31,7 @@ pub(super) enum RowPlan<'w> {
     Write { row: &'w NumberedRow, vid: Option<VehicleId>, outcome: MappingOutcome },
 }
 
-impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleNames, F: Fleets, K: Clock, R: Randomness>
-    VehicleImport<B, M, L, V, F, K, R>
-{
+impl<Ports: PortSet> VehicleImport<Ports> {
     /// Returns a plan for each row of a window, in order.
     pub(super) async fn plan_rows<'w>(
         &self,
@@ -45,7 +42,7 @@ impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleN
         let valid = || window.rows.iter().flatten();
         let fleets = self.active_fleets(valid().map(|row| &row.row.fleet_id).collect()).await?;
         let vids = self.resolve_names(valid()).await?;
-        let vid = |row: &NumberedRow| vids.get(&Subject::Vin(row.row.vin.clone())).cloned();
+        let vid = |row: &NumberedRow| vids.get(&VehicleName::Vin(row.row.vin.clone())).cloned();
         let pairs: Vec<_> = valid().filter_map(|row| Some((row.row.fleet_id.clone(), vid(row)?))).collect();
         let stored = self.mappings.get(&pairs).await?;
         let stored: BTreeMap<_, _> =
@@ -59,10 +56,10 @@ impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleN
             };
             let vid = vid(row);
             if !fleets.contains(&row.row.fleet_id) {
-                return RowPlan::Settled(RowOutcome::Invalid(InvalidRow::new("/fleetId", RowFault::FleetUnknown)));
+                return RowPlan::Settled(RowOutcome::Invalid(InvalidRow::new("fleetId", RowFault::FleetUnknown)));
             }
             if let Some(id) = &row.row.details.external_id
-                && let Some(holder) = vids.get(&Subject::External(id.clone()))
+                && let Some(holder) = vids.get(&VehicleName::External(id.clone()))
                 && vid.as_ref() != Some(holder)
             {
                 return RowPlan::Settled(RowOutcome::Invalid(EXTERNAL_ID_TAKEN));
@@ -95,14 +92,14 @@ impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleN
     async fn resolve_names<'w>(
         &self,
         rows: impl Iterator<Item = &'w NumberedRow>,
-    ) -> Result<HashMap<Subject, VehicleId>, PortError> {
-        let names: Vec<Subject> = rows
+    ) -> Result<HashMap<VehicleName, VehicleId>, PortError> {
+        let names: Vec<VehicleName> = rows
             .flat_map(|row| {
-                let external_id = row.row.details.external_id.clone().map(Subject::External);
-                std::iter::once(Subject::Vin(row.row.vin.clone())).chain(external_id)
+                let external_id = row.row.details.external_id.clone().map(VehicleName::External);
+                std::iter::once(VehicleName::Vin(row.row.vin.clone())).chain(external_id)
             })
             .collect();
-        let vids = self.vehicles.resolve_all(&names).await?;
+        let vids = self.vehicle_names.resolve_all(&names).await?;
         Ok(names.into_iter().zip(vids).filter_map(|(name, vid)| Some((name, vid?))).collect())
     }
 }

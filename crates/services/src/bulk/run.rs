@@ -2,6 +2,7 @@
 
 use roadcast_ports::bulk::{BulkFile, BulkFiles, ImportProgress, RowCounts};
 use roadcast_ports::clock::Clock;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::{PortError, PortErrorKind};
 
 use super::progress::{Progress, Summary};
@@ -29,14 +30,14 @@ pub(super) enum EndOfRun {
 }
 
 /// A run of the import of a file.
-pub(super) struct ImportRun<'r, B, L, K> {
-    pub(super) files: &'r B,
-    pub(super) progress: &'r L,
-    pub(super) clock: &'r K,
+pub(super) struct ImportRun<'r, Ports: PortSet> {
+    pub(super) files: &'r Ports::BulkFiles,
+    pub(super) progress: &'r Ports::ImportProgress,
+    pub(super) clock: &'r Ports::Clock,
     pub(super) file: &'r BulkFile,
 }
 
-impl<B: BulkFiles, L: ImportProgress, K: Clock> ImportRun<'_, B, L, K> {
+impl<Ports: PortSet> ImportRun<'_, Ports> {
     /// Saves the progress. The report first: lines before the checkpoint are never read again.
     pub(super) async fn save(&self, progress: &mut Progress) -> Result<(), PortError> {
         let lines = progress.take_report_lines();

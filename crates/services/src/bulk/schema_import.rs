@@ -13,8 +13,9 @@ use roadcast_domain::event::CustomType;
 use roadcast_domain::limits;
 use roadcast_domain::schema::{EventSchema, incompatibilities};
 use roadcast_domain::vehicle_mapping::RowFault;
-use roadcast_ports::bulk::{BulkFile, BulkFiles, ImportProgress};
+use roadcast_ports::bulk::{BulkFile, ImportProgress};
 use roadcast_ports::clock::Clock;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::schemas::Schemas;
 use roadcast_ports::{PortError, PortErrorKind};
 
@@ -32,13 +33,13 @@ const MAX_LINE_BYTES: usize = 4 * limits::SCHEMA_BYTES;
 const LINES_PER_CHECKPOINT: u64 = 100;
 
 /// Imports files of event schemas.
-pub struct SchemaImport<B, L, S, K> {
+pub struct SchemaImport<Ports: PortSet> {
     /// The files.
-    pub files: B,
+    pub files: Ports::BulkFiles,
     /// The checkpoints of imports.
-    pub progress: L,
+    pub progress: Ports::ImportProgress,
     /// Registers the schemas.
-    pub registration: SchemaRegistration<S, K>,
+    pub registration: SchemaRegistration<Ports>,
 }
 
 /// The context of a run.
@@ -50,7 +51,7 @@ struct ImportContext {
     registered: BTreeSet<CustomType>,
 }
 
-impl<B: BulkFiles, L: ImportProgress, S: Schemas, K: Clock> SchemaImport<B, L, S, K> {
+impl<Ports: PortSet> SchemaImport<Ports> {
     /// Imports a file from its checkpoint to its end or until `deadline`; then another run resumes the import. Another run
     /// also resumes it if a port fails after this run has processed lines; if it has processed none, the port's error is
     /// returned.
@@ -59,7 +60,7 @@ impl<B: BulkFiles, L: ImportProgress, S: Schemas, K: Clock> SchemaImport<B, L, S
         if checkpoint.done {
             return Ok(ImportOutcome::AlreadyLoaded);
         }
-        let run = ImportRun { files: &self.files, progress: &self.progress, clock: &self.registration.clock, file };
+        let run = ImportRun::<Ports> { files: &self.files, progress: &self.progress, clock: &self.registration.clock, file };
         let mut progress = Progress::resume(checkpoint, run.clock.now());
         match self.import_lines(&run, &mut progress, deadline).await {
             Ok(EndOfRun::FileEnd(refused)) => {
@@ -79,30 +80,30 @@ impl<B: BulkFiles, L: ImportProgress, S: Schemas, K: Clock> SchemaImport<B, L, S
     /// Imports lines until the end of the file or the deadline.
     async fn import_lines(
         &self,
-        run: &ImportRun<'_, B, L, K>,
+        run: &ImportRun<'_, Ports>,
         progress: &mut Progress,
         deadline: Timestamp,
     ) -> Result<EndOfRun, PortError> {
         let Some((FileFormat::Ndjson, compression)) = detect_format(&run.file.key) else {
             return Ok(EndOfRun::FileEnd(Some(FileRefusal::NotNdjson)));
         };
-        let opened = LineReader::open(run.files, run.file, compression, &progress.checkpoint, MAX_LINE_BYTES).await?;
+        let opened = LineReader::open(run.files, run.file, compression, &progress.checkpoint, MAX_LINE_BYTES).await;
         let mut lines = match opened {
             Ok(lines) => lines,
-            Err(refused) => return Ok(EndOfRun::FileEnd(Some(refused))),
+            Err(error) => return Ok(EndOfRun::FileEnd(Some(error.into_refusal()?))),
         };
         let mut context = ImportContext { uploaded_at: run.file.version.uploaded_at(), registered: BTreeSet::new() };
         loop {
-            let text = match lines.next().await? {
+            let text = match lines.next().await {
                 Ok(Some(line)) => line.text,
                 Ok(None) => return Ok(EndOfRun::FileEnd(None)),
-                Err(refused) => return Ok(EndOfRun::FileEnd(Some(refused))),
+                Err(error) => return Ok(EndOfRun::FileEnd(Some(error.into_refusal()?))),
             };
             if !text.as_ref().is_ok_and(|text| text.trim().is_empty()) {
                 let outcome = self.import_line(text, &mut context).await?;
                 if let Some((reason, fields)) = progress.count(&outcome) {
                     for InvalidField { pointer, detail } in fields {
-                        progress.record_fault(lines.line, pointer, reason, detail);
+                        progress.record_fault(lines.line, pointer.as_str(), reason, detail);
                     }
                 }
             }

@@ -5,10 +5,9 @@
 
 use roadcast_domain::Timestamp;
 use roadcast_domain::vehicle_mapping::{ConfirmedVersions, ImportLedger};
-use roadcast_ports::bulk::{BulkFile, BulkFiles, ImportProgress, VehicleMappings};
-use roadcast_ports::clock::{Clock, Randomness};
-use roadcast_ports::fleets::Fleets;
-use roadcast_ports::vehicles::{VehicleNames, Vehicles};
+use roadcast_ports::bulk::{BulkFile, ImportProgress};
+use roadcast_ports::clock::Clock;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::{PortError, PortErrorKind};
 
 use super::progress::Progress;
@@ -25,28 +24,28 @@ const ROWS_PER_CHECKPOINT: usize = 10_000;
 const LEDGER_ATTEMPTS: usize = 10;
 
 /// Imports files that assign vehicles to fleets.
-pub struct VehicleImport<B, M, L, V, F, K, R> {
+pub struct VehicleImport<Ports: PortSet> {
     /// The files.
-    pub files: B,
+    pub files: Ports::BulkFiles,
     /// The mappings that the files are loaded into.
-    pub mappings: M,
+    pub mappings: Ports::VehicleMappings,
     /// The checkpoints of imports and the ledger of files.
-    pub progress: L,
+    pub progress: Ports::ImportProgress,
     /// The registered vehicles.
-    pub vehicles: V,
+    pub vehicles: Ports::Vehicles,
+    /// The names of the registered vehicles.
+    pub vehicle_names: Ports::VehicleNames,
     /// The fleets.
-    pub fleets: CachedFleets<F, K>,
+    pub fleets: CachedFleets<Ports>,
     /// The clock.
-    pub clock: K,
+    pub clock: Ports::Clock,
     /// The source of random ids.
-    pub randomness: R,
+    pub randomness: Ports::Randomness,
     /// Rows per window, which are looked up and written together. At least 1; usually [`DEFAULT_WINDOW_ROWS`].
     pub window_rows: usize,
 }
 
-impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleNames, F: Fleets, K: Clock, R: Randomness>
-    VehicleImport<B, M, L, V, F, K, R>
-{
+impl<Ports: PortSet> VehicleImport<Ports> {
     /// Imports a file from its checkpoint to its end or until `deadline`; then another run resumes the import. Another run
     /// also resumes it if a port fails after this run has loaded rows; if it has loaded none, the port's error is returned.
     pub async fn import(&self, file: &BulkFile, deadline: Timestamp) -> Result<ImportOutcome, PortError> {
@@ -81,9 +80,9 @@ impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleN
         progress: &mut Progress,
         deadline: Timestamp,
     ) -> Result<EndOfRun, PortError> {
-        let mut reader = match RowReader::open(&self.files, file, &progress.checkpoint).await? {
+        let mut reader = match RowReader::open(&self.files, file, &progress.checkpoint).await {
             Ok(reader) => reader,
-            Err(refused) => return Ok(EndOfRun::FileEnd(Some(refused))),
+            Err(error) => return Ok(EndOfRun::FileEnd(Some(error.into_refusal()?))),
         };
         let windows_per_checkpoint = (ROWS_PER_CHECKPOINT / self.window_rows).max(1);
         for windows in 1.. {
@@ -127,7 +126,7 @@ impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleN
         self.run(file).complete(progress, summary).await
     }
 
-    fn run<'r>(&'r self, file: &'r BulkFile) -> ImportRun<'r, B, L, K> {
+    fn run<'r>(&'r self, file: &'r BulkFile) -> ImportRun<'r, Ports> {
         ImportRun { files: &self.files, progress: &self.progress, clock: &self.clock, file }
     }
 

@@ -7,10 +7,10 @@ use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_domain::vehicle::Vehicle;
 use roadcast_domain::vehicle_mapping::{ConfirmedVersions, InvalidRow, RowFault, VehicleMapping};
 use roadcast_domain::vin::Vin;
-use roadcast_ports::bulk::{BulkFile, BulkFiles, ImportProgress, PutOutcome, VehicleMappings};
+use roadcast_ports::bulk::{BulkFile, PutOutcome, VehicleMappings};
 use roadcast_ports::clock::{Clock, Randomness};
-use roadcast_ports::fleets::Fleets;
-use roadcast_ports::vehicles::{VehicleNames, VehicleRegistration, Vehicles};
+use roadcast_ports::port_set::PortSet;
+use roadcast_ports::vehicles::{VehicleRegistration, Vehicles};
 use roadcast_ports::{PortError, PortErrorKind};
 
 use super::reader::NumberedRow;
@@ -20,12 +20,18 @@ use super::vehicle_import::VehicleImport;
 
 /// The names of a new vehicle. Rows with equal names describe one vehicle, even if their fleets differ.
 type NewVehicleName<'w> = (&'w Vin, Option<&'w ExternalId>);
-/// The vehicles registered for new names, or the fault of the rows with that name.
-type RegisteredVehicles<'w> = HashMap<NewVehicleName<'w>, Result<VehicleId, InvalidRow>>;
+/// The results of registering vehicles, by new name.
+type NameRegistrations<'w> = HashMap<NewVehicleName<'w>, NameRegistration>;
 
-impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleNames, F: Fleets, K: Clock, R: Randomness>
-    VehicleImport<B, M, L, V, F, K, R>
-{
+/// The result of registering a vehicle with a new name.
+enum NameRegistration {
+    /// This vehicle has the name now.
+    Registered(VehicleId),
+    /// No vehicle can have the name: every row with it has this fault.
+    Refused(InvalidRow),
+}
+
+impl<Ports: PortSet> VehicleImport<Ports> {
     /// Executes the plans of a window and returns the outcomes, in order. If a store rejects a row permanently, the row is
     /// invalid, not the file.
     pub(super) async fn execute_plans(
@@ -68,7 +74,7 @@ impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleN
     }
 
     /// Registers the vehicles of new names. Includes vehicles that were registered concurrently.
-    async fn register_new<'w>(&self, plans: &[RowPlan<'w>]) -> Result<RegisteredVehicles<'w>, PortError> {
+    async fn register_new<'w>(&self, plans: &[RowPlan<'w>]) -> Result<NameRegistrations<'w>, PortError> {
         let (mut names, mut vehicles, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
         for plan in plans {
             if let RowPlan::Write { row, vid: None, .. } = *plan
@@ -80,7 +86,7 @@ impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleN
         }
         let results = self.vehicles.register_all(&vehicles).await?;
         let registrations = names.into_iter().zip(vehicles).zip(results);
-        registrations.map(|((name, vehicle), result)| Ok((name, vid_of(name, vehicle, result)?))).collect()
+        registrations.map(|((name, vehicle), result)| Ok((name, name_registration(name, vehicle, result)?))).collect()
     }
 
     /// Returns the new vehicle that a row describes.
@@ -98,26 +104,33 @@ impl<B: BulkFiles, M: VehicleMappings, L: ImportProgress, V: Vehicles + VehicleN
     }
 }
 
-/// Returns the id of the vehicle that has the name now, or the fault of the rows with that name.
-fn vid_of(
+/// Returns the vehicle that has the name now, or the fault of the rows with that name. Fails if a retry can change this.
+fn name_registration(
     (vin, external_id): NewVehicleName<'_>,
     vehicle: Vehicle,
     result: Result<VehicleRegistration, PortError>,
-) -> Result<Result<VehicleId, InvalidRow>, PortError> {
+) -> Result<NameRegistration, PortError> {
+    use NameRegistration::{Refused, Registered};
     match result {
-        Ok(VehicleRegistration::New) => Ok(Ok(vehicle.vid)),
-        Ok(VehicleRegistration::Existing(existing)) if existing.details.vin.as_ref() == Some(vin) => Ok(Ok(existing.vid)),
-        Ok(VehicleRegistration::Existing(_)) => Ok(Err(EXTERNAL_ID_TAKEN)),
-        Err(error) if error.kind() != PortErrorKind::Conflict => Ok(Err(unstorable(&error))),
-        Err(_) if external_id.is_some() => Ok(Err(EXTERNAL_ID_TAKEN)),
+        Ok(VehicleRegistration::New) => Ok(Registered(vehicle.vid)),
+        Ok(VehicleRegistration::Existing(existing)) if existing.details.vin.as_ref() == Some(vin) => {
+            Ok(Registered(existing.vid))
+        }
+        Ok(VehicleRegistration::Existing(_)) => Ok(Refused(EXTERNAL_ID_TAKEN)),
+        Err(error) if error.kind() != PortErrorKind::Conflict => Ok(Refused(unstorable(&error))),
+        Err(_) if external_id.is_some() => Ok(Refused(EXTERNAL_ID_TAKEN)),
         // Concurrent registrations of the same name: the next run finds the registered vehicle.
         Err(error) => Err(PortError::new(PortErrorKind::Unavailable, "register a vehicle").caused_by(error)),
     }
 }
 
-fn registered_vid(vehicles: &RegisteredVehicles<'_>, row: &NumberedRow) -> Result<VehicleId, InvalidRow> {
-    // `register_new` has registered the vehicle of every row without one.
-    vehicles.get(&name_of(row)).cloned().unwrap_or(Err(InvalidRow::entire_row(RowFault::Unstorable)))
+fn registered_vid(vehicles: &NameRegistrations<'_>, row: &NumberedRow) -> Result<VehicleId, InvalidRow> {
+    match vehicles.get(&name_of(row)) {
+        Some(NameRegistration::Registered(vid)) => Ok(vid.clone()),
+        Some(NameRegistration::Refused(fault)) => Err(*fault),
+        // Cannot happen: `register_new` has registered the vehicle of every row without one.
+        None => Err(InvalidRow::entire_row(RowFault::Unstorable)),
+    }
 }
 
 fn name_of(row: &NumberedRow) -> NewVehicleName<'_> {

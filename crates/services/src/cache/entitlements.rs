@@ -1,51 +1,57 @@
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use lru::LruCache;
 use roadcast_domain::entitlement::Entitlement;
 use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_domain::package::Packages;
 use roadcast_ports::PortError;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
+use roadcast_ports::port_set::PortSet;
 
 use super::{CAPACITY, TTL_MS, TtlCache};
 
 /// Caches the entitlements to each vehicle until the version of all entitlements changes.
-pub struct CachedEntitlements<E, K> {
-    entitlements: E,
-    clock: K,
+pub struct CachedEntitlements<Ports: PortSet> {
+    entitlements: Ports::Entitlements,
+    clock: Ports::Clock,
     version: TtlCache<(), u64>,
     by_vehicle: Mutex<VersionedEntitlements>,
     packages: TtlCache<(), Packages>,
 }
 
 /// The entitlements that were read under one version.
-#[derive(Default)]
 struct VersionedEntitlements {
     version: u64,
-    by_vehicle: HashMap<VehicleId, Vec<Entitlement>>,
+    by_vehicle: LruCache<VehicleId, Vec<Entitlement>>,
 }
 
-impl<E, K> CachedEntitlements<E, K> {
+impl VersionedEntitlements {
+    fn new(version: u64) -> Self {
+        Self { version, by_vehicle: LruCache::sparse(CAPACITY) }
+    }
+}
+
+impl<Ports: PortSet> CachedEntitlements<Ports> {
     /// An empty cache over `entitlements`.
-    pub fn new(entitlements: E, clock: K) -> Self {
+    pub fn new(entitlements: Ports::Entitlements, clock: Ports::Clock) -> Self {
         Self {
             entitlements,
             clock,
             version: TtlCache::new(TTL_MS),
-            by_vehicle: Mutex::default(),
+            by_vehicle: Mutex::new(VersionedEntitlements::new(0)),
             packages: TtlCache::new(TTL_MS),
         }
     }
 }
 
-impl<E: Entitlements, K: Clock> Entitlements for CachedEntitlements<E, K> {
+impl<Ports: PortSet> Entitlements for CachedEntitlements<Ports> {
     async fn list_by_vehicle(&self, vid: &VehicleId) -> Result<Vec<Entitlement>, PortError> {
         let version = self.version().await?;
         {
             let mut cached = self.by_vehicle.lock().unwrap_or_else(PoisonError::into_inner);
             if cached.version != version {
-                *cached = VersionedEntitlements { version, by_vehicle: HashMap::new() };
+                *cached = VersionedEntitlements::new(version);
             }
             if let Some(entitlements) = cached.by_vehicle.get(vid) {
                 return Ok(entitlements.clone());
@@ -55,10 +61,7 @@ impl<E: Entitlements, K: Clock> Entitlements for CachedEntitlements<E, K> {
         let mut cached = self.by_vehicle.lock().unwrap_or_else(PoisonError::into_inner);
         // If the version changed during the read, the entitlements may be outdated.
         if cached.version == version {
-            if cached.by_vehicle.len() >= CAPACITY {
-                cached.by_vehicle.clear();
-            }
-            cached.by_vehicle.insert(vid.clone(), entitlements.clone());
+            cached.by_vehicle.put(vid.clone(), entitlements.clone());
         }
         Ok(entitlements)
     }

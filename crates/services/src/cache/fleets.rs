@@ -5,19 +5,20 @@ use roadcast_ports::PortError;
 use roadcast_ports::clients::Clients;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::fleets::Fleets;
+use roadcast_ports::port_set::PortSet;
 
 use super::{NAME_TTL_MS, TTL_MS, TtlCache};
 
 /// Caches fleets by id.
-pub struct CachedFleets<F, K> {
-    fleets: F,
-    clock: K,
+pub struct CachedFleets<Ports: PortSet> {
+    fleets: Ports::Fleets,
+    clock: Ports::Clock,
     by_id: TtlCache<FleetId, Option<Fleet>>,
 }
 
-impl<F: Fleets, K: Clock> CachedFleets<F, K> {
+impl<Ports: PortSet> CachedFleets<Ports> {
     /// An empty cache over `fleets`.
-    pub fn new(fleets: F, clock: K) -> Self {
+    pub fn new(fleets: Ports::Fleets, clock: Ports::Clock) -> Self {
         Self { fleets, clock, by_id: TtlCache::new(TTL_MS) }
     }
 
@@ -29,15 +30,15 @@ impl<F: Fleets, K: Clock> CachedFleets<F, K> {
 
 /// Caches the plans of fleets for [`NAME_TTL_MS`]: a new plan may take effect late, and a poller should not pay for extra
 /// reads.
-pub struct CachedPlans<F, K> {
-    fleets: F,
-    clock: K,
+pub struct CachedPlans<Ports: PortSet> {
+    fleets: Ports::Fleets,
+    clock: Ports::Clock,
     by_id: TtlCache<FleetId, Plan>,
 }
 
-impl<F: Fleets, K: Clock> CachedPlans<F, K> {
+impl<Ports: PortSet> CachedPlans<Ports> {
     /// An empty cache over `fleets`.
-    pub fn new(fleets: F, clock: K) -> Self {
+    pub fn new(fleets: Ports::Fleets, clock: Ports::Clock) -> Self {
         Self { fleets, clock, by_id: TtlCache::new(NAME_TTL_MS) }
     }
 
@@ -49,15 +50,15 @@ impl<F: Fleets, K: Clock> CachedPlans<F, K> {
 }
 
 /// Caches clients by id.
-pub struct CachedClients<C, K> {
-    clients: C,
-    clock: K,
+pub struct CachedClients<Ports: PortSet> {
+    clients: Ports::Clients,
+    clock: Ports::Clock,
     by_id: TtlCache<ClientId, Option<Client>>,
 }
 
-impl<C: Clients, K: Clock> CachedClients<C, K> {
+impl<Ports: PortSet> CachedClients<Ports> {
     /// An empty cache over `clients`.
-    pub fn new(clients: C, clock: K) -> Self {
+    pub fn new(clients: Ports::Clients, clock: Ports::Clock) -> Self {
         Self { clients, clock, by_id: TtlCache::new(TTL_MS) }
     }
 

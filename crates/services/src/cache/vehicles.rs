@@ -3,21 +3,22 @@ use roadcast_domain::subject::Subject;
 use roadcast_domain::vehicle::Vehicle;
 use roadcast_ports::PortError;
 use roadcast_ports::clock::Clock;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::vehicles::Vehicles;
 
 use super::{NAME_TTL_MS, TtlCache};
 
 /// Caches registered vehicles by id and by subject: every upload checks which vehicles its sender may send events about.
-pub struct CachedVehicles<V, K> {
-    vehicles: V,
-    clock: K,
+pub struct CachedVehicles<Ports: PortSet> {
+    vehicles: Ports::Vehicles,
+    clock: Ports::Clock,
     by_id: TtlCache<VehicleId, Option<Vehicle>>,
     by_subject: TtlCache<Subject, Option<VehicleId>>,
 }
 
-impl<V: Vehicles, K: Clock> CachedVehicles<V, K> {
+impl<Ports: PortSet> CachedVehicles<Ports> {
     /// An empty cache over `vehicles`.
-    pub fn new(vehicles: V, clock: K) -> Self {
+    pub fn new(vehicles: Ports::Vehicles, clock: Ports::Clock) -> Self {
         Self { vehicles, clock, by_id: TtlCache::new(NAME_TTL_MS), by_subject: TtlCache::new(NAME_TTL_MS) }
     }
 
@@ -41,15 +42,15 @@ impl<V: Vehicles, K: Clock> CachedVehicles<V, K> {
 }
 
 /// Caches the vehicle ids of subjects.
-pub struct CachedSubjects<V, K> {
-    vehicles: V,
-    clock: K,
+pub struct CachedSubjects<Ports: PortSet> {
+    vehicles: Ports::Vehicles,
+    clock: Ports::Clock,
     by_subject: TtlCache<Subject, Option<VehicleId>>,
 }
 
-impl<V: Vehicles, K: Clock> CachedSubjects<V, K> {
+impl<Ports: PortSet> CachedSubjects<Ports> {
     /// An empty cache over `vehicles`.
-    pub fn new(vehicles: V, clock: K) -> Self {
+    pub fn new(vehicles: Ports::Vehicles, clock: Ports::Clock) -> Self {
         Self { vehicles, clock, by_subject: TtlCache::new(NAME_TTL_MS) }
     }
 

@@ -3,10 +3,11 @@
 use roadcast_domain::caller::Caller;
 use roadcast_domain::event::{CustomType, EventType};
 use roadcast_domain::limits;
-use roadcast_domain::package::{CustomPackage, Package, PackageFault, Packages, check_name};
+use roadcast_domain::package::{CustomPackage, InvalidPackageName, Package, PackageFault, PackageName, Packages};
 use roadcast_ports::PortErrorKind;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::packages::CustomPackages;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::schemas::Schemas;
 use serde::Deserialize;
 
@@ -14,13 +15,13 @@ use crate::{InvalidField, ServiceError, VersionCondition};
 
 /// Manages packages. The content of a package is evaluated at each read, so a change is a single write. It takes effect
 /// within [`TTL_MS`](crate::cache::TTL_MS) wherever packages are cached, also for data that is already stored or queued.
-pub struct PackageCatalogue<P, S, K> {
+pub struct PackageCatalogue<Ports: PortSet> {
     /// The custom packages.
-    pub packages: P,
+    pub packages: Ports::CustomPackages,
     /// The schemas of custom event types.
-    pub schemas: S,
+    pub schemas: Ports::Schemas,
     /// The clock.
-    pub clock: K,
+    pub clock: Ports::Clock,
 }
 
 /// The content of a custom package.
@@ -62,12 +63,12 @@ impl PackageRecord {
     }
 }
 
-impl<P: CustomPackages, S: Schemas, K: Clock> PackageCatalogue<P, S, K> {
+impl<Ports: PortSet> PackageCatalogue<Ports> {
     /// Returns every package, by name. Every caller may list packages.
     pub async fn list(&self, _caller: &Caller) -> Result<Vec<PackageRecord>, ServiceError> {
         let built_in = Packages::built_in();
         let mut custom = self.packages.list().await?;
-        custom.retain(|custom| built_in.get(&custom.package.name).is_none());
+        custom.retain(|custom| built_in.get(custom.package.name.as_str()).is_none());
         let mut all: Vec<PackageRecord> = built_in.iter().cloned().map(PackageRecord::BuiltIn).collect();
         all.extend(custom.into_iter().map(PackageRecord::Custom));
         all.sort_by(|a, b| a.package().name.cmp(&b.package().name));
@@ -79,8 +80,8 @@ impl<P: CustomPackages, S: Schemas, K: Clock> PackageCatalogue<P, S, K> {
         if let Some(built_in) = Packages::built_in().get(name) {
             return Ok(PackageRecord::BuiltIn(built_in.clone()));
         }
-        check_name(name).map_err(|_| ServiceError::NotFound)?;
-        self.packages.get(name).await?.map(PackageRecord::Custom).ok_or(ServiceError::NotFound)
+        let name: PackageName = name.parse().map_err(|_| ServiceError::NotFound)?;
+        self.packages.get(&name).await?.map(PackageRecord::Custom).ok_or(ServiceError::NotFound)
     }
 
     /// Creates a package, or replaces the version that `condition` requires. Fails with `Stale` if the package exists and
@@ -97,8 +98,9 @@ impl<P: CustomPackages, S: Schemas, K: Clock> PackageCatalogue<P, S, K> {
         if Packages::built_in().get(name).is_some() {
             return Err(ServiceError::Conflict("built-in packages cannot be modified"));
         }
-        check_name(name).map_err(|error| ServiceError::invalid("/name", error.to_string()))?;
-        let current = self.packages.get(name).await?;
+        let name: PackageName =
+            name.parse().map_err(|error: InvalidPackageName| ServiceError::invalid(["name"], error.to_string()))?;
+        let current = self.packages.get(&name).await?;
         match &current {
             None if condition.requires_existence() => return Err(ServiceError::NotFound),
             Some(current) if !condition.requires_existence() || !condition.allows(current.version) => {
@@ -106,11 +108,11 @@ impl<P: CustomPackages, S: Schemas, K: Clock> PackageCatalogue<P, S, K> {
             }
             _ => {}
         }
-        let package = Package { name: name.to_owned(), signals: request.signals, event_types: request.event_types };
+        let package = Package { name, signals: request.signals, event_types: request.event_types };
         self.validate(&package).await?;
         if current.is_none() && self.packages.list().await?.len() >= limits::CUSTOM_PACKAGES {
             let detail = format!("the limit of {} custom packages is reached", limits::CUSTOM_PACKAGES);
-            return Err(ServiceError::invalid("/name", detail));
+            return Err(ServiceError::invalid(["name"], detail));
         }
         let now = self.clock.now();
         let (version, created_at) =

@@ -17,23 +17,23 @@ use roadcast_ports::bus::{DeliveryBus, FleetBatch};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::feed::{Delivery, FeedIndex};
-use roadcast_ports::fleets::Fleets;
+use roadcast_ports::port_set::PortSet;
 
 use crate::cache::{CachedEntitlements, CachedFleets};
 use crate::entry_packing::pack;
 
 /// Delivers events to the entitled fleets.
-pub struct Enrichment<E, F, D, I, K> {
+pub struct Enrichment<Ports: PortSet> {
     /// The fleets' entitlements.
-    pub entitlements: CachedEntitlements<E, K>,
+    pub entitlements: CachedEntitlements<Ports>,
     /// The fleets, which name their delivery buses.
-    pub fleets: CachedFleets<F, K>,
+    pub fleets: CachedFleets<Ports>,
     /// The delivery buses.
-    pub bus: D,
+    pub bus: Ports::DeliveryBus,
     /// The index of delivered events.
-    pub index: I,
+    pub index: Ports::FeedIndex,
     /// The clock.
-    pub clock: K,
+    pub clock: Ports::Clock,
 }
 
 /// The counts of an entry.
@@ -70,7 +70,7 @@ struct RedactedEvent {
     json: String,
 }
 
-impl<E: Entitlements, F: Fleets, D: DeliveryBus, I: FeedIndex, K: Clock> Enrichment<E, F, D, I, K> {
+impl<Ports: PortSet> Enrichment<Ports> {
     /// Delivers as many events of an ingest bus entry as possible. On failure, the caller must retry the entire entry;
     /// consumers deduplicate the repeated events by `id`.
     pub async fn deliver(&self, cloud_events: &[&str]) -> Result<EnrichmentCounts, EnrichmentError> {

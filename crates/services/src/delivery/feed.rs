@@ -14,6 +14,7 @@ use roadcast_domain::subscription::DeliveryFormat;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::feed::{FeedQueue, Message};
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::{PortError, PortErrorKind};
 use serde_json::value::RawValue;
 
@@ -25,13 +26,13 @@ use crate::response_budget::ResponseBudget;
 pub const INVALID_TOKEN: &str = "is not a token of this feed; send it exactly as the feed returned it";
 
 /// Reads and acknowledges the fleets' feeds.
-pub struct FeedReader<Q, E, K> {
+pub struct FeedReader<Ports: PortSet> {
     /// The fleets' queues.
-    pub queue: Q,
+    pub queue: Ports::FeedQueue,
     /// The fleets' entitlements.
-    pub entitlements: CachedEntitlements<E, K>,
+    pub entitlements: CachedEntitlements<Ports>,
     /// The clock.
-    pub clock: K,
+    pub clock: Ports::Clock,
 }
 
 /// A batch of events read from a feed.
@@ -82,7 +83,7 @@ impl FeedBatch {
     }
 }
 
-impl<Q: FeedQueue, E: Entitlements, K: Clock> FeedReader<Q, E, K> {
+impl<Ports: PortSet> FeedReader<Ports> {
     /// Reads up to `max` messages of the fleet's feed, waiting up to `wait_s` seconds for the first. Messages that are not
     /// acknowledged are redelivered. Fails with `Forbidden` or `NotFound` unless the caller is a client of the fleet.
     pub async fn read(&self, caller: &Caller, fleet_id: &FleetId, max: u8, wait_s: u8) -> Result<FeedBatch, ServiceError> {
@@ -131,7 +132,7 @@ impl<Q: FeedQueue, E: Entitlements, K: Clock> FeedReader<Q, E, K> {
         require_own_feed(caller, fleet_id)?;
         let deleted: Result<(), PortError> = self.queue.acknowledge(fleet_id, ack_handles).await.into_iter().collect();
         deleted.map_err(|error| match error.kind() {
-            PortErrorKind::Conflict => ServiceError::invalid("/ack", INVALID_TOKEN),
+            PortErrorKind::Conflict => ServiceError::invalid(["ack"], INVALID_TOKEN),
             _ => error.into(),
         })
     }

@@ -4,22 +4,23 @@
 use roadcast_domain::audit::{Author, Change};
 use roadcast_domain::caller::Scope;
 use roadcast_domain::fleet::{Client, ClientRole, Fleet};
-use roadcast_domain::ids::ClientId;
+use roadcast_domain::ids::{ClientId, FleetId};
 use roadcast_ports::clients::{AppClients, Clients};
 use roadcast_ports::clock::Clock;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::{PortError, PortErrorKind};
 
 /// Clients per page.
 const PAGE: usize = 100;
 
 /// The app clients of fleets.
-pub(crate) struct FleetClients<'p, C, A, K> {
-    pub(crate) clients: &'p C,
-    pub(crate) app_clients: &'p A,
-    pub(crate) clock: &'p K,
+pub(crate) struct FleetClients<'p, Ports: PortSet> {
+    pub(crate) clients: &'p Ports::Clients,
+    pub(crate) app_clients: &'p Ports::AppClients,
+    pub(crate) clock: &'p Ports::Clock,
 }
 
-impl<C: Clients, A: AppClients, K: Clock> FleetClients<'_, C, A, K> {
+impl<Ports: PortSet> FleetClients<'_, Ports> {
     /// Whether the fleet has a client.
     pub(crate) async fn exist(&self, fleet: &Fleet) -> Result<bool, PortError> {
         Ok(!self.clients.list_by_fleet(&fleet.fleet_id, None, 1).await?.is_empty())
@@ -42,7 +43,8 @@ impl<C: Clients, A: AppClients, K: Clock> FleetClients<'_, C, A, K> {
             secret_shown_at: None,
             created_at: self.clock.now(),
         };
-        let stored = self.clients.put(&client, Change::client_created(Author::Provisioning, &client).as_ref()).await;
+        let change = Change::client_created(Author::Provisioning, &fleet.fleet_id, &client);
+        let stored = self.clients.put(&client, &change).await;
         if let Err(error) = &stored
             && error.kind() == PortErrorKind::Conflict
         {
@@ -65,7 +67,7 @@ impl<C: Clients, A: AppClients, K: Clock> FleetClients<'_, C, A, K> {
             let Some(last) = page.last() else { break };
             after = Some(last.client_id.clone());
             for client in page.iter().filter(|client| predicate(client)) {
-                self.remove(client, by.clone()).await?;
+                self.remove(&fleet.fleet_id, client, by.clone()).await?;
             }
         }
         for client_id in self.orphaned(fleet).await? {
@@ -74,11 +76,11 @@ impl<C: Clients, A: AppClients, K: Clock> FleetClients<'_, C, A, K> {
         Ok(())
     }
 
-    /// Deletes a client. The user pool first: an interrupted deletion is found again by the stored client.
-    pub(crate) async fn remove(&self, client: &Client, by: Author) -> Result<(), PortError> {
+    /// Deletes a client of the fleet. The user pool first: an interrupted deletion is found again by the stored client.
+    pub(crate) async fn remove(&self, fleet_id: &FleetId, client: &Client, by: Author) -> Result<(), PortError> {
         self.app_clients.remove(&client.client_id).await?;
-        let change = Change::client_removed(by, client, self.clock.now());
-        match self.clients.remove(client, change.as_ref()).await {
+        let change = Change::client_removed(by, fleet_id, client, self.clock.now());
+        match self.clients.remove(client, &change).await {
             // The client was deleted concurrently.
             Err(error) if error.kind() == PortErrorKind::Conflict => Ok(()),
             removed => removed,
@@ -100,10 +102,9 @@ impl<C: Clients, A: AppClients, K: Clock> FleetClients<'_, C, A, K> {
 #[cfg(test)]
 mod tests {
     use roadcast_domain::fleet::FeedDisposition;
-    use roadcast_domain::ids::FleetId;
     use roadcast_domain::plan::Plan;
     use roadcast_ports::fleets::Fleets;
-    use roadcast_testbed::Memory;
+    use roadcast_testbed::{InMemory, Memory, fixtures};
 
     use super::*;
 
@@ -112,9 +113,11 @@ mod tests {
         let memory = Memory::default();
         let (name, bus, now) = ("f".to_owned(), "bus".to_owned(), memory.clock().now());
         let fleet = Fleet::new(FleetId::from_random_bits(1), name, bus, Plan::Standard, now);
-        Fleets::create(&memory, &fleet, None).await.unwrap();
-        Fleets::update(&memory, &fleet.clone().begin_offboarding(FeedDisposition::Discard, now), None).await.unwrap();
-        let clients = FleetClients { clients: &memory, app_clients: &memory, clock: memory.clock() };
+        let change = fixtures::change(&fleet.fleet_id);
+        Fleets::create(&memory, &fleet, &change).await.unwrap();
+        let offboarding = fleet.clone().begin_offboarding(FeedDisposition::Discard, now);
+        Fleets::update(&memory, &offboarding, &change).await.unwrap();
+        let clients = FleetClients::<InMemory> { clients: &memory, app_clients: &memory, clock: memory.clock() };
         let ensured = clients.ensure(&fleet).await.map_err(|error| error.kind());
         assert_eq!((ensured, memory.pool_clients()), (Err(PortErrorKind::Conflict), Vec::new()));
     }

@@ -5,18 +5,20 @@ use roadcast_domain::audit::Change;
 use roadcast_domain::caller::{Caller, Scope};
 use roadcast_domain::fleet::{Client, ClientRole};
 use roadcast_domain::ids::{ClientId, FleetId};
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::limits;
 use roadcast_ports::PortErrorKind;
 use roadcast_ports::clients::{AppClients, Clients, Credentials};
-use roadcast_ports::clock::{Clock, Randomness};
+use roadcast_ports::clock::Clock;
 use roadcast_ports::fleets::Fleets;
+use roadcast_ports::port_set::PortSet;
 
 use super::app_clients::FleetClients;
 use super::authorization::{FLEET_OFFBOARDING, require_admin};
 use super::onboarding::{Onboarding, validate_name};
 use crate::ServiceError;
 
-impl<F: Fleets, C: Clients, A: AppClients, U, V, E, W, K: Clock, R: Randomness> Onboarding<F, C, A, U, V, E, W, K, R> {
+impl<Ports: PortSet> Onboarding<Ports> {
     /// Creates a machine client. Only the response contains its secret. Fails with `Conflict` if the fleet is being
     /// offboarded.
     pub async fn create_client(
@@ -30,7 +32,7 @@ impl<F: Fleets, C: Clients, A: AppClients, U, V, E, W, K: Clock, R: Randomness> 
         let scope = match &role {
             ClientRole::Fleet { fleet_id } => {
                 let fleet = self.fleets.get(fleet_id).await?;
-                fleet.ok_or_else(|| ServiceError::invalid("/fleetId", "does not exist"))?;
+                fleet.ok_or_else(|| ServiceError::invalid(["fleetId"], "does not exist"))?;
                 Scope::Read
             }
             ClientRole::Ingest { sources } => {
@@ -41,7 +43,13 @@ impl<F: Fleets, C: Clients, A: AppClients, U, V, E, W, K: Clock, R: Randomness> 
         let credentials = self.app_clients.create(&name, scope).await?;
         let (client_id, now) = (credentials.client_id.clone(), self.clock.now());
         let client = Client { client_id, name, role, secret_shown_at: Some(now), created_at: now };
-        match self.clients.put(&client, Change::client_created(author, &client).as_ref()).await {
+        let stored = match &client.role {
+            ClientRole::Fleet { fleet_id } => {
+                self.clients.put(&client, &Change::client_created(author, fleet_id, &client)).await
+            }
+            ClientRole::Ingest { .. } => self.clients.put_ingest(&client).await,
+        };
+        match stored {
             Ok(()) => Ok((client, credentials)),
             Err(error) => {
                 // The client could not be stored, so it must not stay in the user pool.
@@ -76,8 +84,8 @@ impl<F: Fleets, C: Clients, A: AppClients, U, V, E, W, K: Clock, R: Randomness> 
         let client = self.fleet_client(fleet_id, client_id).await?;
         let now = self.clock.now();
         let shown = Client { secret_shown_at: Some(now), ..client.clone() };
-        let change = Change::client_secret_shown(author, &client, &shown, now);
-        let recorded = self.clients.record_secret_shown(&shown, change.as_ref()).await;
+        let change = Change::client_secret_shown(author, fleet_id, &client, &shown, now);
+        let recorded = self.clients.record_secret_shown(&shown, &change).await;
         recorded.map_err(|error| ServiceError::or_conflict(error, ALREADY_SHOWN))?;
         self.app_clients.credentials(client_id).await?.ok_or(ServiceError::NotFound)
     }
@@ -91,8 +99,9 @@ impl<F: Fleets, C: Clients, A: AppClients, U, V, E, W, K: Clock, R: Randomness> 
     ) -> Result<(), ServiceError> {
         let author = require_admin(caller)?;
         let client = self.fleet_client(fleet_id, client_id).await?;
-        let fleet_clients = FleetClients { clients: &self.clients, app_clients: &self.app_clients, clock: &self.clock };
-        Ok(fleet_clients.remove(&client, author).await?)
+        let fleet_clients =
+            FleetClients::<Ports> { clients: &self.clients, app_clients: &self.app_clients, clock: &self.clock };
+        Ok(fleet_clients.remove(fleet_id, &client, author).await?)
     }
 
     /// Returns the credentials of a client that the caller created before.
@@ -110,11 +119,11 @@ impl<F: Fleets, C: Clients, A: AppClients, U, V, E, W, K: Clock, R: Randomness> 
 
 fn validate_sources(sources: &[String]) -> Result<(), ServiceError> {
     if sources.is_empty() || sources.len() > 32 {
-        return Err(ServiceError::invalid("/sources", "must contain 1 to 32 sources"));
+        return Err(ServiceError::invalid(["sources"], "must contain 1 to 32 sources"));
     }
     let is_invalid = |source: &String| source.is_empty() || source.len() > limits::ATTRIBUTE_BYTES;
     match sources.iter().position(is_invalid) {
-        Some(index) => Err(ServiceError::invalid(format!("/sources/{index}"), "must have 1 to 512 bytes")),
+        Some(index) => Err(ServiceError::invalid(JsonPointer::from(["sources"]).index(index), "must have 1 to 512 bytes")),
         None => Ok(()),
     }
 }

@@ -8,11 +8,10 @@ use roadcast_domain::fleet::{FeedDisposition, Fleet, FleetState, OffboardingStat
 use roadcast_domain::ids::FleetId;
 use roadcast_domain::limits;
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
-use roadcast_ports::clients::{AppClients, Clients};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::fleets::Fleets;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::provisioning::{ChannelParts, FleetChannel};
-use roadcast_ports::subscriptions::Subscriptions;
 use serde::{Deserialize, Serialize};
 
 use super::app_clients::FleetClients;
@@ -28,19 +27,19 @@ const COUNTS_LAG_MS: i64 = 60 * 1000;
 const WAIT_S: std::ops::RangeInclusive<i64> = 15..=15 * 60;
 
 /// Executes the steps of the workflow.
-pub struct Offboarding<F, C, A, U, H, K> {
+pub struct Offboarding<Ports: PortSet> {
     /// The fleets.
-    pub fleets: F,
+    pub fleets: Ports::Fleets,
     /// The clients.
-    pub clients: C,
+    pub clients: Ports::Clients,
     /// The user pool, which creates credentials.
-    pub app_clients: A,
+    pub app_clients: Ports::AppClients,
     /// The subscriptions.
-    pub subscriptions: U,
+    pub subscriptions: Ports::Subscriptions,
     /// The fleets' queues and rules.
-    pub channel: H,
+    pub channel: Ports::FleetChannel,
     /// The clock.
-    pub clock: K,
+    pub clock: Ports::Clock,
 }
 
 /// A task of the workflow: one step of one attempt.
@@ -89,15 +88,7 @@ pub struct DrainStatus {
     pub wait_seconds: i64,
 }
 
-impl<F, C, A, U, H, K> Offboarding<F, C, A, U, H, K>
-where
-    F: Fleets,
-    C: Clients,
-    A: AppClients,
-    U: Subscriptions,
-    H: FleetChannel,
-    K: Clock,
-{
+impl<Ports: PortSet> Offboarding<Ports> {
     /// Executes a step. Fails with `Conflict` if a later attempt has started.
     pub async fn step(&self, task: &Task) -> Result<Option<DrainStatus>, ServiceError> {
         let fleet = self.fleets.get(&task.fleet_id).await?.ok_or(ServiceError::NotFound)?;
@@ -157,11 +148,11 @@ where
 
     async fn update(&self, before: &Fleet, after: Fleet) -> Result<(), ServiceError> {
         let change = Change::fleet_changed(Author::Offboarding, Some(before), &after, self.clock.now());
-        let updated = self.fleets.update(&after, Some(&change)).await;
+        let updated = self.fleets.update(&after, &change).await;
         updated.map_err(|error| ServiceError::or_conflict(error, "the fleet is being modified concurrently; retry"))
     }
 
-    const fn fleet_clients(&self) -> FleetClients<'_, C, A, K> {
+    const fn fleet_clients(&self) -> FleetClients<'_, Ports> {
         FleetClients { clients: &self.clients, app_clients: &self.app_clients, clock: &self.clock }
     }
 }

@@ -3,46 +3,47 @@
 use roadcast_domain::audit::Change;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::fleet::{FeedDisposition, Fleet, FleetState};
-use roadcast_domain::ids::{Eid, FleetId};
+use roadcast_domain::ids::{ChangeId, FleetId};
 use roadcast_domain::plan::Plan;
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::fleets::Fleets;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::provisioning::{ProvisioningWorkflow, WorkflowRun};
 
 use super::authorization::{FLEET_OFFBOARDING, INGEST_CLIENT, require_admin, require_reader};
 use crate::ServiceError;
 
 /// Manages fleets, their clients and their subscriptions.
-pub struct Onboarding<F, C, A, U, V, E, W, K, R> {
+pub struct Onboarding<Ports: PortSet> {
     /// The fleets.
-    pub fleets: F,
+    pub fleets: Ports::Fleets,
     /// The clients.
-    pub clients: C,
+    pub clients: Ports::Clients,
     /// The user pool, which creates credentials.
-    pub app_clients: A,
+    pub app_clients: Ports::AppClients,
     /// The subscriptions.
-    pub subscriptions: U,
+    pub subscriptions: Ports::Subscriptions,
     /// The registered vehicles.
-    pub vehicles: V,
+    pub vehicles: Ports::Vehicles,
     /// The entitlements, which include the packages.
-    pub entitlements: E,
+    pub entitlements: Ports::Entitlements,
     /// The provisioning and offboarding workflows.
-    pub workflow: W,
+    pub workflow: Ports::ProvisioningWorkflow,
     /// The delivery bus of new fleets.
     pub delivery_bus: String,
     /// The clock.
-    pub clock: K,
+    pub clock: Ports::Clock,
     /// The source of random ids.
-    pub randomness: R,
+    pub randomness: Ports::Randomness,
 }
 
-impl<F: Fleets, C, A, U, V, E, W, K: Clock, R: Randomness> Onboarding<F, C, A, U, V, E, W, K, R> {
+impl<Ports: PortSet> Onboarding<Ports> {
     /// Creates a fleet.
     pub async fn create_fleet(&self, caller: &Caller, name: &str, plan: Plan) -> Result<Fleet, ServiceError> {
         let author = require_admin(caller)?;
         let (fleet_id, now) = (FleetId::from_random_bits(self.randomness.bits()), self.clock.now());
         let fleet = Fleet::new(fleet_id, validate_name(name)?, self.delivery_bus.clone(), plan, now);
-        self.fleets.create(&fleet, Some(&Change::fleet_changed(author, None, &fleet, now))).await?;
+        self.fleets.create(&fleet, &Change::fleet_changed(author, None, &fleet, now)).await?;
         Ok(fleet)
     }
 
@@ -68,7 +69,7 @@ impl<F: Fleets, C, A, U, V, E, W, K: Clock, R: Randomness> Onboarding<F, C, A, U
         &self,
         caller: &Caller,
         fleet_id: &FleetId,
-        before: Option<Eid>,
+        before: Option<ChangeId>,
         limit: usize,
     ) -> Result<Vec<Change>, ServiceError> {
         require_admin(caller)?;
@@ -78,16 +79,13 @@ impl<F: Fleets, C, A, U, V, E, W, K: Clock, R: Randomness> Onboarding<F, C, A, U
 
     /// Starts to offboard a fleet: from now on it accepts no new clients and subscriptions, and the workflow deletes its
     /// resources. If an earlier attempt failed, another call starts a new one; the feed disposition may differ.
-    pub async fn offboard(&self, caller: &Caller, fleet_id: &FleetId, feed: FeedDisposition) -> Result<Fleet, ServiceError>
-    where
-        W: ProvisioningWorkflow,
-    {
+    pub async fn offboard(&self, caller: &Caller, fleet_id: &FleetId, feed: FeedDisposition) -> Result<Fleet, ServiceError> {
         let author = require_admin(caller)?;
         let before = self.fleets.get(fleet_id).await?.ok_or(ServiceError::NotFound)?;
         let now = self.clock.now();
         let mut offboarding = before.clone().begin_offboarding(feed, now);
         let change = Change::fleet_changed(author, Some(&before), &offboarding, now);
-        let updated = self.fleets.update(&offboarding, Some(&change)).await;
+        let updated = self.fleets.update(&offboarding, &change).await;
         updated.map_err(|error| ServiceError::or_conflict(error, "the fleet is being modified concurrently; retry"))?;
         offboarding.version += 1;
         let attempt = offboarding.offboarding.as_ref().map_or(1, |status| status.attempts);
@@ -106,6 +104,6 @@ impl<F: Fleets, C, A, U, V, E, W, K: Clock, R: Randomness> Onboarding<F, C, A, U
 pub(super) fn validate_name(name: &str) -> Result<String, ServiceError> {
     let name = name.trim();
     let is_valid = !name.is_empty() && name.chars().count() <= 128 && !name.chars().any(char::is_control);
-    let invalid = || ServiceError::invalid("/name", "must have 1 to 128 characters and no control characters");
+    let invalid = || ServiceError::invalid(["name"], "must have 1 to 128 characters and no control characters");
     is_valid.then(|| name.to_owned()).ok_or_else(invalid)
 }

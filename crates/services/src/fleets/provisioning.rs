@@ -5,9 +5,9 @@ use roadcast_domain::fleet::{Client, Fleet, FleetState};
 use roadcast_domain::ids::{FleetId, SubscriptionId};
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
 use roadcast_ports::PortError;
-use roadcast_ports::clients::{AppClients, Clients};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::fleets::Fleets;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::provisioning::{ChannelParts, FleetChannel};
 use roadcast_ports::subscriptions::Subscriptions;
 use serde::{Deserialize, Serialize};
@@ -18,19 +18,19 @@ use super::subscription_changes::has_subscription;
 use crate::ServiceError;
 
 /// Executes the steps of the workflow.
-pub struct Provisioning<F, C, A, U, H, K> {
+pub struct Provisioning<Ports: PortSet> {
     /// The fleets.
-    pub fleets: F,
+    pub fleets: Ports::Fleets,
     /// The clients.
-    pub clients: C,
+    pub clients: Ports::Clients,
     /// The user pool, which creates credentials.
-    pub app_clients: A,
+    pub app_clients: Ports::AppClients,
     /// The subscriptions.
-    pub subscriptions: U,
+    pub subscriptions: Ports::Subscriptions,
     /// The fleets' queues and rules.
-    pub channel: H,
+    pub channel: Ports::FleetChannel,
     /// The clock.
-    pub clock: K,
+    pub clock: Ports::Clock,
 }
 
 /// A task of the workflow: one step of one attempt.
@@ -67,15 +67,7 @@ pub enum Step {
     HandleFailure,
 }
 
-impl<F, C, A, U, H, K> Provisioning<F, C, A, U, H, K>
-where
-    F: Fleets,
-    C: Clients,
-    A: AppClients,
-    U: Subscriptions,
-    H: FleetChannel,
-    K: Clock,
-{
+impl<Ports: PortSet> Provisioning<Ports> {
     /// Executes a step. Fails with `Conflict` if a later attempt has started, or if the fleet or subscription is in a state
     /// that does not allow the step.
     pub async fn step(&self, task: &Task) -> Result<(), ServiceError> {
@@ -150,7 +142,7 @@ where
         has_subscription(&self.subscriptions, &subscription.fleet_id, needs).await
     }
 
-    const fn fleet_clients(&self) -> FleetClients<'_, C, A, K> {
+    const fn fleet_clients(&self) -> FleetClients<'_, Ports> {
         FleetClients { clients: &self.clients, app_clients: &self.app_clients, clock: &self.clock }
     }
 

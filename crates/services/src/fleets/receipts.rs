@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use roadcast_domain::Timestamp;
 use roadcast_domain::audit::{Change, ChangedResource};
 use roadcast_domain::caller::Caller;
-use roadcast_domain::ids::{Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::ids::{ArrivalStamp, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::feed::{FeedIndex, FeedRange, INDEX_RETENTION_MS};
 use roadcast_ports::fleets::Fleets;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::subscriptions::Subscriptions;
 use serde::Serialize;
 
@@ -31,15 +32,15 @@ const MAX_INDEX_READS: usize = 400;
 const EVENTS_PER_RECEIPT: usize = 200_000;
 
 /// Computes receipts.
-pub struct Receipts<F, U, I, K> {
+pub struct Receipts<Ports: PortSet> {
     /// The fleets with their audit trails.
-    pub fleets: F,
+    pub fleets: Ports::Fleets,
     /// The subscriptions.
-    pub subscriptions: U,
+    pub subscriptions: Ports::Subscriptions,
     /// The index of delivered events.
-    pub index: I,
+    pub index: Ports::FeedIndex,
     /// The clock.
-    pub clock: K,
+    pub clock: Ports::Clock,
 }
 
 /// The receipt of a subscription.
@@ -93,7 +94,7 @@ struct DeliveryTally {
     last: Option<Timestamp>,
 }
 
-impl<F: Fleets, U: Subscriptions, I: FeedIndex, K: Clock> Receipts<F, U, I, K> {
+impl<Ports: PortSet> Receipts<Ports> {
     /// Returns the receipt of a subscription in any state, for deliveries in [`from`, `to`) as far as the index goes back.
     pub async fn receipt(
         &self,
@@ -154,8 +155,8 @@ impl<F: Fleets, U: Subscriptions, I: FeedIndex, K: Clock> Receipts<F, U, I, K> {
         to: Timestamp,
         tallies: &mut BTreeMap<VehicleId, DeliveryTally>,
     ) -> Result<Timestamp, ServiceError> {
-        let last = Eid::from_time_and_salt(to.plus_ms(-1), u128::MAX);
-        let mut next = Some(Eid::lower_bound(from)).filter(|first| *first <= last);
+        let last = ArrivalStamp::from_time_and_salt(to.plus_ms(-1), u128::MAX);
+        let mut next = Some(ArrivalStamp::lower_bound(from)).filter(|first| *first <= last);
         let mut events = 0;
         for _ in 0..MAX_INDEX_READS {
             let Some(from) = next.filter(|_| events < EVENTS_PER_RECEIPT) else { break };
@@ -174,7 +175,7 @@ impl<F: Fleets, U: Subscriptions, I: FeedIndex, K: Clock> Receipts<F, U, I, K> {
             }
             next = page.next.filter(|next| *next <= last);
         }
-        Ok(next.map_or(to, Eid::time))
+        Ok(next.map_or(to, ArrivalStamp::time))
     }
 }
 

@@ -58,8 +58,7 @@ pub(crate) async fn change_subscription(
     let is_changed = stored != wanted;
 
     if is_changed && stored.state != SubscriptionState::Revoked && (is_narrower || !removed_vehicles.is_empty()) {
-        // The audit entry is written with the update below.
-        subscriptions.update(&stored, None).await?;
+        subscriptions.claim_version(&stored).await?;
         stored.version += 1;
         if !removed_vehicles.is_empty() {
             // No remaining grant: deletes the grants of these vehicles.
@@ -73,7 +72,7 @@ pub(crate) async fn change_subscription(
     if is_changed {
         wanted.updated_at = clock.now();
         let change = Change::subscription_changed(by, Some(&stored), &wanted);
-        subscriptions.update(&wanted, Some(&change)).await?;
+        subscriptions.update(&wanted, &change).await?;
         wanted.version += 1;
     }
     if Grant::effective(&wanted).is_some() {

@@ -4,6 +4,7 @@ use roadcast_domain::Timestamp;
 use roadcast_domain::audit::Change;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::{FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::limits;
 use roadcast_domain::package::PackageName;
 use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
@@ -11,6 +12,7 @@ use roadcast_ports::PortErrorKind;
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::fleets::Fleets;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::provisioning::{ProvisioningWorkflow, WorkflowRun};
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles;
@@ -41,16 +43,7 @@ pub struct SubscriptionRequest {
     pub valid_until: Option<Timestamp>,
 }
 
-impl<F, C, A, U, V, E, W, K, R> Onboarding<F, C, A, U, V, E, W, K, R>
-where
-    F: Fleets,
-    U: Subscriptions,
-    V: Vehicles,
-    E: Entitlements,
-    W: ProvisioningWorkflow,
-    K: Clock,
-    R: Randomness,
-{
+impl<Ports: PortSet> Onboarding<Ports> {
     /// Creates a subscription and starts to provision it. Fails with `Conflict` if the fleet is being offboarded.
     pub async fn subscribe(
         &self,
@@ -78,7 +71,7 @@ where
             updated_at: now,
         };
         let change = Change::subscription_changed(author, None, &subscription);
-        let created = self.subscriptions.create(&subscription, Some(&change)).await;
+        let created = self.subscriptions.create(&subscription, &change).await;
         created.map_err(|error| if error.kind() == PortErrorKind::Conflict { FLEET_OFFBOARDING } else { error.into() })?;
         self.workflow.start(&provisioning_run(&subscription)).await?;
         Ok(subscription)
@@ -102,7 +95,7 @@ where
         let (attempts, updated_at) = (before.attempts + 1, self.clock.now());
         let mut retried = Subscription { attempts, reason: None, updated_at, ..before.clone() };
         let change = Change::subscription_changed(author, Some(&before), &retried);
-        let updated = self.subscriptions.update(&retried, Some(&change)).await;
+        let updated = self.subscriptions.update(&retried, &change).await;
         updated
             .map_err(|error| ServiceError::or_conflict(error, "the subscription is being modified concurrently; retry"))?;
         retried.version += 1;
@@ -187,24 +180,27 @@ where
         let mut invalid = Vec::new();
         if request.vehicles.is_empty() || request.vehicles.len() > limits::VEHICLES_PER_SUBSCRIPTION {
             let detail = format!("must contain 1 to {} vehicles", limits::VEHICLES_PER_SUBSCRIPTION);
-            invalid.push(InvalidField::new("/vehicles", detail));
+            invalid.push(InvalidField::new(["vehicles"], detail));
         }
         if request.packages.is_empty() {
-            invalid.push(InvalidField::new("/packages", "must contain at least one package"));
+            invalid.push(InvalidField::new(["packages"], "must contain at least one package"));
         }
         let packages = self.entitlements.packages().await?;
         for (index, name) in request.packages.iter().enumerate() {
-            if packages.get(name).is_none() {
-                invalid.push(InvalidField::new(format!("/packages/{index}"), "no such package; GET /packages lists them"));
+            if packages.get(name.as_str()).is_none() {
+                invalid.push(InvalidField::new(
+                    JsonPointer::from(["packages"]).index(index),
+                    "no such package; GET /packages lists them",
+                ));
             }
         }
         if validity.valid_until.is_some_and(|until| until <= validity.valid_from) {
-            invalid.push(InvalidField::new("/validUntil", "must be later than validFrom"));
+            invalid.push(InvalidField::new(["validUntil"], "must be later than validFrom"));
         }
         if invalid.is_empty() {
             for (index, vid) in request.vehicles.iter().enumerate() {
                 if self.vehicles.get(vid).await?.is_none() {
-                    invalid.push(InvalidField::new(format!("/vehicles/{index}"), "no vehicle has this vid"));
+                    invalid.push(InvalidField::new(JsonPointer::from(["vehicles"]).index(index), "no vehicle has this vid"));
                 }
             }
         }

@@ -10,11 +10,9 @@ use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::subject::Subject;
 use roadcast_domain::vehicle::Vehicle;
 use roadcast_ports::PortError;
-use roadcast_ports::clients::Clients;
 use roadcast_ports::clock::Clock;
-use roadcast_ports::schemas::Schemas;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::stream::{StreamRecord, TelemetryStream};
-use roadcast_ports::vehicles::Vehicles;
 
 use super::identities::Identities;
 use super::sender::Sender;
@@ -38,7 +36,7 @@ pub struct BatchEvent {
     pub outcome: Result<AcceptedEvent, EventError>,
 }
 
-impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V, C, S, H, K> {
+impl<Ports: PortSet> Ingest<Ports> {
     /// Accepts or refuses each event of a partner's batch individually. The accepted events of a vehicle become one stream
     /// record.
     pub async fn batch(&self, caller: &Caller, body: &str) -> Result<BatchReceipt, IngestError> {
@@ -92,7 +90,7 @@ impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V
         let Some(subject) = &envelope.subject else {
             return Err(Refusal::new(
                 Reason::VehicleUnknown,
-                "/subject",
+                ["subject"],
                 "must name the vehicle: its vid, vin:… or scheme:value",
             )
             .into());

@@ -4,12 +4,11 @@ use roadcast_domain::caller::Caller;
 use roadcast_domain::fleet::{ClientRole, is_source_allowed};
 use roadcast_domain::ids::ClientId;
 use roadcast_domain::vehicle::Vehicle;
-use roadcast_ports::clients::Clients;
-use roadcast_ports::clock::Clock;
+use roadcast_ports::port_set::PortSet;
 
 use super::{Ingest, IngestError};
 
-impl<V, C: Clients, S, H, K: Clock> Ingest<V, C, S, H, K> {
+impl<Ports: PortSet> Ingest<Ports> {
     /// Returns the sender that `caller` acts as. Fails with `SenderNotAllowed` unless it is an admin or an ingest client.
     pub(super) async fn sender(&self, caller: &Caller) -> Result<Sender, IngestError> {
         match caller {

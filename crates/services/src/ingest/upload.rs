@@ -7,18 +7,16 @@ use roadcast_domain::ids::VehicleId;
 use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::subject::Subject;
 use roadcast_domain::vehicle::Vehicle;
-use roadcast_ports::clients::Clients;
 use roadcast_ports::clock::Clock;
-use roadcast_ports::schemas::Schemas;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::stream::TelemetryStream;
-use roadcast_ports::vehicles::Vehicles;
 use serde_json::value::RawValue;
 
 use super::identities::Identities;
 use super::sender::Sender;
 use super::{AcceptedEvent, EventError, Ingest, IngestError, ValidatedEvent, split, stream_record_for};
 
-impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V, C, S, H, K> {
+impl<Ports: PortSet> Ingest<Ports> {
     /// Accepts an upload about one vehicle, all or nothing, and puts it onto the stream as one record.
     pub async fn upload(&self, caller: &Caller, vid: &VehicleId, body: &str) -> Result<Vec<AcceptedEvent>, IngestError> {
         let events = split(body)?;
@@ -77,7 +75,7 @@ impl<V: Vehicles, C: Clients, S: TelemetryStream, H: Schemas, K: Clock> Ingest<V
             };
             if !names_vehicle {
                 return Err(
-                    Refusal::new(Reason::VehicleUnknown, "/subject", "must name the vehicle of the request path").into()
+                    Refusal::new(Reason::VehicleUnknown, ["subject"], "must name the vehicle of the request path").into()
                 );
             }
         }

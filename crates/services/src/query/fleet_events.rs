@@ -9,12 +9,12 @@ mod index_walk;
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::event::Event;
-use roadcast_domain::ids::{Eid, VehicleId};
+use roadcast_domain::ids::{ArrivalStamp, Eid, VehicleId};
 use roadcast_domain::selection::Selection;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::event_log::EventLog;
-use roadcast_ports::feed::{FeedIndex, INDEX_GRACE_MS, INDEX_LAG_MS, INDEX_RETENTION_MS};
+use roadcast_ports::feed::{INDEX_GRACE_MS, INDEX_LAG_MS, INDEX_RETENTION_MS};
+use roadcast_ports::port_set::PortSet;
 use serde::{Deserialize, Serialize};
 
 use crate::ServiceError;
@@ -25,15 +25,15 @@ use index_walk::IndexWalk;
 pub const DEFAULT_LOOKBACK_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Returns the events of a fleet's vehicles in the order of arrival.
-pub struct FleetEvents<E, L, I, K> {
+pub struct FleetEvents<Ports: PortSet> {
     /// The fleets' entitlements.
-    pub entitlements: CachedEntitlements<E, K>,
+    pub entitlements: CachedEntitlements<Ports>,
     /// The event log.
-    pub log: L,
+    pub log: Ports::EventLog,
     /// The index of delivered events.
-    pub index: I,
+    pub index: Ports::FeedIndex,
     /// The clock.
-    pub clock: K,
+    pub clock: Ports::Clock,
 }
 
 /// A range of arrivals.
@@ -53,7 +53,7 @@ pub struct FleetEventsRange {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArrivalPosition {
     /// The stamp of the pointer.
-    stamp: Eid,
+    stamp: ArrivalStamp,
     /// The index of the event in the pointer.
     index: usize,
     /// Events before this position that were not stored when the poller passed them.
@@ -64,10 +64,10 @@ pub struct ArrivalPosition {
 impl ArrivalPosition {
     /// The first position at or after `time`.
     pub fn first_at(time: Timestamp) -> Self {
-        Self { stamp: Eid::lower_bound(time), index: 0, passed_over: Vec::new() }
+        Self { stamp: ArrivalStamp::lower_bound(time), index: 0, passed_over: Vec::new() }
     }
 
-    fn move_to(&mut self, stamp: Eid, index: usize) {
+    fn move_to(&mut self, stamp: ArrivalStamp, index: usize) {
         self.stamp = stamp;
         self.index = index;
     }
@@ -84,7 +84,7 @@ pub struct FleetEventsPage {
     pub more: bool,
 }
 
-impl<E: Entitlements, L: EventLog, I: FeedIndex, K: Clock> FleetEvents<E, L, I, K> {
+impl<Ports: PortSet> FleetEvents<Ports> {
     /// Returns a page of the events of the caller's vehicles, redacted to what the caller may see now. Fails with
     /// `Forbidden` unless the caller is a fleet, and with `Expired` if the range starts before the retained part of the
     /// index.
@@ -98,7 +98,7 @@ impl<E: Entitlements, L: EventLog, I: FeedIndex, K: Clock> FleetEvents<E, L, I, 
             return Err(ServiceError::Expired { available_from });
         }
         let end = range.to.unwrap_or(now).min(now.plus_ms(-INDEX_LAG_MS));
-        let last = Eid::from_time_and_salt(end.plus_ms(-1), u128::MAX);
+        let last = ArrivalStamp::from_time_and_salt(end.plus_ms(-1), u128::MAX);
         let mut walk = IndexWalk::new(self, fleet_id, range, self.entitlements.packages().await?, now);
         let more = walk.walk_to(last).await?;
         let (events, position) = walk.into_parts();

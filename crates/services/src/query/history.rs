@@ -11,10 +11,7 @@ use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::selection::Selection;
-use roadcast_ports::clock::Clock;
-use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::event_log::EventLog;
-use roadcast_ports::vehicles::Vehicles;
+use roadcast_ports::port_set::PortSet;
 use roadcast_signals::Signals;
 use serde::{Deserialize, Serialize};
 
@@ -46,11 +43,11 @@ pub struct HistoryRange {
 
 /// A page of a history.
 #[derive(Clone, Debug, PartialEq)]
-pub struct HistoryPage<T, P> {
+pub struct HistoryPage<Row, Position> {
     /// The samples or windows in the order of time.
-    pub rows: Vec<T>,
+    pub rows: Vec<Row>,
     /// Where the next page starts; `None` for the last page.
-    pub next: Option<P>,
+    pub next: Option<Position>,
 }
 
 /// A sample of a vehicle's history.
@@ -80,7 +77,7 @@ impl SamplePosition {
     }
 }
 
-impl<V: Vehicles, E: Entitlements, L: EventLog, S, K: Clock> VehicleQueries<V, E, L, S, K> {
+impl<Ports: PortSet> VehicleQueries<Ports> {
     /// Returns a page of a vehicle's samples from `start` on; from the start of the range if `None`.
     pub async fn samples(
         &self,

@@ -10,24 +10,23 @@ use roadcast_domain::selection::Selection;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::event_log::{EventLog, EventRange};
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::vehicles::Vehicles;
 
 use crate::ServiceError;
 use crate::cache::CachedEntitlements;
 use crate::response_budget::{ResponseBudget, event_bytes};
 
-/// Queries a vehicle's events, state and history.
-pub struct VehicleQueries<V, E, L, S, K> {
+/// Queries a vehicle's events and history.
+pub struct VehicleQueries<Ports: PortSet> {
     /// The registered vehicles.
-    pub vehicles: V,
+    pub vehicles: Ports::Vehicles,
     /// The fleets' entitlements.
-    pub entitlements: CachedEntitlements<E, K>,
+    pub entitlements: CachedEntitlements<Ports>,
     /// The event log.
-    pub log: L,
-    /// The last-known values; `()` if the state is not queried.
-    pub state: S,
+    pub log: Ports::EventLog,
     /// The clock.
-    pub clock: K,
+    pub clock: Ports::Clock,
 }
 
 /// A range of a vehicle's events.
@@ -85,7 +84,7 @@ impl Visibility {
 /// one continues.
 const READS_PER_PAGE: usize = 10;
 
-impl<V: Vehicles, E: Entitlements, L: EventLog, S, K: Clock> VehicleQueries<V, E, L, S, K> {
+impl<Ports: PortSet> VehicleQueries<Ports> {
     /// Returns a page of a vehicle's events.
     pub async fn events(&self, caller: &Caller, range: &EventsRange) -> Result<EventsPage, ServiceError> {
         let visibility = self.visibility(caller, &range.vid).await?;

@@ -6,13 +6,14 @@
 use std::future::Future;
 
 use roadcast_ports::clock::Clock;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::requests::{IdempotencyStore, KeyClaim, KeyedRequest, StoredResponse};
 use roadcast_ports::{PortError, error_chain};
 
 /// Executes keyed requests at most once.
-pub struct Idempotency<A, K> {
-    store: A,
-    clock: K,
+pub struct Idempotency<Ports: PortSet> {
+    store: Ports::IdempotencyStore,
+    clock: Ports::Clock,
 }
 
 /// The outcome of a keyed request.
@@ -28,9 +29,9 @@ pub enum IdempotencyOutcome<T> {
     KeyReused,
 }
 
-impl<A: IdempotencyStore, K: Clock> Idempotency<A, K> {
+impl<Ports: PortSet> Idempotency<Ports> {
     /// Stores keys and responses in `store`.
-    pub const fn new(store: A, clock: K) -> Self {
+    pub const fn new(store: Ports::IdempotencyStore, clock: Ports::Clock) -> Self {
         Self { store, clock }
     }
 
@@ -71,7 +72,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use roadcast_testbed::{ManualClock, Memory};
+    use roadcast_testbed::{InMemory, Memory};
 
     use super::*;
 
@@ -86,7 +87,7 @@ mod tests {
     #[tokio::test]
     async fn repeated_request_returns_the_first_response() {
         let memory = Memory::default();
-        let idempotency: Idempotency<Memory, ManualClock> = Idempotency::new(memory.clone(), memory.clock().clone());
+        let idempotency: Idempotency<InMemory> = Idempotency::new(memory.clone(), memory.clock().clone());
         let executions = AtomicUsize::new(0);
         let work = || async { executions.fetch_add(1, Ordering::Relaxed) };
         let first = idempotency.execute_once(&request("a"), work, |_| Some(response())).await.unwrap();
@@ -101,7 +102,7 @@ mod tests {
     #[tokio::test]
     async fn key_is_released_if_nothing_was_created() {
         let memory = Memory::default();
-        let idempotency: Idempotency<Memory, ManualClock> = Idempotency::new(memory.clone(), memory.clock().clone());
+        let idempotency: Idempotency<InMemory> = Idempotency::new(memory.clone(), memory.clock().clone());
         let nested = || async { idempotency.execute_once(&request("a"), || async {}, |()| None).await.unwrap() };
         let first = idempotency.execute_once(&request("a"), nested, |_| None).await.unwrap();
         assert!(matches!(first, IdempotencyOutcome::Executed(IdempotencyOutcome::InProgress)));

@@ -4,15 +4,16 @@
 //! twentieth of the quota per minute locally, which suffices for a poller, and leases further twentieths from a counter
 //! that all instances share. A fleet gets its quota, plus at most a twentieth of it per function instance.
 
-use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 
+use lru::LruCache;
 use roadcast_domain::Timestamp;
 use roadcast_domain::ids::FleetId;
 use roadcast_domain::plan::Plan;
 use roadcast_ports::PortError;
 use roadcast_ports::clock::Clock;
-use roadcast_ports::fleets::Fleets;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::requests::RateCounter;
 
 use crate::cache::CachedPlans;
@@ -21,15 +22,16 @@ use crate::cache::CachedPlans;
 pub const WINDOW_MS: i64 = 60_000;
 /// The number of leases that a quota is divided into.
 const LEASES: u32 = 20;
-/// The maximum number of fleets in memory: a warm function must not grow without bound.
-const CAPACITY: usize = 10_000;
+/// The maximum number of fleets in memory: a warm function must not grow without bound. The least recently served fleet is
+/// evicted.
+const CAPACITY: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 /// Limits the request rates of fleets.
-pub struct RateLimiter<F, R, K> {
-    plans: CachedPlans<F, K>,
-    counter: R,
-    clock: K,
-    windows: Mutex<HashMap<FleetId, Window>>,
+pub struct RateLimiter<Ports: PortSet> {
+    plans: CachedPlans<Ports>,
+    counter: Ports::RateCounter,
+    clock: Ports::Clock,
+    windows: Mutex<LruCache<FleetId, Window>>,
 }
 
 /// A fleet's rate limit after a request.
@@ -57,10 +59,10 @@ struct Window {
     shared: u32,
 }
 
-impl<F: Fleets, R: RateCounter, K: Clock> RateLimiter<F, R, K> {
+impl<Ports: PortSet> RateLimiter<Ports> {
     /// Limits rates by the fleets' `plans`; `counter` is shared by all instances.
-    pub fn new(plans: CachedPlans<F, K>, counter: R, clock: K) -> Self {
-        Self { plans, counter, clock, windows: Mutex::default() }
+    pub fn new(plans: CachedPlans<Ports>, counter: Ports::RateCounter, clock: Ports::Clock) -> Self {
+        Self { plans, counter, clock, windows: Mutex::new(LruCache::sparse(CAPACITY)) }
     }
 
     /// Counts a request of the fleet, and returns whether it is allowed.
@@ -84,17 +86,13 @@ impl<F: Fleets, R: RateCounter, K: Clock> RateLimiter<F, R, K> {
     }
 
     fn window(&self, fleet_id: &FleetId, started: Timestamp, lease: u32) -> Window {
-        let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let current = windows.get(fleet_id).copied().filter(|window| window.started == started);
         current.unwrap_or(Window { started, used: 0, leased: lease, shared: 0 })
     }
 
     fn save(&self, fleet_id: &FleetId, window: Window) {
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        if windows.len() >= CAPACITY {
-            windows.clear();
-        }
-        windows.insert(fleet_id.clone(), window);
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner).put(fleet_id.clone(), window);
     }
 }
 
@@ -118,7 +116,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use roadcast_domain::fleet::Fleet;
     use roadcast_ports::fleets::Fleets as _;
-    use roadcast_testbed::{ManualClock, Memory};
+    use roadcast_testbed::{InMemory, Memory, fixtures};
 
     use super::*;
 
@@ -126,11 +124,11 @@ mod tests {
         let fleet_id = FleetId::from_random_bits(7);
         let name = "A fleet".to_owned();
         let fleet = Fleet::new(fleet_id.clone(), name, "bus".to_owned(), plan, memory.clock().now());
-        memory.create(&fleet, None).await.unwrap();
+        memory.create(&fleet, &fixtures::change(&fleet_id)).await.unwrap();
         fleet_id
     }
 
-    fn instance(memory: &Memory) -> RateLimiter<Memory, Memory, ManualClock> {
+    fn instance(memory: &Memory) -> RateLimiter<InMemory> {
         RateLimiter::new(CachedPlans::new(memory.clone(), memory.clock().clone()), memory.clone(), memory.clock().clone())
     }
 

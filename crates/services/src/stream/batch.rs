@@ -6,7 +6,7 @@ use roadcast_domain::event::StoredEvent;
 use roadcast_domain::ids::VehicleId;
 use roadcast_domain::refusal::Reason;
 use roadcast_ports::PortError;
-use roadcast_ports::archive::RawRecord;
+use roadcast_ports::archive::{QuarantinedItem, RawRecord};
 
 /// A record of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,15 @@ impl BatchOutcome {
         self.retry_from = Some(self.retry_from.map_or(record, |first| first.min(record)));
         self.failures.push(error);
     }
+
+    /// Adds the outcome of a part of the processing.
+    pub(super) fn add(&mut self, part: Self) {
+        let Self { retry_from, failures, quarantine_causes, counts } = part;
+        self.retry_from = self.retry_from.into_iter().chain(retry_from).min();
+        self.failures.extend(failures);
+        self.quarantine_causes.extend(quarantine_causes);
+        self.counts.add(counts);
+    }
 }
 
 /// The counts of a batch.
@@ -55,6 +64,40 @@ pub struct BatchCounts {
     pub events_deduplicated: usize,
     /// Entries published to the ingest bus.
     pub entries_published: usize,
+}
+
+impl BatchCounts {
+    fn add(&mut self, part: Self) {
+        let Self {
+            samples_received,
+            samples_stored,
+            samples_quarantined,
+            signals_rejected,
+            events_deduplicated,
+            entries_published,
+        } = part;
+        self.samples_received += samples_received;
+        self.samples_stored += samples_stored;
+        for (reason, count) in samples_quarantined {
+            *self.samples_quarantined.entry(reason).or_default() += count;
+        }
+        for (reason, count) in signals_rejected {
+            *self.signals_rejected.entry(reason).or_default() += count;
+        }
+        self.events_deduplicated += events_deduplicated;
+        self.entries_published += entries_published;
+    }
+}
+
+/// The result of a step of the processing.
+#[derive(Default)]
+pub(super) struct StepResult {
+    /// The events for the next step.
+    pub(super) remaining: Vec<PendingEvent>,
+    /// Items to store in quarantine, each with the index of its record.
+    pub(super) quarantined: Vec<(usize, QuarantinedItem)>,
+    /// The step's part of the outcome.
+    pub(super) outcome: BatchOutcome,
 }
 
 /// A valid event that is not stored yet.

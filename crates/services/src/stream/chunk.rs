@@ -34,19 +34,21 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    pub(super) fn push(&mut self, event: PendingEvent) {
-        self.bytes += bytes_of(&event.log_entry);
-        self.pending.push(event);
-    }
-
-    pub(super) fn push_quarantined(&mut self, record: usize, item: QuarantinedItem) {
-        self.bytes += QUARANTINED_COPIES * (QUARANTINED_BYTES + item.bytes.len());
-        self.quarantined.push((record, item));
+    pub(super) fn extend(&mut self, pending: Vec<PendingEvent>, quarantined: Vec<(usize, QuarantinedItem)>) {
+        self.bytes += pending.iter().map(|event| bytes_of(&event.log_entry)).sum::<usize>();
+        self.bytes += quarantined.iter().map(|(_, item)| bytes_of_quarantined(item)).sum::<usize>();
+        self.pending.extend(pending);
+        self.quarantined.extend(quarantined);
     }
 
     pub(super) fn is_full(&self) -> bool {
         self.bytes > CHUNK_BYTES
     }
+}
+
+/// The estimated size of a quarantined item and its copies in memory.
+const fn bytes_of_quarantined(item: &QuarantinedItem) -> usize {
+    QUARANTINED_COPIES * (QUARANTINED_BYTES + item.bytes.len())
 }
 
 /// The estimated size of an event in memory.

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_ports::PortError;
-use roadcast_ports::event_log::{EventLog, EventRange};
+use roadcast_ports::event_log::EventRange;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::state::{StateStore, StoredState};
 
-use super::batch::{BatchOutcome, PendingEvent, first_record};
-use super::processor::{CONCURRENCY, StreamProcessor};
+use super::batch::{BatchOutcome, PendingEvent, StepResult, first_record};
+use super::event_store::{CONCURRENCY, EventStore};
 use crate::log_scan;
 
 /// Events of a vehicle at most this far apart are looked up in one range of the log, in milliseconds.
@@ -18,21 +19,21 @@ const SAME_RANGE_MS: i64 = 10 * 60 * 1000;
 /// A vehicle's stored state, and which of its pending events are stored.
 type LookUp = Result<(StoredState, BTreeSet<Eid>), PortError>;
 
-impl<A, Q, V, E, B, S: StateStore, L: EventLog, H, K> StreamProcessor<A, Q, V, E, B, S, L, H, K> {
+impl<Ports: PortSet> EventStore<Ports> {
     /// Drops events that occur twice in this batch or are stored already, and events that cannot be looked up now, which
-    /// are retried. Returns the stored states of the remaining events' vehicles.
+    /// are retried. Also returns the stored states of the remaining events' vehicles.
     pub(super) async fn drop_duplicates(
         &self,
-        pending: &mut Vec<PendingEvent>,
-        outcome: &mut BatchOutcome,
-    ) -> HashMap<VehicleId, StoredState> {
+        mut pending: Vec<PendingEvent>,
+    ) -> (StepResult, HashMap<VehicleId, StoredState>) {
+        let mut outcome = BatchOutcome::default();
         let before = pending.len();
         let mut seen = BTreeSet::new();
         pending.retain(|event| seen.insert((event.log_entry.event.vid.clone(), event.log_entry.event.eid)));
         outcome.counts.events_deduplicated += before - pending.len();
 
         let mut by_vehicle: BTreeMap<VehicleId, Vec<Eid>> = BTreeMap::new();
-        for PendingEvent { log_entry, .. } in pending.iter() {
+        for PendingEvent { log_entry, .. } in &pending {
             by_vehicle.entry(log_entry.event.vid.clone()).or_default().push(log_entry.event.eid);
         }
         let look_ups = by_vehicle.into_iter().map(|(vid, eids)| async move {
@@ -57,7 +58,7 @@ impl<A, Q, V, E, B, S: StateStore, L: EventLog, H, K> StreamProcessor<A, Q, V, E
                 }
             }
         }
-        states
+        (StepResult { remaining: pending, outcome, ..StepResult::default() }, states)
     }
 
     /// Reads a vehicle's stored state and which of these events are stored.

@@ -5,15 +5,15 @@ use roadcast_domain::entitlement::Entitlement;
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::FleetId;
 use roadcast_domain::subscription::DeliveryFormat;
-use roadcast_ports::archive::QuarantinedItem;
-use roadcast_ports::bus::{Batch, IngestBus};
+use roadcast_ports::bus::{Batch, IngestBus as _};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::{PortError, PortErrorKind};
 
-use super::batch::{BatchOutcome, PendingEvent, Record, by_vehicle, first_record};
-use super::processor::StreamProcessor;
+use super::batch::{BatchOutcome, PendingEvent, Record, StepResult, by_vehicle, first_record};
 use super::quarantine::QuarantinedItemBuilder;
+use crate::cache::CachedEntitlements;
 use crate::entry_packing::pack;
 
 /// Events of one vehicle, encoded together.
@@ -25,18 +25,24 @@ struct EncodedEvents {
     json: String,
 }
 
-impl<A, Q, V, E: Entitlements, B: IngestBus, S, L, H, K: Clock> StreamProcessor<A, Q, V, E, B, S, L, H, K> {
+/// Publishes events to the ingest bus.
+pub struct Publisher<Ports: PortSet> {
+    /// Determines whether any fleet is entitled to a vehicle's events.
+    pub entitlements: CachedEntitlements<Ports>,
+    /// The ingest bus, which leads to enrichment.
+    pub bus: Ports::IngestBus,
+    /// The clock.
+    pub clock: Ports::Clock,
+}
+
+impl<Ports: PortSet> Publisher<Ports> {
     /// Publishes the events that some fleet may see now or after its suspended subscription resumes. Drops the events that
-    /// could not be published, so that they are not stored. Returns the events that the bus rejects permanently.
-    pub(super) async fn publish(
-        &self,
-        records: &[Record],
-        pending: &mut Vec<PendingEvent>,
-        outcome: &mut BatchOutcome,
-    ) -> Vec<(usize, QuarantinedItem)> {
+    /// could not be published, so that they are not stored. Quarantines the events that the bus rejects permanently.
+    pub(super) async fn publish(&self, records: &[Record], pending: Vec<PendingEvent>) -> StepResult {
+        let mut outcome = BatchOutcome::default();
         let mut remaining = Vec::with_capacity(pending.len());
         let mut encoded: Vec<EncodedEvents> = Vec::new();
-        for events in by_vehicle(pending.drain(..)) {
+        for events in by_vehicle(pending.into_iter()) {
             let Some(first) = events.first() else { continue };
             let entitled = self.entitlements.list_by_vehicle(&first.log_entry.event.vid).await;
             match entitled.map(|all| self.first_fleet(&all)) {
@@ -57,7 +63,7 @@ impl<A, Q, V, E: Entitlements, B: IngestBus, S, L, H, K: Clock> StreamProcessor<
             .map(|group| Batch { events: group.iter().map(|encoded| encoded.json.clone()).collect() })
             .collect();
         let results = self.bus.publish(&entries).await;
-        let mut unpublishable = Vec::new();
+        let mut quarantined = Vec::new();
         for (group, result) in groups.into_iter().zip(results) {
             let events: Vec<PendingEvent> = group.into_iter().flat_map(|encoded| encoded.events).collect();
             match (result, events.as_slice()) {
@@ -68,14 +74,13 @@ impl<A, Q, V, E: Entitlements, B: IngestBus, S, L, H, K: Clock> StreamProcessor<
                 // Only an event alone in its entry can be too large for the bus.
                 (Err(error), [event]) if error.kind() == PortErrorKind::Rejected && event.is_large() => {
                     let builder = QuarantinedItemBuilder { record: &records[event.record] };
-                    unpublishable.push((event.record, builder.unstorable(&event.log_entry.event, event.index)));
+                    quarantined.push((event.record, builder.unstorable(&event.log_entry.event, event.index)));
                     outcome.quarantine_causes.push(error);
                 }
                 (Err(error), events) => outcome.fail(first_record(events), error),
             }
         }
-        *pending = remaining;
-        unpublishable
+        StepResult { remaining, quarantined, outcome }
     }
 
     /// Returns the first fleet that may see the vehicle now, or after its suspended subscription resumes.

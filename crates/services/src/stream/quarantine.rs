@@ -4,6 +4,7 @@ use roadcast_codec::stream_record;
 use roadcast_domain::cloudevent;
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, VehicleId};
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::validation;
 use roadcast_ports::archive::{QuarantinedItem, RawRecord};
@@ -67,7 +68,7 @@ impl QuarantinedItemBuilder<'_> {
         let RawRecord { sequence_number, arrived_at, .. } = &self.record.raw;
         QuarantinedItem {
             reason,
-            pointer: String::new(),
+            pointer: JsonPointer::ROOT,
             vid: None,
             eid: None,
             index: None,

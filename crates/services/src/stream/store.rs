@@ -7,27 +7,26 @@ use roadcast_domain::Timestamp;
 use roadcast_domain::event::StoredEvent;
 use roadcast_domain::ids::VehicleId;
 use roadcast_domain::state::VehicleState;
-use roadcast_ports::archive::QuarantinedItem;
 use roadcast_ports::event_log::EventLog;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::state::{StateStore, StoredState};
 use roadcast_ports::{PortError, PortErrorKind};
 
-use super::batch::{BatchOutcome, PendingEvent, Record, by_vehicle, first_record};
-use super::processor::{CONCURRENCY, StreamProcessor};
+use super::batch::{BatchOutcome, PendingEvent, Record, StepResult, by_vehicle, first_record};
+use super::event_store::{CONCURRENCY, EventStore};
 use super::quarantine::QuarantinedItemBuilder;
 use crate::log_scan;
 
-impl<A, Q, V, E, B, S: StateStore, L: EventLog, H, K> StreamProcessor<A, Q, V, E, B, S, L, H, K> {
+impl<Ports: PortSet> EventStore<Ports> {
     /// Merges the state, then appends to the log. An event in the log needs no further step, so the state is merged before.
-    /// Returns the events that the stores
-    /// reject permanently; they are quarantined, because a retry would never succeed.
+    /// Quarantines the events that the stores reject permanently, because a retry would never succeed. No event remains.
     pub(super) async fn store(
         &self,
         records: &[Record],
         pending: Vec<PendingEvent>,
         mut states: HashMap<VehicleId, StoredState>,
-        outcome: &mut BatchOutcome,
-    ) -> Vec<(usize, QuarantinedItem)> {
+    ) -> StepResult {
+        let mut outcome = BatchOutcome::default();
         // A loop, because the compiler rejects a closure over borrowed events here.
         let mut merges = Vec::new();
         for events in by_vehicle(pending.into_iter()) {
@@ -47,7 +46,7 @@ impl<A, Q, V, E, B, S: StateStore, L: EventLog, H, K> StreamProcessor<A, Q, V, E
         let location = |event: PendingEvent| ((event.record, event.index, event.is_large()), event.log_entry);
         let (locations, events): (Vec<_>, Vec<StoredEvent>) = merged_events.into_iter().map(location).unzip();
         let appended = self.log.append(&events).await;
-        let mut unstorable = Vec::new();
+        let mut quarantined = Vec::new();
         for (((record, index, is_large), stored), result) in locations.into_iter().zip(&events).zip(appended) {
             match result {
                 Ok(()) => {
@@ -56,13 +55,13 @@ impl<A, Q, V, E, B, S: StateStore, L: EventLog, H, K> StreamProcessor<A, Q, V, E
                 }
                 Err(error) if error.kind() == PortErrorKind::Rejected && is_large => {
                     let builder = QuarantinedItemBuilder { record: &records[record] };
-                    unstorable.push((record, builder.unstorable(&stored.event, index)));
+                    quarantined.push((record, builder.unstorable(&stored.event, index)));
                     outcome.quarantine_causes.push(error);
                 }
                 Err(error) => outcome.fail(record, error),
             }
         }
-        unstorable
+        StepResult { remaining: Vec::new(), quarantined, outcome }
     }
 
     /// Merges a vehicle's events into its stored state, unless all of them can stay in the unmerged tail of the log: then

@@ -8,20 +8,13 @@ use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::subject::Subject;
 use roadcast_domain::validation::ValidationOutcome;
 use roadcast_ports::PortError;
-use roadcast_ports::archive::{Archive, Quarantine};
-use roadcast_ports::bus::IngestBus;
-use roadcast_ports::clock::Clock;
-use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::event_log::EventLog;
-use roadcast_ports::schemas::Schemas;
-use roadcast_ports::state::StateStore;
-use roadcast_ports::vehicles::Vehicles;
+use roadcast_ports::port_set::PortSet;
 use serde_json::value::RawValue;
 
-use super::batch::{BatchOutcome, PendingEvent, Record};
-use super::chunk::Chunk;
-use super::processor::StreamProcessor;
+use super::batch::{PendingEvent, Record, StepResult};
 use super::quarantine::QuarantinedItemBuilder;
+use crate::cache::CachedSubjects;
+use crate::catalogue::event_schemas::CachedSchemas;
 
 /// An invalid event, and its vehicle if known.
 struct RefusedEvent {
@@ -29,61 +22,58 @@ struct RefusedEvent {
     vid: Option<VehicleId>,
 }
 
-impl<A, Q, V, E, B, S, L, H, K> StreamProcessor<A, Q, V, E, B, S, L, H, K>
-where
-    A: Archive,
-    Q: Quarantine,
-    V: Vehicles,
-    E: Entitlements,
-    B: IngestBus,
-    S: StateStore,
-    L: EventLog,
-    H: Schemas,
-    K: Clock,
-{
-    /// Validates the events of the record at `record_index` into the chunk, and flushes the chunk when it is full.
-    pub(super) async fn validate_record(
-        &self,
-        records: &[Record],
-        record_index: usize,
-        events: &[&RawValue],
-        chunk: &mut Chunk,
-        outcome: &mut BatchOutcome,
-    ) {
-        let record = &records[record_index];
+/// An event of a record.
+pub(super) struct ReceivedEvent<'a> {
+    pub(super) record: &'a Record,
+    /// The index of the record in the batch.
+    pub(super) record_index: usize,
+    /// The index of the event in the record.
+    pub(super) index: usize,
+    pub(super) json: &'a RawValue,
+}
+
+/// Validates the events of records.
+pub struct EventValidator<Ports: PortSet> {
+    /// Resolves subjects to vehicles.
+    pub subjects: CachedSubjects<Ports>,
+    /// The schemas of custom event types.
+    pub schemas: CachedSchemas<Ports>,
+}
+
+impl<Ports: PortSet> EventValidator<Ports> {
+    /// Validates an event. It remains if it is valid; quarantines it, or its invalid samples. `budget` bounds the decompressed
+    /// bytes of the events of a record.
+    pub(super) async fn validate(&self, event: &ReceivedEvent<'_>, budget: &mut ByteBudget) -> StepResult {
+        let ReceivedEvent { record, record_index, index, json } = *event;
         let builder = QuarantinedItemBuilder { record };
-        let mut budget = stream_record::record_budget();
-        for (index, event) in events.iter().enumerate() {
-            match self.validate_event(event, record, &mut budget).await {
-                Err(error) => {
-                    outcome.counts.samples_received += stream_record::count_samples(event);
-                    outcome.fail(record_index, error);
-                }
-                Ok(Err(RefusedEvent { refusal, vid })) => {
-                    let samples = stream_record::count_samples(event);
-                    outcome.counts.samples_received += samples;
-                    let item = builder.refused(&refusal, vid, event.get().as_bytes(), samples);
-                    chunk.push_quarantined(record_index, item);
-                }
-                Ok(Ok((vid, validation))) => {
-                    outcome.counts.samples_received += validation.sample_count;
-                    for (reason, count) in validation.rejected_by_reason() {
-                        *outcome.counts.signals_rejected.entry(reason).or_default() += count;
-                    }
-                    for sample in &validation.quarantined {
-                        chunk.push_quarantined(record_index, builder.sample(&vid, validation.eid, sample));
-                    }
-                    if let Some(log_entry) = validation.accepted {
-                        chunk.push(PendingEvent { record: record_index, index, bytes: event.get().len(), log_entry });
-                    }
+        let mut step = StepResult::default();
+        let counts = &mut step.outcome.counts;
+        match self.validate_json(json, record, budget).await {
+            Err(error) => {
+                counts.samples_received = stream_record::count_samples(json);
+                step.outcome.fail(record_index, error);
+            }
+            Ok(Err(RefusedEvent { refusal, vid })) => {
+                let samples = stream_record::count_samples(json);
+                counts.samples_received = samples;
+                step.quarantined.push((record_index, builder.refused(&refusal, vid, json.get().as_bytes(), samples)));
+            }
+            Ok(Ok((vid, validation))) => {
+                counts.samples_received = validation.sample_count;
+                counts.signals_rejected = validation.rejected_by_reason().into_iter().collect();
+                let invalid = validation.quarantined.iter();
+                let items = invalid.map(|sample| (record_index, builder.sample(&vid, validation.eid, sample)));
+                step.quarantined.extend(items);
+                if let Some(log_entry) = validation.accepted {
+                    step.remaining.push(PendingEvent { record: record_index, index, bytes: json.get().len(), log_entry });
                 }
             }
-            self.flush_if_full(records, chunk, outcome).await;
         }
+        step
     }
 
-    /// Validates one event. A port's error is retried; a refused event is quarantined.
-    async fn validate_event(
+    /// A port's error is retried; a refused event is quarantined.
+    async fn validate_json(
         &self,
         event: &RawValue,
         record: &Record,
@@ -103,7 +93,7 @@ where
         };
         if matches!(Subject::parse(&record.partition_key), Some(Subject::Vid(keyed)) if keyed != vid) {
             let refusal =
-                Refusal::new(Reason::VehicleUnknown, "/subject", "must name the vehicle of the record's partition key");
+                Refusal::new(Reason::VehicleUnknown, ["subject"], "must name the vehicle of the record's partition key");
             return Ok(Err(RefusedEvent { refusal, vid: None }));
         }
         let validated = match stream_record::json_data(&envelope, budget) {

@@ -6,15 +6,16 @@ use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_domain::vehicle_mapping::VehicleMapping;
 use roadcast_ports::bulk::VehicleMappings;
 use roadcast_ports::fleets::Fleets;
+use roadcast_ports::port_set::PortSet;
 
 use crate::ServiceError;
 
 /// Lists the vehicles of fleets.
-pub struct FleetVehicles<M, F> {
+pub struct FleetVehicles<Ports: PortSet> {
     /// The assignments of vehicles to fleets.
-    pub mappings: M,
+    pub mappings: Ports::VehicleMappings,
     /// The fleets.
-    pub fleets: F,
+    pub fleets: Ports::Fleets,
 }
 
 /// Which vehicles to list.
@@ -37,7 +38,7 @@ pub struct FleetVehiclePage {
     pub next: Option<VehicleId>,
 }
 
-impl<M: VehicleMappings, F: Fleets> FleetVehicles<M, F> {
+impl<Ports: PortSet> FleetVehicles<Ports> {
     /// Returns a page of a fleet's vehicles. Fails with `Forbidden` unless the caller is an admin, because a fleet must not
     /// see vehicles that it is not subscribed to.
     pub async fn vehicles(
@@ -64,7 +65,7 @@ mod tests {
     use roadcast_domain::ids::ClientId;
     use roadcast_domain::vehicle_mapping::{FileVersion, MappedDetails};
     use roadcast_ports::clock::Clock as _;
-    use roadcast_testbed::{ManualClock, Memory, MemoryBulk};
+    use roadcast_testbed::{InMemory, ManualClock, Memory, MemoryBulk, fixtures};
 
     use super::*;
 
@@ -81,11 +82,11 @@ mod tests {
         let (name, bus, now) = ("fleet".to_owned(), "bus".to_owned(), ManualClock::default().now());
         let plan = roadcast_domain::plan::Plan::Standard;
         let fleet = roadcast_domain::fleet::Fleet::new(fleet_id.clone(), name, bus, plan, now);
-        Fleets::create(&memory, &fleet, None).await.unwrap();
+        Fleets::create(&memory, &fleet, &fixtures::change(&fleet.fleet_id)).await.unwrap();
         for n in 0..10 {
             bulk.put(&mapping(&fleet_id, n)).await.unwrap();
         }
-        let fleet_vehicles = FleetVehicles { mappings: bulk, fleets: memory };
+        let fleet_vehicles = FleetVehicles::<InMemory> { mappings: bulk, fleets: memory };
         let admin = Caller::Admin(ClientId::new("admin"));
         for (removed, expected) in [(false, 6), (true, 10)] {
             let mut listing = FleetVehicleListing { after: None, removed, limit: 2 };

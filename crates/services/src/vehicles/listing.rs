@@ -6,8 +6,8 @@ use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_domain::subject::Subject;
 use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
-use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::entitlements::Entitlements;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::vehicles::{VehicleListing, Vehicles};
 
 use super::registry::VehicleRegistry;
@@ -71,7 +71,7 @@ pub struct VehicleList {
     pub next: Option<VehicleId>,
 }
 
-impl<V: Vehicles, E: Entitlements, K: Clock, R: Randomness> VehicleRegistry<V, E, K, R> {
+impl<Ports: PortSet> VehicleRegistry<Ports> {
     /// Returns a page of the vehicles that the caller may see. A page may be shorter than `limit` and still not be the last
     /// one, if few of many vehicles match the filter.
     pub async fn list(

@@ -7,6 +7,7 @@ use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
 use roadcast_ports::PortErrorKind;
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::entitlements::Entitlements;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::vehicles::{VehicleRegistration, Vehicles};
 
 use crate::{InvalidField, ServiceError, VersionCondition};
@@ -15,18 +16,18 @@ use crate::{InvalidField, ServiceError, VersionCondition};
 const IDENTIFICATION: &str = "identification";
 
 /// Manages the vehicle registry.
-pub struct VehicleRegistry<V, E, K, R> {
+pub struct VehicleRegistry<Ports: PortSet> {
     /// The registered vehicles.
-    pub vehicles: V,
+    pub vehicles: Ports::Vehicles,
     /// The fleets' entitlements.
-    pub entitlements: E,
+    pub entitlements: Ports::Entitlements,
     /// The clock.
-    pub clock: K,
+    pub clock: Ports::Clock,
     /// The source of random ids.
-    pub randomness: R,
+    pub randomness: Ports::Randomness,
 }
 
-impl<V: Vehicles, E: Entitlements, K: Clock, R: Randomness> VehicleRegistry<V, E, K, R> {
+impl<Ports: PortSet> VehicleRegistry<Ports> {
     /// Registers a vehicle, or returns the registered vehicle with the same VIN or an external id of it. Also returns
     /// whether the vehicle is new. Fails with `Conflict` if that vehicle has another VIN or was registered by another
     /// client, or if the VIN and the external ids belong to different vehicles.
@@ -155,6 +156,6 @@ fn owns(caller: &Caller, vehicle: &Vehicle) -> bool {
 
 fn check(details: &VehicleDetails) -> Result<(), ServiceError> {
     details.check().map_err(|faults| {
-        ServiceError::Invalid(faults.into_iter().map(|f| InvalidField::new(f.pointer, f.detail)).collect())
+        ServiceError::Invalid(faults.into_iter().map(|f| InvalidField::new(f.pointer(), f.detail)).collect())
     })
 }

@@ -10,10 +10,10 @@ use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_ports::PortError;
 use roadcast_ports::event_log::{EventLog, EventPage, EventRange};
 use roadcast_services::stream::Record;
-use roadcast_testbed::FaultPlan;
+use roadcast_testbed::{FaultPlan, port_set};
 use serde_json::json;
 
-use crate::decompression::{CountingSink, process, record};
+use crate::decompression::{CountingSink, SlowClock, WithCountingLog, process, record};
 use crate::fixture::{PipelineFixture, event};
 
 #[tokio::test]
@@ -27,7 +27,8 @@ async fn records_after_the_time_limit_are_retried() {
         let (mut remaining, mut batches) = (records.as_slice(), 0);
         while !remaining.is_empty() {
             let before = log.counts().total;
-            let outcome = process(&pipeline, pipeline.memory.clone(), log.clone(), remaining, step_ms).await;
+            let outcome =
+                process::<WithCountingLog>(&pipeline, pipeline.memory.clone(), log.clone(), remaining, step_ms).await;
             let done = outcome.retry_from.unwrap_or(remaining.len());
             assert!(done > 0, "every batch makes progress");
             assert_eq!(log.counts().total - before, done, "every started record is stored");
@@ -67,6 +68,14 @@ impl EventLog for YieldingLog {
     }
 }
 
+port_set! {
+    /// Ports in memory with a log that yields.
+    enum WithYieldingLog {
+        Clock = SlowClock;
+        EventLog = YieldingLog;
+    }
+}
+
 #[tokio::test]
 async fn log_scans_for_events_over_years_run_concurrently() {
     let pipeline = PipelineFixture::new(26);
@@ -76,7 +85,7 @@ async fn log_scans_for_events_over_years_run_concurrently() {
     let events: Vec<serde_json::Value> = (1..=1000).map(|n| event(&n.to_string(), &[(n * 3600, 50.0)])).collect();
     let records = [record(&vid, 0, stream_record::compress(&json!(events).to_string()))];
     let log = YieldingLog::default();
-    let outcome = process(&pipeline, pipeline.memory.clone(), log.clone(), &records, 0).await;
+    let outcome = process::<WithYieldingLog>(&pipeline, pipeline.memory.clone(), log.clone(), &records, 0).await;
 
     assert_eq!((outcome.retry_from, outcome.counts.samples_stored), (None, 1000));
     assert_eq!(log.total.load(Relaxed), 1000, "each range is scanned once");

@@ -29,7 +29,7 @@ const PACKAGES: [&str; 2] = ["telematics", "track-and-trace"];
 fn request(vehicles: &[VehicleId], packages: &[&str], format: DeliveryFormat) -> SubscriptionRequest {
     SubscriptionRequest {
         vehicles: vehicles.to_vec(),
-        packages: packages.iter().map(|&name| name.to_owned()).collect(),
+        packages: packages.iter().map(|name| name.parse().unwrap()).collect(),
         delivery_format: format,
         valid_from: None,
         valid_until: None,
@@ -157,12 +157,12 @@ async fn withdrawn_data_is_unreadable_within_five_seconds_despite_caches() {
     }
     pipeline.process_all(|_| FaultPlan::healthy()).await;
     pipeline.clock.advance_ms(20_000);
-    let (queries, feed_reader, fleet_events) = (pipeline.queries(), pipeline.feed_reader(), pipeline.fleet_events());
+    let (states, feed_reader, fleet_events) = (pipeline.states(), pipeline.feed_reader(), pipeline.fleet_events());
     let caller = Caller::Fleet(fleet.clone());
     let range = EventsRange::between(vid.clone(), None, None, 10);
     let arrived = FleetEventsRange { from: start, to: None, selection: Selection::default(), limit: 10 };
     // Each of them fills its cache.
-    assert_eq!(queries.events(&caller, &range).await.unwrap().events.len(), 1);
+    assert_eq!(states.queries.events(&caller, &range).await.unwrap().events.len(), 1);
     assert_eq!(feed_reader.read(&caller, &fleet, 10, 0).await.unwrap().events.len(), 2);
     assert_eq!(fleet_events.page(&caller, &arrived).await.unwrap().events.len(), 2);
 
@@ -174,8 +174,8 @@ async fn withdrawn_data_is_unreadable_within_five_seconds_despite_caches() {
         .unwrap();
     assert!(after.version > before.version);
     pipeline.clock.advance_ms(5_000);
-    assert!(matches!(queries.events(&caller, &range).await, Err(ServiceError::NotFound)));
-    assert!(matches!(queries.state(&caller, &vid).await, Err(ServiceError::NotFound)));
+    assert!(matches!(states.queries.events(&caller, &range).await, Err(ServiceError::NotFound)));
+    assert!(matches!(states.state(&caller, &vid).await, Err(ServiceError::NotFound)));
     let position = BTreeSet::from([LATITUDE, LONGITUDE].map(str::to_owned));
     let visible = fleet_events.page(&caller, &arrived).await.unwrap().events;
     assert!(visible.iter().all(|event| event.vid == other) && signal_paths(&visible) == position);

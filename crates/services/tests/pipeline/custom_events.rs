@@ -10,7 +10,7 @@ use roadcast_services::ServiceError;
 use roadcast_services::catalogue::event_schemas::SchemaRegistration;
 use roadcast_services::ingest::{EventError, IngestError};
 use roadcast_services::query::EventsRange;
-use roadcast_testbed::{Fault, FaultPlan};
+use roadcast_testbed::{Fault, FaultPlan, InMemory};
 use serde_json::json;
 
 use crate::fixture::{PipelineFixture, admin, event};
@@ -28,9 +28,9 @@ async fn register(pipeline: &PipelineFixture) {
             "serial": {"type": "integer"},
         },
     });
-    let registration = SchemaRegistration { schemas: pipeline.memory.clone(), clock: pipeline.clock.clone() };
+    let registration = SchemaRegistration::<InMemory> { schemas: pipeline.memory.clone(), clock: pipeline.clock.clone() };
     registration.register(&admin(), TYRE, &schema.to_string()).await.unwrap();
-    let tyres = Package { name: "tyres".to_owned(), signals: vec![], event_types: vec![event_type()] };
+    let tyres = Package { name: "tyres".parse().unwrap(), signals: vec![], event_types: vec![event_type()] };
     pipeline.memory.set_packages(Packages::built_in().iter().cloned().chain([tyres]).collect());
 }
 
@@ -95,7 +95,7 @@ async fn custom_event_reaches_only_fleets_whose_package_has_its_type() {
         assert!(matches!(pipeline.queries().event(&others, &vid, eid).await, Err(ServiceError::NotFound)));
         let telemetry = Selection { types: Some([EventType::Telemetry].into()), ..Selection::default() };
         assert_eq!(query_events(&pipeline, &admin(), &vid, telemetry).await.unwrap().len(), 1);
-        let (state, _) = pipeline.queries().state(&subscribed, &vid).await.unwrap();
+        let (state, _) = pipeline.states().state(&subscribed, &vid).await.unwrap();
         assert!(state.signals.is_empty(), "a custom event does not change the state");
     }
 }
@@ -139,7 +139,7 @@ async fn custom_event_with_a_wrong_clock_is_refused_and_quarantined() {
     pipeline.memory.stream().put_bytes(vid.as_str(), ahead.as_bytes());
     pipeline.process_all(|_| FaultPlan::healthy()).await;
     let quarantined: Vec<_> = pipeline.memory.quarantined().iter().map(|item| (item.reason, item.pointer.clone())).collect();
-    assert_eq!(quarantined, [(Reason::TimeAhead, "/time".to_owned())]);
+    assert_eq!(quarantined, [(Reason::TimeAhead, "/time".parse().unwrap())]);
     assert!(pipeline.stored_events().is_empty());
 }
 

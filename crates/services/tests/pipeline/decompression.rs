@@ -14,9 +14,11 @@ use roadcast_ports::clock::Clock;
 use roadcast_ports::event_log::{EventLog, EventPage, EventRange};
 use roadcast_services::cache::{CachedEntitlements, CachedSubjects};
 use roadcast_services::catalogue::event_schemas::CachedSchemas;
-use roadcast_services::stream::{BatchOutcome, RecentEvents, Record, StreamProcessor};
+use roadcast_services::stream::{
+    BatchOutcome, EventStore, EventValidator, Publisher, RecentEvents, Record, StreamProcessor,
+};
 use roadcast_signals::{Sample, SignalPath, Signals, Value};
-use roadcast_testbed::ManualClock;
+use roadcast_testbed::{ManualClock, Memory, PortSet, port_set};
 use serde_json::json;
 
 use crate::fixture::{NOON, PipelineFixture, event};
@@ -67,7 +69,7 @@ impl Quarantine for CountingSink {
 
 /// A clock that advances by `step_ms` on each read, to simulate slow processing.
 #[derive(Clone)]
-struct SlowClock {
+pub(crate) struct SlowClock {
     clock: ManualClock,
     step_ms: i64,
 }
@@ -79,26 +81,50 @@ impl Clock for SlowClock {
     }
 }
 
+port_set! {
+    /// Ports in memory with a log that counts.
+    pub(crate) enum WithCountingLog {
+        Clock = SlowClock;
+        EventLog = CountingSink;
+    }
+}
+
+port_set! {
+    /// Ports in memory with a log and a quarantine that count.
+    enum WithCountingSinks {
+        Clock = SlowClock;
+        EventLog = CountingSink;
+        Quarantine = CountingSink;
+    }
+}
+
 /// Processes a batch in a new stream processor whose clock advances by `step_ms` on each read.
-pub(crate) async fn process(
+pub(crate) async fn process<Ports>(
     pipeline: &PipelineFixture,
-    quarantine: impl Quarantine,
-    log: impl EventLog,
+    quarantine: Ports::Quarantine,
+    log: Ports::EventLog,
     records: &[Record],
     step_ms: i64,
-) -> BatchOutcome {
+) -> BatchOutcome
+where
+    Ports: PortSet<Archive = Memory, Vehicles = Memory, Schemas = Memory, Clock = SlowClock>,
+    Ports: PortSet<Entitlements = Memory, IngestBus = Memory, StateStore = Memory>,
+{
     let memory = || pipeline.memory.clone();
     let clock = SlowClock { clock: pipeline.clock.clone(), step_ms };
-    let processor = StreamProcessor {
+    let processor = StreamProcessor::<Ports> {
         archive: memory(),
         quarantine,
-        subjects: CachedSubjects::new(memory(), clock.clone()),
-        entitlements: CachedEntitlements::new(memory(), clock.clone()),
-        bus: memory(),
-        state: memory(),
-        log,
-        schemas: CachedSchemas::new(memory(), clock.clone()),
-        recent: RecentEvents::default(),
+        validator: EventValidator {
+            subjects: CachedSubjects::new(memory(), clock.clone()),
+            schemas: CachedSchemas::new(memory(), clock.clone()),
+        },
+        publisher: Publisher {
+            entitlements: CachedEntitlements::new(memory(), clock.clone()),
+            bus: memory(),
+            clock: clock.clone(),
+        },
+        store: EventStore { state: memory(), log, recent: RecentEvents::default() },
         clock,
     };
     processor.process_batch(records).await
@@ -144,7 +170,7 @@ async fn batch_that_exceeds_memory_is_processed_in_chunks() {
         (0..12).map(|n| record(&sender, n, compressed_record(n, &vec![sample.as_str(); 500].join(",")))).collect();
     records.insert(6, record(&other, 99, event("good", &[(60, 50.0)]).to_string().into_bytes()));
     let log = CountingSink::default();
-    let outcome = process(&pipeline, pipeline.memory.clone(), log.clone(), &records, 0).await;
+    let outcome = process::<WithCountingLog>(&pipeline, pipeline.memory.clone(), log.clone(), &records, 0).await;
 
     assert_eq!((outcome.retry_from, pipeline.memory.quarantined().len()), (None, 0));
     assert_eq!(outcome.counts.samples_stored, outcome.counts.samples_received);
@@ -161,7 +187,7 @@ async fn quarantined_items_are_written_in_chunks() {
     let vid = pipeline.vehicle("sender").await;
     let records = [record(&vid, 0, compressed_record(0, &vec!["{}"; 500].join(",")))];
     let quarantine = CountingSink::default();
-    let outcome = process(&pipeline, quarantine.clone(), CountingSink::default(), &records, 0).await;
+    let outcome = process::<WithCountingSinks>(&pipeline, quarantine.clone(), CountingSink::default(), &records, 0).await;
 
     assert_eq!(outcome.retry_from, None);
     let SinkCounts { total, max_per_call } = quarantine.counts();
@@ -184,7 +210,7 @@ async fn oversized_record_is_quarantined_entirely_and_blocks_nothing() {
         records.push(record(&other, 2 * n + 1, event(&n.to_string(), &[(60, 50.0)]).to_string().into_bytes()));
     }
     let log = CountingSink::default();
-    let outcome = process(&pipeline, pipeline.memory.clone(), log.clone(), &records, 0).await;
+    let outcome = process::<WithCountingLog>(&pipeline, pipeline.memory.clone(), log.clone(), &records, 0).await;
 
     assert_eq!((outcome.retry_from, log.counts().total), (None, oversized.len()));
     let quarantined = pipeline.memory.quarantined();
@@ -201,7 +227,7 @@ async fn blocks_beyond_the_byte_budget_are_quarantined_one_by_one() {
     let records = [record(&vid, 0, stream_record::compress(&format!("[{}]", events.join(","))))];
     assert!(records[0].raw.data.len() < 10_000, "the record is small");
     let log = CountingSink::default();
-    let outcome = process(&pipeline, pipeline.memory.clone(), log.clone(), &records, 0).await;
+    let outcome = process::<WithCountingLog>(&pipeline, pipeline.memory.clone(), log.clone(), &records, 0).await;
 
     // 500 samples of 60 signals are 480,000 bytes; 70 such blocks fit into 32 MiB.
     assert_eq!((outcome.retry_from, log.counts().total), (None, 70 * 500));

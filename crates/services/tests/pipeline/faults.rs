@@ -45,7 +45,7 @@ proptest! {
             for stored in &stored {
                 expected.merge_event(&stored.event);
             }
-            let (state, _) = pipeline.queries().state(&admin(), &vid).await.unwrap();
+            let (state, _) = pipeline.states().state(&admin(), &vid).await.unwrap();
             prop_assert_eq!(state.signals, expected.signals);
             Ok(())
         })?;

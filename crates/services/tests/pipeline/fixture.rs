@@ -14,14 +14,13 @@ use roadcast_domain::vehicle::VehicleDetails;
 use roadcast_services::fleets::provisioning::{Provisioning, Step, Task};
 use roadcast_services::fleets::{self, SubscriptionRequest};
 use roadcast_services::vehicles::registry::VehicleRegistry;
-use roadcast_testbed::{FaultPlan, Faulty, ManualClock, Memory, MemoryItems, SeededRandomness};
+use roadcast_testbed::{FaultPlan, Faulty, InMemory, ManualClock, Memory, MemoryItems, SeededRandomness, WithFaults};
 use serde_json::json;
 
 pub(crate) use events::{NOON, delivered_events, event, signal_paths};
 
 /// Onboarding whose subscriptions port can fail.
-pub(crate) type Onboarding =
-    fleets::Onboarding<Memory, Memory, Memory, Faulty<Memory>, Memory, Memory, Memory, ManualClock, SeededRandomness>;
+pub(crate) type Onboarding = fleets::Onboarding<WithFaults>;
 
 /// The data flow in memory: the ports, their clock and the use cases on them.
 pub(crate) struct PipelineFixture {
@@ -47,7 +46,7 @@ impl PipelineFixture {
 
     /// Registers a vehicle with the external id `test:NAME`.
     pub(crate) async fn vehicle(&self, name: &str) -> VehicleId {
-        let registry = VehicleRegistry {
+        let registry = VehicleRegistry::<InMemory> {
             vehicles: self.memory.clone(),
             entitlements: self.memory.clone(),
             clock: self.clock.clone(),
@@ -66,7 +65,7 @@ impl PipelineFixture {
         }
         let request = SubscriptionRequest {
             vehicles: vehicles.to_vec(),
-            packages: packages.iter().map(|&name| name.to_owned()).collect(),
+            packages: packages.iter().map(|name| name.parse().unwrap()).collect(),
             delivery_format: self.delivery_format,
             valid_from: None,
             valid_until: None,
@@ -81,15 +80,15 @@ impl PipelineFixture {
 
     /// Returns onboarding whose subscriptions port fails by `plan`.
     pub(crate) fn onboarding_with(&self, plan: FaultPlan) -> Onboarding {
-        let memory = || self.memory.clone();
+        let healthy = || Faulty::healthy(self.memory.clone());
         Onboarding {
-            fleets: memory(),
-            clients: memory(),
-            app_clients: memory(),
-            subscriptions: Faulty::new(memory(), plan),
-            vehicles: memory(),
-            entitlements: memory(),
-            workflow: memory(),
+            fleets: healthy(),
+            clients: healthy(),
+            app_clients: healthy(),
+            subscriptions: Faulty::new(self.memory.clone(), plan),
+            vehicles: healthy(),
+            entitlements: healthy(),
+            workflow: healthy(),
             delivery_bus: "delivery".to_owned(),
             clock: self.clock.clone(),
             randomness: SeededRandomness::new(self.seed ^ (self.memory.workflows().len() as u64 + 77)),
@@ -101,7 +100,7 @@ impl PipelineFixture {
         let memory = || self.memory.clone();
         let onboarding = self.onboarding();
         let subscription = onboarding.subscribe(&admin(), fleet_id, request).await.unwrap();
-        let provisioning = Provisioning {
+        let provisioning = Provisioning::<InMemory> {
             fleets: memory(),
             clients: memory(),
             app_clients: memory(),

@@ -6,15 +6,14 @@ use roadcast_domain::caller::Caller;
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_domain::selection::Selection;
-use roadcast_event_log::SegmentedLog;
 use roadcast_ports::clock::Clock as _;
 use roadcast_services::VersionCondition;
 use roadcast_services::cache::TTL_MS;
 use roadcast_services::catalogue::packages::{PackageCatalogue, PackageRequest};
 use roadcast_services::delivery::feed::FeedReader;
 use roadcast_services::query::fleet_events::{ArrivalPosition, FleetEvents, FleetEventsRange};
-use roadcast_services::query::{EventsRange, VehicleQueries};
-use roadcast_testbed::{FaultPlan, ManualClock, Memory, MemoryItems};
+use roadcast_services::query::{EventsRange, StateQueries};
+use roadcast_testbed::{FaultPlan, InMemory};
 
 use crate::fixture::{PipelineFixture, admin, signal_paths};
 
@@ -25,9 +24,9 @@ const POSITION: [&str; 2] = ["Vehicle.CurrentLocation.Latitude", "Vehicle.Curren
 struct WarmFunctions {
     fleet: FleetId,
     vid: VehicleId,
-    feed_reader: FeedReader<Memory, Memory, ManualClock>,
-    queries: VehicleQueries<Memory, Memory, SegmentedLog<MemoryItems>, Memory, ManualClock>,
-    fleet_events: FleetEvents<Memory, SegmentedLog<MemoryItems>, Memory, ManualClock>,
+    feed_reader: FeedReader<InMemory>,
+    states: StateQueries<InMemory>,
+    fleet_events: FleetEvents<InMemory>,
     start: ArrivalPosition,
 }
 
@@ -46,10 +45,10 @@ impl WarmFunctions {
 
     async fn visible_data(&self) -> VisibleData {
         let range = EventsRange::between(self.vid.clone(), None, None, 100);
-        let events = self.queries.events(&self.caller(), &range).await.unwrap().events;
+        let events = self.states.queries.events(&self.caller(), &range).await.unwrap().events;
         let range = FleetEventsRange { from: self.start.clone(), to: None, selection: Selection::default(), limit: 100 };
         let fleet_events = self.fleet_events.page(&self.caller(), &range).await.unwrap().events;
-        let (state, _) = self.queries.state(&self.caller(), &self.vid).await.unwrap();
+        let (state, _) = self.states.state(&self.caller(), &self.vid).await.unwrap();
         VisibleData {
             events: (signal_paths(&events), events.len()),
             fleet_events: (signal_paths(&fleet_events), fleet_events.len()),
@@ -69,7 +68,8 @@ async fn put_package(pipeline: &PipelineFixture, signals: &[&str], replaced: Opt
     let (packages, schemas, clock) = (pipeline.memory.clone(), pipeline.memory.clone(), pipeline.clock.clone());
     let request = PackageRequest { signals: signals.iter().map(|&path| path.to_owned()).collect(), event_types: Vec::new() };
     let condition = replaced.map(VersionCondition::from).unwrap_or_default();
-    PackageCatalogue { packages, schemas, clock }.put(&admin(), "moving", request, &condition).await.unwrap();
+    let catalogue = PackageCatalogue::<InMemory> { packages, schemas, clock };
+    catalogue.put(&admin(), "moving", request, &condition).await.unwrap();
 }
 
 async fn send(pipeline: &PipelineFixture, vid: &VehicleId, id: &str) {
@@ -99,7 +99,7 @@ async fn package_change_applies_to_stores_and_queued_messages() {
             fleet,
             vid: vid.clone(),
             feed_reader: pipeline.feed_reader(),
-            queries: pipeline.queries(),
+            states: pipeline.states(),
             fleet_events: pipeline.fleet_events(),
             start: ArrivalPosition::first_at(pipeline.clock.now()),
         };

@@ -29,8 +29,8 @@ async fn fleet_sees_only_its_vehicles_and_packages() {
     assert!(pipeline.drain_feed(&unsubscribed).await.is_empty());
 
     let caller = Caller::Fleet(fleet);
-    assert!(matches!(pipeline.queries().state(&caller, &theirs).await, Err(ServiceError::NotFound)));
-    let (state, _) = pipeline.queries().state(&caller, &ours).await.unwrap();
+    assert!(matches!(pipeline.states().state(&caller, &theirs).await, Err(ServiceError::NotFound)));
+    let (state, _) = pipeline.states().state(&caller, &ours).await.unwrap();
     assert!(state.signals.keys().all(|path| path.as_str().starts_with("Vehicle.CurrentLocation.")), "{state:?}");
     let range = EventsRange::between(theirs, None, None, 10);
     assert!(matches!(pipeline.queries().events(&caller, &range).await, Err(ServiceError::NotFound)));

@@ -15,7 +15,7 @@ use roadcast_services::ServiceError;
 use roadcast_services::fleets::SubscriptionRequest;
 use roadcast_services::fleets::offboarding::Offboarding;
 use roadcast_services::fleets::provisioning::Provisioning;
-use roadcast_testbed::{FaultPlan, Faulty, Memory};
+use roadcast_testbed::{FaultPlan, Faulty, Memory, WithFaults, fixtures};
 use serde_json::{Value, json};
 
 use crate::fixture::{Onboarding, PipelineFixture, admin};
@@ -38,7 +38,7 @@ impl WorkflowFixture {
         pipeline.vehicle("v").await;
         let (name, bus) = ("A fleet".to_owned(), "delivery".to_owned());
         let fleet = Fleet::new(FleetId::from_random_bits(5), name, bus, Plan::Standard, pipeline.clock.now());
-        pipeline.memory.create(&fleet, None).await.unwrap();
+        pipeline.memory.create(&fleet, &fixtures::change(&fleet.fleet_id)).await.unwrap();
         Self { pipeline, fleet }
     }
 
@@ -50,7 +50,7 @@ impl WorkflowFixture {
     pub(crate) async fn subscribe(&self) -> Subscription {
         let request = SubscriptionRequest {
             vehicles: vec![self.pipeline.vehicle("v").await],
-            packages: vec!["telematics".to_owned()],
+            packages: vec!["telematics".parse().unwrap()],
             delivery_format: DeliveryFormat::Json,
             valid_from: None,
             valid_until: None,
@@ -104,11 +104,12 @@ impl WorkflowFixture {
         let workflow = payload.as_object_mut().and_then(|members| members.remove("workflow"));
         match workflow.as_ref().and_then(Value::as_str) {
             Some("provisioning") => {
-                let provisioning = Provisioning { fleets, clients, app_clients, subscriptions, channel, clock };
+                let provisioning =
+                    Provisioning::<WithFaults> { fleets, clients, app_clients, subscriptions, channel, clock };
                 provisioning.step(&serde_json::from_value(payload).unwrap()).await.map(|()| Value::Null)
             }
             Some("offboarding") => {
-                let offboarding = Offboarding { fleets, clients, app_clients, subscriptions, channel, clock };
+                let offboarding = Offboarding::<WithFaults> { fleets, clients, app_clients, subscriptions, channel, clock };
                 offboarding.step(&serde_json::from_value(payload).unwrap()).await.map(|draining| json!(draining))
             }
             other => panic!("a task of an unknown workflow: {other:?}"),

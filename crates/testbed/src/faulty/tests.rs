@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use roadcast_domain::ids::VehicleId;
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::refusal::Reason;
 use roadcast_ports::archive::{Quarantine, QuarantinedItem};
 use roadcast_ports::stream::{StreamRecord, TelemetryStream};
@@ -27,7 +28,7 @@ fn stored(memory: &Memory) -> Vec<u8> {
 fn quarantined_item() -> [QuarantinedItem; 1] {
     [QuarantinedItem {
         reason: Reason::NotJson,
-        pointer: String::new(),
+        pointer: JsonPointer::ROOT,
         vid: None,
         eid: None,
         index: None,

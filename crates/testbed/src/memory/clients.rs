@@ -10,13 +10,21 @@ use roadcast_ports::{PortError, PortErrorKind};
 use super::Memory;
 
 impl Clients for Memory {
-    async fn put(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
+    async fn put(&self, client: &Client, change: &Change) -> Result<(), PortError> {
         let mut state = self.state();
         if let Some(fleet_id) = client.fleet_id() {
             state.check_active(fleet_id, "storing a client")?;
         }
         state.clients.insert(client.client_id.clone(), client.clone());
         state.record_change(change);
+        Ok(())
+    }
+
+    async fn put_ingest(&self, client: &Client) -> Result<(), PortError> {
+        if client.fleet_id().is_some() {
+            return Err(PortError::new(PortErrorKind::Rejected, "storing an ingest client"));
+        }
+        self.state().clients.insert(client.client_id.clone(), client.clone());
         Ok(())
     }
 
@@ -36,7 +44,7 @@ impl Clients for Memory {
         Ok(remaining.take(limit).cloned().collect())
     }
 
-    async fn record_secret_shown(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
+    async fn record_secret_shown(&self, client: &Client, change: &Change) -> Result<(), PortError> {
         let mut state = self.state();
         match state.clients.get_mut(&client.client_id) {
             Some(stored) if stored.secret_shown_at.is_none() => stored.clone_from(client),
@@ -46,7 +54,7 @@ impl Clients for Memory {
         Ok(())
     }
 
-    async fn remove(&self, client: &Client, change: Option<&Change>) -> Result<(), PortError> {
+    async fn remove(&self, client: &Client, change: &Change) -> Result<(), PortError> {
         let mut state = self.state();
         if state.clients.remove(&client.client_id).is_none() {
             return Err(PortError::new(PortErrorKind::Conflict, "removing a client"));

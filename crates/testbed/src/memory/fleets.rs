@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use roadcast_domain::audit::Change;
 use roadcast_domain::fleet::Fleet;
-use roadcast_domain::ids::{Eid, FleetId};
+use roadcast_domain::ids::{ChangeId, FleetId};
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::{PortError, PortErrorKind};
 
@@ -12,14 +12,14 @@ use super::Memory;
 use super::state::insert_new;
 
 impl Fleets for Memory {
-    async fn create(&self, fleet: &Fleet, change: Option<&Change>) -> Result<(), PortError> {
+    async fn create(&self, fleet: &Fleet, change: &Change) -> Result<(), PortError> {
         let mut state = self.state();
         insert_new(&mut state.fleets, fleet.fleet_id.clone(), fleet, "creating a fleet")?;
         state.record_change(change);
         Ok(())
     }
 
-    async fn update(&self, fleet: &Fleet, change: Option<&Change>) -> Result<(), PortError> {
+    async fn update(&self, fleet: &Fleet, change: &Change) -> Result<(), PortError> {
         let mut state = self.state();
         match state.fleets.get_mut(&fleet.fleet_id) {
             Some(stored) if stored.version == fleet.version => {
@@ -41,7 +41,7 @@ impl Fleets for Memory {
         Ok(state.fleets.range((after, Bound::Unbounded)).map(|(_, fleet)| fleet).take(limit).cloned().collect())
     }
 
-    async fn changes(&self, fleet_id: &FleetId, before: Option<Eid>, limit: usize) -> Result<Vec<Change>, PortError> {
+    async fn changes(&self, fleet_id: &FleetId, before: Option<ChangeId>, limit: usize) -> Result<Vec<Change>, PortError> {
         let state = self.state();
         let of_fleet = state.changes.values().filter(|change| change.fleet_id == *fleet_id);
         let remaining = of_fleet.rev().filter(|change| before.is_none_or(|before| change.change_id < before));

@@ -1,6 +1,6 @@
 //! Custom packages.
 
-use roadcast_domain::package::CustomPackage;
+use roadcast_domain::package::{CustomPackage, PackageName};
 use roadcast_ports::packages::CustomPackages;
 use roadcast_ports::{PortError, PortErrorKind};
 
@@ -19,7 +19,7 @@ impl CustomPackages for Memory {
         Ok(())
     }
 
-    async fn get(&self, name: &str) -> Result<Option<CustomPackage>, PortError> {
+    async fn get(&self, name: &PackageName) -> Result<Option<CustomPackage>, PortError> {
         Ok(self.state().custom_packages.get(name).cloned())
     }
 

@@ -7,7 +7,7 @@ use roadcast_domain::audit::Change;
 use roadcast_domain::entitlement::Grant;
 use roadcast_domain::event::{CustomType, StoredEvent};
 use roadcast_domain::fleet::{Client, Fleet, FleetState};
-use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::ids::{ChangeId, ClientId, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::package::{CustomPackage, PackageName, Packages};
 use roadcast_domain::schema::EventSchema;
 use roadcast_domain::state::VehicleState;
@@ -42,7 +42,7 @@ pub(super) struct MemoryState {
     pub(super) vehicles: BTreeMap<VehicleId, Vehicle>,
     pub(super) vids_by_name: HashMap<Subject, VehicleId>,
     pub(super) fleets: BTreeMap<FleetId, Fleet>,
-    pub(super) changes: BTreeMap<(FleetId, Eid), Change>,
+    pub(super) changes: BTreeMap<(FleetId, ChangeId), Change>,
     pub(super) clients: BTreeMap<ClientId, Client>,
     /// By client: its name in the user pool and its credentials.
     pub(super) credentials: BTreeMap<ClientId, (String, Credentials)>,
@@ -94,8 +94,8 @@ impl MemoryState {
         }
     }
 
-    pub(super) fn record_change(&mut self, change: Option<&Change>) {
-        self.changes.extend(change.map(|change| ((change.fleet_id.clone(), change.change_id), change.clone())));
+    pub(super) fn record_change(&mut self, change: &Change) {
+        self.changes.insert((change.fleet_id.clone(), change.change_id), change.clone());
     }
 
     /// Fails with `Conflict` if the fleet is being or has been offboarded. An unregistered fleet passes.

@@ -13,7 +13,7 @@ use super::Memory;
 use super::state::{MemoryState, insert_new};
 
 impl Subscriptions for Memory {
-    async fn create(&self, subscription: &Subscription, change: Option<&Change>) -> Result<(), PortError> {
+    async fn create(&self, subscription: &Subscription, change: &Change) -> Result<(), PortError> {
         let mut state = self.state();
         state.check_active(&subscription.fleet_id, "creating a subscription")?;
         insert_new(&mut state.subscriptions, key(subscription), subscription, "creating a subscription")?;
@@ -42,20 +42,22 @@ impl Subscriptions for Memory {
         match state.subscriptions.get_mut(&key(subscription)) {
             Some(stored) if stored.state == from && stored.version == subscription.version => {
                 *stored = Subscription { version: stored.version + 1, ..subscription.clone() };
-                state.record_change(Some(&Change::provisioning_step(from, subscription)));
+                state.record_change(&Change::provisioning_step(from, subscription));
                 Ok(())
             }
             _ => Err(PortError::new(PortErrorKind::Conflict, "replacing a subscription")),
         }
     }
 
-    async fn update(&self, subscription: &Subscription, change: Option<&Change>) -> Result<(), PortError> {
+    async fn update(&self, subscription: &Subscription, change: &Change) -> Result<(), PortError> {
         let mut state = self.state();
-        state.check_version(subscription, "updating a subscription")?;
-        let next = Subscription { version: subscription.version + 1, ..subscription.clone() };
-        state.subscriptions.insert(key(subscription), next);
+        state.put_next(subscription, "updating a subscription")?;
         state.record_change(change);
         Ok(())
+    }
+
+    async fn claim_version(&self, stored: &Subscription) -> Result<(), PortError> {
+        self.state().put_next(stored, "claiming a version of a subscription")
     }
 
     async fn write_grants(&self, subscription: &Subscription) -> Result<(), PortError> {
@@ -136,6 +138,14 @@ impl MemoryState {
         let grants: Vec<Grant> = self.grants.get(&(vid.clone(), fleet_id.clone()))?.values().cloned().collect();
         let epoch = self.epochs.get(&(fleet_id.clone(), vid.clone())).copied().unwrap_or_default();
         (!grants.is_empty()).then(|| Entitlement { fleet_id: fleet_id.clone(), vid: vid.clone(), epoch, grants })
+    }
+
+    /// Stores the subscription as its next version. Fails with `Conflict` if the stored version differs.
+    fn put_next(&mut self, subscription: &Subscription, context: &'static str) -> Result<(), PortError> {
+        self.check_version(subscription, context)?;
+        let next = Subscription { version: subscription.version + 1, ..subscription.clone() };
+        self.subscriptions.insert(key(subscription), next);
+        Ok(())
     }
 
     /// Returns the state of the stored subscription. Fails with `Conflict` if its version differs.

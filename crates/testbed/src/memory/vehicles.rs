@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use roadcast_domain::ids::VehicleId;
-use roadcast_domain::subject::Subject;
+use roadcast_domain::subject::{Subject, VehicleName};
 use roadcast_domain::vehicle::Vehicle;
 use roadcast_ports::vehicles::{VehicleListing, VehicleNames, VehiclePage, VehicleRegistration, Vehicles};
 use roadcast_ports::{PortError, PortErrorKind};
@@ -73,23 +73,19 @@ impl Vehicles for Memory {
 }
 
 impl VehicleNames for Memory {
-    async fn resolve_all(&self, names: &[Subject]) -> Result<Vec<Option<VehicleId>>, PortError> {
+    async fn resolve_all(&self, names: &[VehicleName]) -> Result<Vec<Option<VehicleId>>, PortError> {
         let state = self.state();
-        let vid = |name: &Subject| match name {
-            Subject::Vid(vid) => Some(vid.clone()),
-            Subject::Vin(_) | Subject::External(_) => state.vids_by_name.get(name).cloned(),
-        };
-        Ok(names.iter().map(vid).collect())
+        Ok(names.iter().map(|name| state.vids_by_name.get(&Subject::from(name.clone())).cloned()).collect())
     }
 }
 
 impl MemoryState {
     fn owners_of(&self, vehicle: &Vehicle) -> BTreeSet<VehicleId> {
-        vehicle.subjects().filter_map(|name| self.vids_by_name.get(&name).cloned()).collect()
+        vehicle.names().filter_map(|name| self.vids_by_name.get(&Subject::from(name)).cloned()).collect()
     }
 
     fn store_vehicle(&mut self, vehicle: &Vehicle) {
-        self.vids_by_name.extend(vehicle.subjects().map(|name| (name, vehicle.vid.clone())));
+        self.vids_by_name.extend(vehicle.names().map(|name| (Subject::from(name), vehicle.vid.clone())));
         self.vehicles.insert(vehicle.vid.clone(), vehicle.clone());
     }
 }

@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used)]
-use roadcast_domain::ids::VehicleId;
+use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_ports::PortErrorKind;
 use roadcast_signals::Timestamp;
 use serde_json::{Value, json};

@@ -1,20 +1,20 @@
 //! Keys of `feedIndex`: one partition per fleet and hour of the stamp.
 
-use roadcast_domain::ids::{Eid, FleetId};
+use roadcast_domain::ids::{ArrivalStamp, FleetId};
 use roadcast_signals::Timestamp;
 
 use super::{FEED, Key, KeyRange, STAMP};
 
 impl Key {
     /// A feed pointer.
-    pub fn feed_pointer(fleet_id: &FleetId, stamp: Eid) -> Self {
+    pub fn feed_pointer(fleet_id: &FleetId, stamp: ArrivalStamp) -> Self {
         Self { partition: (FEED, feed_partition(fleet_id, stamp.time())), sort: Some((STAMP, stamp.to_string())) }
     }
 }
 
 impl KeyRange {
     /// The pointers of a fleet from `from` to `to`, limited to the hour of `from`.
-    pub fn feed_pointers(fleet_id: &FleetId, from: Eid, to: Eid) -> Self {
+    pub fn feed_pointers(fleet_id: &FleetId, from: ArrivalStamp, to: ArrivalStamp) -> Self {
         let partition = (FEED, feed_partition(fleet_id, from.time()));
         Self { partition, sort: STAMP, from: from.to_string(), to: to.to_string(), consistent: true, descending: false }
     }

@@ -30,7 +30,8 @@
 
 use roadcast_domain::event::CustomType;
 use roadcast_domain::external_id::ExternalId;
-use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::ids::{ChangeId, ClientId, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::package::PackageName;
 use roadcast_domain::vehicle_mapping::FileVersion;
 use roadcast_domain::vin::Vin;
 use roadcast_signals::Timestamp;
@@ -87,7 +88,7 @@ impl Key {
     }
 
     /// An audit record of a fleet.
-    pub fn change(fleet_id: &FleetId, change_id: Eid) -> Self {
+    pub fn change(fleet_id: &FleetId, change_id: ChangeId) -> Self {
         Self::reference(fleet_partition(fleet_id), format!("audit#{change_id}"))
     }
 
@@ -117,7 +118,7 @@ impl Key {
     }
 
     /// A custom package. All packages share one partition, because they are read together.
-    pub fn package(name: &str) -> Self {
+    pub fn package(name: &PackageName) -> Self {
         Self::reference(ALL_PACKAGES, format!("package#{name}"))
     }
 
@@ -186,11 +187,11 @@ impl KeyRange {
     }
 
     /// The audit records of a fleet before `before`, newest first.
-    pub fn changes(fleet_id: &FleetId, before: Option<Eid>) -> Self {
+    pub fn changes(fleet_id: &FleetId, before: Option<ChangeId>) -> Self {
         let mut range = Self { descending: true, ..Self::reference(fleet_partition(fleet_id), "audit#".to_owned()) };
         if let Some(before) = before {
             // The largest smaller id. If `before` is the smallest id, this is `before` itself, which no change has.
-            range.to = format!("audit#{}", Eid::from_bits(before.bits().saturating_sub(1)));
+            range.to = format!("audit#{}", before.previous().unwrap_or(before));
         }
         range
     }

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use roadcast_domain::external_id::ExternalId;
-use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::ids::{ArrivalStamp, ChangeId, ClientId, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::vehicle_mapping::FileVersion;
 use roadcast_signals::Timestamp;
 use serde_norway::Value;
@@ -39,7 +39,7 @@ fn keys_match_the_key_schemas_of_the_template() {
     check("Vehicles", &Key::vehicle(&vid));
     check("VehicleEvents", &Key::event_item(&vid, Eid::MIN.to_string()));
     check("VehicleState", &Key::state(&vid));
-    check("FeedIndex", &Key::feed_pointer(&fleet, Eid::MIN));
+    check("FeedIndex", &Key::feed_pointer(&fleet, ArrivalStamp::MIN));
     for key in [
         Key::fleet(&fleet),
         Key::listed_fleet(&fleet),
@@ -48,12 +48,12 @@ fn keys_match_the_key_schemas_of_the_template() {
         Key::grant_by_fleet(&fleet, &vid, &subscription),
         Key::epoch_by_vehicle(&vid, &fleet),
         Key::epoch_by_fleet(&fleet, &vid),
-        Key::change(&fleet, Eid::MIN),
+        Key::change(&fleet, ChangeId::MIN),
         Key::client(&client),
         Key::owned_vehicle(&client, &vid),
         Key::vin(&"WVWZZZ3CZEE140287".parse().unwrap()),
         Key::external_id(&external),
-        Key::package("tyres"),
+        Key::package(&"tyres".parse().unwrap()),
         Key::schema(&"com.example.tyre.v1".parse().unwrap(), 1),
         Key::listed_schema(&"com.example.tyre.v1".parse().unwrap()),
         Key::schemas_version(),
@@ -126,6 +126,6 @@ fn grants_of_a_pair_exclude_other_fleets() {
 #[test]
 fn feed_partition_is_the_fleet_and_the_hour_of_the_stamp() {
     let fleet = FleetId::from_random_bits(2);
-    let stamp = Eid::lower_bound(Timestamp::parse_rfc3339("2026-11-03T09:59:59.999Z").unwrap());
+    let stamp = ArrivalStamp::lower_bound(Timestamp::parse_rfc3339("2026-11-03T09:59:59.999Z").unwrap());
     assert_eq!(Key::feed_pointer(&fleet, stamp).partition, (FEED, format!("{fleet}#2026-11-03T09")));
 }

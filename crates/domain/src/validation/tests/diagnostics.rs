@@ -9,7 +9,7 @@ fn diagnostic(data: &serde_json::Value) -> (Option<Diagnostic>, Vec<(String, &'s
         Body::Diagnostic(diagnostic) => diagnostic,
         other => panic!("expected a diagnostic, not {other:?}"),
     });
-    (stored, outcome.rejected.into_iter().map(|rejected| (rejected.pointer, rejected.reason)).collect())
+    (stored, outcome.rejected.into_iter().map(|rejected| (rejected.pointer.into(), rejected.reason)).collect())
 }
 
 #[test]

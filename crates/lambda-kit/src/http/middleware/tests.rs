@@ -3,11 +3,13 @@ use http::StatusCode;
 use roadcast_domain::caller::{Caller, Scope};
 use roadcast_domain::fleet::{Client, ClientRole, Fleet};
 use roadcast_domain::ids::{ClientId, FleetId};
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::plan::Plan;
 use roadcast_ports::clients::Clients as _;
 use roadcast_ports::clock::Clock as _;
 use roadcast_ports::fleets::Fleets as _;
-use roadcast_testbed::{Fault, FaultPlan, Faulty, ManualClock, Memory};
+use roadcast_ports::port_set::RequestPorts;
+use roadcast_testbed::{Fault, FaultPlan, Faulty, Memory, WithFaults, fixtures};
 use serde_json::{Value, json};
 
 use crate::http::dispatch::dispatch;
@@ -47,7 +49,7 @@ impl TestApi {
 
     async fn create(&self, call: Call<'_, ()>) -> Result<Response, Problem> {
         if call.request.text()? == "invalid" {
-            return Err(Problem::invalid_body("", "is invalid"));
+            return Err(Problem::invalid_body(JsonPointer::ROOT, "is invalid"));
         }
         let created = self.created.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Ok(response::json(StatusCode::CREATED, &json!({"created": created, "secret": "s"}))?.with_secret("secret"))
@@ -65,7 +67,7 @@ impl TestApi {
 struct MiddlewareFixture {
     memory: Memory,
     api: TestApi,
-    middleware: Middleware<(Memory, Memory, Faulty<Memory>, Memory, ManualClock)>,
+    middleware: Middleware<WithFaults>,
 }
 
 impl MiddlewareFixture {
@@ -76,17 +78,24 @@ impl MiddlewareFixture {
             let (fleet_id, created_at) = (FleetId::from_random_bits(bits), memory.clock().now());
             let (name, delivery_bus) = (name.to_owned(), "bus".to_owned());
             let role = ClientRole::Fleet { fleet_id: fleet_id.clone() };
+            let change = fixtures::change(&fleet_id);
             memory
                 .put(
                     &Client { client_id: ClientId::new(&name), name: name.clone(), role, secret_shown_at: None, created_at },
-                    None,
+                    &change,
                 )
                 .await
                 .unwrap();
-            memory.create(&Fleet::new(fleet_id, name, delivery_bus, Plan::Standard, created_at), None).await.unwrap();
+            memory.create(&Fleet::new(fleet_id, name, delivery_bus, Plan::Standard, created_at), &change).await.unwrap();
         }
-        let (copy, clock) = (|| memory.clone(), memory.clock().clone());
-        let middleware = Middleware::new((copy(), copy(), Faulty::new(copy(), counter_faults), copy(), clock));
+        let healthy = || Faulty::healthy(memory.clone());
+        let middleware = Middleware::new(RequestPorts {
+            clients: healthy(),
+            fleets: healthy(),
+            rate_counter: Faulty::new(memory.clone(), counter_faults),
+            idempotency_store: healthy(),
+            clock: memory.clock().clone(),
+        });
         Self { api: TestApi { created: 0.into() }, middleware, memory }
     }
 

@@ -1,8 +1,9 @@
 //! Lines of a file of event schemas.
 
 use roadcast_domain::event::CustomType;
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::limits;
-use roadcast_domain::schema::{EventSchema, pointer_to};
+use roadcast_domain::schema::EventSchema;
 use roadcast_domain::strict_json::parse_strict_json;
 use roadcast_domain::vehicle_mapping::RowFault;
 use serde_json::Value;
@@ -12,7 +13,7 @@ use crate::bulk::row_outcome::RowOutcome;
 use crate::catalogue::event_schemas::RegistrationFault;
 
 /// The pointer to an entire line.
-pub(super) const ENTIRE_LINE: &str = "";
+pub(super) const ENTIRE_LINE: JsonPointer = JsonPointer::ROOT;
 
 /// A valid line: a schema to register.
 pub(super) struct SchemaLine {
@@ -24,11 +25,11 @@ pub(super) struct SchemaLine {
 /// The outcome of a line. An invalid line has a reason code and its invalid fields.
 pub(super) type SchemaOutcome = RowOutcome<(&'static str, Vec<InvalidField>)>;
 
-fn invalid(reason: &'static str, pointer: impl Into<String>, detail: impl Into<String>) -> SchemaOutcome {
+fn invalid(reason: &'static str, pointer: impl Into<JsonPointer>, detail: impl Into<String>) -> SchemaOutcome {
     RowOutcome::Invalid((reason, vec![InvalidField::new(pointer, detail)]))
 }
 
-pub(super) fn invalid_row(fault: RowFault, pointer: impl Into<String>) -> SchemaOutcome {
+pub(super) fn invalid_row(fault: RowFault, pointer: impl Into<JsonPointer>) -> SchemaOutcome {
     invalid(fault.code(), pointer, fault.to_string())
 }
 
@@ -36,29 +37,29 @@ impl SchemaLine {
     /// Parses a line: `{"type", "version"?, "schema"}`. Fails with the outcome of an invalid line.
     pub(super) fn parse(line: &str) -> Result<Self, SchemaOutcome> {
         let value = parse_strict_json(line, limits::SCHEMA_BYTES)
-            .map_err(|error| invalid("not_json", format!("{ENTIRE_LINE}{}", error.pointer), error.detail))?;
+            .map_err(|error| invalid("not_json", error.pointer, error.detail))?;
         let Value::Object(mut members) = value else { return Err(invalid_row(RowFault::NotJson, ENTIRE_LINE)) };
         let mut member = |name: &str| members.remove(name);
         let (event_type, version, schema) = (member("type"), member("version"), member("schema"));
         if let Some(name) = members.keys().next() {
             let detail = "unknown member; a line contains type, version and schema";
-            return Err(invalid(RowFault::Member.code(), pointer_to(ENTIRE_LINE, name), detail));
+            return Err(invalid(RowFault::Member.code(), [name.as_str()], detail));
         }
         let event_type = match event_type {
             Some(Value::String(name)) => name,
-            Some(_) => return Err(invalid_row(RowFault::Type, "/type")),
-            None => return Err(invalid_row(RowFault::Missing, "/type")),
+            Some(_) => return Err(invalid_row(RowFault::Type, ["type"])),
+            None => return Err(invalid_row(RowFault::Missing, ["type"])),
         };
         let event_type: CustomType =
-            event_type.parse().map_err(|error| invalid("event_type", "/type", format!("{error}")))?;
+            event_type.parse().map_err(|error| invalid("event_type", ["type"], format!("{error}")))?;
         let version = match version {
             None => None,
             Some(number) => match number.as_u64().and_then(|number| u32::try_from(number).ok()) {
                 Some(number) => Some(number),
-                None => return Err(invalid_row(RowFault::Type, "/version")),
+                None => return Err(invalid_row(RowFault::Type, ["version"])),
             },
         };
-        let schema = schema.ok_or_else(|| invalid_row(RowFault::Missing, "/schema"))?;
+        let schema = schema.ok_or_else(|| invalid_row(RowFault::Missing, ["schema"]))?;
         Ok(Self { event_type, version, schema })
     }
 
@@ -74,7 +75,7 @@ impl SchemaLine {
         self.version.map(|version| {
             invalid(
                 code(RegistrationFault::Version),
-                "/version",
+                ["version"],
                 format!("version {version} is registered with a different schema; versions cannot be changed"),
             )
         })

@@ -2,7 +2,7 @@
 use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::ClientId;
 use roadcast_ports::bulk::RowCounts;
-use roadcast_testbed::{Fault as Failure, FaultPlan, Faulty, ManualClock, Memory, MemoryBulk};
+use roadcast_testbed::{Fault as Failure, FaultPlan, Faulty, InMemory, ManualClock, Memory, MemoryBulk, WithFaults};
 use serde_json::{Value, json};
 
 use super::super::Summary;
@@ -23,7 +23,8 @@ impl SchemaImportFixture {
         Self { bulk: MemoryBulk::default(), memory: Memory::new(clock.clone()), clock }
     }
 
-    fn importer<S: Schemas>(&self, schemas: S) -> SchemaImport<MemoryBulk, MemoryBulk, S, ManualClock> {
+    fn importer(&self, faults: FaultPlan) -> SchemaImport<WithFaults> {
+        let schemas = Faulty::new(self.memory.clone(), faults);
         let registration = SchemaRegistration { schemas, clock: self.clock.clone() };
         SchemaImport { files: self.bulk.clone(), progress: self.bulk.clone(), registration }
     }
@@ -42,7 +43,7 @@ impl SchemaImportFixture {
     }
 
     async fn load(&self, file: &BulkFile) -> Summary {
-        match self.importer(self.memory.clone()).import(file, FOREVER).await.unwrap() {
+        match self.importer(FaultPlan::healthy()).import(file, FOREVER).await.unwrap() {
             ImportOutcome::Loaded(summary, _) => *summary,
             other => panic!("{other:?}"),
         }
@@ -128,10 +129,7 @@ async fn repeated_upload_registers_nothing() {
     let lines = [line(TYRE, None, 1), line(TYRE, None, 2), line(TYRE, None, 1), line(TYRE, Some(2), 2)];
     let first = fixture.upload("a.jsonl", &lines);
     assert_eq!(fixture.load(&first).await.counts, counts(2, 2, 0, 0));
-    assert_eq!(
-        fixture.importer(fixture.memory.clone()).import(&first, FOREVER).await.unwrap(),
-        ImportOutcome::AlreadyLoaded
-    );
+    assert_eq!(fixture.importer(FaultPlan::healthy()).import(&first, FOREVER).await.unwrap(), ImportOutcome::AlreadyLoaded);
     assert_eq!(fixture.load(&fixture.upload("a.jsonl", &lines)).await.counts, counts(0, 4, 0, 0));
     assert_eq!(fixture.maximums(TYRE).await, [1, 2]);
 }
@@ -200,7 +198,7 @@ async fn many_runs_with_failures_register_the_same_as_one_run() {
         // Every third run fails at some point, the others end after one line.
         let plan = if runs % 3 == 0 { FaultPlan::seeded(runs, 30) } else { FaultPlan::healthy() };
         let plan = plan.only(&["put", "latest", "versions"]);
-        let importer = many_runs.importer(Faulty::new(many_runs.memory.clone(), plan));
+        let importer = many_runs.importer(plan);
         match importer.import(&file, Timestamp::from_ms(0)).await {
             Ok(ImportOutcome::Resumes(_)) => file = many_runs.bulk.take_resumes().remove(0),
             Ok(ImportOutcome::Loaded(summary, _)) => break summary,
@@ -222,7 +220,7 @@ async fn failure_after_some_lines_requests_another_run() {
     let fixture = SchemaImportFixture::new();
     let file = fixture.upload("a.ndjson", &[line(TYRE, None, 1), line("com.example.door.v1", None, 1)]);
     let plan = FaultPlan::script([None, Some(Failure::Unavailable)]).only(&["put"]);
-    let outcome = fixture.importer(Faulty::new(fixture.memory.clone(), plan)).import(&file, FOREVER).await.unwrap();
+    let outcome = fixture.importer(plan).import(&file, FOREVER).await.unwrap();
     assert_eq!(outcome, ImportOutcome::Resumes(counts(1, 0, 0, 0)));
     let file = fixture.bulk.take_resumes().remove(0);
     assert_eq!(fixture.load(&file).await.counts, counts(2, 0, 0, 0));
@@ -233,7 +231,7 @@ async fn only_json_lines_files_are_accepted() {
     let fixture = SchemaImportFixture::new();
     let summary = fixture.load(&fixture.upload("a.csv", &[line(TYRE, None, 1)])).await;
     assert_eq!((summary.counts, summary.refused.is_some()), (RowCounts::default(), true));
-    let registration = SchemaRegistration { schemas: fixture.memory.clone(), clock: fixture.clock.clone() };
+    let registration = SchemaRegistration::<InMemory> { schemas: fixture.memory.clone(), clock: fixture.clock.clone() };
     let admin = Caller::Admin(ClientId::new("admin"));
     assert!(registration.list(&admin).await.unwrap().is_empty());
 }

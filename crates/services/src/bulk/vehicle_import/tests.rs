@@ -11,15 +11,17 @@ use roadcast_domain::ids::FleetId;
 use roadcast_domain::plan::Plan;
 use roadcast_domain::subject::Subject;
 use roadcast_domain::vin::Vin;
-use roadcast_testbed::{ManualClock, Memory, MemoryBulk, SeededRandomness};
+use roadcast_testbed::{InMemory, ManualClock, Memory, MemoryBulk, SeededRandomness, fixtures};
 use serde_json::{Value, json};
 
-use roadcast_ports::bulk::RowCounts;
+use roadcast_ports::bulk::{RowCounts, VehicleMappings};
+use roadcast_ports::fleets::Fleets;
+use roadcast_ports::vehicles::Vehicles;
 
 use super::*;
 use crate::bulk::Summary;
 
-type MemoryImport = VehicleImport<MemoryBulk, MemoryBulk, MemoryBulk, Memory, Memory, ManualClock, SeededRandomness>;
+type MemoryImport = VehicleImport<InMemory>;
 
 const FOREVER: Timestamp = Timestamp::from_ms(i64::MAX);
 /// A deadline in the past: a run ends after its first window.
@@ -40,13 +42,14 @@ impl VehicleImportFixture {
         for n in 0..3 {
             let (fleet_id, name, delivery_bus) = (fleet(n), "fleet".to_owned(), "bus".to_owned());
             let fleet = Fleet::new(fleet_id, name, delivery_bus, Plan::Standard, clock.now());
-            Fleets::create(&memory, &fleet, None).await.unwrap();
+            Fleets::create(&memory, &fleet, &fixtures::change(&fleet.fleet_id)).await.unwrap();
         }
         let import = VehicleImport {
             files: bulk.clone(),
             mappings: bulk.clone(),
             progress: bulk.clone(),
             vehicles: memory.clone(),
+            vehicle_names: memory.clone(),
             fleets: CachedFleets::new(memory.clone(), clock.clone()),
             clock,
             randomness: SeededRandomness::new(1),
@@ -101,7 +104,7 @@ async fn fleet_being_offboarded_gets_no_vehicles() {
     let fixture = VehicleImportFixture::new().await;
     let offboarding =
         Fleets::get(&fixture.memory, &fleet(0)).await.unwrap().unwrap().begin_offboarding(FeedDisposition::Drain, FOREVER);
-    Fleets::update(&fixture.memory, &offboarding, None).await.unwrap();
+    Fleets::update(&fixture.memory, &offboarding, &fixtures::change(&offboarding.fleet_id)).await.unwrap();
     let text = format!("fleetId,vin\n{},{}\n{},{}\n", fleet(0), vin(1), fleet(1), vin(2));
     let summary = fixture.load(&fixture.upload("a.csv", &text, 1)).await;
     assert_eq!(summary.counts, counts(1, 0, 0, 1));

@@ -12,6 +12,7 @@ use roadcast_domain::schema::{EventSchema, NoSchemas, SchemaRegistry, SchemaViol
 use roadcast_domain::validation::{ValidationOutcome, validate_event};
 use roadcast_ports::PortError;
 use roadcast_ports::clock::Clock;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::schemas::Schemas;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -21,9 +22,9 @@ use crate::cache::TTL_MS;
 
 /// Caches the schemas in force until their version changes; the version is read every [`TTL_MS`]. A schema is compiled
 /// once, when data is first validated against it.
-pub struct CachedSchemas<P, K> {
-    schemas: P,
-    clock: K,
+pub struct CachedSchemas<Ports: PortSet> {
+    schemas: Ports::Schemas,
+    clock: Ports::Clock,
     cached: Mutex<Option<CachedVersion>>,
 }
 
@@ -45,9 +46,9 @@ struct SchemaInForce {
     validator: OnceLock<Option<Validator>>,
 }
 
-impl<P: Schemas, K: Clock> CachedSchemas<P, K> {
+impl<Ports: PortSet> CachedSchemas<Ports> {
     /// An empty cache over `schemas`.
-    pub fn new(schemas: P, clock: K) -> Self {
+    pub fn new(schemas: Ports::Schemas, clock: Ports::Clock) -> Self {
         Self { schemas, clock, cached: Mutex::new(None) }
     }
 

@@ -2,10 +2,12 @@
 
 use roadcast_domain::caller::Caller;
 use roadcast_domain::event::CustomType;
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::limits;
 use roadcast_domain::schema::{EventSchema, Incompatibility, SchemaFault, incompatibilities};
 use roadcast_domain::strict_json::parse_strict_json;
 use roadcast_ports::clock::Clock;
+use roadcast_ports::port_set::PortSet;
 use roadcast_ports::schemas::Schemas;
 use roadcast_ports::{PortError, PortErrorKind};
 use serde_json::Value;
@@ -14,11 +16,11 @@ use super::Validator;
 use crate::{InvalidField, ServiceError};
 
 /// Registers the schemas of custom event types.
-pub struct SchemaRegistration<P, K> {
+pub struct SchemaRegistration<Ports: PortSet> {
     /// The registered schemas.
-    pub schemas: P,
+    pub schemas: Ports::Schemas,
     /// The clock.
-    pub clock: K,
+    pub clock: Ports::Clock,
 }
 
 /// The result of a registration.
@@ -55,7 +57,7 @@ pub(crate) enum RegistrationFault {
 }
 
 impl RegistrationError {
-    fn refused(fault: RegistrationFault, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+    fn refused(fault: RegistrationFault, pointer: impl Into<JsonPointer>, detail: impl Into<String>) -> Self {
         Self::Refused(fault, vec![InvalidField::new(pointer, detail)])
     }
 }
@@ -69,16 +71,16 @@ impl From<PortError> for RegistrationError {
 /// Attempts of a registration that conflicts with a concurrent one.
 const ATTEMPTS: usize = 3;
 
-impl<P: Schemas, K: Clock> SchemaRegistration<P, K> {
+impl<Ports: PortSet> SchemaRegistration<Ports> {
     /// Registers a JSON Schema for a custom event type: as the first version, or as the next version if it allows
     /// everything that the latest version allows. Pointers of `Invalid` refer to `{"type", "schema"}`.
     pub async fn register(&self, caller: &Caller, event_type: &str, schema: &str) -> Result<RegisteredSchema, ServiceError> {
         require_admin(caller)?;
         let event_type: CustomType =
-            event_type.parse().map_err(|error| ServiceError::invalid("/type", format!("{error}")))?;
+            event_type.parse().map_err(|error| ServiceError::invalid(["type"], format!("{error}")))?;
         // A JSON value takes at least two bytes, so a schema within the size limit never exceeds this number of values.
         let schema = parse_strict_json(schema, limits::SCHEMA_BYTES)
-            .map_err(|error| ServiceError::invalid(format!("/schema{}", error.pointer), error.detail))?;
+            .map_err(|error| ServiceError::invalid(JsonPointer::from(["schema"]).join(&error.pointer), error.detail))?;
         self.register_version(&event_type, &schema, None).await.map_err(|error| match error {
             RegistrationError::Refused(_, fields) => ServiceError::Invalid(fields),
             RegistrationError::ConcurrentRegistrations => {
@@ -98,12 +100,12 @@ impl<P: Schemas, K: Clock> SchemaRegistration<P, K> {
     ) -> Result<RegisteredSchema, RegistrationError> {
         Validator::compile(schema).map_err(|fault| {
             let SchemaFault { pointer, detail } = fault;
-            RegistrationError::refused(RegistrationFault::Schema, format!("/schema{pointer}"), detail)
+            RegistrationError::refused(RegistrationFault::Schema, JsonPointer::from(["schema"]).join(&pointer), detail)
         })?;
         let check_number = |version: u32| match number {
             Some(number) if number != version => Err(RegistrationError::refused(
                 RegistrationFault::Version,
-                "/version",
+                ["version"],
                 format!("the version of this schema would be {version}; omit the version or set it to {version}"),
             )),
             _ => Ok(()),
@@ -123,7 +125,7 @@ impl<P: Schemas, K: Clock> SchemaRegistration<P, K> {
             }
             if version > limits::SCHEMA_VERSIONS {
                 let detail = format!("the limit of {} versions is reached", limits::SCHEMA_VERSIONS);
-                return Err(RegistrationError::refused(RegistrationFault::LimitReached, "/schema", detail));
+                return Err(RegistrationError::refused(RegistrationFault::LimitReached, ["schema"], detail));
             }
             let (event_type, schema, registered_at) = (event_type.clone(), schema.clone(), self.clock.now());
             let next = EventSchema { event_type, version, schema, registered_at };
@@ -157,7 +159,7 @@ impl<P: Schemas, K: Clock> SchemaRegistration<P, K> {
         let latest = all.into_iter().find(|schema| schema.event_type == *event_type);
         if latest.is_none() && limit_reached {
             let detail = format!("the limit of {} custom event types is reached", limits::CUSTOM_TYPES);
-            return Err(RegistrationError::refused(RegistrationFault::LimitReached, "/type", detail));
+            return Err(RegistrationError::refused(RegistrationFault::LimitReached, ["type"], detail));
         }
         Ok(latest)
     }
@@ -172,20 +174,13 @@ fn check_compatible(latest: &EventSchema, schema: &Value) -> Result<(), Registra
     let version = latest.version;
     let fields = found.into_iter().map(|incompatibility| {
         let Incompatibility { pointer, detail } = incompatibility;
-        let existing = existing_prefix(schema, &pointer);
-        let missing = if existing.len() < pointer.len() { format!(" ({pointer})") } else { String::new() };
+        // A property may have been removed together with its parents: the pointer ends at the first missing member.
+        let existing = pointer.ancestors().find(|part| schema.pointer(part.as_str()).is_none()).unwrap_or(pointer.clone());
+        let missing = if existing == pointer { String::new() } else { format!(" ({pointer})") };
         let detail = format!("incompatible with version {version}: {detail}{missing}; register another type for it");
-        InvalidField::new(format!("/schema{existing}"), detail)
+        InvalidField::new(JsonPointer::from(["schema"]).join(&existing), detail)
     });
     Err(RegistrationError::Refused(RegistrationFault::Incompatible, fields.collect()))
-}
-
-/// Returns the pointer up to the first member that is missing in the schema: a property may have been removed together with
-/// its parents.
-fn existing_prefix<'p>(schema: &Value, pointer: &'p str) -> &'p str {
-    let ends = pointer.match_indices('/').map(|(index, _)| index).skip(1).chain([pointer.len()]);
-    let missing = ends.map(|end| &pointer[..end]).find(|part| schema.pointer(part).is_none());
-    missing.unwrap_or(pointer)
 }
 
 fn require_admin(caller: &Caller) -> Result<(), ServiceError> {

@@ -3,8 +3,9 @@
 use std::error::Error;
 
 use boon::{Compiler, Draft, ErrorKind, InstanceToken, SchemaIndex, UrlLoader, ValidationError};
+use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::limits;
-use roadcast_domain::schema::{Pattern, SchemaFault, SchemaViolation, check, pointer_to};
+use roadcast_domain::schema::{Pattern, SchemaFault, SchemaViolation, check};
 use serde_json::Value;
 
 /// The schema's name: the compiler requires one. Nothing is ever fetched from it.
@@ -40,7 +41,8 @@ impl Validator {
         compiler.enable_format_assertions();
         compiler.use_loader(Box::new(NoLoader));
         let mut schemas = boon::Schemas::new();
-        let refused = |error: boon::CompileError| SchemaFault::new("", format!("cannot be compiled: {error}"));
+        let refused =
+            |error: boon::CompileError| SchemaFault::new(JsonPointer::ROOT, format!("cannot be compiled: {error}"));
         compiler.add_resource(NAME, plain).map_err(refused)?;
         let root = compiler.compile(NAME, &mut schemas).map_err(refused)?;
         Ok(Self { compiled: schemas, root })
@@ -85,27 +87,27 @@ fn check_pattern(pattern: &Pattern) -> Result<(), SchemaFault> {
 
 /// Collects the violations with their pointers. If no alternative of `anyOf` or `oneOf` matches, the intended one is
 /// unknown: the violation is reported at the alternatives.
-fn collect(error: &ValidationError<'_, '_>, violations: &mut Vec<(String, String)>) {
+fn collect(error: &ValidationError<'_, '_>, violations: &mut Vec<(JsonPointer, String)>) {
     let is_container =
         matches!(error.kind, ErrorKind::Group | ErrorKind::Schema { .. } | ErrorKind::Reference { .. } | ErrorKind::AllOf);
     if is_container && !error.causes.is_empty() {
         error.causes.iter().for_each(|cause| collect(cause, violations));
         return;
     }
-    let mut pointer = String::new();
+    let mut pointer = JsonPointer::ROOT;
     for token in &error.instance_location.tokens {
         pointer = match token {
-            InstanceToken::Prop(name) => pointer_to(&pointer, name),
-            InstanceToken::Item(index) => format!("{pointer}/{index}"),
+            InstanceToken::Prop(name) => pointer.child(name),
+            InstanceToken::Item(index) => pointer.index(*index),
         };
     }
     match &error.kind {
         ErrorKind::Required { want } => {
-            violations.extend(want.iter().map(|name| (pointer_to(&pointer, name), "is required".to_owned())));
+            violations.extend(want.iter().map(|name| (pointer.child(name), "is required".to_owned())));
         }
         ErrorKind::AdditionalProperties { got } => {
             let detail = "unknown property; the schema does not allow it";
-            violations.extend(got.iter().map(|name| (pointer_to(&pointer, name), detail.to_owned())));
+            violations.extend(got.iter().map(|name| (pointer.child(name), detail.to_owned())));
         }
         kind => violations.push((pointer, detail_of(kind))),
     }

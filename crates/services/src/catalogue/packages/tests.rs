@@ -1,13 +1,14 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 use roadcast_domain::ids::{ClientId, FleetId};
-use roadcast_testbed::{ManualClock, Memory};
+use roadcast_domain::json_pointer::JsonPointer;
+use roadcast_testbed::{InMemory, ManualClock, Memory};
 
 use super::*;
 use crate::catalogue::event_schemas::SchemaRegistration;
 
 const TYRE: &str = "com.example.tyre.v1";
 
-type MemoryCatalogue = PackageCatalogue<Memory, Memory, ManualClock>;
+type MemoryCatalogue = PackageCatalogue<InMemory>;
 
 fn admin() -> Caller {
     Caller::Admin(ClientId::new("admin"))
@@ -32,7 +33,7 @@ fn version(version: u64) -> VersionCondition {
     version.into()
 }
 
-fn pointers(result: Result<CustomPackage, ServiceError>) -> Vec<String> {
+fn pointers(result: Result<CustomPackage, ServiceError>) -> Vec<JsonPointer> {
     match result {
         Err(ServiceError::Invalid(fields)) => fields.into_iter().map(|field| field.pointer).collect(),
         other => panic!("{other:?}"),
@@ -66,10 +67,10 @@ async fn built_in_packages_are_listed_and_cannot_be_modified() {
     assert!(names.is_sorted() && names.len() == Packages::built_in().iter().count() + 1, "{names:?}");
     for built_in in Packages::built_in().iter() {
         for replaced in [new(), version(0), version(1)] {
-            let refused = catalogue.put(&admin(), &built_in.name, speed(), &replaced).await;
+            let refused = catalogue.put(&admin(), built_in.name.as_str(), speed(), &replaced).await;
             assert!(matches!(refused, Err(ServiceError::Conflict(_))), "{}: {refused:?}", built_in.name);
         }
-        assert_eq!(catalogue.get(&admin(), &built_in.name).await.unwrap(), PackageRecord::BuiltIn(built_in.clone()));
+        assert_eq!(catalogue.get(&admin(), built_in.name.as_str()).await.unwrap(), PackageRecord::BuiltIn(built_in.clone()));
     }
 }
 
@@ -83,7 +84,7 @@ async fn invalid_packages_are_refused_with_pointers() {
 
     let tyres = PackageRequest { signals: Vec::new(), event_types: EventType::from_name(TYRE).into_iter().collect() };
     assert_eq!(pointers(catalogue.put(&admin(), "tyres", tyres.clone(), &new()).await), ["/eventTypes/0"]);
-    let schemas = SchemaRegistration { schemas: catalogue.schemas.clone(), clock: catalogue.clock.clone() };
+    let schemas = SchemaRegistration::<InMemory> { schemas: catalogue.schemas.clone(), clock: catalogue.clock.clone() };
     schemas.register(&admin(), TYRE, "{}").await.unwrap();
     catalogue.put(&admin(), "tyres", tyres, &new()).await.unwrap();
 }

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use roadcast_domain::Timestamp;
 use roadcast_domain::event::Event;
-use roadcast_domain::ids::{Eid, FleetId, VehicleId};
+use roadcast_domain::ids::{ArrivalStamp, Eid, FleetId, VehicleId};
 use roadcast_domain::package::Packages;
 use roadcast_event_log::segment::bucket_start;
 use roadcast_ports::PortError;
-use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::event_log::{EventLog, EventRange};
+use roadcast_ports::event_log::EventRange;
 use roadcast_ports::feed::{FeedIndex, FeedPointer, FeedRange};
+use roadcast_ports::port_set::PortSet;
 
 use super::{ArrivalPosition, FleetEvents, FleetEventsRange};
 use crate::response_budget::{ResponseBudget, event_bytes};
@@ -38,8 +38,8 @@ const READS_PER_PAGE: usize = 10;
 type EventKey = (VehicleId, Eid);
 
 /// The walk of one page through the index.
-pub(super) struct IndexWalk<'a, E, L, I, K> {
-    queries: &'a FleetEvents<E, L, I, K>,
+pub(super) struct IndexWalk<'a, Ports: PortSet> {
+    queries: &'a FleetEvents<Ports>,
     fleet_id: &'a FleetId,
     range: &'a FleetEventsRange,
     packages: Packages,
@@ -65,14 +65,14 @@ enum ReadResult {
 
 /// An event that a pointer names.
 struct Candidate {
-    stamp: Eid,
+    stamp: ArrivalStamp,
     index: usize,
     event: EventKey,
 }
 
-impl<'a, E: Entitlements, L: EventLog, I: FeedIndex, K: Clock> IndexWalk<'a, E, L, I, K> {
+impl<'a, Ports: PortSet> IndexWalk<'a, Ports> {
     pub(super) fn new(
-        queries: &'a FleetEvents<E, L, I, K>,
+        queries: &'a FleetEvents<Ports>,
         fleet_id: &'a FleetId,
         range: &'a FleetEventsRange,
         packages: Packages,
@@ -92,7 +92,7 @@ impl<'a, E: Entitlements, L: EventLog, I: FeedIndex, K: Clock> IndexWalk<'a, E, 
     }
 
     /// Walks until the page is full or `last` is reached. Returns whether more events are available now.
-    pub(super) async fn walk_to(&mut self, last: Eid) -> Result<bool, ServiceError> {
+    pub(super) async fn walk_to(&mut self, last: ArrivalStamp) -> Result<bool, ServiceError> {
         for _ in 0..READS_PER_PAGE {
             match self.read_once(last).await? {
                 ReadResult::EndReached | ReadResult::AwaitingStore => return Ok(false),
@@ -108,7 +108,7 @@ impl<'a, E: Entitlements, L: EventLog, I: FeedIndex, K: Clock> IndexWalk<'a, E, 
         (self.events, self.position)
     }
 
-    async fn read_once(&mut self, last: Eid) -> Result<ReadResult, ServiceError> {
+    async fn read_once(&mut self, last: ArrivalStamp) -> Result<ReadResult, ServiceError> {
         if self.position.stamp > last {
             return Ok(ReadResult::EndReached);
         }
@@ -162,7 +162,7 @@ impl<'a, E: Entitlements, L: EventLog, I: FeedIndex, K: Clock> IndexWalk<'a, E, 
             Some(next) => self.position.move_to(next, 0),
             // Pointers written from now on have later stamps.
             None => {
-                let after = last.next().unwrap_or(Eid::MAX);
+                let after = last.next().unwrap_or(ArrivalStamp::MAX);
                 self.position.move_to(after, 0);
                 return Ok(ReadResult::EndReached);
             }
@@ -232,7 +232,7 @@ impl<'a, E: Entitlements, L: EventLog, I: FeedIndex, K: Clock> IndexWalk<'a, E, 
         let from = received.plus_ms(-CLOCK_SKEW_MS).max(first.stamp.time().plus_ms(-REPEAT_LOOKBACK_MS));
         let wanted: BTreeSet<&EventKey> = candidates.iter().map(|candidate| &candidate.event).collect();
         let mut repeated = BTreeSet::new();
-        let mut next = Some(Eid::lower_bound(from));
+        let mut next = Some(ArrivalStamp::lower_bound(from));
         while let Some(from) = next.filter(|from| *from <= first.stamp) {
             let range = FeedRange { fleet_id: self.fleet_id.clone(), from, to: first.stamp, limit: POINTERS_PER_READ };
             let page = self.queries.index.read(&range).await?;

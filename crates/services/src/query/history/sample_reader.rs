@@ -8,9 +8,8 @@ use roadcast_domain::event::{Body, Event};
 use roadcast_domain::ids::Eid;
 use roadcast_domain::limits;
 use roadcast_ports::clock::Clock;
-use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::event_log::{EventLog, EventRange};
-use roadcast_ports::vehicles::Vehicles;
+use roadcast_ports::port_set::PortSet;
 use roadcast_signals::Signals;
 
 use super::{HistoryRange, SamplePosition, SampleRow};
@@ -21,9 +20,9 @@ use crate::query::vehicle_events::{VehicleQueries, Visibility};
 const EVENTS_PER_READ: usize = 1000;
 
 /// Reads a vehicle's samples in the order of time, redacted to what the caller may see.
-pub(super) struct SampleReader<'q, L, K> {
-    log: &'q L,
-    clock: &'q K,
+pub(super) struct SampleReader<'q, Ports: PortSet> {
+    log: &'q Ports::EventLog,
+    clock: &'q Ports::Clock,
     range: &'q HistoryRange,
     visibility: Visibility,
     start: SamplePosition,
@@ -33,10 +32,10 @@ pub(super) struct SampleReader<'q, L, K> {
     frontier: Option<Timestamp>,
 }
 
-impl<'q, L: EventLog, K: Clock> SampleReader<'q, L, K> {
+impl<'q, Ports: PortSet> SampleReader<'q, Ports> {
     /// Opens the range at `start`. Fails with `NotFound` if the caller may not see the vehicle.
-    pub(super) async fn open<V: Vehicles, E: Entitlements, S>(
-        queries: &'q VehicleQueries<V, E, L, S, K>,
+    pub(super) async fn open(
+        queries: &'q VehicleQueries<Ports>,
         caller: &Caller,
         range: &'q HistoryRange,
         start: SamplePosition,

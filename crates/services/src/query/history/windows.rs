@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
-use roadcast_ports::clock::Clock;
-use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::event_log::EventLog;
-use roadcast_ports::vehicles::Vehicles;
+use roadcast_ports::port_set::PortSet;
 use roadcast_signals::{SignalPath, Signals, Value};
 
 use super::sample_reader::SampleReader;
@@ -113,7 +110,7 @@ impl Window {
     }
 }
 
-impl<V: Vehicles, E: Entitlements, L: EventLog, S, K: Clock> VehicleQueries<V, E, L, S, K> {
+impl<Ports: PortSet> VehicleQueries<Ports> {
     /// Returns a page of windows over a vehicle's samples from the window at `start` on; from the start of the range if
     /// `None`. Windows without samples are omitted.
     pub async fn windows(

@@ -7,6 +7,7 @@ use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::event::{Body, Event};
 use roadcast_domain::ids::{Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::package::PackageName;
 use roadcast_domain::plan::Plan;
 use roadcast_domain::selection::Selection;
 use roadcast_domain::subscription::{DeliveryFormat, SubscriptionState};
@@ -38,7 +39,7 @@ fn all_signals<'a>(events: impl IntoIterator<Item = &'a Event>) -> BTreeSet<Even
 struct ExpectedSubscription {
     id: SubscriptionId,
     vehicles: Vec<VehicleId>,
-    packages: Vec<String>,
+    packages: Vec<PackageName>,
     from: Timestamp,
     until: Option<Timestamp>,
     state: SubscriptionState,
@@ -52,7 +53,7 @@ impl ExpectedSubscription {
     fn covers(&self, vid: &VehicleId, path: &str, received: Timestamp, now: Timestamp) -> bool {
         let package = if path == SPEED { "telematics" } else { "track-and-trace" };
         self.vehicles.contains(vid)
-            && self.packages.iter().any(|name| name == package)
+            && self.packages.iter().any(|name| name.as_str() == package)
             && self.holds(received)
             && self.holds(now)
     }
@@ -165,7 +166,7 @@ impl ConsentHistory {
             };
             let expected: BTreeSet<EventSignal> = visible.iter().filter(|(of, _, _)| of == vid).cloned().collect();
             prop_assert_eq!(all_signals(&events), expected);
-            if let Ok((state, _)) = self.pipeline.queries().state(&self.caller(), vid).await {
+            if let Ok((state, _)) = self.pipeline.states().state(&self.caller(), vid).await {
                 for (path, reading) in &state.signals {
                     prop_assert!(
                         self.covered(vid, path.as_str(), reading.received, false),

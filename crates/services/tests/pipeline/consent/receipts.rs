@@ -6,7 +6,7 @@ use roadcast_ports::clock::Clock as _;
 use roadcast_services::ServiceError;
 use roadcast_services::fleets::Transition;
 use roadcast_services::fleets::receipts::{Deliveries, Period, Receipts};
-use roadcast_testbed::FaultPlan;
+use roadcast_testbed::{FaultPlan, InMemory};
 
 use super::{only_subscription, request};
 use crate::fixture::{PipelineFixture, admin};
@@ -35,7 +35,8 @@ async fn receipt_shows_active_periods_and_deliveries_after_revocation() {
     pipeline.clock.advance_ms(60_000);
 
     let memory = || pipeline.memory.clone();
-    let receipts = Receipts { fleets: memory(), subscriptions: memory(), index: memory(), clock: pipeline.clock.clone() };
+    let (fleets, subscriptions, index, clock) = (memory(), memory(), memory(), pipeline.clock.clone());
+    let receipts = Receipts::<InMemory> { fleets, subscriptions, index, clock };
     let caller = Caller::Fleet(fleet.clone());
     let receipt = receipts.receipt(&caller, &fleet, id, None, None).await.unwrap();
     assert_eq!(receipt.active, [Period { from: start, to: Some(end) }]);

@@ -10,18 +10,19 @@ use roadcast_ports::batch_result::BatchResult;
 use roadcast_ports::bulk::PutOutcome;
 use roadcast_ports::vehicles::{VehicleListing, VehiclePage, VehicleRegistration};
 use roadcast_ports::{PortError, PortErrorKind};
+use roadcast_testbed::port_set;
 
 use super::*;
 
 /// A store whose every second batch call fails: alternately half-way, or after completion.
 #[derive(Clone)]
-struct Interrupted<P> {
-    inner: P,
+struct Interrupted<Port> {
+    inner: Port,
     calls: Arc<AtomicUsize>,
 }
 
-impl<P> Interrupted<P> {
-    fn of(inner: P) -> Self {
+impl<Port> Interrupted<Port> {
+    fn of(inner: Port) -> Self {
         Self { inner, calls: Arc::default() }
     }
 
@@ -32,6 +33,14 @@ impl<P> Interrupted<P> {
             2 => (all, false),
             _ => (all, true),
         }
+    }
+}
+
+port_set! {
+    /// Ports in memory whose writes of mappings and vehicles are interrupted.
+    enum WithInterruptions {
+        VehicleMappings = Interrupted<MemoryBulk>;
+        Vehicles = Interrupted<Memory>;
     }
 }
 
@@ -60,12 +69,6 @@ impl VehicleMappings for Interrupted<MemoryBulk> {
         limit: usize,
     ) -> Result<Vec<VehicleMapping>, PortError> {
         self.inner.list(fleet_id, after, limit).await
-    }
-}
-
-impl VehicleNames for Interrupted<Memory> {
-    async fn resolve_all(&self, names: &[Subject]) -> Result<Vec<Option<VehicleId>>, PortError> {
-        self.inner.resolve_all(names).await
     }
 }
 
@@ -107,11 +110,12 @@ async fn interrupted_windows_have_the_result_of_flawless_ones() {
     let expected = flawless.load(&flawless.upload("a.csv", &text, 1)).await;
 
     let file = faulty.upload("a.csv", &text, 1);
-    let import = VehicleImport {
+    let import = VehicleImport::<WithInterruptions> {
         files: faulty.bulk.clone(),
         mappings: Interrupted::of(faulty.bulk.clone()),
         progress: faulty.bulk.clone(),
         vehicles: Interrupted::of(faulty.memory.clone()),
+        vehicle_names: faulty.memory.clone(),
         fleets: CachedFleets::new(faulty.memory.clone(), faulty.import.clock.clone()),
         clock: faulty.import.clock.clone(),
         randomness: SeededRandomness::new(7),

@@ -3,7 +3,7 @@ use roadcast_domain::caller::Caller;
 use roadcast_domain::cloudevent::Data;
 use roadcast_domain::ids::ClientId;
 use roadcast_domain::refusal::Reason;
-use roadcast_testbed::{Fault, FaultPlan, Faulty, ManualClock, Memory};
+use roadcast_testbed::{Fault, FaultPlan, Faulty, InMemory, ManualClock, Memory, WithFaults};
 use serde_json::json;
 
 use super::*;
@@ -23,7 +23,7 @@ impl ValidationFixture {
     }
 
     async fn register(&self, event_type: &str, schema: &Value) {
-        let registration = SchemaRegistration { schemas: self.memory.clone(), clock: self.clock.clone() };
+        let registration = SchemaRegistration::<InMemory> { schemas: self.memory.clone(), clock: self.clock.clone() };
         registration.register(&Caller::Admin(ClientId::new("admin")), event_type, &schema.to_string()).await.unwrap();
     }
 }
@@ -33,8 +33,8 @@ fn tyre(properties: &Value) -> Value {
 }
 
 /// Validates an event that is received now.
-async fn validate<P: Schemas>(
-    schemas: &CachedSchemas<P, ManualClock>,
+async fn validate(
+    schemas: &CachedSchemas<WithFaults>,
     fixture: &ValidationFixture,
     event_type: &str,
     data: &Value,
@@ -54,7 +54,7 @@ async fn validate<P: Schemas>(
 #[tokio::test]
 async fn schema_is_in_force_for_events_received_after_registration() {
     let fixture = ValidationFixture::new();
-    let schemas = CachedSchemas::new(fixture.memory.clone(), fixture.clock.clone());
+    let schemas = CachedSchemas::new(Faulty::healthy(fixture.memory.clone()), fixture.clock.clone());
     assert_eq!(validate(&schemas, &fixture, TYRE, &json!({})).await, Err(Reason::TypeUnknown));
     for properties in [json!({}), json!({"kPa": {"type": "number"}})] {
         fixture.register(TYRE, &tyre(&properties)).await;

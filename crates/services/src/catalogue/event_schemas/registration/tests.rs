@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 use roadcast_domain::ids::{ClientId, FleetId};
-use roadcast_testbed::{Fault, FaultPlan, Faulty, ManualClock, Memory};
+use roadcast_testbed::{Fault, FaultPlan, Faulty, InMemory, ManualClock, Memory, WithFaults};
 use serde_json::json;
 
 use super::*;
@@ -23,10 +23,10 @@ impl RegistrationFixture {
     }
 
     async fn register(&self, event_type: &str, schema: &Value) -> Result<(u32, bool), Vec<String>> {
-        let registration = SchemaRegistration { schemas: self.memory.clone(), clock: self.clock.clone() };
+        let registration = SchemaRegistration::<InMemory> { schemas: self.memory.clone(), clock: self.clock.clone() };
         match registration.register(&admin(), event_type, &schema.to_string()).await {
             Ok(registered) => Ok((registered.schema.version, registered.is_new)),
-            Err(ServiceError::Invalid(fields)) => Err(fields.into_iter().map(|field| field.pointer).collect()),
+            Err(ServiceError::Invalid(fields)) => Err(fields.into_iter().map(|field| field.pointer.into()).collect()),
             Err(error) => panic!("{error}"),
         }
     }
@@ -48,7 +48,7 @@ async fn equal_schema_is_no_new_version() {
     assert_eq!(fixture.register(TYRE, &first).await, Err(removed));
     assert_eq!(fixture.register("com.example.tyre.v2", &first).await, Ok((1, true)));
 
-    let registration = SchemaRegistration { schemas: fixture.memory.clone(), clock: fixture.clock.clone() };
+    let registration = SchemaRegistration::<InMemory> { schemas: fixture.memory.clone(), clock: fixture.clock.clone() };
     let listed: Vec<_> = registration.list(&admin()).await.unwrap().into_iter().map(|schema| schema.version).collect();
     assert_eq!(listed, [2, 1]);
     let versions = registration.versions(&admin(), &TYRE.parse().unwrap()).await.unwrap();
@@ -66,7 +66,7 @@ async fn invalid_types_and_schemas_are_refused_with_pointers() {
     let schema = json!({"properties": {"a": {"$ref": "https://example.com/a.json"}}});
     assert_eq!(fixture.register(TYRE, &schema).await, Err(vec!["/schema/properties/a/$ref".to_owned()]));
     assert_eq!(fixture.register(TYRE, &json!({"pattern": "("})).await, Err(vec!["/schema/pattern".to_owned()]));
-    let registration = SchemaRegistration { schemas: fixture.memory.clone(), clock: fixture.clock.clone() };
+    let registration = SchemaRegistration::<InMemory> { schemas: fixture.memory.clone(), clock: fixture.clock.clone() };
     for text in ["", "{", r#"{"type": "string", "type": "object"}"#] {
         let refused = registration.register(&admin(), TYRE, text).await;
         assert!(
@@ -90,7 +90,7 @@ async fn incompatibility_points_to_the_first_missing_member() {
 #[tokio::test]
 async fn only_admins_register_schemas_and_every_caller_reads_them() {
     let fixture = RegistrationFixture::new();
-    let registration = SchemaRegistration { schemas: fixture.memory.clone(), clock: fixture.clock.clone() };
+    let registration = SchemaRegistration::<InMemory> { schemas: fixture.memory.clone(), clock: fixture.clock.clone() };
     fixture.register(TYRE, &json!({})).await.unwrap();
     let registered_at = fixture.clock.now();
     for caller in [Caller::Fleet(FleetId::from_random_bits(1)), Caller::Ingest(ClientId::new("c"))] {
@@ -127,8 +127,10 @@ async fn number_of_types_is_limited_but_versions_can_be_added() {
 async fn repeated_registration_completes_a_put_with_lost_response() {
     let fixture = RegistrationFixture::new();
     let faults = FaultPlan::script([Some(Fault::LostResponse)]).only(&["put"]);
-    let registration =
-        SchemaRegistration { schemas: Faulty::new(fixture.memory.clone(), faults), clock: fixture.clock.clone() };
+    let registration = SchemaRegistration::<WithFaults> {
+        schemas: Faulty::new(fixture.memory.clone(), faults),
+        clock: fixture.clock.clone(),
+    };
     assert!(matches!(registration.register(&admin(), TYRE, "{}").await, Err(ServiceError::Port(_))));
     fixture.clock.advance_ms(1000);
     let repeated = registration.register(&admin(), TYRE, "{}").await.unwrap();

@@ -10,7 +10,7 @@ use super::*;
 fn violation(schema: &Value, data: &Value) -> Option<(String, String)> {
     match Validator::compile(schema).unwrap().check(data) {
         Ok(()) => None,
-        Err(SchemaViolation::Invalid { pointer, detail }) => Some((pointer, detail)),
+        Err(SchemaViolation::Invalid { pointer, detail }) => Some((pointer.into(), detail)),
         Err(SchemaViolation::UnknownType) => panic!("a validator has a type"),
     }
 }
@@ -84,7 +84,7 @@ fn invalid_and_oversized_patterns_are_refused() {
     }
     for pattern in ["(", r"(?=a)", r"(a)\1", r"\p{L}", "é", "(a{99}){99}", "a{99999}", r"(\w{99}){99}", "((a{30}){30}){30}"]
     {
-        assert_eq!(compile(pattern).map_err(|fault| fault.pointer), Err("/items/pattern".to_owned()), "{pattern}");
+        assert_eq!(compile(pattern).map_err(|fault| fault.pointer), Err(["items", "pattern"].into()), "{pattern}");
     }
 }
 

@@ -1,0 +1,158 @@
+//! Port sets in memory.
+
+use roadcast_event_log::SegmentedLog;
+
+use crate::{Faulty, Memory, MemoryItems};
+
+/// The adapter of each port in memory, by the name of the port.
+pub mod memory_adapters {
+    use roadcast_event_log::SegmentedLog;
+
+    use crate::{ManualClock, Memory, MemoryBulk, MemoryItems, SeededRandomness};
+
+    /// Implements the port in memory.
+    pub type AppClients = Memory;
+    /// Implements the port in memory.
+    pub type Archive = Memory;
+    /// Implements the port in memory.
+    pub type BulkFiles = MemoryBulk;
+    /// Implements the port in memory.
+    pub type Clients = Memory;
+    /// Implements the port in memory.
+    pub type Clock = ManualClock;
+    /// Implements the port in memory.
+    pub type CustomPackages = Memory;
+    /// Implements the port in memory.
+    pub type DeliveryBus = Memory;
+    /// Implements the port in memory.
+    pub type Entitlements = Memory;
+    /// Implements the port in memory.
+    pub type EventLog = SegmentedLog<MemoryItems>;
+    /// Implements the port in memory.
+    pub type FeedIndex = Memory;
+    /// Implements the port in memory.
+    pub type FeedQueue = Memory;
+    /// Implements the port in memory.
+    pub type FleetChannel = Memory;
+    /// Implements the port in memory.
+    pub type Fleets = Memory;
+    /// Implements the port in memory.
+    pub type IdempotencyStore = Memory;
+    /// Implements the port in memory.
+    pub type ImportProgress = MemoryBulk;
+    /// Implements the port in memory.
+    pub type IngestBus = Memory;
+    /// Implements the port in memory.
+    pub type ProvisioningWorkflow = Memory;
+    /// Implements the port in memory.
+    pub type Quarantine = Memory;
+    /// Implements the port in memory.
+    pub type Randomness = SeededRandomness;
+    /// Implements the port in memory.
+    pub type RateCounter = Memory;
+    /// Implements the port in memory.
+    pub type Schemas = Memory;
+    /// Implements the port in memory.
+    pub type StateStore = Memory;
+    /// Implements the port in memory.
+    pub type Subscriptions = Memory;
+    /// Implements the port in memory.
+    pub type TelemetryStream = Memory;
+    /// Implements the port in memory.
+    pub type VehicleMappings = MemoryBulk;
+    /// Implements the port in memory.
+    pub type VehicleNames = Memory;
+    /// Implements the port in memory.
+    pub type Vehicles = Memory;
+}
+
+/// Declares a port set in memory. A port that is listed has the given type, every other one its type of [`InMemory`].
+///
+/// ```
+/// use roadcast_testbed::{Faulty, Memory, port_set};
+///
+/// port_set! {
+///     /// Ports in memory whose archive can fail.
+///     enum WithFaultyArchive {
+///         Archive = Faulty<Memory>;
+///     }
+/// }
+/// ```
+#[macro_export]
+macro_rules! port_set {
+    ($(#[$attribute:meta])* $visibility:vis enum $name:ident { $($port:ident = $adapter:ty;)* }) => {
+        $(#[$attribute])*
+        #[derive(Debug)]
+        $visibility enum $name {}
+
+        // The aliases hide those that are imported with `*`.
+        const _: () = {
+            #[allow(unused_imports)] // if all of them are hidden
+            use $crate::port_sets::memory_adapters::*;
+
+            $(type $port = $adapter;)*
+
+            impl $crate::PortSet for $name {
+                type AppClients = AppClients;
+                type Archive = Archive;
+                type BulkFiles = BulkFiles;
+                type Clients = Clients;
+                type Clock = Clock;
+                type CustomPackages = CustomPackages;
+                type DeliveryBus = DeliveryBus;
+                type Entitlements = Entitlements;
+                type EventLog = EventLog;
+                type FeedIndex = FeedIndex;
+                type FeedQueue = FeedQueue;
+                type FleetChannel = FleetChannel;
+                type Fleets = Fleets;
+                type IdempotencyStore = IdempotencyStore;
+                type ImportProgress = ImportProgress;
+                type IngestBus = IngestBus;
+                type ProvisioningWorkflow = ProvisioningWorkflow;
+                type Quarantine = Quarantine;
+                type Randomness = Randomness;
+                type RateCounter = RateCounter;
+                type Schemas = Schemas;
+                type StateStore = StateStore;
+                type Subscriptions = Subscriptions;
+                type TelemetryStream = TelemetryStream;
+                type VehicleMappings = VehicleMappings;
+                type VehicleNames = VehicleNames;
+                type Vehicles = Vehicles;
+            }
+        };
+    };
+}
+
+port_set! {
+    /// The ports in memory.
+    pub enum InMemory {}
+}
+
+port_set! {
+    /// The ports in memory, with the faults of a [`FaultPlan`](crate::FaultPlan) wherever [`Faulty`] implements the port.
+    pub enum WithFaults {
+        AppClients = Faulty<Memory>;
+        Archive = Faulty<Memory>;
+        Clients = Faulty<Memory>;
+        CustomPackages = Faulty<Memory>;
+        DeliveryBus = Faulty<Memory>;
+        Entitlements = Faulty<Memory>;
+        EventLog = SegmentedLog<Faulty<MemoryItems>>;
+        FeedIndex = Faulty<Memory>;
+        FeedQueue = Faulty<Memory>;
+        FleetChannel = Faulty<Memory>;
+        Fleets = Faulty<Memory>;
+        IdempotencyStore = Faulty<Memory>;
+        IngestBus = Faulty<Memory>;
+        ProvisioningWorkflow = Faulty<Memory>;
+        Quarantine = Faulty<Memory>;
+        RateCounter = Faulty<Memory>;
+        Schemas = Faulty<Memory>;
+        StateStore = Faulty<Memory>;
+        Subscriptions = Faulty<Memory>;
+        TelemetryStream = Faulty<Memory>;
+        Vehicles = Faulty<Memory>;
+    }
+}
