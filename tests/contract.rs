@@ -3,6 +3,8 @@
 // Tests may panic.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod authorization;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use roadcast_domain::caller::Scope;

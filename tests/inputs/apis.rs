@@ -8,7 +8,7 @@ use roadcast_lambda_kit::http::Middleware;
 use roadcast_onboarding::OnboardingApi;
 use roadcast_ports::port_set::RequestPorts;
 use roadcast_services::bulk::{DEFAULT_WINDOW_ROWS, VehicleImport};
-use roadcast_services::cache::{CachedClients, CachedEntitlements, CachedFleets, CachedSubjects, CachedVehicles};
+use roadcast_services::cache::{CachedEntitlements, CachedFleets, CachedSubjects, CachedVehicles};
 use roadcast_services::catalogue::event_schemas::{CachedSchemas, SchemaRegistration};
 use roadcast_services::catalogue::packages::PackageCatalogue;
 use roadcast_services::delivery::enrichment::Enrichment;
@@ -78,7 +78,6 @@ impl Apis {
             events: EventsApi {
                 ingest: Ingest {
                     vehicles: CachedVehicles::new(m(), k()),
-                    clients: CachedClients::new(m(), k()),
                     stream: m(),
                     schemas: CachedSchemas::new(m(), k()),
                     clock: k(),

@@ -18,7 +18,8 @@ use roadcast_domain::vehicle::VehicleDetails;
 use roadcast_event_log::SegmentedLog;
 use roadcast_ports::archive::RawRecord;
 use roadcast_ports::bus::{DeliveryBus as _, FleetBatch};
-use roadcast_services::cache::{CachedClients, CachedEntitlements, CachedFleets, CachedSubjects, CachedVehicles};
+use roadcast_services::authz::{FleetOwner, Proof};
+use roadcast_services::cache::{CachedEntitlements, CachedFleets, CachedSubjects, CachedVehicles};
 use roadcast_services::catalogue::event_schemas::{CachedSchemas, SchemaRegistration};
 use roadcast_services::delivery::enrichment::{Enrichment, EnrichmentCounts, EnrichmentError};
 use roadcast_services::delivery::feed::{FeedBatch, FeedReader};
@@ -64,8 +65,8 @@ pub(crate) struct Produced {
     pub(crate) fleet_id: FleetId,
 }
 
-fn admin() -> Caller {
-    Caller::Admin(ClientId::new("admin"))
+fn admin<P: Proof>() -> P {
+    P::prove(&Caller::Admin(ClientId::new("admin"))).expect("an admin")
 }
 
 impl Pipeline {
@@ -133,7 +134,6 @@ impl Pipeline {
     async fn upload(&self, body: &Value) {
         let ingest = Ingest::<InMemory> {
             vehicles: CachedVehicles::new(self.memory.clone(), self.clock.clone()),
-            clients: CachedClients::new(self.memory.clone(), self.clock.clone()),
             stream: self.memory.clone(),
             schemas: CachedSchemas::new(self.memory.clone(), self.clock.clone()),
             clock: self.clock.clone(),
@@ -194,7 +194,8 @@ impl Pipeline {
             entitlements: CachedEntitlements::new(self.memory.clone(), self.clock.clone()),
             clock: self.clock.clone(),
         };
-        deliver.read(&Caller::Fleet(self.fleet_id.clone()), &self.fleet_id, 10, 0).await.expect("a feed")
+        let fleet = FleetOwner::prove(&Caller::Fleet(self.fleet_id.clone())).expect("a client of the fleet");
+        deliver.read(&fleet, 10, 0).await.expect("a feed")
     }
 
     /// An upload of a data logger: telemetry and trouble codes of the car.

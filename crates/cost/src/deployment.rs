@@ -18,7 +18,7 @@ use roadcast_ports::fleets::Fleets;
 use roadcast_ports::provisioning::FleetChannel as _;
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles as _;
-use roadcast_services::cache::{CachedClients, CachedEntitlements, CachedFleets, CachedSubjects, CachedVehicles};
+use roadcast_services::cache::{CachedEntitlements, CachedFleets, CachedSubjects, CachedVehicles};
 use roadcast_services::catalogue::event_schemas::CachedSchemas;
 use roadcast_services::delivery::enrichment::Enrichment;
 use roadcast_services::delivery::feed::FeedReader;
@@ -102,7 +102,6 @@ impl Deployment {
         Self {
             ingest: Ingest {
                 vehicles: CachedVehicles::new(port(sent), clock.clone()),
-                clients: CachedClients::new(port(sent), clock.clone()),
                 stream: port(sent),
                 schemas: CachedSchemas::new(port(sent), clock.clone()),
                 clock: clock.clone(),

@@ -1,5 +1,5 @@
-//! The authenticated caller. Every operation takes it as an argument, so that code without an authorization check does not
-//! compile.
+//! The authenticated caller and the scopes of its token. Use cases do not take a caller: they take a proof of what the caller
+//! may do, which `roadcast_services::authz` creates.
 
 use crate::ids::{ClientId, FleetId};
 
@@ -11,6 +11,34 @@ pub enum Caller {
     /// An application of a fleet. Sees what the fleet is entitled to.
     Fleet(FleetId),
     /// An ingest client. Sends events of its own sources about its own vehicles.
+    Ingest {
+        /// The client.
+        client_id: ClientId,
+        /// The sources of its events.
+        sources: Vec<String>,
+    },
+}
+
+impl Caller {
+    /// Returns the role and the id of the caller.
+    pub fn id(&self) -> CallerId {
+        match self {
+            Self::Admin(client_id) => CallerId::Admin(client_id.clone()),
+            Self::Fleet(fleet_id) => CallerId::Fleet(fleet_id.clone()),
+            Self::Ingest { client_id, .. } => CallerId::Ingest(client_id.clone()),
+        }
+    }
+}
+
+/// The role and the id of a caller. Cursors and idempotency keys are bound to it, so they stay valid when an admin changes the
+/// sources of a client. Keys contain its debug output, so a change of that invalidates those in use.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum CallerId {
+    /// An admin.
+    Admin(ClientId),
+    /// All clients of a fleet.
+    Fleet(FleetId),
+    /// An ingest client.
     Ingest(ClientId),
 }
 
@@ -41,5 +69,21 @@ impl Scope {
             .split_ascii_whitespace()
             .filter_map(|scope| [Self::Admin, Self::Read, Self::Ingest].into_iter().find(|s| s.as_str() == scope))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn id_of_a_caller_is_its_role_and_id_without_sources() {
+        let ingest = |sources: &[&str]| {
+            let sources = sources.iter().map(|&source| source.to_owned()).collect();
+            Caller::Ingest { client_id: ClientId::new("c"), sources }.id()
+        };
+        assert_eq!(ingest(&["a", "b"]), ingest(&[]));
+        assert_ne!(ingest(&[]), Caller::Admin(ClientId::new("c")).id());
+        assert_eq!(format!("{:?}", ingest(&["a"])), r#"Ingest(ClientId("c"))"#);
     }
 }

@@ -37,7 +37,9 @@ impl<Ports: PortSet> Callers<Ports> {
         };
         match role {
             Some(ClientRole::Fleet { fleet_id }) if has(Scope::Read) => Ok(Caller::Fleet(fleet_id)),
-            Some(ClientRole::Ingest { .. }) if has(Scope::Ingest) => Ok(Caller::Ingest(claims.client_id.clone())),
+            Some(ClientRole::Ingest { sources }) if has(Scope::Ingest) => {
+                Ok(Caller::Ingest { client_id: claims.client_id.clone(), sources })
+            }
             _ => Err(Problem::new(ProblemType::Forbidden)),
         }
     }
@@ -71,9 +73,14 @@ mod tests {
     async fn caller_needs_scope_and_registered_role() {
         let fleet_id = FleetId::from_random_bits(1);
         let fleet = || Some(ClientRole::Fleet { fleet_id: fleet_id.clone() });
-        let ingest = || Some(ClientRole::Ingest { sources: vec![] });
+        let ingest = || Some(ClientRole::Ingest { sources: vec!["urn:a".to_owned()] });
         let read = [Scope::Read, Scope::Admin];
         assert_eq!(caller(fleet(), &[Scope::Read], &read).await, Some(Caller::Fleet(fleet_id.clone())));
+        assert_eq!(
+            caller(ingest(), &[Scope::Ingest], &[Scope::Ingest]).await,
+            Some(Caller::Ingest { client_id: ClientId::new("c"), sources: vec!["urn:a".to_owned()] }),
+            "with the sources of its record"
+        );
         assert_eq!(caller(ingest(), &[Scope::Read], &read).await, None, "an ingest client with a scope of another role");
         assert_eq!(
             caller(fleet(), &[Scope::Ingest], &[Scope::Ingest]).await,

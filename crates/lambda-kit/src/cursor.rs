@@ -6,7 +6,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use roadcast_domain::caller::Caller;
+use roadcast_domain::caller::CallerId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
@@ -36,7 +36,7 @@ impl Cursors {
     }
 
     /// Returns the cursor for a position in the result that `caller` gets for `query`.
-    pub fn encode(&self, caller: &Caller, query: &str, position: &impl Serialize) -> Result<String, Problem> {
+    pub fn encode(&self, caller: &CallerId, query: &str, position: &impl Serialize) -> Result<String, Problem> {
         let position = serde_json::to_vec(position).map_err(Problem::internal)?;
         let mut bytes = self.tag(caller, query, &position).to_vec();
         bytes.extend(position);
@@ -44,13 +44,13 @@ impl Cursors {
     }
 
     /// Returns the position of a cursor. Fails with `invalid-parameter` if it was not created for this caller and query.
-    pub fn decode<P: DeserializeOwned>(&self, caller: &Caller, query: &str, text: &str) -> Result<P, Problem> {
+    pub fn decode<P: DeserializeOwned>(&self, caller: &CallerId, query: &str, text: &str) -> Result<P, Problem> {
         self.position(caller, query, text)
             .and_then(|position| serde_json::from_slice(&position).ok())
             .ok_or_else(|| Problem::invalid_parameter("cursor", "is not a valid cursor for this query"))
     }
 
-    fn position(&self, caller: &Caller, query: &str, text: &str) -> Option<Vec<u8>> {
+    fn position(&self, caller: &CallerId, query: &str, text: &str) -> Option<Vec<u8>> {
         if text.len() > MAX_CURSOR_LEN {
             return None;
         }
@@ -64,11 +64,11 @@ impl Cursors {
         (differences == 0).then_some(position)
     }
 
-    fn tag(&self, caller: &Caller, query: &str, position: &[u8]) -> [u8; TAG_LEN] {
+    fn tag(&self, caller: &CallerId, query: &str, position: &[u8]) -> [u8; TAG_LEN] {
         let (kind, id) = match caller {
-            Caller::Admin(client) => ("admin", client.as_str()),
-            Caller::Fleet(fleet) => ("fleet", fleet.as_str()),
-            Caller::Ingest(client) => ("ingest", client.as_str()),
+            CallerId::Admin(client) => ("admin", client.as_str()),
+            CallerId::Fleet(fleet) => ("fleet", fleet.as_str()),
+            CallerId::Ingest(client) => ("ingest", client.as_str()),
         };
         let mut hash = Sha256::new();
         for part in
@@ -91,8 +91,8 @@ mod tests {
 
     use super::*;
 
-    fn fleet(bits: u128) -> Caller {
-        Caller::Fleet(FleetId::from_random_bits(bits))
+    fn fleet(bits: u128) -> CallerId {
+        CallerId::Fleet(FleetId::from_random_bits(bits))
     }
 
     #[test]
@@ -107,12 +107,12 @@ mod tests {
     fn cursor_of_another_caller_query_secret_or_type_is_refused() {
         let cursors = Cursors::keyed("s");
         let text = cursors.encode(&fleet(1), "q", &1).unwrap();
-        let assert_refused = |cursors: &Cursors, caller: &Caller, query: &str, text: &str| {
+        let assert_refused = |cursors: &Cursors, caller: &CallerId, query: &str, text: &str| {
             let problem = cursors.decode::<u32>(caller, query, text).unwrap_err();
             assert_eq!((problem.status().as_u16(), problem.errors()[0].pointer.as_str()), (400, "?cursor"));
         };
         assert_refused(&cursors, &fleet(2), "q", &text);
-        assert_refused(&cursors, &Caller::Admin(ClientId::new("a")), "q", &text);
+        assert_refused(&cursors, &CallerId::Admin(ClientId::new("a")), "q", &text);
         assert_refused(&cursors, &fleet(1), "r", &text);
         assert_refused(&Cursors::unkeyed(), &fleet(1), "q", &text);
         assert_refused(&cursors, &fleet(1), "q", &cursors.encode(&fleet(1), "q", &"text").unwrap());
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn admin_and_ingest_client_with_equal_id_have_different_cursors() {
         let cursors = Cursors::unkeyed();
-        let text = cursors.encode(&Caller::Admin(ClientId::new("a")), "q", &1).unwrap();
-        assert!(cursors.decode::<u32>(&Caller::Ingest(ClientId::new("a")), "q", &text).is_err());
+        let text = cursors.encode(&CallerId::Admin(ClientId::new("a")), "q", &1).unwrap();
+        assert!(cursors.decode::<u32>(&CallerId::Ingest(ClientId::new("a")), "q", &text).is_err());
     }
 }

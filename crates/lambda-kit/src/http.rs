@@ -22,7 +22,7 @@ pub use dispatch::respond;
 pub use invocation::{ConversionError, Invocation, ProxyResponse};
 pub use lambda_http::{Body, Request};
 pub use middleware::Middleware;
-pub use operation::{Api, Call, Operation, ResponseFuture, Serve, With};
+pub use operation::{Api, Call, Operation, ResponseFuture, Serve, With, prove};
 pub use page::Page;
 pub use query::Parameters;
 pub use request::{ApiRequest, Claims};

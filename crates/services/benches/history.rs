@@ -16,6 +16,7 @@ use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
 use roadcast_event_log::SegmentedLog;
 use roadcast_ports::event_log::EventLog as _;
 use roadcast_ports::vehicles::Vehicles as _;
+use roadcast_services::authz::{Proof as _, Reader};
 use roadcast_services::cache::CachedEntitlements;
 use roadcast_services::query::{HistoryRange, Resolution, VehicleQueries};
 use roadcast_signals::{Sample, SignalPath, Value};
@@ -87,7 +88,7 @@ fn history(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let (query, vid, items) = runtime.block_on(store_day());
     println!("{items} items store the day");
-    let caller = Caller::Admin(ClientId::new("bench"));
+    let reader = Reader::prove(&Caller::Admin(ClientId::new("bench"))).expect("an admin may read");
     let range = HistoryRange {
         vid,
         from: Timestamp::from_ms(0),
@@ -103,7 +104,7 @@ fn history(criterion: &mut Criterion) {
             let mut start = None;
             let mut windows = 0;
             loop {
-                let page = runtime.block_on(query.windows(&caller, &range, minute, start)).expect("windows");
+                let page = runtime.block_on(query.windows(&reader, &range, minute, start)).expect("windows");
                 windows += page.rows.len();
                 match page.next {
                     Some(next) => start = Some(next),
@@ -118,7 +119,7 @@ fn history(criterion: &mut Criterion) {
             let mut start = None;
             let mut samples = 0;
             loop {
-                let page = runtime.block_on(query.samples(&caller, &range, start)).expect("samples");
+                let page = runtime.block_on(query.samples(&reader, &range, start)).expect("samples");
                 samples += page.rows.len();
                 match page.next {
                     Some(next) => start = Some(next),

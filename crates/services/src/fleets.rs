@@ -11,10 +11,8 @@
 //! | provisioning | the steps of the workflow that makes a subscription active |
 //! | offboarding | the steps of the workflow that deletes a fleet's resources |
 //! | receipts | delivery receipts: what a subscription delivered, per vehicle |
-//! | authorization | which callers may administer or read a fleet |
 
 mod app_clients;
-mod authorization;
 mod clients;
 pub mod offboarding;
 mod onboarding;

@@ -3,7 +3,6 @@
 
 mod batch;
 mod identities;
-mod sender;
 mod unknown_signals;
 mod upload;
 
@@ -20,9 +19,9 @@ use roadcast_ports::port_set::PortSet;
 use roadcast_ports::stream::StreamRecord;
 use serde_json::value::RawValue;
 
-use crate::cache::{CachedClients, CachedVehicles};
+use crate::authz::Sender;
+use crate::cache::CachedVehicles;
 use crate::catalogue::event_schemas::CachedSchemas;
-use sender::Sender;
 
 pub use batch::{BatchEvent, BatchReceipt};
 pub use unknown_signals::{UnknownSignal, unknown_signals};
@@ -31,8 +30,6 @@ pub use unknown_signals::{UnknownSignal, unknown_signals};
 pub struct Ingest<Ports: PortSet> {
     /// The registered vehicles.
     pub vehicles: CachedVehicles<Ports>,
-    /// The ingest clients and their sources.
-    pub clients: CachedClients<Ports>,
     /// The stream that uploads are put onto.
     pub stream: Ports::TelemetryStream,
     /// The schemas of custom event types.
@@ -53,9 +50,6 @@ pub enum IngestError {
     /// The vehicle is out of service.
     #[error("the vehicle is retired")]
     VehicleRetired,
-    /// The caller's role must not send events.
-    #[error("only ingest clients and admins may send events")]
-    SenderNotAllowed,
     /// The body is not a list of events.
     #[error(transparent)]
     Body(Refusal),

@@ -4,8 +4,9 @@
 //! validates, publishes and stores batches of the stream; [`delivery`] redacts events for each fleet and serves the fleet's
 //! feed; [`query`] reads from the stores. Administration: [`fleets`] manages fleets, clients and subscriptions,
 //! [`vehicles`] the registry, [`catalogue`] packages and event schemas, [`bulk`] imports files. [`requests`] limits request
-//! rates and makes requests idempotent.
+//! rates and makes requests idempotent; [`authz`] proves what a caller may do.
 
+pub mod authz;
 pub mod bulk;
 pub mod cache;
 pub mod catalogue;

@@ -4,6 +4,7 @@ use roadcast_domain::package::Packages;
 use roadcast_lambda_kit::http::query::{integer, search_text, text};
 use roadcast_lambda_kit::http::{Call, Page, Response, parameters};
 use roadcast_lambda_kit::problem::Problem;
+use roadcast_services::authz::AnyClient;
 use roadcast_signals::{Catalogue, SignalDef};
 use serde_json::{Value, json};
 
@@ -19,7 +20,7 @@ parameters! {
 
 /// Returns a page of signals, ordered by catalogue number.
 pub(crate) fn list(
-    Call { query, request, caller }: Call<'_, ListSignals>,
+    Call { query, request, caller }: Call<'_, ListSignals, AnyClient>,
     packages: &Packages,
 ) -> Result<Response, Problem> {
     let text = query.text.unwrap_or_default().to_lowercase();
@@ -28,7 +29,7 @@ pub(crate) fn list(
         package.ok_or_else(|| Problem::invalid_parameter("package", "unknown package; GET /packages lists all packages"))
     });
     let package = package.transpose()?;
-    let page = Page::new(request, caller, query.cursor);
+    let page = Page::new(request, &caller, query.cursor);
     let after = page.start::<u16>()?.unwrap_or_default();
     let mut matching = Catalogue::get()
         .iter()

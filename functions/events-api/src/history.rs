@@ -9,6 +9,7 @@ use roadcast_lambda_kit::http::{ApiRequest as _, Call, Page, Response, parameter
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::port_set::PortSet;
+use roadcast_services::authz::Reader;
 use roadcast_services::query::{
     HistoryPage, HistoryRange, Resolution, SamplePosition, SampleRow, Series, Statistics, Window,
 };
@@ -40,7 +41,7 @@ impl<Ports: PortSet> EventsApi<Ports> {
     /// Returns a page of the history of a vehicle.
     pub(crate) async fn get_vehicle_history(
         &self,
-        Call { query, request, caller }: Call<'_, GetHistory>,
+        Call { query, request, caller }: Call<'_, GetHistory, Reader>,
     ) -> Result<Response, Problem> {
         check_interval(query.from, query.to)?;
         let range = HistoryRange {
@@ -51,10 +52,10 @@ impl<Ports: PortSet> EventsApi<Ports> {
             limit: query.limit,
         };
         let format = request.preferred_media_type(&[JSON, CSV])?;
-        let page = Page::new(request, caller, query.cursor);
+        let page = Page::new(request, &caller, query.cursor);
         match query.resolution {
             None => {
-                let history = self.queries.samples(caller, &range, page.start::<SamplePosition>()?).await?;
+                let history = self.queries.samples(&caller, &range, page.start::<SamplePosition>()?).await?;
                 if format == CSV {
                     return page.text_response(CSV_CONTENT_TYPE, samples_csv(&history)?, history.next.as_ref());
                 }
@@ -63,7 +64,7 @@ impl<Ports: PortSet> EventsApi<Ports> {
                 page.json_response(json!({ "samples": samples }), history.next.as_ref())
             }
             Some(resolution) => {
-                let history = self.queries.windows(caller, &range, resolution, page.start::<Timestamp>()?).await?;
+                let history = self.queries.windows(&caller, &range, resolution, page.start::<Timestamp>()?).await?;
                 if format == CSV {
                     return page.text_response(CSV_CONTENT_TYPE, windows_csv(&history)?, history.next.as_ref());
                 }

@@ -20,9 +20,6 @@ pub(crate) fn upload_problem(error: IngestError, is_batch: bool) -> Problem {
         }
         IngestError::VehicleNotFound => Problem::not_found(),
         IngestError::VehicleRetired => Problem::new(ProblemType::Conflict).with_detail("the vehicle is retired"),
-        IngestError::SenderNotAllowed => {
-            Problem::new(ProblemType::Forbidden).with_detail("only ingest clients and admins can send events")
-        }
         IngestError::Body(refusal) => refusal_problem(&refusal, &JsonPointer::ROOT),
         IngestError::Events(errors) => {
             let problems = errors.into_iter().map(|(index, error)| event_problem(error, &prefix(index)));

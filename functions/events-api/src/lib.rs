@@ -8,21 +8,16 @@ mod queries;
 mod upload_body;
 
 use http::StatusCode;
-use roadcast_domain::caller::Scope;
 use roadcast_domain::ids::VehicleId;
 use roadcast_lambda_kit::http::{Api, ApiRequest as _, Call, Operation, Response, response, serve};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::port_set::PortSet;
+use roadcast_services::authz::Sender;
 use roadcast_services::ingest::Ingest;
 use roadcast_services::query::VehicleQueries;
 use roadcast_services::query::fleet_events::FleetEvents;
 
 use crate::batch_receipt::BatchReceiptView;
-
-const SENDERS: &[Scope] = &[Scope::Ingest, Scope::Admin];
-const READERS: &[Scope] = &[Scope::Read, Scope::Admin];
-/// Only fleets list events in order of arrival, as they read their feed.
-const FLEETS: &[Scope] = &[Scope::Read];
 
 /// The HTTP API of events.
 pub struct EventsApi<Ports: PortSet> {
@@ -36,28 +31,28 @@ pub struct EventsApi<Ports: PortSet> {
 
 impl<Ports: PortSet> Api for EventsApi<Ports> {
     const OPERATIONS: &'static [Operation<Self>] = &[
-        Operation::new("POST", "/vehicles/{vid}/events", SENDERS, serve!(send_vehicle_events)),
-        Operation::new("POST", "/events", SENDERS, serve!(send_events)),
-        Operation::new("GET", "/vehicles/{vid}/events", READERS, serve!(list_vehicle_events)),
-        Operation::new("GET", "/vehicles/{vid}/events/{eid}", READERS, serve!(get_vehicle_event)),
-        Operation::new("GET", "/vehicles/{vid}/history", READERS, serve!(get_vehicle_history)),
-        Operation::new("GET", "/events", FLEETS, serve!(list_fleet_events)),
+        Operation::new("POST", "/vehicles/{vid}/events", serve!(send_vehicle_events)),
+        Operation::new("POST", "/events", serve!(send_events)),
+        Operation::new("GET", "/vehicles/{vid}/events", serve!(list_vehicle_events)),
+        Operation::new("GET", "/vehicles/{vid}/events/{eid}", serve!(get_vehicle_event)),
+        Operation::new("GET", "/vehicles/{vid}/history", serve!(get_vehicle_history)),
+        Operation::new("GET", "/events", serve!(list_fleet_events)),
     ];
 }
 
 impl<Ports: PortSet> EventsApi<Ports> {
-    async fn send_vehicle_events(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+    async fn send_vehicle_events(&self, Call { request, caller, .. }: Call<'_, (), Sender>) -> Result<Response, Problem> {
         let vid: VehicleId = request.path_parameter("vid")?;
         let body = upload_body::events_json(request)?;
         let to_problem = |error| ingest_problem::upload_problem(error, upload_body::is_batch(&body));
-        let events = self.ingest.upload(caller, &vid, &body).await.map_err(to_problem)?;
+        let events = self.ingest.upload(&caller, &vid, &body).await.map_err(to_problem)?;
         response::json(StatusCode::ACCEPTED, &accepted_event::upload_receipt(&events))
     }
 
-    async fn send_events(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+    async fn send_events(&self, Call { request, caller, .. }: Call<'_, (), Sender>) -> Result<Response, Problem> {
         let body = upload_body::events_json(request)?;
         let to_problem = |error| ingest_problem::upload_problem(error, upload_body::is_batch(&body));
-        let receipt = self.ingest.batch(caller, &body).await.map_err(to_problem)?;
+        let receipt = self.ingest.batch(&caller, &body).await.map_err(to_problem)?;
         BatchReceiptView::of(receipt).into_response()
     }
 }

@@ -1,14 +1,14 @@
 //! The Lambda function for the operations on events.
 
 use roadcast_aws::{
-    AwsPorts, DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoSchemas, DynamoVehicles,
-    KinesisTelemetryStream, Sdk, SystemClock,
+    AwsPorts, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoSchemas, DynamoVehicles, KinesisTelemetryStream,
+    Sdk, SystemClock,
 };
 use roadcast_events_api::EventsApi;
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::http::Middleware;
 use roadcast_lambda_kit::run::Function;
-use roadcast_services::cache::{CachedClients, CachedEntitlements, CachedVehicles};
+use roadcast_services::cache::{CachedEntitlements, CachedVehicles};
 use roadcast_services::catalogue::event_schemas::CachedSchemas;
 use roadcast_services::ingest::Ingest;
 use roadcast_services::query::VehicleQueries;
@@ -26,7 +26,6 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let api = EventsApi::<AwsPorts> {
         ingest: Ingest {
             vehicles: CachedVehicles::new(vehicles.clone(), SystemClock),
-            clients: CachedClients::new(DynamoClients::new(sdk.dynamodb(), &reference), SystemClock),
             schemas: CachedSchemas::new(DynamoSchemas::new(sdk.dynamodb(), &reference), SystemClock),
             stream: KinesisTelemetryStream::new(sdk.kinesis(), function.var(Variable::TelemetryStream)?),
             clock: SystemClock,

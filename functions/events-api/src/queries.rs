@@ -13,6 +13,7 @@ use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::port_set::PortSet;
+use roadcast_services::authz::{FleetOwner, Reader};
 use roadcast_services::cache::CachedEntitlements;
 use roadcast_services::query::EventsRange;
 use roadcast_services::query::fleet_events::{ArrivalPosition, DEFAULT_LOOKBACK_MS, FleetEventsRange};
@@ -43,42 +44,45 @@ impl<Ports: PortSet> EventsApi<Ports> {
     /// Returns a page of the events of a vehicle.
     pub(crate) async fn list_vehicle_events(
         &self,
-        Call { query, request, caller }: Call<'_, ListEvents>,
+        Call { query, request, caller }: Call<'_, ListEvents, Reader>,
     ) -> Result<Response, Problem> {
         check_interval(query.from, query.to)?;
         let mut range = EventsRange::between(request.path_parameter("vid")?, query.from, query.to, query.limit);
         range.selection = selection(query.types, query.package, query.signals, &self.queries.entitlements).await?;
-        let page = Page::new(request, caller, query.cursor);
+        let page = Page::new(request, &caller, query.cursor);
         if let Some(start) = page.start::<Eid>()? {
             range.from = start;
         }
-        let result = self.queries.events(caller, &range).await?;
+        let result = self.queries.events(&caller, &range).await?;
         let fields = Fields(query.fields);
         page.json_response(json!({ "events": fields.select_all(&result.events)? }), result.next.as_ref())
     }
 
     /// Returns one event.
-    pub(crate) async fn get_vehicle_event(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+    pub(crate) async fn get_vehicle_event(
+        &self,
+        Call { request, caller, .. }: Call<'_, (), Reader>,
+    ) -> Result<Response, Problem> {
         let (vid, eid) = (request.path_parameter("vid")?, request.path_parameter("eid")?);
-        response::ok(&self.queries.event(caller, &vid, eid).await?.to_cloud_event())
+        response::ok(&self.queries.event(&caller, &vid, eid).await?.to_cloud_event())
     }
 
     /// Returns a page of the events of a fleet, in order of arrival.
     pub(crate) async fn list_fleet_events(
         &self,
-        Call { query, request, caller }: Call<'_, ListEvents>,
+        Call { query, request, caller }: Call<'_, ListEvents, FleetOwner>,
     ) -> Result<Response, Problem> {
         check_interval(query.from, query.to)?;
         let from = query.from.unwrap_or(self.fleet_events.clock.now().plus_ms(-DEFAULT_LOOKBACK_MS));
         let selection = selection(query.types, query.package, query.signals, &self.fleet_events.entitlements).await?;
-        let page = Page::new(request, caller, query.cursor);
+        let page = Page::new(request, &caller, query.cursor);
         let start = page.start::<ArrivalPosition>()?;
         if start.is_none() && query.to.is_some_and(|to| to <= from) {
             return Err(Problem::invalid_parameter("to", "must be later than from, which is 24 hours ago if it is absent"));
         }
         let from = start.unwrap_or_else(|| ArrivalPosition::first_at(from));
         let range = FleetEventsRange { from, to: query.to, selection, limit: query.limit };
-        let result = self.fleet_events.page(caller, &range).await?;
+        let result = self.fleet_events.page(&caller, &range).await?;
         let fields = Fields(query.fields);
         let body = json!({ "events": fields.select_all(&result.events)?, "more": result.more });
         // A later change of the entitlement may exclude these events, so that proxies must not cache them.

@@ -3,7 +3,6 @@
 use std::str::FromStr;
 
 use http::header::CACHE_CONTROL;
-use roadcast_domain::caller::Scope;
 use roadcast_domain::ids::FleetId;
 use roadcast_lambda_kit::http::query::{integer, optional};
 use roadcast_lambda_kit::http::{
@@ -12,12 +11,10 @@ use roadcast_lambda_kit::http::{
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::port_set::PortSet;
 use roadcast_services::ServiceError;
+use roadcast_services::authz::FleetOwner;
 use roadcast_services::delivery::feed::{FeedReader, INVALID_TOKEN};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-
-/// Only fleets read feeds, each its own.
-const FLEETS: &[Scope] = &[Scope::Read];
 
 /// The HTTP API of the feed.
 pub struct FleetDelivery<Ports: PortSet> {
@@ -49,22 +46,23 @@ parameters! {
 
 impl<Ports: PortSet> Api for FleetDelivery<Ports> {
     const OPERATIONS: &'static [Operation<Self>] = &[
-        Operation::new("GET", "/fleets/{fleetId}/feed", FLEETS, serve!(read)),
-        Operation::new("POST", "/fleets/{fleetId}/feed/ack", FLEETS, serve!(acknowledge)),
+        Operation::new("GET", "/fleets/{fleetId}/feed", serve!(read)),
+        Operation::new("POST", "/fleets/{fleetId}/feed/ack", serve!(acknowledge)),
     ];
 }
 
 impl<Ports: PortSet> FleetDelivery<Ports> {
-    async fn read(&self, Call { query, request, caller }: Call<'_, ReadFeed>) -> Result<Response, Problem> {
+    async fn read(&self, Call { query, request, caller }: Call<'_, ReadFeed, FleetOwner>) -> Result<Response, Problem> {
         let fleet_id: FleetId = request.path_parameter("fleetId")?;
+        let fleet = caller.of_fleet(&fleet_id)?;
         // Acknowledges the previous response and reads the next one in a single request.
         if let Some(token) = query.ack {
-            self.feed_reader.acknowledge(caller, &fleet_id, &token.receipts).await.map_err(|error| match error {
+            self.feed_reader.acknowledge(fleet, &token.receipts).await.map_err(|error| match error {
                 ServiceError::Invalid(_) => Problem::invalid_parameter("ack", INVALID_TOKEN),
                 error => error.into(),
             })?;
         }
-        let feed = self.feed_reader.read(caller, &fleet_id, query.max, query.wait_s).await?;
+        let feed = self.feed_reader.read(fleet, query.max, query.wait_s).await?;
         for error in &feed.unreadable {
             tracing::error!(%fleet_id, error, "an unreadable message stays in the queue of fleet {fleet_id}: {error}");
         }
@@ -74,12 +72,13 @@ impl<Ports: PortSet> FleetDelivery<Ports> {
         response::ok(&FeedResponse { events, ack })?.with_header(CACHE_CONTROL, "no-store")
     }
 
-    async fn acknowledge(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+    async fn acknowledge(&self, Call { request, caller, .. }: Call<'_, (), FleetOwner>) -> Result<Response, Problem> {
         let fleet_id: FleetId = request.path_parameter("fleetId")?;
+        let fleet = caller.of_fleet(&fleet_id)?;
         let Acknowledgement { ack } = request.json()?;
         let invalid = |()| Problem::invalid_body(["ack"], INVALID_TOKEN);
         let token: Token = ack.parse().map_err(invalid)?;
-        self.feed_reader.acknowledge(caller, &fleet_id, &token.receipts).await?;
+        self.feed_reader.acknowledge(fleet, &token.receipts).await?;
         Ok(response::no_content())
     }
 }

@@ -2,12 +2,12 @@
 
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
-use roadcast_domain::caller::Caller;
 use roadcast_domain::fleet::{Client, ClientRole};
 use roadcast_domain::ids::{ClientId, FleetId};
 use roadcast_lambda_kit::http::{ApiRequest as _, ApiResponse as _, Call, Page, Request, Response, response};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::port_set::PortSet;
+use roadcast_services::authz::Admin;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -51,9 +51,12 @@ impl ClientInput {
 }
 
 impl<Ports: PortSet> OnboardingApi<Ports> {
-    pub(crate) async fn create_client(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+    pub(crate) async fn create_client(
+        &self,
+        Call { request, caller, .. }: Call<'_, (), Admin>,
+    ) -> Result<Response, Problem> {
         let (name, role) = request.json::<ClientInput>()?.role()?;
-        let (client, credentials) = self.onboarding.create_client(caller, &name, role).await?;
+        let (client, credentials) = self.onboarding.create_client(&caller, &name, role).await?;
         let mut view = view(&client);
         view[SECRET_MEMBER] = json!(credentials.client_secret);
         protect_secret(response::json(StatusCode::CREATED, &view)?)
@@ -61,12 +64,12 @@ impl<Ports: PortSet> OnboardingApi<Ports> {
 
     pub(crate) async fn list_clients(
         &self,
-        Call { query, request, caller }: Call<'_, PageQuery>,
+        Call { query, request, caller }: Call<'_, PageQuery, Admin>,
     ) -> Result<Response, Problem> {
-        let page = Page::new(request, caller, query.cursor);
+        let page = Page::new(request, &caller, query.cursor);
         let limit = query.limit;
         let clients =
-            self.onboarding.clients(caller, &request.path_parameter("fleetId")?, page.start()?.as_ref(), limit).await?;
+            self.onboarding.clients(&caller, &request.path_parameter("fleetId")?, page.start()?.as_ref(), limit).await?;
         let next = last_of_full_page(&clients, limit).map(|last| &last.client_id);
         let items = clients.iter().map(|client| {
             let mut view = view(client);
@@ -79,23 +82,26 @@ impl<Ports: PortSet> OnboardingApi<Ports> {
         page.json_response(json!({"items": items.collect::<Vec<_>>()}), next)
     }
 
-    pub(crate) async fn show_secret(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+    pub(crate) async fn show_secret(&self, Call { request, caller, .. }: Call<'_, (), Admin>) -> Result<Response, Problem> {
         let (fleet_id, client_id) = (request.path_parameter("fleetId")?, client_id(request)?);
-        let credentials = self.onboarding.show_secret(caller, &fleet_id, &client_id).await?;
+        let credentials = self.onboarding.show_secret(&caller, &fleet_id, &client_id).await?;
         let view = json!({ "clientId": credentials.client_id, SECRET_MEMBER: credentials.client_secret });
         protect_secret(response::ok(&view)?)
     }
 
-    pub(crate) async fn remove_client(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
-        self.onboarding.remove_client(caller, &request.path_parameter("fleetId")?, &client_id(request)?).await?;
+    pub(crate) async fn remove_client(
+        &self,
+        Call { request, caller, .. }: Call<'_, (), Admin>,
+    ) -> Result<Response, Problem> {
+        self.onboarding.remove_client(&caller, &request.path_parameter("fleetId")?, &client_id(request)?).await?;
         Ok(response::no_content())
     }
 
     /// Adds the client secret, which is stored only in the user pool, to a response.
-    pub(crate) async fn add_client_secret(&self, caller: &Caller, mut response: Response) -> Result<Response, Problem> {
+    pub(crate) async fn add_client_secret(&self, caller: Admin, mut response: Response) -> Result<Response, Problem> {
         let mut view: Value = serde_json::from_slice(response.body()).map_err(Problem::internal)?;
         let client_id = ClientId::new(view["clientId"].as_str().unwrap_or_default());
-        view[SECRET_MEMBER] = json!(self.onboarding.credentials(caller, &client_id).await?.client_secret);
+        view[SECRET_MEMBER] = json!(self.onboarding.credentials(&caller, &client_id).await?.client_secret);
         response.set_json(&view);
         Ok(response)
     }

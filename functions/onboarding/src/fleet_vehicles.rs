@@ -6,6 +6,7 @@ use roadcast_lambda_kit::http::query::{integer, optional, text};
 use roadcast_lambda_kit::http::{ApiRequest as _, Call, Page, Response, parameters};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::port_set::PortSet;
+use roadcast_services::authz::Admin;
 use roadcast_services::vehicles::fleet_vehicles::FleetVehicleListing;
 use serde::Serialize;
 use serde_json::json;
@@ -48,13 +49,13 @@ parameters! {
 impl<Ports: PortSet> OnboardingApi<Ports> {
     pub(crate) async fn list_fleet_vehicles(
         &self,
-        Call { query, request, caller }: Call<'_, ListFleetVehicles>,
+        Call { query, request, caller }: Call<'_, ListFleetVehicles, Admin>,
     ) -> Result<Response, Problem> {
-        let page = Page::new(request, caller, query.cursor);
+        let page = Page::new(request, &caller, query.cursor);
         let fleet_id: FleetId = request.path_parameter("fleetId")?;
         let listing =
             FleetVehicleListing { after: page.start()?, removed: query.removed.unwrap_or(false), limit: query.limit };
-        let found = self.fleet_vehicles.vehicles(caller, &fleet_id, &listing).await?;
+        let found = self.fleet_vehicles.vehicles(&caller, &fleet_id, &listing).await?;
         let items: Vec<_> = found.mappings.iter().map(FleetVehicleView::from).collect();
         page.json_response(json!({ "items": items }), found.next.as_ref())
     }

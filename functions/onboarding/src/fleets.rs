@@ -9,6 +9,7 @@ use roadcast_domain::plan::Plan;
 use roadcast_lambda_kit::http::{ApiRequest as _, ApiResponse as _, Call, Page, Response, parameters, response};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::port_set::PortSet;
+use roadcast_services::authz::{Admin, Reader};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -40,42 +41,43 @@ fn feed_disposition(name: &str, text: Option<&str>) -> Result<FeedDisposition, P
 impl<Ports: PortSet> OnboardingApi<Ports> {
     pub(crate) async fn list_fleets(
         &self,
-        Call { query, request, caller }: Call<'_, PageQuery>,
+        Call { query, request, caller }: Call<'_, PageQuery, Reader>,
     ) -> Result<Response, Problem> {
-        let page = Page::new(request, caller, query.cursor);
+        let page = Page::new(request, &caller, query.cursor);
         let limit = query.limit;
-        let fleets = self.onboarding.fleets(caller, page.start()?.as_ref(), limit).await?;
+        let fleets = self.onboarding.fleets(&caller, page.start()?.as_ref(), limit).await?;
         let next = last_of_full_page(&fleets, limit).map(|last| &last.fleet_id);
         page.json_response(json!({"items": fleets.iter().map(FleetView::from).collect::<Vec<_>>()}), next)
     }
 
-    pub(crate) async fn create_fleet(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+    pub(crate) async fn create_fleet(&self, Call { request, caller, .. }: Call<'_, (), Admin>) -> Result<Response, Problem> {
         let FleetInput { name, plan } = request.json()?;
-        let fleet = self.onboarding.create_fleet(caller, &name, plan).await?;
+        let fleet = self.onboarding.create_fleet(&caller, &name, plan).await?;
         // Relative, because the stage may add a path prefix.
         let location = format!("fleets/{}", fleet.fleet_id);
         response::json(StatusCode::CREATED, &FleetView::from(&fleet))?.with_header(LOCATION, location)
     }
 
-    pub(crate) async fn get_fleet(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
-        response::ok(&FleetView::from(&self.onboarding.fleet(caller, &request.path_parameter("fleetId")?).await?))
+    pub(crate) async fn get_fleet(&self, Call { request, caller, .. }: Call<'_, (), Reader>) -> Result<Response, Problem> {
+        let fleet = caller.of_fleet(&request.path_parameter("fleetId")?)?;
+        response::ok(&FleetView::from(&self.onboarding.fleet(&fleet).await?))
     }
 
     pub(crate) async fn offboard(
         &self,
-        Call { query, request, caller }: Call<'_, OffboardFleet>,
+        Call { query, request, caller }: Call<'_, OffboardFleet, Admin>,
     ) -> Result<Response, Problem> {
-        let fleet = self.onboarding.offboard(caller, &request.path_parameter("fleetId")?, query.feed).await?;
+        let fleet = self.onboarding.offboard(&caller, &request.path_parameter("fleetId")?, query.feed).await?;
         response::json(StatusCode::ACCEPTED, &FleetView::from(&fleet))?.with_header(RETRY_AFTER, "1")
     }
 
     pub(crate) async fn list_changes(
         &self,
-        Call { query, request, caller }: Call<'_, PageQuery>,
+        Call { query, request, caller }: Call<'_, PageQuery, Admin>,
     ) -> Result<Response, Problem> {
-        let page = Page::new(request, caller, query.cursor);
+        let page = Page::new(request, &caller, query.cursor);
         let limit = query.limit;
-        let changes = self.onboarding.changes(caller, &request.path_parameter("fleetId")?, page.start()?, limit).await?;
+        let changes = self.onboarding.changes(&caller, &request.path_parameter("fleetId")?, page.start()?, limit).await?;
         let next = last_of_full_page(&changes, limit).map(|last| &last.change_id);
         page.json_response(json!({ "items": changes }), next)
     }

@@ -6,17 +6,15 @@ mod fleets;
 mod subscriptions;
 
 use roadcast_domain::Timestamp;
-use roadcast_domain::caller::Scope;
 use roadcast_lambda_kit::http::query::{integer, optional, text};
 use roadcast_lambda_kit::http::{Api, ApiRequest as _, Call, Operation, Response, parameters, response, restore, serve};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::port_set::PortSet;
+use roadcast_services::authz::Reader;
 use roadcast_services::fleets::Onboarding;
 use roadcast_services::fleets::receipts::Receipts;
 use roadcast_services::vehicles::fleet_vehicles::FleetVehicles;
 
-const ADMINS: &[Scope] = &[Scope::Admin];
-const READERS: &[Scope] = &[Scope::Read, Scope::Admin];
 const CLIENT_SECRET: &str = "/fleets/{fleetId}/clients/{clientId}/secret";
 const SUBSCRIPTIONS: &str = "/fleets/{fleetId}/subscriptions";
 const SUBSCRIPTION: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}";
@@ -54,36 +52,36 @@ pub struct OnboardingApi<Ports: PortSet> {
 
 impl<Ports: PortSet> Api for OnboardingApi<Ports> {
     const OPERATIONS: &'static [Operation<Self>] = &[
-        Operation::new("GET", "/fleets", READERS, serve!(list_fleets)),
-        Operation::new("POST", "/fleets", ADMINS, serve!(create_fleet)).with_idempotency_key(),
-        Operation::new("GET", "/fleets/{fleetId}", READERS, serve!(get_fleet)),
-        Operation::new("DELETE", "/fleets/{fleetId}", ADMINS, serve!(offboard)),
-        Operation::new("GET", "/fleets/{fleetId}/audit", ADMINS, serve!(list_changes)),
-        Operation::new("GET", "/fleets/{fleetId}/vehicles", ADMINS, serve!(list_fleet_vehicles)),
-        Operation::new("GET", "/fleets/{fleetId}/clients", ADMINS, serve!(list_clients)),
-        Operation::new("DELETE", "/fleets/{fleetId}/clients/{clientId}", ADMINS, serve!(remove_client)),
-        Operation::new("POST", CLIENT_SECRET, ADMINS, serve!(show_secret))
+        Operation::new("GET", "/fleets", serve!(list_fleets)),
+        Operation::new("POST", "/fleets", serve!(create_fleet)).with_idempotency_key(),
+        Operation::new("GET", "/fleets/{fleetId}", serve!(get_fleet)),
+        Operation::new("DELETE", "/fleets/{fleetId}", serve!(offboard)),
+        Operation::new("GET", "/fleets/{fleetId}/audit", serve!(list_changes)),
+        Operation::new("GET", "/fleets/{fleetId}/vehicles", serve!(list_fleet_vehicles)),
+        Operation::new("GET", "/fleets/{fleetId}/clients", serve!(list_clients)),
+        Operation::new("DELETE", "/fleets/{fleetId}/clients/{clientId}", serve!(remove_client)),
+        Operation::new("POST", CLIENT_SECRET, serve!(show_secret))
             .with_idempotency_key()
             .with_secret(restore!(add_client_secret)),
-        Operation::new("POST", "/clients", ADMINS, serve!(create_client))
+        Operation::new("POST", "/clients", serve!(create_client))
             .with_idempotency_key()
             .with_secret(restore!(add_client_secret)),
-        Operation::new("GET", SUBSCRIPTIONS, READERS, serve!(list_subscriptions)),
-        Operation::new("POST", SUBSCRIPTIONS, ADMINS, serve!(subscribe)).with_idempotency_key(),
-        Operation::new("GET", SUBSCRIPTION, READERS, serve!(get_subscription)),
-        Operation::new("PUT", SUBSCRIPTION, ADMINS, serve!(replace_subscription)),
-        Operation::new("POST", PROVISION, ADMINS, serve!(retry_provisioning)),
-        Operation::new("GET", RECEIPT, READERS, serve!(get_receipt)),
-        Operation::new("POST", SUSPEND, ADMINS, serve!(suspend)),
-        Operation::new("POST", RESUME, ADMINS, serve!(resume)),
-        Operation::new("POST", REVOKE, ADMINS, serve!(revoke)),
+        Operation::new("GET", SUBSCRIPTIONS, serve!(list_subscriptions)),
+        Operation::new("POST", SUBSCRIPTIONS, serve!(subscribe)).with_idempotency_key(),
+        Operation::new("GET", SUBSCRIPTION, serve!(get_subscription)),
+        Operation::new("PUT", SUBSCRIPTION, serve!(replace_subscription)),
+        Operation::new("POST", PROVISION, serve!(retry_provisioning)),
+        Operation::new("GET", RECEIPT, serve!(get_receipt)),
+        Operation::new("POST", SUSPEND, serve!(suspend)),
+        Operation::new("POST", RESUME, serve!(resume)),
+        Operation::new("POST", REVOKE, serve!(revoke)),
     ];
 }
 
 impl<Ports: PortSet> OnboardingApi<Ports> {
-    async fn get_receipt(&self, Call { query, request, caller }: Call<'_, GetReceipt>) -> Result<Response, Problem> {
+    async fn get_receipt(&self, Call { query, request, caller }: Call<'_, GetReceipt, Reader>) -> Result<Response, Problem> {
         let (fleet_id, id) = (request.path_parameter("fleetId")?, request.path_parameter("subscriptionId")?);
-        response::ok(&self.receipts.receipt(caller, &fleet_id, &id, query.from, query.to).await?)
+        response::ok(&self.receipts.receipt(&caller.of_fleet(&fleet_id)?, &id, query.from, query.to).await?)
     }
 }
 

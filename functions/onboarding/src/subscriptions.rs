@@ -9,6 +9,7 @@ use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionSt
 use roadcast_lambda_kit::http::{ApiRequest as _, ApiResponse as _, Call, Page, Response, response};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::port_set::PortSet;
+use roadcast_services::authz::{Admin, Reader};
 use roadcast_services::fleets::{SubscriptionRequest, Transition};
 use serde::Serialize;
 use serde_json::json;
@@ -18,32 +19,35 @@ use crate::{OnboardingApi, PageQuery, last_of_full_page};
 impl<Ports: PortSet> OnboardingApi<Ports> {
     pub(crate) async fn list_subscriptions(
         &self,
-        Call { query, request, caller }: Call<'_, PageQuery>,
+        Call { query, request, caller }: Call<'_, PageQuery, Reader>,
     ) -> Result<Response, Problem> {
-        let page = Page::new(request, caller, query.cursor);
+        let page = Page::new(request, &caller, query.cursor);
         let limit = query.limit;
-        let fleet_id = request.path_parameter("fleetId")?;
-        let subscriptions = self.onboarding.subscriptions(caller, &fleet_id, page.start()?.as_ref(), limit).await?;
+        let fleet = caller.of_fleet(&request.path_parameter("fleetId")?)?;
+        let subscriptions = self.onboarding.subscriptions(&fleet, page.start()?.as_ref(), limit).await?;
         let next = last_of_full_page(&subscriptions, limit).map(|last| &last.subscription_id);
         page.json_response(json!({"items": subscriptions.iter().map(SubscriptionView::from).collect::<Vec<_>>()}), next)
     }
 
-    pub(crate) async fn subscribe(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+    pub(crate) async fn subscribe(&self, Call { request, caller, .. }: Call<'_, (), Admin>) -> Result<Response, Problem> {
         let fleet_id: FleetId = request.path_parameter("fleetId")?;
         let subscription: SubscriptionRequest = request.json()?;
-        let subscription = self.onboarding.subscribe(caller, &fleet_id, subscription).await?;
+        let subscription = self.onboarding.subscribe(&caller, &fleet_id, subscription).await?;
         let location = format!("subscriptions/{}", subscription.subscription_id);
         accepted(&subscription)?.with_header(LOCATION, location)
     }
 
-    pub(crate) async fn get_subscription(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+    pub(crate) async fn get_subscription(
+        &self,
+        Call { request, caller, .. }: Call<'_, (), Reader>,
+    ) -> Result<Response, Problem> {
         let (fleet_id, id) = (request.path_parameter("fleetId")?, request.path_parameter("subscriptionId")?);
-        with_etag(&self.onboarding.subscription(caller, &fleet_id, &id).await?)
+        with_etag(&self.onboarding.subscription(&caller.of_fleet(&fleet_id)?, &id).await?)
     }
 
     pub(crate) async fn replace_subscription(
         &self,
-        Call { request, caller, .. }: Call<'_, ()>,
+        Call { request, caller, .. }: Call<'_, (), Admin>,
     ) -> Result<Response, Problem> {
         let (fleet_id, id) = (request.path_parameter("fleetId")?, request.path_parameter("subscriptionId")?);
         let condition = request.version_condition();
@@ -51,33 +55,36 @@ impl<Ports: PortSet> OnboardingApi<Ports> {
             return Err(Problem::precondition_required());
         }
         let subscription: SubscriptionRequest = request.json()?;
-        with_etag(&self.onboarding.replace_subscription(caller, &fleet_id, &id, subscription, condition).await?)
+        with_etag(&self.onboarding.replace_subscription(&caller, &fleet_id, &id, subscription, condition).await?)
     }
 
-    pub(crate) async fn retry_provisioning(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+    pub(crate) async fn retry_provisioning(
+        &self,
+        Call { request, caller, .. }: Call<'_, (), Admin>,
+    ) -> Result<Response, Problem> {
         let (fleet_id, id) = (request.path_parameter("fleetId")?, request.path_parameter("subscriptionId")?);
-        accepted(&self.onboarding.retry_provisioning(caller, &fleet_id, &id).await?)
+        accepted(&self.onboarding.retry_provisioning(&caller, &fleet_id, &id).await?)
     }
 
-    pub(crate) async fn suspend(&self, call: Call<'_, ()>) -> Result<Response, Problem> {
+    pub(crate) async fn suspend(&self, call: Call<'_, (), Admin>) -> Result<Response, Problem> {
         self.transition(call, Transition::Suspend).await
     }
 
-    pub(crate) async fn resume(&self, call: Call<'_, ()>) -> Result<Response, Problem> {
+    pub(crate) async fn resume(&self, call: Call<'_, (), Admin>) -> Result<Response, Problem> {
         self.transition(call, Transition::Resume).await
     }
 
-    pub(crate) async fn revoke(&self, call: Call<'_, ()>) -> Result<Response, Problem> {
+    pub(crate) async fn revoke(&self, call: Call<'_, (), Admin>) -> Result<Response, Problem> {
         self.transition(call, Transition::Revoke).await
     }
 
     async fn transition(
         &self,
-        Call { request, caller, .. }: Call<'_, ()>,
+        Call { request, caller, .. }: Call<'_, (), Admin>,
         transition: Transition,
     ) -> Result<Response, Problem> {
         let (fleet_id, id) = (request.path_parameter("fleetId")?, request.path_parameter("subscriptionId")?);
-        with_etag(&self.onboarding.transition_subscription(caller, &fleet_id, &id, transition).await?)
+        with_etag(&self.onboarding.transition_subscription(&caller, &fleet_id, &id, transition).await?)
     }
 }
 

@@ -4,7 +4,6 @@ mod view;
 
 use http::StatusCode;
 use http::header::{ETAG, LOCATION};
-use roadcast_domain::caller::Scope;
 use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::ids::VehicleId;
 use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
@@ -14,16 +13,13 @@ use roadcast_lambda_kit::http::{
 };
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::port_set::PortSet;
+use roadcast_services::authz::{AnyClient, Reader, Sender};
 use roadcast_services::query::StateQueries;
 use roadcast_services::vehicles::listing::VehicleFilter;
 use roadcast_services::vehicles::registry::VehicleRegistry;
 use serde_json::json;
 
 use crate::view::{StateView, VehicleView};
-
-const ALL_CLIENTS: &[Scope] = &[Scope::Read, Scope::Ingest, Scope::Admin];
-const WRITERS: &[Scope] = &[Scope::Ingest, Scope::Admin];
-const READERS: &[Scope] = &[Scope::Read, Scope::Admin];
 
 parameters! {
     /// The query of `GET /vehicles`.
@@ -50,18 +46,18 @@ pub struct VehiclesApi<Ports: PortSet> {
 
 impl<Ports: PortSet> Api for VehiclesApi<Ports> {
     const OPERATIONS: &'static [Operation<Self>] = &[
-        Operation::new("GET", "/vehicles", ALL_CLIENTS, serve!(list)),
-        Operation::new("POST", "/vehicles", WRITERS, serve!(register)).with_idempotency_key(),
-        Operation::new("GET", "/vehicles/{vid}", ALL_CLIENTS, serve!(get)),
-        Operation::new("PUT", "/vehicles/{vid}", WRITERS, serve!(replace)),
-        Operation::new("DELETE", "/vehicles/{vid}", WRITERS, serve!(retire)),
-        Operation::new("GET", "/vehicles/{vid}/state", READERS, serve!(get_state)),
+        Operation::new("GET", "/vehicles", serve!(list)),
+        Operation::new("POST", "/vehicles", serve!(register)).with_idempotency_key(),
+        Operation::new("GET", "/vehicles/{vid}", serve!(get)),
+        Operation::new("PUT", "/vehicles/{vid}", serve!(replace)),
+        Operation::new("DELETE", "/vehicles/{vid}", serve!(retire)),
+        Operation::new("GET", "/vehicles/{vid}/state", serve!(get_state)),
         Operation::open("GET", "/health", |_| response::ok(&json!({"status": "ok"}))),
     ];
 }
 
 impl<Ports: PortSet> VehiclesApi<Ports> {
-    async fn list(&self, Call { query, request, caller }: Call<'_, ListVehicles>) -> Result<Response, Problem> {
+    async fn list(&self, Call { query, request, caller }: Call<'_, ListVehicles, AnyClient>) -> Result<Response, Problem> {
         let filter = VehicleFilter {
             text: query.text,
             external_id: query.external_id,
@@ -71,41 +67,41 @@ impl<Ports: PortSet> VehiclesApi<Ports> {
             fuel_type: query.fuel_type,
             retired: query.retired.unwrap_or_default(),
         };
-        let page = Page::new(request, caller, query.cursor);
-        let list = self.registry.list(caller, &filter, page.start::<VehicleId>()?, query.limit).await?;
+        let page = Page::new(request, &caller, query.cursor);
+        let list = self.registry.list(&caller, &filter, page.start::<VehicleId>()?, query.limit).await?;
         let items: Vec<VehicleView<'_>> = list.vehicles.iter().map(VehicleView::from).collect();
         page.json_response(json!({ "items": items }), list.next.as_ref())
     }
 
-    async fn register(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+    async fn register(&self, Call { request, caller, .. }: Call<'_, (), Sender>) -> Result<Response, Problem> {
         let details: VehicleDetails = request.json()?;
-        let (vehicle, is_new) = self.registry.register(caller, details).await?;
+        let (vehicle, is_new) = self.registry.register(&caller, details).await?;
         let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
         with_etag(&vehicle, status)?.with_header(LOCATION, format!("vehicles/{}", vehicle.vid))
     }
 
-    async fn get(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
-        with_etag(&self.registry.get(caller, &request.path_parameter("vid")?).await?, StatusCode::OK)
+    async fn get(&self, Call { request, caller, .. }: Call<'_, (), AnyClient>) -> Result<Response, Problem> {
+        with_etag(&self.registry.get(&caller, &request.path_parameter("vid")?).await?, StatusCode::OK)
     }
 
-    async fn replace(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+    async fn replace(&self, Call { request, caller, .. }: Call<'_, (), Sender>) -> Result<Response, Problem> {
         let vid: VehicleId = request.path_parameter("vid")?;
         let condition = request.version_condition();
         if !condition.requires_existence() {
             return Err(Problem::precondition_required());
         }
         let details: VehicleDetails = request.json()?;
-        with_etag(&self.registry.replace(caller, &vid, details, condition).await?, StatusCode::OK)
+        with_etag(&self.registry.replace(&caller, &vid, details, condition).await?, StatusCode::OK)
     }
 
-    async fn retire(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
-        self.registry.retire(caller, &request.path_parameter("vid")?, &request.version_condition()).await?;
+    async fn retire(&self, Call { request, caller, .. }: Call<'_, (), Sender>) -> Result<Response, Problem> {
+        self.registry.retire(&caller, &request.path_parameter("vid")?, &request.version_condition()).await?;
         Ok(response::no_content())
     }
 
-    async fn get_state(&self, Call { request, caller, .. }: Call<'_, ()>) -> Result<Response, Problem> {
+    async fn get_state(&self, Call { request, caller, .. }: Call<'_, (), Reader>) -> Result<Response, Problem> {
         let vid: VehicleId = request.path_parameter("vid")?;
-        let (state, now) = self.states.state(caller, &vid).await?;
+        let (state, now) = self.states.state(&caller, &vid).await?;
         response::ok(&StateView::of(&vid, &state, now))
     }
 }

@@ -10,6 +10,7 @@ use roadcast_domain::event::Telemetry;
 use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_lambda_kit::kinesis::KinesisEvent;
 use roadcast_ports::clock::Clock as _;
+use roadcast_services::authz::{FleetOwner, Proof as _, Reader, Sender};
 use roadcast_services::query::EventsRange;
 use roadcast_testbed::ShardRecord;
 use roadcast_traces::Upload;
@@ -145,9 +146,10 @@ impl<'w> Pipeline<'w> {
     /// Sends an API request: an upload of one vehicle, or a batch.
     async fn post(&mut self, vid: Option<&VehicleId>, body: &str) {
         let started = thread_cpu_time();
+        let Ok(sender) = Sender::prove(&admin()) else { return };
         let accepted = match vid {
-            Some(vid) => self.deployment.ingest.upload(&admin(), vid, body).await.is_ok(),
-            None => self.deployment.ingest.batch(&admin(), body).await.is_ok(),
+            Some(vid) => self.deployment.ingest.upload(&sender, vid, body).await.is_ok(),
+            None => self.deployment.ingest.batch(&sender, body).await.is_ok(),
         };
         debug_assert!(accepted, "the API accepts the simulated events");
         self.meters.sent.invocation(EVENTS_API_MIB, thread_cpu_time().saturating_sub(started), None);
@@ -173,10 +175,10 @@ impl<'w> Pipeline<'w> {
 
     /// Polls a fleet's feed until it is empty.
     pub(super) async fn drain(&mut self, fleet_id: &FleetId) {
-        let caller = Caller::Fleet(fleet_id.clone());
+        let Ok(fleet) = FleetOwner::prove(&Caller::Fleet(fleet_id.clone())) else { return };
         loop {
             let started = thread_cpu_time();
-            let Ok(feed) = self.deployment.feed_reader.read(&caller, fleet_id, 10, 0).await else { return };
+            let Ok(feed) = self.deployment.feed_reader.read(&fleet, 10, 0).await else { return };
             let bytes: usize = feed.cloud_events().map_or(0, |events| events.iter().map(|event| event.get().len()).sum());
             self.meters.feed.invocation(OTHER_FUNCTIONS_MIB, thread_cpu_time().saturating_sub(started), Some(fleet_id));
             self.meters.feed.count_for(fleet_id, Item::RestRequest, 1.0);
@@ -187,7 +189,7 @@ impl<'w> Pipeline<'w> {
                 return;
             }
             // Receipts are acknowledged with the next poll: no request of their own, only their share of that one.
-            let _ = self.deployment.feed_reader.acknowledge(&caller, fleet_id, &feed.receipts).await;
+            let _ = self.deployment.feed_reader.acknowledge(&fleet, &feed.receipts).await;
             if feed.receipts.len() < 10 {
                 return;
             }
@@ -205,10 +207,8 @@ impl<'w> Pipeline<'w> {
 
     /// Runs the queries of one fleet in a day, besides its feed polls.
     pub(super) async fn query(&self) {
-        let Some((fleet_id, vid)) = self.deployment.fleets.first().zip(self.deployment.vehicles.values().next()) else {
-            return;
-        };
-        let caller = Caller::Admin(roadcast_domain::ids::ClientId::new(fleet_id.as_str()));
+        let Some(vid) = self.deployment.vehicles.values().next() else { return };
+        let Ok(reader) = Reader::prove(&admin()) else { return };
         let now = self.deployment.clock.now();
         let mut usage = Usage::default();
         for (queries, history) in [(STATE_QUERIES_PER_DAY, false), (HISTORY_QUERIES_PER_DAY, true)] {
@@ -217,9 +217,9 @@ impl<'w> Pipeline<'w> {
                 let started = thread_cpu_time();
                 if history {
                     let range = EventsRange::between(vid.clone(), Some(now.plus_ms(-600_000)), Some(now), 1000);
-                    let _ = self.deployment.states.queries.events(&caller, &range).await;
+                    let _ = self.deployment.states.queries.events(&reader, &range).await;
                 } else {
-                    let _ = self.deployment.states.state(&caller, vid).await;
+                    let _ = self.deployment.states.state(&reader, vid).await;
                 }
                 self.meters.feed.invocation(OTHER_FUNCTIONS_MIB, thread_cpu_time().saturating_sub(started), None);
                 self.meters.feed.count(Item::RestRequest, 1.0);

@@ -5,7 +5,7 @@ use std::future::Future;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderName;
-use roadcast_domain::caller::{Caller, Scope};
+use roadcast_domain::caller::{Caller, CallerId, Scope};
 use roadcast_ports::port_set::{PortSet, RequestPorts};
 use roadcast_ports::requests::KeyedRequest;
 use roadcast_services::cache::{CachedClients, CachedPlans};
@@ -79,7 +79,7 @@ impl<Ports: PortSet> Middleware<Ports> {
         H: Future<Output = Result<Response, Problem>>,
         R: Future<Output = Result<Response, Problem>>,
     {
-        let Some(keyed) = keyed_request(request, caller)? else { return handle().await };
+        let Some(keyed) = keyed_request(request, &caller.id())? else { return handle().await };
         // Only successful responses are stored: after a failure, the same key may be used to retry.
         let to_stored = |result: &Result<Response, Problem>| result.as_ref().ok().map(to_stored);
         match self.idempotency.execute_once(&keyed, handle, to_stored).await? {
@@ -95,7 +95,7 @@ impl<Ports: PortSet> Middleware<Ports> {
 }
 
 /// Returns the digests of a request and its `Idempotency-Key`, or `None` if it has no key.
-fn keyed_request(request: &Request, caller: &Caller) -> Result<Option<KeyedRequest>, Problem> {
+fn keyed_request(request: &Request, caller: &CallerId) -> Result<Option<KeyedRequest>, Problem> {
     let Some(header) = request.header("idempotency-key") else { return Ok(None) };
     // The IETF draft requires a quoted string; most clients send the key without quotes.
     let key = header.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(header.trim());

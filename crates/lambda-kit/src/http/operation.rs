@@ -1,9 +1,11 @@
-//! The operations of an API, each declared once: route, scopes, query parameters and handler.
+//! The operations of an API, each declared once: route and handler. The type of the handler defines the query parameters, and
+//! by the proof that it takes, who may call the operation.
 
 use std::future::ready;
 
 use futures::future::BoxFuture;
 use roadcast_domain::caller::{Caller, Scope};
+use roadcast_services::authz::Proof;
 
 use super::{ApiRequest as _, Parameters, Request, Response};
 use crate::problem::{Problem, ProblemType};
@@ -33,22 +35,17 @@ pub struct Operation<ApiType: 'static> {
 enum Handler<ApiType: 'static> {
     /// Everyone, without a token.
     Open(fn(&ApiType) -> Result<Response, Problem>),
-    /// Callers with one of these scopes.
-    Scoped(&'static [Scope], &'static dyn Serve<ApiType>),
+    /// Callers with the proof that the handler takes.
+    Proved(&'static dyn Serve<ApiType>),
 }
 
 /// Adds the secret, which is not stored, to a stored response that is sent to the same caller again.
 type RestoreSecret<ApiType> = for<'a> fn(&'a ApiType, &'a Caller, Response) -> ResponseFuture<'a>;
 
 impl<ApiType> Operation<ApiType> {
-    /// Creates an operation for callers with one of `scopes`. [`serve!`](crate::serve) creates the handler.
-    pub const fn new(
-        method: &'static str,
-        resource: &'static str,
-        scopes: &'static [Scope],
-        handler: &'static dyn Serve<ApiType>,
-    ) -> Self {
-        let handler = Handler::Scoped(scopes, handler);
+    /// Creates an operation. [`serve!`](crate::serve) creates the handler.
+    pub const fn new(method: &'static str, resource: &'static str, handler: &'static dyn Serve<ApiType>) -> Self {
+        let handler = Handler::Proved(handler);
         Self { method, resource, idempotency_key: false, handler, restore_secret: None }
     }
 
@@ -77,7 +74,7 @@ impl<ApiType> Operation<ApiType> {
     pub fn scopes(&self) -> Option<&'static [Scope]> {
         match self.handler {
             Handler::Open(_) => None,
-            Handler::Scoped(scopes, _) => Some(scopes),
+            Handler::Proved(handler) => Some(handler.scopes()),
         }
     }
 
@@ -85,7 +82,7 @@ impl<ApiType> Operation<ApiType> {
     pub fn query(&self) -> &'static [&'static str] {
         match self.handler {
             Handler::Open(_) => &[],
-            Handler::Scoped(_, handler) => handler.query(),
+            Handler::Proved(handler) => handler.query(),
         }
     }
 
@@ -93,7 +90,7 @@ impl<ApiType> Operation<ApiType> {
     pub fn handle<'a>(&self, api: &'a ApiType, request: &'a Request, caller: &'a Caller) -> ResponseFuture<'a> {
         match self.handler {
             Handler::Open(handle) => Box::pin(ready(handle(api))),
-            Handler::Scoped(_, handler) => handler.serve(api, request, caller),
+            Handler::Proved(handler) => handler.serve(api, request, caller),
         }
     }
 
@@ -101,7 +98,7 @@ impl<ApiType> Operation<ApiType> {
     pub(super) fn handle_open(&self, api: &ApiType) -> Result<Response, Problem> {
         match self.handler {
             Handler::Open(handle) => handle(api),
-            Handler::Scoped(..) => Err(Problem::new(ProblemType::Unauthorized)),
+            Handler::Proved(_) => Err(Problem::new(ProblemType::Unauthorized)),
         }
     }
 
@@ -120,54 +117,72 @@ impl<ApiType> Operation<ApiType> {
 }
 
 /// What a handler receives.
-pub struct Call<'a, Query> {
+pub struct Call<'a, Query, Access> {
     /// The query parameters.
     pub query: Query,
     /// The request.
     pub request: &'a Request,
-    /// The caller.
-    pub caller: &'a Caller,
+    /// The caller, as the proof that it may call the operation.
+    pub caller: Access,
 }
 
-/// A handler, whatever its query parameters.
+/// Returns the proof of what the caller may do.
+pub fn prove<Access: Proof>(caller: &Caller) -> Result<Access, Problem> {
+    Access::prove(caller).map_err(Problem::from)
+}
+
+/// A handler, whatever its query parameters and its proof.
 pub trait Serve<ApiType>: Sync {
+    /// Returns the scopes of which the caller needs one.
+    fn scopes(&self) -> &'static [Scope];
+
     /// Returns the names of the query parameters.
     fn query(&self) -> &'static [&'static str];
 
-    /// Parses the query parameters and handles the request.
+    /// Proves that the caller may call the operation, parses the query parameters and handles the request.
     fn serve<'a>(&self, api: &'a ApiType, request: &'a Request, caller: &'a Caller) -> ResponseFuture<'a>;
 }
 
-/// A handler and the type of its query parameters.
-pub struct With<ApiType, Query: 'static>(pub for<'a> fn(&'a ApiType, Call<'a, Query>) -> ResponseFuture<'a>);
+/// A handler, and the types of its query parameters and its proof.
+pub struct With<ApiType, Query: 'static, Access: 'static>(
+    pub for<'a> fn(&'a ApiType, Call<'a, Query, Access>) -> ResponseFuture<'a>,
+);
 
-impl<ApiType, Query: Parameters> Serve<ApiType> for With<ApiType, Query> {
+impl<ApiType, Query: Parameters, Access: Proof> Serve<ApiType> for With<ApiType, Query, Access> {
+    fn scopes(&self) -> &'static [Scope] {
+        Access::SCOPES
+    }
+
     fn query(&self) -> &'static [&'static str] {
         Query::NAMES
     }
 
     fn serve<'a>(&self, api: &'a ApiType, request: &'a Request, caller: &'a Caller) -> ResponseFuture<'a> {
-        match Query::parse(request) {
-            Ok(query) => self.0(api, Call { query, request, caller }),
+        let call = prove(caller).and_then(|caller| Ok(Call { query: Query::parse(request)?, request, caller }));
+        match call {
+            Ok(call) => self.0(api, call),
             Err(problem) => Box::pin(ready(Err(problem))),
         }
     }
 }
 
 /// Creates the handler of an operation from a method of the API that takes a [`Call`](crate::http::Call). The type of the call
-/// defines the query parameters.
+/// defines the query parameters and who may call the operation.
 #[macro_export]
 macro_rules! serve {
     ($method:ident) => {
-        &$crate::http::With::<Self, _>(|api, call| ::std::boxed::Box::pin(api.$method(call)))
+        &$crate::http::With::<Self, _, _>(|api, call| ::std::boxed::Box::pin(api.$method(call)))
     };
 }
 
-/// Creates the function that adds the secret to a stored response from a method of the API.
+/// Creates the function that adds the secret to a stored response from a method of the API, which takes a proof as the handler
+/// does.
 #[macro_export]
 macro_rules! restore {
     ($method:ident) => {
-        |api, caller, response| ::std::boxed::Box::pin(api.$method(caller, response))
+        |api, caller, response| {
+            ::std::boxed::Box::pin(async move { api.$method($crate::http::prove(caller)?, response).await })
+        }
     };
 }
 

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use http::header::LINK;
-use roadcast_domain::caller::Caller;
+use roadcast_domain::caller::CallerId;
+use roadcast_services::authz::Proof;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -15,22 +16,22 @@ use crate::problem::Problem;
 /// The page that a request asks for.
 pub struct Page<'a> {
     request: &'a Request,
-    caller: &'a Caller,
+    caller: CallerId,
     cursor: Option<String>,
     cursors: Cursors,
 }
 
 impl<'a> Page<'a> {
     /// Creates the page that `caller` requests with the query parameter `cursor`.
-    pub fn new(request: &'a Request, caller: &'a Caller, cursor: Option<String>) -> Self {
-        Self { request, caller, cursor, cursors: Cursors::unkeyed() }
+    pub fn new(request: &'a Request, caller: &impl Proof, cursor: Option<String>) -> Self {
+        Self { request, caller: caller.caller_id(), cursor, cursors: Cursors::unkeyed() }
     }
 
     /// Returns the position at which the page starts, or `None` for the first page. Fails with `invalid-parameter` if the
     /// cursor is invalid.
     pub fn start<P: DeserializeOwned>(&self) -> Result<Option<P>, Problem> {
         let cursor = self.cursor.as_deref();
-        cursor.map(|text| self.cursors.decode(self.caller, &self.request.resource_and_query(), text)).transpose()
+        cursor.map(|text| self.cursors.decode(&self.caller, &self.request.resource_and_query(), text)).transpose()
     }
 
     /// Returns a JSON response: `body`, with the cursor of the next page and a link to it (RFC 8288) if `next` is given.
@@ -55,7 +56,7 @@ impl<'a> Page<'a> {
 
     /// Returns the cursor of the next page and the link to it.
     fn next_link(&self, next: &impl Serialize) -> Result<(String, String), Problem> {
-        let cursor = self.cursors.encode(self.caller, &self.request.resource_and_query(), next)?;
+        let cursor = self.cursors.encode(&self.caller, &self.request.resource_and_query(), next)?;
         let mut link = String::from("<?");
         for (name, value) in self.request.query_without("cursor") {
             let _ = write!(link, "{name}={}&", percent_encode(value));
@@ -79,7 +80,9 @@ fn percent_encode(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use roadcast_domain::caller::Caller;
     use roadcast_domain::ids::FleetId;
+    use roadcast_services::authz::FleetOwner;
     use serde_json::json;
 
     use super::*;
@@ -90,7 +93,7 @@ mod tests {
         let request = |query: Value| -> Request {
             testing::request(json!({"resource": "/vehicles", "httpMethod": "GET", "queryStringParameters": query}))
         };
-        let caller = Caller::Fleet(FleetId::from_random_bits(1));
+        let caller = FleetOwner::prove(&Caller::Fleet(FleetId::from_random_bits(1))).unwrap();
         let page = |request| Page::new(request, &caller, Request::query_parameter(request, "cursor").map(str::to_owned));
         let first = request(json!({"limit": "5", "from": "2020-01-01T00:00:00+01:00"}));
         let response = page(&first).json_response(json!({"items": []}), Some(&"veh_x")).unwrap();

@@ -1,6 +1,5 @@
 //! Packages, which subscriptions consist of: built-in packages and custom packages that admins create.
 
-use roadcast_domain::caller::Caller;
 use roadcast_domain::event::{CustomType, EventType};
 use roadcast_domain::limits;
 use roadcast_domain::package::{CustomPackage, InvalidPackageName, Package, PackageFault, PackageName, Packages};
@@ -11,6 +10,7 @@ use roadcast_ports::port_set::PortSet;
 use roadcast_ports::schemas::Schemas;
 use serde::Deserialize;
 
+use crate::authz::Admin;
 use crate::{InvalidField, ServiceError, VersionCondition};
 
 /// Manages packages. The content of a package is evaluated at each read, so a change is a single write. It takes effect
@@ -65,7 +65,7 @@ impl PackageRecord {
 
 impl<Ports: PortSet> PackageCatalogue<Ports> {
     /// Returns every package, by name. Every caller may list packages.
-    pub async fn list(&self, _caller: &Caller) -> Result<Vec<PackageRecord>, ServiceError> {
+    pub async fn list(&self) -> Result<Vec<PackageRecord>, ServiceError> {
         let built_in = Packages::built_in();
         let mut custom = self.packages.list().await?;
         custom.retain(|custom| built_in.get(custom.package.name.as_str()).is_none());
@@ -76,7 +76,7 @@ impl<Ports: PortSet> PackageCatalogue<Ports> {
     }
 
     /// Returns the package. Every caller may read packages.
-    pub async fn get(&self, _caller: &Caller, name: &str) -> Result<PackageRecord, ServiceError> {
+    pub async fn get(&self, name: &str) -> Result<PackageRecord, ServiceError> {
         if let Some(built_in) = Packages::built_in().get(name) {
             return Ok(PackageRecord::BuiltIn(built_in.clone()));
         }
@@ -89,12 +89,11 @@ impl<Ports: PortSet> PackageCatalogue<Ports> {
     /// `Conflict` if it is built-in. Pointers of `Invalid` refer to the request; `/name` refers to the name.
     pub async fn put(
         &self,
-        caller: &Caller,
+        _admin: &Admin,
         name: &str,
         request: PackageRequest,
         condition: &VersionCondition,
     ) -> Result<CustomPackage, ServiceError> {
-        require_admin(caller)?;
         if Packages::built_in().get(name).is_some() {
             return Err(ServiceError::Conflict("built-in packages cannot be modified"));
         }
@@ -136,13 +135,6 @@ impl<Ports: PortSet> PackageCatalogue<Ports> {
         }
         let invalid = |PackageFault { pointer, detail }| InvalidField::new(pointer, detail);
         Err(ServiceError::Invalid(faults.into_iter().map(invalid).collect()))
-    }
-}
-
-fn require_admin(caller: &Caller) -> Result<(), ServiceError> {
-    match caller {
-        Caller::Admin(_) => Ok(()),
-        Caller::Fleet(_) | Caller::Ingest(_) => Err(ServiceError::Forbidden("only admins may create and modify packages")),
     }
 }
 

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use roadcast_codec::bus_entry;
-use roadcast_domain::caller::Caller;
 use roadcast_domain::event::{Body, Event};
 use roadcast_domain::ids::{Eid, FleetId, VehicleId};
 use roadcast_domain::subscription::DeliveryFormat;
@@ -19,6 +18,7 @@ use roadcast_ports::{PortError, PortErrorKind};
 use serde_json::value::RawValue;
 
 use crate::ServiceError;
+use crate::authz::FleetOwner;
 use crate::cache::CachedEntitlements;
 use crate::response_budget::ResponseBudget;
 
@@ -85,9 +85,9 @@ impl FeedBatch {
 
 impl<Ports: PortSet> FeedReader<Ports> {
     /// Reads up to `max` messages of the fleet's feed, waiting up to `wait_s` seconds for the first. Messages that are not
-    /// acknowledged are redelivered. Fails with `Forbidden` or `NotFound` unless the caller is a client of the fleet.
-    pub async fn read(&self, caller: &Caller, fleet_id: &FleetId, max: u8, wait_s: u8) -> Result<FeedBatch, ServiceError> {
-        require_own_feed(caller, fleet_id)?;
+    /// acknowledged are redelivered. Only clients of the fleet may read its feed, not even admins.
+    pub async fn read(&self, fleet: &FleetOwner, max: u8, wait_s: u8) -> Result<FeedBatch, ServiceError> {
+        let fleet_id = fleet.fleet_id();
         let messages = self.queue.receive(fleet_id, max, wait_s).await?;
         let mut feed = FeedBatch::default();
         let mut events: BTreeMap<(VehicleId, Eid), FeedEvent> = BTreeMap::new();
@@ -123,14 +123,9 @@ impl<Ports: PortSet> FeedReader<Ports> {
     }
 
     /// Deletes messages from the feed permanently. Fails with `Invalid` if a handle is not one of this feed.
-    pub async fn acknowledge(
-        &self,
-        caller: &Caller,
-        fleet_id: &FleetId,
-        ack_handles: &[String],
-    ) -> Result<(), ServiceError> {
-        require_own_feed(caller, fleet_id)?;
-        let deleted: Result<(), PortError> = self.queue.acknowledge(fleet_id, ack_handles).await.into_iter().collect();
+    pub async fn acknowledge(&self, fleet: &FleetOwner, ack_handles: &[String]) -> Result<(), ServiceError> {
+        let deleted: Result<(), PortError> =
+            self.queue.acknowledge(fleet.fleet_id(), ack_handles).await.into_iter().collect();
         deleted.map_err(|error| match error.kind() {
             PortErrorKind::Conflict => ServiceError::invalid(["ack"], INVALID_TOKEN),
             _ => error.into(),
@@ -156,17 +151,6 @@ impl<Ports: PortSet> FeedReader<Ports> {
             return Ok(());
         }
         self.queue.acknowledge(fleet_id, ack_handles).await.into_iter().collect()
-    }
-}
-
-/// Only the fleet's own clients may read its feed, not even admins; to other fleets it does not exist.
-fn require_own_feed(caller: &Caller, fleet_id: &FleetId) -> Result<(), ServiceError> {
-    match caller {
-        Caller::Fleet(own) if own == fleet_id => Ok(()),
-        Caller::Fleet(_) => Err(ServiceError::NotFound),
-        Caller::Admin(_) | Caller::Ingest(_) => {
-            Err(ServiceError::Forbidden("only the fleet's own clients may read its feed"))
-        }
     }
 }
 

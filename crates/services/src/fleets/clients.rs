@@ -2,7 +2,7 @@
 //! secrets. `app_clients.rs` has the steps on one fleet's clients that these operations and the workflows share.
 
 use roadcast_domain::audit::Change;
-use roadcast_domain::caller::{Caller, Scope};
+use roadcast_domain::caller::Scope;
 use roadcast_domain::fleet::{Client, ClientRole};
 use roadcast_domain::ids::{ClientId, FleetId};
 use roadcast_domain::json_pointer::JsonPointer;
@@ -14,20 +14,19 @@ use roadcast_ports::fleets::Fleets;
 use roadcast_ports::port_set::PortSet;
 
 use super::app_clients::FleetClients;
-use super::authorization::{FLEET_OFFBOARDING, require_admin};
-use super::onboarding::{Onboarding, validate_name};
+use super::onboarding::{FLEET_OFFBOARDING, Onboarding, validate_name};
 use crate::ServiceError;
+use crate::authz::Admin;
 
 impl<Ports: PortSet> Onboarding<Ports> {
     /// Creates a machine client. Only the response contains its secret. Fails with `Conflict` if the fleet is being
     /// offboarded.
     pub async fn create_client(
         &self,
-        caller: &Caller,
+        admin: &Admin,
         name: &str,
         role: ClientRole,
     ) -> Result<(Client, Credentials), ServiceError> {
-        let author = require_admin(caller)?;
         let name = validate_name(name)?;
         let scope = match &role {
             ClientRole::Fleet { fleet_id } => {
@@ -45,7 +44,7 @@ impl<Ports: PortSet> Onboarding<Ports> {
         let client = Client { client_id, name, role, secret_shown_at: Some(now), created_at: now };
         let stored = match &client.role {
             ClientRole::Fleet { fleet_id } => {
-                self.clients.put(&client, &Change::client_created(author, fleet_id, &client)).await
+                self.clients.put(&client, &Change::client_created(admin.author(), fleet_id, &client)).await
             }
             ClientRole::Ingest { .. } => self.clients.put_ingest(&client).await,
         };
@@ -62,12 +61,11 @@ impl<Ports: PortSet> Onboarding<Ports> {
     /// Returns a page of a fleet's clients, by id, after `after`.
     pub async fn clients(
         &self,
-        caller: &Caller,
+        _admin: &Admin,
         fleet_id: &FleetId,
         after: Option<&ClientId>,
         limit: usize,
     ) -> Result<Vec<Client>, ServiceError> {
-        require_admin(caller)?;
         self.fleets.get(fleet_id).await?.ok_or(ServiceError::NotFound)?;
         Ok(self.clients.list_by_fleet(fleet_id, after, limit).await?)
     }
@@ -75,38 +73,30 @@ impl<Ports: PortSet> Onboarding<Ports> {
     /// Returns the credentials of a client that provisioning created. Fails with `Conflict` if they were returned before.
     pub async fn show_secret(
         &self,
-        caller: &Caller,
+        admin: &Admin,
         fleet_id: &FleetId,
         client_id: &ClientId,
     ) -> Result<Credentials, ServiceError> {
         const ALREADY_SHOWN: &str = "the secret was returned before; create another client and delete this one";
-        let author = require_admin(caller)?;
         let client = self.fleet_client(fleet_id, client_id).await?;
         let now = self.clock.now();
         let shown = Client { secret_shown_at: Some(now), ..client.clone() };
-        let change = Change::client_secret_shown(author, fleet_id, &client, &shown, now);
+        let change = Change::client_secret_shown(admin.author(), fleet_id, &client, &shown, now);
         let recorded = self.clients.record_secret_shown(&shown, &change).await;
         recorded.map_err(|error| ServiceError::or_conflict(error, ALREADY_SHOWN))?;
         self.app_clients.credentials(client_id).await?.ok_or(ServiceError::NotFound)
     }
 
     /// Deletes a client of a fleet: it gets no more tokens, and its existing tokens become invalid within seconds.
-    pub async fn remove_client(
-        &self,
-        caller: &Caller,
-        fleet_id: &FleetId,
-        client_id: &ClientId,
-    ) -> Result<(), ServiceError> {
-        let author = require_admin(caller)?;
+    pub async fn remove_client(&self, admin: &Admin, fleet_id: &FleetId, client_id: &ClientId) -> Result<(), ServiceError> {
         let client = self.fleet_client(fleet_id, client_id).await?;
         let fleet_clients =
             FleetClients::<Ports> { clients: &self.clients, app_clients: &self.app_clients, clock: &self.clock };
-        Ok(fleet_clients.remove(fleet_id, &client, author).await?)
+        Ok(fleet_clients.remove(fleet_id, &client, admin.author()).await?)
     }
 
     /// Returns the credentials of a client that the caller created before.
-    pub async fn credentials(&self, caller: &Caller, client_id: &ClientId) -> Result<Credentials, ServiceError> {
-        require_admin(caller)?;
+    pub async fn credentials(&self, _admin: &Admin, client_id: &ClientId) -> Result<Credentials, ServiceError> {
         self.app_clients.credentials(client_id).await?.ok_or(ServiceError::NotFound)
     }
 

@@ -1,7 +1,6 @@
 //! Onboarding: creates, reads and offboards fleets. The clients and subscriptions of fleets have modules of their own.
 
 use roadcast_domain::audit::Change;
-use roadcast_domain::caller::Caller;
 use roadcast_domain::fleet::{FeedDisposition, Fleet, FleetState};
 use roadcast_domain::ids::{ChangeId, FleetId};
 use roadcast_domain::plan::Plan;
@@ -10,8 +9,12 @@ use roadcast_ports::fleets::Fleets;
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::provisioning::{ProvisioningWorkflow, WorkflowRun};
 
-use super::authorization::{FLEET_OFFBOARDING, INGEST_CLIENT, require_admin, require_reader};
 use crate::ServiceError;
+use crate::authz::{Admin, FleetReader, Reader};
+
+/// The fleet accepts no new clients or subscriptions.
+pub(super) const FLEET_OFFBOARDING: ServiceError =
+    ServiceError::Conflict("the fleet is being offboarded or has been offboarded; use another fleet");
 
 /// Manages fleets, their clients and their subscriptions.
 pub struct Onboarding<Ports: PortSet> {
@@ -39,52 +42,47 @@ pub struct Onboarding<Ports: PortSet> {
 
 impl<Ports: PortSet> Onboarding<Ports> {
     /// Creates a fleet.
-    pub async fn create_fleet(&self, caller: &Caller, name: &str, plan: Plan) -> Result<Fleet, ServiceError> {
-        let author = require_admin(caller)?;
+    pub async fn create_fleet(&self, admin: &Admin, name: &str, plan: Plan) -> Result<Fleet, ServiceError> {
         let (fleet_id, now) = (FleetId::from_random_bits(self.randomness.bits()), self.clock.now());
         let fleet = Fleet::new(fleet_id, validate_name(name)?, self.delivery_bus.clone(), plan, now);
-        self.fleets.create(&fleet, &Change::fleet_changed(author, None, &fleet, now)).await?;
+        self.fleets.create(&fleet, &Change::fleet_changed(admin.author(), None, &fleet, now)).await?;
         Ok(fleet)
     }
 
     /// Returns a page of the fleets that the caller may see, by id, after `after`: all fleets for an admin, its own for a
     /// fleet.
-    pub async fn fleets(&self, caller: &Caller, after: Option<&FleetId>, limit: usize) -> Result<Vec<Fleet>, ServiceError> {
-        match caller {
-            Caller::Admin(_) => Ok(self.fleets.list(after, limit).await?),
-            Caller::Fleet(own) if after.is_some_and(|after| after >= own) => Ok(Vec::new()),
-            Caller::Fleet(own) => Ok(self.fleets.get(own).await?.into_iter().collect()),
-            Caller::Ingest(_) => Err(INGEST_CLIENT),
+    pub async fn fleets(&self, reader: &Reader, after: Option<&FleetId>, limit: usize) -> Result<Vec<Fleet>, ServiceError> {
+        match reader {
+            Reader::Admin(_) => Ok(self.fleets.list(after, limit).await?),
+            Reader::Fleet(owner) if after.is_some_and(|after| after >= owner.fleet_id()) => Ok(Vec::new()),
+            Reader::Fleet(owner) => Ok(self.fleets.get(owner.fleet_id()).await?.into_iter().collect()),
         }
     }
 
     /// Returns the fleet.
-    pub async fn fleet(&self, caller: &Caller, fleet_id: &FleetId) -> Result<Fleet, ServiceError> {
-        require_reader(caller, fleet_id)?;
-        self.fleets.get(fleet_id).await?.ok_or(ServiceError::NotFound)
+    pub async fn fleet(&self, fleet: &FleetReader) -> Result<Fleet, ServiceError> {
+        self.fleets.get(fleet.fleet_id()).await?.ok_or(ServiceError::NotFound)
     }
 
     /// Returns a page of the changes of a fleet, its clients and its subscriptions, newest first, before `before`.
     pub async fn changes(
         &self,
-        caller: &Caller,
+        _admin: &Admin,
         fleet_id: &FleetId,
         before: Option<ChangeId>,
         limit: usize,
     ) -> Result<Vec<Change>, ServiceError> {
-        require_admin(caller)?;
         self.fleets.get(fleet_id).await?.ok_or(ServiceError::NotFound)?;
         Ok(self.fleets.changes(fleet_id, before, limit).await?)
     }
 
     /// Starts to offboard a fleet: from now on it accepts no new clients and subscriptions, and the workflow deletes its
     /// resources. If an earlier attempt failed, another call starts a new one; the feed disposition may differ.
-    pub async fn offboard(&self, caller: &Caller, fleet_id: &FleetId, feed: FeedDisposition) -> Result<Fleet, ServiceError> {
-        let author = require_admin(caller)?;
+    pub async fn offboard(&self, admin: &Admin, fleet_id: &FleetId, feed: FeedDisposition) -> Result<Fleet, ServiceError> {
         let before = self.fleets.get(fleet_id).await?.ok_or(ServiceError::NotFound)?;
         let now = self.clock.now();
         let mut offboarding = before.clone().begin_offboarding(feed, now);
-        let change = Change::fleet_changed(author, Some(&before), &offboarding, now);
+        let change = Change::fleet_changed(admin.author(), Some(&before), &offboarding, now);
         let updated = self.fleets.update(&offboarding, &change).await;
         updated.map_err(|error| ServiceError::or_conflict(error, "the fleet is being modified concurrently; retry"))?;
         offboarding.version += 1;

@@ -13,7 +13,7 @@ use roadcast_ports::subscriptions::Subscriptions;
 use serde::{Deserialize, Serialize};
 
 use super::app_clients::FleetClients;
-use super::authorization::FLEET_OFFBOARDING;
+use super::onboarding::FLEET_OFFBOARDING;
 use super::subscription_changes::has_subscription;
 use crate::ServiceError;
 

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use roadcast_domain::Timestamp;
 use roadcast_domain::audit::{Change, ChangedResource};
-use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::{ArrivalStamp, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
 use roadcast_ports::clock::Clock;
@@ -17,8 +16,8 @@ use roadcast_ports::port_set::PortSet;
 use roadcast_ports::subscriptions::Subscriptions;
 use serde::Serialize;
 
-use super::authorization::require_reader;
 use crate::ServiceError;
+use crate::authz::FleetReader;
 
 /// Changes per read.
 const CHANGES_PER_READ: usize = 100;
@@ -98,13 +97,12 @@ impl<Ports: PortSet> Receipts<Ports> {
     /// Returns the receipt of a subscription in any state, for deliveries in [`from`, `to`) as far as the index goes back.
     pub async fn receipt(
         &self,
-        caller: &Caller,
-        fleet_id: &FleetId,
+        fleet: &FleetReader,
         subscription_id: &SubscriptionId,
         from: Option<Timestamp>,
         to: Option<Timestamp>,
     ) -> Result<Receipt, ServiceError> {
-        require_reader(caller, fleet_id)?;
+        let fleet_id = fleet.fleet_id();
         let subscription = self.subscriptions.get(fleet_id, subscription_id).await?.ok_or(ServiceError::NotFound)?;
         let changes = self.changes(fleet_id, subscription_id).await?;
         let now = self.clock.now();

@@ -2,7 +2,6 @@
 
 use roadcast_domain::Timestamp;
 use roadcast_domain::audit::Change;
-use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::{FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::limits;
@@ -17,10 +16,10 @@ use roadcast_ports::provisioning::{ProvisioningWorkflow, WorkflowRun};
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles;
 
-use super::authorization::{FLEET_OFFBOARDING, require_admin, require_reader};
-use super::onboarding::Onboarding;
+use super::onboarding::{FLEET_OFFBOARDING, Onboarding};
 use super::revocation::{Transition, transition_subscription};
 use super::subscription_changes::change_subscription;
+use crate::authz::{Admin, FleetReader};
 use crate::{InvalidField, ServiceError, VersionCondition};
 
 /// A request to create or replace a subscription.
@@ -47,11 +46,10 @@ impl<Ports: PortSet> Onboarding<Ports> {
     /// Creates a subscription and starts to provision it. Fails with `Conflict` if the fleet is being offboarded.
     pub async fn subscribe(
         &self,
-        caller: &Caller,
+        admin: &Admin,
         fleet_id: &FleetId,
         request: SubscriptionRequest,
     ) -> Result<Subscription, ServiceError> {
-        let author = require_admin(caller)?;
         self.active_fleet(fleet_id).await?;
         let now = self.clock.now();
         let validity = Validity { valid_from: request.valid_from.unwrap_or(now), valid_until: request.valid_until };
@@ -70,7 +68,7 @@ impl<Ports: PortSet> Onboarding<Ports> {
             created_at: now,
             updated_at: now,
         };
-        let change = Change::subscription_changed(author, None, &subscription);
+        let change = Change::subscription_changed(admin.author(), None, &subscription);
         let created = self.subscriptions.create(&subscription, &change).await;
         created.map_err(|error| if error.kind() == PortErrorKind::Conflict { FLEET_OFFBOARDING } else { error.into() })?;
         self.workflow.start(&provisioning_run(&subscription)).await?;
@@ -82,11 +80,10 @@ impl<Ports: PortSet> Onboarding<Ports> {
     /// state.
     pub async fn retry_provisioning(
         &self,
-        caller: &Caller,
+        admin: &Admin,
         fleet_id: &FleetId,
         subscription_id: &SubscriptionId,
     ) -> Result<Subscription, ServiceError> {
-        let author = require_admin(caller)?;
         let before = self.subscriptions.get(fleet_id, subscription_id).await?.ok_or(ServiceError::NotFound)?;
         self.active_fleet(fleet_id).await?;
         if !matches!(before.state, SubscriptionState::Pending | SubscriptionState::Provisioning) {
@@ -94,7 +91,7 @@ impl<Ports: PortSet> Onboarding<Ports> {
         }
         let (attempts, updated_at) = (before.attempts + 1, self.clock.now());
         let mut retried = Subscription { attempts, reason: None, updated_at, ..before.clone() };
-        let change = Change::subscription_changed(author, Some(&before), &retried);
+        let change = Change::subscription_changed(admin.author(), Some(&before), &retried);
         let updated = self.subscriptions.update(&retried, &change).await;
         updated
             .map_err(|error| ServiceError::or_conflict(error, "the subscription is being modified concurrently; retry"))?;
@@ -108,13 +105,12 @@ impl<Ports: PortSet> Onboarding<Ports> {
     /// expire.
     pub async fn replace_subscription(
         &self,
-        caller: &Caller,
+        admin: &Admin,
         fleet_id: &FleetId,
         subscription_id: &SubscriptionId,
         request: SubscriptionRequest,
         condition: impl Into<VersionCondition> + Send,
     ) -> Result<Subscription, ServiceError> {
-        let author = require_admin(caller)?;
         let before = self.subscriptions.get(fleet_id, subscription_id).await?.ok_or(ServiceError::NotFound)?;
         self.active_fleet(fleet_id).await?;
         if before.state == SubscriptionState::Revoked {
@@ -128,7 +124,7 @@ impl<Ports: PortSet> Onboarding<Ports> {
         self.validate(&request, validity).await?;
         let SubscriptionRequest { vehicles, packages, delivery_format, .. } = request;
         let wanted = Subscription { vehicles, packages, delivery_format, validity, ..before.clone() };
-        let changed = change_subscription(&self.subscriptions, &self.clock, author, before, wanted).await;
+        let changed = change_subscription(&self.subscriptions, &self.clock, admin.author(), before, wanted).await;
         changed.map_err(|error| match error.kind() {
             PortErrorKind::Conflict => ServiceError::Stale,
             _ => error.into(),
@@ -139,40 +135,36 @@ impl<Ports: PortSet> Onboarding<Ports> {
     /// transition is not allowed in the current state.
     pub async fn transition_subscription(
         &self,
-        caller: &Caller,
+        admin: &Admin,
         fleet_id: &FleetId,
         subscription_id: &SubscriptionId,
         transition: Transition,
     ) -> Result<Subscription, ServiceError> {
-        let author = require_admin(caller)?;
         if transition == Transition::Resume {
             self.active_fleet(fleet_id).await?;
         }
-        transition_subscription(&self.subscriptions, &self.clock, &author, (fleet_id, subscription_id), transition).await
+        transition_subscription(&self.subscriptions, &self.clock, &admin.author(), (fleet_id, subscription_id), transition)
+            .await
     }
 
     /// Returns a page of a fleet's subscriptions, by id, after `after`.
     pub async fn subscriptions(
         &self,
-        caller: &Caller,
-        fleet_id: &FleetId,
+        fleet: &FleetReader,
         after: Option<&SubscriptionId>,
         limit: usize,
     ) -> Result<Vec<Subscription>, ServiceError> {
-        require_reader(caller, fleet_id)?;
-        self.fleets.get(fleet_id).await?.ok_or(ServiceError::NotFound)?;
-        Ok(self.subscriptions.list(fleet_id, after, limit).await?)
+        self.fleets.get(fleet.fleet_id()).await?.ok_or(ServiceError::NotFound)?;
+        Ok(self.subscriptions.list(fleet.fleet_id(), after, limit).await?)
     }
 
     /// Returns the subscription.
     pub async fn subscription(
         &self,
-        caller: &Caller,
-        fleet_id: &FleetId,
+        fleet: &FleetReader,
         subscription_id: &SubscriptionId,
     ) -> Result<Subscription, ServiceError> {
-        require_reader(caller, fleet_id)?;
-        self.subscriptions.get(fleet_id, subscription_id).await?.ok_or(ServiceError::NotFound)
+        self.subscriptions.get(fleet.fleet_id(), subscription_id).await?.ok_or(ServiceError::NotFound)
     }
 
     /// Validates the request. Fails with `Invalid` and every invalid field.

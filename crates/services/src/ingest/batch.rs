@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use roadcast_domain::Timestamp;
-use roadcast_domain::caller::Caller;
 use roadcast_domain::cloudevent::Envelope;
 use roadcast_domain::ids::VehicleId;
 use roadcast_domain::refusal::{Reason, Refusal};
@@ -15,8 +14,8 @@ use roadcast_ports::port_set::PortSet;
 use roadcast_ports::stream::{StreamRecord, TelemetryStream};
 
 use super::identities::Identities;
-use super::sender::Sender;
 use super::{AcceptedEvent, EventError, Ingest, IngestError, ValidatedEvent, split, stream_record_for};
+use crate::authz::Sender;
 
 /// The results of a batch, in the batch's order.
 #[derive(Debug)]
@@ -39,9 +38,8 @@ pub struct BatchEvent {
 impl<Ports: PortSet> Ingest<Ports> {
     /// Accepts or refuses each event of a partner's batch individually. The accepted events of a vehicle become one stream
     /// record.
-    pub async fn batch(&self, caller: &Caller, body: &str) -> Result<BatchReceipt, IngestError> {
+    pub async fn batch(&self, sender: &Sender, body: &str) -> Result<BatchReceipt, IngestError> {
         let events = split(body)?;
-        let sender = self.sender(caller).await?;
         let received = self.clock.now();
 
         let mut receipt = Vec::with_capacity(events.len());
@@ -53,7 +51,7 @@ impl<Ports: PortSet> Ingest<Ports> {
             let (id, source) = envelope.as_ref().map_or((None, None), |e| (Some(e.id.clone()), Some(e.source.clone())));
             let outcome = match envelope {
                 Err(refusal) => Err(EventError::Refused(refusal)),
-                Ok(envelope) => self.validate_by_subject(&envelope, &sender, received, &mut resolved).await,
+                Ok(envelope) => self.validate_by_subject(&envelope, sender, received, &mut resolved).await,
             };
             let outcome = outcome.and_then(|(vid, validated)| {
                 identities.add(validated.outcome.eid, raw)?;
@@ -100,7 +98,7 @@ impl<Ports: PortSet> Ingest<Ports> {
                 None => None,
                 Some(subject) => self.vehicles.resolve(&subject).await?,
             };
-            let vehicle = vehicle.filter(|vehicle| vehicle.retired_at.is_none() && sender.may_send_about(vehicle));
+            let vehicle = vehicle.filter(|vehicle| vehicle.retired_at.is_none() && sender.owns(vehicle));
             resolved.insert(subject.clone(), vehicle);
         }
         let Some(Some(vehicle)) = resolved.get(subject) else {

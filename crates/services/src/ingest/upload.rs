@@ -1,7 +1,6 @@
 //! An upload about one vehicle: either all of its events are accepted or none.
 
 use roadcast_domain::Timestamp;
-use roadcast_domain::caller::Caller;
 use roadcast_domain::cloudevent::Envelope;
 use roadcast_domain::ids::VehicleId;
 use roadcast_domain::refusal::{Reason, Refusal};
@@ -13,15 +12,14 @@ use roadcast_ports::stream::TelemetryStream;
 use serde_json::value::RawValue;
 
 use super::identities::Identities;
-use super::sender::Sender;
 use super::{AcceptedEvent, EventError, Ingest, IngestError, ValidatedEvent, split, stream_record_for};
+use crate::authz::Sender;
 
 impl<Ports: PortSet> Ingest<Ports> {
     /// Accepts an upload about one vehicle, all or nothing, and puts it onto the stream as one record.
-    pub async fn upload(&self, caller: &Caller, vid: &VehicleId, body: &str) -> Result<Vec<AcceptedEvent>, IngestError> {
+    pub async fn upload(&self, sender: &Sender, vid: &VehicleId, body: &str) -> Result<Vec<AcceptedEvent>, IngestError> {
         let events = split(body)?;
-        let sender = self.sender(caller).await?;
-        let vehicle = self.vehicles.get(vid).await?.filter(|vehicle| sender.may_send_about(vehicle));
+        let vehicle = self.vehicles.get(vid).await?.filter(|vehicle| sender.owns(vehicle));
         let vehicle = vehicle.ok_or(IngestError::VehicleNotFound)?;
         if vehicle.retired_at.is_some() {
             return Err(IngestError::VehicleRetired);
@@ -35,7 +33,7 @@ impl<Ports: PortSet> Ingest<Ports> {
         let mut refused = Vec::new();
         let mut identities = Identities::default();
         for (index, raw) in events.into_iter().enumerate() {
-            let event = self.validate_for_vehicle(raw, &vehicle, &sender, received).await;
+            let event = self.validate_for_vehicle(raw, &vehicle, sender, received).await;
             match event.and_then(|event| identities.add(event.outcome.eid, raw).map(|()| event)) {
                 Ok(event) => validated.push(event),
                 // A failed port fails the upload; it is not a fault of the event.

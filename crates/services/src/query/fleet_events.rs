@@ -7,7 +7,6 @@
 mod index_walk;
 
 use roadcast_domain::Timestamp;
-use roadcast_domain::caller::Caller;
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{ArrivalStamp, Eid, VehicleId};
 use roadcast_domain::selection::Selection;
@@ -18,6 +17,7 @@ use roadcast_ports::port_set::PortSet;
 use serde::{Deserialize, Serialize};
 
 use crate::ServiceError;
+use crate::authz::FleetOwner;
 use crate::cache::CachedEntitlements;
 use index_walk::IndexWalk;
 
@@ -85,13 +85,9 @@ pub struct FleetEventsPage {
 }
 
 impl<Ports: PortSet> FleetEvents<Ports> {
-    /// Returns a page of the events of the caller's vehicles, redacted to what the caller may see now. Fails with
-    /// `Forbidden` unless the caller is a fleet, and with `Expired` if the range starts before the retained part of the
-    /// index.
-    pub async fn page(&self, caller: &Caller, range: &FleetEventsRange) -> Result<FleetEventsPage, ServiceError> {
-        let Caller::Fleet(fleet_id) = caller else {
-            return Err(ServiceError::Forbidden("only clients of a fleet may read the events of a fleet"));
-        };
+    /// Returns a page of the events of the fleet's vehicles, redacted to what the fleet may see now. Fails with `Expired` if
+    /// the range starts before the retained part of the index.
+    pub async fn page(&self, fleet: &FleetOwner, range: &FleetEventsRange) -> Result<FleetEventsPage, ServiceError> {
         let now = self.clock.now();
         let available_from = now.plus_ms(-INDEX_RETENTION_MS);
         if range.from.stamp.time() < available_from.plus_ms(-INDEX_GRACE_MS) {
@@ -99,7 +95,7 @@ impl<Ports: PortSet> FleetEvents<Ports> {
         }
         let end = range.to.unwrap_or(now).min(now.plus_ms(-INDEX_LAG_MS));
         let last = ArrivalStamp::from_time_and_salt(end.plus_ms(-1), u128::MAX);
-        let mut walk = IndexWalk::new(self, fleet_id, range, self.entitlements.packages().await?, now);
+        let mut walk = IndexWalk::new(self, fleet.fleet_id(), range, self.entitlements.packages().await?, now);
         let more = walk.walk_to(last).await?;
         let (events, position) = walk.into_parts();
         let is_at_end = position.stamp > last && range.to.is_some_and(|to| end >= to);

@@ -8,7 +8,6 @@ mod sample_reader;
 mod windows;
 
 use roadcast_domain::Timestamp;
-use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::selection::Selection;
 use roadcast_ports::port_set::PortSet;
@@ -17,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::vehicle_events::VehicleQueries;
 use crate::ServiceError;
+use crate::authz::Reader;
 use crate::response_budget::{ResponseBudget, signals_bytes};
 use sample_reader::SampleReader;
 
@@ -81,12 +81,12 @@ impl<Ports: PortSet> VehicleQueries<Ports> {
     /// Returns a page of a vehicle's samples from `start` on; from the start of the range if `None`.
     pub async fn samples(
         &self,
-        caller: &Caller,
+        reader: &Reader,
         range: &HistoryRange,
         start: Option<SamplePosition>,
     ) -> Result<HistoryPage<SampleRow, SamplePosition>, ServiceError> {
         let start = start.unwrap_or(SamplePosition::first_at(range.from));
-        let mut reader = SampleReader::open(self, caller, range, start).await?;
+        let mut reader = SampleReader::open(self, reader, range, start).await?;
         let mut rows: Vec<SampleRow> = Vec::new();
         let (mut reads, mut fitting, mut budget) = (0, 0, ResponseBudget::new());
         while reader.frontier().is_some() && rows.len() <= range.limit && fitting == rows.len() {

@@ -1,7 +1,6 @@
 //! A vehicle's last-known values, redacted to what the caller may see.
 
 use roadcast_domain::Timestamp;
-use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::VehicleId;
 use roadcast_domain::state::VehicleState;
 use roadcast_ports::clock::Clock;
@@ -9,6 +8,7 @@ use roadcast_ports::port_set::PortSet;
 use roadcast_ports::state::StateStore;
 
 use super::vehicle_events::{VehicleQueries, Visibility};
+use crate::authz::Reader;
 use crate::{ServiceError, log_scan};
 
 /// Queries the last-known values of vehicles.
@@ -21,8 +21,8 @@ pub struct StateQueries<Ports: PortSet> {
 
 impl<Ports: PortSet> StateQueries<Ports> {
     /// Returns the last-known values that the caller may see, and the time of reading.
-    pub async fn state(&self, caller: &Caller, vid: &VehicleId) -> Result<(VehicleState, Timestamp), ServiceError> {
-        let visibility = self.queries.visibility(caller, vid).await?;
+    pub async fn state(&self, reader: &Reader, vid: &VehicleId) -> Result<(VehicleState, Timestamp), ServiceError> {
+        let visibility = self.queries.visibility(reader, vid).await?;
         let mut state = self.merged_state(vid).await?;
         let now = self.queries.clock.now();
         if let Visibility::Redacted(entitlement, packages) = &visibility {

@@ -1,7 +1,6 @@
 //! A vehicle's events, redacted to what the caller may see.
 
 use roadcast_domain::Timestamp;
-use roadcast_domain::caller::Caller;
 use roadcast_domain::entitlement::Entitlement;
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, VehicleId};
@@ -14,6 +13,7 @@ use roadcast_ports::port_set::PortSet;
 use roadcast_ports::vehicles::Vehicles;
 
 use crate::ServiceError;
+use crate::authz::Reader;
 use crate::cache::CachedEntitlements;
 use crate::response_budget::{ResponseBudget, event_bytes};
 
@@ -86,8 +86,8 @@ const READS_PER_PAGE: usize = 10;
 
 impl<Ports: PortSet> VehicleQueries<Ports> {
     /// Returns a page of a vehicle's events.
-    pub async fn events(&self, caller: &Caller, range: &EventsRange) -> Result<EventsPage, ServiceError> {
-        let visibility = self.visibility(caller, &range.vid).await?;
+    pub async fn events(&self, reader: &Reader, range: &EventsRange) -> Result<EventsPage, ServiceError> {
+        let visibility = self.visibility(reader, &range.vid).await?;
         let mut found = EventsPage { events: Vec::new(), next: Some(range.from) };
         let mut budget = ResponseBudget::new();
         for _ in 0..READS_PER_PAGE {
@@ -112,23 +112,22 @@ impl<Ports: PortSet> VehicleQueries<Ports> {
     }
 
     /// Returns one event.
-    pub async fn event(&self, caller: &Caller, vid: &VehicleId, eid: Eid) -> Result<Event, ServiceError> {
-        let visibility = self.visibility(caller, vid).await?;
+    pub async fn event(&self, reader: &Reader, vid: &VehicleId, eid: Eid) -> Result<Event, ServiceError> {
+        let visibility = self.visibility(reader, vid).await?;
         let stored = self.log.get(vid, eid).await?.ok_or(ServiceError::NotFound)?;
         visibility.redact(stored.event, self.clock.now()).ok_or(ServiceError::NotFound)
     }
 
     /// Returns how much the caller may see of the vehicle. Fails with `NotFound` if the caller must not learn that the
     /// vehicle exists.
-    pub(super) async fn visibility(&self, caller: &Caller, vid: &VehicleId) -> Result<Visibility, ServiceError> {
-        match caller {
-            Caller::Ingest(_) => Err(ServiceError::Forbidden("ingest clients may send events, not read them")),
-            Caller::Admin(_) => {
+    pub(super) async fn visibility(&self, reader: &Reader, vid: &VehicleId) -> Result<Visibility, ServiceError> {
+        match reader {
+            Reader::Admin(_) => {
                 self.vehicles.get(vid).await?.ok_or(ServiceError::NotFound)?;
                 Ok(Visibility::Everything)
             }
-            Caller::Fleet(fleet_id) => {
-                let entitlement = self.entitlements.entitlement(fleet_id, vid).await?;
+            Reader::Fleet(owner) => {
+                let entitlement = self.entitlements.entitlement(owner.fleet_id(), vid).await?;
                 let entitlement = entitlement.filter(|entitlement| entitlement.is_live(self.clock.now()));
                 Ok(Visibility::Redacted(entitlement.ok_or(ServiceError::NotFound)?, self.entitlements.packages().await?))
             }

@@ -1,7 +1,6 @@
 //! The vehicles that bulk files assign to a fleet. An assignment grants nothing: a fleet sees only what its subscriptions
 //! cover.
 
-use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_domain::vehicle_mapping::VehicleMapping;
 use roadcast_ports::bulk::VehicleMappings;
@@ -9,6 +8,7 @@ use roadcast_ports::fleets::Fleets;
 use roadcast_ports::port_set::PortSet;
 
 use crate::ServiceError;
+use crate::authz::Admin;
 
 /// Lists the vehicles of fleets.
 pub struct FleetVehicles<Ports: PortSet> {
@@ -39,17 +39,14 @@ pub struct FleetVehiclePage {
 }
 
 impl<Ports: PortSet> FleetVehicles<Ports> {
-    /// Returns a page of a fleet's vehicles. Fails with `Forbidden` unless the caller is an admin, because a fleet must not
-    /// see vehicles that it is not subscribed to.
+    /// Returns a page of a fleet's vehicles. Only for admins, because a fleet must not see vehicles that it is not subscribed
+    /// to.
     pub async fn vehicles(
         &self,
-        caller: &Caller,
+        _admin: &Admin,
         fleet_id: &FleetId,
         page: &FleetVehicleListing,
     ) -> Result<FleetVehiclePage, ServiceError> {
-        if !matches!(caller, Caller::Admin(_)) {
-            return Err(ServiceError::Forbidden("only admins may list the vehicles assigned to a fleet"));
-        }
         self.fleets.get(fleet_id).await?.ok_or(ServiceError::NotFound)?;
         let limit = page.limit.max(1);
         let mut mappings = self.mappings.list(fleet_id, page.after.as_ref(), limit).await?;
@@ -62,12 +59,14 @@ impl<Ports: PortSet> FleetVehicles<Ports> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use roadcast_domain::caller::Caller;
     use roadcast_domain::ids::ClientId;
     use roadcast_domain::vehicle_mapping::{FileVersion, MappedDetails};
     use roadcast_ports::clock::Clock as _;
     use roadcast_testbed::{InMemory, ManualClock, Memory, MemoryBulk, fixtures};
 
     use super::*;
+    use crate::authz::Proof as _;
 
     fn mapping(fleet_id: &FleetId, n: u128) -> VehicleMapping {
         let version = FileVersion::from("v".to_owned());
@@ -76,7 +75,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_admins_page_through_the_vehicles_of_a_fleet() {
+    async fn admin_pages_through_the_vehicles_of_a_fleet() {
         let (bulk, memory) = (MemoryBulk::default(), Memory::new(ManualClock::default()));
         let (fleet_id, unknown_fleet) = (FleetId::from_random_bits(1), FleetId::from_random_bits(2));
         let (name, bus, now) = ("fleet".to_owned(), "bus".to_owned(), ManualClock::default().now());
@@ -87,7 +86,7 @@ mod tests {
             bulk.put(&mapping(&fleet_id, n)).await.unwrap();
         }
         let fleet_vehicles = FleetVehicles::<InMemory> { mappings: bulk, fleets: memory };
-        let admin = Caller::Admin(ClientId::new("admin"));
+        let admin = Admin::prove(&Caller::Admin(ClientId::new("admin"))).unwrap();
         for (removed, expected) in [(false, 6), (true, 10)] {
             let mut listing = FleetVehicleListing { after: None, removed, limit: 2 };
             let mut vids = Vec::new();
@@ -102,10 +101,6 @@ mod tests {
             assert!(vids.is_sorted() && vids.len() == expected, "{vids:?}");
         }
         let listing = FleetVehicleListing { after: None, removed: false, limit: 2 };
-        for caller in [Caller::Fleet(fleet_id.clone()), Caller::Ingest(ClientId::new("gateway"))] {
-            let refused = fleet_vehicles.vehicles(&caller, &fleet_id, &listing).await.unwrap_err();
-            assert!(matches!(refused, ServiceError::Forbidden(_)), "{refused:?}");
-        }
         let unknown = fleet_vehicles.vehicles(&admin, &unknown_fleet, &listing).await.unwrap_err();
         assert!(matches!(unknown, ServiceError::NotFound), "{unknown:?}");
     }

@@ -1,7 +1,6 @@
 //! Lists and filters the vehicles that a caller may see.
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use roadcast_domain::caller::Caller;
 use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_domain::subject::Subject;
@@ -12,6 +11,7 @@ use roadcast_ports::vehicles::{VehicleListing, Vehicles};
 
 use super::registry::VehicleRegistry;
 use crate::ServiceError;
+use crate::authz::AnyClient;
 
 /// The maximum number of reads of the registry for one page.
 const READS_PER_PAGE: usize = 10;
@@ -76,7 +76,7 @@ impl<Ports: PortSet> VehicleRegistry<Ports> {
     /// one, if few of many vehicles match the filter.
     pub async fn list(
         &self,
-        caller: &Caller,
+        caller: &AnyClient,
         filter: &VehicleFilter,
         after: Option<VehicleId>,
         limit: usize,
@@ -99,7 +99,7 @@ impl<Ports: PortSet> VehicleRegistry<Ports> {
     /// Returns the vehicle with that external id, if it matches the filter.
     async fn find_by_external_id(
         &self,
-        caller: &Caller,
+        caller: &AnyClient,
         filter: &VehicleFilter,
         external_id: &ExternalId,
     ) -> Result<VehicleList, ServiceError> {
@@ -119,11 +119,11 @@ impl<Ports: PortSet> VehicleRegistry<Ports> {
     }
 
     /// Returns an unfiltered page.
-    async fn page(&self, caller: &Caller, after: Option<VehicleId>, limit: usize) -> Result<VehicleList, ServiceError> {
+    async fn page(&self, caller: &AnyClient, after: Option<VehicleId>, limit: usize) -> Result<VehicleList, ServiceError> {
         let owner = match caller {
-            Caller::Fleet(fleet_id) => return self.page_of_fleet(fleet_id, after, limit).await,
-            Caller::Admin(_) => None,
-            Caller::Ingest(client_id) => Some(client_id.clone()),
+            AnyClient::Fleet(owner) => return self.page_of_fleet(owner.fleet_id(), after, limit).await,
+            AnyClient::Admin(_) => None,
+            AnyClient::Ingest(client) => Some(client.client_id().clone()),
         };
         let page = self.vehicles.list(&VehicleListing { owner, after, limit }).await?;
         Ok(VehicleList { vehicles: page.vehicles, next: page.next })

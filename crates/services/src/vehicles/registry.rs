@@ -1,8 +1,7 @@
 //! The vehicle registry: registers, reads, replaces and retires vehicles.
 
-use roadcast_domain::caller::Caller;
 use roadcast_domain::entitlement::Entitlement;
-use roadcast_domain::ids::{ClientId, VehicleId};
+use roadcast_domain::ids::VehicleId;
 use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
 use roadcast_ports::PortErrorKind;
 use roadcast_ports::clock::{Clock, Randomness};
@@ -10,6 +9,7 @@ use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::vehicles::{VehicleRegistration, Vehicles};
 
+use crate::authz::{AnyClient, Sender};
 use crate::{InvalidField, ServiceError, VersionCondition};
 
 /// The package that includes a vehicle's VIN.
@@ -31,15 +31,15 @@ impl<Ports: PortSet> VehicleRegistry<Ports> {
     /// Registers a vehicle, or returns the registered vehicle with the same VIN or an external id of it. Also returns
     /// whether the vehicle is new. Fails with `Conflict` if that vehicle has another VIN or was registered by another
     /// client, or if the VIN and the external ids belong to different vehicles.
-    pub async fn register(&self, caller: &Caller, details: VehicleDetails) -> Result<(Vehicle, bool), ServiceError> {
-        let owner = require_registrar(caller)?;
+    pub async fn register(&self, sender: &Sender, details: VehicleDetails) -> Result<(Vehicle, bool), ServiceError> {
         check(&details)?;
+        let owner = sender.owner();
         let now = self.clock.now();
         let vid = VehicleId::from_random_bits(self.randomness.bits());
         let vehicle = Vehicle { vid, details, version: 1, owner, retired_at: None, created_at: now, updated_at: now };
         match self.vehicles.register(&vehicle).await {
             Ok(VehicleRegistration::New) => Ok((vehicle, true)),
-            Ok(VehicleRegistration::Existing(registered)) if owns(caller, &registered) => {
+            Ok(VehicleRegistration::Existing(registered)) if sender.owns(&registered) => {
                 if let (Some(vin), Some(other)) = (&vehicle.details.vin, &registered.details.vin)
                     && vin != other
                 {
@@ -55,16 +55,17 @@ impl<Ports: PortSet> VehicleRegistry<Ports> {
     }
 
     /// Returns the vehicle, redacted to what the caller may see.
-    pub async fn get(&self, caller: &Caller, vid: &VehicleId) -> Result<Vehicle, ServiceError> {
+    pub async fn get(&self, caller: &AnyClient, vid: &VehicleId) -> Result<Vehicle, ServiceError> {
         let vehicle = self.vehicles.get(vid).await?.ok_or(ServiceError::NotFound)?;
         match caller {
-            Caller::Fleet(fleet_id) => {
-                let entitlement = self.entitlements.entitlement(fleet_id, vid).await?;
+            AnyClient::Fleet(owner) => {
+                let entitlement = self.entitlements.entitlement(owner.fleet_id(), vid).await?;
                 entitlement
                     .and_then(|entitlement| self.redact_for_fleet(vehicle, &entitlement))
                     .ok_or(ServiceError::NotFound)
             }
-            Caller::Admin(_) | Caller::Ingest(_) => owns(caller, &vehicle).then_some(vehicle).ok_or(ServiceError::NotFound),
+            AnyClient::Admin(_) => Ok(vehicle),
+            AnyClient::Ingest(client) => client.owns(&vehicle).then_some(vehicle).ok_or(ServiceError::NotFound),
         }
     }
 
@@ -72,14 +73,13 @@ impl<Ports: PortSet> VehicleRegistry<Ports> {
     /// is retired or if the VIN or an external id belongs to another vehicle.
     pub async fn replace(
         &self,
-        caller: &Caller,
+        sender: &Sender,
         vid: &VehicleId,
         details: VehicleDetails,
         condition: impl Into<VersionCondition> + Send,
     ) -> Result<Vehicle, ServiceError> {
-        require_registrar(caller)?;
         let registered =
-            self.vehicles.get(vid).await?.filter(|registered| owns(caller, registered)).ok_or(ServiceError::NotFound)?;
+            self.vehicles.get(vid).await?.filter(|registered| sender.owns(registered)).ok_or(ServiceError::NotFound)?;
         if registered.retired_at.is_some() {
             return Err(ServiceError::Conflict("the vehicle is retired; register it again to use it"));
         }
@@ -102,10 +102,9 @@ impl<Ports: PortSet> VehicleRegistry<Ports> {
     }
 
     /// Retires a vehicle. Idempotent. Fails with `Stale` unless the version of the vehicle satisfies `condition`.
-    pub async fn retire(&self, caller: &Caller, vid: &VehicleId, condition: &VersionCondition) -> Result<(), ServiceError> {
-        require_registrar(caller)?;
+    pub async fn retire(&self, sender: &Sender, vid: &VehicleId, condition: &VersionCondition) -> Result<(), ServiceError> {
         let registered =
-            self.vehicles.get(vid).await?.filter(|registered| owns(caller, registered)).ok_or(ServiceError::NotFound)?;
+            self.vehicles.get(vid).await?.filter(|registered| sender.owns(registered)).ok_or(ServiceError::NotFound)?;
         if !condition.allows(registered.version) {
             return Err(ServiceError::Stale);
         }
@@ -132,25 +131,6 @@ impl<Ports: PortSet> VehicleRegistry<Ports> {
         }
         vehicle.owner = None;
         Some(vehicle)
-    }
-}
-
-/// Returns the owner of vehicles that the caller registers; `None` for an admin. Fails with `Forbidden` if the caller is a
-/// fleet.
-fn require_registrar(caller: &Caller) -> Result<Option<ClientId>, ServiceError> {
-    match caller {
-        Caller::Admin(_) => Ok(None),
-        Caller::Ingest(client_id) => Ok(Some(client_id.clone())),
-        Caller::Fleet(_) => Err(ServiceError::Forbidden("only admins and ingest clients may register and modify vehicles")),
-    }
-}
-
-/// Whether the caller may read and modify the vehicle as its owner or an admin.
-fn owns(caller: &Caller, vehicle: &Vehicle) -> bool {
-    match caller {
-        Caller::Admin(_) => true,
-        Caller::Ingest(client_id) => vehicle.owner.as_ref() == Some(client_id),
-        Caller::Fleet(_) => false,
     }
 }
 

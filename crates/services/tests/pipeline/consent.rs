@@ -8,7 +8,6 @@ mod receipts;
 
 use std::collections::BTreeSet;
 
-use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_domain::selection::Selection;
 use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState};
@@ -19,7 +18,7 @@ use roadcast_services::query::EventsRange;
 use roadcast_services::query::fleet_events::{ArrivalPosition, FleetEventsRange};
 use roadcast_testbed::FaultPlan;
 
-use crate::fixture::{PipelineFixture, admin, signal_paths};
+use crate::fixture::{PipelineFixture, admin, admin_of, client_of, signal_paths};
 
 const SPEED: &str = "Vehicle.Speed";
 const LATITUDE: &str = "Vehicle.CurrentLocation.Latitude";
@@ -38,7 +37,7 @@ fn request(vehicles: &[VehicleId], packages: &[&str], format: DeliveryFormat) ->
 
 /// Returns the fleet's only subscription.
 async fn only_subscription(pipeline: &PipelineFixture, fleet: &FleetId) -> Subscription {
-    pipeline.onboarding().subscriptions(&admin(), fleet, None, 10).await.unwrap().remove(0)
+    pipeline.onboarding().subscriptions(&admin_of(fleet), None, 10).await.unwrap().remove(0)
 }
 
 #[tokio::test]
@@ -59,7 +58,7 @@ async fn suspended_subscription_shows_nothing_and_resumes_without_a_gap() {
         assert!(pipeline.drain_feed(&fleet).await.is_empty());
         assert_eq!(pipeline.memory.queued(&fleet).len(), 2, "retained events stay in the queue");
         let range = EventsRange::between(vid.clone(), None, None, 10);
-        let caller = Caller::Fleet(fleet.clone());
+        let caller = client_of(&fleet);
         assert!(matches!(pipeline.queries().events(&caller, &range).await, Err(ServiceError::NotFound)));
 
         assert_eq!(
@@ -158,13 +157,13 @@ async fn withdrawn_data_is_unreadable_within_five_seconds_despite_caches() {
     pipeline.process_all(|_| FaultPlan::healthy()).await;
     pipeline.clock.advance_ms(20_000);
     let (states, feed_reader, fleet_events) = (pipeline.states(), pipeline.feed_reader(), pipeline.fleet_events());
-    let caller = Caller::Fleet(fleet.clone());
+    let (caller, owner) = (client_of(&fleet), client_of(&fleet));
     let range = EventsRange::between(vid.clone(), None, None, 10);
     let arrived = FleetEventsRange { from: start, to: None, selection: Selection::default(), limit: 10 };
     // Each of them fills its cache.
     assert_eq!(states.queries.events(&caller, &range).await.unwrap().events.len(), 1);
-    assert_eq!(feed_reader.read(&caller, &fleet, 10, 0).await.unwrap().events.len(), 2);
-    assert_eq!(fleet_events.page(&caller, &arrived).await.unwrap().events.len(), 2);
+    assert_eq!(feed_reader.read(&owner, 10, 0).await.unwrap().events.len(), 2);
+    assert_eq!(fleet_events.page(&owner, &arrived).await.unwrap().events.len(), 2);
 
     let narrower = request(std::slice::from_ref(&other), &["track-and-trace"], pipeline.delivery_format);
     let after = pipeline
@@ -177,10 +176,10 @@ async fn withdrawn_data_is_unreadable_within_five_seconds_despite_caches() {
     assert!(matches!(states.queries.events(&caller, &range).await, Err(ServiceError::NotFound)));
     assert!(matches!(states.state(&caller, &vid).await, Err(ServiceError::NotFound)));
     let position = BTreeSet::from([LATITUDE, LONGITUDE].map(str::to_owned));
-    let visible = fleet_events.page(&caller, &arrived).await.unwrap().events;
+    let visible = fleet_events.page(&owner, &arrived).await.unwrap().events;
     assert!(visible.iter().all(|event| event.vid == other) && signal_paths(&visible) == position);
     pipeline.clock.advance_ms(60_000);
-    let feed = feed_reader.read(&caller, &fleet, 10, 0).await.unwrap();
+    let feed = feed_reader.read(&owner, 10, 0).await.unwrap();
     assert!(feed.events.iter().all(|delivered| delivered.event.vid == other && delivered.consent_epoch > 0));
     assert_eq!(signal_paths(&feed.events.iter().map(|delivered| delivered.event.clone()).collect::<Vec<_>>()), position);
 
@@ -190,7 +189,7 @@ async fn withdrawn_data_is_unreadable_within_five_seconds_despite_caches() {
         .await
         .unwrap();
     pipeline.clock.advance_ms(60_000);
-    assert!(fleet_events.page(&caller, &arrived).await.unwrap().events.is_empty());
-    assert!(feed_reader.read(&caller, &fleet, 10, 0).await.unwrap().events.is_empty());
+    assert!(fleet_events.page(&owner, &arrived).await.unwrap().events.is_empty());
+    assert!(feed_reader.read(&owner, 10, 0).await.unwrap().events.is_empty());
     assert!(pipeline.memory.queued(&fleet).is_empty());
 }

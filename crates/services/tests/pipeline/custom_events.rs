@@ -1,19 +1,19 @@
 //! Custom events, from the registration of their schema to the delivery to fleets.
 
-use roadcast_domain::caller::Caller;
 use roadcast_domain::event::{Body, Event, EventType};
 use roadcast_domain::ids::VehicleId;
 use roadcast_domain::package::{Package, Packages};
 use roadcast_domain::refusal::Reason;
 use roadcast_domain::selection::Selection;
 use roadcast_services::ServiceError;
+use roadcast_services::authz::Reader;
 use roadcast_services::catalogue::event_schemas::SchemaRegistration;
 use roadcast_services::ingest::{EventError, IngestError};
 use roadcast_services::query::EventsRange;
 use roadcast_testbed::{Fault, FaultPlan, InMemory};
 use serde_json::json;
 
-use crate::fixture::{PipelineFixture, admin, event};
+use crate::fixture::{PipelineFixture, admin, client_of, event};
 
 const TYRE: &str = "com.example.tyre.v1";
 /// Data with whitespace, an exponent and an integer beyond the precision of `f64`; it must be returned unchanged.
@@ -57,12 +57,12 @@ fn data_of(events: &[Event]) -> Vec<&str> {
 
 async fn query_events(
     pipeline: &PipelineFixture,
-    caller: &Caller,
+    reader: &Reader,
     vid: &VehicleId,
     selection: Selection,
 ) -> Result<Vec<Event>, ServiceError> {
     let range = EventsRange { selection, ..EventsRange::between(vid.clone(), None, None, 100) };
-    pipeline.queries().events(caller, &range).await.map(|page| page.events)
+    pipeline.queries().events(reader, &range).await.map(|page| page.events)
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn custom_event_reaches_only_fleets_whose_package_has_its_type() {
         let theirs = pipeline.drain_feed(&others).await;
         assert!(theirs.iter().all(|event| event.event_type() == EventType::Telemetry) && theirs.len() == 1);
 
-        let (subscribed, others) = (Caller::Fleet(subscribed), Caller::Fleet(others));
+        let (subscribed, others) = (client_of(&subscribed), client_of(&others));
         let of_type = || Selection { types: Some([event_type()].into()), ..Selection::default() };
         for caller in [&admin(), &subscribed] {
             assert_eq!(data_of(&query_events(&pipeline, caller, &vid, of_type()).await.unwrap()), [DATA, DATA]);

@@ -11,6 +11,7 @@ use roadcast_domain::ids::{ClientId, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::plan::Plan;
 use roadcast_domain::subscription::DeliveryFormat;
 use roadcast_domain::vehicle::VehicleDetails;
+use roadcast_services::authz::{FleetReader, Proof, Reader};
 use roadcast_services::fleets::provisioning::{Provisioning, Step, Task};
 use roadcast_services::fleets::{self, SubscriptionRequest};
 use roadcast_services::vehicles::registry::VehicleRegistry;
@@ -32,8 +33,19 @@ pub(crate) struct PipelineFixture {
     seed: u64,
 }
 
-pub(crate) fn admin() -> Caller {
-    Caller::Admin(ClientId::new("admin"))
+/// Returns the proof of an admin.
+pub(crate) fn admin<P: Proof>() -> P {
+    P::prove(&Caller::Admin(ClientId::new("admin"))).unwrap()
+}
+
+/// Returns the proof of a client of the fleet.
+pub(crate) fn client_of<P: Proof>(fleet_id: &FleetId) -> P {
+    P::prove(&Caller::Fleet(fleet_id.clone())).unwrap()
+}
+
+/// Returns the proof of an admin who reads the fleet.
+pub(crate) fn admin_of(fleet_id: &FleetId) -> FleetReader {
+    admin::<Reader>().of_fleet(fleet_id).unwrap()
 }
 
 impl PipelineFixture {
@@ -117,8 +129,8 @@ impl PipelineFixture {
                 .await
                 .unwrap();
         }
-        let stored =
-            onboarding.subscription(&Caller::Fleet(fleet_id.clone()), fleet_id, &subscription.subscription_id).await;
+        let fleet = client_of::<Reader>(fleet_id).of_fleet(fleet_id).unwrap();
+        let stored = onboarding.subscription(&fleet, &subscription.subscription_id).await;
         assert_eq!(serde_json::to_value(stored.unwrap().state).unwrap(), json!("active"));
         subscription.subscription_id
     }

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use roadcast_domain::Timestamp;
-use roadcast_domain::caller::Caller;
 use roadcast_domain::event::Body;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::selection::Selection;
+use roadcast_services::authz::Reader;
 use roadcast_services::query::{EventsRange, HistoryRange, Resolution, SamplePosition, SampleRow, Window};
 use roadcast_signals::SignalPath;
 use roadcast_testbed::FaultPlan;
@@ -22,11 +22,11 @@ fn range(vid: &VehicleId, limit: usize) -> HistoryRange {
 }
 
 /// Reads every page of a vehicle's samples.
-async fn all_samples(pipeline: &PipelineFixture, caller: &Caller, range: &HistoryRange) -> Vec<SampleRow> {
+async fn all_samples(pipeline: &PipelineFixture, reader: &Reader, range: &HistoryRange) -> Vec<SampleRow> {
     let mut rows = Vec::new();
     let mut start = None;
     loop {
-        let page = pipeline.queries().samples(caller, range, start).await.unwrap();
+        let page = pipeline.queries().samples(reader, range, start).await.unwrap();
         assert!(page.rows.len() <= range.limit);
         rows.extend(page.rows);
         match page.next {

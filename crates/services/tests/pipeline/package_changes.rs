@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use roadcast_domain::caller::Caller;
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_domain::selection::Selection;
 use roadcast_ports::clock::Clock as _;
 use roadcast_services::VersionCondition;
+use roadcast_services::authz::Proof;
 use roadcast_services::cache::TTL_MS;
 use roadcast_services::catalogue::packages::{PackageCatalogue, PackageRequest};
 use roadcast_services::delivery::feed::FeedReader;
@@ -15,7 +15,7 @@ use roadcast_services::query::fleet_events::{ArrivalPosition, FleetEvents, Fleet
 use roadcast_services::query::{EventsRange, StateQueries};
 use roadcast_testbed::{FaultPlan, InMemory};
 
-use crate::fixture::{PipelineFixture, admin, signal_paths};
+use crate::fixture::{PipelineFixture, admin, client_of, signal_paths};
 
 const SPEED: &str = "Vehicle.Speed";
 const POSITION: [&str; 2] = ["Vehicle.CurrentLocation.Latitude", "Vehicle.CurrentLocation.Longitude"];
@@ -39,8 +39,8 @@ struct VisibleData {
 }
 
 impl WarmFunctions {
-    fn caller(&self) -> Caller {
-        Caller::Fleet(self.fleet.clone())
+    fn caller<P: Proof>(&self) -> P {
+        client_of(&self.fleet)
     }
 
     async fn visible_data(&self) -> VisibleData {
@@ -58,8 +58,8 @@ impl WarmFunctions {
 
     /// Reads and acknowledges the feed.
     async fn read_feed(&self) -> Vec<Event> {
-        let feed = self.feed_reader.read(&self.caller(), &self.fleet, 10, 0).await.unwrap();
-        self.feed_reader.acknowledge(&self.caller(), &self.fleet, &feed.receipts).await.unwrap();
+        let feed = self.feed_reader.read(&self.caller(), 10, 0).await.unwrap();
+        self.feed_reader.acknowledge(&self.caller(), &feed.receipts).await.unwrap();
         feed.events.into_iter().map(|delivered| delivered.event).collect()
     }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use roadcast_codec::{BLOCK_CONTENT_TYPE, stream_record};
 use roadcast_domain::Timestamp;
-use roadcast_domain::caller::Caller;
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, FleetId, VehicleId};
 use roadcast_domain::selection::Selection;
@@ -16,7 +15,7 @@ use roadcast_signals::{Catalogue, Sample, SignalPath, Signals, Value};
 use roadcast_testbed::FaultPlan;
 use serde_json::json;
 
-use crate::fixture::{NOON, PipelineFixture, admin, delivered_events, event};
+use crate::fixture::{NOON, PipelineFixture, admin, client_of, delivered_events, event};
 
 /// Maximum size of a Lambda response, which contains the body as a JSON string.
 const RESPONSE_BYTES: usize = 6 * 1024 * 1024;
@@ -68,7 +67,7 @@ fn ids(events: &[Event]) -> Vec<Eid> {
 async fn events_too_large_for_the_bus_in_json_are_delivered_as_blocks() {
     let (pipeline, _, fleet, _) = pipeline_with_wide_events().await;
     let feed_reader = pipeline.feed_reader();
-    let feed = feed_reader.read(&Caller::Fleet(fleet.clone()), &fleet, 10, 0).await.unwrap();
+    let feed = feed_reader.read(&client_of(&fleet), 10, 0).await.unwrap();
     assert!(feed.events.iter().all(|delivered| delivered.format == DeliveryFormat::Blocks));
     let delivered: BTreeSet<Eid> = delivered_events(&feed).iter().map(|event| event.eid).collect();
     assert_eq!(delivered, pipeline.stored_events().iter().map(|stored| stored.event.eid).collect());
@@ -79,14 +78,13 @@ async fn events_too_large_for_the_bus_in_json_are_delivered_as_blocks() {
 #[tokio::test]
 async fn page_ends_before_an_event_that_exceeds_the_response_size() {
     let (pipeline, vid, fleet, width) = pipeline_with_wide_events().await;
-    let caller = Caller::Fleet(fleet);
     let stored: Vec<Eid> = pipeline.stored_events().iter().map(|stored| stored.event.eid).collect();
     assert!(SAMPLES * width * EVENTS * 30 > 2 * RESPONSE_BYTES, "together they exceed the response size: {width} signals");
 
     let mut found = Vec::new();
     let mut range = EventsRange::between(vid.clone(), None, None, 1000);
     loop {
-        let page = pipeline.queries().events(&caller, &range).await.unwrap();
+        let page = pipeline.queries().events(&client_of(&fleet), &range).await.unwrap();
         assert!((1..EVENTS).contains(&page.events.len()) && response_bytes(&page.events) < RESPONSE_BYTES);
         found.extend(ids(&page.events));
         let Some(next) = page.next else { break };
@@ -99,7 +97,7 @@ async fn page_ends_before_an_event_that_exceeds_the_response_size() {
     let mut arrived = Vec::new();
     loop {
         let range = FleetEventsRange { from: position, to: None, selection: Selection::default(), limit: 1000 };
-        let page = pipeline.fleet_events().page(&caller, &range).await.unwrap();
+        let page = pipeline.fleet_events().page(&client_of(&fleet), &range).await.unwrap();
         assert!(page.events.len() < EVENTS && response_bytes(&page.events) < RESPONSE_BYTES);
         arrived.extend(ids(&page.events));
         position = page.next.unwrap();

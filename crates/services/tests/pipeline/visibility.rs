@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use roadcast_domain::caller::Caller;
 use roadcast_domain::event::Event;
 use roadcast_services::ServiceError;
 use roadcast_services::query::EventsRange;
 use roadcast_testbed::FaultPlan;
 
-use crate::fixture::{PipelineFixture, signal_paths};
+use crate::fixture::{PipelineFixture, client_of, signal_paths};
 
 #[tokio::test]
 async fn fleet_sees_only_its_vehicles_and_packages() {
@@ -28,7 +27,7 @@ async fn fleet_sees_only_its_vehicles_and_packages() {
     assert_eq!(signal_paths(&delivered), BTreeSet::from(positions));
     assert!(pipeline.drain_feed(&unsubscribed).await.is_empty());
 
-    let caller = Caller::Fleet(fleet);
+    let caller = client_of(&fleet);
     assert!(matches!(pipeline.states().state(&caller, &theirs).await, Err(ServiceError::NotFound)));
     let (state, _) = pipeline.states().state(&caller, &ours).await.unwrap();
     assert!(state.signals.keys().all(|path| path.as_str().starts_with("Vehicle.CurrentLocation.")), "{state:?}");

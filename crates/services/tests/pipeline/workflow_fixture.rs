@@ -18,7 +18,7 @@ use roadcast_services::fleets::provisioning::Provisioning;
 use roadcast_testbed::{FaultPlan, Faulty, Memory, WithFaults, fixtures};
 use serde_json::{Value, json};
 
-use crate::fixture::{Onboarding, PipelineFixture, admin};
+use crate::fixture::{Onboarding, PipelineFixture, admin, admin_of};
 
 const PROVISIONING: &str = include_str!("../../../../infra/provisioning.asl.json");
 const OFFBOARDING: &str = include_str!("../../../../infra/offboarding.asl.json");
@@ -124,7 +124,7 @@ impl WorkflowFixture {
     /// Returns the stored subscription.
     pub(crate) async fn subscription(&self, subscription: &Subscription) -> Subscription {
         let id = &subscription.subscription_id;
-        self.onboarding().subscription(&admin(), &self.fleet.fleet_id, id).await.unwrap()
+        self.onboarding().subscription(&admin_of(&self.fleet.fleet_id), id).await.unwrap()
     }
 
     /// Returns the fleet's delivery channel, its app clients in the user pool, and its registered clients.

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use http::StatusCode;
-use roadcast_domain::caller::{Caller, Scope};
+use roadcast_domain::caller::CallerId;
 use roadcast_domain::fleet::{Client, ClientRole, Fleet};
 use roadcast_domain::ids::{ClientId, FleetId};
 use roadcast_domain::json_pointer::JsonPointer;
@@ -9,9 +9,11 @@ use roadcast_ports::clients::Clients as _;
 use roadcast_ports::clock::Clock as _;
 use roadcast_ports::fleets::Fleets as _;
 use roadcast_ports::port_set::RequestPorts;
+use roadcast_services::authz::{FleetOwner, Reader};
 use roadcast_testbed::{Fault, FaultPlan, Faulty, Memory, WithFaults, fixtures};
 use serde_json::{Value, json};
 
+use super::keyed_request;
 use crate::http::dispatch::dispatch;
 use crate::http::{
     Api, ApiRequest as _, ApiResponse as _, Call, Middleware, Operation, ProxyResponse, Response, parameters, query,
@@ -32,22 +34,20 @@ parameters! {
 
 impl Api for TestApi {
     const OPERATIONS: &'static [Operation<Self>] = &[
-        Operation::new("GET", "/things", &[Scope::Read], serve!(read)),
-        Operation::new("POST", "/things", &[Scope::Read, Scope::Admin], serve!(create))
-            .with_idempotency_key()
-            .with_secret(restore!(restore_secret)),
+        Operation::new("GET", "/things", serve!(read)),
+        Operation::new("POST", "/things", serve!(create)).with_idempotency_key().with_secret(restore!(restore_secret)),
         Operation::open("GET", "/health", |_| response::ok(&json!({"status": "ok"}))),
     ];
 }
 
 #[allow(clippy::unused_async)] // handlers are async
 impl TestApi {
-    async fn read(&self, call: Call<'_, ReadThings>) -> Result<Response, Problem> {
+    async fn read(&self, call: Call<'_, ReadThings, FleetOwner>) -> Result<Response, Problem> {
         assert_ne!(call.query.text.as_deref(), Some("panic"), "a handler that panics");
         response::ok(&json!({}))
     }
 
-    async fn create(&self, call: Call<'_, ()>) -> Result<Response, Problem> {
+    async fn create(&self, call: Call<'_, (), Reader>) -> Result<Response, Problem> {
         if call.request.text()? == "invalid" {
             return Err(Problem::invalid_body(JsonPointer::ROOT, "is invalid"));
         }
@@ -55,7 +55,7 @@ impl TestApi {
         Ok(response::json(StatusCode::CREATED, &json!({"created": created, "secret": "s"}))?.with_secret("secret"))
     }
 
-    async fn restore_secret(&self, _: &Caller, mut response: Response) -> Result<Response, Problem> {
+    async fn restore_secret(&self, _: Reader, mut response: Response) -> Result<Response, Problem> {
         let mut body: Value = serde_json::from_slice(response.body()).map_err(Problem::internal)?;
         assert!(body.get("secret").is_none(), "the secret is not stored");
         body["secret"] = json!("s");
@@ -178,6 +178,18 @@ async fn idempotency_key_is_per_caller_and_secret_is_restored() {
     for key in ["", "\"\"", "ä", "a b", &"k".repeat(256)] {
         assert_eq!(fixture.send("POST", "one", Some(key), "x").await.unwrap_err().kind(), ProblemType::BadRequest, "{key}");
     }
+}
+
+#[test]
+fn key_is_bound_to_role_id_and_request_in_a_constant_format() {
+    let request = testing::request(json!({"resource": "/things", "httpMethod": "POST", "body": "x",
+        "headers": {"Idempotency-Key": "k"}}));
+    let key = |caller: &CallerId| keyed_request(&request, caller).unwrap().unwrap().key;
+    // Another key would execute requests again that clients repeat during a deployment.
+    let (client, fleet) = (ClientId::new("c"), FleetId::from_random_bits(1));
+    assert_eq!(key(&CallerId::Admin(client.clone())), "tFlDeFNmpeFDe8GVTWbn8g");
+    assert_eq!(key(&CallerId::Fleet(fleet)), "jDHWFqnlqeNirUcXRUxHfA");
+    assert_eq!(key(&CallerId::Ingest(client)), "GqwC1JE1L1OCKOWyPVTfJg");
 }
 
 /// An event for `GET` of a resource, with the claims of an admin.

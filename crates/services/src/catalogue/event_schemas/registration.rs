@@ -1,6 +1,5 @@
 //! Registers versions of the schemas of custom event types, and reads them.
 
-use roadcast_domain::caller::Caller;
 use roadcast_domain::event::CustomType;
 use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::limits;
@@ -13,6 +12,7 @@ use roadcast_ports::{PortError, PortErrorKind};
 use serde_json::Value;
 
 use super::Validator;
+use crate::authz::Admin;
 use crate::{InvalidField, ServiceError};
 
 /// Registers the schemas of custom event types.
@@ -74,8 +74,7 @@ const ATTEMPTS: usize = 3;
 impl<Ports: PortSet> SchemaRegistration<Ports> {
     /// Registers a JSON Schema for a custom event type: as the first version, or as the next version if it allows
     /// everything that the latest version allows. Pointers of `Invalid` refer to `{"type", "schema"}`.
-    pub async fn register(&self, caller: &Caller, event_type: &str, schema: &str) -> Result<RegisteredSchema, ServiceError> {
-        require_admin(caller)?;
+    pub async fn register(&self, _admin: &Admin, event_type: &str, schema: &str) -> Result<RegisteredSchema, ServiceError> {
         let event_type: CustomType =
             event_type.parse().map_err(|error| ServiceError::invalid(["type"], format!("{error}")))?;
         // A JSON value takes at least two bytes, so a schema within the size limit never exceeds this number of values.
@@ -140,13 +139,13 @@ impl<Ports: PortSet> SchemaRegistration<Ports> {
 
     /// Returns the schemas in force, by type. Every caller may read them: senders must comply with them, and receivers rely
     /// on them.
-    pub async fn list(&self, _caller: &Caller) -> Result<Vec<EventSchema>, ServiceError> {
+    pub async fn list(&self) -> Result<Vec<EventSchema>, ServiceError> {
         Ok(self.schemas.latest().await?)
     }
 
     /// Returns every version of a type's schema, oldest first. Every caller may read them. Fails with `NotFound` if there
     /// is none.
-    pub async fn versions(&self, _caller: &Caller, event_type: &CustomType) -> Result<Vec<EventSchema>, ServiceError> {
+    pub async fn versions(&self, event_type: &CustomType) -> Result<Vec<EventSchema>, ServiceError> {
         let versions = self.schemas.versions(event_type).await?;
         if versions.is_empty() { Err(ServiceError::NotFound) } else { Ok(versions) }
     }
@@ -181,13 +180,6 @@ fn check_compatible(latest: &EventSchema, schema: &Value) -> Result<(), Registra
         InvalidField::new(JsonPointer::from(["schema"]).join(&existing), detail)
     });
     Err(RegistrationError::Refused(RegistrationFault::Incompatible, fields.collect()))
-}
-
-fn require_admin(caller: &Caller) -> Result<(), ServiceError> {
-    match caller {
-        Caller::Admin(_) => Ok(()),
-        Caller::Fleet(_) | Caller::Ingest(_) => Err(ServiceError::Forbidden("only admins may register event schemas")),
-    }
 }
 
 #[cfg(test)]

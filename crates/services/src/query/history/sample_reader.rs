@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use roadcast_domain::Timestamp;
-use roadcast_domain::caller::Caller;
 use roadcast_domain::event::{Body, Event};
 use roadcast_domain::ids::Eid;
 use roadcast_domain::limits;
@@ -14,6 +13,7 @@ use roadcast_signals::Signals;
 
 use super::{HistoryRange, SamplePosition, SampleRow};
 use crate::ServiceError;
+use crate::authz::Reader;
 use crate::query::vehicle_events::{VehicleQueries, Visibility};
 
 /// Events per read of the log.
@@ -36,11 +36,11 @@ impl<'q, Ports: PortSet> SampleReader<'q, Ports> {
     /// Opens the range at `start`. Fails with `NotFound` if the caller may not see the vehicle.
     pub(super) async fn open(
         queries: &'q VehicleQueries<Ports>,
-        caller: &Caller,
+        reader: &Reader,
         range: &'q HistoryRange,
         start: SamplePosition,
     ) -> Result<Self, ServiceError> {
-        let visibility = queries.visibility(caller, &range.vid).await?;
+        let visibility = queries.visibility(reader, &range.vid).await?;
         let first = Eid::lower_bound(start.at.plus_ms(-limits::EVENT_SPAN_MS));
         let VehicleQueries { log, clock, .. } = queries;
         let (buffered, frontier) = (BTreeMap::new(), Some(start.at));

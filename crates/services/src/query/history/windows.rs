@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use roadcast_domain::Timestamp;
-use roadcast_domain::caller::Caller;
 use roadcast_ports::port_set::PortSet;
 use roadcast_signals::{SignalPath, Signals, Value};
 
 use super::sample_reader::SampleReader;
 use super::{HistoryPage, HistoryRange, READS_PER_PAGE, SamplePosition, SampleRow, row_bytes};
 use crate::ServiceError;
+use crate::authz::Reader;
 use crate::query::VehicleQueries;
 use crate::response_budget::ResponseBudget;
 
@@ -115,13 +115,13 @@ impl<Ports: PortSet> VehicleQueries<Ports> {
     /// `None`. Windows without samples are omitted.
     pub async fn windows(
         &self,
-        caller: &Caller,
+        reader: &Reader,
         range: &HistoryRange,
         resolution: Resolution,
         start: Option<Timestamp>,
     ) -> Result<HistoryPage<Window, Timestamp>, ServiceError> {
         let start = start.unwrap_or(range.from);
-        let mut reader = SampleReader::open(self, caller, range, SamplePosition::first_at(start)).await?;
+        let mut reader = SampleReader::open(self, reader, range, SamplePosition::first_at(start)).await?;
         let mut rows: Vec<Window> = Vec::new();
         let mut reads = 0;
         while reader.frontier().is_some() && rows.len() <= range.limit {

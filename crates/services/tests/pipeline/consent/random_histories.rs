@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use roadcast_domain::Timestamp;
-use roadcast_domain::caller::Caller;
 use roadcast_domain::event::{Body, Event};
 use roadcast_domain::ids::{Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::package::PackageName;
@@ -13,13 +12,14 @@ use roadcast_domain::selection::Selection;
 use roadcast_domain::subscription::{DeliveryFormat, SubscriptionState};
 use roadcast_ports::clock::Clock as _;
 use roadcast_services::ServiceError;
+use roadcast_services::authz::Proof;
 use roadcast_services::fleets::{SubscriptionRequest, Transition};
 use roadcast_services::query::EventsRange;
 use roadcast_services::query::fleet_events::{ArrivalPosition, FleetEventsRange};
 use roadcast_testbed::FaultPlan;
 
 use super::{PACKAGES, SPEED, request};
-use crate::fixture::{PipelineFixture, admin};
+use crate::fixture::{PipelineFixture, admin, admin_of, client_of};
 
 /// A signal of an event of a vehicle.
 type EventSignal = (VehicleId, Eid, String);
@@ -83,8 +83,8 @@ impl ConsentHistory {
         Self { pipeline, fleet, vehicles, expected, position, due, enriched, drained }
     }
 
-    fn caller(&self) -> Caller {
-        Caller::Fleet(self.fleet.clone())
+    fn caller<P: Proof>(&self) -> P {
+        client_of(&self.fleet)
     }
 
     fn covered(&self, vid: &VehicleId, path: &str, received: Timestamp, suspended: bool) -> bool {
@@ -130,14 +130,14 @@ impl ConsentHistory {
 
     async fn poll_feed(&mut self, acknowledge: bool) -> Result<(), TestCaseError> {
         let feed_reader = self.pipeline.feed_reader();
-        let feed = feed_reader.read(&self.caller(), &self.fleet, 3, 0).await.unwrap();
+        let feed = feed_reader.read(&self.caller(), 3, 0).await.unwrap();
         // As a consumer decodes it.
         let delivered = all_signals(&crate::fixture::delivered_events(&feed));
         let visible = self.visible();
         prop_assert!(delivered.is_subset(&visible), "unexpected in the feed: {:?}", delivered.difference(&visible));
         self.drained.extend(delivered);
         if acknowledge && !feed.receipts.is_empty() {
-            feed_reader.acknowledge(&self.caller(), &self.fleet, &feed.receipts).await.unwrap();
+            feed_reader.acknowledge(&self.caller(), &feed.receipts).await.unwrap();
         }
         Ok(())
     }
@@ -199,7 +199,7 @@ impl ConsentHistory {
                 let request = self.request(terms);
                 let onboarding = self.pipeline.onboarding();
                 let id = self.expected[which].id.clone();
-                let version = onboarding.subscription(&admin(), &self.fleet, &id).await.unwrap().version;
+                let version = onboarding.subscription(&admin_of(&self.fleet), &id).await.unwrap().version;
                 // The request can be invalid by now, for example if it ends before it starts.
                 if onboarding.replace_subscription(&admin(), &self.fleet, &id, request.clone(), version).await.is_ok() {
                     let expected = &mut self.expected[which];

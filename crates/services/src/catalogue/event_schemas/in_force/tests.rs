@@ -7,6 +7,7 @@ use roadcast_testbed::{Fault, FaultPlan, Faulty, InMemory, ManualClock, Memory, 
 use serde_json::json;
 
 use super::*;
+use crate::authz::{Admin, Proof as _};
 use crate::catalogue::event_schemas::SchemaRegistration;
 
 const TYRE: &str = "com.example.tyre.v1";
@@ -24,7 +25,8 @@ impl ValidationFixture {
 
     async fn register(&self, event_type: &str, schema: &Value) {
         let registration = SchemaRegistration::<InMemory> { schemas: self.memory.clone(), clock: self.clock.clone() };
-        registration.register(&Caller::Admin(ClientId::new("admin")), event_type, &schema.to_string()).await.unwrap();
+        let admin = Admin::prove(&Caller::Admin(ClientId::new("admin"))).unwrap();
+        registration.register(&admin, event_type, &schema.to_string()).await.unwrap();
     }
 }
 
