@@ -14,12 +14,20 @@ use serde_json::value::RawValue;
 use super::batch::{PendingEvent, Record, StepResult};
 use super::quarantine::QuarantinedItemBuilder;
 use crate::cache::CachedSubjects;
-use crate::catalogue::event_schemas::CachedSchemas;
+use crate::catalogue::event_schemas::{CachedSchemas, ValidationError};
 
-/// An invalid event, and its vehicle if known.
-struct RefusedEvent {
-    refusal: Refusal,
-    vid: Option<VehicleId>,
+/// Why an event does not remain.
+enum ValidationFailure {
+    /// The event is invalid, and is quarantined; with its vehicle if known.
+    Refused { refusal: Refusal, vid: Option<VehicleId> },
+    /// A port failed; the event is retried.
+    Port(PortError),
+}
+
+impl From<PortError> for ValidationFailure {
+    fn from(error: PortError) -> Self {
+        Self::Port(error)
+    }
 }
 
 /// An event of a record.
@@ -49,16 +57,16 @@ impl<Ports: PortSet> EventValidator<Ports> {
         let mut step = StepResult::default();
         let counts = &mut step.outcome.counts;
         match self.validate_json(json, record, budget).await {
-            Err(error) => {
+            Err(ValidationFailure::Port(error)) => {
                 counts.samples_received = stream_record::count_samples(json);
                 step.outcome.fail(record_index, error);
             }
-            Ok(Err(RefusedEvent { refusal, vid })) => {
+            Err(ValidationFailure::Refused { refusal, vid }) => {
                 let samples = stream_record::count_samples(json);
                 counts.samples_received = samples;
                 step.quarantined.push((record_index, builder.refused(&refusal, vid, json.get().as_bytes(), samples)));
             }
-            Ok(Ok((vid, validation))) => {
+            Ok((vid, validation)) => {
                 counts.samples_received = validation.sample_count;
                 counts.signals_rejected = validation.rejected_by_reason().into_iter().collect();
                 let invalid = validation.quarantined.iter();
@@ -72,37 +80,34 @@ impl<Ports: PortSet> EventValidator<Ports> {
         step
     }
 
-    /// A port's error is retried; a refused event is quarantined.
+    /// Returns the vehicle of the event and the outcome of its validation.
     async fn validate_json(
         &self,
         event: &RawValue,
         record: &Record,
         budget: &mut ByteBudget,
-    ) -> Result<Result<(VehicleId, ValidationOutcome), RefusedEvent>, PortError> {
-        let envelope = match Envelope::parse(event) {
-            Ok(envelope) => envelope,
-            Err(refusal) => return Ok(Err(RefusedEvent { refusal, vid: None })),
-        };
+    ) -> Result<(VehicleId, ValidationOutcome), ValidationFailure> {
+        let refuse = |refusal| ValidationFailure::Refused { refusal, vid: None };
+        let envelope = Envelope::parse(event).map_err(refuse)?;
         let name = envelope.subject.as_deref().unwrap_or(&record.partition_key);
         let vid = match Subject::parse(name) {
             Some(subject) => self.subjects.resolve(&subject).await?,
             None => None,
         };
-        let Some(vid) = vid else {
-            return Ok(Err(RefusedEvent { refusal: Refusal::vehicle_unknown(), vid: None }));
-        };
+        let vid = vid.ok_or_else(|| refuse(Refusal::vehicle_unknown()))?;
         if matches!(Subject::parse(&record.partition_key), Some(Subject::Vid(keyed)) if keyed != vid) {
             let refusal =
                 Refusal::new(Reason::VehicleUnknown, ["subject"], "must name the vehicle of the record's partition key");
-            return Ok(Err(RefusedEvent { refusal, vid: None }));
+            return Err(refuse(refusal));
         }
         let validated = match stream_record::json_data(&envelope, budget) {
-            Ok(data) => self.schemas.validate(&envelope, &data, &vid, record.raw.arrived_at).await?,
-            Err(refusal) => Err(refusal),
+            Ok(data) => self.schemas.validate(&envelope, &data, &vid, record.raw.arrived_at).await,
+            Err(refusal) => Err(refusal.into()),
         };
-        Ok(match validated {
+        match validated {
             Ok(validation) => Ok((vid, validation)),
-            Err(refusal) => Err(RefusedEvent { refusal, vid: Some(vid) }),
-        })
+            Err(ValidationError::Refused(refusal)) => Err(ValidationFailure::Refused { refusal, vid: Some(vid) }),
+            Err(ValidationError::Port(error)) => Err(error.into()),
+        }
     }
 }
