@@ -14,6 +14,7 @@ mod contract;
 mod creating;
 mod custom;
 mod interrupt;
+mod local;
 mod offboarding;
 mod reading;
 mod recording;
@@ -40,6 +41,7 @@ macro_rules! checks {
 /// All checks, in their order. Each can run alone. The order only saves time: a fleet drains its feed while other checks run.
 const CHECKS: &[(&str, Check)] = checks![
     contract::check_fails_for_wrong_members_statuses_and_media_types,
+    local::page_of_another_origin_gets_nowhere,
     offboarding::fleet_being_offboarded_cannot_subscribe,
     trips::every_sample_of_the_recording_is_stored,
     trips::feed_has_only_positions_of_the_subscribed_vehicle,

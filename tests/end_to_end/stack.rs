@@ -53,8 +53,12 @@ fn tool(dir: &Path) -> Command {
 }
 
 fn json_of(output: &Output, what: &str) -> Value {
+    json_with_code(output, what, 0)
+}
+
+fn json_with_code(output: &Output, what: &str, code: i32) -> Value {
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{what} exited with {}:\n{stderr}", output.status);
+    assert_eq!(output.status.code(), Some(code), "{what} exited with {}:\n{stderr}", output.status);
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{what} printed invalid JSON ({error}):\n{stderr}"))
 }
 
@@ -81,6 +85,11 @@ impl Stack {
     /// Runs a command of the tool and returns its JSON result.
     pub(crate) fn command(&self, arguments: &[&str]) -> Value {
         json_of(&tool(&self.dir).args(arguments).output().expect("cargo runs"), arguments[0])
+    }
+
+    /// Runs a command of the tool that exits with a code, and returns its JSON result.
+    pub(crate) fn command_with_code(&self, arguments: &[&str], code: i32) -> Value {
+        json_with_code(&tool(&self.dir).args(arguments).output().expect("cargo runs"), arguments[0], code)
     }
 
     /// Replays a recording and returns the JSON result.

@@ -111,13 +111,13 @@ impl Api {
         self.send_with(method, path, body, None).await
     }
 
-    /// Sends a request like [`Self::send`], with a header. A creation needs an `Idempotency-Key` so that it can be retried.
+    /// Sends a request like [`Self::send`], with another header. A creation needs an `Idempotency-Key` so that it can be retried.
     async fn send_with(
         &self,
         method: Method,
         path: &str,
         body: Option<(&str, String)>,
-        header: Option<(&str, &str)>,
+        header: Option<(&'static str, &str)>,
     ) -> Result<Response> {
         let has_key = header.is_some_and(|(name, _)| name == IDEMPOTENCY_KEY);
         let mut renewed = false;
@@ -139,6 +139,7 @@ impl Api {
                     let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
                     let retry_after_s =
                         response.headers().get(RETRY_AFTER).and_then(|seconds| seconds.to_str().ok()?.parse().ok());
+                    let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
                     match response.bytes().await {
                         Ok(_) if status == StatusCode::UNAUTHORIZED && !renewed => {
                             renewed = true;
@@ -153,7 +154,7 @@ impl Api {
                             last_failure = status.to_string();
                             backoff(attempt + 1).max(retry_after_s.map(Duration::from_secs).unwrap_or_default())
                         }
-                        Ok(body) => return Ok(Response { status, etag, body: body.to_vec() }),
+                        Ok(body) => return Ok(Response { status, body: body.to_vec(), etag }),
                         Err(error) => {
                             last_failure = error.to_string();
                             backoff(attempt + 1)
@@ -284,6 +285,23 @@ impl Api {
     /// Reads a subscription.
     pub(crate) async fn subscription(&self, fleet_id: &str, subscription_id: &str) -> Result<Subscription> {
         self.json(Method::GET, &format!("/fleets/{fleet_id}/subscriptions/{subscription_id}"), None).await
+    }
+
+    /// Replaces a subscription. Fails if it is changed at the same time.
+    pub(crate) async fn replace_subscription(&self, fleet_id: &str, id: &str, body: &Value) -> Result<Subscription> {
+        let path = format!("/fleets/{fleet_id}/subscriptions/{id}");
+        let (_, etag): (Value, String) = self.versioned(&path).await?;
+        self.replace(&path, &etag, body).await
+    }
+
+    /// The names of the app clients of a fleet.
+    pub(crate) async fn app_names(&self, fleet_id: &str) -> Result<Vec<String>> {
+        #[derive(Deserialize)]
+        struct Client {
+            name: String,
+        }
+        let clients: Vec<Client> = self.pages(&format!("/fleets/{fleet_id}/clients")).await?;
+        Ok(clients.into_iter().map(|client| client.name).collect())
     }
 
     /// Sends events of a vehicle. Any status is returned as a response, except those that are retried.

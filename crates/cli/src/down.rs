@@ -6,9 +6,9 @@ use anyhow::Result;
 use serde_json::json;
 
 use crate::console::Console;
-use crate::stack::endpoint::STOP_TIMEOUT;
+use crate::stack::endpoint::{self, QUIESCE_TIMEOUT, STOP_TIMEOUT};
 use crate::stack::layout::Layout;
-use crate::stack::state::RunFile;
+use crate::stack::state::{RunFile, StackFile};
 
 pub(crate) async fn run(layout: &Layout, console: &Console) -> Result<ExitCode> {
     let Some(run) = RunFile::read(layout)? else {
@@ -22,7 +22,13 @@ pub(crate) async fn run(layout: &Layout, console: &Console) -> Result<ExitCode> 
         simulator.stop(STOP_TIMEOUT).await;
     }
     if let Some(foreground) = &run.foreground {
-        foreground.terminate(STOP_TIMEOUT).await;
+        // It stops the endpoint itself, like the next lines.
+        foreground.terminate(QUIESCE_TIMEOUT + STOP_TIMEOUT).await;
+    }
+    if run.endpoint.is_alive()
+        && let Some(file) = StackFile::read(layout)?
+    {
+        endpoint::quiesce(file.port).await;
     }
     run.endpoint.stop(STOP_TIMEOUT).await;
     RunFile::remove(layout);

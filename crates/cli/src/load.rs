@@ -82,30 +82,54 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: &LoadArgs) 
     let mut step = console.step("Importing");
     step.set_message(&upload.key);
     let summary = upload.wait(&stack, &mut step).await?;
-    let counts = ["rows", "loaded", "unchanged", "superseded", "wrong"].map(|name| (name, summary[name].as_u64()));
-    let totals: Vec<String> = counts.iter().map(|(name, count)| format!("{} {name}", count.unwrap_or_default())).collect();
-    step.finish(&totals.join(", "));
+    step.finish(&totals(&summary));
     let waited = started.elapsed().as_secs_f64();
     let invalid_rows = upload.first_invalid_rows().await?;
 
-    let mut text = format!("{}; the import took {} s\n", totals.join(", "), summary["seconds"]);
-    for row in &invalid_rows {
-        let (line, reason, pointer) = (&row["line"], &row["reason"], row["pointer"].as_str().unwrap_or_default());
-        let detail = row["detail"].as_str().unwrap_or_default();
-        writeln!(text, "line {line} {pointer}: {} ({detail})", reason.as_str().unwrap_or_default())?;
-    }
-    writeln!(text, "Report: s3://{}/{}", upload.bucket, upload.report_key())?;
-    let refused = summary.get("refused").filter(|refused| !refused.is_null());
-    if let Some(refused) = refused {
-        let detail = refused["detail"].as_str().unwrap_or_default();
-        writeln!(text, "The file was read only to line {}: {detail}", refused["line"])?;
-    }
+    let report = format!("s3://{}/{}", upload.bucket, upload.report_key());
+    let text = result_text(&summary, &invalid_rows, &report);
+    let is_refused = !summary["refused"].is_null();
     let object = json!({
         "bucket": upload.bucket, "key": upload.key, "report": upload.report_key(), "summary": summary, "wrong": invalid_rows,
         "waitedSeconds": waited,
     });
     console.print_result(&object, &text)?;
-    Ok(if refused.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if is_refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Returns the numbers of rows by outcome.
+fn totals(summary: &Value) -> String {
+    let count = |name| format!("{} {name}", summary[name].as_u64().unwrap_or_default());
+    ["rows", "loaded", "unchanged", "superseded", "wrong"].map(count).join(", ")
+}
+
+/// Returns the result for people: why the file is refused, the numbers of rows, and the first invalid rows with the line,
+/// the cause and what to do.
+fn result_text(summary: &Value, invalid_rows: &[Value], report: &str) -> String {
+    let text_of = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut text = String::new();
+    let refused = &summary["refused"];
+    if !refused.is_null() {
+        let (line, detail) = (refused["line"].as_u64().unwrap_or_default(), text_of(&refused["detail"]));
+        // Writing to a String cannot fail.
+        let _ = match (summary["rows"].as_u64(), line) {
+            (None | Some(0), 0) => writeln!(text, "The file was not loaded: {detail}"),
+            (None | Some(0), line) => writeln!(text, "The file was not loaded; line {line}: {detail}"),
+            (Some(_), line) => writeln!(text, "The file was read only to line {line}: {detail}"),
+        };
+    }
+    let _ = writeln!(text, "{}; the import took {} s", totals(summary), summary["seconds"]);
+    for row in invalid_rows {
+        let place = format!("line {} {}", row["line"], text_of(&row["pointer"]));
+        let (reason, detail) = (text_of(&row["reason"]), text_of(&row["detail"]));
+        let _ = writeln!(text, "{}: {reason} ({detail})", place.trim_end());
+    }
+    let wrong = summary["wrong"].as_u64().unwrap_or_default();
+    if wrong > invalid_rows.len() as u64 && !invalid_rows.is_empty() {
+        let _ = writeln!(text, "The report has the other invalid rows.");
+    }
+    let _ = writeln!(text, "Report: {report}");
+    text
 }
 
 impl UploadedFile {
@@ -180,5 +204,43 @@ impl UploadedFile {
             Err(error) if matches!(error.code(), Some("NoSuchKey" | "InvalidRange")) => Ok(None),
             Err(error) => Err(error).with_context(|| format!("cannot read {key}")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_file_is_shown_with_line_cause_and_remedy() {
+        let detail =
+            "the cells are separated by semicolons, not by commas: save the file as \"CSV UTF-8 (Comma delimited)\"";
+        let mut summary = json!({
+            "rows": 0, "loaded": 0, "unchanged": 0, "superseded": 0, "wrong": 0, "seconds": 0.1,
+            "refused": {"line": 1, "detail": detail},
+        });
+        let expected = format!(
+            "The file was not loaded; line 1: {detail}\n\
+             0 rows, 0 loaded, 0 unchanged, 0 superseded, 0 wrong; the import took 0.1 s\nReport: s3://b/r\n"
+        );
+        assert_eq!(result_text(&summary, &[], "s3://b/r"), expected);
+        summary["refused"]["line"] = json!(0);
+        assert!(result_text(&summary, &[], "s3://b/r").starts_with("The file was not loaded: the cells"));
+        (summary["rows"], summary["refused"]["line"]) = (json!(4), json!(5));
+        assert!(result_text(&summary, &[], "s3://b/r").starts_with("The file was read only to line 5: the cells"));
+    }
+
+    #[test]
+    fn invalid_rows_are_shown_with_line_cause_and_remedy() {
+        let summary = json!({"rows": 4, "loaded": 1, "unchanged": 0, "superseded": 0, "wrong": 3, "seconds": 2.5});
+        let rows = [
+            json!({"line": 2, "pointer": "", "reason": "quote", "detail": "a quote is never closed: close it"}),
+            json!({"line": 3, "pointer": "/removed", "reason": "removed", "detail": "must be true or false"}),
+        ];
+        let expected = "4 rows, 1 loaded, 0 unchanged, 0 superseded, 3 wrong; the import took 2.5 s\n\
+                        line 2: quote (a quote is never closed: close it)\n\
+                        line 3 /removed: removed (must be true or false)\n\
+                        The report has the other invalid rows.\nReport: s3://b/r\n";
+        assert_eq!(result_text(&summary, &rows, "s3://b/r"), expected);
     }
 }

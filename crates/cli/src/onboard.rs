@@ -1,11 +1,12 @@
-//! `onboard`: creates fleets, apps, vehicles and subscriptions through the API. Existing resources are not changed.
+//! `onboard`: creates fleets, apps, vehicles and subscriptions through the API, and changes subscriptions that differ.
 
 mod coverage;
+mod difference;
+mod drift;
 mod fleet_vehicles;
 mod spec;
 mod subscriptions;
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -16,32 +17,17 @@ use crate::api::{Api, ExternalId, Fleet, Registration};
 use crate::console::{Console, Step};
 use crate::stack::Stack;
 use crate::stack::layout::Layout;
+use difference::Difference;
 use spec::{FleetSpec, VehicleSpec};
 use subscriptions::Subscriber;
 
-/// The existing and the new resources, in order.
-#[derive(Debug, Default)]
-struct Difference {
-    /// Whether the resource is new, and its description.
-    lines: Vec<(bool, String)>,
-    /// The new app clients with their secrets.
-    credentials: Vec<Value>,
-}
-
-impl Difference {
-    fn existing(&mut self, what: impl Into<String>) {
-        self.lines.push((false, what.into()));
-    }
-
-    fn new_resource(&mut self, what: impl Into<String>) {
-        self.lines.push((true, what.into()));
-    }
-}
+/// The exit code if the stack differs from the specification.
+const EXIT_DIFFERENT: u8 = 3;
 
 /// Arguments of `onboard`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  cargo roadcast onboard --dry-run fleets.yaml     List what exists (=) and what would be created (+)
+  cargo roadcast onboard --dry-run fleets.yaml     List what exists (=), what would be created (+) or differs (~)
   cargo roadcast onboard fleets.yaml
   cargo roadcast onboard --fleet Nordwind --app nordwind-app --vehicle bus:2619 --package track-and-trace
   cargo roadcast onboard --fleet Nordwind --mapped --package telematics     All vehicles that bulk files map to the fleet
@@ -64,20 +50,24 @@ File format:
 `vehicles: mapped` creates subscriptions of up to 1,000 vehicles each, for the vehicles that bulk files map to the fleet and
 that no subscription with these packages covers yet.
 
-Existing resources are not changed. A fleet is identified by its name, or by fleetId if several fleets have the name; a
-vehicle by its vid or a name; a subscription by its vehicles, packages and end, unless it is revoked. Apps are created only
-together with a new fleet. Their secrets are printed once.")]
+A fleet is identified by its name, or by fleetId if several fleets have the name; a vehicle by its vid or a name; a
+subscription by its vehicles, packages and end, unless it is revoked. Another deliveryFormat or validFrom of a subscription is
+changed, and missing apps are created. Their secrets are printed once. The API cannot change the plan of a fleet: it is
+reported. What the file does not contain is not compared, and nothing is deleted. Details of existing vehicles are not compared.
+
+The exit code is 3 if the stack differs from the file: with --dry-run if there is any + or ~, otherwise if a difference
+cannot be changed.")]
 pub(crate) struct OnboardArgs {
     /// YAML file of vehicles and fleets.
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-    /// Compare only, and change nothing.
+    /// Compare only, and change nothing. The exit code is 3 if there is a difference.
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Name of a fleet.
     #[arg(long, value_name = "NAME")]
     pub(crate) fleet: Option<String>,
-    /// Name of an app of the fleet; created only together with a new fleet.
+    /// Name of an app of the fleet; created if the fleet has none of this name.
     #[arg(long, value_name = "NAME", requires = "fleet")]
     pub(crate) app: Option<String>,
     /// Vehicle to subscribe the fleet to, as a vid or `scheme:value`; repeatable.
@@ -107,10 +97,9 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: &OnboardArg
         step.set_position((spec.vehicles.len() + index) as u64, &fleet.name);
         onboard_fleet(&api, fleet, &fleets, options.dry_run, &mut difference, &mut step).await?;
     }
-    let new = difference.lines.iter().filter(|(new, _)| *new).count();
-    step.finish(&format!("{new} new, {} existing", difference.lines.len() - new));
-    report(console, &difference, options.dry_run)?;
-    Ok(ExitCode::SUCCESS)
+    step.finish(&difference.summary());
+    difference.print(console, options.dry_run)?;
+    Ok(if difference.remains(options.dry_run) { ExitCode::from(EXIT_DIFFERENT) } else { ExitCode::SUCCESS })
 }
 
 async fn onboard_vehicle(api: &Api, spec: &VehicleSpec, dry_run: bool, difference: &mut Difference) -> Result<()> {
@@ -168,7 +157,12 @@ async fn onboard_fleet(
     let existing = match &fleet {
         None => Vec::new(),
         Some(fleet) => {
-            difference.existing(format!("fleet {}, {}", fleet.name, fleet.id));
+            let what = format!("fleet {}, {}", fleet.name, fleet.id);
+            match drift::of_plan(spec, fleet) {
+                Some(drift) => difference.unchangeable(format!("{what}: {drift}")),
+                None => difference.existing(what),
+            }
+            onboard_apps(api, spec, &fleet.id, dry_run, difference).await?;
             api.subscriptions(&fleet.id).await?
         }
     };
@@ -193,12 +187,41 @@ async fn create_fleet(api: &Api, spec: &FleetSpec, difference: &mut Difference) 
     let created: Fleet = api.create("/fleets", &body).await?;
     difference.new_resource(format!("fleet {}, {}", created.name, created.id));
     for app in &spec.apps {
-        let body = json!({ "name": app, "kind": "fleet", "fleetId": created.id });
-        let client: Value = api.create("/clients", &body).await?;
-        difference.new_resource(format!("app {app} of {}", spec.name));
-        difference.credentials.push(client);
+        create_app(api, spec, app, &created.id, difference).await?;
     }
     Ok(created.id)
+}
+
+/// Creates the apps that an existing fleet does not have.
+async fn onboard_apps(
+    api: &Api,
+    spec: &FleetSpec,
+    fleet_id: &str,
+    dry_run: bool,
+    difference: &mut Difference,
+) -> Result<()> {
+    if spec.apps.is_empty() {
+        return Ok(());
+    }
+    let missing = drift::missing_apps(spec, &api.app_names(fleet_id).await?);
+    for app in &spec.apps {
+        if !missing.contains(&app) {
+            difference.existing(format!("app {app} of {}", spec.name));
+        } else if dry_run {
+            difference.new_resource(format!("app {app} of {}", spec.name));
+        } else {
+            create_app(api, spec, app, fleet_id, difference).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn create_app(api: &Api, spec: &FleetSpec, app: &str, fleet_id: &str, difference: &mut Difference) -> Result<()> {
+    let body = json!({ "name": app, "kind": "fleet", "fleetId": fleet_id });
+    let client: Value = api.create("/clients", &body).await?;
+    difference.new_resource(format!("app {app} of {}", spec.name));
+    difference.credentials(client);
+    Ok(())
 }
 
 fn without_nulls(mut body: Value) -> Value {
@@ -206,27 +229,4 @@ fn without_nulls(mut body: Value) -> Value {
         members.retain(|_, value| !value.is_null());
     }
     body
-}
-
-fn report(console: &Console, difference: &Difference, dry_run: bool) -> Result<()> {
-    let of = |new: bool| difference.lines.iter().filter(move |line| line.0 == new).map(|line| line.1.as_str());
-    let object = json!({
-        "dryRun": dry_run,
-        "new": of(true).collect::<Vec<_>>(),
-        "existing": of(false).collect::<Vec<_>>(),
-        "clients": difference.credentials,
-    });
-    let mut text = String::new();
-    for (new, what) in &difference.lines {
-        writeln!(text, "{} {what}", if *new { '+' } else { '=' })?;
-    }
-    for client in &difference.credentials {
-        let field = |name: &str| client[name].as_str().unwrap_or_default();
-        writeln!(text, "\n{}: client id {}", field("name"), field("clientId"))?;
-        writeln!(text, "{:1$}  secret    {2}  (printed only once)", "", field("name").len(), field("clientSecret"))?;
-    }
-    if dry_run {
-        writeln!(text, "\nNothing was changed. Run without --dry-run to create the resources marked with +.")?;
-    }
-    console.print_result(&object, &text)
 }

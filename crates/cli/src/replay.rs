@@ -47,7 +47,10 @@ const EXIT_COUNTS_DIFFER: u8 = 2;
   cargo roadcast --json replay --register-only trip.csv | jq .vehicles
   cargo roadcast --json replay --wait --no-subscribe trip.csv
 
-With --wait, the exit code is 2 if the counts do not match.")]
+With --wait, the exit code is 2 if the counts do not match, or if an event was not delivered to the fleet.
+
+With --wait, the tool reads and acknowledges the feed of the fleet that it subscribes, also events of other vehicles. It reads
+no feed of another fleet, and none with --no-subscribe or --no-drain.")]
 pub(crate) struct ReplayArgs {
     /// Recordings: enviroCar NDJSON, CapMetro CSV, Twizy CSV or FMS in VSS; plain, .gz or .zst.
     #[arg(required = true, value_name = "FILE")]
@@ -73,7 +76,7 @@ pub(crate) struct ReplayArgs {
     /// Register the recorded vehicles, print their ids, and send nothing.
     #[arg(long, conflicts_with_all = ["wait", "speed"])]
     pub(crate) register_only: bool,
-    /// With --wait: do not read the feeds of the fleets, and count no deliveries.
+    /// With --wait: do not read the feed of the fleet, and count no deliveries.
     #[arg(long, requires = "wait")]
     pub(crate) no_drain: bool,
     /// Maximum number of concurrent uploads; uploads of one vehicle are never concurrent.
@@ -106,8 +109,9 @@ async fn replay(layout: &Layout, console: &Console, options: &ReplayArgs) -> Res
     let started = Instant::now();
     let run_start = Timestamp::from_ms(now_ms());
     let vehicles: BTreeSet<VehicleId> = vids.values().filter_map(|vid| vid.parse().ok()).collect();
-    let feed_drain = if options.wait && !options.no_drain {
-        Some(FeedDrain::start(&mut stack, layout, &admin, &vehicles).await?)
+    let feed_drain = if options.wait && !options.no_drain && !options.no_subscribe {
+        let fleet_id = options.fleet.clone().unwrap_or_else(|| stack.file.demo.fleet_id.clone());
+        Some(FeedDrain::start(&mut stack, layout, &admin, fleet_id, &vehicles).await?)
     } else {
         None
     };
@@ -127,7 +131,7 @@ async fn replay(layout: &Layout, console: &Console, options: &ReplayArgs) -> Res
         None => None,
     };
     let seconds = started.elapsed().as_secs_f64();
-    let counts_match = result.differences.is_empty();
+    let counts_match = report::counts_match(&result, delivered.as_ref());
     let (object, text) = report::reconciliation(&result, delivered.as_ref(), seconds);
     console.print_result(&object, &text)?;
     Ok(if counts_match { ExitCode::SUCCESS } else { ExitCode::from(EXIT_COUNTS_DIFFER) })

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use roadcast_traces::simulate::{Faults, SimConfig, Simulator};
 
-use crate::console::Console;
+use crate::console::{Console, note};
 use crate::shutdown::ShutdownSignal;
 use crate::simulator::transport::{PayloadFormat, Transport, TransportKind};
 use crate::simulator::{Simulation, SimulationCounts};
@@ -79,12 +79,22 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * unit_s).map_err(|_| invalid())
 }
 
+/// The number of samples per upload: the default, or fewer so that each vehicle has at least two uploads in a short simulation.
+fn samples_per_upload(defaults: &SimConfig, duration: Option<Duration>, rate: f64) -> usize {
+    let Some(duration) = duration else { return defaults.samples_per_upload };
+    let simulated_ms = Duration::try_from_secs_f64(duration.as_secs_f64() * rate).unwrap_or(Duration::MAX).as_millis();
+    let samples = simulated_ms / u128::from(defaults.interval_ms.unsigned_abs().max(1));
+    usize::try_from(samples / 2).unwrap_or(usize::MAX).clamp(1, defaults.samples_per_upload.max(1))
+}
+
 pub(crate) async fn run(layout: &Layout, console: &Console, options: &SimulateArgs) -> Result<ExitCode> {
     let mut shutdown = ShutdownSignal::listen()?;
     let mut stack = Stack::open(layout)?;
     let admin = stack.admin().await?;
     let api = Arc::new(demo_fleet::ingest_client(&mut stack, layout, &admin).await?);
+    let defaults = SimConfig::default();
     let config = SimConfig {
+        samples_per_upload: samples_per_upload(&defaults, options.duration, options.rate.0),
         seed: options.seed,
         vehicles: options.vehicles,
         source: demo_fleet::SIMULATOR_SOURCE.to_owned(),
@@ -95,7 +105,7 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: &SimulateAr
             gaps: options.gaps,
             nonsense: options.nonsense,
         },
-        ..SimConfig::default()
+        ..defaults
     };
     let registrations = Simulator::new(&config)
         .vehicles()
@@ -114,6 +124,9 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: &SimulateAr
         () = shutdown.recv() => {}
     }
     step.finish("finished");
+    if counts.uploads == 0 && counts.failed_uploads == 0 {
+        note("No upload was due: simulate for a longer time, see --duration.");
+    }
     let text = format!(
         "{} samples in {} uploads: {} accepted, {} refused",
         counts.accepted + counts.refused,
@@ -129,6 +142,14 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: &SimulateAr
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn short_simulation_has_smaller_uploads() {
+        let samples = |seconds, rate| samples_per_upload(&SimConfig::default(), Some(Duration::from_secs(seconds)), rate);
+        assert_eq!((samples(8, 1.0), samples(1, 1.0), samples(60, 1.0)), (4, 1, 10));
+        assert_eq!(samples(2, 10.0), 10);
+        assert_eq!(samples_per_upload(&SimConfig::default(), None, 1.0), 10);
+    }
 
     #[test]
     fn durations_have_a_unit_and_fractions_are_at_most_one() {

@@ -8,6 +8,7 @@ pub(crate) mod gateway;
 pub(crate) mod layout;
 pub(crate) mod package;
 pub(crate) mod process;
+pub(crate) mod recovery;
 pub(crate) mod reference;
 pub(crate) mod state;
 pub(crate) mod template;
@@ -32,14 +33,14 @@ pub(crate) struct Stack {
 impl Stack {
     /// Opens the running stack of a folder. Fails if none is running or deployed.
     pub(crate) fn open(layout: &Layout) -> Result<Self> {
-        const START: &str = "start it with `cargo roadcast up`";
+        let start = layout.command("up");
         let running = RunFile::read(layout)?.is_some_and(|run| run.endpoint.is_alive());
         if !running {
-            bail!("no stack is running in {}: {START}", layout.dir().display());
+            bail!("no stack is running in {}: start it with `{start}`", layout.dir().display());
         }
         let file = StackFile::read(layout)?.unwrap_or_default();
         if file.outputs.is_empty() {
-            bail!("the stack in {} is not deployed: {START}", layout.dir().display());
+            bail!("the stack in {} is not deployed: start it with `{start}`", layout.dir().display());
         }
         Ok(Self { config: aws::config(file.port), file })
     }

@@ -36,9 +36,7 @@ pub(crate) async fn run(layout: &Layout, console: &Console) -> Result<ExitCode> 
     let ingest = demo_fleet::ingest_client(&mut stack, layout, &admin).await?.token().await?;
     let counts = counts(&stack).await?;
     let run = RunFile::read(layout)?;
-    let simulating = run.as_ref().is_some_and(|run| {
-        run.foreground.is_some() || run.simulator.as_ref().is_some_and(crate::stack::process::ProcessHandle::is_alive)
-    });
+    let simulating = run.as_ref().is_some_and(RunFile::is_simulating);
     let admin_token = admin.token().await?;
     let object = json!({
         "api": stack.api_url()?,

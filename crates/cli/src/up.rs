@@ -20,7 +20,7 @@ use crate::stack::endpoint::{self, Endpoint};
 use crate::stack::layout::Layout;
 use crate::stack::process::ProcessHandle;
 use crate::stack::state::{RunFile, StackFile};
-use crate::stack::{Stack, build, demo_fleet, deploy, gateway, package, reference, template, venv};
+use crate::stack::{Stack, build, demo_fleet, deploy, gateway, package, recovery, reference, template, venv};
 
 const DEFAULT_PORT: u16 = 4566;
 
@@ -59,6 +59,10 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: UpArgs) -> 
         layout.wipe()?;
     }
     let mut file = StackFile::read(layout)?.unwrap_or_default();
+    if recovery::move_unsaved(layout)? {
+        file = StackFile { port: file.port, ..StackFile::default() };
+        file.write(layout)?;
+    }
     let default_port = if file.port == 0 { DEFAULT_PORT } else { file.port };
     let port = endpoint::choose_port(options.port.unwrap_or(default_port))?;
 
@@ -72,7 +76,8 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: UpArgs) -> 
         () = shutdown.recv() => return Ok(report_interruption()),
     };
     let foreground = if options.detach { None } else { Some(ProcessHandle::of(std::process::id())?) };
-    let run = RunFile { endpoint: endpoint.process.clone(), foreground, simulator: None };
+    let foreground_simulates = foreground.is_some() && !options.no_simulate;
+    let run = RunFile { endpoint: endpoint.process.clone(), foreground, foreground_simulates, simulator: None };
     run.write(layout)?;
     file.port = port;
     file.write(layout)?;
@@ -96,11 +101,12 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: UpArgs) -> 
         }
     };
     if options.detach {
-        RunFile { endpoint: endpoint.release(), foreground: None, simulator }.write(layout)?;
-        announce(&stack, console, &options, began)?;
+        let endpoint = endpoint.release();
+        RunFile { endpoint, foreground: None, foreground_simulates: false, simulator }.write(layout)?;
+        announce(&stack, layout, console, &options, began)?;
         return Ok(ExitCode::SUCCESS);
     }
-    announce(&stack, console, &options, began)?;
+    announce(&stack, layout, console, &options, began)?;
     let outcome = serve(&stack, layout, &mut endpoint, &mut shutdown, &options).await;
     stop(layout, &mut endpoint, console).await;
     outcome.map(|()| ExitCode::SUCCESS)
@@ -225,12 +231,16 @@ fn spawn_simulator(layout: &Layout, options: &UpArgs) -> Result<ProcessHandle> {
 async fn stop_leftover_processes(layout: &Layout) -> Result<()> {
     let Some(run) = RunFile::read(layout)? else { return Ok(()) };
     if run.endpoint.is_alive() && run.foreground.is_none() {
-        bail!("a stack is already running in the background: stop it with `cargo roadcast down`");
+        bail!("a stack is already running in the background: stop it with `{}`", layout.command("down"));
     }
     let was_running = run.endpoint.is_alive();
-    for process in run.simulator.iter().chain([&run.endpoint]) {
-        process.stop(endpoint::STOP_TIMEOUT).await;
+    if let Some(simulator) = &run.simulator {
+        simulator.stop(endpoint::STOP_TIMEOUT).await;
     }
+    if was_running && let Some(file) = StackFile::read(layout)? {
+        endpoint::quiesce(file.port).await;
+    }
+    run.endpoint.stop(endpoint::STOP_TIMEOUT).await;
     if was_running {
         note("Stopped the processes of an earlier run.");
     }
@@ -238,7 +248,7 @@ async fn stop_leftover_processes(layout: &Layout) -> Result<()> {
     Ok(())
 }
 
-fn announce(stack: &Stack, console: &Console, options: &UpArgs, began: Instant) -> Result<()> {
+fn announce(stack: &Stack, layout: &Layout, console: &Console, options: &UpArgs, began: Instant) -> Result<()> {
     let api = stack.api_url()?;
     let demo = &stack.file.demo;
     let seconds = began.elapsed().as_secs_f64();
@@ -253,7 +263,13 @@ fn announce(stack: &Stack, console: &Console, options: &UpArgs, began: Instant) 
         "seconds": seconds,
     });
     let vid = demo.vehicles.values().next().map_or("VID", String::as_str);
-    let stop = if options.detach { "Stop it with `cargo roadcast down`" } else { "Press Ctrl-C to stop it" };
+    let stop = if options.detach {
+        format!("Stop it with `{}`", layout.command("down"))
+    } else {
+        "Press Ctrl-C to stop it".to_owned()
+    };
+    let (status, status_json) = (layout.command("status"), layout.command("--json status"));
+    let tail = layout.command(&format!("tail --fleet {}", demo.fleet_id));
     let text = format!(
         "
 Roadcast is running (started in {seconds:.0} s). {stop}.
@@ -262,11 +278,11 @@ Roadcast is running (started in {seconds:.0} s). {stop}.
   Reference  {reference}
   Tokens     {token_url}
   Fleet      {fleet_id} (Demo fleet)
-  Run `cargo roadcast status` for tokens and more.
+  Run `{status}` for tokens and more.
 
 Try next, in another terminal:
-  cargo roadcast tail --fleet {fleet_id}
-  TOKEN=$(cargo roadcast --json status | python3 -c 'import json,sys; print(json.load(sys.stdin)[\"tokens\"][\"admin\"])')
+  {tail}
+  TOKEN=$({status_json} | python3 -c 'import json,sys; print(json.load(sys.stdin)[\"tokens\"][\"admin\"])')
   curl -H \"Authorization: Bearer $TOKEN\" {api}/vehicles
   curl -H \"Authorization: Bearer $TOKEN\" {api}/vehicles/{vid}/state
 ",

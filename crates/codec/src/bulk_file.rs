@@ -1,12 +1,17 @@
 //! Bulk files: decompression, lines and rows. Memory is bounded by one line and a small buffer, regardless of the file size.
 
+mod cells;
+mod content;
 mod decompress;
+mod header;
 mod lines;
 mod rows;
 
+pub use content::ForeignContent;
 pub use decompress::DecompressError;
+pub use header::HeaderFault;
 pub use lines::{Line, LineFault, LineSplitter, MAX_LINE_BYTES};
-pub use rows::{HeaderFault, RowParser};
+pub use rows::RowParser;
 
 /// The format of a file's lines.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

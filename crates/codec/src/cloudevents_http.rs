@@ -2,6 +2,8 @@
 //!
 //! Source: CloudEvents 1.0.2, "HTTP Protocol Binding", 3.1.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
@@ -11,6 +13,7 @@ use roadcast_domain::cloudevent::is_json;
 use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::refusal::{Reason, Refusal};
 
+use crate::byte_order_mark::without_byte_order_mark;
 use crate::percent;
 
 /// The prefix of headers that contain attributes.
@@ -25,8 +28,12 @@ pub fn from_binary_mode<'a>(
 ) -> Result<String, Refusal> {
     let mut event = Map::new();
     for (name, value) in attributes {
-        let invalid = || Refusal::new(Reason::NotACloudEvent, [name], "the header is not percent-encoded UTF-8");
-        event.insert(name.to_owned(), Value::String(percent_decode(value).ok_or_else(invalid)?));
+        let invalid = |detail| Refusal::new(Reason::NotACloudEvent, [name], detail);
+        let value = unquote(value).ok_or_else(|| invalid("the header has a quotation mark without its counterpart"))?;
+        let value = percent_decode(&value).ok_or_else(|| invalid("the header is not percent-encoded UTF-8"))?;
+        if event.insert(name.to_owned(), Value::String(value)).is_some() {
+            return Err(invalid("the header is given more than once"));
+        }
     }
     // The body and the Content-Type header provide these.
     for name in ["datacontenttype", "data", "data_base64"] {
@@ -45,6 +52,7 @@ pub fn from_binary_mode<'a>(
     let mut json = Value::Object(event).to_string();
     if !body.is_empty() {
         let text = std::str::from_utf8(body)
+            .map(without_byte_order_mark)
             .map_err(|_| Refusal::new(Reason::NotJson, JsonPointer::ROOT, "the body is not UTF-8"))?;
         let data: &RawValue = serde_json::from_str(text).map_err(|error| {
             let detail = format!("the body is not JSON at line {} column {}", error.line(), error.column());
@@ -58,10 +66,23 @@ pub fn from_binary_mode<'a>(
     Ok(json)
 }
 
+/// Removes the quotation marks of a quoted value, and the backslash before each escaped character (HTTP binding, 3.1.3.2;
+/// RFC 9110, 5.6.4). Returns `None` if the closing quotation mark is missing or followed by other text.
+fn unquote(text: &str) -> Option<Cow<'_, str>> {
+    let Some(quoted) = text.strip_prefix('"') else { return Some(Cow::Borrowed(text)) };
+    let mut unquoted = String::with_capacity(quoted.len());
+    let mut characters = quoted.chars();
+    loop {
+        match characters.next()? {
+            '"' => return characters.as_str().is_empty().then_some(Cow::Owned(unquoted)),
+            '\\' => unquoted.push(characters.next()?),
+            character => unquoted.push(character),
+        }
+    }
+}
+
 /// Decodes a header value to the attribute value: UTF-8, in which any byte may be encoded as `%xx`.
 fn percent_decode(text: &str) -> Option<String> {
-    // An older version of the binding quotes values; the meaning is the same.
-    let text = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
@@ -125,6 +146,32 @@ mod tests {
         for broken in ["%", "%E2%82", "%GG", "%+5"] {
             assert_eq!(read(&[("x", broken)], None, b"{}"), Err((Reason::NotACloudEvent, "/x".to_owned())), "{broken}");
         }
+    }
+
+    #[test]
+    fn quoted_values_are_unescaped_before_percent_decoding() {
+        for (header, value) in [
+            (r#""a\"b""#, r#"a"b"#),
+            (r#""a\\b""#, r"a\b"),
+            (r#""a\b""#, "ab"),
+            (r#""a\%22b""#, r#"a"b"#),
+            (r#""a%5C%22b""#, r#"a\"b"#),
+            (r"a\b", r"a\b"),
+            (r#"a"b"#, r#"a"b"#),
+            (r#""""#, ""),
+        ] {
+            let json = read(&[("example", header)], None, b"{}").unwrap();
+            assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["example"], value, "{header}");
+        }
+        for header in [r#"""#, r#""a"#, r#""a\""#, r#""a"b"#, r#""a"b""#, r#""a\"#] {
+            let refused = Err((Reason::NotACloudEvent, "/example".to_owned()));
+            assert_eq!(read(&[("example", header)], None, b"{}"), refused, "{header}");
+        }
+    }
+
+    #[test]
+    fn attribute_given_twice_is_refused() {
+        assert_eq!(read(&[("id", "1234-1234-1234")], None, b"{}"), Err((Reason::NotACloudEvent, "/id".to_owned())));
     }
 
     #[test]

@@ -9,9 +9,11 @@
 //! | [`telemetry_block`] | telemetry events of one vehicle as a columnar block |
 //! | [`vehicle_state`] | the last-known values of a vehicle |
 //! | [`bytes`], [`percent`] | LEB128 numbers and length-prefixed texts; percent-encoding |
+//! | [`byte_order_mark`] | the mark that some programs write before JSON |
 
 pub mod bulk_file;
 pub mod bus_entry;
+pub mod byte_order_mark;
 pub mod bytes;
 pub mod cloudevents_http;
 pub mod percent;

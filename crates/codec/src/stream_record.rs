@@ -1,14 +1,15 @@
 //! Records of the telemetry stream, as the API, devices and partners put them, and the events in them.
 //!
-//! A record is JSON, one CloudEvent or a batch, or the same JSON as one zstd frame. The data of an event is JSON, or a block
-//! of samples created on the device, with `datacontenttype` [`BLOCK_CONTENT_TYPE`] and the bytes in `data_base64`. All forms
-//! are converted to the same JSON, so that HTTP and the stream, and every payload, pass the same validation.
+//! A record is JSON, one CloudEvent or a batch, or the same JSON as one zstd frame. The data of an event is JSON, in `data` or
+//! encoded in `data_base64`, or a block of samples created on the device, with `datacontenttype` [`BLOCK_CONTENT_TYPE`] and
+//! the bytes in `data_base64`. All forms are converted to the same JSON, so that HTTP and the stream, and every payload, pass the same validation.
 //!
 //! Frames and blocks can have a high compression ratio. Legitimate data of a stationary vehicle has the highest: five
 //! minutes of it take some hundred bytes. So nothing is refused for its compression ratio. It is refused for its decoded
 //! size, before it is decoded, so that the cost of one record is bounded, whatever its sender intends.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use base64::Engine as _;
@@ -23,9 +24,10 @@ use roadcast_domain::limits;
 use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::validation;
 use roadcast_signals::Sample;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::BLOCK_CONTENT_TYPE;
+use crate::byte_order_mark::without_byte_order_mark;
 
 /// The first bytes of a zstd frame (RFC 8878, 3.1.1).
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
@@ -35,13 +37,18 @@ const WINDOW_LOG: u32 = 23;
 /// percent.
 const LEVEL: i32 = 3;
 
-/// Returns the text of a record, decompressed if it is a zstd frame.
+/// Returns the text of a record, decompressed if it is a zstd frame, without a byte order mark.
 pub fn decode_text(record: &[u8]) -> Result<Cow<'_, str>, Refusal> {
     if record.starts_with(&ZSTD_MAGIC) {
         let text = String::from_utf8(decompress(record)?).map_err(|_| not_json("the zstd frame does not contain UTF-8"))?;
-        return Ok(Cow::Owned(text));
+        return Ok(match without_byte_order_mark(&text) {
+            unmarked if unmarked.len() < text.len() => Cow::Owned(unmarked.to_owned()),
+            _ => Cow::Owned(text),
+        });
     }
-    std::str::from_utf8(record).map(Cow::Borrowed).map_err(|_| not_json("neither UTF-8 nor a zstd frame"))
+    std::str::from_utf8(record)
+        .map(|text| Cow::Borrowed(without_byte_order_mark(text)))
+        .map_err(|_| not_json("neither UTF-8 nor a zstd frame"))
 }
 
 /// Decompresses exactly one frame. A frame does not have to state its content size, so the output is counted.
@@ -78,12 +85,15 @@ pub const fn record_budget() -> ByteBudget {
     ByteBudget::new(limits::UNPACKED_BLOCKS_BYTES)
 }
 
-/// Returns the data of an event as JSON. A block is decoded within `budget`, which all blocks of one record share.
+/// Returns the data of an event as JSON. JSON in `data_base64` is decoded. A block is decoded within `budget`, which all blocks of one record share.
 pub fn json_data<'a>(envelope: &Envelope<'a>, budget: &mut ByteBudget) -> Result<Cow<'a, RawValue>, Refusal> {
     let (content_type, base64) = match &envelope.data {
         Data::Json(data) => return Ok(Cow::Borrowed(*data)),
         Data::Binary { content_type, base64 } => (content_type, base64),
     };
+    if cloudevent::is_json(content_type) {
+        return decode_json(base64).map(Cow::Owned);
+    }
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case(BLOCK_CONTENT_TYPE) {
         let detail = format!("data must be JSON or a block ({BLOCK_CONTENT_TYPE})");
@@ -94,9 +104,18 @@ pub fn json_data<'a>(envelope: &Envelope<'a>, budget: &mut ByteBudget) -> Result
         return Err(Refusal::new(Reason::DataInvalid, ["datacontenttype"], detail));
     }
     let samples = decode_block(base64, budget)?.samples();
-    serde_json::value::to_raw_value(&Telemetry { samples })
+    to_raw_value(&Telemetry { samples })
         .map(Cow::Owned)
         .map_err(|_| invalid_block(Reason::DataInvalid, "the block contains a value that JSON cannot represent"))
+}
+
+/// Decodes JSON from base64. It is shorter than the base64, so that its size needs no limit of its own.
+fn decode_json(base64: &str) -> Result<Box<RawValue>, Refusal> {
+    let invalid = |detail| Refusal::new(Reason::DataInvalid, ["data_base64"], detail);
+    let bytes = STANDARD.decode(base64).map_err(|_| invalid("not base64"))?;
+    let text = std::str::from_utf8(&bytes).map(without_byte_order_mark);
+    let json = text.ok().and_then(|text| serde_json::from_str(text).ok());
+    json.ok_or_else(|| invalid("the decoded data is not JSON, although datacontenttype is JSON or absent"))
 }
 
 /// Decodes a block from base64, unless it exceeds the limit of one block or the budget is exhausted.
@@ -137,15 +156,22 @@ fn too_large() -> Refusal {
 /// Returns the number of samples in an event, even if the event is invalid: 1 if the samples cannot be counted.
 pub fn count_samples(event: &RawValue) -> usize {
     match Envelope::parse(event) {
-        Ok(envelope @ Envelope { data: Data::Binary { .. }, .. }) => match &envelope.data {
-            Data::Binary { base64, .. } => {
-                let samples = STANDARD.decode(base64).ok().and_then(|bytes| Block::count_samples(&bytes).ok());
-                samples.map_or(1, |samples| samples.max(1))
-            }
-            Data::Json(_) => 1,
-        },
+        Ok(Envelope { data: Data::Binary { content_type, base64 }, event_type, .. }) => {
+            let samples = if cloudevent::is_json(&content_type) {
+                decode_json(&base64).ok().and_then(|data| count_json_samples(&event_type, &data))
+            } else {
+                STANDARD.decode(base64).ok().and_then(|bytes| Block::count_samples(&bytes).ok())
+            };
+            samples.map_or(1, |samples| samples.max(1))
+        }
         _ => validation::count_samples(event),
     }
+}
+
+/// Returns the number of samples in data that was encoded in base64.
+fn count_json_samples(event_type: &str, data: &RawValue) -> Option<usize> {
+    let event = to_raw_value(&BTreeMap::from([("type", to_raw_value(event_type).ok()?), ("data", data.to_owned())]));
+    event.ok().map(|event| validation::count_samples(&event))
 }
 
 /// Encodes the text of a record for the stream: as a zstd frame if that is smaller. A shard or batch then has several times

@@ -94,7 +94,11 @@ pub fn decode(bytes: &[u8]) -> Result<VehicleState, StateDecodeError> {
             state.signals.extend(signals.into_iter().map(|(path, value)| (path, last_known(value))));
         }
     }
-    if indices.next().is_some() { Err(StateDecodeError::Malformed) } else { Ok(state) }
+    if indices.next().is_some() {
+        return Err(StateDecodeError::Malformed);
+    }
+    state.remove_split_position();
+    Ok(state)
 }
 
 #[cfg(test)]

@@ -4,15 +4,17 @@
 
 use std::collections::BTreeMap;
 
-use roadcast_signals::Timestamp;
+use roadcast_signals::{Timestamp, is_noncharacter};
 use serde_json::value::RawValue;
 
 use crate::ids::VehicleId;
 use crate::json_pointer::JsonPointer;
 use crate::limits;
 use crate::refusal::{Reason, Refusal};
+use members::unique_members;
 
 mod batch;
+mod members;
 
 pub use batch::{split_events, split_events_limited};
 
@@ -20,6 +22,8 @@ pub use batch::{split_events, split_events_limited};
 pub const SPEC_VERSION: &str = "1.0";
 /// Media type of one event.
 pub const MEDIA_TYPE: &str = "application/cloudevents+json";
+/// Media type of data without `datacontenttype`.
+const JSON_MEDIA_TYPE: &str = "application/json";
 /// Media type of a batch of events.
 pub const BATCH_MEDIA_TYPE: &str = "application/cloudevents-batch+json";
 
@@ -51,9 +55,9 @@ pub struct Envelope<'a> {
 pub enum Data<'a> {
     /// JSON, in `data`.
     Json(&'a RawValue),
-    /// Bytes of another media type, in `data_base64`.
+    /// Bytes, in `data_base64`. They are JSON if the media type is.
     Binary {
-        /// `datacontenttype`.
+        /// `datacontenttype`; `application/json` if it is absent (JSON format, 2.4).
         content_type: String,
         /// The text of `data_base64`.
         base64: String,
@@ -66,10 +70,9 @@ impl<'a> Envelope<'a> {
     /// # Errors
     ///
     /// [`Reason::TimeMissing`] without `time`, [`Reason::DataInvalid`] if the data is missing or has an unsupported form,
-    /// and [`Reason::NotACloudEvent`] for every other fault.
+    /// and [`Reason::NotACloudEvent`] for every other fault, also for an attribute that occurs twice.
     pub fn parse(raw: &'a RawValue) -> Result<Self, Refusal> {
-        let members: BTreeMap<String, &'a RawValue> = serde_json::from_str(raw.get())
-            .map_err(|_| Refusal::new(Reason::NotACloudEvent, JsonPointer::ROOT, "must be a JSON object"))?;
+        let members = unique_members(raw)?;
         let attribute = |name: &str| attribute(&members, name);
         let required = |name: &str| {
             attribute(name)?.ok_or_else(|| Refusal::new(Reason::NotACloudEvent, [name], format!("{name} is required")))
@@ -115,18 +118,20 @@ impl<'a> Envelope<'a> {
 /// Returns the JSON of `data` or the bytes of `data_base64`, according to `datacontenttype`.
 fn data<'a>(members: &BTreeMap<String, &'a RawValue>) -> Result<Data<'a>, Refusal> {
     let content_type = attribute(members, "datacontenttype")?;
-    let json = members.get("data").copied();
-    match (content_type.filter(|content_type| !is_json(content_type)), members.get("data_base64")) {
-        (None, Some(_)) => {
-            Err(Refusal::new(Reason::DataInvalid, ["data_base64"], "is not allowed for JSON; send JSON in data"))
+    // Some senders write the member that they do not use as null.
+    let base64 = members.get("data_base64").filter(|base64| base64.get() != "null");
+    let json = members.get("data").copied().filter(|json| base64.is_none() || json.get() != "null");
+    match (content_type.as_deref().filter(|content_type| !is_json(content_type)), base64) {
+        (None, Some(_)) if json.is_some() => {
+            Err(Refusal::new(Reason::DataInvalid, ["data_base64"], "is not allowed together with data"))
         }
         (None, None) => json.map(Data::Json).ok_or_else(|| Refusal::new(Reason::DataInvalid, ["data"], "data is required")),
-        (Some(content_type), Some(base64)) if json.is_none() => {
+        (_, Some(base64)) if json.is_none() => {
             let base64 = serde_json::from_str(base64.get())
                 .map_err(|_| Refusal::new(Reason::DataInvalid, ["data_base64"], "data_base64 must be a string"))?;
-            Ok(Data::Binary { content_type, base64 })
+            Ok(Data::Binary { content_type: content_type.unwrap_or_else(|| JSON_MEDIA_TYPE.to_owned()), base64 })
         }
-        (Some(_), _) => {
+        _ => {
             // A valid CloudEvent, but its data has a form that Roadcast does not support.
             let detail =
                 "data must be JSON (application/json or a type that ends in +json), or bytes in data_base64 without data";
@@ -149,7 +154,16 @@ fn attribute(members: &BTreeMap<String, &RawValue>, name: &str) -> Result<Option
     if text.len() > limits::ATTRIBUTE_BYTES {
         return Err(invalid(format!("{name} must be at most {} bytes", limits::ATTRIBUTE_BYTES)));
     }
+    if has_disallowed_character(&text) {
+        return Err(invalid(format!("{name} must not have control characters or noncharacters")));
+    }
     Ok(Some(text))
+}
+
+/// Returns whether a text has a character that CloudEvents excludes from strings (1.0.2, "Type System"): a control character
+/// or a noncharacter.
+fn has_disallowed_character(text: &str) -> bool {
+    text.chars().any(|c| c.is_control() || is_noncharacter(c))
 }
 
 /// Whether a media type is JSON: `application/json`, `text/json`, or a type that ends in `+json`.
@@ -176,12 +190,13 @@ fn extensions(members: &BTreeMap<String, &RawValue>) -> Result<BTreeMap<String, 
         let value: serde_json::Value = serde_json::from_str(raw.get()).unwrap_or_default();
         let is_allowed = match &value {
             serde_json::Value::Bool(_) => true,
-            serde_json::Value::String(text) => text.len() <= limits::ATTRIBUTE_BYTES,
+            serde_json::Value::String(text) => text.len() <= limits::ATTRIBUTE_BYTES && !has_disallowed_character(text),
             serde_json::Value::Number(number) => number.as_i64().is_some_and(|n| i32::try_from(n).is_ok()),
             _ => false,
         };
         if !is_allowed {
-            let detail = "an extension attribute must be a string of at most 512 bytes, a boolean or a 32-bit integer";
+            let detail = "an extension attribute must be a string of at most 512 bytes without control characters, a boolean or \
+                          a 32-bit integer";
             return Err(Refusal::new(Reason::NotACloudEvent, [name.as_str()], detail));
         }
         extensions.insert(name.clone(), value);

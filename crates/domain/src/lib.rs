@@ -23,7 +23,7 @@
 //! Shared building blocks:
 //! - [`ids`]: identifiers. [`caller`]: the authenticated caller of an operation.
 //! - [`refusal`]: reasons why an event or a sample is refused.
-//! - [`limits`]: size limits. [`byte_budget`]: a memory limit for decoding.
+//! - [`limits`]: size limits. [`byte_budget`]: a memory limit for decoding. [`strict_json`]: JSON without duplicate members.
 //! - [`diagnostic`]: diagnostic trouble codes.
 
 pub mod audit;
@@ -44,6 +44,7 @@ pub mod refusal;
 pub mod schema;
 pub mod selection;
 pub mod state;
+pub mod strict_json;
 pub mod subject;
 pub mod subscription;
 pub mod validation;

@@ -22,7 +22,7 @@ pub enum Reason {
     DataInvalid,
     /// More samples than one event may have.
     TooManySamples,
-    /// The samples of one event span too much time.
+    /// No 5 minutes contain half of the samples of the event.
     SamplesTooFarApart,
     /// More paths outside the catalogue than one event may have.
     TooManyUnknownSignals,
@@ -36,6 +36,8 @@ pub enum Reason {
     TimeBefore2000,
     /// The time of the sample is more than five minutes after the time at which it was received.
     TimeAhead,
+    /// The sample is outside the 5 minutes that contain the most samples of its event.
+    TimeOutOfWindow,
     /// The sample has no valid signal.
     NoValidSignal,
     /// The event cannot be stored, for example because it is too large.
@@ -44,7 +46,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::NotJson,
         Self::TooLarge,
         Self::NotACloudEvent,
@@ -59,6 +61,7 @@ impl Reason {
         Self::TimeInvalid,
         Self::TimeBefore2000,
         Self::TimeAhead,
+        Self::TimeOutOfWindow,
         Self::NoValidSignal,
         Self::Unstorable,
     ];
@@ -80,6 +83,7 @@ impl Reason {
             Self::TimeInvalid => "time_invalid",
             Self::TimeBefore2000 => "time_before_2000",
             Self::TimeAhead => "time_ahead",
+            Self::TimeOutOfWindow => "time_out_of_window",
             Self::NoValidSignal => "no_valid_signal",
             Self::Unstorable => "unstorable",
         }
@@ -95,13 +99,14 @@ impl Reason {
             Self::TypeUnknown => "unregistered event type",
             Self::DataInvalid => "data does not have the form that its event type requires",
             Self::TooManySamples => "too many samples in one event",
-            Self::SamplesTooFarApart => "the samples of one event must be within 5 minutes",
+            Self::SamplesTooFarApart => "half of the samples of one event must be within 5 minutes",
             Self::TooManyUnknownSignals => "too many paths outside the catalogue in one event",
             Self::VehicleUnknown => "no vehicle has this subject (vid, vin:… or scheme:value)",
             Self::SampleInvalid => "a sample must be an object with at and signals",
             Self::TimeInvalid => "at must be an RFC 3339 date and time",
             Self::TimeBefore2000 => "at must not be before 2000-01-01",
             Self::TimeAhead => "at must not be more than 5 minutes in the future",
+            Self::TimeOutOfWindow => "at must be within the 5 minutes in which most samples of the event are",
             Self::NoValidSignal => "the sample has no valid signal",
             Self::Unstorable => "the event is too large to be stored",
         }

@@ -13,12 +13,10 @@ use crate::json_pointer::JsonPointer;
 
 mod compatibility;
 mod keywords;
-mod strict;
 mod vocabulary;
 
 pub use compatibility::{Incompatibility, incompatibilities};
 pub use keywords::FORMATS;
-pub use strict::{StrictJsonError, parse_strict_json};
 pub use vocabulary::{Pattern, check};
 
 /// A version of the schema of a custom event type.

@@ -1,5 +1,6 @@
 //! The last-known value of each signal of a vehicle.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
@@ -7,6 +8,7 @@ use roadcast_signals::{SignalPath, Timestamp, Value};
 
 use crate::event::{Body, Event};
 use crate::ids::Eid;
+use crate::limits;
 
 /// The newest reading of a signal.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,17 +25,38 @@ pub struct LastKnown {
     pub index: u32,
 }
 
+/// How far the clock of a vehicle may be ahead of the received time without being wrong, in milliseconds. The clocks of the
+/// vehicle and of the stream differ a little, and some streams state the received time in whole seconds.
+const CLOCK_TOLERANCE_MS: i64 = 2 * 1000;
+
+/// How much older a reading counts whose time is after its receipt, in milliseconds: as much as a clock may be ahead.
+const AHEAD_PENALTY_MS: i64 = limits::CLOCK_AHEAD_MS;
+
 impl LastKnown {
-    /// Orders readings by observed time, then by event, then by index in the event. An observed time after the received
-    /// time counts as the received time. Otherwise a vehicle clock that is ahead would block the correct readings that
-    /// follow.
-    fn rank(&self) -> (Timestamp, Eid, u32) {
-        (self.at.min(self.received), self.eid, self.index)
+    /// Orders readings: the greatest is the newest. The order of two readings depends on these two alone, so that the order
+    /// in which they arrive does not matter.
+    ///
+    /// The time by which a reading is ordered is its observed time, but at most its received time. If the observed time is
+    /// after the received time by more than [`CLOCK_TOLERANCE_MS`], the clock of the vehicle is wrong, and the time of the
+    /// observation is unknown. Such a reading is older than all readings of the [`AHEAD_PENALTY_MS`] before its receipt
+    /// that have a possible time. Readings that are equally old are ordered by observed time, event and index in the event.
+    fn rank(&self) -> impl Ord {
+        let is_possible = self.at.ms_since(self.received) <= CLOCK_TOLERANCE_MS;
+        let time = if is_possible { self.at.min(self.received) } else { self.received.plus_ms(-AHEAD_PENALTY_MS) };
+        (time, is_possible, self.at, self.eid, self.index, Reverse(self.received))
+    }
+
+    /// Whether both readings are of the same sample.
+    fn is_of_the_sample_of(&self, other: &Self) -> bool {
+        (self.eid, self.index, self.at) == (other.eid, other.index, other.at)
     }
 }
 
 /// The last-known value of each signal of a vehicle. Merging is commutative, associative and idempotent: late, repeated
 /// and reordered events result in the same state.
+///
+/// Latitude and longitude are one value: both are of the same sample. A sample with only one of them changes neither. It
+/// suffices to leave it out, because coordinates of one sample have the same rank.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct VehicleState {
     /// The newest reading of each signal.
@@ -47,6 +70,13 @@ pub struct VehicleState {
 /// vehicle's state with each of its batches would cost as much as writing its events.
 pub const TAIL_MS: i64 = 5 * 60 * 1000;
 
+/// The signals of a position.
+const POSITION: [&str; 2] = ["Vehicle.CurrentLocation.Latitude", "Vehicle.CurrentLocation.Longitude"];
+
+fn is_coordinate(path: &SignalPath) -> bool {
+    POSITION.contains(&path.as_str())
+}
+
 impl VehicleState {
     /// Merges an event. Returns whether any reading became newer.
     pub fn merge_event(&mut self, event: &Event) -> bool {
@@ -54,8 +84,10 @@ impl VehicleState {
         let mut changed = false;
         for (index, sample) in telemetry.samples.iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
+            let has_position = POSITION.iter().all(|path| sample.signals.contains_key(*path));
             // Only signals of the catalogue: otherwise a sender that invents paths could grow the state without limit.
-            for (path, value) in sample.signals.iter().filter(|(path, _)| path.def().is_some()) {
+            let known = sample.signals.iter().filter(|(path, _)| path.def().is_some());
+            for (path, value) in known.filter(|(path, _)| has_position || !is_coordinate(path)) {
                 let reading =
                     LastKnown { value: value.clone(), at: sample.at, received: event.received, eid: event.eid, index };
                 changed |= self.update(path, reading);
@@ -86,6 +118,19 @@ impl VehicleState {
     pub fn advance_watermark(&mut self, time: Timestamp) {
         let start = Timestamp::from_ms(time.ms().div_euclid(TAIL_MS) * TAIL_MS);
         self.watermark = self.watermark.max(Some(start));
+    }
+
+    /// Removes a position whose coordinates are not of one sample, which earlier releases could store.
+    pub fn remove_split_position(&mut self) {
+        let [latitude, longitude] = POSITION.map(|path| self.signals.get(path));
+        let is_whole = match (latitude, longitude) {
+            (Some(latitude), Some(longitude)) => latitude.is_of_the_sample_of(longitude),
+            (None, None) => true,
+            _ => false,
+        };
+        if !is_whole {
+            self.signals.retain(|path, _| !is_coordinate(path));
+        }
     }
 
     fn update(&mut self, path: &SignalPath, reading: LastKnown) -> bool {

@@ -1,8 +1,9 @@
 //! Validation of events. The HTTP API and the stream use the same validation.
 //!
 //! An entire event is refused only because of its envelope or the form of its data. An invalid signal is removed and
-//! counted. A sample without a valid signal, or with an invalid time, is quarantined with its bytes. The remaining values
-//! are rounded once to their resolution.
+//! counted. A sample without a valid signal, or with an invalid time, is quarantined with its bytes. The samples of one event
+//! are within 5 minutes: those outside the 5 minutes with the most samples are quarantined. The remaining values are rounded
+//! once to their resolution.
 //!
 //! An event of a custom type is validated with the schema in force. It is accepted unchanged or refused.
 
@@ -26,7 +27,9 @@ use crate::schema::SchemaRegistry;
 
 mod custom;
 mod diagnostic;
+mod signals;
 mod telemetry;
+mod window;
 
 /// The result for an event that is not refused.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,7 +99,7 @@ pub fn validate_event(
         Some(EventType::Custom(event_type)) => validate_custom(envelope, event_type, data, received, schemas)?,
         Some(EventType::Alert) | None => return Err(type_unknown()),
     };
-    let time = validated.earliest.unwrap_or(envelope.time);
+    let time = validated.time.unwrap_or(envelope.time);
     let eid = Eid::for_event(vid, &envelope.source, &envelope.id, time);
     let accepted = validated.body.map(|body| StoredEvent {
         event: Event { eid, vid: vid.clone(), received, body },
@@ -139,15 +142,16 @@ pub fn count_samples(event: &RawValue) -> usize {
 /// The result for the data of an event.
 struct ValidatedData {
     body: Option<Body>,
-    earliest: Option<Timestamp>,
+    /// The time of the earliest accepted sample; if none is accepted only because of the clock, the time that the event would
+    /// have. `None` stands for the time of the envelope.
+    time: Option<Timestamp>,
     quarantined: Vec<QuarantinedSample>,
     rejected: Vec<RejectedSignal>,
     sample_count: usize,
 }
 
-fn check_time(at: &serde_json::Value, received: Timestamp) -> Result<Timestamp, Reason> {
-    let at = at.as_str().and_then(|text| Timestamp::parse_rfc3339(text).ok()).ok_or(Reason::TimeInvalid)?;
-    check_clock(at, received)
+fn parse_time(at: &serde_json::Value) -> Result<Timestamp, Reason> {
+    at.as_str().and_then(|text| Timestamp::parse_rfc3339(text).ok()).ok_or(Reason::TimeInvalid)
 }
 
 /// Checks that a time is plausible: not before [`limits::EARLIEST_MS`] and at most [`limits::CLOCK_AHEAD_MS`] after

@@ -48,6 +48,7 @@ variables! {
     UserPoolId = "USER_POOL_ID": "the id of the Cognito user pool for machine clients",
     ProvisioningStateMachineArn = "PROVISIONING_STATE_MACHINE_ARN": "the ARN of the provisioning state machine",
     OffboardingStateMachineArn = "OFFBOARDING_STATE_MACHINE_ARN": "the ARN of the offboarding state machine",
+    PartialBatchResponses = "PARTIAL_BATCH_RESPONSES": "true if the event source mapping applies partial batch responses, or false",
     FeedQueuePrefix = "FEED_QUEUE_PREFIX": "the prefix of the names of feed queues",
 }
 

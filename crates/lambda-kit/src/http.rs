@@ -4,8 +4,10 @@
 //! the path template, applies the middleware and calls the handler. [`ApiRequest`] and [`ApiResponse`] extend the types of
 //! `lambda_http`.
 
+mod conditional;
 mod content_coding;
 mod dispatch;
+mod headers;
 mod invocation;
 mod middleware;
 mod operation;

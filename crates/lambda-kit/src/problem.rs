@@ -58,6 +58,7 @@ problem_types! {
     NotAcceptable = "not-acceptable", NOT_ACCEPTABLE, "No representation matches the Accept header";
     Conflict = "conflict", CONFLICT, "Conflict with the current state of the resource";
     RequestInProgress = "request-in-progress", CONFLICT, "A request with this Idempotency-Key is in progress";
+    EventsExpired = "events-expired", GONE, "The requested events are no longer retained";
     PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "The resource does not match the precondition";
     PayloadTooLarge = "payload-too-large", PAYLOAD_TOO_LARGE, "The request body is too large";
     UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "The media type of the request body is not supported";

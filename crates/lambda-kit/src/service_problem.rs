@@ -14,6 +14,9 @@ impl From<ServiceError> for Problem {
                 .fold(Self::new(ProblemType::InvalidBody), |problem, field| problem.with_error(field.pointer, field.detail)),
             ServiceError::Conflict(detail) => Self::new(ProblemType::Conflict).with_detail(detail),
             ServiceError::Stale => Self::new(ProblemType::PreconditionFailed),
+            ServiceError::Expired { available_from } => Self::new(ProblemType::EventsExpired)
+                .with_detail(format!("events that arrived before {available_from} are no longer retained"))
+                .with_member("availableFrom", available_from.to_string()),
             ServiceError::Port(error) => error.into(),
         }
     }

@@ -46,6 +46,9 @@ pub const STAMP_AGE_MS: i64 = INDEX_LAG_MS / 2;
 /// Retention of the index, in milliseconds: 14 days, longer than the retention of a queue. The table expires items by the
 /// day.
 pub const INDEX_RETENTION_MS: i64 = 14 * 24 * 60 * 60 * 1000;
+/// How long an entry of the index is kept after its retention, in milliseconds. A reader that starts at the time that a
+/// refused request names still finds all entries when it continues a little later.
+pub const INDEX_GRACE_MS: i64 = 60 * 60 * 1000;
 
 /// The index of the events that were delivered to each fleet, ordered by the time of delivery. It contains only pointers.
 pub trait FeedIndex: Send + Sync {

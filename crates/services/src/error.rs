@@ -1,3 +1,4 @@
+use roadcast_domain::Timestamp;
 use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_ports::{PortError, PortErrorKind};
 
@@ -19,6 +20,12 @@ pub enum ServiceError {
     /// The resource changed after the caller read it.
     #[error("the resource was modified since it was read; read it again and retry")]
     Stale,
+    /// The request starts at a time whose data is no longer retained.
+    #[error("data before {available_from} is no longer retained")]
+    Expired {
+        /// The time from which on all data is available.
+        available_from: Timestamp,
+    },
     /// A port failed.
     #[error(transparent)]
     Port(#[from] PortError),

@@ -2,6 +2,8 @@
 //! the upload.
 
 mod batch;
+mod identities;
+mod unknown_signals;
 mod upload;
 
 use roadcast_codec::stream_record;
@@ -19,9 +21,10 @@ use serde_json::value::RawValue;
 
 use crate::authz::Sender;
 use crate::cache::CachedVehicles;
-use crate::catalogue::event_schemas::CachedSchemas;
+use crate::catalogue::event_schemas::{CachedSchemas, ValidationError};
 
 pub use batch::{BatchEvent, BatchReceipt};
+pub use unknown_signals::{UnknownSignal, unknown_signals};
 
 /// Accepts uploads.
 pub struct Ingest<Ports: PortSet> {
@@ -70,12 +73,24 @@ pub enum EventError {
     /// The client is not registered for the event's source.
     #[error("the client is not registered for this source")]
     SourceNotAllowed,
+    /// The upload contains another event with the same source and id.
+    #[error("the upload contains another event with this source and id")]
+    Conflict,
     /// The event contains no usable sample.
     #[error("the event contains no usable sample")]
     NoUsableSample(Box<ValidationOutcome>),
     /// The event could not be put onto the stream.
     #[error(transparent)]
     Port(#[from] PortError),
+}
+
+impl From<ValidationError> for EventError {
+    fn from(error: ValidationError) -> Self {
+        match error {
+            ValidationError::Refused(refusal) => Self::Refused(refusal),
+            ValidationError::Port(error) => Self::Port(error),
+        }
+    }
 }
 
 /// An accepted event.
@@ -93,6 +108,8 @@ pub struct AcceptedEvent {
     pub quarantined: Vec<QuarantinedSample>,
     /// Signals that will be removed, each with a reason.
     pub rejected: Vec<RejectedSignal>,
+    /// Paths below `Vehicle` that are stored but not in the catalogue; see [`unknown_signals`].
+    pub unknown_paths: Vec<String>,
 }
 
 impl<Ports: PortSet> Ingest<Ports> {
@@ -110,7 +127,7 @@ impl<Ports: PortSet> Ingest<Ports> {
         let outcome = self
             .schemas
             .validate(envelope, &stream_record::json_data(envelope, &mut stream_record::record_budget())?, vid, received)
-            .await??;
+            .await?;
         let json = envelope
             .to_json_with_subject(vid)
             .map_err(|_| Refusal::new(Reason::NotACloudEvent, JsonPointer::ROOT, "the event cannot be written as JSON"))?;
@@ -129,6 +146,8 @@ struct ValidatedEvent {
 impl ValidatedEvent {
     fn into_accepted(self) -> AcceptedEvent {
         let samples = self.outcome.accepted.as_ref().map_or(0, |stored| stored.event.sample_count());
+        let unknown_paths =
+            self.outcome.accepted.as_ref().map_or_else(Vec::new, |stored| unknown_signals::unknown_paths(&stored.event));
         AcceptedEvent {
             id: self.id,
             source: self.source,
@@ -136,23 +155,17 @@ impl ValidatedEvent {
             samples,
             quarantined: self.outcome.quarantined,
             rejected: self.outcome.rejected,
+            unknown_paths,
         }
     }
 }
 
-/// Splits an upload into 1 to [`limits::EVENTS_PER_UPLOAD`] events.
+/// Splits an upload into at most [`limits::EVENTS_PER_UPLOAD`] events. A batch may be empty (CloudEvents JSON format, 4.3).
 fn split(body: &str) -> Result<Vec<&RawValue>, IngestError> {
     if body.len() > limits::UPLOAD_BYTES {
         return Err(IngestError::TooLarge);
     }
     let events = cloudevent::split_events(body).map_err(IngestError::Body)?;
-    if events.is_empty() {
-        return Err(IngestError::Body(Refusal::new(
-            Reason::DataInvalid,
-            JsonPointer::ROOT,
-            "must contain at least one event",
-        )));
-    }
     if events.len() > limits::EVENTS_PER_UPLOAD {
         let detail = format!("must contain at most {} events; split it into several uploads", limits::EVENTS_PER_UPLOAD);
         return Err(IngestError::Body(Refusal::new(Reason::DataInvalid, JsonPointer::ROOT, detail)));

@@ -21,8 +21,10 @@ pub mod requests;
 mod response_budget;
 pub mod stream;
 pub mod vehicles;
+mod version_condition;
 
 pub use error::{InvalidField, ServiceError};
+pub use version_condition::{VersionCondition, Versions};
 
 /// The number of vehicles, names or entitlements that a use case reads concurrently. The cost model counts on it.
 pub(crate) const CONCURRENT_READS: usize = 16;

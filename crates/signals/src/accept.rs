@@ -1,8 +1,10 @@
 //! Accepts readings: validates a value against the catalogue, and rounds it to the resolution of its signal.
 
-use crate::value::MAX_EXACT;
+use serde_json::value::RawValue;
+
+use crate::literal::{Integer, Literal};
+use crate::text::has_forbidden_character;
 use crate::{Datatype, SignalDef, SignalPath, SignalRejection, Value};
-use serde_json::{Number, Value as Json};
 
 /// Maximum length of a text in bytes.
 pub const MAX_TEXT_BYTES: usize = 1024;
@@ -12,75 +14,93 @@ pub const MAX_LIST_LEN: usize = 64;
 
 /// Validates one reading against the catalogue and rounds it once to the resolution of its signal.
 ///
-/// The range is checked before rounding. For an unknown path, a boolean, a number or a text is accepted and remains exact.
-/// Accepting an accepted value again returns the same bits.
-pub fn accept(path: &str, value: &Json) -> Result<(SignalPath, Value), SignalRejection> {
+/// The value is the JSON of the sender, since a parsed number has lost its digits. The range is checked before rounding. For
+/// an unknown path, a boolean, a number or a text is accepted and remains exact. Accepting an accepted value again returns
+/// the same bits.
+pub fn accept(path: &str, value: &RawValue) -> Result<(SignalPath, Value), SignalRejection> {
     let path = SignalPath::parse(path)?;
     let value = match path.def() {
         Some(def) if def.is_array => accept_list(def, value)?,
-        Some(def) => accept_scalar(def, value)?,
-        None => accept_unknown(value)?,
+        Some(def) => accept_scalar(def, Scalar::read(value)?)?,
+        None => accept_unknown(Scalar::read(value)?)?,
     };
     Ok((path, value))
 }
 
-fn accept_unknown(value: &Json) -> Result<Value, SignalRejection> {
-    match value {
-        Json::Bool(v) => Ok(Value::Bool(*v)),
-        Json::Number(v) => Value::number(exact(v)?).ok_or(SignalRejection::WrongType),
-        Json::String(v) => text(v),
-        Json::Null | Json::Array(_) | Json::Object(_) => Err(SignalRejection::WrongType),
+/// A JSON value that is neither null nor a list nor an object.
+enum Scalar<'a> {
+    Bool(bool),
+    Number(Literal<'a>),
+    Text(String),
+}
+
+impl<'a> Scalar<'a> {
+    fn read(value: &'a RawValue) -> Result<Self, SignalRejection> {
+        let json = value.get();
+        match json {
+            "true" => Ok(Self::Bool(true)),
+            "false" => Ok(Self::Bool(false)),
+            // The text of a JSON string cannot be read if it has half of a surrogate pair.
+            _ if json.starts_with('"') => serde_json::from_str(json).map(Self::Text).map_err(|_| SignalRejection::BadText),
+            _ => Literal::new(json).map(Self::Number).ok_or(SignalRejection::WrongType),
+        }
     }
 }
 
-fn accept_list(def: &SignalDef, value: &Json) -> Result<Value, SignalRejection> {
-    let Json::Array(entries) = value else {
-        return Err(SignalRejection::WrongType);
-    };
+fn accept_unknown(value: Scalar<'_>) -> Result<Value, SignalRejection> {
+    match value {
+        Scalar::Bool(v) => Ok(Value::Bool(v)),
+        Scalar::Number(v) => Value::number(exact(v)?).ok_or(SignalRejection::OutOfRange),
+        Scalar::Text(v) => text(v),
+    }
+}
+
+fn accept_list(def: &SignalDef, value: &RawValue) -> Result<Value, SignalRejection> {
+    let entries: Vec<&RawValue> = serde_json::from_str(value.get()).map_err(|_| SignalRejection::WrongType)?;
     if entries.len() > MAX_LIST_LEN {
         return Err(SignalRejection::TooLong);
     }
-    entries.iter().map(|entry| accept_scalar(def, entry)).collect::<Result<_, _>>().map(Value::List)
+    entries.into_iter().map(|entry| accept_scalar(def, Scalar::read(entry)?)).collect::<Result<_, _>>().map(Value::List)
 }
 
-fn accept_scalar(def: &SignalDef, value: &Json) -> Result<Value, SignalRejection> {
+fn accept_scalar(def: &SignalDef, value: Scalar<'_>) -> Result<Value, SignalRejection> {
     match (def.datatype, value) {
-        (Datatype::Boolean, Json::Bool(v)) => Ok(Value::Bool(*v)),
-        (Datatype::String, Json::String(v)) => {
-            let accepted = text(v)?;
-            if def.allowed.is_empty() || def.allowed.contains(&v.as_str()) {
-                Ok(accepted)
-            } else {
-                Err(SignalRejection::NotAllowed)
-            }
+        (Datatype::Boolean, Scalar::Bool(v)) => Ok(Value::Bool(v)),
+        (Datatype::String, Scalar::Text(v)) => {
+            let is_allowed = def.allowed.is_empty() || def.allowed.contains(&v.as_str());
+            text(v).and_then(|accepted| if is_allowed { Ok(accepted) } else { Err(SignalRejection::NotAllowed) })
         }
-        (datatype, Json::Number(v)) if datatype.is_numeric() => number(def, exact(v)?),
+        (datatype, Scalar::Number(v)) if datatype.is_numeric() => number(def, v),
         _ => Err(SignalRejection::WrongType),
     }
 }
 
-fn text(v: &str) -> Result<Value, SignalRejection> {
-    if v.len() > MAX_TEXT_BYTES { Err(SignalRejection::TooLong) } else { Ok(Value::from(v)) }
-}
-
-/// Converts a JSON number to a double. Fails with `NotExact` for an integer beyond ±2^53.
-fn exact(v: &Number) -> Result<f64, SignalRejection> {
-    let size = v.as_u64().or_else(|| v.as_i64().map(i64::unsigned_abs));
-    if size.is_some_and(|size| size > MAX_EXACT) {
-        return Err(SignalRejection::NotExact);
+fn text(v: String) -> Result<Value, SignalRejection> {
+    if v.len() > MAX_TEXT_BYTES {
+        Err(SignalRejection::TooLong)
+    } else if has_forbidden_character(&v) {
+        Err(SignalRejection::BadText)
+    } else {
+        Ok(Value::Text(v.into()))
     }
-    v.as_f64().filter(|v| v.is_finite()).ok_or(SignalRejection::WrongType)
 }
 
-#[allow(clippy::cast_precision_loss)] // 2^53 is exact
-fn number(def: &SignalDef, v: f64) -> Result<Value, SignalRejection> {
-    if def.datatype.is_integer() && v.fract() != 0.0 {
+/// Converts a number to a double, which is infinite if the number is too large. Fails with `NotExact` for an integer beyond
+/// ±2^53 without fraction and exponent: its last digit is meant.
+fn exact(v: Literal<'_>) -> Result<f64, SignalRejection> {
+    if v.is_plain() && v.integer() == Integer::Large { Err(SignalRejection::NotExact) } else { Ok(v.as_f64()) }
+}
+
+fn number(def: &SignalDef, literal: Literal<'_>) -> Result<Value, SignalRejection> {
+    let v = exact(literal)?;
+    let integer = def.datatype.is_integer().then(|| literal.integer());
+    if integer == Some(Integer::Fraction) {
         return Err(SignalRejection::WrongType);
     }
     if !def.contains(v) {
         return Err(SignalRejection::OutOfRange);
     }
-    if def.datatype.is_integer() && v.abs() > MAX_EXACT as f64 {
+    if integer == Some(Integer::Large) {
         return Err(SignalRejection::NotExact);
     }
     let rounded = def.resolution.map_or(v, |resolution| resolution.round(v));
@@ -88,7 +108,7 @@ fn number(def: &SignalDef, v: f64) -> Result<Value, SignalRejection> {
     if !def.contains(rounded) {
         return Err(SignalRejection::OutOfRange);
     }
-    Value::number(rounded).ok_or(SignalRejection::WrongType)
+    Value::number(rounded).ok_or(SignalRejection::OutOfRange)
 }
 
 #[cfg(test)]

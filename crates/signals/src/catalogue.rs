@@ -68,9 +68,10 @@ impl Catalogue {
 }
 
 impl SignalDef {
-    /// Returns whether `v` is within the range and, for an integer signal, within the datatype.
+    /// Returns whether `v` is within the range of the signal and within that of its datatype.
     ///
-    /// A `float` is compared in single precision: 100.00000298 percent, as sent by 32-bit sources, equals 100.
+    /// A `float` is compared in single precision: 100.00000298 percent, as sent by 32-bit sources, equals 100. A number that
+    /// is infinite in single precision is outside, whether or not the signal has a range.
     pub fn contains(&self, v: f64) -> bool {
         let is_outside = |low: Option<f64>, high: Option<f64>| match self.datatype {
             #[allow(clippy::cast_possible_truncation)] // intended
@@ -80,7 +81,7 @@ impl SignalDef {
             }
             _ => low.is_some_and(|low| v < low) || high.is_some_and(|high| v > high),
         };
-        let (low, high) = self.datatype.integer_range().unzip();
-        !is_outside(self.min, self.max) && !is_outside(low, high)
+        let (low, high) = self.datatype.range().unzip();
+        !v.is_nan() && !is_outside(self.min, self.max) && !is_outside(low, high)
     }
 }

@@ -52,7 +52,7 @@ impl Datatype {
 
     /// Returns whether values of this type are integers.
     pub const fn is_integer(self) -> bool {
-        self.integer_range().is_some()
+        self.is_numeric() && !matches!(self, Self::Float | Self::Double)
     }
 
     /// Returns whether values of this type are numbers.
@@ -60,10 +60,10 @@ impl Datatype {
         !matches!(self, Self::Boolean | Self::String)
     }
 
-    /// Returns the range of an integer type. The limits of 64 bits are rounded outward to a double; the limit of 2^53 is
+    /// Returns the range of a numeric type. The limits of 64 bits are rounded outward to a double; the limit of 2^53 is
     /// stricter.
     #[allow(clippy::cast_precision_loss)]
-    pub(crate) const fn integer_range(self) -> Option<(f64, f64)> {
+    pub(crate) const fn range(self) -> Option<(f64, f64)> {
         match self {
             Self::Int8 => Some((i8::MIN as f64, i8::MAX as f64)),
             Self::Uint8 => Some((0.0, u8::MAX as f64)),
@@ -73,7 +73,9 @@ impl Datatype {
             Self::Uint32 => Some((0.0, u32::MAX as f64)),
             Self::Int64 => Some((i64::MIN as f64, i64::MAX as f64)),
             Self::Uint64 => Some((0.0, u64::MAX as f64)),
-            Self::Boolean | Self::Float | Self::Double | Self::String => None,
+            Self::Float => Some((f32::MIN as f64, f32::MAX as f64)),
+            Self::Double => Some((f64::MIN, f64::MAX)),
+            Self::Boolean | Self::String => None,
         }
     }
 }

@@ -6,10 +6,13 @@
 mod accept;
 mod catalogue;
 mod columns;
+mod literal;
+mod nearest;
 mod path;
 mod rejection;
 mod resolution;
 mod sample;
+mod text;
 mod timestamp;
 mod value;
 
@@ -20,5 +23,6 @@ pub use path::{MAX_PATH_BYTES, SignalPath};
 pub use rejection::SignalRejection;
 pub use resolution::Resolution;
 pub use sample::{Sample, Signals, reject_null_position};
+pub use text::{has_forbidden_character, is_noncharacter};
 pub use timestamp::{Timestamp, TimestampError};
 pub use value::Value;

@@ -18,17 +18,24 @@ pub enum SignalRejection {
     /// A text of more than 1024 bytes, or a list of more than 64 entries.
     #[error("the text or list is too long")]
     TooLong,
-    /// An integer beyond ±2^53, which an IEEE 754 double cannot represent exactly.
+    /// An integer beyond ±2^53, which an IEEE 754 double cannot represent exactly: written without fraction and exponent, or
+    /// in any notation for an integer signal.
     #[error("the integer is too large to be represented exactly")]
     NotExact,
     /// Latitude and longitude are both exactly 0: the receiver has no position fix.
     #[error("latitude and longitude are both 0: the receiver has no position fix")]
     NullPosition,
+    /// The sample has the signal more than once.
+    #[error("the sample has this signal more than once")]
+    Duplicate,
+    /// A text with a control character other than tab and line end, a noncharacter of Unicode, or half of a surrogate pair.
+    #[error("the text has a control character other than tab and line end, or is not valid Unicode text")]
+    BadText,
 }
 
 impl SignalRejection {
     /// All reasons, in the order of declaration.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::BadPath,
         Self::WrongType,
         Self::OutOfRange,
@@ -36,6 +43,8 @@ impl SignalRejection {
         Self::TooLong,
         Self::NotExact,
         Self::NullPosition,
+        Self::Duplicate,
+        Self::BadText,
     ];
 
     /// Returns the stable `snake_case` code of the reason.
@@ -48,6 +57,8 @@ impl SignalRejection {
             Self::TooLong => "too_long",
             Self::NotExact => "not_exact",
             Self::NullPosition => "null_position",
+            Self::Duplicate => "duplicate",
+            Self::BadText => "bad_text",
         }
     }
 }
@@ -68,6 +79,6 @@ mod tests {
         for (position, reason) in SignalRejection::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, position);
         }
-        assert_eq!(SignalRejection::NullPosition as usize + 1, SignalRejection::ALL.len());
+        assert_eq!(SignalRejection::BadText as usize + 1, SignalRejection::ALL.len());
     }
 }

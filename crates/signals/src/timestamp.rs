@@ -30,8 +30,13 @@ impl Timestamp {
         self.0
     }
 
-    /// Parses an RFC 3339 date-time with any offset. Digits beyond the millisecond are truncated.
+    /// Parses an RFC 3339 date-time with any offset. Between date and time is `T`, `t` or one space. Digits beyond the
+    /// millisecond are truncated. A leap second, at the end of a month in UTC, becomes the last millisecond before it.
     pub fn parse_rfc3339(text: &str) -> Result<Self, TimestampError> {
+        // The parser accepts any character there.
+        if !matches!(text.as_bytes().get("2026-11-28".len()), Some(b'T' | b't' | b' ')) {
+            return Err(TimestampError);
+        }
         let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimestampError)?;
         let ms = moment.unix_timestamp() * 1000 + i64::from(moment.millisecond());
         // The offset can move a valid local time out of the years that RFC 3339 can represent in UTC.
@@ -127,6 +132,66 @@ mod tests {
     }
 
     #[test]
+    fn date_and_time_are_separated_by_t_or_one_space() {
+        for separator in ["T", "t", " "] {
+            check(&format!("2026-11-28{separator}10:00:00Z"), Some("2026-11-28T10:00:00.000Z"));
+        }
+        for separator in ["_", "-", "  ", "\t", "\n", "\0", "\u{a0}", "TT", "T ", "1", "/", "+", "ä", ""] {
+            check(&format!("2026-11-28{separator}10:00:00Z"), None);
+        }
+    }
+
+    #[test]
+    fn offset_is_z_or_signed_hours_and_minutes() {
+        for (offset, utc) in [
+            ("Z", "10:00"),
+            ("z", "10:00"),
+            ("+00:00", "10:00"),
+            ("-00:00", "10:00"),
+            ("+05:30", "04:30"),
+            ("-09:59", "19:59"),
+        ] {
+            check(&format!("2026-11-28T10:00:00{offset}"), Some(&format!("2026-11-28T{utc}:00.000Z")));
+        }
+        for offset in
+            ["", "+1:00", "+01", "+0100", "+01:60", "+24:00", "\u{2212}01:00", "UTC", " Z", "Z ", "ZZ", "+01:00:00"]
+        {
+            check(&format!("2026-11-28T10:00:00{offset}"), None);
+        }
+    }
+
+    #[test]
+    fn fields_are_complete_and_within_their_ranges() {
+        for text in [
+            "2026-11-28T24:00:00Z",
+            "2026-11-28T10:60:00Z",
+            "2026-11-28T10:00:61Z",
+            "2026-11-28T10:00Z",
+            "2026-11-28T1:00:00Z",
+            "2026-11-28T10:00:00.Z",
+            "2026-11-28T10:00:00,5Z",
+            "2026-11-31T10:00:00Z",
+            "2026-00-28T10:00:00Z",
+            "26-11-28T10:00:00Z",
+            "-2026-11-28T10:00:00Z",
+            "+2026-11-28T10:00:00Z",
+            "12026-11-28T10:00:00Z",
+            "20261128T100000Z",
+            "2026-W48-6T10:00:00Z",
+        ] {
+            check(text, None);
+        }
+    }
+
+    #[test]
+    fn leap_second_is_the_last_millisecond_of_its_month() {
+        check("2016-12-31T23:59:60Z", Some("2016-12-31T23:59:59.999Z"));
+        check("2017-01-01T00:59:60.5+01:00", Some("2016-12-31T23:59:59.999Z"));
+        check("2016-12-30T23:59:60Z", None);
+        check("2016-12-31T23:58:60Z", None);
+    }
+
+    #[test]
     fn digits_below_the_millisecond_are_truncated() {
         check("2017-02-19T12:19:28.123999999Z", Some("2017-02-19T12:19:28.123Z"));
         check("1969-12-31T23:59:59.9999Z", Some("1969-12-31T23:59:59.999Z"));
@@ -171,6 +236,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_other_separator_is_accepted(separator: char) {
+            let is_read = Timestamp::parse_rfc3339(&format!("2026-11-28{separator}10:00:00Z")).is_ok();
+            prop_assert_eq!(is_read, matches!(separator, 'T' | 't' | ' '));
+        }
+
         #[test]
         fn times_round_trip_through_json(ms in FIRST_MS..=LAST_MS) {
             let at = Timestamp::from_ms(ms);

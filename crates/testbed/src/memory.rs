@@ -88,6 +88,11 @@ impl Memory {
         self.state().deliveries.clone()
     }
 
+    /// Returns the messages that the queue of a fleet refused because of a character, in order.
+    pub fn undeliverable(&self) -> Vec<String> {
+        self.state().undeliverable.clone()
+    }
+
     /// Returns a fleet's pointers in the feed index, ordered by stamp, including repeated ones.
     pub fn pointers(&self, fleet_id: &FleetId) -> Vec<FeedPointer> {
         self.state().pointers.get(fleet_id).cloned().unwrap_or_default()

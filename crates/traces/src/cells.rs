@@ -11,18 +11,24 @@ use crate::error::TraceError;
 use crate::format::Format;
 use crate::row::RowRefusal;
 
-/// Splits a line into cells.
-pub(crate) fn split(line: &str) -> Vec<String> {
+/// Splits a line into cells. Fails if a quote is never closed.
+pub(crate) fn split(line: &str) -> Result<Vec<String>, RowRefusal> {
     if !line.contains('"') {
-        return line.split(',').map(|cell| cell.trim().to_owned()).collect();
+        return Ok(line.split(',').map(|cell| cell.trim().to_owned()).collect());
     }
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(line.as_bytes());
+    // With a line end, an open cell contains it.
+    let terminated = format!("{line}\n");
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .terminator(csv::Terminator::Any(b'\n'))
+        .from_reader(terminated.as_bytes());
     let mut record = csv::StringRecord::new();
     match reader.read_record(&mut record) {
-        Ok(true) => record.iter().map(str::to_owned).collect(),
-        // Not expected for a line of text; the row is then refused because of its cell count.
-        Ok(false) | Err(_) => Vec::new(),
+        Ok(true) if !record.iter().any(|cell| cell.contains('\n')) => {
+            Ok(record.iter().map(|cell| cell.trim().to_owned()).collect())
+        }
+        Ok(_) | Err(_) => Err(RowRefusal::OpenQuote),
     }
 }
 
@@ -34,7 +40,7 @@ pub(crate) struct Header {
 
 impl Header {
     pub(crate) fn parse(line: &str) -> Self {
-        Self { names: split(line) }
+        Self { names: split(line).unwrap_or_default() }
     }
 
     /// Parses a header that must have all `columns` of a format. Fails with `MissingColumn` otherwise.
@@ -61,7 +67,7 @@ impl Header {
 
     /// Parses a row, which must have as many cells as the header.
     pub(crate) fn row(&self, line: &str) -> Result<Cells<'_>, RowRefusal> {
-        let cells = split(line);
+        let cells = split(line)?;
         if cells.len() != self.names.len() {
             return Err(RowRefusal::CellCount { expected: self.names.len(), found: cells.len() });
         }
@@ -121,9 +127,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quotes_protect_commas_and_end_with_the_line() {
-        assert_eq!(split(r#"1,"Metric/South, SB",3"#), ["1", "Metric/South, SB", "3"]);
-        assert_eq!(split(r#"1,"Metric,3"#), ["1", "Metric,3"]);
-        assert_eq!(split("1,,3"), ["1", "", "3"]);
+    fn quotes_protect_commas_and_must_be_closed() {
+        let cells = |line| split(line).map(|cells| cells.join("|"));
+        assert_eq!(cells(r#"1,"Metric/South, SB",3"#).as_deref(), Ok("1|Metric/South, SB|3"));
+        assert_eq!(cells(r#"1,"Metric,3"#), Err(RowRefusal::OpenQuote));
+        assert_eq!(cells(r#"1,2,"Metric"#), Err(RowRefusal::OpenQuote));
+        assert_eq!(cells("1,,3").as_deref(), Ok("1||3"));
+        assert_eq!(cells("1,\"a\"\r2,\"b\"").as_deref(), Ok("1|a\r2|b"), "a carriage return ends no row");
     }
 }

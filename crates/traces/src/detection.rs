@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::cells::Header;
 use crate::error::TraceError;
 use crate::format::Format;
-use crate::{capmetro, fms, twizy};
+use crate::{capmetro, envirocar, fms, twizy};
 
 impl Format {
     /// Detects the format from the first bytes of the decompressed file, which must contain its entire first line. `path` is
@@ -15,7 +15,9 @@ impl Format {
         let text = String::from_utf8_lossy(first_bytes);
         let line = text.trim_start_matches('\u{feff}').lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
         if line.trim_start().starts_with('{') {
-            return Ok(Self::EnviroCar);
+            // The line may be damaged. Other JSON, such as a GeoJSON track, has no such member.
+            let is_row = line.contains(envirocar::VEHICLE_MEMBER);
+            return if is_row { Ok(Self::EnviroCar) } else { Err(TraceError::UnknownFormat { path: path.to_owned() }) };
         }
         let header = Header::parse(line);
         [(Self::CapMetro, capmetro::COLUMNS), (Self::Twizy, twizy::COLUMNS), (Self::FmsVss, fms::COLUMNS)]
@@ -54,7 +56,10 @@ mod tests {
     #[test]
     fn first_line_determines_the_format() {
         let detect = |line: &str| Format::detect(Path::new("f"), line.as_bytes());
-        assert_eq!(detect("{\"id\":1}\n").unwrap(), Format::EnviroCar);
+        assert_eq!(detect("{\"id\":1,\"vehicle_id\":\"v\"}\n").unwrap(), Format::EnviroCar);
+        for line in ["{\n", "{\"type\":\"FeatureCollection\",\"features\":[]}", "{\"id\":1}", "[]", "PK\u{3}\u{4}"] {
+            assert!(matches!(detect(line), Err(TraceError::UnknownFormat { .. })), "{line}");
+        }
         assert_eq!(
             detect("vehicle_id,timestamp,speed,route_id,trip_id,latitude,longitude,trip_headsign\n").unwrap(),
             Format::CapMetro

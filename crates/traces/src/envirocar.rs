@@ -12,6 +12,9 @@ use crate::lines::Lines;
 use crate::paths::{LATITUDE, LONGITUDE};
 use crate::row::{RecordedSample, RowRefusal, VehicleDetails, VehicleKey};
 
+/// The member that identifies a row of this format, as it is written in JSON.
+pub(crate) const VEHICLE_MEMBER: &str = "\"vehicle_id\"";
+
 const SCHEME: &str = "envirocar";
 
 /// Phenomena and their paths. All values have the unit of the catalogue.

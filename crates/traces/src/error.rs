@@ -32,9 +32,27 @@ pub enum TraceError {
         /// The file.
         path: PathBuf,
     },
+    /// No row of the file can become an event.
+    #[error(
+        "{} has no usable row: {}; check that it is a complete recording in the format {format}",
+        path.display(),
+        first.as_ref().map_or_else(|| "it has no rows".to_owned(), |(line, reason)| {
+            format!("all are refused ({rows}), the first at line {line}: {reason}")
+        })
+    )]
+    NoUsableRow {
+        /// The file.
+        path: PathBuf,
+        /// The format as which it was read.
+        format: crate::format::Format,
+        /// The number of rows.
+        rows: u64,
+        /// The line number of the first row, and why it is refused.
+        first: Option<(u64, crate::row::RowRefusal)>,
+    },
     /// The first line matches no format.
     #[error(
-        "the format of {} cannot be detected: specify it ({}), or convert the file to one of these formats",
+        "{} is not a known recording: specify its format ({}), or convert it to one of these formats, one row per line",
         path.display(),
         crate::format::Format::NAMES.join(", ")
     )]

@@ -115,6 +115,9 @@ pub enum RowRefusal {
         /// Number of cells in the row.
         found: usize,
     },
+    /// A quote is never closed.
+    #[error("a quote is never closed")]
+    OpenQuote,
     /// A required field is missing, empty or of the wrong type.
     #[error("`{0}` is missing, empty or of the wrong type")]
     BadField(&'static str),
@@ -143,6 +146,7 @@ impl RowRefusal {
             Self::LineTooLong => "line_too_long",
             Self::NotJson => "not_json",
             Self::CellCount { .. } => "cell_count",
+            Self::OpenQuote => "open_quote",
             Self::BadField(_) => "bad_field",
             Self::NotANumber(_) => "not_a_number",
             Self::NoSignals => "no_signals",

@@ -12,10 +12,10 @@ use roadcast_lambda_kit::http::{
 };
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::port_set::PortSet;
-use roadcast_services::ServiceError;
 use roadcast_services::authz::{Admin, AnyClient};
 use roadcast_services::catalogue::event_schemas::SchemaRegistration;
 use roadcast_services::catalogue::packages::{PackageCatalogue, PackageRecord, PackageRequest};
+use roadcast_services::{ServiceError, VersionCondition};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -72,17 +72,15 @@ impl<Ports: PortSet> CatalogueApi<Ports> {
 
     async fn put_package(&self, Call { request, caller, .. }: Call<'_, (), Admin>) -> Result<Response, Problem> {
         let name: String = request.path_parameter("name")?;
-        let expected_version = request.if_match();
+        let condition = request.version_condition();
         let package: PackageRequest = request.json()?;
-        match self.packages.put(&caller, &name, package, expected_version).await {
+        match self.packages.put(&caller, &name, package, &condition).await {
             Ok(custom) => {
                 let status = if custom.version == 1 { StatusCode::CREATED } else { StatusCode::OK };
                 with_etag(&PackageRecord::Custom(custom), status)
             }
             // The package exists, and the request has no precondition.
-            Err(ServiceError::Stale) if expected_version.is_none() && !request.if_none_match_any() => {
-                Err(Problem::precondition_required())
-            }
+            Err(ServiceError::Stale) if condition == VersionCondition::default() => Err(Problem::precondition_required()),
             Err(error) => Err(error.into()),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use roadcast_domain::ids::Eid;
 use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::validation::{QuarantinedSample, RejectedSignal};
-use roadcast_services::ingest::AcceptedEvent;
+use roadcast_services::ingest::{AcceptedEvent, unknown_signals};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -34,6 +34,27 @@ impl<'a> From<&'a AcceptedEvent> for AcceptedEventView<'a> {
             quarantined: quarantined_views(&event.quarantined, &JsonPointer::ROOT),
         }
     }
+}
+
+/// Returns the response to an upload about one vehicle.
+pub(crate) fn upload_receipt(events: &[AcceptedEvent]) -> Value {
+    let accepted: Vec<AcceptedEventView<'_>> = events.iter().map(AcceptedEventView::from).collect();
+    with_unknown_signals(json!({ "accepted": accepted }), events)
+}
+
+/// Adds the paths that the catalogue does not know to a response, each with the path that it may mean.
+pub(crate) fn with_unknown_signals<'a>(mut receipt: Value, events: impl IntoIterator<Item = &'a AcceptedEvent>) -> Value {
+    let unknown: Vec<Value> = unknown_signals(events)
+        .into_iter()
+        .map(|signal| match signal.nearest {
+            Some(nearest) => json!({"path": signal.path, "nearest": nearest}),
+            None => json!({"path": signal.path}),
+        })
+        .collect();
+    if !unknown.is_empty() {
+        receipt["unknownSignals"] = unknown.into();
+    }
+    receipt
 }
 
 /// Returns the number of rejected signals by reason.

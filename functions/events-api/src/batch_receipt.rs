@@ -7,19 +7,27 @@ use roadcast_lambda_kit::problem::{Problem, ProblemType};
 use roadcast_services::ingest::{BatchEvent, BatchReceipt, EventError};
 use serde_json::{Value, json};
 
-use crate::accepted_event::AcceptedEventView;
+use crate::accepted_event::{AcceptedEventView, with_unknown_signals};
 use crate::ingest_problem;
 
 /// The results of a batch.
 pub(crate) struct BatchReceiptView {
     results: Vec<Value>,
+    /// The response to the accepted events, without their results.
+    receipt: Value,
     accepted: usize,
     port_failed: bool,
 }
 
 impl BatchReceiptView {
     pub(crate) fn of(receipt: BatchReceipt) -> Self {
-        let mut view = Self { results: Vec::with_capacity(receipt.events.len()), accepted: 0, port_failed: false };
+        let accepted_events = receipt.events.iter().filter_map(|event| event.outcome.as_ref().ok());
+        let mut view = Self {
+            results: Vec::with_capacity(receipt.events.len()),
+            receipt: with_unknown_signals(json!({}), accepted_events),
+            accepted: 0,
+            port_failed: false,
+        };
         for BatchEvent { id, source, outcome } in receipt.events {
             let mut result = match outcome {
                 Ok(event) => {
@@ -44,11 +52,12 @@ impl BatchReceiptView {
         view
     }
 
-    /// Returns 202 if any event was accepted. Otherwise fails with `unavailable` if a port failed, or with
-    /// `no-event-accepted`.
-    pub(crate) fn into_response(self) -> Result<Response, Problem> {
-        if self.accepted > 0 {
-            return response::json(StatusCode::ACCEPTED, &json!({ "results": self.results }));
+    /// Returns 202 if any event was accepted, or the batch is empty. Otherwise fails with `unavailable` if a port failed, or
+    /// with `no-event-accepted`.
+    pub(crate) fn into_response(mut self) -> Result<Response, Problem> {
+        if self.accepted > 0 || self.results.is_empty() {
+            self.receipt["results"] = self.results.into();
+            return response::json(StatusCode::ACCEPTED, &self.receipt);
         }
         let kind = if self.port_failed { ProblemType::Unavailable } else { ProblemType::NoEventAccepted };
         Err(Problem::new(kind).with_member("results", self.results))

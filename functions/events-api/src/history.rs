@@ -11,7 +11,9 @@ use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::port_set::PortSet;
 use roadcast_services::authz::Reader;
-use roadcast_services::query::{HistoryPage, HistoryRange, Resolution, SamplePosition, SampleRow, Series, Window};
+use roadcast_services::query::{
+    HistoryPage, HistoryRange, Resolution, SamplePosition, SampleRow, Series, Statistics, Window,
+};
 use roadcast_signals::{SignalPath, Value};
 use serde_json::json;
 
@@ -158,7 +160,7 @@ fn cell(value: &Value) -> String {
 
 /// Puts an apostrophe in front of text that a spreadsheet would evaluate as a formula (OWASP, "CSV Injection").
 fn text_cell(text: &str) -> Cow<'_, str> {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}").into() } else { text.into() }
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { format!("'{text}").into() } else { text.into() }
 }
 
 fn finish_csv(table: csv::Writer<Vec<u8>>) -> Result<String, Problem> {

@@ -46,6 +46,10 @@ pub(crate) fn event_problem(error: EventError, prefix: &JsonPointer) -> Problem 
             let detail = "this client may not use this source; an admin assigns sources to clients";
             Problem::new(ProblemType::Forbidden).with_error(prefix.child("source"), detail)
         }
+        EventError::Conflict => {
+            let detail = "another event of the upload has the same source and id; give each event an id of its own";
+            Problem::new(ProblemType::Conflict).with_error(prefix.child("id"), detail)
+        }
         EventError::NoUsableSample(outcome) => {
             let quarantined: Value = quarantined_views(&outcome.quarantined, prefix).into();
             with_errors(Problem::new(ProblemType::NoUsableSample), &outcome, prefix).with_member("quarantined", quarantined)

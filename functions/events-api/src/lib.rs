@@ -16,9 +16,7 @@ use roadcast_services::authz::Sender;
 use roadcast_services::ingest::Ingest;
 use roadcast_services::query::VehicleQueries;
 use roadcast_services::query::fleet_events::FleetEvents;
-use serde_json::json;
 
-use crate::accepted_event::AcceptedEventView;
 use crate::batch_receipt::BatchReceiptView;
 
 /// The HTTP API of events.
@@ -48,8 +46,7 @@ impl<Ports: PortSet> EventsApi<Ports> {
         let body = upload_body::events_json(request)?;
         let to_problem = |error| ingest_problem::upload_problem(error, upload_body::is_batch(&body));
         let events = self.ingest.upload(&caller, &vid, &body).await.map_err(to_problem)?;
-        let accepted: Vec<AcceptedEventView<'_>> = events.iter().map(AcceptedEventView::from).collect();
-        response::json(StatusCode::ACCEPTED, &json!({ "accepted": accepted }))
+        response::json(StatusCode::ACCEPTED, &accepted_event::upload_receipt(&events))
     }
 
     async fn send_events(&self, Call { request, caller, .. }: Call<'_, (), Sender>) -> Result<Response, Problem> {

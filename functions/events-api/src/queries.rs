@@ -12,7 +12,6 @@ use roadcast_lambda_kit::http::{ApiRequest as _, ApiResponse as _, Call, Page, R
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::feed::INDEX_RETENTION_MS;
 use roadcast_ports::port_set::PortSet;
 use roadcast_services::authz::{FleetOwner, Reader};
 use roadcast_services::cache::CachedEntitlements;
@@ -74,11 +73,14 @@ impl<Ports: PortSet> EventsApi<Ports> {
         Call { query, request, caller }: Call<'_, ListEvents, FleetOwner>,
     ) -> Result<Response, Problem> {
         check_interval(query.from, query.to)?;
-        let now = self.fleet_events.clock.now();
-        let from = query.from.unwrap_or(now.plus_ms(-DEFAULT_LOOKBACK_MS)).max(now.plus_ms(-INDEX_RETENTION_MS));
+        let from = query.from.unwrap_or(self.fleet_events.clock.now().plus_ms(-DEFAULT_LOOKBACK_MS));
         let selection = selection(query.types, query.package, query.signals, &self.fleet_events.entitlements).await?;
         let page = Page::new(request, &caller, query.cursor);
-        let from = page.start::<ArrivalPosition>()?.unwrap_or_else(|| ArrivalPosition::first_at(from));
+        let start = page.start::<ArrivalPosition>()?;
+        if start.is_none() && query.to.is_some_and(|to| to <= from) {
+            return Err(Problem::invalid_parameter("to", "must be later than from, which is 24 hours ago if it is absent"));
+        }
+        let from = start.unwrap_or_else(|| ArrivalPosition::first_at(from));
         let range = FleetEventsRange { from, to: query.to, selection, limit: query.limit };
         let result = self.fleet_events.page(&caller, &range).await?;
         let fields = Fields(query.fields);

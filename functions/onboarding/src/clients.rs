@@ -118,10 +118,13 @@ impl<Ports: PortSet> OnboardingApi<Ports> {
         &self,
         Call { request, caller, .. }: Call<'_, (), Admin>,
     ) -> Result<Response, Problem> {
-        let version = request.if_match().ok_or_else(Problem::precondition_required)?;
+        let condition = request.version_condition();
+        if !condition.requires_existence() {
+            return Err(Problem::precondition_required());
+        }
         let ClientUpdateInput { name, sources, disabled } = request.json()?;
         let update = ClientUpdate { name, sources, disabled };
-        with_etag(&self.onboarding.update_client(&caller, &client_id(request)?, update, version).await?)
+        with_etag(&self.onboarding.update_client(&caller, &client_id(request)?, update, condition).await?)
     }
 
     pub(crate) async fn delete_client(

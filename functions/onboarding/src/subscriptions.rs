@@ -50,9 +50,12 @@ impl<Ports: PortSet> OnboardingApi<Ports> {
         Call { request, caller, .. }: Call<'_, (), Admin>,
     ) -> Result<Response, Problem> {
         let (fleet_id, id) = (request.path_parameter("fleetId")?, request.path_parameter("subscriptionId")?);
-        let version = request.if_match().ok_or_else(Problem::precondition_required)?;
+        let condition = request.version_condition();
+        if !condition.requires_existence() {
+            return Err(Problem::precondition_required());
+        }
         let subscription: SubscriptionRequest = request.json()?;
-        with_etag(&self.onboarding.replace_subscription(&caller, &fleet_id, &id, subscription, version).await?)
+        with_etag(&self.onboarding.replace_subscription(&caller, &fleet_id, &id, subscription, condition).await?)
     }
 
     pub(crate) async fn retry_provisioning(

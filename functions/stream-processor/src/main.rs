@@ -1,5 +1,6 @@
 //! The Lambda function that processes the telemetry stream.
 
+mod answer;
 mod report;
 
 use roadcast_aws::{
@@ -7,7 +8,7 @@ use roadcast_aws::{
     S3Archive, Sdk, SystemClock,
 };
 use roadcast_lambda_kit::config::Variable;
-use roadcast_lambda_kit::kinesis::{self, KinesisEvent};
+use roadcast_lambda_kit::kinesis::KinesisEvent;
 use roadcast_lambda_kit::run::Function;
 use roadcast_ports::clock::Clock as _;
 use roadcast_services::cache::{CachedEntitlements, CachedSubjects};
@@ -41,6 +42,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         },
         clock: SystemClock,
     };
+    let partial_responses = function.env.optional_parse(Variable::PartialBatchResponses, "true or false")?.unwrap_or(true);
     let (processor, metrics) = (&processor, function.metrics.clone());
     function
         .handle_events(|event: KinesisEvent| {
@@ -49,7 +51,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
                 let batch = event.into_batch(processor.clock.now());
                 let outcome = processor.process_batch(&batch.records).await;
                 report::record_outcome(&metrics, &batch, &outcome);
-                Ok(kinesis::retry_from(&batch.records, outcome.retry_from))
+                answer::answer(&batch.records, outcome.retry_from, partial_responses)
             }
         })
         .await

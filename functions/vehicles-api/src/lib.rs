@@ -88,13 +88,16 @@ impl<Ports: PortSet> VehiclesApi<Ports> {
 
     async fn replace(&self, Call { request, caller, .. }: Call<'_, (), Sender>) -> Result<Response, Problem> {
         let vid: VehicleId = request.path_parameter("vid")?;
-        let version = request.if_match().ok_or_else(Problem::precondition_required)?;
+        let condition = request.version_condition();
+        if !condition.requires_existence() {
+            return Err(Problem::precondition_required());
+        }
         let details: VehicleDetails = request.json()?;
-        with_etag(&self.registry.replace(&caller, &vid, details, version).await?, StatusCode::OK)
+        with_etag(&self.registry.replace(&caller, &vid, details, condition).await?, StatusCode::OK)
     }
 
     async fn retire(&self, Call { request, caller, .. }: Call<'_, (), Sender>) -> Result<Response, Problem> {
-        self.registry.retire(&caller, &request.path_parameter("vid")?, request.if_match()).await?;
+        self.registry.retire(&caller, &request.path_parameter("vid")?, &request.version_condition()).await?;
         Ok(response::no_content())
     }
 

@@ -13,7 +13,7 @@ use roadcast_domain::ids::{ArrivalStamp, FleetId};
 use roadcast_event_log::pointers;
 use roadcast_ports::PortError;
 use roadcast_ports::clock::Clock;
-use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedPointer, FeedRange, INDEX_RETENTION_MS};
+use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedPointer, FeedRange, INDEX_GRACE_MS, INDEX_RETENTION_MS};
 
 use crate::backoff;
 use crate::clock::SystemClock;
@@ -99,7 +99,7 @@ impl FeedIndex for DynamoFeedIndex {
 
 fn encode(fleet_id: &FleetId, pointer: &FeedPointer) -> (Key, Item) {
     let key = Key::feed_pointer(fleet_id, pointer.stamp);
-    let expires_at = pointer.stamp.time().plus_ms(INDEX_RETENTION_MS).ms().div_euclid(1000);
+    let expires_at = pointer.stamp.time().plus_ms(INDEX_RETENTION_MS + INDEX_GRACE_MS).ms().div_euclid(1000);
     let mut item = key.attributes();
     item.insert(EVENTS.to_owned(), AttributeValue::B(Blob::new(pointers::encode(&pointer.events))));
     item.insert(EXPIRES_AT.to_owned(), AttributeValue::N(expires_at.to_string()));

@@ -65,7 +65,11 @@ fn simulated() -> Recorded {
 /// Returns the values that the catalogue accepts, rounded to its grids, or `None` if there are none.
 fn accepted_sample(recorded: &RecordedSample) -> Option<Sample> {
     let at = Timestamp::parse_rfc3339(&recorded.at).ok()?;
-    let mut signals: Signals = recorded.signals.iter().filter_map(|(path, value)| accept(path, value).ok()).collect();
+    let mut signals: Signals = recorded
+        .signals
+        .iter()
+        .filter_map(|(path, value)| accept(path, &serde_json::value::to_raw_value(value).ok()?).ok())
+        .collect();
     reject_null_position(&mut signals);
     (!signals.is_empty()).then_some(Sample { at, signals })
 }

@@ -32,6 +32,7 @@ pub(crate) struct Fleet {
     #[serde(rename = "fleetId")]
     pub(crate) id: String,
     pub(crate) name: String,
+    pub(crate) plan: String,
     pub(super) state: String,
 }
 
@@ -42,6 +43,8 @@ pub(crate) struct Subscription {
     pub(crate) id: String,
     pub(crate) vehicles: Vec<String>,
     pub(crate) packages: Vec<String>,
+    #[serde(default)]
+    pub(crate) delivery_format: String,
     pub(crate) state: String,
     #[serde(default)]
     pub(crate) reason: Option<String>,

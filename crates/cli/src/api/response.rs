@@ -16,6 +16,8 @@ pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) etag: Option<String>,
     pub(crate) body: Vec<u8>,
+    /// The version of the resource, for `If-Match`.
+    pub(crate) etag: Option<String>,
 }
 
 /// A problem document (RFC 9457).
@@ -95,7 +97,7 @@ mod tests {
     #[test]
     fn error_names_status_title_and_invalid_fields() {
         let body = br#"{"type":"https://roadcast.dev/problems/x","title":"No","status":422,"errors":[{"pointer":"/a","detail":"b"}]}"#;
-        let response = Response { status: StatusCode::UNPROCESSABLE_ENTITY, etag: None, body: body.to_vec() };
+        let response = Response { status: StatusCode::UNPROCESSABLE_ENTITY, body: body.to_vec(), etag: None };
         let message = response.read::<Value>("POST /x").unwrap_err().to_string();
         assert_eq!(message, "POST /x returned 422 No\n  /a: b");
         assert!(response.accepted().is_err());
@@ -103,7 +105,7 @@ mod tests {
 
     #[test]
     fn error_without_problem_document_names_the_status() {
-        let response = Response { status: StatusCode::BAD_GATEWAY, etag: None, body: b"<html>".to_vec() };
+        let response = Response { status: StatusCode::BAD_GATEWAY, body: b"<html>".to_vec(), etag: None };
         assert!(response.read::<Value>("GET /x").unwrap_err().to_string().contains("502"));
     }
 }

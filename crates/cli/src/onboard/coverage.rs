@@ -4,22 +4,25 @@ use std::collections::{BTreeSet, HashSet};
 
 use roadcast_domain::Timestamp;
 
+use super::drift;
 use super::spec::SubscriptionSpec;
 use crate::api::Subscription;
 
-/// The subscription with the same vehicles, packages and end, unless it is revoked; None if there is none.
+/// The subscription with the same vehicles, packages and end, unless it is revoked; None if there is none. Of several, that with
+/// the fewest other differences.
 pub(super) fn find_equal<'s>(
     spec: &SubscriptionSpec,
     vids: &BTreeSet<String>,
     existing: &'s [Subscription],
 ) -> Option<&'s Subscription> {
     let packages: BTreeSet<&String> = spec.packages.iter().collect();
-    existing.iter().find(|subscription| {
+    let is_equal = |subscription: &&Subscription| {
         subscription.state != "revoked"
             && subscription.vehicles.iter().collect::<BTreeSet<_>>() == vids.iter().collect()
             && subscription.packages.iter().collect::<BTreeSet<_>>() == packages
             && parse_time(subscription.valid_until.as_ref()) == parse_time(spec.valid_until.as_ref())
-    })
+    };
+    existing.iter().filter(is_equal).min_by_key(|subscription| drift::of_subscription(spec, subscription).len())
 }
 
 /// The vehicles that no subscription covers. A subscription covers its vehicles if it is not revoked, has all the packages,
@@ -53,6 +56,7 @@ mod tests {
             id: "sub_x".to_owned(),
             vehicles: vehicles.iter().map(|&vid| vid.to_owned()).collect(),
             packages: packages.iter().map(|&package| package.to_owned()).collect(),
+            delivery_format: "json".to_owned(),
             state: state.to_owned(),
             reason: None,
             valid_from: "2026-01-01T00:00:00.000Z".to_owned(),

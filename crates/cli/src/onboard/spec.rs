@@ -44,7 +44,7 @@ pub(super) struct FleetSpec {
     pub(super) fleet_id: Option<String>,
     #[serde(default)]
     pub(super) plan: Option<String>,
-    /// The names of its apps, which are created only together with a new fleet.
+    /// The names of its apps.
     #[serde(default)]
     pub(super) apps: Vec<String>,
     #[serde(default)]

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 
+use super::difference::Difference;
 use super::spec::{SubscriptionSpec, VehicleSelection};
-use super::{Difference, coverage, fleet_vehicles, without_nulls};
+use super::{coverage, drift, fleet_vehicles, without_nulls};
 use crate::api::{Api, Subscription};
 use crate::console::Step;
 
@@ -49,7 +50,13 @@ async fn subscribe_named(
     let description = |found| describe(fleet.name, names.len(), &spec.packages, found);
     let vids = vids(api, names).await?;
     if let Some(found) = vids.as_ref().and_then(|vids| coverage::find_equal(spec, vids, fleet.existing)) {
-        difference.existing(description(Some(found)));
+        let drift = drift::of_subscription(spec, found);
+        if drift.is_empty() {
+            difference.existing(description(Some(found)));
+        } else {
+            difference.changed(format!("{}: {}", description(Some(found)), drift.join(", ")));
+            replace(api, fleet, spec, found).await?;
+        }
         return Ok(());
     }
     let Some(fleet_id) = fleet.fleet_id.filter(|_| !fleet.dry_run) else {
@@ -80,6 +87,12 @@ async fn subscribe_mapped(
         }
         None => BTreeSet::new(),
     };
+    for (subscription, drift) in drift::of_mapped(spec, &mapped_vids, fleet.existing) {
+        let what = describe(fleet.name, subscription.vehicles.len(), &spec.packages, Some(subscription));
+        difference.changed(format!("{what}: {drift}"));
+        let format_only = SubscriptionSpec { valid_from: None, ..spec.clone() };
+        replace(api, fleet, &format_only, subscription).await?;
+    }
     let total = mapped_vids.len();
     let uncovered = coverage::uncovered(mapped_vids, spec, fleet.existing);
     difference.existing(format!(
@@ -121,6 +134,14 @@ fn describe(fleet: &str, count: usize, packages: &[String], subscription: Option
         || format!("subscription of {content}"),
         |subscription| format!("subscription of {content}; {} {}", subscription.id, subscription.state),
     )
+}
+
+/// Changes a subscription to the specification, unless only the difference is wanted.
+async fn replace(api: &Api, fleet: &Subscriber<'_>, spec: &SubscriptionSpec, subscription: &Subscription) -> Result<()> {
+    if let Some(fleet_id) = fleet.fleet_id.filter(|_| !fleet.dry_run) {
+        api.replace_subscription(fleet_id, &subscription.id, &drift::replacement(spec, subscription)).await?;
+    }
+    Ok(())
 }
 
 async fn create(api: &Api, fleet_id: &str, vids: &[String], spec: &SubscriptionSpec) -> Result<Subscription> {

@@ -1,4 +1,4 @@
-//! Drains the feeds of all fleets during and after sending, to count the delivered samples.
+//! Drains the feed of the fleet during and after sending, to count the delivered samples.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::package::Packages;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
+use tokio::task::JoinHandle;
 
 use crate::api::{Api, Subscription};
 use crate::console::Console;
@@ -28,111 +28,99 @@ const SILENCE_BEFORE_COMPLETE: Duration = Duration::from_secs(4);
 /// The time without an event of the run after which the wait for missing events ends.
 const MISSING_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The feeds that are drained.
+/// The feed that is drained.
 pub(super) struct FeedDrain {
-    fleets: Vec<FleetFeed>,
+    fleet_id: String,
+    /// The active subscriptions of the fleet.
+    subscriptions: Vec<Subscription>,
     /// The packages at the start of the run.
     packages: Packages,
-    stop: Arc<AtomicBool>,
-    tasks: JoinSet<Result<()>>,
-}
-
-struct FleetFeed {
-    fleet_id: String,
-    subscriptions: Vec<Subscription>,
     received: Arc<Mutex<ReceivedEvents>>,
+    stop: Arc<AtomicBool>,
+    task: JoinHandle<Result<()>>,
 }
 
-/// The events of the run's vehicles that a feed returned.
+/// The events of the run's vehicles that the feed returned.
 struct ReceivedEvents {
     /// Number of samples by event.
     samples: HashMap<Eid, u64>,
     last_arrival: Instant,
 }
 
-/// The deliveries to each fleet.
-#[derive(Default)]
+/// The deliveries to the fleet.
+#[derive(Debug, Default)]
 pub(super) struct DeliveryCounts {
-    /// The number of distinct samples, by fleet.
-    pub(super) samples: BTreeMap<String, u64>,
-    /// The number of events that a fleet is entitled to but did not receive, by fleet.
-    pub(super) missing: BTreeMap<String, usize>,
+    pub(super) fleet_id: String,
+    /// The number of distinct samples.
+    pub(super) samples: u64,
+    /// The number of events that the fleet is entitled to but did not receive.
+    pub(super) missing: usize,
+}
+
+impl Drop for FeedDrain {
+    /// Ends the reading if the run failed.
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 impl FeedDrain {
-    /// Starts to drain the feed of every fleet with an active subscription.
+    /// Starts to drain the feed of a fleet. Feeds of other fleets are left alone: an acknowledged event is gone for its fleet.
     pub(super) async fn start(
         stack: &mut Stack,
         layout: &Layout,
         admin: &Api,
+        fleet_id: String,
         vehicles: &BTreeSet<VehicleId>,
     ) -> Result<Self> {
         let packages = admin.packages().await?.into_iter().collect();
-        let mut drain = Self { fleets: Vec::new(), packages, stop: Arc::default(), tasks: JoinSet::new() };
-        let vehicles = Arc::new(vehicles.clone());
-        for fleet in admin.fleets().await? {
-            let mut subscriptions = admin.subscriptions(&fleet.id).await?;
-            subscriptions.retain(|subscription| subscription.state == "active");
-            if subscriptions.is_empty() {
-                continue;
-            }
-            let app = demo_fleet::feed_client(stack, layout, admin, &fleet.id).await?;
-            let received = Arc::new(Mutex::new(ReceivedEvents { samples: HashMap::new(), last_arrival: Instant::now() }));
-            let fleet_id = fleet.id;
-            drain.tasks.spawn(drain_feed(
-                app,
-                fleet_id.clone(),
-                Arc::clone(&vehicles),
-                Arc::clone(&received),
-                Arc::clone(&drain.stop),
-            ));
-            drain.fleets.push(FleetFeed { fleet_id, subscriptions, received });
-        }
-        Ok(drain)
+        let mut subscriptions = admin.subscriptions(&fleet_id).await?;
+        subscriptions.retain(|subscription| subscription.state == "active");
+        let app = demo_fleet::feed_client(stack, layout, admin, &fleet_id).await?;
+        let received = Arc::new(Mutex::new(ReceivedEvents { samples: HashMap::new(), last_arrival: Instant::now() }));
+        let stop = Arc::<AtomicBool>::default();
+        let task = tokio::spawn(drain_feed(
+            app,
+            fleet_id.clone(),
+            Arc::new(vehicles.clone()),
+            Arc::clone(&received),
+            Arc::clone(&stop),
+        ));
+        Ok(Self { fleet_id, subscriptions, packages, received, stop, task })
     }
 
-    /// Waits until the feeds have no more events of the run, and counts the deliveries.
+    /// Waits until the feed has no more events of the run, and counts the deliveries.
     pub(super) async fn finish(
         mut self,
         new: &BTreeSet<Eid>,
         events: &BTreeMap<Eid, Event>,
         console: &Console,
     ) -> Result<DeliveryCounts> {
-        let mut step = console.step("Draining the feeds");
+        let mut step = console.step("Draining the feed");
         let started = Instant::now();
         let new_events: Vec<&Event> = new.iter().filter_map(|eid| events.get(eid)).collect();
-        let expected: Vec<BTreeSet<Eid>> =
-            self.fleets.iter().map(|fleet| entitled_events(&fleet.subscriptions, &new_events, &self.packages)).collect();
-        let mut delivered = DeliveryCounts::default();
+        let expected = entitled_events(&self.subscriptions, &new_events, &self.packages);
+        let mut delivered = DeliveryCounts { fleet_id: self.fleet_id.clone(), ..DeliveryCounts::default() };
         loop {
-            let mut all_complete = true;
-            let mut missing_total = 0;
-            for (fleet, expected) in self.fleets.iter().zip(&expected) {
-                let received = fleet.received.lock().unwrap_or_else(PoisonError::into_inner);
-                let missing = expected.iter().filter(|eid| !received.samples.contains_key(eid)).count();
-                let since = received.last_arrival.max(started).elapsed();
-                all_complete &= since > if missing == 0 { SILENCE_BEFORE_COMPLETE } else { MISSING_TIMEOUT };
-                missing_total += missing;
-                let samples = new.iter().filter_map(|eid| received.samples.get(eid)).sum();
-                delivered.samples.insert(fleet.fleet_id.clone(), samples);
-                delivered.missing.insert(fleet.fleet_id.clone(), missing);
-            }
-            step.set_message(&format!("waiting for {missing_total} events"));
-            if all_complete {
+            let since = {
+                let received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
+                delivered.missing = expected.iter().filter(|eid| !received.samples.contains_key(eid)).count();
+                delivered.samples = new.iter().filter_map(|eid| received.samples.get(eid)).sum();
+                received.last_arrival.max(started).elapsed()
+            };
+            step.set_message(&format!("waiting for {} events", delivered.missing));
+            if since > if delivered.missing == 0 { SILENCE_BEFORE_COMPLETE } else { MISSING_TIMEOUT } {
                 break;
             }
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(250)) => {}
-                // Before the stop flag is set, a task ends only with an error.
-                Some(failed) = self.tasks.join_next() => failed??,
+                // Before the stop flag is set, the task ends only with an error.
+                failed = &mut self.task => failed??,
             }
         }
         self.stop.store(true, Ordering::Relaxed);
-        while let Some(done) = self.tasks.join_next().await {
-            done??;
-        }
-        delivered.missing.retain(|_, missing| *missing > 0);
-        step.finish(&format!("{} feeds are drained", self.fleets.len()));
+        (&mut self.task).await??;
+        step.finish(&format!("the feed of {} is drained", self.fleet_id));
         Ok(delivered)
     }
 }

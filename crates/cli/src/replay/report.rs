@@ -30,10 +30,16 @@ pub(super) fn sent_text(sent: &SendOutcome, seconds: f64) -> String {
     format!("{} samples read, {} accepted, {refused} refused, in {seconds:.0} s", sent.read, sent.acked_samples)
 }
 
+/// Whether all samples are accounted for, and the fleet received all events that it is entitled to.
+pub(super) fn counts_match(result: &Reconciliation, delivered: Option<&DeliveryCounts>) -> bool {
+    result.differences.is_empty() && delivered.is_none_or(|delivered| delivered.missing == 0)
+}
+
 /// The reconciliation, as JSON and as text.
 pub(super) fn reconciliation(result: &Reconciliation, delivered: Option<&DeliveryCounts>, seconds: f64) -> (Value, String) {
-    let samples = delivered.map(|delivered| delivered.samples.clone()).unwrap_or_default();
-    let missing = delivered.map(|delivered| delivered.missing.clone()).unwrap_or_default();
+    let samples: BTreeMap<&str, u64> = delivered.iter().map(|fleet| (fleet.fleet_id.as_str(), fleet.samples)).collect();
+    let missing: BTreeMap<&str, usize> =
+        delivered.iter().filter(|fleet| fleet.missing > 0).map(|fleet| (fleet.fleet_id.as_str(), fleet.missing)).collect();
     let object = json!({
         "read": result.read,
         "refused": result.refused_total(),
@@ -72,7 +78,7 @@ pub(super) fn reconciliation(result: &Reconciliation, delivered: Option<&Deliver
     if result.resent > 0 {
         let _ = writeln!(text, "resent        {:>8}  (responses were lost; the copies had no effect)", result.resent);
     }
-    let verdict = if result.differences.is_empty() { "All samples are accounted for" } else { "THE COUNTS DO NOT MATCH" };
+    let verdict = if counts_match(result, delivered) { "All samples are accounted for" } else { "THE COUNTS DO NOT MATCH" };
     let _ = writeln!(text, "{verdict} ({seconds:.0} s).");
     for difference in result.differences.iter().take(PRINTED_DIFFERENCES) {
         let _ = writeln!(text, "  {difference}");
@@ -114,5 +120,16 @@ mod tests {
         assert_eq!(object["refused_reasons"], json!({"not_json": 1}));
         assert_eq!((&object["delivered"], &object["signals_rejected"]), (&json!({}), &json!({})));
         assert!(text.contains("All samples are accounted for"), "{text}");
+    }
+
+    #[test]
+    fn undelivered_event_is_a_difference() {
+        let result = Reconciliation::default();
+        let delivered = |missing| DeliveryCounts { fleet_id: "flt_x".to_owned(), samples: 1, missing };
+        assert!(counts_match(&result, None) && counts_match(&result, Some(&delivered(0))));
+        assert!(!counts_match(&result, Some(&delivered(1))));
+        let (object, text) = reconciliation(&result, Some(&delivered(1)), 1.0);
+        assert_eq!((&object["delivered"], &object["undelivered_events"]), (&json!({"flt_x": 1}), &json!({"flt_x": 1})));
+        assert!(text.contains("THE COUNTS DO NOT MATCH"), "{text}");
     }
 }

@@ -237,7 +237,7 @@ mod tests {
     use reqwest::StatusCode;
 
     fn response(status: StatusCode, body: &str) -> Response {
-        Response { status, etag: None, body: body.as_bytes().to_vec() }
+        Response { status, body: body.as_bytes().to_vec(), etag: None }
     }
 
     #[test]

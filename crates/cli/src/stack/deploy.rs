@@ -13,12 +13,19 @@ use super::package::{BUCKET, PackagedTemplate};
 use crate::aws;
 use crate::console::Console;
 
-const STACK_NAME: &str = "roadcast-local";
+/// The name of the stack in CloudFormation.
+pub(super) const STACK_NAME: &str = "roadcast-local";
 
 /// The template parameters of the local stack.
-fn parameters() -> [(&'static str, &'static str); 4] {
+fn parameters() -> [(&'static str, &'static str); 5] {
     let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
-    [("Stage", "local"), ("Architecture", architecture), ("BatchWindowSeconds", "1"), ("LogLevel", "info")]
+    [
+        ("Stage", "local"),
+        ("Architecture", architecture),
+        ("BatchWindowSeconds", "1"),
+        ("PartialBatchResponses", "false"),
+        ("LogLevel", "info"),
+    ]
 }
 
 /// The digest of packaged template and parameters. Equal digests mean equal deployments.
@@ -106,7 +113,8 @@ async fn wait_until_complete(client: &Client, step: &mut crate::console::Step) -
             }
             let failures = failures(client).await;
             bail!(
-                "the deployment of template.yaml failed ({status}): {}\n{}",
+                "the deployment of template.yaml failed ({status}): {}\n{}\nIf the template is unchanged, `cargo roadcast up --fresh` \
+                 starts over without the data of this stack.",
                 stack.stack_status_reason().unwrap_or("no reason given"),
                 failures.join("\n")
             );

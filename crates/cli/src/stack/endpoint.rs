@@ -1,4 +1,4 @@
-//! The local AWS endpoint, which runs in its own process group.
+//! The local AWS endpoint, which runs in its own process group. `crates/cli/endpoint` starts it with a check of origins.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -12,10 +12,12 @@ use tokio::process::{Child, Command};
 use super::layout::Layout;
 use super::process::ProcessHandle;
 use crate::aws;
-use crate::console::Console;
+use crate::console::{Console, note};
 
 /// How long the endpoint may take to save its state when it is stopped.
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long it may take until no function runs. `crates/cli/endpoint/start.py` ends the wait before.
+pub(crate) const QUIESCE_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long it may take until it responds. The time grows with the state to load.
 const START_TIMEOUT: Duration = Duration::from_mins(2);
 
@@ -23,6 +25,8 @@ const START_TIMEOUT: Duration = Duration::from_mins(2);
 pub(crate) struct Endpoint {
     pub(crate) process: ProcessHandle,
     child: Child,
+    /// The port, once the endpoint responds.
+    port: Option<u16>,
     /// Whether it continues to run when this value is dropped.
     released: bool,
 }
@@ -44,7 +48,8 @@ impl Endpoint {
             fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         }
         let log = File::create(layout.endpoint_log()).context("cannot write the endpoint's log")?;
-        let mut command = Command::new(bin.join("ministack"));
+        let mut command = Command::new(bin.join("python"));
+        command.arg(layout.endpoint_program());
         // The functions inherit this environment. It must not contain the user's AWS credentials.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("AWS_") {
@@ -52,6 +57,8 @@ impl Endpoint {
             }
         }
         let child = command
+            // No compiled files in the folder of the program.
+            .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
             .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"))
@@ -76,11 +83,12 @@ impl Endpoint {
             .spawn()
             .context("cannot start the local AWS endpoint: try `cargo roadcast up --fresh`")?;
         let pid = child.id().context("the local AWS endpoint exited immediately")?;
-        let mut endpoint = Self { process: ProcessHandle::of(pid)?, child, released: false };
+        let mut endpoint = Self { process: ProcessHandle::of(pid)?, child, port: None, released: false };
         if let Err(error) = endpoint.wait_until_ready(layout, port).await {
             endpoint.stop().await;
             return Err(error);
         }
+        endpoint.port = Some(port);
         step.finish(&format!("listening on 127.0.0.1:{port}"));
         Ok(endpoint)
     }
@@ -112,8 +120,11 @@ impl Endpoint {
         }
     }
 
-    /// Stops the endpoint and its functions.
+    /// Stops the endpoint and its functions, after the running invocations.
     pub(crate) async fn stop(&mut self) {
+        if let Some(port) = self.port {
+            quiesce(port).await;
+        }
         // The child is reaped concurrently; otherwise the process group would exist until this process exits.
         tokio::join!(self.process.stop(STOP_TIMEOUT), self.child.wait()).1.ok();
         self.released = true;
@@ -123,6 +134,23 @@ impl Endpoint {
     pub(crate) fn release(mut self) -> ProcessHandle {
         self.released = true;
         self.process.clone()
+    }
+}
+
+/// Stops the event source mappings of the endpoint and waits for running invocations, because the endpoint repeats none of
+/// those that EventBridge started. An endpoint that does not respond has none.
+pub(crate) async fn quiesce(port: u16) {
+    #[derive(serde::Deserialize)]
+    struct Quiesced {
+        running: usize,
+    }
+    let quiesced = async {
+        let http = reqwest::Client::builder().no_proxy().timeout(QUIESCE_TIMEOUT).build().ok()?;
+        let response = http.post(format!("http://127.0.0.1:{port}/_roadcast/quiesce")).send().await.ok()?;
+        serde_json::from_slice::<Quiesced>(&response.bytes().await.ok()?).ok()
+    };
+    if let Some(Quiesced { running: 1.. }) = quiesced.await {
+        note("Functions were still running and are interrupted: events that they were delivering may be missing in feeds.");
     }
 }
 
@@ -136,5 +164,20 @@ pub(crate) fn choose_port(requested: u16) -> Result<u16> {
             )
         }
         Err(error) => Err(error).with_context(|| format!("cannot listen on 127.0.0.1:{requested}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::process::Command;
+
+    #[test]
+    fn python_part_of_the_endpoint_passes_its_tests() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/endpoint");
+        let mut python = Command::new("python3");
+        python.args(["-m", "unittest", "tests"]).current_dir(folder).env("PYTHONDONTWRITEBYTECODE", "1");
+        let output = python.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }

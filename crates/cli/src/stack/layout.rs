@@ -57,6 +57,22 @@ impl Layout {
         self.shared().join("artefacts")
     }
 
+    /// The program that starts the local AWS endpoint.
+    pub(crate) fn endpoint_program(&self) -> PathBuf {
+        self.root.join("crates/cli/endpoint/start.py")
+    }
+
+    /// The command line of the tool for this stack, such as `cargo roadcast --dir /tmp/b down`.
+    pub(crate) fn command(&self, arguments: &str) -> String {
+        if self.dir == self.shared() {
+            return format!("cargo roadcast {arguments}");
+        }
+        let dir = self.dir.display().to_string();
+        let is_plain = dir.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+".contains(c));
+        let dir = if is_plain { dir } else { format!("'{}'", dir.replace('\'', r"'\''")) };
+        format!("cargo roadcast --dir {dir} {arguments}")
+    }
+
     /// The data of the endpoint.
     pub(crate) fn state(&self) -> PathBuf {
         self.dir.join("state")
@@ -65,6 +81,11 @@ impl Layout {
     /// The folder in which the endpoint unpacks functions.
     pub(crate) fn temporary(&self) -> PathBuf {
         self.dir.join("tmp")
+    }
+
+    /// The files of a run that was killed before the endpoint saved its data for the first time.
+    pub(crate) fn unsaved(&self) -> PathBuf {
+        self.dir.join("unsaved")
     }
 
     pub(crate) fn endpoint_log(&self) -> PathBuf {
@@ -93,7 +114,7 @@ impl Layout {
 
     /// Deletes all data of the stack.
     pub(crate) fn wipe(&self) -> Result<()> {
-        for path in [self.state(), self.temporary()] {
+        for path in [self.state(), self.temporary(), self.unsaved()] {
             ignore_not_found(fs::remove_dir_all(&path)).with_context(|| format!("cannot delete {}", path.display()))?;
         }
         for path in [self.stack_file(), self.endpoint_log(), self.simulator_log()] {
@@ -108,8 +129,9 @@ impl Layout {
         match file.try_lock() {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => bail!(
-                "a stack is already starting or running in {}: stop it with Ctrl-C or `cargo roadcast down`",
-                self.dir.display()
+                "a stack is already starting or running in {}: stop it with Ctrl-C or `{}`",
+                self.dir.display(),
+                self.command("down")
             ),
             Err(TryLockError::Error(error)) => Err(error).context("cannot lock the stack's folder"),
         }
@@ -150,5 +172,18 @@ fn ignore_not_found(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_names_the_folder_of_another_stack() {
+        let layout = |dir: &str| Layout { root: "/w".into(), dir: dir.into() };
+        assert_eq!(layout("/w/.roadcast").command("down"), "cargo roadcast down");
+        assert_eq!(layout("/tmp/b").command("down"), "cargo roadcast --dir /tmp/b down");
+        assert_eq!(layout("/tmp/it's").command("down"), r"cargo roadcast --dir '/tmp/it'\''s' down");
     }
 }

@@ -66,11 +66,20 @@ pub(crate) struct RunFile {
     pub(crate) endpoint: ProcessHandle,
     /// The `up` command, if it runs in the foreground.
     pub(crate) foreground: Option<ProcessHandle>,
+    /// Whether the `up` command simulates vehicles itself.
+    #[serde(default)]
+    pub(crate) foreground_simulates: bool,
     /// The simulator, if it runs in the background.
     pub(crate) simulator: Option<ProcessHandle>,
 }
 
 impl RunFile {
+    /// Whether vehicles are simulated, by `up` in the foreground or by a process of its own.
+    pub(crate) fn is_simulating(&self) -> bool {
+        let by_foreground = self.foreground_simulates && self.foreground.as_ref().is_some_and(ProcessHandle::is_alive);
+        by_foreground || self.simulator.as_ref().is_some_and(ProcessHandle::is_alive)
+    }
+
     pub(crate) fn read(layout: &Layout) -> Result<Option<Self>> {
         read(&layout.run_file())
     }
@@ -131,6 +140,18 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(read::<StackFile>(&path).unwrap(), Some(file));
         fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn foreground_simulates_only_if_it_was_asked_to() {
+        let own = ProcessHandle::of(std::process::id()).unwrap();
+        let mut run =
+            RunFile { endpoint: own.clone(), foreground: Some(own.clone()), foreground_simulates: true, simulator: None };
+        assert!(run.is_simulating());
+        run.foreground_simulates = false;
+        assert!(!run.is_simulating());
+        run.simulator = Some(own);
+        assert!(run.is_simulating());
     }
 
     #[test]

@@ -14,17 +14,18 @@ const ZSTD_STEP_BYTES: usize = 64 * 1024;
 /// The base-2 logarithm of the largest window, which must be kept in memory.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
-/// The file cannot be decompressed, or is truncated.
+/// Why a file cannot be decompressed.
 #[derive(Debug, thiserror::Error)]
-#[error("the file cannot be decompressed, or is truncated")]
-pub struct DecompressError {
-    source: Option<std::io::Error>,
-}
-
-impl From<std::io::Error> for DecompressError {
-    fn from(error: std::io::Error) -> Self {
-        Self { source: Some(error) }
-    }
+pub enum DecompressError {
+    /// The file does not start as a file with its compression does.
+    #[error("the file is not compressed as its name says")]
+    NotCompressed,
+    /// The compressed data is invalid.
+    #[error("the file cannot be decompressed, or is truncated")]
+    Invalid(#[from] std::io::Error),
+    /// The last frame is incomplete.
+    #[error("the file is truncated")]
+    Truncated,
 }
 
 /// A streaming decompressor.
@@ -85,6 +86,17 @@ impl Decompressor {
         }
     }
 
+    /// Checks the first byte of the file against the compression.
+    pub(super) fn check_first_byte(&self, first: u8) -> Result<(), DecompressError> {
+        let is_compressed = match self {
+            Self::Plain => true,
+            Self::Gzip(_) => first == 0x1f,
+            // A frame, or a skippable frame.
+            Self::Zstd { .. } => matches!(first, 0x28 | 0x50..=0x5f),
+        };
+        if is_compressed { Ok(()) } else { Err(DecompressError::NotCompressed) }
+    }
+
     /// Ends the input, which must be consumed, and writes the retained output into `out`. Fails if the file is truncated.
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), DecompressError> {
         match self {
@@ -94,7 +106,7 @@ impl Decompressor {
                 std::mem::swap(out, decoder.get_mut());
                 Ok(())
             }
-            Self::Zstd { open: true, .. } => Err(DecompressError { source: None }),
+            Self::Zstd { open: true, .. } => Err(DecompressError::Truncated),
         }
     }
 }

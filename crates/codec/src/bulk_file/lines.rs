@@ -1,6 +1,9 @@
 //! Splitting of a file, received in chunks, into lines.
 
+use roadcast_domain::vehicle_mapping::RowFault;
+
 use super::Compression;
+use super::content::ForeignContent;
 use super::decompress::{DecompressError, Decompressor};
 
 /// The default limit for the length of a line, without its line ending.
@@ -22,8 +25,23 @@ pub struct Line {
 pub enum LineFault {
     /// The line exceeds the maximum length.
     TooLong,
+    /// The line exceeds the maximum length and has carriage returns, which may be its line ends.
+    CarriageReturns,
     /// The line is not UTF-8.
     NotUtf8,
+    /// The line is the first one of a file that is not text.
+    Foreign(ForeignContent),
+}
+
+impl LineFault {
+    /// Returns the fault of a row that has this line.
+    pub const fn row_fault(self) -> RowFault {
+        match self {
+            Self::TooLong => RowFault::TooLong,
+            Self::CarriageReturns => RowFault::CarriageReturn,
+            Self::NotUtf8 | Self::Foreign(_) => RowFault::NotUtf8,
+        }
+    }
 }
 
 /// Splits a file, received in chunks of any size, into lines. Lines end with LF or CRLF; the last line may have no line
@@ -46,6 +64,8 @@ pub struct LineSplitter {
     offset: u64,
     /// Decompressed bytes to skip before the first line.
     skip: u64,
+    /// Whether any byte of the file was read.
+    started: bool,
     finished: bool,
     max_line_bytes: usize,
 }
@@ -75,6 +95,7 @@ impl LineSplitter {
             number,
             offset,
             skip,
+            started: false,
             finished: false,
             max_line_bytes: MAX_LINE_BYTES,
         })
@@ -110,6 +131,10 @@ impl LineSplitter {
             }
             self.out.clear();
             self.split = 0;
+            if let Some(first) = self.input.first().filter(|_| !self.started) {
+                self.decompressor.check_first_byte(*first)?;
+                self.started = true;
+            }
             let consumed = self.decompressor.step(&self.input[self.consumed..], &mut self.out)?;
             self.consumed += consumed;
             if consumed > 0 || !self.out.is_empty() {
@@ -118,7 +143,9 @@ impl LineSplitter {
             if !self.finished {
                 return Ok(None);
             }
-            self.decompressor.finish(&mut self.out)?;
+            if self.started {
+                self.decompressor.finish(&mut self.out)?;
+            }
             if !self.out.is_empty() {
                 continue;
             }
@@ -157,7 +184,10 @@ impl LineSplitter {
             bytes.pop();
         }
         let too_long = std::mem::take(&mut self.too_long) || bytes.len() > self.max_line_bytes;
+        let foreign = if self.number == 1 { ForeignContent::detect(&bytes) } else { None };
         let text = match String::from_utf8(bytes) {
+            _ if foreign.is_some() => Err(foreign.map_or(LineFault::NotUtf8, LineFault::Foreign)),
+            Ok(text) if too_long && text.contains('\r') => Err(LineFault::CarriageReturns),
             _ if too_long => Err(LineFault::TooLong),
             Err(_) => Err(LineFault::NotUtf8),
             Ok(text) if self.number == 1 => Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),

@@ -1,28 +1,16 @@
 //! Parsing of lines into rows of the vehicle mapping.
 
+use roadcast_domain::json_pointer::JsonPointer;
+use roadcast_domain::strict_json::check_unique_members;
 use roadcast_domain::vehicle_mapping::{InvalidRow, RowFault, RowFields};
 use serde_json::Value;
+
+use super::cells::{cells, used_cells};
 
 /// Parses the rows of one file: CSV cells by column, or JSON objects by member name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowParser {
     columns: Option<Vec<String>>,
-}
-
-/// Why a header line is invalid. The error never contains text of the line, because the line may be a row.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HeaderFault {
-    /// A column is unknown.
-    #[error(
-        "the first line names an unknown column; use fleetId, vin, make, model, modelYear, fuelType, externalId, removed"
-    )]
-    UnknownColumn,
-    /// A column is named twice.
-    #[error("the first line names a column twice")]
-    DuplicateColumn,
-    /// `fleetId` or `vin` is missing.
-    #[error("the first line must name the columns fleetId and vin")]
-    MissingColumn,
 }
 
 impl RowParser {
@@ -31,24 +19,14 @@ impl RowParser {
         Self { columns }
     }
 
-    /// Creates a parser from the header line of a CSV file.
-    pub fn from_header(line: &str) -> Result<Self, HeaderFault> {
-        let columns: Vec<String> = cells(line).unwrap_or_default().iter().map(|cell| cell.trim().to_owned()).collect();
-        if columns.iter().any(|column| !RowFields::NAMES.contains(&column.as_str())) {
-            return Err(HeaderFault::UnknownColumn);
-        }
-        if columns.iter().enumerate().any(|(index, column)| columns[..index].contains(column)) {
-            return Err(HeaderFault::DuplicateColumn);
-        }
-        if !["fleetId", "vin"].iter().all(|required| columns.iter().any(|column| column == required)) {
-            return Err(HeaderFault::MissingColumn);
-        }
-        Ok(Self { columns: Some(columns) })
-    }
-
     /// Returns the columns of a CSV file.
     pub fn columns(&self) -> Option<&[String]> {
         self.columns.as_deref()
+    }
+
+    /// Whether a line is not a row: it is empty, or all its cells are.
+    pub fn is_blank(&self, line: &str) -> bool {
+        line.chars().all(|c| c.is_whitespace() || self.columns.is_some() && c == ',')
     }
 
     /// Parses a line.
@@ -60,19 +38,16 @@ impl RowParser {
     }
 }
 
-/// Splits one line into cells. A quoted cell may contain commas and doubled quotes, but no line feed: a row is one line.
-fn cells(line: &str) -> Option<csv::StringRecord> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .buffer_capacity(line.len().max(1))
-        .from_reader(line.as_bytes());
-    let mut record = csv::StringRecord::new();
-    reader.read_record(&mut record).ok().filter(|read| *read).map(|_| record)
-}
-
 fn parse_cells(columns: &[String], line: &str) -> Result<RowFields, InvalidRow> {
-    let cells = cells(line).filter(|cells| cells.len() == columns.len()).ok_or(InvalidRow::entire_row(RowFault::Columns))?;
+    if line.contains('\r') {
+        return Err(InvalidRow::entire_row(RowFault::CarriageReturn));
+    }
+    let cells = cells(line).ok_or(InvalidRow::entire_row(RowFault::Quote))?;
+    // Spreadsheets write cells for columns that were once used.
+    let used = used_cells(&cells);
+    if cells.len() < columns.len() || used > columns.len() {
+        return Err(InvalidRow::entire_row(RowFault::Columns { expected: columns.len(), found: used.max(cells.len()) }));
+    }
     let mut fields = RowFields::default();
     for (column, cell) in columns.iter().zip(&cells) {
         fields.set(column, cell);
@@ -83,8 +58,13 @@ fn parse_cells(columns: &[String], line: &str) -> Result<RowFields, InvalidRow> 
 fn parse_object(line: &str) -> Result<RowFields, InvalidRow> {
     // The message of the parser is dropped, because it quotes the line.
     let Ok(Value::Object(members)) = serde_json::from_str(line) else {
-        return Err(InvalidRow::entire_row(RowFault::NotJson));
+        let fault = if line.contains('\r') { RowFault::CarriageReturn } else { RowFault::NotJson };
+        return Err(InvalidRow::entire_row(fault));
     };
+    if let Err(duplicate) = check_unique_members(line) {
+        let member = RowFields::NAMES.into_iter().find(|name| duplicate.pointer == JsonPointer::from([*name]));
+        return Err(InvalidRow { member, fault: RowFault::Duplicate });
+    }
     let mut fields = RowFields::default();
     for (name, value) in members {
         let Some(&field) = RowFields::NAMES.iter().find(|field| **field == name) else {

@@ -34,6 +34,28 @@ fn device_block_decodes_to_the_equivalent_json() {
 }
 
 #[test]
+fn json_in_base64_is_decoded_and_its_samples_are_counted() {
+    let json = serde_json::to_string(&Telemetry { samples: samples(10) }).unwrap();
+    for marked in [json.clone(), format!("\u{FEFF}{json}")] {
+        let mut event = event(&STANDARD.encode(marked));
+        event["datacontenttype"] = "application/json; charset=utf-8".into();
+        assert_eq!(data(&event).unwrap(), json);
+        assert_eq!(count_samples(&serde_json::value::to_raw_value(&event).unwrap()), 10);
+        event["data_base64"] = STANDARD.encode("{").into();
+        assert_eq!(data(&event).unwrap_err(), (Reason::DataInvalid, "/data_base64".to_owned()));
+        assert_eq!(count_samples(&serde_json::value::to_raw_value(&event).unwrap()), 1);
+    }
+}
+
+#[test]
+fn byte_order_mark_of_a_record_is_removed() {
+    for text in ["\u{FEFF}[]", "[]"] {
+        assert_eq!(decode_text(text.as_bytes()).unwrap(), "[]");
+        assert_eq!(decode_text(&zstd::bulk::compress(text.as_bytes(), LEVEL).unwrap()).unwrap(), "[]");
+    }
+}
+
+#[test]
 fn invalid_block_is_refused_with_a_pointer() {
     let good = block_base64(&samples(1)).unwrap();
     let with = |name: &str, value: &str| {

@@ -35,6 +35,43 @@ fn invalid_attribute_is_reported_by_its_pointer() {
 }
 
 #[test]
+fn attribute_that_is_given_twice_refuses_the_event() {
+    let event = minimal().to_string();
+    for (again, pointer) in [
+        (r#""id":"1""#, "/id"),
+        (r#""id":null"#, "/id"),
+        (r#""\u0069d":"2""#, "/id"),
+        (r#""data":{}"#, "/data"),
+        (r#""time":"2020-01-01T00:00:00Z""#, "/time"),
+        (r#""ext":1,"ext":1"#, "/ext"),
+        (r#""a/b":1,"a/b":1"#, "/a~1b"),
+        (r#""type":"t","source":"s""#, "/source"),
+    ] {
+        for text in [
+            event.replacen('{', &format!("{{{again},"), 1),
+            event.replace(r#""data":{}"#, &format!(r#""data":{{}},{again}"#)),
+        ] {
+            let refusal = Envelope::parse(serde_json::from_str(&text).unwrap()).unwrap_err();
+            assert_eq!((refusal.reason, refusal.pointer.as_str()), (Reason::NotACloudEvent, pointer), "{text}");
+        }
+    }
+}
+
+#[test]
+fn attributes_are_without_control_characters() {
+    for text in ["a\0", "a\n", "a\u{7f}", "a\u{85}", "a\u{fffe}", "a\u{ffff}", "a\u{fdd0}", "a\u{10ffff}"] {
+        for attribute in ["id", "source", "type", "subject", "ext"] {
+            let mut event = minimal();
+            event[attribute] = json!(text);
+            assert_eq!(parse(&event), Err((Reason::NotACloudEvent, format!("/{attribute}"))), "{event}");
+        }
+    }
+    let mut event = minimal();
+    event["ext"] = json!("Größe \u{fffd} 😀");
+    assert_eq!(parse(&event), Ok(()));
+}
+
+#[test]
 fn body_with_too_many_events_is_refused() {
     let body = |count: usize| format!("[{}]", vec!["{}"; count].join(","));
     assert_eq!(split_events_limited(&body(3), 3).unwrap().len(), 3);

@@ -9,7 +9,8 @@ use crate::event::{Body, Custom, CustomType};
 use crate::json_pointer::JsonPointer;
 use crate::limits;
 use crate::refusal::{Reason, Refusal};
-use crate::schema::{SchemaRegistry, SchemaViolation, parse_strict_json};
+use crate::schema::{SchemaRegistry, SchemaViolation};
+use crate::strict_json::parse_strict_json;
 
 /// Data of a custom type is accepted entirely or refused: it is unknown which parts of it could be removed.
 pub(super) fn validate_custom(
@@ -25,14 +26,14 @@ pub(super) fn validate_custom(
     if data.get().len() > limits::CUSTOM_DATA_BYTES {
         return Err(invalid(&JsonPointer::ROOT, format!("must have at most {} bytes", limits::CUSTOM_DATA_BYTES)));
     }
-    let value = parse_strict_json(data.get(), limits::CUSTOM_DATA_VALUES)
-        .map_err(|error| invalid(&JsonPointer::ROOT, error.to_string()))?;
+    let value =
+        parse_strict_json(data.get(), limits::CUSTOM_DATA_VALUES).map_err(|error| invalid(&error.pointer, error.detail))?;
     schemas.check(&event_type, &value).map_err(|violation| match violation {
         SchemaViolation::UnknownType => type_unknown(),
         SchemaViolation::Invalid { pointer, detail } => invalid(&pointer, detail),
     })?;
     let mut validated =
-        ValidatedData { body: None, earliest: None, quarantined: Vec::new(), rejected: Vec::new(), sample_count: 1 };
+        ValidatedData { body: None, time: None, quarantined: Vec::new(), rejected: Vec::new(), sample_count: 1 };
     match check_clock(envelope.time, received) {
         Ok(_) => validated.body = Some(Body::Custom(Custom { event_type, data: data.to_owned() })),
         Err(reason) => {

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use roadcast_signals::{Sample, SignalPath, SignalRejection, Signals, Timestamp, accept, reject_null_position};
+use roadcast_signals::{Sample, SignalPath, Timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{QuarantinedSample, RejectedSignal, ValidatedData, check_time};
+use super::signals::SentSignals;
+use super::window::fullest_window;
+use super::{QuarantinedSample, RejectedSignal, ValidatedData, check_clock, parse_time};
 use crate::event::{Body, Telemetry};
 use crate::json_pointer::JsonPointer;
 use crate::limits;
@@ -33,77 +35,91 @@ pub(super) fn validate_telemetry(data: &RawValue, received: Timestamp) -> Result
         return Err(Refusal::new(Reason::TooManySamples, ["data", "samples"], detail));
     }
 
-    let mut quarantined = Vec::new();
-    let mut rejected = Vec::new();
-    let mut times = Vec::with_capacity(sent.len());
-    let mut samples = Vec::with_capacity(sent.len());
-    let all = JsonPointer::from(["data", "samples"]);
+    let mut validated = ValidatedSamples::default();
     for (index, raw) in sent.iter().enumerate() {
-        let pointer = all.index(index);
-        let quarantine = |reason, pointer| QuarantinedSample { index, pointer, reason, bytes: raw.get().to_owned() };
-        let Ok(sample) = serde_json::from_str::<SentSample>(raw.get()) else {
-            quarantined.push(quarantine(Reason::SampleInvalid, pointer));
-            continue;
+        validated.push(index, raw, received);
+    }
+    let ValidatedSamples { mut usable, mut quarantined, mut rejected, ahead } = validated;
+    if let Some((window, count)) = fullest_window(usable.iter().map(|(_, sample)| sample.at).collect()) {
+        if count * 2 < usable.len() {
+            let detail = "half of the samples of one event must be within 5 minutes; send them as several events";
+            return Err(Refusal::new(Reason::SamplesTooFarApart, ["data", "samples"], detail));
+        }
+        let outside = usable.extract_if(.., |(_, sample)| !window.contains(&sample.at)).map(|(index, _)| index);
+        let outside: BTreeSet<usize> = outside.collect();
+        rejected.retain(|(index, _)| !outside.contains(index));
+        quarantined
+            .extend(outside.into_iter().map(|index| quarantine(index, sent[index], Reason::TimeOutOfWindow, Some("at"))));
+        quarantined.sort_by_key(|sample| sample.index);
+    }
+    let samples: Vec<Sample> = usable.into_iter().map(|(_, sample)| sample).collect();
+    check_unknown_paths(&samples)?;
+    // The time of samples that are ahead counts only if no other is usable. If the same event is validated again a moment
+    // later, one at the limit is accepted, and the event must have the same eid.
+    let accepted = samples.iter().map(|sample| sample.at).min();
+    let time = accepted.or_else(|| fullest_window(ahead).map(|(window, _)| *window.start()));
+    let body = (!samples.is_empty()).then_some(Body::Telemetry(Telemetry { samples }));
+    let rejected = rejected.into_iter().map(|(_, signal)| signal).collect();
+    Ok(ValidatedData { body, time, quarantined, rejected, sample_count: sent.len() })
+}
+
+/// The samples of an event, each validated by itself. The indices are those of the sent samples.
+#[derive(Default)]
+struct ValidatedSamples {
+    usable: Vec<(usize, Sample)>,
+    quarantined: Vec<QuarantinedSample>,
+    rejected: Vec<(usize, RejectedSignal)>,
+    /// The times of samples that would be usable if they were not ahead of the received time.
+    ahead: Vec<Timestamp>,
+}
+
+impl ValidatedSamples {
+    fn push(&mut self, index: usize, raw: &RawValue, received: Timestamp) {
+        let Ok(sample) = serde_json::from_str::<SentSample<'_>>(raw.get()) else {
+            self.quarantined.push(quarantine(index, raw, Reason::SampleInvalid, None));
+            return;
         };
-        match check_time(&sample.at, received) {
-            Err(reason) => quarantined.push(quarantine(reason, pointer.child("at"))),
-            Ok(at) => {
-                times.push(at);
-                let signals = validate_signals(&sample.signals, &pointer, &mut rejected);
-                if signals.is_empty() {
-                    quarantined.push(quarantine(Reason::NoValidSignal, pointer.child("signals")));
-                } else {
-                    samples.push(Sample { at, signals });
-                }
+        let at = match parse_time(&serde_json::from_str(sample.at.get()).unwrap_or_default()) {
+            Ok(at) => at,
+            Err(reason) => {
+                self.quarantined.push(quarantine(index, raw, reason, Some("at")));
+                return;
             }
+        };
+        let mut rejected = Vec::new();
+        let signals = sample.signals.validate(&pointer(index), &mut rejected);
+        if let Err(reason) = check_clock(at, received) {
+            if reason == Reason::TimeAhead && !signals.is_empty() {
+                self.ahead.push(at);
+            }
+            self.quarantined.push(quarantine(index, raw, reason, Some("at")));
+            return;
+        }
+        self.rejected.extend(rejected.into_iter().map(|signal| (index, signal)));
+        if signals.is_empty() {
+            self.quarantined.push(quarantine(index, raw, Reason::NoValidSignal, Some("signals")));
+        } else {
+            self.usable.push((index, Sample { at, signals }));
         }
     }
-    check_span(&times)?;
-    check_unknown_paths(&samples)?;
-    let earliest = samples.iter().map(|sample| sample.at).min();
-    let body = (!samples.is_empty()).then_some(Body::Telemetry(Telemetry { samples }));
-    Ok(ValidatedData { body, earliest, quarantined, rejected, sample_count: sent.len() })
+}
+
+fn pointer(index: usize) -> JsonPointer {
+    JsonPointer::from(["data", "samples"]).index(index)
+}
+
+fn quarantine(index: usize, raw: &RawValue, reason: Reason, member: Option<&str>) -> QuarantinedSample {
+    let sample = pointer(index);
+    let pointer = member.map_or_else(|| sample.clone(), |member| sample.child(member));
+    QuarantinedSample { index, pointer, reason, bytes: raw.get().to_owned() }
 }
 
 #[derive(Deserialize)]
-struct SentSample {
-    at: serde_json::Value,
-    signals: serde_json::Map<String, serde_json::Value>,
-}
-
-fn validate_signals(
-    sent: &serde_json::Map<String, serde_json::Value>,
-    sample: &JsonPointer,
-    rejected: &mut Vec<RejectedSignal>,
-) -> Signals {
-    let pointer = |path: &str| sample.child("signals").child(path);
-    let mut signals = Signals::new();
-    for (path, value) in sent {
-        match accept(path, value) {
-            Ok((path, value)) => {
-                signals.insert(path, value);
-            }
-            Err(rejection) => rejected.push(RejectedSignal { pointer: pointer(path), reason: rejection.code() }),
-        }
-    }
-    let paths_before: Vec<String> = signals.keys().map(ToString::to_string).collect();
-    if reject_null_position(&mut signals) {
-        let removed =
-            paths_before.iter().filter(|path| SignalPath::parse(path).is_ok_and(|path| !signals.contains_key(&path)));
-        let reason = SignalRejection::NullPosition.code();
-        rejected.extend(removed.map(|path| RejectedSignal { pointer: pointer(path), reason }));
-    }
-    signals
-}
-
-fn check_span(times: &[Timestamp]) -> Result<(), Refusal> {
-    if let (Some(first), Some(last)) = (times.iter().min(), times.iter().max())
-        && last.ms_since(*first) > limits::EVENT_SPAN_MS
-    {
-        let detail = "the samples of one event must be within 5 minutes; send them as several events";
-        return Err(Refusal::new(Reason::SamplesTooFarApart, ["data", "samples"], detail));
-    }
-    Ok(())
+struct SentSample<'a> {
+    #[serde(borrow)]
+    at: &'a RawValue,
+    #[serde(borrow)]
+    signals: SentSignals<'a>,
 }
 
 fn check_unknown_paths(samples: &[Sample]) -> Result<(), Refusal> {

@@ -6,6 +6,9 @@ use crate::cloudevent::Data;
 use crate::event::Custom;
 use crate::schema::SchemaViolation;
 
+mod diagnostics;
+mod windows;
+
 fn received() -> Timestamp {
     Timestamp::parse_rfc3339("2026-01-01T12:00:00Z").unwrap()
 }
@@ -116,6 +119,41 @@ fn invalid_signal_is_removed_and_the_others_are_kept() {
     assert_eq!(outcome.accepted.unwrap().event.sample_count(), 1);
 }
 
+/// Validates a telemetry event with these samples as they are written, which a JSON value would not show.
+fn telemetry_written(samples: &str) -> Result<ValidationOutcome, Refusal> {
+    let text = event("roadcast.telemetry.v1", &json!({"samples": []}));
+    validate_json(&text.replace(r#""samples":[]"#, &format!(r#""samples":[{samples}]"#)))
+}
+
+#[test]
+fn bad_signal_never_costs_the_sample() {
+    for bad in ["1e309", "-1e999", "[1e309]", r#""\ud800""#, r#""\uffff""#, "12345678901234567890", "null", "7,\"acme.x\":7"]
+    {
+        let outcome = telemetry_written(&format!(r#"{{"at":"{NOON}","signals":{{"acme.x":{bad},"Vehicle.Speed":48}}}}"#));
+        let outcome = outcome.unwrap();
+        assert_eq!(outcome.quarantined, [], "{bad}");
+        assert_eq!(outcome.rejected.len(), 1, "{bad}");
+        let Body::Telemetry(stored) = outcome.accepted.unwrap().event.body else { panic!("expected telemetry") };
+        assert_eq!(stored.samples[0].signals.keys().map(ToString::to_string).collect::<Vec<_>>(), ["Vehicle.Speed"]);
+    }
+}
+
+#[test]
+fn member_of_a_sample_that_is_given_twice_is_not_guessed() {
+    for sample in [
+        format!(r#"{{"at":"{NOON}","at":"{NOON}","signals":{{"Vehicle.Speed":1}}}}"#),
+        format!(r#"{{"at":"{NOON}","signals":{{"Vehicle.Speed":1}},"signals":{{"Vehicle.Speed":2}}}}"#),
+    ] {
+        let outcome = telemetry_written(&sample).unwrap();
+        assert_eq!((outcome.accepted, outcome.quarantined[0].reason), (None, Reason::SampleInvalid), "{sample}");
+    }
+    let unreadable_time = telemetry_written(r#"{"at":1e309,"signals":{"Vehicle.Speed":1}}"#).unwrap();
+    assert_eq!(unreadable_time.quarantined[0].reason, Reason::TimeInvalid);
+    let data = r#"{"specversion":"1.0","id":"1","source":"urn:a","type":"roadcast.telemetry.v1","time":"2026-01-01T11:59:00Z",
+        "data":{"samples":[],"samples":[]}}"#;
+    assert_eq!(validate_json(data).unwrap_err().reason, Reason::DataInvalid);
+}
+
 #[test]
 fn quarantined_sample_keeps_the_bytes_of_the_sender() {
     let text = event("roadcast.telemetry.v1", &json!({"samples": []}))
@@ -144,7 +182,8 @@ fn refusal_of_an_event_has_a_reason_and_a_pointer() {
     assert_eq!(refusal(json!({"samples": []})), (Reason::DataInvalid, ["data", "samples"].into()));
     let many: Vec<_> = (0..501).map(|_| sample(NOON, "Vehicle.Speed", 1)).collect();
     assert_eq!(refusal(json!({ "samples": many })), (Reason::TooManySamples, ["data", "samples"].into()));
-    let apart = [sample("2026-01-01T11:50:00Z", "Vehicle.Speed", 1), sample("2026-01-01T11:55:00.001Z", "Vehicle.Speed", 1)];
+    let apart = ["11:40:00", "11:50:00", "11:55:00.001"];
+    let apart = apart.map(|time| sample(&format!("2026-01-01T{time}Z"), "Vehicle.Speed", 1));
     assert_eq!(refusal(json!({ "samples": apart })), (Reason::SamplesTooFarApart, ["data", "samples"].into()));
     let foreign: serde_json::Map<_, _> = (0..65).map(|n| (format!("Oem.Signal{n}"), json!(n))).collect();
     let foreign = json!({"samples": [{"at": NOON, "signals": foreign}]});
@@ -252,15 +291,24 @@ fn invalid_custom_data_is_refused_with_a_pointer() {
     };
     assert_eq!(refused(NOTE, "7"), (Reason::DataInvalid, ["data", "text"].into()));
     assert_eq!(refused("com.example.other.v1", "7"), (Reason::TypeUnknown, ["type"].into()));
-    // Refused before the schema is used: too much data, duplicate keys and numbers out of range.
+    // Refused before the schema is used: too much data, duplicate members, numbers out of range, forbidden characters.
     let long = format!("\"{}\"", "x".repeat(limits::CUSTOM_DATA_BYTES - 1));
     let many = format!("[{}0]", "0,".repeat(limits::CUSTOM_DATA_VALUES));
-    let deep = "[".repeat(200) + &"]".repeat(200);
-    for data in
-        [long.as_str(), many.as_str(), deep.as_str(), r#"{"a": "x", "a": 1}"#, r#"[{"b": {"a": 1, "\u0061": 1}}]"#, "1e999"]
-    {
-        assert_eq!(refused(NOTE, data), (Reason::DataInvalid, ["data"].into()));
+    for (data, pointer) in [
+        (long.as_str(), "/data"),
+        (many.as_str(), "/data/9999"),
+        (r#"{"a": "x", "a": 1}"#, "/data/a"),
+        (r#"[{"b": {"a": 1, "\u0061": 1}}]"#, "/data/0/b/a"),
+        ("1e999", "/data"),
+        ("\"\u{ffff}\"", "/data"),
+        (r#"{"text": ["\uffff"]}"#, "/data/text/0"),
+        (r#""\u0000""#, "/data"),
+        (r#""\ud83d""#, "/data"),
+    ] {
+        assert_eq!(refused(NOTE, data), (Reason::DataInvalid, pointer.parse().unwrap()), "{data}");
     }
+    let deep = "[".repeat(200) + &"]".repeat(200);
+    assert_eq!(refused(NOTE, &deep).0, Reason::DataInvalid);
     let fits = format!("\"{}\"", "x".repeat(limits::CUSTOM_DATA_BYTES - 2));
     assert!(custom(NOTE, NOON, &fits).is_ok());
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use roadcast_signals::has_forbidden_character;
+
 use super::MappedDetails;
 use crate::external_id::ExternalId;
 use crate::ids::FleetId;
@@ -26,7 +28,7 @@ pub struct RowFields {
     pub fuel_type: Option<String>,
     /// `scheme:value`.
     pub external_id: Option<String>,
-    /// `true` or `false`; absent means `false`.
+    /// `true` or `false` in any case; absent means `false`.
     pub removed: Option<String>,
 }
 
@@ -69,6 +71,16 @@ pub struct MappingRow {
 impl MappingRow {
     /// Validates the members of a row. Fails with the first invalid member.
     pub fn check(fields: RowFields) -> Result<Self, InvalidRow> {
+        let texts = [
+            ("make", &fields.make),
+            ("model", &fields.model),
+            ("fuelType", &fields.fuel_type),
+            ("externalId", &fields.external_id),
+        ];
+        let forbidden = texts.iter().find(|(_, text)| text.as_deref().is_some_and(has_forbidden_character));
+        if let Some((pointer, _)) = forbidden {
+            return Err(InvalidRow::new(pointer, RowFault::Character));
+        }
         let fleet_id = fields.fleet_id.ok_or(InvalidRow::new("fleetId", RowFault::Missing))?;
         let fleet_id = fleet_id.parse().map_err(|_| InvalidRow::new("fleetId", RowFault::FleetId))?;
         let vin = fields.vin.ok_or(InvalidRow::new("vin", RowFault::Missing))?;
@@ -77,8 +89,10 @@ impl MappingRow {
         let model_year = model_year.map_err(|_| InvalidRow::new("modelYear", RowFault::Detail))?;
         let external_id = fields.external_id.as_deref().map(external_id).transpose()?;
         let removed = match fields.removed.as_deref() {
-            None | Some("false") => false,
-            Some("true") => true,
+            None => false,
+            // Spreadsheets write TRUE and FALSE.
+            Some(text) if text.eq_ignore_ascii_case("false") => false,
+            Some(text) if text.eq_ignore_ascii_case("true") => true,
             Some(_) => return Err(InvalidRow::new("removed", RowFault::Removed)),
         };
         let (make, model, fuel_type) = (fields.make, fields.model, fields.fuel_type);
@@ -143,17 +157,40 @@ impl InvalidRow {
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RowFault {
     /// Not UTF-8.
-    #[error("the line is not UTF-8")]
+    #[error(
+        "the line is not UTF-8, but Windows-1252, for example: save the file as UTF-8 (in Excel, \"CSV UTF-8 (Comma \
+         delimited)\")"
+    )]
     NotUtf8,
     /// Longer than a line may be.
-    #[error("the line is too long")]
+    #[error("the line is too long: write one row per line")]
     TooLong,
+    /// A carriage return that no line feed follows.
+    #[error("the line has a carriage return inside: remove it; lines end with LF or CRLF")]
+    CarriageReturn,
+    /// A quote is misplaced or never closed.
+    #[error(
+        "a quote is misplaced or never closed: quote a cell as a whole, double the quotes in it, and replace line ends in \
+         cells by spaces"
+    )]
+    Quote,
     /// Not a JSON object.
     #[error("the line is not one JSON object")]
     NotJson,
-    /// The number of columns differs from the header line.
-    #[error("the line does not have the same number of columns as the header line")]
-    Columns,
+    /// A JSON object has a member twice.
+    #[error("the row has the member twice: remove one of them")]
+    Duplicate,
+    /// The number of cells differs from the number of columns.
+    #[error(
+        "the line has {found} cells, but the header line {expected}: quote a cell that contains a comma, and write an empty \
+         cell for an absent value (Excel may omit cells at the end: let the last column have a value in every row)"
+    )]
+    Columns {
+        /// The number of columns in the header line.
+        expected: usize,
+        /// The number of cells in the line.
+        found: usize,
+    },
     /// An unknown member.
     #[error(
         "the row has an unknown member; allowed are fleetId, vin, make, model, modelYear, fuelType, externalId, removed"
@@ -177,6 +214,9 @@ pub enum RowFault {
     /// An invalid detail of the vehicle.
     #[error("a text must have 1 to 128 characters; a model year must be between 1886 and 2100")]
     Detail,
+    /// A control character or a noncharacter of Unicode.
+    #[error("the text has a control character, or a noncharacter of Unicode: remove it")]
+    Character,
     /// Not `scheme:value`.
     #[error("an external id is scheme:value: 1 to 32 of a-z, 0-9 and '-', not 'vin', and 1 to 128 characters")]
     ExternalId,
@@ -184,7 +224,7 @@ pub enum RowFault {
     #[error("the external id belongs to another vehicle than the VIN")]
     ExternalIdTaken,
     /// Neither `true` nor `false`.
-    #[error("must be true or false")]
+    #[error("must be true or false, in any case, or empty")]
     Removed,
     /// An earlier line has the same fleet and VIN, but other values.
     #[error("line {line} has other values for the same fleet and vehicle")]
@@ -203,8 +243,11 @@ impl RowFault {
         match self {
             Self::NotUtf8 => "not_utf8",
             Self::TooLong => "too_long",
+            Self::CarriageReturn => "carriage_return",
+            Self::Quote => "quote",
             Self::NotJson => "not_json",
-            Self::Columns => "columns",
+            Self::Duplicate => "duplicate",
+            Self::Columns { .. } => "columns",
             Self::Member => "unknown_member",
             Self::Type => "type",
             Self::Missing => "missing",
@@ -214,6 +257,7 @@ impl RowFault {
             Self::Vin(InvalidVin::Character) => "vin_character",
             Self::Vin(InvalidVin::CheckDigit) => "vin_check_digit",
             Self::Detail => "detail",
+            Self::Character => "character",
             Self::ExternalId => "external_id",
             Self::ExternalIdTaken => "external_id_taken",
             Self::Removed => "removed",

@@ -3,13 +3,14 @@
 use std::io::{Read as _, Write as _};
 
 use flate2::Compression;
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, VARY};
 use roadcast_domain::limits;
 
-use super::{ApiRequest as _, Body, Request, Response};
+use super::headers::header_list;
+use super::{Body, Request, Response};
 use crate::problem::{Problem, ProblemType};
 
 /// The minimum length of a body that is compressed, in bytes. Compression does not reduce the size of shorter bodies.
@@ -17,12 +18,13 @@ const MIN_COMPRESSED_LEN: usize = 1024;
 
 /// Removes the content coding of the body.
 pub(super) fn decode_body(request: Request) -> Result<Request, Problem> {
-    match request.header("content-encoding").unwrap_or("identity").trim().to_ascii_lowercase().as_str() {
+    match header_list(&request, "content-encoding").unwrap_or_default().trim().to_ascii_lowercase().as_str() {
         "identity" | "" => Ok(request),
         "gzip" | "x-gzip" => {
             let mut decompressed = Vec::new();
-            // The limit is one byte more than any operation accepts, so that a longer body is refused for its size.
-            let mut reader = GzDecoder::new(&request.body()[..]).take(limits::UPLOAD_BYTES as u64 + 1);
+            // A gzip stream is one or more members, whose contents are concatenated (RFC 1952, 2.2). The limit is one byte
+            // more than any operation accepts, so that a longer body is refused for its size.
+            let mut reader = MultiGzDecoder::new(&request.body()[..]).take(limits::UPLOAD_BYTES as u64 + 1);
             let invalid = |_| Problem::new(ProblemType::BadRequest).with_detail("the body is not valid gzip");
             reader.read_to_end(&mut decompressed).map_err(invalid)?;
             Ok(request.map(|_| Body::Binary(decompressed)))
@@ -88,6 +90,14 @@ mod tests {
         let bomb = read(compress(&vec![b' '; 50_000_000]), "gzip").unwrap();
         assert_eq!(bomb.body().len(), limits::UPLOAD_BYTES + 1);
         assert_eq!(read(STANDARD.encode("{}"), "gzip").unwrap_err().status().as_u16(), 400);
+        let members =
+            [compress(b"{"), compress(b""), compress(b"}")].map(|member| STANDARD.decode(member).unwrap()).concat();
+        assert_eq!(&read(STANDARD.encode(&members), "gzip").unwrap().body()[..], b"{}");
+        let followed = [members.as_slice(), b"{}"].concat();
+        assert_eq!(read(STANDARD.encode(followed), "gzip").unwrap_err().status().as_u16(), 400);
+        let bombs = [compress(&vec![b' '; 500_000]), compress(&vec![b' '; 500_000])];
+        let bombs = bombs.map(|member| STANDARD.decode(member).unwrap()).concat();
+        assert_eq!(read(STANDARD.encode(bombs), "gzip").unwrap().body().len(), limits::UPLOAD_BYTES + 1);
         assert_eq!(read(STANDARD.encode("{}"), "br").unwrap_err().status().as_u16(), 415);
     }
 
@@ -102,7 +112,7 @@ mod tests {
         assert_eq!((&compressed["isBase64Encoded"], coding), (&true.into(), &"gzip".into()));
         let bytes = STANDARD.decode(compressed["body"].as_str().unwrap()).unwrap();
         let mut decompressed = String::new();
-        GzDecoder::new(bytes.as_slice()).read_to_string(&mut decompressed).unwrap();
+        MultiGzDecoder::new(bytes.as_slice()).read_to_string(&mut decompressed).unwrap();
         assert_eq!(decompressed, body);
         for refused in ["", "br", "gzip;q=0", "identity", "*;q=0"] {
             let plain = proxy(body.clone(), refused);

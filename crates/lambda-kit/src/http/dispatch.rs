@@ -7,7 +7,9 @@ use http::HeaderName;
 use roadcast_domain::caller::Caller;
 use roadcast_ports::port_set::PortSet;
 
+use super::conditional::unless_modified;
 use super::content_coding::{compress_for, decode_body};
+use super::headers::expect_single_headers;
 use super::middleware::{Middleware, rate_limit_headers};
 use super::operation::{Api, Operation, find_operation};
 use super::query::expect_query;
@@ -55,6 +57,7 @@ async fn find_and_handle<ApiType: Api, Ports: PortSet>(
     middleware: &Middleware<Ports>,
     request: Request,
 ) -> Result<Response, Problem> {
+    expect_single_headers(&request)?;
     let request = decode_body(request)?;
     let operation = find_operation::<ApiType>(&request)?;
     let Some(scopes) = operation.scopes() else {
@@ -84,7 +87,7 @@ async fn handle_authenticated<ApiType: Api, Ports: PortSet>(
     expect_query(request, operation.query())?;
     let handle = || operation.handle(api, request, caller);
     if !operation.idempotency_key {
-        return handle().await;
+        return handle().await.map(|response| unless_modified(request, response));
     }
     let restore_secret = |response| operation.restore_secret(api, caller, response);
     middleware.execute_once(request, caller, handle, restore_secret).await

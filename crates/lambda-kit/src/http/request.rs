@@ -5,13 +5,16 @@ use std::str::FromStr;
 use lambda_http::RequestExt as _;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequestContext;
 use lambda_http::request::RequestContext;
+use roadcast_codec::byte_order_mark::without_byte_order_mark;
 use roadcast_domain::caller::Scope;
 use roadcast_domain::ids::ClientId;
 use roadcast_domain::json_pointer::JsonPointer;
+use roadcast_domain::strict_json::check_unique_members;
+use roadcast_services::VersionCondition;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::Request;
 use super::response::to_text;
+use super::{Request, conditional};
 use crate::problem::{Problem, ProblemType};
 
 /// The claims of an access token.
@@ -47,22 +50,19 @@ pub trait ApiRequest {
     /// with `not-acceptable` if `Accept` excludes all of them.
     fn preferred_media_type(&self, offered: &[&'static str]) -> Result<&'static str, Problem>;
 
-    /// Returns the body as text. Fails with `invalid-json` if it is not UTF-8.
+    /// Returns the body as text, without a byte order mark (RFC 8259, 8.1). Fails with `invalid-json` if it is not UTF-8.
     fn text(&self) -> Result<&str, Problem>;
 
-    /// Parses the body as JSON. Fails with `invalid-json`, or with `invalid-body` and the pointer of the invalid part.
+    /// Parses the body as JSON. Fails with `invalid-json`, or with `invalid-body` and the pointer of the invalid part, also for
+    /// a member that occurs twice in its object.
     fn json<T: DeserializeOwned>(&self) -> Result<T, Problem>;
 
     /// Fails with `unsupported-media-type` if the body has a media type other than the allowed ones. A body without a media
     /// type is accepted.
     fn expect_media_type(&self, allowed: &[&str]) -> Result<(), Problem>;
 
-    /// Returns the version in `If-Match`, or `None` if the header is absent. Any other tag becomes version 0, which never
-    /// matches.
-    fn if_match(&self) -> Option<u64>;
-
-    /// Returns whether `If-None-Match` is `*`: the resource must not exist yet.
-    fn if_none_match_any(&self) -> bool;
+    /// Returns the conditions of `If-Match` and `If-None-Match` under which the request changes a resource.
+    fn version_condition(&self) -> VersionCondition;
 
     /// Returns the query parameters except one, sorted by name.
     fn query_without(&self, excluded: &str) -> Vec<(&str, &str)>;
@@ -112,12 +112,14 @@ impl ApiRequest for Request {
 
     fn text(&self) -> Result<&str, Problem> {
         std::str::from_utf8(self.body())
+            .map(without_byte_order_mark)
             .map_err(|_| Problem::new(ProblemType::InvalidJson).with_error(JsonPointer::ROOT, "the body is not UTF-8"))
     }
 
     fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         self.expect_media_type(&["application/json"])?;
         let text = self.text()?;
+        check_unique_members(text).map_err(|error| Problem::invalid_body(error.pointer, error.detail))?;
         let mut reader = serde_json::Deserializer::from_str(text);
         let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| json_problem(&error, text))?;
         reader.end().map_err(|error| {
@@ -137,12 +139,8 @@ impl ApiRequest for Request {
         Err(Problem::new(ProblemType::UnsupportedMediaType).with_detail(detail))
     }
 
-    fn if_match(&self) -> Option<u64> {
-        self.header("if-match").map(|tag| tag.trim().trim_matches('"').parse().unwrap_or(0))
-    }
-
-    fn if_none_match_any(&self) -> bool {
-        self.header("if-none-match").is_some_and(|tag| tag.trim() == "*")
+    fn version_condition(&self) -> VersionCondition {
+        conditional::version_condition(self)
     }
 
     fn query_without(&self, excluded: &str) -> Vec<(&str, &str)> {
@@ -255,6 +253,8 @@ mod tests {
         for (body, kind, pointer) in [
             (r#"{"names":["a",7]}"#, ProblemType::InvalidBody, "/names/1"),
             (r#"{"name":[]}"#, ProblemType::InvalidBody, "/name"),
+            (r#"{"names":[],"names":[]}"#, ProblemType::InvalidBody, "/names"),
+            (r#"{"names":[{"a":1,"\u0061":1}]}"#, ProblemType::InvalidBody, "/names/0/a"),
             (r#"{"names":["#, ProblemType::InvalidJson, ""),
             (r#"{"names":[]} x"#, ProblemType::InvalidJson, ""),
         ] {

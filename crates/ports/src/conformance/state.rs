@@ -47,7 +47,7 @@ async fn merged_readings_are_returned(store: &impl StateStore, fixtures: &Fixtur
 
 async fn order_and_repetition_do_not_matter(store: &impl StateStore, fixtures: &Fixtures<'_, impl Randomness>) {
     let at = |ms| NOON.plus_ms(ms);
-    // The clock of this reading is one hour ahead, so its received time counts.
+    // The clock of this reading is one hour ahead, so it counts as older than the others.
     let ahead = LastKnown { received: at(5), ..reading(at(3_600_000), 4, Value::Number(99.0)) };
     let parts = [
         state([("Vehicle.Speed", reading(at(0), 1, Value::Number(1.0))), ("acme.a", reading(at(9), 1, Value::Number(1.0)))]),

@@ -1,9 +1,10 @@
 //! Reads a file by line, or by window of rows.
 
 use roadcast_codec::bulk_file::{
-    Compression, FileFormat, HeaderFault, Line, LineFault, LineSplitter, MAX_LINE_BYTES, RowParser, detect_format,
+    Compression, DecompressError, FileFormat, ForeignContent, HeaderFault, Line, LineFault, LineSplitter, MAX_LINE_BYTES,
+    RowParser, detect_format,
 };
-use roadcast_domain::vehicle_mapping::{InvalidRow, MappingRow, RowFault};
+use roadcast_domain::vehicle_mapping::{InvalidRow, MappingRow};
 use roadcast_ports::PortError;
 use roadcast_ports::bulk::{BulkFile, BulkFiles, Checkpoint, FileBody};
 
@@ -34,12 +35,21 @@ pub(super) struct RowWindow {
 /// Why a file is not loaded, or only in part.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FileRefusal {
-    #[error("the file name must end in .csv, .ndjson or .jsonl, optionally followed by .gz or .zst")]
+    #[error(
+        "the file name must end in .csv, .ndjson or .jsonl, optionally followed by .gz or .zst; save a spreadsheet as \"CSV \
+         UTF-8 (Comma delimited)\""
+    )]
     UnknownFormat,
     #[error("the file name must end in .ndjson or .jsonl, optionally followed by .gz or .zst")]
     NotNdjson,
-    #[error("the file is truncated, or cannot be decompressed from here on")]
+    #[error("the file is truncated, or cannot be decompressed from here on: compress and upload it again")]
     Corrupt,
+    #[error("the file is not compressed as its name says: remove .gz or .zst from the name, or compress the file")]
+    NotCompressed,
+    #[error("the file is empty: check that the export or download was complete")]
+    Empty,
+    #[error(transparent)]
+    Content(ForeignContent),
     #[error(transparent)]
     Header(HeaderFault),
 }
@@ -102,11 +112,16 @@ impl<Body: FileBody> LineReader<Body> {
             match self.lines.next_line() {
                 Ok(None) if !ended => {}
                 Ok(line) => {
-                    if let Some(line) = &line {
-                        (self.line, self.offset) = (line.number, line.end);
-                    }
-                    return Ok(line);
+                    let Some(line) = line else {
+                        return if self.line == 0 { Err(ReadError::Refused(FileRefusal::Empty)) } else { Ok(None) };
+                    };
+                    (self.line, self.offset) = (line.number, line.end);
+                    return match line.text {
+                        Err(LineFault::Foreign(content)) => Err(ReadError::Refused(FileRefusal::Content(content))),
+                        _ => Ok(Some(line)),
+                    };
                 }
+                Err(DecompressError::NotCompressed) => return Err(ReadError::Refused(FileRefusal::NotCompressed)),
                 Err(_) => return Err(ReadError::Refused(FileRefusal::Corrupt)),
             }
             if let Some(bytes) = self.body.next().await? {
@@ -153,7 +168,10 @@ impl<Body: FileBody> RowReader<Body> {
                         window.refused = Some(refused);
                     }
                 }
-                Ok(None) => window.is_last = true,
+                Ok(None) => {
+                    window.is_last = true;
+                    window.refused = self.rows.is_none().then_some(FileRefusal::Empty);
+                }
                 Err(error) => window.refused = Some(error.into_refusal()?),
             }
             window.is_last |= window.refused.is_some();
@@ -166,20 +184,24 @@ impl<Body: FileBody> RowReader<Body> {
         Ok(window)
     }
 
-    /// Reads a line as the header or as a row. Skips an empty line.
+    /// Reads a line as the header or as a row. Skips a line without any value.
     fn read_line(&mut self, line: Line, window: &mut RowWindow) -> Result<(), FileRefusal> {
         let number = line.number;
         let Some(rows) = &self.rows else {
             debug_assert_eq!(self.format, FileFormat::Csv);
-            let header = line.text.map_err(|_| HeaderFault::UnknownColumn).and_then(|text| RowParser::from_header(&text));
-            self.rows = Some(header.map_err(FileRefusal::Header)?);
+            let text = line.text.as_deref().map_err(|fault| *fault);
+            self.rows = RowParser::from_header(text).map_err(FileRefusal::Header)?;
             return Ok(());
         };
         let row = match line.text {
-            Ok(text) if text.trim().is_empty() => return Ok(()),
-            Ok(text) => rows.parse(&text).and_then(MappingRow::check),
-            Err(LineFault::TooLong) => Err(InvalidRow::entire_row(RowFault::TooLong)),
-            Err(LineFault::NotUtf8) => Err(InvalidRow::entire_row(RowFault::NotUtf8)),
+            Ok(text) if rows.is_blank(&text) => return Ok(()),
+            Ok(text) => {
+                if number == 1 {
+                    RowParser::check_first_object(&text).map_err(FileRefusal::Header)?;
+                }
+                rows.parse(&text).and_then(MappingRow::check)
+            }
+            Err(fault) => Err(InvalidRow::entire_row(fault.row_fault())),
         };
         window.rows.push(row.map(|row| NumberedRow { line: number, row }).map_err(|fault| (number, fault)));
         Ok(())

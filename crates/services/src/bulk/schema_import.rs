@@ -125,8 +125,7 @@ impl<Ports: PortSet> SchemaImport<Ports> {
     ) -> Result<SchemaOutcome, PortError> {
         let line = match text {
             Ok(text) => SchemaLine::parse(&text),
-            Err(LineFault::TooLong) => Err(invalid_row(RowFault::TooLong, ENTIRE_LINE)),
-            Err(LineFault::NotUtf8) => Err(invalid_row(RowFault::NotUtf8, ENTIRE_LINE)),
+            Err(fault) => Err(invalid_row(fault.row_fault(), ENTIRE_LINE)),
         };
         let line = match line {
             Ok(line) => line,

@@ -11,7 +11,7 @@ use roadcast_ports::schemas::Schemas;
 use serde::Deserialize;
 
 use crate::authz::Admin;
-use crate::{InvalidField, ServiceError};
+use crate::{InvalidField, ServiceError, VersionCondition};
 
 /// Manages packages. The content of a package is evaluated at each read, so a change is a single write. It takes effect
 /// within [`TTL_MS`](crate::cache::TTL_MS) wherever packages are cached, also for data that is already stored or queued.
@@ -84,15 +84,15 @@ impl<Ports: PortSet> PackageCatalogue<Ports> {
         self.packages.get(&name).await?.map(PackageRecord::Custom).ok_or(ServiceError::NotFound)
     }
 
-    /// Creates a package, or replaces its version `replaced`. Fails with `Stale` if the package exists and `replaced` is
-    /// not its version, with `NotFound` if `replaced` is given and the package does not exist, and with `Conflict` if it is
-    /// built-in. Pointers of `Invalid` refer to the request; `/name` refers to the name.
+    /// Creates a package, or replaces the version that `condition` requires. Fails with `Stale` if the package exists and
+    /// `condition` requires no version or another, with `NotFound` if it requires one and the package does not exist, and with
+    /// `Conflict` if it is built-in. Pointers of `Invalid` refer to the request; `/name` refers to the name.
     pub async fn put(
         &self,
         _admin: &Admin,
         name: &str,
         request: PackageRequest,
-        replaced: Option<u64>,
+        condition: &VersionCondition,
     ) -> Result<CustomPackage, ServiceError> {
         if Packages::built_in().get(name).is_some() {
             return Err(ServiceError::Conflict("built-in packages cannot be modified"));
@@ -100,11 +100,12 @@ impl<Ports: PortSet> PackageCatalogue<Ports> {
         let name: PackageName =
             name.parse().map_err(|error: InvalidPackageName| ServiceError::invalid(["name"], error.to_string()))?;
         let current = self.packages.get(&name).await?;
-        match (&current, replaced) {
-            (None, None) => {}
-            (Some(current), Some(version)) if current.version == version => {}
-            (Some(_), _) => return Err(ServiceError::Stale),
-            (None, Some(_)) => return Err(ServiceError::NotFound),
+        match &current {
+            None if condition.requires_existence() => return Err(ServiceError::NotFound),
+            Some(current) if !condition.requires_existence() || !condition.allows(current.version) => {
+                return Err(ServiceError::Stale);
+            }
+            _ => {}
         }
         let package = Package { name, signals: request.signals, event_types: request.event_types };
         self.validate(&package).await?;

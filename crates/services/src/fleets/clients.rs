@@ -15,8 +15,8 @@ use roadcast_ports::port_set::PortSet;
 
 use super::app_clients::FleetClients;
 use super::onboarding::{FLEET_OFFBOARDING, Onboarding, validate_name};
-use crate::ServiceError;
 use crate::authz::Admin;
+use crate::{ServiceError, VersionCondition};
 
 /// Another admin or a workflow changed the client.
 pub(super) const CHANGED_CONCURRENTLY: &str = "the client is being modified concurrently; retry";
@@ -111,16 +111,16 @@ impl<Ports: PortSet> Onboarding<Ports> {
         Ok(changes)
     }
 
-    /// Changes a client. Fails with `Stale` unless it is still at `version`. A disabled client is refused within seconds.
+    /// Changes a client. Fails with `Stale` unless its version satisfies `condition`. A disabled client is refused within seconds.
     pub async fn update_client(
         &self,
         admin: &Admin,
         client_id: &ClientId,
         update: ClientUpdate,
-        version: u64,
+        condition: impl Into<VersionCondition> + Send,
     ) -> Result<Client, ServiceError> {
         let before = self.client_by_id(client_id).await?;
-        if before.version != version {
+        if !condition.into().allows(before.version) {
             return Err(ServiceError::Stale);
         }
         let role = match (&before.role, update.sources) {

@@ -23,7 +23,7 @@ use super::onboarding::{FLEET_OFFBOARDING, Onboarding};
 use super::revocation::{Transition, transition_subscription};
 use super::subscription_changes::change_subscription;
 use crate::authz::{Admin, FleetReader};
-use crate::{CONCURRENT_READS, InvalidField, ServiceError};
+use crate::{CONCURRENT_READS, InvalidField, ServiceError, VersionCondition};
 
 /// A request to create or replace a subscription.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
@@ -129,8 +129,8 @@ impl<Ports: PortSet> Onboarding<Ports> {
         Ok(retried)
     }
 
-    /// Replaces a subscription's content. Fails with `Stale` unless it is still at `version`, and with `Conflict` if it is
-    /// revoked. What the subscription no longer covers is inaccessible when this returns, except in caches until they
+    /// Replaces a subscription's content. Fails with `Stale` unless its version satisfies `condition`, and with `Conflict` if
+    /// it is revoked. What the subscription no longer covers is inaccessible when this returns, except in caches until they
     /// expire.
     pub async fn replace_subscription(
         &self,
@@ -138,14 +138,14 @@ impl<Ports: PortSet> Onboarding<Ports> {
         fleet_id: &FleetId,
         subscription_id: &SubscriptionId,
         request: SubscriptionRequest,
-        version: u64,
+        condition: impl Into<VersionCondition> + Send,
     ) -> Result<Subscription, ServiceError> {
         let before = self.subscriptions.get(fleet_id, subscription_id).await?.ok_or(ServiceError::NotFound)?;
         self.active_fleet(fleet_id).await?;
         if before.state == SubscriptionState::Revoked {
             return Err(ServiceError::Conflict("the subscription is revoked; create a new subscription"));
         }
-        if before.version != version {
+        if !condition.into().allows(before.version) {
             return Err(ServiceError::Stale);
         }
         let valid_from = request.valid_from.unwrap_or(before.validity.valid_from);

@@ -14,6 +14,7 @@ use roadcast_ports::clock::Clock;
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::stream::{StreamRecord, TelemetryStream};
 
+use super::identities::Identities;
 use super::{AcceptedEvent, EventError, Ingest, IngestError, ValidatedEvent, split, stream_record_for};
 use crate::CONCURRENT_READS;
 use crate::authz::Sender;
@@ -45,17 +46,19 @@ impl<Ports: PortSet> Ingest<Ports> {
 
         let mut receipt = Vec::with_capacity(events.len());
         let mut by_vehicle: BTreeMap<VehicleId, Vec<(usize, String)>> = BTreeMap::new();
-        let envelopes: Vec<_> = events.into_iter().map(Envelope::parse).collect();
+        let envelopes: Vec<_> = events.iter().map(|raw| Envelope::parse(raw)).collect();
         let resolved = self.resolve_subjects(&envelopes, sender).await;
-        for (index, envelope) in envelopes.into_iter().enumerate() {
+        let mut identities = Identities::default();
+        for (index, (raw, envelope)) in events.into_iter().zip(envelopes).enumerate() {
             let (id, source) = envelope.as_ref().map_or((None, None), |e| (Some(e.id.clone()), Some(e.source.clone())));
             let outcome = match envelope {
                 Err(refusal) => Err(EventError::Refused(refusal)),
                 Ok(envelope) => self.validate_by_subject(&envelope, sender, received, &resolved).await,
             };
-            let outcome = outcome.map(|(vid, validated)| {
+            let outcome = outcome.and_then(|(vid, validated)| {
+                identities.add(validated.outcome.eid, raw)?;
                 by_vehicle.entry(vid).or_default().push((index, validated.json.clone()));
-                validated.into_accepted()
+                Ok(validated.into_accepted())
             });
             receipt.push(BatchEvent { id, source, outcome });
         }

@@ -11,6 +11,7 @@ use roadcast_ports::port_set::PortSet;
 use roadcast_ports::stream::TelemetryStream;
 use serde_json::value::RawValue;
 
+use super::identities::Identities;
 use super::{AcceptedEvent, EventError, Ingest, IngestError, ValidatedEvent, split, stream_record_for};
 use crate::authz::Sender;
 
@@ -23,12 +24,17 @@ impl<Ports: PortSet> Ingest<Ports> {
         if vehicle.retired_at.is_some() {
             return Err(IngestError::VehicleRetired);
         }
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
         let received = self.clock.now();
 
         let mut validated = Vec::with_capacity(events.len());
         let mut refused = Vec::new();
-        for (index, event) in events.into_iter().enumerate() {
-            match self.validate_for_vehicle(event, &vehicle, sender, received).await {
+        let mut identities = Identities::default();
+        for (index, raw) in events.into_iter().enumerate() {
+            let event = self.validate_for_vehicle(raw, &vehicle, sender, received).await;
+            match event.and_then(|event| identities.add(event.outcome.eid, raw).map(|()| event)) {
                 Ok(event) => validated.push(event),
                 // A failed port fails the upload; it is not a fault of the event.
                 Err(EventError::Port(error)) => return Err(error.into()),

@@ -12,7 +12,7 @@ use roadcast_domain::ids::{ArrivalStamp, Eid, VehicleId};
 use roadcast_domain::selection::Selection;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::feed::INDEX_LAG_MS;
+use roadcast_ports::feed::{INDEX_GRACE_MS, INDEX_LAG_MS, INDEX_RETENTION_MS};
 use roadcast_ports::port_set::PortSet;
 use serde::{Deserialize, Serialize};
 
@@ -85,9 +85,14 @@ pub struct FleetEventsPage {
 }
 
 impl<Ports: PortSet> FleetEvents<Ports> {
-    /// Returns a page of the events of the fleet's vehicles, redacted to what the fleet may see now.
+    /// Returns a page of the events of the fleet's vehicles, redacted to what the fleet may see now. Fails with `Expired` if
+    /// the range starts before the retained part of the index.
     pub async fn page(&self, fleet: &FleetOwner, range: &FleetEventsRange) -> Result<FleetEventsPage, ServiceError> {
         let now = self.clock.now();
+        let available_from = now.plus_ms(-INDEX_RETENTION_MS);
+        if range.from.stamp.time() < available_from.plus_ms(-INDEX_GRACE_MS) {
+            return Err(ServiceError::Expired { available_from });
+        }
         let end = range.to.unwrap_or(now).min(now.plus_ms(-INDEX_LAG_MS));
         let last = ArrivalStamp::from_time_and_salt(end.plus_ms(-1), u128::MAX);
         let mut walk = IndexWalk::new(self, fleet.fleet_id(), range, self.entitlements.packages().await?, now);

@@ -18,12 +18,20 @@ use super::batch::{PendingEvent, Record, StepResult};
 use super::quarantine::QuarantinedItemBuilder;
 use crate::CONCURRENT_READS;
 use crate::cache::CachedSubjects;
-use crate::catalogue::event_schemas::CachedSchemas;
+use crate::catalogue::event_schemas::{CachedSchemas, ValidationError};
 
-/// An invalid event, and its vehicle if known.
-struct RefusedEvent {
-    refusal: Refusal,
-    vid: Option<VehicleId>,
+/// Why an event does not remain.
+enum ValidationFailure {
+    /// The event is invalid, and is quarantined; with its vehicle if known.
+    Refused { refusal: Refusal, vid: Option<VehicleId> },
+    /// A port failed; the event is retried.
+    Port(PortError),
+}
+
+impl From<PortError> for ValidationFailure {
+    fn from(error: PortError) -> Self {
+        Self::Port(error)
+    }
 }
 
 /// An event of a record.
@@ -86,8 +94,8 @@ impl<Ports: PortSet> EventValidator<Ports> {
         by_name.extend(found);
     }
 
-    /// Validates an event, whose vehicle is in `names`. It remains if it is valid; quarantines it, or its invalid samples. `budget` bounds the decompressed
-    /// bytes of the events of a record.
+    /// Validates an event, whose vehicle is in `names`. It remains if it is valid; quarantines it, or its invalid samples.
+    /// `budget` bounds the decompressed bytes of the events of a record.
     pub(super) async fn validate(
         &self,
         event: &ReceivedEvent<'_>,
@@ -99,16 +107,16 @@ impl<Ports: PortSet> EventValidator<Ports> {
         let mut step = StepResult::default();
         let counts = &mut step.outcome.counts;
         match self.validate_envelope(event, names, budget).await {
-            Err(error) => {
+            Err(ValidationFailure::Port(error)) => {
                 counts.samples_received = stream_record::count_samples(json);
                 step.outcome.fail(record_index, error);
             }
-            Ok(Err(RefusedEvent { refusal, vid })) => {
+            Err(ValidationFailure::Refused { refusal, vid }) => {
                 let samples = stream_record::count_samples(json);
                 counts.samples_received = samples;
                 step.quarantined.push((record_index, builder.refused(&refusal, vid, json.get().as_bytes(), samples)));
             }
-            Ok(Ok((vid, validation))) => {
+            Ok((vid, validation)) => {
                 counts.samples_received = validation.sample_count;
                 counts.signals_rejected = validation.rejected_by_reason().into_iter().collect();
                 let invalid = validation.quarantined.iter();
@@ -122,38 +130,35 @@ impl<Ports: PortSet> EventValidator<Ports> {
         step
     }
 
-    /// A port's error is retried; a refused event is quarantined.
+    /// Returns the vehicle of the event and the outcome of its validation.
     async fn validate_envelope(
         &self,
         event: &ReceivedEvent<'_>,
         names: &ResolvedNames,
         budget: &mut ByteBudget,
-    ) -> Result<Result<(VehicleId, ValidationOutcome), RefusedEvent>, PortError> {
+    ) -> Result<(VehicleId, ValidationOutcome), ValidationFailure> {
+        let refuse = |refusal| ValidationFailure::Refused { refusal, vid: None };
         let record = event.record;
-        let envelope = match &event.envelope {
-            Ok(envelope) => envelope,
-            Err(refusal) => return Ok(Err(RefusedEvent { refusal: refusal.clone(), vid: None })),
-        };
+        let envelope = event.envelope.as_ref().map_err(|refusal| refuse(refusal.clone()))?;
         let vid = match event.vehicle_name().and_then(|name| names.0.get(name)) {
             Some(resolved) => resolved.clone()?,
             None => None,
         };
-        let Some(vid) = vid else {
-            return Ok(Err(RefusedEvent { refusal: Refusal::vehicle_unknown(), vid: None }));
-        };
+        let vid = vid.ok_or_else(|| refuse(Refusal::vehicle_unknown()))?;
         if matches!(Subject::parse(&record.partition_key), Some(Subject::Vid(keyed)) if keyed != vid) {
             let refusal =
                 Refusal::new(Reason::VehicleUnknown, ["subject"], "must name the vehicle of the record's partition key");
-            return Ok(Err(RefusedEvent { refusal, vid: None }));
+            return Err(refuse(refusal));
         }
         let validated = match stream_record::json_data(envelope, budget) {
-            Ok(data) => self.schemas.validate(envelope, &data, &vid, record.raw.arrived_at).await?,
-            Err(refusal) => Err(refusal),
+            Ok(data) => self.schemas.validate(envelope, &data, &vid, record.raw.arrived_at).await,
+            Err(refusal) => Err(refusal.into()),
         };
-        Ok(match validated {
+        match validated {
             Ok(validation) => Ok((vid, validation)),
-            Err(refusal) => Err(RefusedEvent { refusal, vid: Some(vid) }),
-        })
+            Err(ValidationError::Refused(refusal)) => Err(ValidationFailure::Refused { refusal, vid: Some(vid) }),
+            Err(ValidationError::Port(error)) => Err(error.into()),
+        }
     }
 }
 

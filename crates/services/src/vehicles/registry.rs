@@ -10,7 +10,7 @@ use roadcast_ports::port_set::PortSet;
 use roadcast_ports::vehicles::{VehicleRegistration, Vehicles};
 
 use crate::authz::{AnyClient, Sender};
-use crate::{InvalidField, ServiceError};
+use crate::{InvalidField, ServiceError, VersionCondition};
 
 /// The package that includes a vehicle's VIN.
 const IDENTIFICATION: &str = "identification";
@@ -69,21 +69,22 @@ impl<Ports: PortSet> VehicleRegistry<Ports> {
         }
     }
 
-    /// Replaces a vehicle's details. Fails with `Stale` unless the vehicle is still at `version`, and with `Conflict` if it
+    /// Replaces a vehicle's details. Fails with `Stale` unless its version satisfies `condition`, and with `Conflict` if it
     /// is retired or if the VIN or an external id belongs to another vehicle.
     pub async fn replace(
         &self,
         sender: &Sender,
         vid: &VehicleId,
         details: VehicleDetails,
-        version: u64,
+        condition: impl Into<VersionCondition> + Send,
     ) -> Result<Vehicle, ServiceError> {
         let registered =
             self.vehicles.get(vid).await?.filter(|registered| sender.owns(registered)).ok_or(ServiceError::NotFound)?;
         if registered.retired_at.is_some() {
             return Err(ServiceError::Conflict("the vehicle is retired; register it again to use it"));
         }
-        if registered.version != version {
+        let version = registered.version;
+        if !condition.into().allows(version) {
             return Err(ServiceError::Stale);
         }
         check(&details)?;
@@ -100,11 +101,11 @@ impl<Ports: PortSet> VehicleRegistry<Ports> {
         Ok(changed)
     }
 
-    /// Retires a vehicle. Idempotent. Fails with `Stale` if `version` is given and the vehicle is at another version.
-    pub async fn retire(&self, sender: &Sender, vid: &VehicleId, version: Option<u64>) -> Result<(), ServiceError> {
+    /// Retires a vehicle. Idempotent. Fails with `Stale` unless the version of the vehicle satisfies `condition`.
+    pub async fn retire(&self, sender: &Sender, vid: &VehicleId, condition: &VersionCondition) -> Result<(), ServiceError> {
         let registered =
             self.vehicles.get(vid).await?.filter(|registered| sender.owns(registered)).ok_or(ServiceError::NotFound)?;
-        if version.is_some_and(|version| version != registered.version) {
+        if !condition.allows(registered.version) {
             return Err(ServiceError::Stale);
         }
         if registered.retired_at.is_some() {

@@ -7,6 +7,8 @@ use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, FleetId, VehicleId};
 use roadcast_domain::selection::Selection;
 use roadcast_ports::clock::Clock as _;
+use roadcast_ports::feed::{INDEX_GRACE_MS, INDEX_RETENTION_MS};
+use roadcast_services::ServiceError;
 use roadcast_services::query::fleet_events::{ArrivalPosition, FleetEventsPage, FleetEventsRange};
 use roadcast_testbed::FaultPlan;
 
@@ -98,6 +100,25 @@ async fn delivered_event_that_is_not_stored_yet_is_waited_for() {
     pipeline.clock.advance_ms(30_000);
     poller.catch_up(&pipeline).await;
     assert_eq!(assert_unique(poller.event_keys()).len(), 2, "the event is returned when it is stored and delivered again");
+}
+
+#[tokio::test]
+async fn position_is_refused_an_hour_after_its_retention() {
+    let pipeline = PipelineFixture::new(45);
+    let caller = client_of(&pipeline.fleet(&[], &[]).await);
+    let from = ArrivalPosition::first_at(pipeline.clock.now());
+    let range = FleetEventsRange { from, to: None, selection: Selection::default(), limit: 1 };
+    pipeline.clock.advance_ms(INDEX_RETENTION_MS + INDEX_GRACE_MS);
+    assert!(pipeline.fleet_events().page(&caller, &range).await.is_ok());
+    pipeline.clock.advance_ms(1);
+    let expected = pipeline.clock.now().plus_ms(-INDEX_RETENTION_MS);
+    let Err(ServiceError::Expired { available_from }) = pipeline.fleet_events().page(&caller, &range).await else {
+        panic!("the position is too old")
+    };
+    assert_eq!(available_from, expected);
+    let range = FleetEventsRange { from: ArrivalPosition::first_at(available_from), ..range };
+    pipeline.clock.advance_ms(INDEX_GRACE_MS);
+    assert!(pipeline.fleet_events().page(&caller, &range).await.is_ok(), "a client has an hour to continue");
 }
 
 #[tokio::test]

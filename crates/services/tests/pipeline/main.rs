@@ -17,6 +17,8 @@ mod package_changes;
 mod provisioning;
 mod quarantine;
 mod response_size;
+mod upload_receipts;
 mod uploads;
+mod values;
 mod visibility;
 mod workflow_fixture;

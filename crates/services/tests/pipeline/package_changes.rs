@@ -6,6 +6,7 @@ use roadcast_domain::event::Event;
 use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_domain::selection::Selection;
 use roadcast_ports::clock::Clock as _;
+use roadcast_services::VersionCondition;
 use roadcast_services::authz::Proof;
 use roadcast_services::cache::TTL_MS;
 use roadcast_services::catalogue::packages::{PackageCatalogue, PackageRequest};
@@ -66,8 +67,9 @@ impl WarmFunctions {
 async fn put_package(pipeline: &PipelineFixture, signals: &[&str], replaced: Option<u64>) {
     let (packages, schemas, clock) = (pipeline.memory.clone(), pipeline.memory.clone(), pipeline.clock.clone());
     let request = PackageRequest { signals: signals.iter().map(|&path| path.to_owned()).collect(), event_types: Vec::new() };
+    let condition = replaced.map(VersionCondition::from).unwrap_or_default();
     let catalogue = PackageCatalogue::<InMemory> { packages, schemas, clock };
-    catalogue.put(&admin(), "moving", request, replaced).await.unwrap();
+    catalogue.put(&admin(), "moving", request, &condition).await.unwrap();
 }
 
 async fn send(pipeline: &PipelineFixture, vid: &VehicleId, id: &str) {

@@ -8,6 +8,7 @@ use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, FleetId, VehicleId};
 use roadcast_domain::selection::Selection;
 use roadcast_domain::subscription::DeliveryFormat;
+use roadcast_ports::clock::Clock as _;
 use roadcast_services::query::fleet_events::{ArrivalPosition, FleetEventsRange};
 use roadcast_services::query::{EventsRange, HistoryRange, Resolution};
 use roadcast_signals::{Catalogue, Sample, SignalPath, Signals, Value};
@@ -91,8 +92,8 @@ async fn page_ends_before_an_event_that_exceeds_the_response_size() {
     }
     assert_eq!(found, stored);
 
+    let mut position = ArrivalPosition::first_at(pipeline.clock.now().plus_ms(-60_000));
     pipeline.clock.advance_ms(20_000);
-    let mut position = ArrivalPosition::first_at(Timestamp::from_ms(0));
     let mut arrived = Vec::new();
     loop {
         let range = FleetEventsRange { from: position, to: None, selection: Selection::default(), limit: 1000 };

@@ -3,12 +3,26 @@
 use super::*;
 use crate::Catalogue;
 use proptest::prelude::*;
+use serde_json::Value as Json;
 use serde_json::json;
+use serde_json::value::to_raw_value;
+
+fn accept_json(path: &str, value: &Json) -> Result<(SignalPath, Value), SignalRejection> {
+    accept(path, &to_raw_value(value).unwrap())
+}
 
 #[allow(clippy::needless_pass_by_value)]
 fn check(path: &str, value: Json, expect: Result<Json, SignalRejection>) {
-    let got = accept(path, &value).map(|(_, value)| serde_json::to_value(value).unwrap());
+    let got = accept_json(path, &value).map(|(_, value)| serde_json::to_value(value).unwrap());
     assert_eq!(got, expect, "{path} {value}");
+}
+
+/// Checks values as they are written, which a parsed number does not show.
+fn check_written(path: &str, texts: &[&str], expect: Result<f64, SignalRejection>) {
+    for text in texts {
+        let got = accept(path, serde_json::from_str(text).unwrap()).map(|(_, value)| value.as_number().unwrap());
+        assert_eq!(got, expect, "{path} {text}");
+    }
 }
 
 #[test]
@@ -75,6 +89,64 @@ fn integers_beyond_the_exact_range_are_refused() {
 }
 
 #[test]
+fn number_without_fraction_or_exponent_keeps_its_last_digit() {
+    let large = ["12345678901234567890", "-12345678901234567890123", "9007199254740993", "100000000000000000000000"];
+    for path in ["acme.counter", "Vehicle.Speed", "Vehicle.TraveledDistanceHighRes"] {
+        check_written(path, &large, Err(SignalRejection::NotExact));
+    }
+    check_written("acme.big", &["1e17", "1.0e17", "100000000000000000.0"], Ok(1e17));
+    check_written("acme.big", &["1.7e308"], Ok(1.7e308));
+}
+
+#[test]
+fn integer_signal_is_exact_in_any_notation() {
+    let path = "Vehicle.TraveledDistanceHighRes";
+    check_written(path, &["25", "25.0", "2.5e1", "250e-1"], Ok(25.0));
+    check_written(path, &["9007199254740992", "9.007199254740992e15"], Ok(9_007_199_254_740_992.0));
+    check_written(path, &["9007199254740993.0", "9.007199254740993e15", "1e17"], Err(SignalRejection::NotExact));
+    check_written(path, &["4503599627370496.5", "1.00000000000000000001", "1e-400"], Err(SignalRejection::WrongType));
+    check_written(path, &["1e20", "1e400", "-1"], Err(SignalRejection::OutOfRange));
+}
+
+#[test]
+fn number_beyond_its_datatype_is_out_of_range() {
+    let float = "Vehicle.Powertrain.TractionBattery.CurrentPower";
+    assert_eq!(
+        Catalogue::get().by_path(float).map(|def| (def.datatype, def.min, def.max)),
+        Some((Datatype::Float, None, None))
+    );
+    check_written(float, &["3.4028234663852886e38"], Ok(f64::from(f32::MAX)));
+    check_written(float, &["1e300", "-1e300", "3.5e38", "1e309"], Err(SignalRejection::OutOfRange));
+    check_written("acme.x", &["1e309", "-1e309", "1e99999999999999999999"], Err(SignalRejection::OutOfRange));
+    check_written("Vehicle.Speed", &["1e309"], Err(SignalRejection::OutOfRange));
+}
+
+#[test]
+fn entries_of_lists_fit_their_datatype() {
+    for def in Catalogue::get().iter().filter(|def| def.is_array && def.datatype.is_numeric()) {
+        let accepted = accept(def.path, serde_json::from_str("[1, 1e309]").unwrap());
+        assert_eq!(accepted, Err(SignalRejection::OutOfRange), "{}", def.path);
+        let accepted = accept(def.path, serde_json::from_str("[1, 12345678901234567890]").unwrap());
+        assert_eq!(accepted, Err(SignalRejection::NotExact), "{}", def.path);
+    }
+}
+
+#[test]
+fn texts_that_no_queue_can_carry_are_rejected() {
+    for text in [r#""\uffff""#, "\"\u{ffff}\"", r#""\ufffe""#, r#""\u0000""#, r#""\u001b[0m""#, r#""\ud83d""#, r#""\ufdd0""#]
+    {
+        for path in ["acme.note", "Vehicle.Exterior.Weather"] {
+            let accepted = accept(path, serde_json::from_str(text).unwrap());
+            assert_eq!(accepted, Err(SignalRejection::BadText), "{path} {text}");
+        }
+        let list = format!("[\"P0301\", {text}]");
+        let accepted = accept("Vehicle.OBD.DTCList", serde_json::from_str(&list).unwrap());
+        assert_eq!(accepted, Err(SignalRejection::BadText), "{list}");
+    }
+    check("acme.note", json!("line\r\n\ttab \u{fffd} 😀"), Ok(json!("line\r\n\ttab \u{fffd} 😀")));
+}
+
+#[test]
 fn json_type_must_match_the_datatype() {
     for value in [json!(null), json!("45"), json!(true), json!([45]), json!({"v": 45})] {
         check("Vehicle.Speed", value, Err(SignalRejection::WrongType));
@@ -129,8 +201,8 @@ proptest! {
         let def = Catalogue::get().by_number(number).unwrap();
         let v = if whole { v.trunc() } else { v };
         let v = if def.is_array { json!([v, v / 2.0]) } else { json!(v) };
-        if let Ok((path, once)) = accept(def.path, &v) {
-            let (again, twice) = accept(path.as_str(), &serde_json::to_value(&once).unwrap()).unwrap();
+        if let Ok((path, once)) = accept_json(def.path, &v) {
+            let (again, twice) = accept_json(path.as_str(), &serde_json::to_value(&once).unwrap()).unwrap();
             prop_assert_eq!(again, path);
             prop_assert!(twice.bits_eq(&once), "{} {:?} {:?}", def.path, once, twice);
         }
@@ -142,15 +214,34 @@ proptest! {
     ) {
         let def = Catalogue::get().by_number(number).unwrap();
         let end = if upper { def.max } else { def.min }.unwrap_or(0.0);
-        if let Ok((_, once)) = accept(def.path, &json!(end * (1.0 + offset * offset))) {
-            let (_, twice) = accept(def.path, &serde_json::to_value(&once).unwrap()).unwrap();
+        if let Ok((_, once)) = accept_json(def.path, &json!(end * (1.0 + offset * offset))) {
+            let (_, twice) = accept_json(def.path, &serde_json::to_value(&once).unwrap()).unwrap();
             prop_assert!(twice.bits_eq(&once));
         }
     }
 
     #[test]
     fn numbers_of_unknown_paths_keep_their_bits(v in any_number()) {
-        let (_, accepted) = accept("acme.level", &json!(v)).unwrap();
+        let (_, accepted) = accept_json("acme.level", &json!(v)).unwrap();
         prop_assert!(accepted.bits_eq(&Value::number(v).unwrap()));
+    }
+
+    /// Whatever a sender writes, a stored number is finite and within its datatype, and reads back bit for bit.
+    #[test]
+    fn accepted_numbers_are_finite_and_fit_their_datatype(
+        number in 1..=Catalogue::get().version(), text in "-?(0|[1-9][0-9]{0,20})([.][0-9]{1,20})?([eE][+-]?[0-9]{1,3})?",
+    ) {
+        let def = Catalogue::get().by_number(number).unwrap();
+        if let Ok((_, Value::Number(v))) = accept(def.path, serde_json::from_str(&text).unwrap()) {
+            prop_assert!(v.is_finite() && def.contains(v), "{} {text}", def.path);
+            let (_, again) = accept_json(def.path, &json!(Value::Number(v))).unwrap();
+            prop_assert!(again.bits_eq(&Value::Number(v)), "{} {text}", def.path);
+        }
+    }
+
+    #[test]
+    fn accepted_texts_are_without_forbidden_characters(text: String) {
+        let accepted = accept_json("acme.note", &json!(text));
+        prop_assert_eq!(accepted.is_err(), text.len() > MAX_TEXT_BYTES || has_forbidden_character(&text));
     }
 }

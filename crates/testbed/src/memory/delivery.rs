@@ -24,10 +24,39 @@ impl MemoryState {
         let matched = self.rules.contains(&(entry.bus.clone(), entry.fleet_id.clone()));
         // The bus accepts and drops an entry that matches no rule.
         if matched && let Some(queue) = self.queues.get_mut(&entry.fleet_id) {
-            queue.send(format!("[{}]", entry.events.join(",")));
+            let body = format!("[{}]", entry.events.join(","));
+            // The bus has accepted the entry. It moves what the queue refuses to the dead-letter queue of the rule.
+            if !queue.send(without_unicode_escapes(&body)) {
+                self.undeliverable.push(body);
+            }
         }
         Ok(())
     }
+}
+
+/// Replaces `\uXXXX` by its character where JSON permits that: EventBridge parses and writes the JSON of an entry, so an
+/// escape does not reach the queue. Escapes of control characters, quotes and backslashes remain.
+fn without_unicode_escapes(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some((before, escape)) = rest.split_once('\\') {
+        text.push_str(before);
+        let length = escape.chars().next().map_or(0, char::len_utf8);
+        let unit = escape.get(1..5).filter(|_| escape.starts_with('u')).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        match unit.and_then(char::from_u32).filter(|c| !matches!(c, '\0'..='\u{1F}' | '"' | '\\')) {
+            Some(c) => {
+                text.push(c);
+                rest = &escape[5..];
+            }
+            None => {
+                text.push('\\');
+                text.push_str(&escape[..length]);
+                rest = &escape[length..];
+            }
+        }
+    }
+    text.push_str(rest);
+    text
 }
 
 impl FeedQueue for Memory {

@@ -27,9 +27,14 @@ impl Queue {
         self.messages.iter().map(|message| message.body.clone()).collect()
     }
 
-    pub(super) fn send(&mut self, body: String) {
+    /// Adds a message. Returns whether the queue accepts it.
+    pub(super) fn send(&mut self, body: String) -> bool {
+        if !body.chars().all(is_accepted) {
+            return false;
+        }
         self.sent += 1;
         self.messages.push(QueuedMessage { id: self.sent, body, visible_at: None, receive_count: 0 });
+        true
     }
 
     /// Returns up to `max` visible messages, and hides them until `hidden_until`.
@@ -47,4 +52,10 @@ impl Queue {
     pub(super) fn delete(&mut self, id: u64, receive_count: u64) {
         self.messages.retain(|message| (message.id, message.receive_count) != (id, receive_count));
     }
+}
+
+/// Whether SQS accepts a character in the body of a message; it refuses the entire message otherwise (`SendMessage`,
+/// `InvalidMessageContents`). The local endpoint accepts every character, so tests rely on this check.
+fn is_accepted(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..='\u{10FFFF}')
 }

@@ -110,3 +110,20 @@ async fn oversized_bus_entry_is_rejected_without_its_batch() {
     assert_eq!(memory.take_published(), entries[..1]);
     assert!(memory.published().is_empty());
 }
+
+#[tokio::test]
+async fn queue_refuses_the_characters_that_sqs_refuses() {
+    let memory = Memory::default();
+    let fleet = fleet(memory.clock(), "bus-a");
+    memory.ensure_queue(&fleet).await.unwrap();
+    memory.ensure_rule(&fleet).await.unwrap();
+    let accepted = ["[\"Größe \u{fffd}\"]", r#"["\u0000 \" \\uffff \ud83d\ude00 \u00e9"]"#];
+    let refused = ["[\"\u{ffff}\"]", r#"["\uffff"]"#, r#"["\\\uFFFE"]"#, "[\"\u{1}\"]"];
+    for event in accepted.iter().chain(&refused) {
+        deliver(&memory, &fleet, "bus-a", &[event]).await;
+    }
+    // The bus writes the character in place of its escape.
+    let queued = ["[[\"Größe \u{fffd}\"]]", r#"[["\u0000 \" \\uffff \ud83d\ude00 é"]]"#];
+    assert_eq!(memory.queued(&fleet.fleet_id), queued);
+    assert_eq!(memory.undeliverable(), refused.map(|event| format!("[{event}]")));
+}

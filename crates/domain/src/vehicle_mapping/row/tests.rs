@@ -25,6 +25,25 @@ fn row_requires_only_fleet_and_vin() {
 }
 
 #[test]
+fn removed_is_a_boolean_in_any_case() {
+    for (text, removed) in [("TRUE", true), ("True", true), ("true", true), ("FALSE", false), ("False", false), ("", false)]
+    {
+        assert_eq!(MappingRow::check(fields(&[("removed", text)])).unwrap().removed, removed, "{text}");
+    }
+    for text in ["1", "WAHR", "ja", "yes"] {
+        assert_eq!(fault(&[("removed", text)]), ("/removed", "removed"));
+    }
+}
+
+#[test]
+fn text_with_a_control_character_is_invalid() {
+    for text in ["V\0W", "V\u{1}", "V\u{ffff}W"] {
+        assert_eq!(fault(&[("make", text)]), ("/make", "character"), "{text:?}");
+        assert_eq!(fault(&[("externalId", &format!("bus:{text}"))]), ("/externalId", "character"), "{text:?}");
+    }
+}
+
+#[test]
 fn first_invalid_member_is_reported_without_its_value() {
     assert_eq!(fault(&[("fleetId", "acme")]), ("fleetId", "fleet_id"));
     assert_eq!(fault(&[("fleetId", "")]), ("fleetId", "missing"));

@@ -3,7 +3,8 @@
 use roadcast_domain::event::CustomType;
 use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::limits;
-use roadcast_domain::schema::{EventSchema, parse_strict_json};
+use roadcast_domain::schema::EventSchema;
+use roadcast_domain::strict_json::parse_strict_json;
 use roadcast_domain::vehicle_mapping::RowFault;
 use serde_json::Value;
 
@@ -36,7 +37,7 @@ impl SchemaLine {
     /// Parses a line: `{"type", "version"?, "schema"}`. Fails with the outcome of an invalid line.
     pub(super) fn parse(line: &str) -> Result<Self, SchemaOutcome> {
         let value = parse_strict_json(line, limits::SCHEMA_BYTES)
-            .map_err(|error| invalid("not_json", ENTIRE_LINE, error.to_string()))?;
+            .map_err(|error| invalid("not_json", error.pointer, error.detail))?;
         let Value::Object(mut members) = value else { return Err(invalid_row(RowFault::NotJson, ENTIRE_LINE)) };
         let mut member = |name: &str| members.remove(name);
         let (event_type, version, schema) = (member("type"), member("version"), member("schema"));

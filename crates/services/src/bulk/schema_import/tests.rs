@@ -112,7 +112,7 @@ async fn valid_lines_are_registered_and_invalid_lines_are_reported() {
         (9, "/note", "unknown_member"),
         (10, "/version", "type"),
         (11, "/schema/properties/x/maxmum", "schema"),
-        (12, "", "not_json"),
+        (12, "/schema/maxItems", "not_json"),
         (13, "/schema/maximum", "incompatible"),
         (14, "", "too_long"),
     ];

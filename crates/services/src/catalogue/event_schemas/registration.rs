@@ -3,7 +3,8 @@
 use roadcast_domain::event::CustomType;
 use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::limits;
-use roadcast_domain::schema::{EventSchema, Incompatibility, SchemaFault, incompatibilities, parse_strict_json};
+use roadcast_domain::schema::{EventSchema, Incompatibility, SchemaFault, incompatibilities};
+use roadcast_domain::strict_json::parse_strict_json;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::schemas::Schemas;
@@ -78,7 +79,7 @@ impl<Ports: PortSet> SchemaRegistration<Ports> {
             event_type.parse().map_err(|error| ServiceError::invalid(["type"], format!("{error}")))?;
         // A JSON value takes at least two bytes, so a schema within the size limit never exceeds this number of values.
         let schema = parse_strict_json(schema, limits::SCHEMA_BYTES)
-            .map_err(|error| ServiceError::invalid(["schema"], error.to_string()))?;
+            .map_err(|error| ServiceError::invalid(JsonPointer::from(["schema"]).join(&error.pointer), error.detail))?;
         self.register_version(&event_type, &schema, None).await.map_err(|error| match error {
             RegistrationError::Refused(_, fields) => ServiceError::Invalid(fields),
             RegistrationError::ConcurrentRegistrations => {

@@ -61,22 +61,39 @@ pub struct Statistics {
     pub min: f64,
     /// The maximum.
     pub max: f64,
+    /// The sum; not finite if it overflows.
     sum: f64,
+    /// The sum of all values multiplied by [`SCALE`], which cannot overflow.
+    scaled_sum: f64,
     count: u64,
 }
 
+/// 2^-64. Any number of values that fits into memory has a finite sum after multiplication by it.
+const SCALE: f64 = 1.0 / 18_446_744_073_709_551_616.0;
+
 impl Statistics {
-    /// The arithmetic mean. Each value has the same weight, regardless of how long it was valid.
+    /// The arithmetic mean: finite, and not outside minimum and maximum. Each value has the same weight, regardless of how
+    /// long it was valid.
     #[allow(clippy::cast_precision_loss)] // a window holds fewer than 2^53
     pub fn mean(&self) -> f64 {
-        self.sum / self.count as f64
+        let count = self.count as f64;
+        // Scaling loses digits of values near the smallest double, so it is used only where the sum overflows.
+        let mean = if self.sum.is_finite() { self.sum / count } else { self.scaled_sum / count / SCALE };
+        mean.max(self.min).min(self.max)
     }
 
     fn add(statistics: Option<Self>, number: f64) -> Self {
-        let Some(Self { min, max, sum, count }) = statistics else {
-            return Self { min: number, max: number, sum: number, count: 1 };
+        let scaled = number * SCALE;
+        let Some(Self { min, max, sum, scaled_sum, count }) = statistics else {
+            return Self { min: number, max: number, sum: number, scaled_sum: scaled, count: 1 };
         };
-        Self { min: min.min(number), max: max.max(number), sum: sum + number, count: count + 1 }
+        Self {
+            min: min.min(number),
+            max: max.max(number),
+            sum: sum + number,
+            scaled_sum: scaled_sum + scaled,
+            count: count + 1,
+        }
     }
 }
 
@@ -138,4 +155,49 @@ impl<Ports: PortSet> VehicleQueries<Ports> {
 /// The estimated JSON size of a window: the count, the last value and three numbers of each signal.
 fn window_bytes(window: &Window) -> usize {
     row_bytes(window.signals.keys().map(|path| path.as_str().len() + 160).sum())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::float_cmp)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn statistics(numbers: &[f64]) -> Statistics {
+        numbers.iter().fold(None, |statistics, number| Some(Statistics::add(statistics, *number))).unwrap()
+    }
+
+    #[test]
+    fn mean_of_large_values_is_finite() {
+        assert_eq!(statistics(&[1.7e308, 1.7e308]).mean(), 1.7e308);
+        assert_eq!(statistics(&[f64::MAX; 1000]).mean(), f64::MAX);
+        assert_eq!(statistics(&[f64::MIN, f64::MIN, f64::MIN]).mean(), f64::MIN);
+        // The sum overflows in both directions.
+        let mean = statistics(&[1.7e308, 1.7e308, -1.7e308, -1.7e308]).mean();
+        assert!(mean.abs() < 1e292, "{mean}");
+    }
+
+    #[test]
+    fn mean_of_small_values_keeps_its_digits() {
+        assert_eq!(statistics(&[5e-324, 5e-324]).mean(), 5e-324);
+        assert_eq!(statistics(&[1.0, 2.0, 4.5]).mean(), 2.5);
+        // 0.1 + 0.1 + 0.1 is more than 0.3.
+        assert_eq!(statistics(&[0.1, 0.1, 0.1]).mean(), 0.1);
+    }
+
+    fn any_finite() -> impl Strategy<Value = f64> {
+        prop_oneof![any::<f64>().prop_filter("finite", |v| v.is_finite()), 1e307..f64::MAX, f64::MIN..-1e307, -100.0..100.0]
+    }
+
+    proptest! {
+        #[test]
+        fn mean_is_between_minimum_and_maximum(numbers in prop::collection::vec(any_finite(), 1..50)) {
+            let statistics = statistics(&numbers);
+            let mean = statistics.mean();
+            prop_assert!(statistics.min <= mean && mean <= statistics.max, "{statistics:?} {mean}");
+            prop_assert!(statistics.min.is_finite() && statistics.max.is_finite());
+        }
+    }
 }

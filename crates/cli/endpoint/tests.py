@@ -1,0 +1,122 @@
+"""Tests of the Python part of the local stack. `cargo test -p roadcast-cli endpoint` runs them."""
+
+import asyncio
+import threading
+import time
+import unittest
+
+from invocations import Invocations
+from origin_check import checked, refusal
+from start import with_quiesce
+
+
+def headers(**fields):
+    return [(name.replace("_", "-").encode(), value.encode()) for name, value in fields.items()]
+
+
+async def call(app, scope):
+    """Calls an ASGI application and returns the messages that it sends."""
+    sent = []
+
+    async def receive():
+        return {"type": "websocket.connect"}
+
+    async def send(message):
+        sent.append(message)
+
+    await app(scope, receive, send)
+    return sent
+
+
+async def accepting(_scope, _receive, send):
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+
+
+class OriginCheck(unittest.TestCase):
+    def test_local_host_without_origin_is_allowed(self):
+        for host in ("127.0.0.1", "127.0.0.1:4566", "localhost:4566", "LOCALHOST"):
+            self.assertIsNone(refusal(headers(host=host)), host)
+
+    def test_other_host_is_refused(self):
+        hosts = ("evil.example", "evil.example:4566", "127.0.0.1.evil.example", "localhost.", "127.0.0.1:4566@evil", "",
+                 "0.0.0.0:4566", "bucket.localhost:4566")
+        for host in hosts:
+            self.assertIsNotNone(refusal(headers(host=host)), host)
+        self.assertIsNotNone(refusal([]))
+        self.assertIsNotNone(refusal(headers(host="127.0.0.1") + headers(host="evil.example")))
+
+    def test_origin_must_be_that_of_the_request(self):
+        def of(origin):
+            return refusal(headers(host="127.0.0.1:4566", origin=origin))
+
+        self.assertIsNone(of("http://127.0.0.1:4566"))
+        for origin in ("null", "https://evil.example", "http://127.0.0.1:3000", "http://localhost:4566", ""):
+            self.assertIsNotNone(of(origin), origin)
+
+    def test_request_without_origin_from_another_site_is_refused(self):
+        for site in ("cross-site", "same-site"):
+            self.assertIsNotNone(refusal(headers(host="127.0.0.1:4566", sec_fetch_site=site)), site)
+        for site in ("same-origin", "none"):
+            self.assertIsNone(refusal(headers(host="127.0.0.1:4566", sec_fetch_site=site)), site)
+
+    def test_refused_request_does_not_reach_the_application(self):
+        app = checked(accepting)
+        evil = headers(host="evil.example")
+        sent = asyncio.run(call(app, {"type": "http", "headers": evil}))
+        self.assertEqual(sent[0]["status"], 403)
+        sent = asyncio.run(call(app, {"type": "websocket", "headers": evil}))
+        self.assertEqual([message["type"] for message in sent], ["websocket.close"])
+        sent = asyncio.run(call(app, {"type": "http", "headers": headers(host="localhost")}))
+        self.assertEqual(sent[0]["status"], 204)
+        sent = asyncio.run(call(app, {"type": "lifespan"}))
+        self.assertEqual(sent[0]["status"], 204)
+
+
+class Quiesce(unittest.TestCase):
+    def test_stop_waits_for_running_invocations(self):
+        invocations = Invocations()
+        finished = []
+        execute = invocations.function(lambda _function, _event: (time.sleep(0.8), finished.append(True)))
+        thread = threading.Thread(target=execute, args=({}, {"detail-type": "stored"}))
+        thread.start()
+        self.assertEqual(asyncio.run(invocations.stop(5)), 0)
+        self.assertEqual(finished, [True])
+        thread.join()
+
+    def test_stopped_mapping_polls_no_more(self):
+        invocations = Invocations()
+        polls = []
+        poll = invocations.mapping(lambda: polls.append(True) or True)
+        self.assertTrue(poll())
+        asyncio.run(invocations.stop(5))
+        self.assertFalse(poll())
+        self.assertEqual(polls, [True])
+
+    def test_stop_ends_at_its_timeout_and_does_not_wait_for_the_api(self):
+        invocations = Invocations()
+        release = threading.Event()
+        execute = invocations.function(lambda _function, _event: release.wait(5))
+        threads = [threading.Thread(target=execute, args=({}, event)) for event in ({"httpMethod": "GET"}, {"Records": []})]
+        for thread in threads:
+            thread.start()
+        self.assertEqual(asyncio.run(invocations.stop(0.1)), 1)
+        release.set()
+        for thread in threads:
+            thread.join()
+
+    def test_failed_invocation_is_no_longer_running(self):
+        invocations = Invocations()
+        with self.assertRaises(ZeroDivisionError):
+            invocations.function(lambda _function, _event: 1 / 0)({}, {})
+        self.assertEqual(asyncio.run(invocations.stop(2)), 0)
+
+    def test_quiesce_request_reports_what_is_running(self):
+        app = with_quiesce(accepting, Invocations())
+        sent = asyncio.run(call(app, {"type": "http", "method": "POST", "path": "/_roadcast/quiesce"}))
+        self.assertEqual((sent[0]["status"], sent[1]["body"]), (200, b'{"running": 0}'))
+        sent = asyncio.run(call(app, {"type": "http", "method": "GET", "path": "/other"}))
+        self.assertEqual(sent[0]["status"], 204)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,148 @@
+//! The functions on ports in memory. The types of all use cases are named in this file only.
+
+use roadcast_catalogue_api::CatalogueApi;
+use roadcast_event_log::SegmentedLog;
+use roadcast_events_api::EventsApi;
+use roadcast_fleet_delivery::FleetDelivery;
+use roadcast_lambda_kit::http::Middleware;
+use roadcast_onboarding::OnboardingApi;
+use roadcast_ports::port_set::RequestPorts;
+use roadcast_services::bulk::{DEFAULT_WINDOW_ROWS, VehicleImport};
+use roadcast_services::cache::{CachedEntitlements, CachedFleets, CachedSubjects, CachedVehicles};
+use roadcast_services::catalogue::event_schemas::{CachedSchemas, SchemaRegistration};
+use roadcast_services::catalogue::packages::PackageCatalogue;
+use roadcast_services::delivery::enrichment::Enrichment;
+use roadcast_services::delivery::feed::FeedReader;
+use roadcast_services::fleets::Onboarding;
+use roadcast_services::fleets::provisioning::Provisioning;
+use roadcast_services::fleets::receipts::Receipts;
+use roadcast_services::ingest::Ingest;
+use roadcast_services::query::fleet_events::FleetEvents;
+use roadcast_services::query::{StateQueries, VehicleQueries};
+use roadcast_services::stream::{EventStore, EventValidator, Publisher, RecentEvents, StreamProcessor};
+use roadcast_services::vehicles::fleet_vehicles::FleetVehicles;
+use roadcast_services::vehicles::registry::VehicleRegistry;
+use roadcast_testbed::{InMemory, ManualClock, Memory, MemoryBulk, MemoryItems, SeededRandomness};
+use roadcast_vehicles_api::VehiclesApi;
+
+type M = Memory;
+type Clock = ManualClock;
+
+pub(crate) type Events = EventsApi<InMemory>;
+pub(crate) type Vehicles = VehiclesApi<InMemory>;
+pub(crate) type Catalogue = CatalogueApi<InMemory>;
+pub(crate) type Feed = FleetDelivery<InMemory>;
+pub(crate) type Fleets = OnboardingApi<InMemory>;
+pub(crate) type MemoryMiddleware = Middleware<InMemory>;
+pub(crate) type Processor = StreamProcessor<InMemory>;
+pub(crate) type Delivery = Enrichment<InMemory>;
+pub(crate) type Provisioner = Provisioning<InMemory>;
+pub(crate) type Import = VehicleImport<InMemory>;
+
+/// The functions, each of which is created once, like a warm instance.
+pub(crate) struct Apis {
+    pub(crate) events: Events,
+    pub(crate) vehicles: Vehicles,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) feed: Feed,
+    pub(crate) fleets: Fleets,
+    pub(crate) middleware: MemoryMiddleware,
+    pub(crate) processor: Processor,
+    pub(crate) enrichment: Delivery,
+    pub(crate) provisioning: Provisioner,
+    pub(crate) import: Import,
+}
+
+impl Apis {
+    pub(crate) fn new(memory: &M, bulk: &MemoryBulk, clock: &Clock) -> Self {
+        let m = || memory.clone();
+        let k = || clock.clone();
+        let items = MemoryItems::default();
+        let log = || SegmentedLog { items: items.clone() };
+        let entitlements = || CachedEntitlements::<InMemory>::new(m(), k());
+        let registry =
+            VehicleRegistry { vehicles: m(), entitlements: m(), clock: k(), randomness: SeededRandomness::new(1) };
+        let onboarding = Onboarding {
+            fleets: m(),
+            clients: m(),
+            app_clients: m(),
+            subscriptions: m(),
+            vehicles: m(),
+            entitlements: m(),
+            workflow: m(),
+            delivery_bus: "delivery".to_owned(),
+            clock: k(),
+            randomness: SeededRandomness::new(2),
+        };
+        Self {
+            events: EventsApi {
+                ingest: Ingest {
+                    vehicles: CachedVehicles::new(m(), k()),
+                    stream: m(),
+                    schemas: CachedSchemas::new(m(), k()),
+                    clock: k(),
+                },
+                queries: VehicleQueries { vehicles: m(), entitlements: entitlements(), log: log(), clock: k() },
+                fleet_events: FleetEvents { entitlements: entitlements(), log: log(), index: m(), clock: k() },
+            },
+            vehicles: VehiclesApi {
+                registry,
+                states: StateQueries {
+                    queries: VehicleQueries { vehicles: m(), entitlements: entitlements(), log: log(), clock: k() },
+                    state: m(),
+                },
+            },
+            catalogue: CatalogueApi {
+                packages: PackageCatalogue { packages: m(), schemas: m(), clock: k() },
+                schemas: SchemaRegistration { schemas: m(), clock: k() },
+            },
+            feed: FleetDelivery { feed_reader: FeedReader { queue: m(), entitlements: entitlements(), clock: k() } },
+            fleets: OnboardingApi {
+                onboarding,
+                receipts: Receipts { fleets: m(), subscriptions: m(), index: m(), clock: k() },
+                fleet_vehicles: FleetVehicles { mappings: bulk.clone(), fleets: m() },
+            },
+            middleware: Middleware::new(RequestPorts {
+                clients: m(),
+                fleets: m(),
+                rate_counter: m(),
+                idempotency_store: m(),
+                clock: k(),
+            }),
+            processor: StreamProcessor {
+                archive: m(),
+                quarantine: m(),
+                validator: EventValidator { subjects: CachedSubjects::new(m(), k()), schemas: CachedSchemas::new(m(), k()) },
+                publisher: Publisher { entitlements: entitlements(), bus: m(), clock: k() },
+                store: EventStore { state: m(), log: log(), recent: RecentEvents::default() },
+                clock: k(),
+            },
+            enrichment: Enrichment {
+                entitlements: entitlements(),
+                fleets: CachedFleets::new(m(), k()),
+                bus: m(),
+                index: m(),
+                clock: k(),
+            },
+            provisioning: Provisioning {
+                fleets: m(),
+                clients: m(),
+                app_clients: m(),
+                subscriptions: m(),
+                channel: m(),
+                clock: k(),
+            },
+            import: VehicleImport {
+                files: bulk.clone(),
+                mappings: bulk.clone(),
+                progress: bulk.clone(),
+                vehicles: m(),
+                vehicle_names: m(),
+                fleets: CachedFleets::new(m(), k()),
+                clock: k(),
+                randomness: SeededRandomness::new(3),
+                window_rows: DEFAULT_WINDOW_ROWS,
+            },
+        }
+    }
+}
