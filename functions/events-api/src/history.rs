@@ -11,9 +11,7 @@ use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::port_set::PortSet;
 use roadcast_services::authz::Reader;
-use roadcast_services::query::{
-    HistoryPage, HistoryRange, Resolution, SamplePosition, SampleRow, Series, Statistics, Window,
-};
+use roadcast_services::query::{HistoryPage, HistoryRange, Resolution, SamplePosition, SampleRow, Series, Window};
 use roadcast_signals::{SignalPath, Value};
 use serde_json::json;
 
