@@ -136,7 +136,6 @@ impl Api {
             let pause = match request.send().await {
                 Ok(response) => {
                     let status = response.status();
-                    let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
                     let retry_after_s =
                         response.headers().get(RETRY_AFTER).and_then(|seconds| seconds.to_str().ok()?.parse().ok());
                     let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);

@@ -14,7 +14,6 @@ use super::records::Accepted;
 /// A final response: retrying would not change it.
 pub(crate) struct Response {
     pub(crate) status: StatusCode,
-    pub(crate) etag: Option<String>,
     pub(crate) body: Vec<u8>,
     /// The version of the resource, for `If-Match`.
     pub(crate) etag: Option<String>,
