@@ -39,6 +39,7 @@ pub(crate) fn every_operation_authorizes_the_caller(shared: &Shared) {
             ("{vid}", vid),
             ("{fleetId}", fleet_id),
             ("{clientId}", "x"),
+            ("{credentialId}", "x"),
             ("{eid}", eid.as_str().expect("an id")),
             ("{name}", "alerts"),
             ("{type}", TYPE),
@@ -134,9 +135,13 @@ fn check_collections(stack: &Stack, vid: &str, fleet_id: &str, other_fleet: &str
     assert_eq!(stack.json(other_fleet, "/events")["events"], json!([]), "a fleet reads only events of its vehicles");
     let fleets = stack.all(other_fleet, "/fleets", "items");
     assert!(fleets.len() == 1 && fleets[0]["fleetId"] != fleet_id, "a fleet lists only itself: {fleets:?}");
+    assert_eq!(stack.get(ingest, "/vehicles?registeredBy=x").status, 403, "only admins list the vehicles of a client");
+    for token in [other_fleet, ingest] {
+        assert!([401, 403].contains(&stack.get(token, "/clients").status), "only admins list clients");
+    }
     registered_vehicles_belong_to_their_client(stack, vid, ingest);
     only_the_registering_client_sends_events(stack, vid, ingest);
-    BTreeSet::from(["listVehicles", "listEvents", "listFleets"])
+    BTreeSet::from(["listVehicles", "listEvents", "listFleets", "listClients"])
 }
 
 /// Registering a vehicle of another client is a conflict that does not reveal its vid.

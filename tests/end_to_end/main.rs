@@ -8,6 +8,7 @@
 
 mod access;
 mod bulk;
+mod clients;
 mod consent;
 mod contract;
 mod creating;
@@ -50,6 +51,8 @@ const CHECKS: &[(&str, Check)] = checks![
     trips::repeated_recording_stores_nothing,
     trips::invalid_input_returns_a_pointer_to_the_field,
     access::every_operation_authorizes_the_caller,
+    clients::leaked_ingest_secret_is_rotated_and_its_token_stops,
+    clients::disabled_client_is_refused_until_it_is_enabled,
     reading::windows_agree_with_the_samples,
     reading::filters_select_events_and_signals,
     reading::pages_have_each_event_once_during_ingest,

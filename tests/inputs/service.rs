@@ -77,8 +77,7 @@ impl Service {
             apis.provisioning.step(&task).await.unwrap();
         }
         let role = ClientRole::Fleet { fleet_id: fleet_id.clone() };
-        let (client_id, name, created_at) = (ClientId::new("fleet"), "fleet".to_owned(), clock.now());
-        let client = StoredClient { client_id, name, role, secret_shown_at: None, created_at };
+        let client = StoredClient::new(ClientId::new("fleet"), "fleet".to_owned(), role, clock.now());
         memory.put(&client, &fixtures::change(&fleet_id)).await.unwrap();
         let saved = BTreeMap::from([
             ("vid", vehicle.vid.to_string()),

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use roadcast_domain::package::Package;
 use serde::Deserialize;
@@ -180,6 +180,20 @@ impl Api {
         self.send(method.clone(), path, body).await?.read(&format!("{method} {path}"))
     }
 
+    /// Reads a resource and its `ETag`.
+    pub(crate) async fn versioned<T: DeserializeOwned>(&self, path: &str) -> Result<(T, String)> {
+        let response = self.send(Method::GET, path, None).await?;
+        let resource = response.read(&format!("GET {path}"))?;
+        let etag = response.etag.with_context(|| format!("GET {path} returned no ETag"))?;
+        Ok((resource, etag))
+    }
+
+    /// Replaces the version of a resource that has this `ETag`.
+    pub(crate) async fn replace<T: DeserializeOwned>(&self, path: &str, etag: &str, body: &Value) -> Result<T> {
+        let body = Some(("application/json", body.to_string()));
+        self.send_with(Method::PUT, path, body, Some((IF_MATCH.as_str(), etag))).await?.read(&format!("PUT {path}"))
+    }
+
     /// Creates a resource under a new idempotency key, so that retries create it only once.
     pub(crate) async fn create<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T> {
         let mut digest = Sha256::new();
@@ -235,7 +249,8 @@ impl Api {
         let mut items = Vec::new();
         let mut cursor: Option<String> = None;
         loop {
-            let query = cursor.map(|cursor| format!("?cursor={cursor}")).unwrap_or_default();
+            let separator = if path.contains('?') { '&' } else { '?' };
+            let query = cursor.map(|cursor| format!("{separator}cursor={cursor}")).unwrap_or_default();
             let page: Page<T> = self.json(Method::GET, &format!("{path}{query}"), None).await?;
             items.extend(page.items);
             match page.next {
@@ -257,11 +272,7 @@ impl Api {
         struct Client {
             client_id: String,
         }
-        let body = match role {
-            Role::Fleet(fleet_id) => json!({ "name": name, "kind": "fleet", "fleetId": fleet_id }),
-            Role::Ingest(sources) => json!({ "name": name, "kind": "ingest", "sources": sources }),
-        };
-        Ok(self.create::<Client>("/clients", &body).await?.client_id)
+        Ok(self.create::<Client>("/clients", &role.client_input(name)).await?.client_id)
     }
 
     /// Subscribes a fleet to vehicles.
@@ -278,10 +289,8 @@ impl Api {
     /// Replaces a subscription. Fails if it is changed at the same time.
     pub(crate) async fn replace_subscription(&self, fleet_id: &str, id: &str, body: &Value) -> Result<Subscription> {
         let path = format!("/fleets/{fleet_id}/subscriptions/{id}");
-        let current = self.send(Method::GET, &path, None).await?;
-        let etag = current.etag.clone().with_context(|| current.to_error(&format!("GET {path}")))?;
-        let body = Some(("application/json", body.to_string()));
-        self.send_with(Method::PUT, &path, body, Some(("if-match", &etag))).await?.read(&format!("PUT {path}"))
+        let (_, etag): (Value, String) = self.versioned(&path).await?;
+        self.replace(&path, &etag, body).await
     }
 
     /// The names of the app clients of a fleet.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::clients::ClientsArgs;
 use crate::cost::CostArgs;
 use crate::load::LoadArgs;
 use crate::offboard::OffboardArgs;
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     Onboard(OnboardArgs),
     /// Offboard a fleet: drain or discard its feed, then delete its resources.
     Offboard(OffboardArgs),
+    /// List, create, disable, rotate and delete machine clients: what to do about a leaked secret.
+    Clients(ClientsArgs),
     /// Estimate the monthly AWS bill from one metered day.
     Cost(CostArgs),
     /// Write the API reference page to a folder.

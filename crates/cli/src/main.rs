@@ -3,6 +3,7 @@
 mod api;
 mod args;
 mod aws;
+mod clients;
 mod console;
 mod cost;
 mod down;
@@ -52,6 +53,7 @@ async fn run(args: Args, console: &Console) -> anyhow::Result<ExitCode> {
         Command::Load(options) => load::run(&layout, console, &options).await,
         Command::Onboard(options) => onboard::run(&layout, console, &options).await,
         Command::Offboard(options) => offboard::run(&layout, console, &options).await,
+        Command::Clients(options) => clients::run(&layout, console, &options).await,
         Command::Cost(options) => cost::run(console, &options).await,
         Command::Reference(options) => reference::run(&layout, console, &options).await,
         Command::Tail(options) => tail::run(&layout, console, &options).await,

@@ -1,4 +1,4 @@
-//! The audit trail of a fleet: who changed which resource, and when.
+//! The audit trails of fleets and clients: who changed which resource, and when.
 
 use roadcast_signals::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,15 +8,16 @@ use crate::fleet::{Client, Fleet};
 use crate::ids::{ChangeId, ClientId, FleetId, SubscriptionId};
 use crate::subscription::{Subscription, SubscriptionState};
 
-/// A change to a fleet, to one of its clients or to one of its subscriptions. Contains neither a secret nor a VIN,
-/// because none of these resources does.
+/// A change to a fleet, to a client or to a subscription. It is in the audit trail of its fleet; a change to a client is also
+/// in the audit trail of the client. Contains neither a secret nor a VIN, because none of these resources does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
     /// Position in the audit trail: a ULID with the time of the change. The same change always has the same id.
     pub change_id: ChangeId,
-    /// The fleet.
-    pub fleet_id: FleetId,
+    /// The fleet; absent for an ingest client, which has no fleet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet_id: Option<FleetId>,
     /// Time of the change.
     pub at: Timestamp,
     /// Who made the change.
@@ -52,7 +53,7 @@ pub enum Author {
 pub enum ChangedResource {
     /// The fleet itself.
     Fleet,
-    /// One of the fleet's clients.
+    /// A client of the fleet, or an ingest client.
     Client {
         /// The client.
         client_id: ClientId,
@@ -79,29 +80,35 @@ impl Change {
     /// assigns the next one.
     pub fn fleet_changed(by: Author, before: Option<&Fleet>, after: &Fleet, at: Timestamp) -> Self {
         let sequence = after.version + u64::from(before.is_some());
-        Self::new(&after.fleet_id, at, by, ChangedResource::Fleet, before.map(members), members(after), sequence)
+        Self::new(Some(&after.fleet_id), at, by, ChangedResource::Fleet, before.map(members), members(after), sequence)
     }
 
-    /// A client of this fleet was created.
-    pub fn client_created(by: Author, fleet_id: &FleetId, client: &Client) -> Self {
-        Self::new(fleet_id, client.created_at, by, ChangedResource::client(client), None, members(client), 1)
+    /// A client was created (`before` is `None`) or updated. `before` and `after` have the version that was read; the store
+    /// assigns the next one.
+    pub fn client_changed(by: Author, before: Option<&Client>, after: &Client, at: Timestamp) -> Self {
+        let sequence = after.version + u64::from(before.is_some());
+        Self::new(after.fleet_id(), at, by, ChangedResource::client(after), before.map(members), members(after), sequence)
     }
 
-    /// The secret of a client of this fleet was shown to an admin.
-    pub fn client_secret_shown(by: Author, fleet_id: &FleetId, before: &Client, after: &Client, at: Timestamp) -> Self {
-        Self::new(fleet_id, at, by, ChangedResource::client(before), Some(members(before)), members(after), 2)
+    /// A client was removed.
+    pub fn client_removed(by: Author, client: &Client, at: Timestamp) -> Self {
+        let resource = ChangedResource::client(client);
+        Self::new(client.fleet_id(), at, by, resource, Some(members(client)), Map::new(), client.version + 1)
     }
 
-    /// A client of this fleet was removed.
-    pub fn client_removed(by: Author, fleet_id: &FleetId, client: &Client, at: Timestamp) -> Self {
-        Self::new(fleet_id, at, by, ChangedResource::client(client), Some(members(client)), Map::new(), 3)
+    /// Returns the changed client; `None` if the change is of another resource.
+    pub const fn client_id(&self) -> Option<&ClientId> {
+        match &self.resource {
+            ChangedResource::Client { client_id } => Some(client_id),
+            ChangedResource::Fleet | ChangedResource::Subscription { .. } => None,
+        }
     }
 
     /// A subscription was created (`before` is `None`) or updated. `before` and `after` have the version that was read; the
     /// store assigns the next one.
     pub fn subscription_changed(by: Author, before: Option<&Subscription>, after: &Subscription) -> Self {
         let resource = ChangedResource::Subscription { subscription_id: after.subscription_id.clone() };
-        let (fleet_id, at) = (&after.fleet_id, after.updated_at);
+        let (fleet_id, at) = (Some(&after.fleet_id), after.updated_at);
         let sequence = after.version + u64::from(before.is_some());
         Self::new(fleet_id, at, by, resource, before.map(members), members(after), sequence)
     }
@@ -121,7 +128,7 @@ impl Change {
     }
 
     fn new(
-        fleet_id: &FleetId,
+        fleet_id: Option<&FleetId>,
         at: Timestamp,
         by: Author,
         resource: ChangedResource,
@@ -143,7 +150,7 @@ impl Change {
         });
         // Changes of one millisecond are ordered by their sequence numbers, then by their resources.
         let resource_id = match &resource {
-            ChangedResource::Fleet => fleet_id.as_str(),
+            ChangedResource::Fleet => fleet_id.map_or("", FleetId::as_str),
             ChangedResource::Client { client_id } => client_id.as_str(),
             ChangedResource::Subscription { subscription_id } => subscription_id.as_str(),
         };
@@ -151,7 +158,7 @@ impl Change {
         let salt = u128::from(sequence) << 64 | u128::from(hash);
         Self {
             change_id: ChangeId::from_time_and_salt(at, salt),
-            fleet_id: fleet_id.clone(),
+            fleet_id: fleet_id.cloned(),
             at,
             by,
             resource,

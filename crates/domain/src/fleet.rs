@@ -1,10 +1,14 @@
 //! Fleets, and the machine clients of fleets and data sources.
 
+mod client;
+
 use roadcast_signals::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ClientId, FleetId};
+use crate::ids::FleetId;
 use crate::plan::Plan;
+
+pub use client::{CREDENTIALS_PER_CLIENT, Client, ClientKind, ClientPosition, ClientRole, Credential, is_source_allowed};
 
 /// A fleet: an organization that subscribes to vehicle data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,59 +90,6 @@ impl Fleet {
     }
 }
 
-/// A machine client of the user pool, and its role.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Client {
-    /// The client's id in the user pool.
-    pub client_id: ClientId,
-    /// The display name.
-    pub name: String,
-    /// The role.
-    #[serde(flatten)]
-    pub role: ClientRole,
-    /// When the secret was shown to an admin, which happens once. Absent for a client that provisioning created until its
-    /// secret is shown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret_shown_at: Option<Timestamp>,
-    /// When it was created.
-    pub created_at: Timestamp,
-}
-
-impl Client {
-    /// Returns the fleet; `None` for an ingest client.
-    pub const fn fleet_id(&self) -> Option<&FleetId> {
-        match &self.role {
-            ClientRole::Fleet { fleet_id } => Some(fleet_id),
-            ClientRole::Ingest { .. } => None,
-        }
-    }
-}
-
-/// The role of a client.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum ClientRole {
-    /// An application of a fleet. Reads events.
-    Fleet {
-        /// The fleet.
-        fleet_id: FleetId,
-    },
-    /// A partner or gateway. Sends events.
-    Ingest {
-        /// The CloudEvents sources that the client may use. An entry that ends with `/` or `:` allows every source with
-        /// that prefix; every other entry allows exactly that source.
-        sources: Vec<String>,
-    },
-}
-
-/// Whether an ingest client with these `sources` may send events of `source`.
-pub fn is_source_allowed(sources: &[String], source: &str) -> bool {
-    sources
-        .iter()
-        .any(|allowed| allowed == source || (allowed.ends_with(['/', ':']) && source.starts_with(allowed.as_str())))
-}
-
 /// The version of a fleet that was stored before versions existed.
 const fn first_version() -> u64 {
     1
@@ -171,15 +122,5 @@ mod tests {
             r#"{"fleetId":"flt_0000000000000000","name":"f","deliveryBus":"bus","createdAt":"2026-01-01T00:00:00Z"}"#;
         let fleet: Fleet = serde_json::from_str(stored).unwrap();
         assert_eq!((fleet.state, fleet.offboarding, fleet.version), (FleetState::Active, None, 1));
-    }
-
-    #[test]
-    fn client_may_use_its_sources_and_sources_below_a_prefix() {
-        let sources = vec!["urn:partner:a".to_owned(), "https://gateway.example/".to_owned()];
-        assert!(is_source_allowed(&sources, "urn:partner:a"));
-        assert!(is_source_allowed(&sources, "https://gateway.example/north/7"));
-        assert!(!is_source_allowed(&sources, "urn:partner:ab"));
-        assert!(!is_source_allowed(&sources, "https://gateway.example.evil/"));
-        assert!(!is_source_allowed(&[], "urn:partner:a"));
     }
 }

@@ -43,6 +43,9 @@ pub const EVENTS_PER_UPLOAD: usize = 1000;
 /// Maximum vehicles of one subscription.
 pub const VEHICLES_PER_SUBSCRIPTION: usize = 1000;
 
+/// Maximum packages of one subscription: the number of all possible packages. Each grant of a vehicle contains them.
+pub const PACKAGES_PER_SUBSCRIPTION: usize = CUSTOM_PACKAGES + BUILT_IN_PACKAGES;
+
 /// Maximum bytes of a custom event's data.
 pub const CUSTOM_DATA_BYTES: usize = 64 * 1024;
 
@@ -77,6 +80,9 @@ pub const SCHEMA_VERSIONS: u32 = 100;
 
 /// Maximum number of custom packages. Every function that redacts events holds all of them in memory.
 pub const CUSTOM_PACKAGES: usize = 100;
+
+/// Number of built-in packages.
+pub const BUILT_IN_PACKAGES: usize = 6;
 
 /// Maximum bytes of a package name.
 pub const PACKAGE_NAME_BYTES: usize = 64;

@@ -136,6 +136,11 @@ mod tests {
     }
 
     #[test]
+    fn number_of_built_in_packages_is_the_limit() {
+        assert_eq!(Packages::built_in().iter().count(), crate::limits::BUILT_IN_PACKAGES);
+    }
+
+    #[test]
     fn only_identification_contains_the_vin() {
         let built_in = Packages::built_in();
         let names: Vec<&str> = built_in

@@ -1,8 +1,9 @@
 //! The event log on a table of items: telemetry is stored in segments, every other event as a single item.
 //!
 //! The table only implements [`EventItems`]. The mapping of events to items is here, shared by the `DynamoDB` adapter and
-//! the in-memory table of the tests. Segments may overlap and contain the same event: readers read entire buckets of event
-//! time and merge events by `eid`; of duplicates, the one received first is returned.
+//! the in-memory table of the tests. Segments may overlap and contain the same event: readers read buckets of event time, from
+//! the first item that may contain the first event, and merge events by `eid`; of duplicates, the one received first is
+//! returned.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -13,7 +14,7 @@ use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_ports::event_log::{EventLog, EventPage, EventRange};
 use roadcast_ports::{PortError, PortErrorKind};
 
-use crate::segment::{BUCKET_MS, Segment, bucket_start};
+use crate::segment::{BUCKET_MS, SPAN_MS, Segment, bucket_start};
 use crate::segment_plan::plan;
 
 /// An item of the log.
@@ -96,6 +97,9 @@ pub struct SegmentedLog<Items> {
 const MAX_CONCURRENT_WRITES: usize = 32;
 /// Maximum number of items per page request. A page is read completely, even if not all of its items are needed.
 const MAX_PAGE_ITEMS: usize = 100;
+/// Minimum number of items per page request. A bucket is read completely anyway, and one at a time would take as many
+/// requests as it has items.
+const MIN_PAGE_ITEMS: usize = 16;
 /// Sorts after every key that starts with an `eid`.
 const AFTER_EID: char = '~';
 
@@ -126,7 +130,7 @@ impl<Items: EventItems> EventLog for SegmentedLog<Items> {
         let limit = range.limit.max(1);
         let mut events: Vec<StoredEvent> = Vec::new();
         let mut bucket = Bucket::default();
-        let mut from = bucket_start_key(range.from);
+        let mut from = first_key(range.from);
         let to = format!("{}{AFTER_EID}", range.to);
         if range.from > range.to {
             return Ok(EventPage::default());
@@ -136,7 +140,7 @@ impl<Items: EventItems> EventLog for SegmentedLog<Items> {
                 vid: &range.vid,
                 from: &from,
                 to: &to,
-                limit: MAX_PAGE_ITEMS.min(limit),
+                limit: limit.clamp(MIN_PAGE_ITEMS, MAX_PAGE_ITEMS),
                 consistent: range.consistent,
             };
             let page = self.items.page(&items).await?;
@@ -163,7 +167,8 @@ impl<Items: EventItems> EventLog for SegmentedLog<Items> {
     }
 
     async fn get(&self, vid: &VehicleId, eid: Eid) -> Result<Option<StoredEvent>, PortError> {
-        let range = EventRange { vid: vid.clone(), from: eid, to: eid, limit: 1, consistent: true };
+        // A limit of one full page: all items that may contain the event are read, in one request if possible.
+        let range = EventRange { vid: vid.clone(), from: eid, to: eid, limit: MAX_PAGE_ITEMS, consistent: true };
         Ok(self.range(&range).await?.events.pop())
     }
 }
@@ -212,9 +217,11 @@ fn event_page(mut events: Vec<StoredEvent>, limit: usize, after: Option<Eid>) ->
     EventPage { events, next: next.or(after) }
 }
 
-/// Returns the first key of the bucket that contains `eid`.
-fn bucket_start_key(eid: Eid) -> String {
-    Eid::lower_bound(bucket_start(eid.time())).to_string()
+/// Returns the first key of an item that may contain `eid`: of its bucket, and at most [`SPAN_MS`] before it, because no
+/// segment spans more.
+fn first_key(eid: Eid) -> String {
+    let time = eid.time();
+    Eid::lower_bound(bucket_start(time).max(time.plus_ms(-SPAN_MS))).to_string()
 }
 
 /// Returns the id of the first event of an item.

@@ -4,23 +4,39 @@ use std::future::Future;
 
 use roadcast_domain::audit::Change;
 use roadcast_domain::caller::Scope;
-use roadcast_domain::fleet::Client;
-use roadcast_domain::ids::{ClientId, FleetId};
+use roadcast_domain::fleet::{Client, ClientKind, ClientPosition};
+use roadcast_domain::ids::{ChangeId, ClientId, FleetId};
 
 use crate::PortError;
 
-/// Storage of machine clients and their roles.
+/// Storage of machine clients, their credentials and their audit trails. A client and its change are stored in one
+/// transaction.
 pub trait Clients: Send + Sync {
-    /// Stores a fleet's client and the change to its fleet in one transaction. Replaces a client with the same id. Fails
-    /// with `Conflict` if its fleet is being offboarded or is offboarded.
+    /// Stores a new client and the change. Replaces a client with the same id. Fails with `Conflict` if its fleet is being
+    /// offboarded or is offboarded.
     fn put(&self, client: &Client, change: &Change) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Stores an ingest client, without a change: it has no fleet, and only fleets have an audit trail. Replaces a client
-    /// with the same id. Fails with `Rejected` if the client has a fleet.
-    fn put_ingest(&self, client: &Client) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Replaces the client `before` by `after` with the next version, and stores the change. Fails with `Conflict` if the
+    /// stored version is not `before.version` or the client does not exist.
+    fn replace(
+        &self,
+        before: &Client,
+        after: &Client,
+        change: &Change,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Returns the client with this id; `None` if it does not exist.
+    /// Returns the client that has this id or this credential; `None` if it does not exist. A client is found by its own id
+    /// also after the credential with that id was removed.
     fn get(&self, client_id: &ClientId) -> impl Future<Output = Result<Option<Client>, PortError>> + Send;
+
+    /// Lists all clients, or those of one kind, by kind and id. A client that was stored before this list existed is listed
+    /// after its first change.
+    fn list(
+        &self,
+        kind: Option<ClientKind>,
+        after: Option<&ClientPosition>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Client>, PortError>> + Send;
 
     /// Lists the clients of a fleet.
     fn list_by_fleet(
@@ -30,12 +46,18 @@ pub trait Clients: Send + Sync {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Client>, PortError>> + Send;
 
-    /// Records in one transaction that a client's secret was shown, and the change. Fails with `Conflict` if the secret
-    /// was shown before or the client does not exist.
-    fn record_secret_shown(&self, client: &Client, change: &Change) -> impl Future<Output = Result<(), PortError>> + Send;
-
-    /// Removes a client and stores the change in one transaction. Fails with `Conflict` if the client does not exist.
+    /// Removes a client and stores the change. Fails with `Conflict` if the stored version is not `client.version` or the
+    /// client does not exist.
     fn remove(&self, client: &Client, change: &Change) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Returns at most `limit` changes of a client, newest first, older than the change `before`. The changes of a removed
+    /// client are kept.
+    fn changes(
+        &self,
+        client_id: &ClientId,
+        before: Option<ChangeId>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Change>, PortError>> + Send;
 }
 
 /// The app clients of the user pool. It creates the credentials and is the only place that stores the secret.

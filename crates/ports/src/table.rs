@@ -22,7 +22,7 @@ pub mod prelude {
     pub use roadcast_domain::caller::Scope;
     pub use roadcast_domain::entitlement::{Entitlement, Grant};
     pub use roadcast_domain::event::{CustomType, StoredEvent};
-    pub use roadcast_domain::fleet::{Client, Fleet};
+    pub use roadcast_domain::fleet::{Client, ClientKind, ClientPosition, Fleet};
     pub use roadcast_domain::ids::{ChangeId, ClientId, Eid, FleetId, SubscriptionId, VehicleId};
     pub use roadcast_domain::package::{CustomPackage, PackageName, Packages};
     pub use roadcast_domain::schema::EventSchema;
@@ -91,11 +91,12 @@ macro_rules! metered_ports {
             }
             Clients {
                 one put(client: &Client, change: &Change) -> ();
-                one put_ingest(client: &Client) -> ();
+                one replace(before: &Client, after: &Client, change: &Change) -> ();
                 one get(client_id: &ClientId) -> Option<Client>;
+                one list(kind: Option<ClientKind>, after: Option<&ClientPosition>, limit: usize) -> Vec<Client>;
                 one list_by_fleet(fleet_id: &FleetId, after: Option<&ClientId>, limit: usize) -> Vec<Client>;
-                one record_secret_shown(client: &Client, change: &Change) -> ();
                 one remove(client: &Client, change: &Change) -> ();
+                one changes(client_id: &ClientId, before: Option<ChangeId>, limit: usize) -> Vec<Change>;
             }
             TelemetryStream {
                 each put(; records: StreamRecord) -> ();

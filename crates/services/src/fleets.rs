@@ -3,8 +3,9 @@
 //! | file | purpose |
 //! |---|---|
 //! | onboarding | creates fleets and starts to offboard them |
-//! | clients | the admins' operations on machine clients |
-//! | app_clients | a fleet's app clients, created and deleted in the user pool and in the reference data |
+//! | clients | creates, lists, changes and deletes machine clients |
+//! | credentials | rotates the credentials of machine clients |
+//! | app_clients | app clients, created and deleted in the user pool and in the reference data |
 //! | subscriptions | creates, lists and changes subscriptions, and retries their provisioning |
 //! | subscription_changes | the ordered change of a subscription, which narrows grants first |
 //! | revocation | suspends, resumes and revokes subscriptions |
@@ -14,6 +15,7 @@
 
 mod app_clients;
 mod clients;
+mod credentials;
 pub mod offboarding;
 mod onboarding;
 pub mod provisioning;
@@ -22,6 +24,7 @@ mod revocation;
 mod subscription_changes;
 mod subscriptions;
 
+pub use clients::ClientUpdate;
 pub use onboarding::Onboarding;
 pub use revocation::Transition;
 pub use subscriptions::SubscriptionRequest;

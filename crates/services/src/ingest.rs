@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 
 use crate::authz::Sender;
 use crate::cache::CachedVehicles;
-use crate::catalogue::event_schemas::CachedSchemas;
+use crate::catalogue::event_schemas::{CachedSchemas, ValidationError};
 
 pub use batch::{BatchEvent, BatchReceipt};
 pub use unknown_signals::{UnknownSignal, unknown_signals};
@@ -84,6 +84,15 @@ pub enum EventError {
     Port(#[from] PortError),
 }
 
+impl From<ValidationError> for EventError {
+    fn from(error: ValidationError) -> Self {
+        match error {
+            ValidationError::Refused(refusal) => Self::Refused(refusal),
+            ValidationError::Port(error) => Self::Port(error),
+        }
+    }
+}
+
 /// An accepted event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AcceptedEvent {
@@ -118,7 +127,7 @@ impl<Ports: PortSet> Ingest<Ports> {
         let outcome = self
             .schemas
             .validate(envelope, &stream_record::json_data(envelope, &mut stream_record::record_budget())?, vid, received)
-            .await??;
+            .await?;
         let json = envelope
             .to_json_with_subject(vid)
             .map_err(|_| Refusal::new(Reason::NotACloudEvent, JsonPointer::ROOT, "the event cannot be written as JSON"))?;

@@ -25,3 +25,6 @@ mod version_condition;
 
 pub use error::{InvalidField, ServiceError};
 pub use version_condition::{VersionCondition, Versions};
+
+/// The number of vehicles, names or entitlements that a use case reads concurrently. The cost model counts on it.
+pub(crate) const CONCURRENT_READS: usize = 16;

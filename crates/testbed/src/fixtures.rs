@@ -9,7 +9,7 @@ use roadcast_domain::Timestamp;
 use roadcast_domain::audit::{Author, Change};
 use roadcast_domain::diagnostic::Diagnostic;
 use roadcast_domain::event::{Body, Event, Origin, StoredEvent, Telemetry};
-use roadcast_domain::fleet::Fleet;
+use roadcast_domain::fleet::{Client, Fleet};
 use roadcast_domain::ids::{Eid, FleetId, VehicleId};
 use roadcast_domain::plan::Plan;
 use roadcast_signals::{Sample, SignalPath, Signals, Value};
@@ -61,6 +61,11 @@ pub fn diagnostic_event(vid: u128, s: i64) -> StoredEvent {
     let mut stored = driving_event(vid, s, s, 1);
     stored.event.body = Body::Diagnostic(Diagnostic { at: at(s), mil: Some(true), dtcs: Vec::new() });
     stored
+}
+
+/// Returns the audit entry of a new client.
+pub fn client_creation(client: &Client) -> Change {
+    Change::client_changed(Author::Provisioning, None, client, client.created_at)
 }
 
 /// Returns an audit entry of a fleet, for tests that store a resource and do not read the audit trail.

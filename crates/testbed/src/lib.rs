@@ -1,5 +1,5 @@
-//! Test support for use cases: all ports in memory ([`Memory`]), fault injection ([`Faulty`]), and port sets of
-//! both ([`InMemory`], [`WithFaults`]).
+//! Test support for use cases: all ports in memory ([`Memory`]), fault injection ([`Faulty`]), counts of
+//! concurrent calls ([`InFlight`]), and port sets ([`InMemory`], [`WithFaults`]).
 //!
 //! Time is a [`ManualClock`] and randomness is [`SeededRandomness`], so failures are reproducible.
 
@@ -7,6 +7,7 @@ mod bulk;
 mod clock;
 pub mod faulty;
 pub mod fixtures;
+mod in_flight;
 mod items;
 pub mod memory;
 pub mod port_sets;
@@ -16,6 +17,7 @@ mod stream;
 pub use bulk::MemoryBulk;
 pub use clock::ManualClock;
 pub use faulty::{Fault, FaultPlan, Faulty};
+pub use in_flight::InFlight;
 pub use items::MemoryItems;
 pub use memory::Memory;
 pub use port_sets::{InMemory, WithFaults};

@@ -1,5 +1,6 @@
 //! The history of a vehicle as samples or aggregated windows, in JSON or CSV.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use roadcast_domain::Timestamp;
@@ -10,9 +11,7 @@ use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::port_set::PortSet;
 use roadcast_services::authz::Reader;
-use roadcast_services::query::{
-    HistoryPage, HistoryRange, Resolution, SamplePosition, SampleRow, Series, Statistics, Window,
-};
+use roadcast_services::query::{HistoryPage, HistoryRange, Resolution, SamplePosition, SampleRow, Series, Window};
 use roadcast_signals::{SignalPath, Value};
 use serde_json::json;
 
@@ -126,7 +125,7 @@ fn samples_csv(history: &HistoryPage<SampleRow, SamplePosition>) -> Result<Strin
     for row in &history.rows {
         let at = row.position.at.to_string();
         for (path, value) in &row.signals {
-            write(&mut table, [&at, path.as_str(), unit(path), &cell(value)?])?;
+            write(&mut table, [&at, &text_cell(path.as_str()), unit(path), &cell(value)])?;
         }
     }
     finish_csv(table)
@@ -139,12 +138,10 @@ fn windows_csv(history: &HistoryPage<Window, Timestamp>) -> Result<String, Probl
     for window in &history.rows {
         let at = window.at.to_string();
         for (path, series) in &window.signals {
-            let numeric = |of: fn(&Statistics) -> f64| {
-                series.statistics.map_or(Ok(String::new()), |statistics| cell(&Value::Number(of(&statistics))))
-            };
-            let [min, max, mean] = [numeric(|s| s.min)?, numeric(|s| s.max)?, numeric(Statistics::mean)?];
-            let (last, count) = (cell(&series.last)?, series.count.to_string());
-            write(&mut table, [&at, path.as_str(), unit(path), &min, &max, &mean, &last, &count])?;
+            let numbers = series.statistics.map(|statistics| [statistics.min, statistics.max, statistics.mean()]);
+            let [min, max, mean] = numbers.map(|all| all.map(|n| cell(&Value::Number(n)))).unwrap_or_default();
+            let (last, count) = (cell(&series.last), series.count.to_string());
+            write(&mut table, [&at, &text_cell(path.as_str()), unit(path), &min, &max, &mean, &last, &count])?;
         }
     }
     finish_csv(table)
@@ -154,14 +151,14 @@ fn unit(path: &SignalPath) -> &'static str {
     path.def().and_then(|def| def.unit).unwrap_or_default()
 }
 
-/// Formats a value for a CSV cell: any value but a text as JSON. A spreadsheet evaluates a text that begins with one of these
-/// characters, so an apostrophe precedes it.
-fn cell(value: &Value) -> Result<String, Problem> {
-    match value.as_text() {
-        Some(text) if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) => Ok(format!("'{text}")),
-        Some(text) => Ok(text.to_owned()),
-        None => serde_json::to_string(value).map_err(Problem::internal),
-    }
+/// Formats a value for a CSV cell: text as a text cell, any other value as JSON.
+fn cell(value: &Value) -> String {
+    value.as_text().map_or_else(|| json!(value).to_string(), |text| text_cell(text).into_owned())
+}
+
+/// Puts an apostrophe in front of text that a spreadsheet would evaluate as a formula (OWASP, "CSV Injection").
+fn text_cell(text: &str) -> Cow<'_, str> {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { format!("'{text}").into() } else { text.into() }
 }
 
 fn finish_csv(table: csv::Writer<Vec<u8>>) -> Result<String, Problem> {
@@ -195,16 +192,30 @@ mod tests {
     }
 
     #[test]
-    fn text_that_a_spreadsheet_would_evaluate_is_guarded() {
-        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"] {
-            assert_eq!(cell(&Value::from(text)).unwrap(), format!("'{text}"));
+    fn text_that_looks_like_a_formula_is_guarded_in_csv() {
+        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "=HYPERLINK(\"http://x\")"] {
+            assert_eq!(cell(&Value::from(text)), format!("'{text}"));
         }
-        for text in ["", "a=1", " =1", "'", "P0301"] {
-            assert_eq!(cell(&Value::from(text)).unwrap(), text);
+        for text in ["", "a=1", "'=1", " =1", "1-2"] {
+            assert_eq!(cell(&Value::from(text)), text);
         }
-        let list = Value::List([Value::from("=1")].into());
-        for (value, expected) in [(Value::Number(-1.5), "-1.5"), (Value::Bool(true), "true"), (list, "[\"=1\"]")] {
-            assert_eq!(cell(&value).unwrap(), expected);
-        }
+        assert_eq!(cell(&Value::Number(-1.5)), "-1.5", "a negative number is not text");
+        assert_eq!(text_cell("-acme.note"), "'-acme.note");
+    }
+
+    #[test]
+    fn samples_and_windows_guard_text_cells() {
+        let signals = [("Acme.Note", Value::from("=1+1,2")), ("-acme", Value::Number(-1.0))];
+        let signals = signals.map(|(path, value)| (SignalPath::parse(path).unwrap(), value));
+        let position = SamplePosition::first_at(Timestamp::from_ms(0));
+        let row = SampleRow { position, signals: signals.into_iter().collect() };
+        let csv = samples_csv(&HistoryPage { rows: vec![row], next: None }).unwrap();
+        let cells: Vec<&str> = csv.lines().skip(1).map(|line| line.split_once(',').unwrap().1).collect();
+        assert_eq!(cells, ["'-acme,,-1", "Acme.Note,,\"'=1+1,2\""]);
+        let series = Series { last: Value::from("@now"), count: 1, statistics: None };
+        let window =
+            Window { at: Timestamp::from_ms(0), signals: [(SignalPath::parse("Acme.Note").unwrap(), series)].into() };
+        let csv = windows_csv(&HistoryPage { rows: vec![window], next: None }).unwrap();
+        assert!(csv.ends_with("Acme.Note,,,,,'@now,1\n"), "{csv}");
     }
 }

@@ -1,14 +1,17 @@
-//! Machine clients, and their secrets, which are shown once.
+//! Machine clients, and their credentials, whose secrets are shown once.
 
 use http::StatusCode;
-use http::header::CACHE_CONTROL;
-use roadcast_domain::fleet::{Client, ClientRole};
+use http::header::{CACHE_CONTROL, ETAG};
+use roadcast_domain::Timestamp;
+use roadcast_domain::fleet::{Client, ClientKind, ClientPosition, ClientRole, Credential};
 use roadcast_domain::ids::{ClientId, FleetId};
-use roadcast_lambda_kit::http::{ApiRequest as _, ApiResponse as _, Call, Page, Request, Response, response};
+use roadcast_lambda_kit::http::query::{integer, text};
+use roadcast_lambda_kit::http::{ApiRequest as _, ApiResponse as _, Call, Page, Request, Response, parameters, response};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::port_set::PortSet;
 use roadcast_services::authz::Admin;
-use serde::Deserialize;
+use roadcast_services::fleets::ClientUpdate;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{OnboardingApi, PageQuery, last_of_full_page};
@@ -27,13 +30,6 @@ struct ClientInput {
     sources: Option<Vec<String>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum ClientKind {
-    Fleet,
-    Ingest,
-}
-
 impl ClientInput {
     /// Returns the name and the role. A client of kind fleet requires `fleetId` and allows no `sources`; a client of kind
     /// ingest requires `sources` and allows no `fleetId`.
@@ -47,6 +43,34 @@ impl ClientInput {
             (ClientKind::Ingest, _, None) => invalid("sources", "is required for kind ingest"),
             (ClientKind::Ingest, Some(_), _) => invalid("fleetId", "is not allowed for kind ingest"),
         }
+    }
+}
+
+/// The body of `PUT /clients/{clientId}`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ClientUpdateInput {
+    name: String,
+    #[serde(default, deserialize_with = "roadcast_domain::deserialize_non_null")]
+    sources: Option<Vec<String>>,
+    disabled: bool,
+}
+
+parameters! {
+    /// The query of `GET /clients`.
+    pub(crate) struct ListClients {
+        kind: Option<ClientKind> = "kind" => kind,
+        limit: usize = "limit" => integer(1..=100, 50),
+        cursor: Option<String> = "cursor" => text,
+    }
+}
+
+fn kind(name: &str, text: Option<&str>) -> Result<Option<ClientKind>, Problem> {
+    match text {
+        None => Ok(None),
+        Some("fleet") => Ok(Some(ClientKind::Fleet)),
+        Some("ingest") => Ok(Some(ClientKind::Ingest)),
+        Some(_) => Err(Problem::invalid_parameter(name, "must be fleet or ingest")),
     }
 }
 
@@ -71,15 +95,73 @@ impl<Ports: PortSet> OnboardingApi<Ports> {
         let clients =
             self.onboarding.clients(&caller, &request.path_parameter("fleetId")?, page.start()?.as_ref(), limit).await?;
         let next = last_of_full_page(&clients, limit).map(|last| &last.client_id);
-        let items = clients.iter().map(|client| {
-            let mut view = view(client);
-            view["createdAt"] = json!(client.created_at);
-            if let Some(shown_at) = client.secret_shown_at {
-                view["secretShownAt"] = json!(shown_at);
-            }
-            view
-        });
-        page.json_response(json!({"items": items.collect::<Vec<_>>()}), next)
+        page.json_response(json!({"items": clients.iter().map(ClientView::from).collect::<Vec<_>>()}), next)
+    }
+
+    pub(crate) async fn list_all_clients(
+        &self,
+        Call { query, request, caller }: Call<'_, ListClients, Admin>,
+    ) -> Result<Response, Problem> {
+        let page = Page::new(request, &caller, query.cursor);
+        let after: Option<ClientPosition> = page.start()?;
+        let clients = self.onboarding.all_clients(&caller, query.kind, after.as_ref(), query.limit).await?;
+        let next = last_of_full_page(&clients, query.limit).map(Client::position);
+        let items: Vec<_> = clients.iter().map(ClientView::from).collect();
+        page.json_response(json!({ "items": items }), next.as_ref())
+    }
+
+    pub(crate) async fn get_client(&self, Call { request, caller, .. }: Call<'_, (), Admin>) -> Result<Response, Problem> {
+        with_etag(&self.onboarding.client(&caller, &client_id(request)?).await?)
+    }
+
+    pub(crate) async fn replace_client(
+        &self,
+        Call { request, caller, .. }: Call<'_, (), Admin>,
+    ) -> Result<Response, Problem> {
+        let condition = request.version_condition();
+        if !condition.requires_existence() {
+            return Err(Problem::precondition_required());
+        }
+        let ClientUpdateInput { name, sources, disabled } = request.json()?;
+        let update = ClientUpdate { name, sources, disabled };
+        with_etag(&self.onboarding.update_client(&caller, &client_id(request)?, update, condition).await?)
+    }
+
+    pub(crate) async fn delete_client(
+        &self,
+        Call { request, caller, .. }: Call<'_, (), Admin>,
+    ) -> Result<Response, Problem> {
+        self.onboarding.remove_client(&caller, &client_id(request)?).await?;
+        Ok(response::no_content())
+    }
+
+    pub(crate) async fn list_client_changes(
+        &self,
+        Call { query, request, caller }: Call<'_, PageQuery, Admin>,
+    ) -> Result<Response, Problem> {
+        let page = Page::new(request, &caller, query.cursor);
+        let limit = query.limit;
+        let changes = self.onboarding.client_changes(&caller, &client_id(request)?, page.start()?, limit).await?;
+        let next = last_of_full_page(&changes, limit).map(|last| &last.change_id);
+        page.json_response(json!({ "items": changes }), next)
+    }
+
+    pub(crate) async fn add_credential(
+        &self,
+        Call { request, caller, .. }: Call<'_, (), Admin>,
+    ) -> Result<Response, Problem> {
+        let credentials = self.onboarding.add_credential(&caller, &client_id(request)?).await?;
+        let view = json!({ "clientId": credentials.client_id, SECRET_MEMBER: credentials.client_secret });
+        protect_secret(response::json(StatusCode::CREATED, &view)?)
+    }
+
+    pub(crate) async fn remove_credential(
+        &self,
+        Call { request, caller, .. }: Call<'_, (), Admin>,
+    ) -> Result<Response, Problem> {
+        let credential_id = ClientId::new(request.path_parameter::<String>("credentialId")?);
+        self.onboarding.remove_credential(&caller, &client_id(request)?, &credential_id).await?;
+        Ok(response::no_content())
     }
 
     pub(crate) async fn show_secret(&self, Call { request, caller, .. }: Call<'_, (), Admin>) -> Result<Response, Problem> {
@@ -93,7 +175,7 @@ impl<Ports: PortSet> OnboardingApi<Ports> {
         &self,
         Call { request, caller, .. }: Call<'_, (), Admin>,
     ) -> Result<Response, Problem> {
-        self.onboarding.remove_client(&caller, &request.path_parameter("fleetId")?, &client_id(request)?).await?;
+        self.onboarding.remove_client_of_fleet(&caller, &request.path_parameter("fleetId")?, &client_id(request)?).await?;
         Ok(response::no_content())
     }
 
@@ -129,4 +211,40 @@ fn view(client: &Client) -> Value {
 /// Prevents proxies from caching the secret of a response, and the idempotency store from storing it.
 fn protect_secret(response: Response) -> Result<Response, Problem> {
     response.with_secret(SECRET_MEMBER).with_header(CACHE_CONTROL, "no-store")
+}
+
+/// The JSON representation of a client. Its version is in the `ETag`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ClientView<'c> {
+    client_id: &'c ClientId,
+    name: &'c str,
+    #[serde(flatten)]
+    role: &'c ClientRole,
+    credentials: &'c [Credential],
+    disabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disabled_since: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_shown_at: Option<Timestamp>,
+    created_at: Timestamp,
+}
+
+impl<'c> From<&'c Client> for ClientView<'c> {
+    fn from(client: &'c Client) -> Self {
+        Self {
+            client_id: &client.client_id,
+            name: &client.name,
+            role: &client.role,
+            credentials: &client.credentials,
+            disabled: client.disabled_since.is_some(),
+            disabled_since: client.disabled_since,
+            secret_shown_at: client.secret_shown_at,
+            created_at: client.created_at,
+        }
+    }
+}
+
+fn with_etag(client: &Client) -> Result<Response, Problem> {
+    response::ok(&ClientView::from(client))?.with_header(ETAG, format!("\"{}\"", client.version))
 }

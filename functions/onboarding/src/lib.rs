@@ -15,6 +15,8 @@ use roadcast_services::fleets::Onboarding;
 use roadcast_services::fleets::receipts::Receipts;
 use roadcast_services::vehicles::fleet_vehicles::FleetVehicles;
 
+const CREDENTIALS: &str = "/clients/{clientId}/credentials";
+const CREDENTIAL: &str = "/clients/{clientId}/credentials/{credentialId}";
 const CLIENT_SECRET: &str = "/fleets/{fleetId}/clients/{clientId}/secret";
 const SUBSCRIPTIONS: &str = "/fleets/{fleetId}/subscriptions";
 const SUBSCRIPTION: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}";
@@ -66,6 +68,15 @@ impl<Ports: PortSet> Api for OnboardingApi<Ports> {
         Operation::new("POST", "/clients", serve!(create_client))
             .with_idempotency_key()
             .with_secret(restore!(add_client_secret)),
+        Operation::new("GET", "/clients", serve!(list_all_clients)),
+        Operation::new("GET", "/clients/{clientId}", serve!(get_client)),
+        Operation::new("PUT", "/clients/{clientId}", serve!(replace_client)),
+        Operation::new("DELETE", "/clients/{clientId}", serve!(delete_client)),
+        Operation::new("GET", "/clients/{clientId}/audit", serve!(list_client_changes)),
+        Operation::new("POST", CREDENTIALS, serve!(add_credential))
+            .with_idempotency_key()
+            .with_secret(restore!(add_client_secret)),
+        Operation::new("DELETE", CREDENTIAL, serve!(remove_credential)),
         Operation::new("GET", SUBSCRIPTIONS, serve!(list_subscriptions)),
         Operation::new("POST", SUBSCRIPTIONS, serve!(subscribe)).with_idempotency_key(),
         Operation::new("GET", SUBSCRIPTION, serve!(get_subscription)),

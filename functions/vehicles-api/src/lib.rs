@@ -5,7 +5,7 @@ mod view;
 use http::StatusCode;
 use http::header::{ETAG, LOCATION};
 use roadcast_domain::external_id::ExternalId;
-use roadcast_domain::ids::VehicleId;
+use roadcast_domain::ids::{ClientId, VehicleId};
 use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
 use roadcast_lambda_kit::http::query::{integer, optional, search_text, text};
 use roadcast_lambda_kit::http::{
@@ -30,6 +30,7 @@ parameters! {
         model: Option<String> = "model" => search_text,
         model_year: Option<u16> = "modelYear" => optional("a year"),
         fuel_type: Option<String> = "fuelType" => search_text,
+        registered_by: Option<ClientId> = "registeredBy" => client_id,
         retired: Option<bool> = "retired" => optional("true or false"),
         limit: usize = "limit" => integer(1..=100, 50),
         cursor: Option<String> = "cursor" => text,
@@ -65,6 +66,7 @@ impl<Ports: PortSet> VehiclesApi<Ports> {
             model: query.model,
             model_year: query.model_year,
             fuel_type: query.fuel_type,
+            registered_by: query.registered_by,
             retired: query.retired.unwrap_or_default(),
         };
         let page = Page::new(request, &caller, query.cursor);
@@ -103,6 +105,16 @@ impl<Ports: PortSet> VehiclesApi<Ports> {
         let vid: VehicleId = request.path_parameter("vid")?;
         let (state, now) = self.states.state(&caller, &vid).await?;
         response::ok(&StateView::of(&vid, &state, now))
+    }
+}
+
+fn client_id(name: &str, text: Option<&str>) -> Result<Option<ClientId>, Problem> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+".contains(&byte);
+    match text {
+        Some(id) if id.is_empty() || id.len() > 128 || !id.bytes().all(is_allowed) => {
+            Err(Problem::invalid_parameter(name, "must be the id of a client"))
+        }
+        id => Ok(id.map(ClientId::new)),
     }
 }
 

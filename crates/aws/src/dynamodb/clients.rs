@@ -3,23 +3,21 @@
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::AttributeValue;
 use roadcast_domain::audit::Change;
-use roadcast_domain::fleet::Client;
-use roadcast_domain::ids::{ClientId, FleetId};
+use roadcast_domain::fleet::{Client, ClientKind, ClientPosition};
+use roadcast_domain::ids::{ChangeId, ClientId, FleetId};
+use roadcast_ports::PortError;
 use roadcast_ports::clients::Clients;
-use roadcast_ports::{PortError, PortErrorKind};
 
-use crate::dynamodb::attributes::OFFBOARDING;
+use crate::dynamodb::attributes::{OFFBOARDING, VERSION};
 use crate::dynamodb::item;
 use crate::dynamodb::keys::{Key, KeyRange};
 use crate::dynamodb::transaction::{Condition, Transaction};
 
 const PUT: &str = "storing a client";
-const PUT_INGEST: &str = "storing an ingest client";
-const RECORD_SHOWN: &str = "recording that a client secret was shown";
+const REPLACE: &str = "updating a client";
 const REMOVE: &str = "removing a client";
 const READ: &str = "reading clients";
-/// Whether the secret of the client was shown. A condition reads it.
-const SHOWN: &str = "shown";
+const READ_CHANGES: &str = "reading audit records of a client";
 
 /// Machine clients in `DynamoDB`.
 #[derive(Clone, Debug)]
@@ -37,24 +35,36 @@ impl DynamoClients {
 
 impl Clients for DynamoClients {
     async fn put(&self, client: &Client, change: &Change) -> Result<(), PortError> {
-        let mut writes = self.put_client(Transaction::new(&self.client, PUT), client, Condition::None, PUT)?;
+        let mut writes = self.put_copies(Transaction::new(&self.client, PUT), client, Condition::None, PUT)?;
         if let Some(fleet_id) = client.fleet_id() {
             writes = writes.check(&self.table, &Key::fleet(fleet_id), Condition::AttributeAbsent(OFFBOARDING))?;
         }
         writes.record_change(&self.table, change)?.commit().await
     }
 
-    async fn put_ingest(&self, client: &Client) -> Result<(), PortError> {
-        if client.fleet_id().is_some() {
-            return Err(PortError::new(PortErrorKind::Rejected, PUT_INGEST));
+    async fn replace(&self, before: &Client, after: &Client, change: &Change) -> Result<(), PortError> {
+        let next = Client { version: before.version + 1, ..after.clone() };
+        let at_version = Condition::at_version(before.version);
+        let mut writes = self.put_copies(Transaction::new(&self.client, REPLACE), &next, at_version, REPLACE)?;
+        let kept = copies(&next);
+        for key in copies(before).iter().filter(|key| !kept.contains(key)) {
+            writes = writes.delete(&self.table, key, Condition::None)?;
         }
-        let writes = Transaction::new(&self.client, PUT_INGEST);
-        self.put_client(writes, client, Condition::None, PUT_INGEST)?.commit().await
+        writes.record_change(&self.table, change)?.commit().await
     }
 
     async fn get(&self, client_id: &ClientId) -> Result<Option<Client>, PortError> {
         let item = item::get(&self.client, &self.table, &Key::client(client_id), READ).await?;
         item.as_ref().map(item::record).transpose().map_err(|error| error.into_port_error(READ))
+    }
+
+    async fn list(
+        &self,
+        kind: Option<ClientKind>,
+        after: Option<&ClientPosition>,
+        limit: usize,
+    ) -> Result<Vec<Client>, PortError> {
+        item::records(&self.client, &self.table, &KeyRange::clients(kind, after), limit, READ).await
     }
 
     async fn list_by_fleet(
@@ -63,43 +73,52 @@ impl Clients for DynamoClients {
         after: Option<&ClientId>,
         limit: usize,
     ) -> Result<Vec<Client>, PortError> {
-        item::records(&self.client, &self.table, &KeyRange::clients(fleet_id, after), limit, READ).await
-    }
-
-    async fn record_secret_shown(&self, client: &Client, change: &Change) -> Result<(), PortError> {
-        let not_shown = Condition::Equals(SHOWN, AttributeValue::Bool(false));
-        self.put_client(Transaction::new(&self.client, RECORD_SHOWN), client, not_shown, RECORD_SHOWN)?
-            .record_change(&self.table, change)?
-            .commit()
-            .await
+        item::records(&self.client, &self.table, &KeyRange::clients_of_fleet(fleet_id, after), limit, READ).await
     }
 
     async fn remove(&self, client: &Client, change: &Change) -> Result<(), PortError> {
+        let at_version = Condition::at_version(client.version);
         let key = Key::client(&client.client_id);
-        let mut writes = Transaction::new(&self.client, REMOVE).delete(&self.table, &key, Condition::Exists)?;
-        if let Some(fleet_id) = client.fleet_id() {
-            let listed = Key::listed_client(fleet_id, &client.client_id);
-            writes = writes.delete(&self.table, &listed, Condition::None)?;
+        let mut writes = Transaction::new(&self.client, REMOVE).delete(&self.table, &key, at_version)?;
+        for key in copies(client) {
+            writes = writes.delete(&self.table, &key, Condition::None)?;
         }
         writes.record_change(&self.table, change)?.commit().await
+    }
+
+    async fn changes(&self, client_id: &ClientId, before: Option<ChangeId>, limit: usize) -> Result<Vec<Change>, PortError> {
+        item::records(&self.client, &self.table, &KeyRange::client_changes(client_id, before), limit, READ_CHANGES).await
     }
 }
 
 impl DynamoClients {
-    /// Adds the writes of the client's own item, under the condition, and of its copy in the list of its fleet's clients.
-    fn put_client(
+    /// Adds the writes of the client's own item, under the condition, and of its copies.
+    fn put_copies(
         &self,
-        mut writes: Transaction,
+        writes: Transaction,
         client: &Client,
         condition: Condition,
         context: &'static str,
     ) -> Result<Transaction, PortError> {
         let key = Key::client(&client.client_id);
         let mut item = item::with_record(&key, client, context)?;
-        item.insert(SHOWN.to_owned(), AttributeValue::Bool(client.secret_shown_at.is_some()));
-        writes = writes.put(&self.table, item, &key, condition)?;
-        let Some(fleet_id) = client.fleet_id() else { return Ok(writes) };
-        let listed = Key::listed_client(fleet_id, &client.client_id);
-        writes.put(&self.table, item::with_record(&listed, client, context)?, &listed, Condition::None)
+        item.insert(VERSION.to_owned(), AttributeValue::N(client.version.to_string()));
+        let mut writes = writes.put(&self.table, item, &key, condition)?;
+        for key in copies(client) {
+            writes = writes.put(&self.table, item::with_record(&key, client, context)?, &key, Condition::None)?;
+        }
+        Ok(writes)
     }
+}
+
+/// The keys of the copies of a client: in the list of all clients and of its fleet's clients, and of each credential whose id
+/// is not the client's own.
+fn copies(client: &Client) -> Vec<Key> {
+    let in_lists = [
+        Some(Key::listed_client(&client.position())),
+        client.fleet_id().map(|fleet_id| Key::client_of_fleet(fleet_id, &client.client_id)),
+    ];
+    let credential_ids = client.credentials.iter().map(|credential| &credential.client_id);
+    let of_credentials = credential_ids.filter(|credential_id| **credential_id != client.client_id).map(Key::client);
+    in_lists.into_iter().flatten().chain(of_credentials).collect()
 }

@@ -10,7 +10,7 @@ use roadcast_ports::fleets::Fleets;
 
 use crate::dynamodb::attributes::{OFFBOARDING, VERSION};
 use crate::dynamodb::item;
-use crate::dynamodb::keys::{Key, KeyRange, PK};
+use crate::dynamodb::keys::{Key, KeyRange};
 use crate::dynamodb::transaction::{Condition, Transaction};
 
 const CREATE: &str = "creating a fleet";
@@ -55,17 +55,6 @@ impl DynamoFleets {
     }
 }
 
-/// Requires that the stored fleet has this version. A fleet that was stored before versions existed has version 1.
-fn at_version(version: u64) -> Condition {
-    let value = AttributeValue::N(version.to_string());
-    if version > 1 {
-        return Condition::Equals(VERSION, value);
-    }
-    let names = [("#key", PK), ("#version", VERSION)].map(|(name, of)| (name.to_owned(), of.to_owned()));
-    let text = "attribute_exists(#key) AND (attribute_not_exists(#version) OR #version = :version)";
-    Condition::Expression(text.to_owned(), [(":version".to_owned(), value)].into(), names.into())
-}
-
 impl Fleets for DynamoFleets {
     async fn create(&self, fleet: &Fleet, change: &Change) -> Result<(), PortError> {
         self.put(fleet, Condition::Absent, change, CREATE).await
@@ -73,7 +62,7 @@ impl Fleets for DynamoFleets {
 
     async fn update(&self, fleet: &Fleet, change: &Change) -> Result<(), PortError> {
         let next = Fleet { version: fleet.version + 1, ..fleet.clone() };
-        self.put(&next, at_version(fleet.version), change, UPDATE).await
+        self.put(&next, Condition::at_version(fleet.version), change, UPDATE).await
     }
 
     async fn get(&self, fleet_id: &FleetId) -> Result<Option<Fleet>, PortError> {

@@ -10,8 +10,9 @@ use roadcast_domain::audit::Change;
 use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::backoff;
+use crate::dynamodb::attributes::VERSION;
 use crate::dynamodb::item::{self, Item};
-use crate::dynamodb::keys::Key;
+use crate::dynamodb::keys::{Key, PK};
 use crate::dynamodb::transaction_error::{CancellationCause, cancellation_cause, transaction_error};
 
 /// The limit of `TransactWriteItems`.
@@ -24,8 +25,6 @@ const MAX_ATTEMPTS: u32 = 6;
 pub(crate) enum Condition {
     /// The item does not exist.
     Absent,
-    /// The item exists.
-    Exists,
     /// The item or this attribute of it does not exist.
     AttributeAbsent(&'static str),
     /// The attribute has this value.
@@ -49,6 +48,18 @@ struct ConditionExpression {
 }
 
 impl Condition {
+    /// Requires that the stored record has this version. A record that was stored before its kind had versions has
+    /// version 1.
+    pub(crate) fn at_version(version: u64) -> Self {
+        let value = AttributeValue::N(version.to_string());
+        if version > 1 {
+            return Self::Equals(VERSION, value);
+        }
+        let names = [("#key", PK), ("#version", VERSION)].map(|(name, of)| (name.to_owned(), of.to_owned()));
+        let text = "attribute_exists(#key) AND (attribute_not_exists(#version) OR #version = :version)";
+        Self::Expression(text.to_owned(), [(":version".to_owned(), value)].into(), names.into())
+    }
+
     /// Builds the expression; `key` is the attribute of the partition key.
     fn expression(self, key: &'static str) -> ConditionExpression {
         let one = |text: &str, name: &str, value: Option<AttributeValue>| ConditionExpression {
@@ -58,7 +69,6 @@ impl Condition {
         };
         match self {
             Self::Absent => one("attribute_not_exists(#name)", key, None),
-            Self::Exists => one("attribute_exists(#name)", key, None),
             Self::AttributeAbsent(name) => one("attribute_not_exists(#name)", name, None),
             Self::Equals(name, value) => one("#name = :value", name, Some(value)),
             Self::AbsentOrEquals(name, value) => one("attribute_not_exists(#name) OR #name = :value", name, Some(value)),
@@ -102,11 +112,15 @@ impl Transaction {
         Ok(self.with(TransactWriteItem::builder().put(put).build()))
     }
 
-    /// Writes an audit record.
-    pub(crate) fn record_change(self, table: &str, change: &Change) -> Result<Self, PortError> {
-        let key = Key::change(&change.fleet_id, change.change_id);
-        let item = item::with_record(&key, change, self.context)?;
-        self.put(table, item, &key, Condition::None)
+    /// Writes an audit record into the trail of its fleet and, if it is of a client, into the trail of the client.
+    pub(crate) fn record_change(mut self, table: &str, change: &Change) -> Result<Self, PortError> {
+        let of_fleet = change.fleet_id.as_ref().map(|fleet_id| Key::change(fleet_id, change.change_id));
+        let of_client = change.client_id().map(|client_id| Key::client_change(client_id, change.change_id));
+        for key in of_fleet.into_iter().chain(of_client) {
+            let item = item::with_record(&key, change, self.context)?;
+            self = self.put(table, item, &key, Condition::None)?;
+        }
+        Ok(self)
     }
 
     /// Deletes an item if it meets the condition.

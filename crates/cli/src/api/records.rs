@@ -1,7 +1,7 @@
 //! Requests and responses of the API: the members that this tool uses.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The body of a vehicle registration.
 #[derive(Clone, Default, Serialize)]
@@ -63,6 +63,16 @@ pub(crate) struct Accepted {
 pub(crate) enum Role<'a> {
     Fleet(&'a str),
     Ingest(&'a [&'a str]),
+}
+
+impl Role<'_> {
+    /// The body of the request that creates such a client.
+    pub(crate) fn client_input(&self, name: &str) -> Value {
+        match self {
+            Self::Fleet(fleet_id) => json!({ "name": name, "kind": "fleet", "fleetId": fleet_id }),
+            Self::Ingest(sources) => json!({ "name": name, "kind": "ingest", "sources": sources }),
+        }
+    }
 }
 
 /// A feed response.

@@ -89,13 +89,14 @@ macro_rules! price {
     (Schemas::version $args:tt $meter:ident, $call:expr) => {{ $meter.read_references(1); $call }};
 
     (Clients::put $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
-    (Clients::put_ingest $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
+    (Clients::replace $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
     (Clients::get $args:tt $meter:ident, $call:expr) => {{ $meter.read_references(1); $call }};
     (Clients::list_by_fleet $args:tt $meter:ident, $call:expr) => {
         $call.inspect(|found| $meter.read_references(found.len()))
     };
-    (Clients::record_secret_shown $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
+    (Clients::list $args:tt $meter:ident, $call:expr) => { $call.inspect(|found| $meter.read_references(found.len())) };
     (Clients::remove $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
+    (Clients::changes $args:tt $meter:ident, $call:expr) => { $call.inspect(|found| $meter.read_references(found.len())) };
 
     (TelemetryStream::put($records:ident) $meter:ident, $call:expr) => {{ $meter.put_records($records); $call }};
     (IngestBus::publish($entries:ident) $meter:ident, $call:expr) => {{ $meter.publish_to_ingest($entries); $call }};

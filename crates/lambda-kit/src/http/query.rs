@@ -10,6 +10,8 @@ use crate::problem::{Problem, ProblemType};
 
 /// The maximum length of a search text in characters.
 const MAX_SEARCH_TEXT_LEN: usize = 128;
+/// The maximum number of entries of a list. Each signal pattern is compared with each signal of an event.
+const MAX_LIST_LEN: usize = 200;
 
 /// The query parameters of an operation. [`parameters!`](crate::parameters) implements it.
 pub trait Parameters: Sized {
@@ -71,9 +73,13 @@ pub fn optional<T: FromStr>(expected: &'static str) -> impl Fn(&str, Option<&str
     }
 }
 
-/// A comma-separated list that may be absent. The error of `parse` is the detail of the problem.
+/// A comma-separated list of at most [`MAX_LIST_LEN`] entries, which may be absent. The error of `parse` is the detail of the
+/// problem.
 pub fn list<T>(parse: impl Fn(&str) -> Result<T, String>) -> impl Fn(&str, Option<&str>) -> Result<Option<Vec<T>>, Problem> {
     move |name: &str, text: Option<&str>| {
+        if text.is_some_and(|text| text.split(',').count() > MAX_LIST_LEN) {
+            return Err(Problem::invalid_parameter(name, format!("must have at most {MAX_LIST_LEN} entries")));
+        }
         let parsed = text.map(|text| text.split(',').map(|part| parse(part.trim())).collect::<Result<Vec<T>, String>>());
         parsed.transpose().map_err(|detail| Problem::invalid_parameter(name, detail))
     }
@@ -185,7 +191,9 @@ mod tests {
             (parsed.text.as_deref(), parsed.year, parsed.kinds, parsed.limit),
             (Some("a"), None, Some(vec![1, 2]), 50)
         );
-        for (name, value) in [("q", ""), ("modelYear", "x"), ("kind", "1,x"), ("limit", "0")] {
+        let [longest, too_long] = [200, 201].map(|length| vec!["1"; length].join(","));
+        assert_eq!(parse(json!({"kind": longest})).unwrap().kinds.unwrap().len(), 200);
+        for (name, value) in [("q", ""), ("modelYear", "x"), ("kind", "1,x"), ("kind", &too_long), ("limit", "0")] {
             let problem = parse(json!({ name: value })).err().unwrap();
             assert_eq!(problem.errors()[0].pointer, format!("?{name}"));
         }

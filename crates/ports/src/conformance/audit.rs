@@ -27,7 +27,7 @@ pub async fn audit_trail(
 
     let role = ClientRole::Fleet { fleet_id: fleet.fleet_id.clone() };
     let client = Client { created_at: NOON.plus_ms(1), ..fixtures.client(role) };
-    expected.push(Change::client_created(by(), &fleet.fleet_id, &client));
+    expected.push(Change::client_changed(by(), None, &client, client.created_at));
     clients.put(&client, &expected[1]).await.expect("a client is stored");
 
     let pending = fixtures.subscription(&fleet.fleet_id, vec![fixtures.vid()], &["alerts"]);
@@ -65,7 +65,7 @@ pub async fn audit_trail(
         );
     }
 
-    let removal = Change::client_removed(by(), &fleet.fleet_id, &client, NOON.plus_ms(6));
+    let removal = Change::client_removed(by(), &client, NOON.plus_ms(6));
     clients.remove(&client, &removal).await.expect("a client is removed");
     let offboarding = fleet.clone().begin_offboarding(FeedDisposition::Discard, NOON.plus_ms(7));
     let offboarding_change = Change::fleet_changed(by(), Some(&fleet), &offboarding, NOON.plus_ms(7));

@@ -1,8 +1,8 @@
 //! [`Clients`] and [`AppClients`]
 
+use roadcast_domain::audit::{Author, Change};
 use roadcast_domain::caller::Scope;
-use roadcast_domain::fleet::{Client, ClientRole};
-use roadcast_domain::ids::FleetId;
+use roadcast_domain::fleet::{Client, ClientKind, ClientRole, Credential};
 
 use super::fixtures::{Fixtures, NOON};
 use crate::PortErrorKind;
@@ -12,62 +12,157 @@ use crate::clock::Randomness;
 /// Checks every implementation of [`Clients`].
 pub async fn clients(clients: &impl Clients, random: &impl Randomness) {
     let fixtures = Fixtures::new(random);
-    fleet_client_is_stored_and_removed(clients, &fixtures).await;
-    ingest_client_is_stored(clients, &fixtures).await;
+    let fleet = || ClientRole::Fleet { fleet_id: fixtures.fleet_id() };
+    let ingest = || ClientRole::Ingest { sources: vec!["urn:partner:".to_owned(), "https://gateway.example/7".to_owned()] };
+    for role in [fleet(), ingest()] {
+        client_is_stored_replaced_and_removed(clients, fixtures.client(role.clone())).await;
+        client_is_found_by_each_credential(clients, &fixtures, fixtures.client(role.clone())).await;
+        client_has_an_audit_trail(clients, fixtures.client(role)).await;
+    }
     fleet_lists_its_own_clients(clients, &fixtures).await;
+    all_clients_are_listed_by_kind(clients, [fixtures.client(fleet()), fixtures.client(ingest())]).await;
 }
 
-async fn fleet_client_is_stored_and_removed(clients: &impl Clients, fixtures: &Fixtures<'_, impl Randomness>) {
-    let fleet_id = fixtures.fleet_id();
-    let change = || fixtures.change(&fleet_id);
-    let client = fixtures.client(ClientRole::Fleet { fleet_id: fleet_id.clone() });
+async fn client_is_stored_replaced_and_removed(clients: &impl Clients, client: Client) {
     assert_eq!(get(clients, &client).await, None, "a client does not exist before it is stored");
+    let missing = clients.replace(&client, &client, &changed(&client, &client)).await.map_err(|error| error.kind());
+    assert_eq!(missing, Err(PortErrorKind::Conflict), "replacing a client that does not exist is a conflict");
     for times in ["once", "twice"] {
-        clients.put(&client, &change()).await.expect("a client is stored");
+        clients.put(&client, &created(&client)).await.expect("a client is stored");
         assert_eq!(get(clients, &client).await.as_ref(), Some(&client), "a client stored {times} is returned unchanged");
     }
-    secret_is_shown_once(clients, fixtures, &fleet_id, client.clone()).await;
-    clients.remove(&client, &change()).await.expect("a client is removed");
+    let disabled = Client {
+        name: "Renamed".to_owned(),
+        disabled_since: Some(NOON.plus_ms(4)),
+        secret_shown_at: Some(NOON.plus_ms(5)),
+        ..client.clone()
+    };
+    clients.replace(&client, &disabled, &changed(&client, &disabled)).await.expect("a client is replaced");
+    let disabled = Client { version: 2, ..disabled };
+    assert_eq!(get(clients, &client).await.as_ref(), Some(&disabled), "a replaced client has the next version");
+    if let Some(fleet_id) = client.fleet_id() {
+        let listed = clients.list_by_fleet(fleet_id, None, 10).await.expect("list_by_fleet succeeds");
+        assert_eq!(listed, std::slice::from_ref(&disabled), "the list of the fleet has the change, too");
+    }
+    let removal = Change::client_removed(Author::Provisioning, &disabled, NOON.plus_ms(6));
+    for stale in
+        [clients.replace(&client, &client, &changed(&client, &client)).await, clients.remove(&client, &removal).await]
+    {
+        assert_eq!(stale.map_err(|error| error.kind()), Err(PortErrorKind::Conflict), "an earlier version is a conflict");
+    }
+    assert_eq!(get(clients, &client).await.as_ref(), Some(&disabled), "a conflict changes nothing");
+    clients.remove(&disabled, &removal).await.expect("a client is removed");
     assert_eq!(get(clients, &client).await, None, "a removed client does not exist");
-    let again = clients.remove(&client, &change()).await.map_err(|error| error.kind());
-    assert_eq!(again, Err(PortErrorKind::Conflict), "removing it again is a conflict");
-    let shown = clients.record_secret_shown(&client, &change()).await.map_err(|error| error.kind());
-    assert_eq!(shown, Err(PortErrorKind::Conflict), "showing the secret of a removed client is a conflict");
+    for again in [
+        clients.replace(&disabled, &disabled, &changed(&disabled, &disabled)).await,
+        clients.remove(&disabled, &removal).await,
+    ] {
+        assert_eq!(again.map_err(|error| error.kind()), Err(PortErrorKind::Conflict), "a removed client is a conflict");
+    }
 }
 
-async fn ingest_client_is_stored(clients: &impl Clients, fixtures: &Fixtures<'_, impl Randomness>) {
-    let sources = vec!["urn:partner:".to_owned(), "https://gateway.example/7".to_owned()];
-    let client = fixtures.client(ClientRole::Ingest { sources });
-    assert_eq!(get(clients, &client).await, None, "a client does not exist before it is stored");
-    for times in ["once", "twice"] {
-        clients.put_ingest(&client).await.expect("an ingest client is stored");
-        assert_eq!(get(clients, &client).await.as_ref(), Some(&client), "a client stored {times} is returned unchanged");
+async fn client_is_found_by_each_credential(
+    clients: &impl Clients,
+    fixtures: &Fixtures<'_, impl Randomness>,
+    client: Client,
+) {
+    clients.put(&client, &created(&client)).await.expect("a client is stored");
+    let second = Credential { client_id: fixtures.client_id(), created_at: NOON.plus_ms(1) };
+    let mut both = client.clone();
+    both.credentials.push(second.clone());
+    clients.replace(&client, &both, &changed(&client, &both)).await.expect("a credential is added");
+    both.version = 2;
+    for id in [&client.client_id, &second.client_id] {
+        assert_eq!(clients.get(id).await.expect("get succeeds").as_ref(), Some(&both), "found by {id}");
     }
-    let of_fleet = fixtures.client(ClientRole::Fleet { fleet_id: fixtures.fleet_id() });
-    let rejected = clients.put_ingest(&of_fleet).await.map_err(|error| error.kind());
-    assert_eq!(rejected, Err(PortErrorKind::Rejected), "a fleet's client is not stored without a change");
-    assert_eq!(get(clients, &of_fleet).await, None, "a rejected client is not stored");
+    let rotated = Client { credentials: vec![second.clone()], ..both.clone() };
+    clients.replace(&both, &rotated, &changed(&both, &rotated)).await.expect("the first credential is removed");
+    let rotated = Client { version: 3, ..rotated };
+    for id in [&client.client_id, &second.client_id] {
+        let found = clients.get(id).await.expect("get succeeds");
+        assert_eq!(found.as_ref(), Some(&rotated), "found by {id} after the first credential was removed");
+    }
+    let first = Client { credentials: client.credentials.clone(), ..rotated.clone() };
+    clients.replace(&rotated, &first, &changed(&rotated, &first)).await.expect("the second credential is removed");
+    let found = clients.get(&second.client_id).await.expect("get succeeds");
+    assert_eq!(found, None, "a removed credential leads to no client");
+    let with_both = Client { version: 4, ..both };
+    let first = Client { version: 4, ..first };
+    clients.replace(&first, &with_both, &changed(&first, &with_both)).await.expect("a credential is added again");
+    let last = Client { version: 5, ..with_both };
+    let removal = Change::client_removed(Author::Provisioning, &last, NOON.plus_ms(6));
+    clients.remove(&last, &removal).await.expect("a client is removed");
+    for id in [&client.client_id, &second.client_id] {
+        assert_eq!(clients.get(id).await.expect("get succeeds"), None, "a removed client is not found by {id}");
+    }
+}
+
+async fn client_has_an_audit_trail(clients: &impl Clients, client: Client) {
+    let creation = created(&client);
+    clients.put(&client, &creation).await.expect("a client is stored");
+    let renamed = Client { name: "Renamed".to_owned(), ..client.clone() };
+    let renaming = changed(&client, &renamed);
+    clients.replace(&client, &renamed, &renaming).await.expect("a client is replaced");
+    let removal = Change::client_removed(Author::Provisioning, &Client { version: 2, ..renamed }, NOON.plus_ms(6));
+    clients.remove(&Client { version: 2, ..client.clone() }, &removal).await.expect("a client is removed");
+    let all = [removal, renaming, creation];
+    for limit in [1, 2, 10] {
+        let mut trail: Vec<Change> = Vec::new();
+        loop {
+            let before = trail.last().map(|last| last.change_id);
+            let page = clients.changes(&client.client_id, before, limit).await.expect("changes succeeds");
+            assert!(page.len() <= limit, "a page has at most `limit` items: {limit}");
+            if page.is_empty() {
+                break;
+            }
+            trail.extend(page);
+        }
+        assert_eq!(trail, all, "the newest change comes first, also after the client was removed");
+    }
+}
+
+async fn all_clients_are_listed_by_kind(clients: &impl Clients, mine: [Client; 2]) {
+    for client in &mine {
+        clients.put(client, &created(client)).await.expect("a client is stored");
+    }
+    let [fleet, ingest] = &mine;
+    for (kind, listed, not_listed) in [
+        (Some(ClientKind::Fleet), vec![fleet], vec![ingest]),
+        (Some(ClientKind::Ingest), vec![ingest], vec![fleet]),
+        (None, vec![fleet, ingest], vec![]),
+    ] {
+        let mut all: Vec<Client> = Vec::new();
+        loop {
+            let after = all.last().map(Client::position);
+            let page = clients.list(kind, after.as_ref(), 3).await.expect("list succeeds");
+            assert!(page.len() <= 3, "a page has at most `limit` items");
+            if page.is_empty() {
+                break;
+            }
+            all.extend(page);
+        }
+        assert!(all.is_sorted_by_key(Client::position), "the list is ordered by kind and id");
+        assert!(listed.iter().all(|client| all.contains(client)), "the list has the clients of the kind: {kind:?}");
+        assert!(!not_listed.iter().any(|client| all.contains(client)), "the list has no other clients: {kind:?}");
+    }
+    for client in &mine {
+        let removal = Change::client_removed(Author::Provisioning, client, NOON.plus_ms(6));
+        clients.remove(client, &removal).await.expect("a client is removed");
+        let page = clients.list(Some(client.role.kind()), None, 1000).await.expect("list succeeds");
+        assert!(!page.contains(client), "a removed client is not listed");
+    }
+}
+
+fn created(client: &Client) -> Change {
+    Change::client_changed(Author::Provisioning, None, client, client.created_at)
+}
+
+fn changed(before: &Client, after: &Client) -> Change {
+    Change::client_changed(Author::Provisioning, Some(before), after, NOON.plus_ms(5))
 }
 
 async fn get(clients: &impl Clients, client: &Client) -> Option<Client> {
     clients.get(&client.client_id).await.expect("get succeeds")
-}
-
-async fn secret_is_shown_once(
-    clients: &impl Clients,
-    fixtures: &Fixtures<'_, impl Randomness>,
-    fleet_id: &FleetId,
-    client: Client,
-) {
-    let shown = Client { secret_shown_at: Some(NOON.plus_ms(5)), ..client };
-    let change = fixtures.change(fleet_id);
-    clients.record_secret_shown(&shown, &change).await.expect("showing the secret is recorded");
-    assert_eq!(get(clients, &shown).await.as_ref(), Some(&shown), "the time of showing is returned");
-    let listed = clients.list_by_fleet(fleet_id, None, 10).await.expect("list_by_fleet succeeds");
-    assert_eq!(listed, std::slice::from_ref(&shown), "the list of the fleet has the time, too");
-    let late = Client { secret_shown_at: Some(NOON.plus_ms(6)), ..shown };
-    let again = clients.record_secret_shown(&late, &change).await.map_err(|error| error.kind());
-    assert_eq!(again, Err(PortErrorKind::Conflict), "showing the secret again is a conflict");
 }
 
 async fn fleet_lists_its_own_clients(clients: &impl Clients, fixtures: &Fixtures<'_, impl Randomness>) {

@@ -95,7 +95,7 @@ impl<'r, Random: Randomness> Fixtures<'r, Random> {
     pub fn change(&self, fleet_id: &FleetId) -> Change {
         Change {
             change_id: ChangeId::from_time_and_salt(NOON, self.0.bits()),
-            fleet_id: fleet_id.clone(),
+            fleet_id: Some(fleet_id.clone()),
             at: NOON,
             by: Author::Provisioning,
             resource: ChangedResource::Fleet,
@@ -106,7 +106,7 @@ impl<'r, Random: Randomness> Fixtures<'r, Random> {
 
     /// A new client with this role.
     pub fn client(&self, role: ClientRole) -> Client {
-        Client { client_id: self.client_id(), name: "Gerät 7".to_owned(), role, secret_shown_at: None, created_at: NOON }
+        Client::new(self.client_id(), "Gerät 7".to_owned(), role, NOON)
     }
 
     /// A new pending subscription of this fleet to these vehicles.

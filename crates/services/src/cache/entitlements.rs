@@ -1,5 +1,7 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
+use futures::stream::{self, StreamExt as _};
 use lru::LruCache;
 use roadcast_domain::entitlement::Entitlement;
 use roadcast_domain::ids::{FleetId, VehicleId};
@@ -10,6 +12,7 @@ use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::port_set::PortSet;
 
 use super::{CAPACITY, TTL_MS, TtlCache};
+use crate::CONCURRENT_READS;
 
 /// Caches the entitlements to each vehicle until the version of all entitlements changes.
 pub struct CachedEntitlements<Ports: PortSet> {
@@ -42,6 +45,22 @@ impl<Ports: PortSet> CachedEntitlements<Ports> {
             by_vehicle: Mutex::new(VersionedEntitlements::new(0)),
             packages: TtlCache::new(TTL_MS),
         }
+    }
+
+    /// Returns the entitlements to each of these vehicles. Reads the vehicles concurrently.
+    pub(crate) async fn list_by_vehicles(
+        &self,
+        vids: BTreeSet<VehicleId>,
+    ) -> BTreeMap<VehicleId, Result<Vec<Entitlement>, PortError>> {
+        // Read in advance, otherwise each of the first concurrent look-ups would read it.
+        if let Err(error) = self.version().await {
+            return vids.into_iter().map(|vid| (vid, Err(error.clone()))).collect();
+        }
+        let look_ups = vids.into_iter().map(|vid| async move {
+            let entitlements = self.list_by_vehicle(&vid).await;
+            (vid, entitlements)
+        });
+        stream::iter(look_ups).buffer_unordered(CONCURRENT_READS).collect().await
     }
 }
 

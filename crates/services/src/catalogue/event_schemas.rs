@@ -4,7 +4,7 @@ mod in_force;
 mod registration;
 mod validator;
 
-pub use in_force::CachedSchemas;
+pub use in_force::{CachedSchemas, ValidationError};
 pub use registration::{RegisteredSchema, SchemaRegistration};
 pub(crate) use registration::{RegistrationError, RegistrationFault};
 pub use validator::Validator;

@@ -15,7 +15,7 @@ use roadcast_domain::package::Packages;
 use roadcast_ports::PortError;
 use roadcast_ports::bus::{DeliveryBus, FleetBatch};
 use roadcast_ports::clock::Clock;
-use roadcast_ports::entitlements::Entitlements;
+use roadcast_ports::entitlements::Entitlements as _;
 use roadcast_ports::feed::{Delivery, FeedIndex};
 use roadcast_ports::port_set::PortSet;
 
@@ -118,21 +118,28 @@ impl<Ports: PortSet> Enrichment<Ports> {
         first_error: &mut Option<EnrichmentError>,
     ) -> Result<BTreeMap<Destination, Vec<RedactedEvent>>, EnrichmentError> {
         let packages = self.entitlements.packages().await?;
-        let mut by_fleet: BTreeMap<Destination, Vec<RedactedEvent>> = BTreeMap::new();
+        let mut decoded: Vec<Vec<Event>> = Vec::with_capacity(cloud_events.len());
         for json in cloud_events {
-            let events = match bus_entry::decode(json) {
-                Ok(decoded) => decoded.events,
+            match bus_entry::decode(json) {
+                Ok(entry) => decoded.push(entry.events),
                 Err(unreadable) => {
                     first_error.get_or_insert(unreadable.into());
-                    continue;
                 }
-            };
+            }
+        }
+        let vids = decoded.iter().filter_map(|events| events.first()).map(|event| event.vid.clone()).collect();
+        let mut entitlements: BTreeMap<VehicleId, Vec<Entitlement>> = BTreeMap::new();
+        for (vid, of_vehicle) in self.entitlements.list_by_vehicles(vids).await {
+            entitlements.insert(vid, of_vehicle?);
+        }
+        let mut by_fleet: BTreeMap<Destination, Vec<RedactedEvent>> = BTreeMap::new();
+        for events in decoded {
             counts.events_received += events.len();
             let Some(vid) = events.first().map(|event| &event.vid) else { continue };
             let now = self.clock.now();
-            for entitlement in self.entitlements.list_by_vehicle(vid).await? {
+            for entitlement in entitlements.get(vid).into_iter().flatten() {
                 let format = entitlement.delivery_format(now);
-                let (visible, retained) = redact(&entitlement, &events, &packages, now);
+                let (visible, retained) = redact(entitlement, &events, &packages, now);
                 for (redacted, is_retained) in [(visible, false), (retained, true)] {
                     let encoded = bus_entry::encode(&redacted.iter().collect::<Vec<_>>(), format, Some(entitlement.epoch));
                     for bus_entry::EncodedEntry { json, indices } in encoded.map_err(bus_entry::DecodeError::from)? {
@@ -159,4 +166,37 @@ fn redact(entitlement: &Entitlement, events: &[Event], packages: &Packages, now:
         visible.extend(redacted);
     }
     (visible, retained)
+}
+
+#[cfg(test)]
+mod tests {
+    use roadcast_domain::subscription::DeliveryFormat;
+    use roadcast_testbed::{InFlight, ManualClock, Memory, fixtures, port_set};
+
+    use super::*;
+
+    port_set! {
+        enum CountedPorts {
+            Entitlements = InFlight<Memory>;
+        }
+    }
+
+    #[tokio::test]
+    async fn entitlements_of_an_entry_are_read_concurrently() {
+        let (memory, clock) = (Memory::default(), ManualClock::default());
+        let entitlements = InFlight::new(memory.clone());
+        let enrichment = Enrichment::<CountedPorts> {
+            entitlements: CachedEntitlements::new(entitlements.clone(), clock.clone()),
+            fleets: CachedFleets::new(memory.clone(), clock.clone()),
+            bus: memory.clone(),
+            index: memory,
+            clock,
+        };
+        let encode = |event: &Event| bus_entry::encode(&[event], DeliveryFormat::Blocks, None).unwrap().remove(0).json;
+        let entry: Vec<String> = (0..100).map(|n| encode(&fixtures::diagnostic_event(n, 0).event)).collect();
+        let cloud_events: Vec<&str> = entry.iter().map(String::as_str).collect();
+        assert_eq!(enrichment.deliver(&cloud_events).await.unwrap().events_received, 100);
+        // Two calls read the version and the packages.
+        assert_eq!((entitlements.calls(), entitlements.max_in_flight()), (102, 16));
+    }
 }

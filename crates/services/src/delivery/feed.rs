@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use roadcast_codec::bus_entry;
+use roadcast_domain::entitlement::Entitlement;
 use roadcast_domain::event::{Body, Event};
 use roadcast_domain::ids::{Eid, FleetId, VehicleId};
 use roadcast_domain::subscription::DeliveryFormat;
 use roadcast_ports::clock::Clock;
-use roadcast_ports::entitlements::Entitlements;
+use roadcast_ports::entitlements::Entitlements as _;
 use roadcast_ports::feed::{FeedQueue, Message};
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::{PortError, PortErrorKind};
@@ -90,8 +91,8 @@ impl<Ports: PortSet> FeedReader<Ports> {
         let fleet_id = fleet.fleet_id();
         let messages = self.queue.receive(fleet_id, max, wait_s).await?;
         let mut feed = FeedBatch::default();
-        let mut events: BTreeMap<(VehicleId, Eid), FeedEvent> = BTreeMap::new();
-        let (mut invisible, mut budget) = (Vec::new(), ResponseBudget::new());
+        let mut decoded: Vec<(String, Vec<(Event, DeliveryFormat)>)> = Vec::with_capacity(messages.len());
+        let mut budget = ResponseBudget::new();
         for Message { ack_handle, body } in messages {
             if !budget.try_reserve(body.len()) {
                 // The queue redelivers the message after its visibility timeout.
@@ -99,22 +100,26 @@ impl<Ports: PortSet> FeedReader<Ports> {
             }
             match decode(&body) {
                 Err(error) => feed.unreadable.push(error.to_string()),
-                Ok(delivered) => {
-                    let (mut is_visible, mut must_stay) = (false, false);
-                    for (event, format) in delivered {
-                        let redacted = self.redact(fleet_id, &event).await?;
-                        must_stay |= redacted.is_retained;
-                        if let Some((event, consent_epoch)) = redacted.visible {
-                            is_visible = true;
-                            must_stay |= !insert_or_replace(&mut events, FeedEvent { event, consent_epoch, format });
-                        }
-                    }
-                    match (must_stay, is_visible) {
-                        (true, _) => {}
-                        (false, true) => feed.receipts.push(ack_handle),
-                        (false, false) => invisible.push(ack_handle),
-                    }
+                Ok(delivered) => decoded.push((ack_handle, delivered)),
+            }
+        }
+        let entitlements = self.entitlements_to(fleet_id, &decoded).await?;
+        let mut events: BTreeMap<(VehicleId, Eid), FeedEvent> = BTreeMap::new();
+        let mut invisible = Vec::new();
+        for (ack_handle, delivered) in decoded {
+            let (mut is_visible, mut must_stay) = (false, false);
+            for (event, format) in delivered {
+                let redacted = self.redact(entitlements.get(&event.vid), &event).await?;
+                must_stay |= redacted.is_retained;
+                if let Some((event, consent_epoch)) = redacted.visible {
+                    is_visible = true;
+                    must_stay |= !insert_or_replace(&mut events, FeedEvent { event, consent_epoch, format });
                 }
+            }
+            match (must_stay, is_visible) {
+                (true, _) => {}
+                (false, true) => feed.receipts.push(ack_handle),
+                (false, false) => invisible.push(ack_handle),
             }
         }
         self.delete_invisible(fleet_id, &invisible).await?;
@@ -132,11 +137,26 @@ impl<Ports: PortSet> FeedReader<Ports> {
         })
     }
 
+    /// Returns the fleet's entitlements to the vehicles of these messages.
+    async fn entitlements_to(
+        &self,
+        fleet_id: &FleetId,
+        messages: &[(String, Vec<(Event, DeliveryFormat)>)],
+    ) -> Result<BTreeMap<VehicleId, Entitlement>, PortError> {
+        let events = messages.iter().flat_map(|(_, events)| events);
+        let vids = events.map(|(event, _)| event.vid.clone()).collect();
+        let mut of_fleet = BTreeMap::new();
+        for (vid, entitlements) in self.entitlements.list_by_vehicles(vids).await {
+            if let Some(own) = entitlements?.into_iter().find(|entitlement| entitlement.fleet_id == *fleet_id) {
+                of_fleet.insert(vid, own);
+            }
+        }
+        Ok(of_fleet)
+    }
+
     /// Redacts the event again: the fleet's entitlement may have become narrower between delivery and reading.
-    async fn redact(&self, fleet_id: &FleetId, event: &Event) -> Result<RedactedEvent, PortError> {
-        let Some(entitlement) = self.entitlements.entitlement(fleet_id, &event.vid).await? else {
-            return Ok(RedactedEvent::default());
-        };
+    async fn redact(&self, entitlement: Option<&Entitlement>, event: &Event) -> Result<RedactedEvent, PortError> {
+        let Some(entitlement) = entitlement else { return Ok(RedactedEvent::default()) };
         let packages = self.entitlements.packages().await?;
         let now = self.clock.now();
         let visible = entitlement.redact(event, &packages, now);

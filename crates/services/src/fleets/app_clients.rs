@@ -1,10 +1,10 @@
-//! The steps on one fleet's app clients, in the user pool and in the reference data, that the workflows and `clients.rs`
-//! share: ensure that one exists, and delete them. They check no caller; `clients.rs` does.
+//! The steps on app clients, in the user pool and in the reference data, that the workflows and `clients.rs` share: ensure
+//! that a fleet has one, and delete them. They check no caller; `clients.rs` does.
 
 use roadcast_domain::audit::{Author, Change};
 use roadcast_domain::caller::Scope;
 use roadcast_domain::fleet::{Client, ClientRole, Fleet};
-use roadcast_domain::ids::{ClientId, FleetId};
+use roadcast_domain::ids::ClientId;
 use roadcast_ports::clients::{AppClients, Clients};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::port_set::PortSet;
@@ -36,14 +36,9 @@ impl<Ports: PortSet> FleetClients<'_, Ports> {
             Some(client_id) => client_id,
             None => self.app_clients.create(fleet.fleet_id.as_str(), Scope::Read).await?.client_id,
         };
-        let client = Client {
-            client_id,
-            name: fleet.name.clone(),
-            role: ClientRole::Fleet { fleet_id: fleet.fleet_id.clone() },
-            secret_shown_at: None,
-            created_at: self.clock.now(),
-        };
-        let change = Change::client_created(Author::Provisioning, &fleet.fleet_id, &client);
+        let role = ClientRole::Fleet { fleet_id: fleet.fleet_id.clone() };
+        let client = Client::new(client_id, fleet.name.clone(), role, self.clock.now());
+        let change = Change::client_changed(Author::Provisioning, None, &client, client.created_at);
         let stored = self.clients.put(&client, &change).await;
         if let Err(error) = &stored
             && error.kind() == PortErrorKind::Conflict
@@ -67,7 +62,7 @@ impl<Ports: PortSet> FleetClients<'_, Ports> {
             let Some(last) = page.last() else { break };
             after = Some(last.client_id.clone());
             for client in page.iter().filter(|client| predicate(client)) {
-                self.remove(&fleet.fleet_id, client, by.clone()).await?;
+                self.remove(client, by).await?;
             }
         }
         for client_id in self.orphaned(fleet).await? {
@@ -76,15 +71,24 @@ impl<Ports: PortSet> FleetClients<'_, Ports> {
         Ok(())
     }
 
-    /// Deletes a client of the fleet. The user pool first: an interrupted deletion is found again by the stored client.
-    pub(crate) async fn remove(&self, fleet_id: &FleetId, client: &Client, by: Author) -> Result<(), PortError> {
-        self.app_clients.remove(&client.client_id).await?;
-        let change = Change::client_removed(by, fleet_id, client, self.clock.now());
-        match self.clients.remove(client, &change).await {
-            // The client was deleted concurrently.
-            Err(error) if error.kind() == PortErrorKind::Conflict => Ok(()),
-            removed => removed,
+    /// Deletes a client of a fleet or an ingest client, with all its credentials. The user pool first: an interrupted deletion
+    /// is found again by the stored client.
+    pub(crate) async fn remove(&self, client: &Client, by: &Author) -> Result<(), PortError> {
+        let mut current = Some(client.clone());
+        while let Some(client) = current {
+            for credential in &client.credentials {
+                self.app_clients.remove(&credential.client_id).await?;
+            }
+            let change = Change::client_removed(by.clone(), &client, self.clock.now());
+            match self.clients.remove(&client, &change).await {
+                // The client was changed or deleted concurrently. It may have another credential now.
+                Err(error) if error.kind() == PortErrorKind::Conflict => {
+                    current = self.clients.get(&client.client_id).await?;
+                }
+                removed => return removed,
+            }
         }
+        Ok(())
     }
 
     /// Returns the clients that provisioning created in the user pool for the fleet but did not store.
@@ -102,6 +106,7 @@ impl<Ports: PortSet> FleetClients<'_, Ports> {
 #[cfg(test)]
 mod tests {
     use roadcast_domain::fleet::FeedDisposition;
+    use roadcast_domain::ids::FleetId;
     use roadcast_domain::plan::Plan;
     use roadcast_ports::fleets::Fleets;
     use roadcast_testbed::{InMemory, Memory, fixtures};

@@ -120,8 +120,9 @@ impl<Ports: PortSet> Provisioning<Ports> {
         if !self.other_subscription_needs_channel(&subscription).await? {
             self.channel.remove_rule(fleet).await?;
             self.channel.remove_queue(fleet).await?;
-            let secret_never_shown = |client: &Client| client.secret_shown_at.is_none();
-            self.fleet_clients().remove_where(fleet, &Author::Provisioning, secret_never_shown).await?;
+            // A client that an admin changed, for example by a second credential, is in use.
+            let is_unused = |client: &Client| client.secret_shown_at.is_none() && client.version == 1;
+            self.fleet_clients().remove_where(fleet, &Author::Provisioning, is_unused).await?;
         }
         if subscription.state == Revoked {
             return Ok(());

@@ -3,26 +3,22 @@
 //! Deliveries are not counted when they happen, because a counter per vehicle would be written with every bus entry. A
 //! receipt is computed on request, from the audit trail and from the feed index, which covers the last 14 days.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+mod audit_walk;
+
+use std::collections::{BTreeMap, HashSet};
 
 use roadcast_domain::Timestamp;
-use roadcast_domain::audit::{Change, ChangedResource};
 use roadcast_domain::ids::{ArrivalStamp, Eid, FleetId, SubscriptionId, VehicleId};
-use roadcast_domain::subscription::{Subscription, SubscriptionState};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::feed::{FeedIndex, FeedRange, INDEX_RETENTION_MS};
-use roadcast_ports::fleets::Fleets;
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::subscriptions::Subscriptions;
 use serde::Serialize;
 
+use self::audit_walk::{AuditedActivity, audited_activity};
 use crate::ServiceError;
 use crate::authz::FleetReader;
 
-/// Changes per read.
-const CHANGES_PER_READ: usize = 100;
-/// The maximum number of reads of the audit trail for one receipt: 5,000 changes of the fleet.
-const MAX_AUDIT_READS: usize = 50;
 /// Pointers per read. Each pointer names the events of one bus entry.
 const POINTERS_PER_READ: usize = 200;
 /// The maximum number of reads of the index for one receipt. It bounds the duration of a request.
@@ -50,11 +46,14 @@ pub struct Receipt {
     pub subscription_id: SubscriptionId,
     /// The fleet.
     pub fleet_id: FleetId,
+    /// The period of the audit trail that `active` and the list of vehicles cover; starts later than the subscription if
+    /// there were too many changes to read at once.
+    pub audited: Period,
     /// The periods in which the subscription was active.
     pub active: Vec<Period>,
     /// The period of the counted deliveries; shorter than requested if there were too many deliveries to count at once.
     pub counted: Period,
-    /// The deliveries of each vehicle that the subscription names or ever named.
+    /// The deliveries of each vehicle that the subscription names, or named in the audited period.
     pub vehicles: Vec<Deliveries>,
 }
 
@@ -104,13 +103,13 @@ impl<Ports: PortSet> Receipts<Ports> {
     ) -> Result<Receipt, ServiceError> {
         let fleet_id = fleet.fleet_id();
         let subscription = self.subscriptions.get(fleet_id, subscription_id).await?.ok_or(ServiceError::NotFound)?;
-        let changes = self.changes(fleet_id, subscription_id).await?;
+        let AuditedActivity { since, active, vehicles } = audited_activity(&self.fleets, &self.clock, &subscription).await?;
         let now = self.clock.now();
         let from =
             from.unwrap_or(subscription.created_at).max(subscription.created_at).max(now.plus_ms(-INDEX_RETENTION_MS));
         let to = to.unwrap_or(now).min(now).max(from);
         let mut tallies: BTreeMap<VehicleId, DeliveryTally> =
-            vehicles(&subscription, &changes).into_iter().map(|vid| (vid, DeliveryTally::default())).collect();
+            vehicles.into_iter().map(|vid| (vid, DeliveryTally::default())).collect();
         let counted_to = self.count(fleet_id, from, to, &mut tallies).await?;
         let deliveries = |(vid, tally): (VehicleId, DeliveryTally)| Deliveries {
             vid,
@@ -121,28 +120,11 @@ impl<Ports: PortSet> Receipts<Ports> {
         Ok(Receipt {
             subscription_id: subscription.subscription_id.clone(),
             fleet_id: subscription.fleet_id.clone(),
-            active: active_periods(&subscription, &changes),
+            audited: Period { from: since, to: Some(now) },
+            active,
             counted: Period { from, to: Some(counted_to) },
             vehicles: tallies.into_iter().map(deliveries).collect(),
         })
-    }
-
-    /// Returns the changes of the subscription, oldest first.
-    async fn changes(&self, fleet_id: &FleetId, id: &SubscriptionId) -> Result<Vec<Change>, ServiceError> {
-        let mut changes: Vec<Change> = Vec::new();
-        let mut before = None;
-        for _ in 0..MAX_AUDIT_READS {
-            let page = self.fleets.changes(fleet_id, before, CHANGES_PER_READ).await?;
-            before = page.last().map(|last| last.change_id);
-            let is_full = page.len() == CHANGES_PER_READ;
-            let resource = ChangedResource::Subscription { subscription_id: id.clone() };
-            changes.extend(page.into_iter().filter(|change| change.resource == resource));
-            if !is_full || changes.last().is_some_and(|oldest| oldest.before.is_none()) {
-                break;
-            }
-        }
-        changes.reverse();
-        Ok(changes)
     }
 
     /// Counts the deliveries of the vehicles in `tallies`. Returns the time up to which they were counted.
@@ -175,35 +157,4 @@ impl<Ports: PortSet> Receipts<Ports> {
         }
         Ok(next.map_or(to, ArrivalStamp::time))
     }
-}
-
-/// Returns every vehicle that the subscription names or ever named.
-fn vehicles(subscription: &Subscription, changes: &[Change]) -> BTreeSet<VehicleId> {
-    let mut vehicles: BTreeSet<VehicleId> = subscription.vehicles.iter().cloned().collect();
-    for members in changes.iter().flat_map(|change| change.before.iter().chain([&change.after])) {
-        let named = members.get("vehicles").and_then(|named| named.as_array()).into_iter().flatten();
-        vehicles.extend(named.filter_map(|vid| vid.as_str()?.parse().ok()));
-    }
-    vehicles
-}
-
-/// Returns the periods in which the subscription was active. If it became active before the audit trail starts, it counts
-/// as active since its last update.
-fn active_periods(subscription: &Subscription, changes: &[Change]) -> Vec<Period> {
-    let mut periods: Vec<Period> = Vec::new();
-    for change in changes {
-        match change.subscription_state() {
-            Some(SubscriptionState::Active) => periods.push(Period { from: change.at, to: None }),
-            Some(_) => {
-                if let Some(open) = periods.last_mut().filter(|period| period.to.is_none()) {
-                    open.to = Some(change.at);
-                }
-            }
-            None => {}
-        }
-    }
-    if periods.is_empty() && subscription.state == SubscriptionState::Active {
-        periods.push(Period { from: subscription.updated_at, to: None });
-    }
-    periods
 }

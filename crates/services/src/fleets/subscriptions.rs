@@ -1,5 +1,8 @@
 //! Subscriptions: creates, provisions, replaces, transitions and reads them.
 
+use std::collections::BTreeMap;
+
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use roadcast_domain::Timestamp;
 use roadcast_domain::audit::Change;
 use roadcast_domain::ids::{FleetId, SubscriptionId, VehicleId};
@@ -20,7 +23,7 @@ use super::onboarding::{FLEET_OFFBOARDING, Onboarding};
 use super::revocation::{Transition, transition_subscription};
 use super::subscription_changes::change_subscription;
 use crate::authz::{Admin, FleetReader};
-use crate::{InvalidField, ServiceError, VersionCondition};
+use crate::{CONCURRENT_READS, InvalidField, ServiceError, VersionCondition};
 
 /// A request to create or replace a subscription.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
@@ -40,6 +43,32 @@ pub struct SubscriptionRequest {
     /// The end of the validity, exclusive; unlimited by default.
     #[serde(default, deserialize_with = "roadcast_domain::deserialize_non_null")]
     pub valid_until: Option<Timestamp>,
+}
+
+impl SubscriptionRequest {
+    /// Returns the faults of its lists: their lengths and repeated entries.
+    fn list_faults(&self) -> Vec<InvalidField> {
+        let vehicles = list_faults("vehicles", &self.vehicles, limits::VEHICLES_PER_SUBSCRIPTION);
+        let packages = list_faults("packages", &self.packages, limits::PACKAGES_PER_SUBSCRIPTION);
+        vehicles.into_iter().chain(packages).collect()
+    }
+}
+
+/// Returns the faults of a list of 1 to `max` distinct entries: its length, or else each entry that is a repetition.
+fn list_faults<Entry: Ord>(member: &'static str, entries: &[Entry], max: usize) -> Vec<InvalidField> {
+    if entries.is_empty() || entries.len() > max {
+        return vec![InvalidField::new([member], format!("must contain 1 to {max} entries"))];
+    }
+    let mut first_index: BTreeMap<&Entry, usize> = BTreeMap::new();
+    let mut faults = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let first = *first_index.entry(entry).or_insert(index);
+        if first != index {
+            let detail = format!("repeats /{member}/{first}; remove one of them");
+            faults.push(InvalidField::new(JsonPointer::from([member]).index(index), detail));
+        }
+    }
+    faults
 }
 
 impl<Ports: PortSet> Onboarding<Ports> {
@@ -169,34 +198,38 @@ impl<Ports: PortSet> Onboarding<Ports> {
 
     /// Validates the request. Fails with `Invalid` and every invalid field.
     async fn validate(&self, request: &SubscriptionRequest, validity: Validity) -> Result<(), ServiceError> {
-        let mut invalid = Vec::new();
-        if request.vehicles.is_empty() || request.vehicles.len() > limits::VEHICLES_PER_SUBSCRIPTION {
-            let detail = format!("must contain 1 to {} vehicles", limits::VEHICLES_PER_SUBSCRIPTION);
-            invalid.push(InvalidField::new(["vehicles"], detail));
-        }
-        if request.packages.is_empty() {
-            invalid.push(InvalidField::new(["packages"], "must contain at least one package"));
-        }
-        let packages = self.entitlements.packages().await?;
-        for (index, name) in request.packages.iter().enumerate() {
-            if packages.get(name.as_str()).is_none() {
-                invalid.push(InvalidField::new(
-                    JsonPointer::from(["packages"]).index(index),
-                    "no such package; GET /packages lists them",
-                ));
+        let mut invalid = request.list_faults();
+        if invalid.is_empty() {
+            let packages = self.entitlements.packages().await?;
+            for (index, name) in request.packages.iter().enumerate() {
+                if packages.get(name.as_str()).is_none() {
+                    invalid.push(InvalidField::new(
+                        JsonPointer::from(["packages"]).index(index),
+                        "no such package; GET /packages lists them",
+                    ));
+                }
             }
         }
         if validity.valid_until.is_some_and(|until| until <= validity.valid_from) {
             invalid.push(InvalidField::new(["validUntil"], "must be later than validFrom"));
         }
         if invalid.is_empty() {
-            for (index, vid) in request.vehicles.iter().enumerate() {
-                if self.vehicles.get(vid).await?.is_none() {
-                    invalid.push(InvalidField::new(JsonPointer::from(["vehicles"]).index(index), "no vehicle has this vid"));
-                }
-            }
+            invalid = self.unknown_vehicles(&request.vehicles).await?;
         }
         if invalid.is_empty() { Ok(()) } else { Err(ServiceError::Invalid(invalid)) }
+    }
+
+    /// Returns a fault for each vehicle that is not registered, in the order of `vids`. Reads the vehicles concurrently.
+    async fn unknown_vehicles(&self, vids: &[VehicleId]) -> Result<Vec<InvalidField>, ServiceError> {
+        // A loop, because the compiler rejects a closure over borrowed ids here.
+        let mut reads = Vec::with_capacity(vids.len());
+        for vid in vids {
+            reads.push(self.vehicles.get(vid));
+        }
+        let vehicles: Vec<_> = stream::iter(reads).buffered(CONCURRENT_READS).try_collect().await?;
+        let unknown = vehicles.into_iter().enumerate().filter(|(_, vehicle)| vehicle.is_none());
+        let fault = |index| InvalidField::new(JsonPointer::from(["vehicles"]).index(index), "no vehicle has this vid");
+        Ok(unknown.map(|(index, _)| fault(index)).collect())
     }
 }
 
@@ -208,3 +241,6 @@ fn provisioning_run(subscription: &Subscription) -> WorkflowRun {
         attempt: subscription.attempts,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
 //! A partner's batch about many vehicles: each event is accepted or refused individually.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use futures::stream::{self, StreamExt as _};
 use roadcast_domain::Timestamp;
 use roadcast_domain::cloudevent::Envelope;
 use roadcast_domain::ids::VehicleId;
@@ -15,6 +16,7 @@ use roadcast_ports::stream::{StreamRecord, TelemetryStream};
 
 use super::identities::Identities;
 use super::{AcceptedEvent, EventError, Ingest, IngestError, ValidatedEvent, split, stream_record_for};
+use crate::CONCURRENT_READS;
 use crate::authz::Sender;
 
 /// The results of a batch, in the batch's order.
@@ -44,14 +46,14 @@ impl<Ports: PortSet> Ingest<Ports> {
 
         let mut receipt = Vec::with_capacity(events.len());
         let mut by_vehicle: BTreeMap<VehicleId, Vec<(usize, String)>> = BTreeMap::new();
-        let mut resolved: BTreeMap<String, Option<Vehicle>> = BTreeMap::new();
+        let envelopes: Vec<_> = events.iter().map(|raw| Envelope::parse(raw)).collect();
+        let resolved = self.resolve_subjects(&envelopes, sender).await;
         let mut identities = Identities::default();
-        for (index, raw) in events.into_iter().enumerate() {
-            let envelope = Envelope::parse(raw);
+        for (index, (raw, envelope)) in events.into_iter().zip(envelopes).enumerate() {
             let (id, source) = envelope.as_ref().map_or((None, None), |e| (Some(e.id.clone()), Some(e.source.clone())));
             let outcome = match envelope {
                 Err(refusal) => Err(EventError::Refused(refusal)),
-                Ok(envelope) => self.validate_by_subject(&envelope, sender, received, &mut resolved).await,
+                Ok(envelope) => self.validate_by_subject(&envelope, sender, received, &resolved).await,
             };
             let outcome = outcome.and_then(|(vid, validated)| {
                 identities.add(validated.outcome.eid, raw)?;
@@ -76,14 +78,34 @@ impl<Ports: PortSet> Ingest<Ports> {
         Ok(BatchReceipt { events: receipt })
     }
 
-    /// Validates an event whose subject names its vehicle. `resolved` caches the vehicle of each subject of the batch;
-    /// `None` if the sender may not send events about it.
+    /// Returns the vehicle of each subject of the batch; `None` if the sender may not send events about it. Reads the
+    /// vehicles concurrently.
+    async fn resolve_subjects(
+        &self,
+        envelopes: &[Result<Envelope<'_>, Refusal>],
+        sender: &Sender,
+    ) -> BTreeMap<String, Result<Option<Vehicle>, PortError>> {
+        let subjects = envelopes.iter().flatten().filter_map(|envelope| envelope.subject.clone());
+        let distinct: BTreeSet<String> = subjects.collect();
+        let look_ups = distinct.into_iter().map(|subject| async move {
+            let vehicle = match Subject::parse(&subject) {
+                None => Ok(None),
+                Some(subject) => self.vehicles.resolve(&subject).await,
+            };
+            (subject, vehicle)
+        });
+        let resolved: Vec<_> = stream::iter(look_ups).buffer_unordered(CONCURRENT_READS).collect().await;
+        let is_allowed = |vehicle: &Vehicle| vehicle.retired_at.is_none() && sender.owns(vehicle);
+        resolved.into_iter().map(|(subject, vehicle)| (subject, vehicle.map(|found| found.filter(is_allowed)))).collect()
+    }
+
+    /// Validates an event whose subject names its vehicle. `resolved` contains the result of each subject of the batch.
     async fn validate_by_subject(
         &self,
         envelope: &Envelope<'_>,
         sender: &Sender,
         received: Timestamp,
-        resolved: &mut BTreeMap<String, Option<Vehicle>>,
+        resolved: &BTreeMap<String, Result<Option<Vehicle>, PortError>>,
     ) -> Result<(VehicleId, ValidatedEvent), EventError> {
         let Some(subject) = &envelope.subject else {
             return Err(Refusal::new(
@@ -93,21 +115,57 @@ impl<Ports: PortSet> Ingest<Ports> {
             )
             .into());
         };
-        if !resolved.contains_key(subject) {
-            let vehicle = match Subject::parse(subject) {
-                None => None,
-                Some(subject) => self.vehicles.resolve(&subject).await?,
-            };
-            let vehicle = vehicle.filter(|vehicle| vehicle.retired_at.is_none() && sender.owns(vehicle));
-            resolved.insert(subject.clone(), vehicle);
-        }
-        let Some(Some(vehicle)) = resolved.get(subject) else {
-            return Err(Refusal::vehicle_unknown().into());
+        let vehicle = match resolved.get(subject) {
+            Some(Ok(Some(vehicle))) => vehicle,
+            Some(Err(error)) => return Err(error.clone().into()),
+            Some(Ok(None)) | None => return Err(Refusal::vehicle_unknown().into()),
         };
         let validated = self.validate(envelope, &vehicle.vid, sender, received).await?;
         if validated.outcome.accepted.is_none() {
             return Err(EventError::NoUsableSample(Box::new(validated.outcome)));
         }
         Ok((vehicle.vid.clone(), validated))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use roadcast_domain::caller::Caller;
+    use roadcast_domain::ids::ClientId;
+    use roadcast_testbed::{InFlight, ManualClock, Memory, port_set};
+    use serde_json::json;
+
+    use super::*;
+    use crate::authz::Proof as _;
+    use crate::cache::CachedVehicles;
+    use crate::catalogue::event_schemas::CachedSchemas;
+
+    port_set! {
+        enum CountedPorts {
+            Vehicles = InFlight<Memory>;
+        }
+    }
+
+    #[tokio::test]
+    async fn vehicles_of_a_batch_are_read_once_and_concurrently() {
+        let (memory, clock) = (Memory::default(), ManualClock::default());
+        let vehicles = InFlight::new(memory.clone());
+        let ingest = Ingest::<CountedPorts> {
+            vehicles: CachedVehicles::new(vehicles.clone(), clock.clone()),
+            stream: memory.clone(),
+            schemas: CachedSchemas::new(memory, clock.clone()),
+            clock,
+        };
+        let event = |n: usize| {
+            json!({
+                "specversion": "1.0", "id": n.to_string(), "source": "urn:test", "type": "roadcast.telemetry.v1",
+                "subject": format!("test:{}", n % 100), "time": "2026-11-21T09:00:00Z", "data": {"samples": []},
+            })
+        };
+        let batch = serde_json::Value::from((0..200).map(event).collect::<Vec<_>>()).to_string();
+        let sender = Sender::prove(&Caller::Admin(ClientId::new("admin"))).unwrap();
+        let receipt = ingest.batch(&sender, &batch).await.unwrap();
+        assert_eq!(receipt.events.iter().filter(|event| event.outcome.is_err()).count(), 200);
+        assert_eq!((vehicles.calls(), vehicles.max_in_flight()), (100, 16));
     }
 }

@@ -13,7 +13,7 @@ use super::chunk::Chunk;
 use super::event_store::EventStore;
 use super::publish::Publisher;
 use super::quarantine::QuarantinedItemBuilder;
-use super::validate::{EventValidator, ReceivedEvent};
+use super::validate::{EventValidator, ReceivedEvent, ResolvedNames};
 
 /// Deadline for starting a record, in milliseconds: half of the function's timeout. Records not started by then are
 /// retried. The second half suffices for the records in progress, because the size of a record and of a chunk is bounded.
@@ -46,20 +46,29 @@ impl<Ports: PortSet> StreamProcessor<Ports> {
         }
         let started = self.clock.now();
         let mut chunk = Chunk::default();
+        let mut names = ResolvedNames::default();
+        // Most records are about the vehicle that their partition key names.
+        self.validator.resolve(records.iter().map(|record| record.partition_key.as_str()), &mut names).await;
         for index in 0..records.len() {
             // The first record is always started, so that every batch makes progress.
             if index > 0 && self.clock.now().ms_since(started) > START_DEADLINE_MS {
                 outcome.fail(index, PortError::new(PortErrorKind::TimedOut, "start the remaining records of the batch"));
                 break;
             }
-            outcome.add(self.process_record(records, index, &mut chunk).await);
+            outcome.add(self.process_record(records, index, &mut names, &mut chunk).await);
         }
         outcome.add(self.flush(records, chunk).await);
         outcome
     }
 
     /// Validates the events of a record into the chunk, and flushes the chunk when it is full.
-    async fn process_record(&self, records: &[Record], record_index: usize, chunk: &mut Chunk) -> BatchOutcome {
+    async fn process_record(
+        &self,
+        records: &[Record],
+        record_index: usize,
+        names: &mut ResolvedNames,
+        chunk: &mut Chunk,
+    ) -> BatchOutcome {
         let mut outcome = BatchOutcome::default();
         let record = &records[record_index];
         // One record at a time: the decompressed text is freed before the next record is read.
@@ -67,9 +76,10 @@ impl<Ports: PortSet> StreamProcessor<Ports> {
         match text.as_ref().map_err(Clone::clone).and_then(|text| stream_record::split_events(text)) {
             Ok(events) => {
                 let mut budget = stream_record::record_budget();
-                for (index, json) in events.into_iter().enumerate() {
-                    let event = ReceivedEvent { record, record_index, index, json };
-                    let validated = self.validator.validate(&event, &mut budget).await;
+                let events = ReceivedEvent::parse_all(record, record_index, events);
+                self.validator.resolve(events.iter().filter_map(ReceivedEvent::vehicle_name), names).await;
+                for event in events {
+                    let validated = self.validator.validate(&event, names, &mut budget).await;
                     chunk.extend(validated.remaining, validated.quarantined);
                     outcome.add(validated.outcome);
                     outcome.add(self.flush_if_full(records, chunk).await);

@@ -7,7 +7,6 @@ use roadcast_domain::ids::FleetId;
 use roadcast_domain::subscription::DeliveryFormat;
 use roadcast_ports::bus::{Batch, IngestBus as _};
 use roadcast_ports::clock::Clock;
-use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::{PortError, PortErrorKind};
 
@@ -42,9 +41,12 @@ impl<Ports: PortSet> Publisher<Ports> {
         let mut outcome = BatchOutcome::default();
         let mut remaining = Vec::with_capacity(pending.len());
         let mut encoded: Vec<EncodedEvents> = Vec::new();
+        let vids = pending.iter().map(|event| event.log_entry.event.vid.clone()).collect();
+        let mut entitlements = self.entitlements.list_by_vehicles(vids).await;
         for events in by_vehicle(pending.into_iter()) {
-            let Some(first) = events.first() else { continue };
-            let entitled = self.entitlements.list_by_vehicle(&first.log_entry.event.vid).await;
+            let Some(entitled) = events.first().and_then(|first| entitlements.remove(&first.log_entry.event.vid)) else {
+                continue;
+            };
             match entitled.map(|all| self.first_fleet(&all)) {
                 Err(error) => outcome.fail(first_record(&events), error),
                 // No fleet may see the events: they are stored, but not published.
@@ -105,4 +107,32 @@ fn encode_events(fleet_id: &FleetId, events: Vec<PendingEvent>) -> Result<Vec<En
         json,
     };
     Ok(entries.into_iter().map(encoded).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use roadcast_testbed::{InFlight, ManualClock, Memory, fixtures, port_set};
+
+    use super::*;
+
+    port_set! {
+        enum CountedPorts {
+            Entitlements = InFlight<Memory>;
+        }
+    }
+
+    #[tokio::test]
+    async fn entitlements_of_a_batch_are_read_concurrently() {
+        let entitlements = InFlight::new(Memory::default());
+        let publisher = Publisher::<CountedPorts> {
+            entitlements: CachedEntitlements::new(entitlements.clone(), ManualClock::default()),
+            bus: Memory::default(),
+            clock: ManualClock::default(),
+        };
+        let event = |n| PendingEvent { record: 0, index: 0, bytes: 1, log_entry: fixtures::diagnostic_event(n, 0) };
+        let step = publisher.publish(&[], (0..100).map(event).collect()).await;
+        assert_eq!(step.remaining.len(), 100);
+        // One call reads the version.
+        assert_eq!((entitlements.calls(), entitlements.max_in_flight()), (101, 16));
+    }
 }

@@ -1,5 +1,8 @@
 //! Validation of the events of a record.
 
+use std::collections::{BTreeSet, HashMap};
+
+use futures::stream::{self, StreamExt as _};
 use roadcast_codec::stream_record;
 use roadcast_domain::byte_budget::ByteBudget;
 use roadcast_domain::cloudevent::Envelope;
@@ -13,13 +16,22 @@ use serde_json::value::RawValue;
 
 use super::batch::{PendingEvent, Record, StepResult};
 use super::quarantine::QuarantinedItemBuilder;
+use crate::CONCURRENT_READS;
 use crate::cache::CachedSubjects;
-use crate::catalogue::event_schemas::CachedSchemas;
+use crate::catalogue::event_schemas::{CachedSchemas, ValidationError};
 
-/// An invalid event, and its vehicle if known.
-struct RefusedEvent {
-    refusal: Refusal,
-    vid: Option<VehicleId>,
+/// Why an event does not remain.
+enum ValidationFailure {
+    /// The event is invalid, and is quarantined; with its vehicle if known.
+    Refused { refusal: Refusal, vid: Option<VehicleId> },
+    /// A port failed; the event is retried.
+    Port(PortError),
+}
+
+impl From<PortError> for ValidationFailure {
+    fn from(error: PortError) -> Self {
+        Self::Port(error)
+    }
 }
 
 /// An event of a record.
@@ -30,7 +42,30 @@ pub(super) struct ReceivedEvent<'a> {
     /// The index of the event in the record.
     pub(super) index: usize,
     pub(super) json: &'a RawValue,
+    /// Its envelope, or why it is invalid.
+    pub(super) envelope: Result<Envelope<'a>, Refusal>,
 }
+
+impl<'a> ReceivedEvent<'a> {
+    /// Parses the envelopes of the events of a record.
+    pub(super) fn parse_all(record: &'a Record, record_index: usize, events: Vec<&'a RawValue>) -> Vec<Self> {
+        let parse = |(index, json)| Self { record, record_index, index, json, envelope: Envelope::parse(json) };
+        events.into_iter().enumerate().map(parse).collect()
+    }
+
+    /// Returns the name of its vehicle: the subject, or else the partition key. `None` if the envelope is invalid.
+    pub(super) fn vehicle_name(&self) -> Option<&str> {
+        let envelope = self.envelope.as_ref().ok()?;
+        Some(envelope.subject.as_deref().unwrap_or(&self.record.partition_key))
+    }
+}
+
+/// The vehicles that names of a batch resolve to.
+#[derive(Default)]
+pub(super) struct ResolvedNames(HashMap<String, Result<Option<VehicleId>, PortError>>);
+
+/// The number of names after which [`ResolvedNames`] starts again: a batch may contain more names than fit into memory.
+const MAX_RESOLVED_NAMES: usize = 20_000;
 
 /// Validates the events of records.
 pub struct EventValidator<Ports: PortSet> {
@@ -41,24 +76,47 @@ pub struct EventValidator<Ports: PortSet> {
 }
 
 impl<Ports: PortSet> EventValidator<Ports> {
-    /// Validates an event. It remains if it is valid; quarantines it, or its invalid samples. `budget` bounds the decompressed
-    /// bytes of the events of a record.
-    pub(super) async fn validate(&self, event: &ReceivedEvent<'_>, budget: &mut ByteBudget) -> StepResult {
-        let ReceivedEvent { record, record_index, index, json } = *event;
+    /// Resolves the names that are not resolved yet, concurrently.
+    pub(super) async fn resolve(&self, names: impl Iterator<Item = &str>, resolved: &mut ResolvedNames) {
+        let ResolvedNames(by_name) = resolved;
+        if by_name.len() > MAX_RESOLVED_NAMES {
+            by_name.clear();
+        }
+        let new: BTreeSet<String> = names.filter(|name| !by_name.contains_key(*name)).map(str::to_owned).collect();
+        let look_ups = new.into_iter().map(|name| async move {
+            let vid = match Subject::parse(&name) {
+                Some(subject) => self.subjects.resolve(&subject).await,
+                None => Ok(None),
+            };
+            (name, vid)
+        });
+        let found: Vec<_> = stream::iter(look_ups).buffer_unordered(CONCURRENT_READS).collect().await;
+        by_name.extend(found);
+    }
+
+    /// Validates an event, whose vehicle is in `names`. It remains if it is valid; quarantines it, or its invalid samples.
+    /// `budget` bounds the decompressed bytes of the events of a record.
+    pub(super) async fn validate(
+        &self,
+        event: &ReceivedEvent<'_>,
+        names: &ResolvedNames,
+        budget: &mut ByteBudget,
+    ) -> StepResult {
+        let ReceivedEvent { record, record_index, index, json, .. } = *event;
         let builder = QuarantinedItemBuilder { record };
         let mut step = StepResult::default();
         let counts = &mut step.outcome.counts;
-        match self.validate_json(json, record, budget).await {
-            Err(error) => {
+        match self.validate_envelope(event, names, budget).await {
+            Err(ValidationFailure::Port(error)) => {
                 counts.samples_received = stream_record::count_samples(json);
                 step.outcome.fail(record_index, error);
             }
-            Ok(Err(RefusedEvent { refusal, vid })) => {
+            Err(ValidationFailure::Refused { refusal, vid }) => {
                 let samples = stream_record::count_samples(json);
                 counts.samples_received = samples;
                 step.quarantined.push((record_index, builder.refused(&refusal, vid, json.get().as_bytes(), samples)));
             }
-            Ok(Ok((vid, validation))) => {
+            Ok((vid, validation)) => {
                 counts.samples_received = validation.sample_count;
                 counts.signals_rejected = validation.rejected_by_reason().into_iter().collect();
                 let invalid = validation.quarantined.iter();
@@ -72,37 +130,64 @@ impl<Ports: PortSet> EventValidator<Ports> {
         step
     }
 
-    /// A port's error is retried; a refused event is quarantined.
-    async fn validate_json(
+    /// Returns the vehicle of the event and the outcome of its validation.
+    async fn validate_envelope(
         &self,
-        event: &RawValue,
-        record: &Record,
+        event: &ReceivedEvent<'_>,
+        names: &ResolvedNames,
         budget: &mut ByteBudget,
-    ) -> Result<Result<(VehicleId, ValidationOutcome), RefusedEvent>, PortError> {
-        let envelope = match Envelope::parse(event) {
-            Ok(envelope) => envelope,
-            Err(refusal) => return Ok(Err(RefusedEvent { refusal, vid: None })),
-        };
-        let name = envelope.subject.as_deref().unwrap_or(&record.partition_key);
-        let vid = match Subject::parse(name) {
-            Some(subject) => self.subjects.resolve(&subject).await?,
+    ) -> Result<(VehicleId, ValidationOutcome), ValidationFailure> {
+        let refuse = |refusal| ValidationFailure::Refused { refusal, vid: None };
+        let record = event.record;
+        let envelope = event.envelope.as_ref().map_err(|refusal| refuse(refusal.clone()))?;
+        let vid = match event.vehicle_name().and_then(|name| names.0.get(name)) {
+            Some(resolved) => resolved.clone()?,
             None => None,
         };
-        let Some(vid) = vid else {
-            return Ok(Err(RefusedEvent { refusal: Refusal::vehicle_unknown(), vid: None }));
-        };
+        let vid = vid.ok_or_else(|| refuse(Refusal::vehicle_unknown()))?;
         if matches!(Subject::parse(&record.partition_key), Some(Subject::Vid(keyed)) if keyed != vid) {
             let refusal =
                 Refusal::new(Reason::VehicleUnknown, ["subject"], "must name the vehicle of the record's partition key");
-            return Ok(Err(RefusedEvent { refusal, vid: None }));
+            return Err(refuse(refusal));
         }
-        let validated = match stream_record::json_data(&envelope, budget) {
-            Ok(data) => self.schemas.validate(&envelope, &data, &vid, record.raw.arrived_at).await?,
-            Err(refusal) => Err(refusal),
+        let validated = match stream_record::json_data(envelope, budget) {
+            Ok(data) => self.schemas.validate(envelope, &data, &vid, record.raw.arrived_at).await,
+            Err(refusal) => Err(refusal.into()),
         };
-        Ok(match validated {
+        match validated {
             Ok(validation) => Ok((vid, validation)),
-            Err(refusal) => Err(RefusedEvent { refusal, vid: Some(vid) }),
-        })
+            Err(ValidationError::Refused(refusal)) => Err(ValidationFailure::Refused { refusal, vid: Some(vid) }),
+            Err(ValidationError::Port(error)) => Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use roadcast_testbed::{InFlight, ManualClock, Memory, port_set};
+
+    use super::*;
+
+    port_set! {
+        enum CountedPorts {
+            Vehicles = InFlight<Memory>;
+        }
+    }
+
+    #[tokio::test]
+    async fn names_of_a_batch_are_resolved_once_and_concurrently() {
+        let vehicles = InFlight::new(Memory::default());
+        let validator = EventValidator::<CountedPorts> {
+            subjects: CachedSubjects::new(vehicles.clone(), ManualClock::default()),
+            schemas: CachedSchemas::new(Memory::default(), ManualClock::default()),
+        };
+        let names: Vec<String> = (0..100).map(|n| VehicleId::from_random_bits(n).to_string()).collect();
+        let mut resolved = ResolvedNames::default();
+        for _ in 0..2 {
+            let twice = names.iter().chain(&names).map(String::as_str);
+            validator.resolve(twice.chain(["not a name"]), &mut resolved).await;
+        }
+        assert_eq!(resolved.0.len(), 101);
+        assert_eq!((vehicles.calls(), vehicles.max_in_flight()), (100, 16));
     }
 }

@@ -2,7 +2,7 @@
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use roadcast_domain::external_id::ExternalId;
-use roadcast_domain::ids::{FleetId, VehicleId};
+use roadcast_domain::ids::{ClientId, FleetId, VehicleId};
 use roadcast_domain::subject::Subject;
 use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
 use roadcast_ports::entitlements::Entitlements;
@@ -33,6 +33,8 @@ pub struct VehicleFilter {
     pub model_year: Option<u16>,
     /// The fuel type.
     pub fuel_type: Option<String>,
+    /// The client that registered the vehicle. Only admins may filter by it.
+    pub registered_by: Option<ClientId>,
     /// Whether to list retired vehicles instead of vehicles in service.
     pub retired: bool,
 }
@@ -49,6 +51,7 @@ impl VehicleFilter {
             && equals(&self.model, &details.model)
             && equals(&self.fuel_type, &details.fuel_type)
             && self.model_year.is_none_or(|year| details.model_year == Some(year))
+            && self.registered_by.as_ref().is_none_or(|client_id| vehicle.owner.as_ref() == Some(client_id))
             && self.text.as_ref().is_none_or(|text| contains_text(details, &text.to_lowercase()))
     }
 }
@@ -73,7 +76,7 @@ pub struct VehicleList {
 
 impl<Ports: PortSet> VehicleRegistry<Ports> {
     /// Returns a page of the vehicles that the caller may see. A page may be shorter than `limit` and still not be the last
-    /// one, if few of many vehicles match the filter.
+    /// one, if few of many vehicles match the filter. Fails with `Forbidden` if a caller other than an admin filters by client.
     pub async fn list(
         &self,
         caller: &AnyClient,
@@ -81,6 +84,9 @@ impl<Ports: PortSet> VehicleRegistry<Ports> {
         after: Option<VehicleId>,
         limit: usize,
     ) -> Result<VehicleList, ServiceError> {
+        if filter.registered_by.is_some() && !matches!(caller, AnyClient::Admin(_)) {
+            return Err(ServiceError::Forbidden("only admins may list the vehicles of a client"));
+        }
         if let Some(external_id) = &filter.external_id {
             return self.find_by_external_id(caller, filter, external_id).await;
         }
@@ -89,7 +95,7 @@ impl<Ports: PortSet> VehicleRegistry<Ports> {
             if list.vehicles.len() == limit || (read > 0 && list.next.is_none()) {
                 break;
             }
-            let page = self.page(caller, list.next, limit - list.vehicles.len()).await?;
+            let page = self.page(caller, filter, list.next, limit - list.vehicles.len()).await?;
             list.vehicles.extend(page.vehicles.into_iter().filter(|vehicle| filter.matches(vehicle)));
             list.next = page.next;
         }
@@ -118,11 +124,17 @@ impl<Ports: PortSet> VehicleRegistry<Ports> {
         }
     }
 
-    /// Returns an unfiltered page.
-    async fn page(&self, caller: &AnyClient, after: Option<VehicleId>, limit: usize) -> Result<VehicleList, ServiceError> {
+    /// Returns a page of the vehicles of the caller or of the filter's client, otherwise unfiltered.
+    async fn page(
+        &self,
+        caller: &AnyClient,
+        filter: &VehicleFilter,
+        after: Option<VehicleId>,
+        limit: usize,
+    ) -> Result<VehicleList, ServiceError> {
         let owner = match caller {
             AnyClient::Fleet(owner) => return self.page_of_fleet(owner.fleet_id(), after, limit).await,
-            AnyClient::Admin(_) => None,
+            AnyClient::Admin(_) => filter.registered_by.clone(),
             AnyClient::Ingest(client) => Some(client.client_id().clone()),
         };
         let page = self.vehicles.list(&VehicleListing { owner, after, limit }).await?;

@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod batch_time;
+mod clients;
 mod consent;
 mod custom_events;
 mod decompression;

@@ -2,10 +2,10 @@
 
 use roadcast_domain::audit::Change;
 use roadcast_domain::caller::Scope;
-use roadcast_domain::fleet::Client;
-use roadcast_domain::ids::{ClientId, FleetId};
+use roadcast_domain::fleet::{Client, ClientKind, ClientPosition};
+use roadcast_domain::ids::{ChangeId, ClientId, FleetId};
+use roadcast_ports::PortError;
 use roadcast_ports::clients::{AppClients, Clients, Credentials};
-use roadcast_ports::{PortError, PortErrorKind};
 
 use super::Memory;
 
@@ -20,16 +20,34 @@ impl Clients for Memory {
         Ok(())
     }
 
-    async fn put_ingest(&self, client: &Client) -> Result<(), PortError> {
-        if client.fleet_id().is_some() {
-            return Err(PortError::new(PortErrorKind::Rejected, "storing an ingest client"));
-        }
-        self.state().clients.insert(client.client_id.clone(), client.clone());
+    async fn replace(&self, before: &Client, after: &Client, change: &Change) -> Result<(), PortError> {
+        let mut state = self.state();
+        state.check_client_version(before, "updating a client")?;
+        let next = Client { version: before.version + 1, ..after.clone() };
+        state.clients.insert(after.client_id.clone(), next);
+        state.record_change(change);
         Ok(())
     }
 
     async fn get(&self, client_id: &ClientId) -> Result<Option<Client>, PortError> {
-        Ok(self.state().clients.get(client_id).cloned())
+        let state = self.state();
+        let by_credential = || state.clients.values().find(|client| client.has_credential(client_id));
+        Ok(state.clients.get(client_id).or_else(by_credential).cloned())
+    }
+
+    async fn list(
+        &self,
+        kind: Option<ClientKind>,
+        after: Option<&ClientPosition>,
+        limit: usize,
+    ) -> Result<Vec<Client>, PortError> {
+        let state = self.state();
+        let of_kind = |client: &&Client| kind.is_none_or(|kind| client.role.kind() == kind);
+        let is_after = |client: &&Client| after.is_none_or(|after| client.position() > *after);
+        let mut remaining: Vec<Client> = state.clients.values().filter(of_kind).filter(is_after).cloned().collect();
+        remaining.sort_by_key(Client::position);
+        remaining.truncate(limit);
+        Ok(remaining)
     }
 
     async fn list_by_fleet(
@@ -44,23 +62,19 @@ impl Clients for Memory {
         Ok(remaining.take(limit).cloned().collect())
     }
 
-    async fn record_secret_shown(&self, client: &Client, change: &Change) -> Result<(), PortError> {
+    async fn remove(&self, client: &Client, change: &Change) -> Result<(), PortError> {
         let mut state = self.state();
-        match state.clients.get_mut(&client.client_id) {
-            Some(stored) if stored.secret_shown_at.is_none() => stored.clone_from(client),
-            _ => return Err(PortError::new(PortErrorKind::Conflict, "recording that a client's secret was shown")),
-        }
+        state.check_client_version(client, "removing a client")?;
+        state.clients.remove(&client.client_id);
         state.record_change(change);
         Ok(())
     }
 
-    async fn remove(&self, client: &Client, change: &Change) -> Result<(), PortError> {
-        let mut state = self.state();
-        if state.clients.remove(&client.client_id).is_none() {
-            return Err(PortError::new(PortErrorKind::Conflict, "removing a client"));
-        }
-        state.record_change(change);
-        Ok(())
+    async fn changes(&self, client_id: &ClientId, before: Option<ChangeId>, limit: usize) -> Result<Vec<Change>, PortError> {
+        let state = self.state();
+        let of_client = state.changes.values().filter(|change| change.client_id() == Some(client_id));
+        let remaining = of_client.rev().filter(|change| before.is_none_or(|before| change.change_id < before));
+        Ok(remaining.take(limit).cloned().collect())
     }
 }
 

@@ -43,7 +43,7 @@ impl Fleets for Memory {
 
     async fn changes(&self, fleet_id: &FleetId, before: Option<ChangeId>, limit: usize) -> Result<Vec<Change>, PortError> {
         let state = self.state();
-        let of_fleet = state.changes.values().filter(|change| change.fleet_id == *fleet_id);
+        let of_fleet = state.changes.values().filter(|change| change.fleet_id.as_ref() == Some(fleet_id));
         let remaining = of_fleet.rev().filter(|change| before.is_none_or(|before| change.change_id < before));
         Ok(remaining.take(limit).cloned().collect())
     }

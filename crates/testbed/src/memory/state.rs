@@ -42,7 +42,8 @@ pub(super) struct MemoryState {
     pub(super) vehicles: BTreeMap<VehicleId, Vehicle>,
     pub(super) vids_by_name: HashMap<Subject, VehicleId>,
     pub(super) fleets: BTreeMap<FleetId, Fleet>,
-    pub(super) changes: BTreeMap<(FleetId, ChangeId), Change>,
+    /// By the fleet, `None` for ingest clients, and by id.
+    pub(super) changes: BTreeMap<(Option<FleetId>, ChangeId), Change>,
     pub(super) clients: BTreeMap<ClientId, Client>,
     /// By client: its name in the user pool and its credentials.
     pub(super) credentials: BTreeMap<ClientId, (String, Credentials)>,
@@ -96,6 +97,13 @@ impl MemoryState {
 
     pub(super) fn record_change(&mut self, change: &Change) {
         self.changes.insert((change.fleet_id.clone(), change.change_id), change.clone());
+    }
+
+    /// Fails with `Conflict` unless the stored client has the version of `client`.
+    pub(super) fn check_client_version(&self, client: &Client, context: &'static str) -> Result<(), PortError> {
+        let stored = self.clients.get(&client.client_id);
+        let is_current = stored.is_some_and(|stored| stored.version == client.version);
+        if is_current { Ok(()) } else { Err(PortError::new(PortErrorKind::Conflict, context)) }
     }
 
     /// Fails with `Conflict` if the fleet is being or has been offboarded. An unregistered fleet passes.

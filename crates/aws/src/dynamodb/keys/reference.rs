@@ -12,6 +12,9 @@
 //! | `entitlements` | `version` | the number of changes to entitlements |
 //! | `fleet#<fleetId>` | `audit#<changeId>` | an audit record: a change of the fleet or of its clients or subscriptions |
 //! | `client#<clientId>` | `meta` | a machine client |
+//! | `client#<credentialId>` | `meta` | a copy of the client with this credential, so that a token is checked with one read |
+//! | `clients` | `<kind>#<clientId>` | a copy of the client, for the list of all clients |
+//! | `client#<clientId>` | `audit#<changeId>` | an audit record: a change of the client; also in the trail of its fleet |
 //! | `fleet#<fleetId>` | `client#<clientId>` | a copy of the client, for the list of the fleet's clients |
 //! | `client#<clientId>` | `vehicle#<vid>` | a vehicle that the client registered |
 //! | `vin#<SHA-256 of the VIN>` | `vehicle` | the vehicle with this VIN; no key contains the VIN itself |
@@ -30,6 +33,7 @@
 
 use roadcast_domain::event::CustomType;
 use roadcast_domain::external_id::ExternalId;
+use roadcast_domain::fleet::{ClientKind, ClientPosition};
 use roadcast_domain::ids::{ChangeId, ClientId, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::package::PackageName;
 use roadcast_domain::vehicle_mapping::FileVersion;
@@ -39,6 +43,7 @@ use roadcast_signals::Timestamp;
 use super::{Key, KeyRange, PK, SK};
 
 const META: &str = "meta";
+const ALL_CLIENTS: &str = "clients";
 const ALL_FLEETS: &str = "fleets";
 const ALL_PACKAGES: &str = "packages";
 const ALL_SCHEMAS: &str = "schemas";
@@ -87,18 +92,28 @@ impl Key {
         Self::reference("entitlements", "version")
     }
 
+    /// An audit record of a client.
+    pub fn client_change(client_id: &ClientId, change_id: ChangeId) -> Self {
+        Self::reference(client_partition(client_id), format!("audit#{change_id}"))
+    }
+
     /// An audit record of a fleet.
     pub fn change(fleet_id: &FleetId, change_id: ChangeId) -> Self {
         Self::reference(fleet_partition(fleet_id), format!("audit#{change_id}"))
     }
 
-    /// A machine client.
+    /// A machine client, by its id or the id of one of its credentials.
     pub fn client(client_id: &ClientId) -> Self {
         Self::reference(client_partition(client_id), META)
     }
 
+    /// A machine client in the list of all clients.
+    pub fn listed_client(position: &ClientPosition) -> Self {
+        Self::reference(ALL_CLIENTS, listed_client(position))
+    }
+
     /// A machine client in the list of its fleet's clients.
-    pub fn listed_client(fleet_id: &FleetId, client_id: &ClientId) -> Self {
+    pub fn client_of_fleet(fleet_id: &FleetId, client_id: &ClientId) -> Self {
         Self::reference(fleet_partition(fleet_id), format!("client#{client_id}"))
     }
 
@@ -180,15 +195,33 @@ impl KeyRange {
         Self::reference(fleet_partition(fleet_id), "subscription#".to_owned()).after(after)
     }
 
+    /// All clients, or those of one kind, after `after`.
+    pub fn clients(kind: Option<ClientKind>, after: Option<&ClientPosition>) -> Self {
+        let first = kind.unwrap_or(ClientKind::Fleet);
+        let last = kind.unwrap_or(ClientKind::Ingest);
+        let to = format!("{}#{AFTER_ANY_ID}", last.as_str());
+        let range = Self { to, ..Self::reference(ALL_CLIENTS.to_owned(), format!("{}#", first.as_str())) };
+        range.after(after.map(listed_client))
+    }
+
     /// The clients of a fleet after `after`.
-    pub fn clients(fleet_id: &FleetId, after: Option<&ClientId>) -> Self {
+    pub fn clients_of_fleet(fleet_id: &FleetId, after: Option<&ClientId>) -> Self {
         let after = after.map(|after| format!("client#{after}"));
         Self::reference(fleet_partition(fleet_id), "client#".to_owned()).after(after)
     }
 
     /// The audit records of a fleet before `before`, newest first.
     pub fn changes(fleet_id: &FleetId, before: Option<ChangeId>) -> Self {
-        let mut range = Self { descending: true, ..Self::reference(fleet_partition(fleet_id), "audit#".to_owned()) };
+        Self::audit_records(fleet_partition(fleet_id), before)
+    }
+
+    /// The audit records of a client before `before`, newest first.
+    pub fn client_changes(client_id: &ClientId, before: Option<ChangeId>) -> Self {
+        Self::audit_records(client_partition(client_id), before)
+    }
+
+    fn audit_records(partition: String, before: Option<ChangeId>) -> Self {
+        let mut range = Self { descending: true, ..Self::reference(partition, "audit#".to_owned()) };
         if let Some(before) = before {
             // The largest smaller id. If `before` is the smallest id, this is `before` itself, which no change has.
             range.to = format!("audit#{}", before.previous().unwrap_or(before));
@@ -268,6 +301,10 @@ fn vehicle_partition(vid: &VehicleId) -> String {
 
 fn client_partition(client_id: &ClientId) -> String {
     format!("client#{client_id}")
+}
+
+fn listed_client(position: &ClientPosition) -> String {
+    format!("{}#{}", position.kind.as_str(), position.client_id)
 }
 
 fn schema_partition(event_type: &CustomType) -> String {

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use roadcast_domain::external_id::ExternalId;
+use roadcast_domain::fleet::{ClientKind, ClientPosition};
 use roadcast_domain::ids::{ArrivalStamp, ChangeId, ClientId, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::vehicle_mapping::FileVersion;
 use roadcast_signals::Timestamp;
@@ -50,6 +51,9 @@ fn keys_match_the_key_schemas_of_the_template() {
         Key::epoch_by_fleet(&fleet, &vid),
         Key::change(&fleet, ChangeId::MIN),
         Key::client(&client),
+        Key::client_of_fleet(&fleet, &client),
+        Key::listed_client(&ClientPosition { kind: ClientKind::Ingest, client_id: client.clone() }),
+        Key::client_change(&client, ChangeId::MIN),
         Key::owned_vehicle(&client, &vid),
         Key::vin(&"WVWZZZ3CZEE140287".parse().unwrap()),
         Key::external_id(&external),

@@ -28,6 +28,17 @@ pub struct CachedSchemas<Ports: PortSet> {
     cached: Mutex<Option<CachedVersion>>,
 }
 
+/// Why an event was not validated, or is invalid.
+#[derive(Debug, thiserror::Error)]
+pub enum ValidationError {
+    /// The event is invalid. A retry does not resolve this.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The schemas cannot be read.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
 /// The schemas of one version.
 #[derive(Clone)]
 struct CachedVersion {
@@ -58,23 +69,25 @@ impl<Ports: PortSet> CachedSchemas<Ports> {
     /// may refuse an event that a newer version allows; therefore an event is refused only by schemas that were in force
     /// when it was received, or later. So a type is never unknown after its registration was confirmed, and the stream
     /// accepts every event that HTTP accepted.
+    ///
+    /// Fails with `Refused` if the event is invalid, and with `Port` if the schemas cannot be read.
     pub async fn validate(
         &self,
         envelope: &Envelope<'_>,
         data: &RawValue,
         vid: &VehicleId,
         received: Timestamp,
-    ) -> Result<Result<ValidationOutcome, Refusal>, PortError> {
+    ) -> Result<ValidationOutcome, ValidationError> {
         if envelope.event_type.parse::<CustomType>().is_err() {
-            return Ok(validate_event(envelope, data, vid, received, &NoSchemas));
+            return Ok(validate_event(envelope, data, vid, received, &NoSchemas)?);
         }
         let cached = self.confirmed_since(self.clock.now().plus_ms(1 - TTL_MS)).await?;
         let validated = validate_event(envelope, data, vid, received, &*cached.schemas_in_force);
         if validated.is_ok() || cached.confirmed_at >= received {
-            return Ok(validated);
+            return Ok(validated?);
         }
         let cached = self.confirmed_since(received).await?;
-        Ok(validate_event(envelope, data, vid, received, &*cached.schemas_in_force))
+        Ok(validate_event(envelope, data, vid, received, &*cached.schemas_in_force)?)
     }
 
     /// Returns the schemas in force, confirmed at `time` or later.

@@ -49,8 +49,11 @@ async fn validate(
     let raw: &RawValue = serde_json::from_str(&text).unwrap();
     let envelope = Envelope::parse(raw).unwrap();
     let Data::Json(data) = envelope.data else { panic!("JSON") };
-    let validated = schemas.validate(&envelope, data, &VehicleId::from_random_bits(1), received).await.unwrap();
-    validated.map(|_| ()).map_err(|refusal| refusal.reason)
+    let validated = schemas.validate(&envelope, data, &VehicleId::from_random_bits(1), received).await;
+    validated.map(|_| ()).map_err(|error| match error {
+        ValidationError::Refused(refusal) => refusal.reason,
+        ValidationError::Port(error) => panic!("{error}"),
+    })
 }
 
 #[tokio::test]
