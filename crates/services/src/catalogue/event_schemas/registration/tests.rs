@@ -69,10 +69,10 @@ async fn invalid_types_and_schemas_are_refused_with_pointers() {
     assert_eq!(fixture.register(TYRE, &schema).await, Err(vec!["/schema/properties/a/$ref".to_owned()]));
     assert_eq!(fixture.register(TYRE, &json!({"pattern": "("})).await, Err(vec!["/schema/pattern".to_owned()]));
     let registration = SchemaRegistration::<InMemory> { schemas: fixture.memory.clone(), clock: fixture.clock.clone() };
-    for text in ["", "{", r#"{"type": "string", "type": "object"}"#] {
+    for (text, pointer) in [("", "/schema"), ("{", "/schema"), (r#"{"type": "string", "type": "object"}"#, "/schema/type")] {
         let refused = registration.register(&admin(), TYRE, text).await;
         assert!(
-            matches!(&refused, Err(ServiceError::Invalid(fields)) if fields[0].pointer == "/schema"),
+            matches!(&refused, Err(ServiceError::Invalid(fields)) if fields[0].pointer == pointer),
             "{text}: {refused:?}"
         );
     }
