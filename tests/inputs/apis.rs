@@ -1,7 +1,6 @@
 //! The functions on ports in memory. The types of all use cases are named in this file only.
 
 use roadcast_catalogue_api::CatalogueApi;
-use roadcast_event_log::SegmentedLog;
 use roadcast_events_api::EventsApi;
 use roadcast_fleet_delivery::FleetDelivery;
 use roadcast_lambda_kit::http::Middleware;
@@ -22,22 +21,29 @@ use roadcast_services::query::{StateQueries, VehicleQueries};
 use roadcast_services::stream::{EventStore, EventValidator, Publisher, RecentEvents, StreamProcessor};
 use roadcast_services::vehicles::fleet_vehicles::FleetVehicles;
 use roadcast_services::vehicles::registry::VehicleRegistry;
-use roadcast_testbed::{InMemory, ManualClock, Memory, MemoryBulk, MemoryItems, SeededRandomness};
+use roadcast_testbed::{ManualClock, Memory, MemoryBulk, SeededRandomness, port_set};
 use roadcast_vehicles_api::VehiclesApi;
 
 type M = Memory;
 type Clock = ManualClock;
 
-pub(crate) type Events = EventsApi<InMemory>;
-pub(crate) type Vehicles = VehiclesApi<InMemory>;
-pub(crate) type Catalogue = CatalogueApi<InMemory>;
-pub(crate) type Feed = FleetDelivery<InMemory>;
-pub(crate) type Fleets = OnboardingApi<InMemory>;
-pub(crate) type MemoryMiddleware = Middleware<InMemory>;
-pub(crate) type Processor = StreamProcessor<InMemory>;
-pub(crate) type Delivery = Enrichment<InMemory>;
-pub(crate) type Provisioner = Provisioning<InMemory>;
-pub(crate) type Import = VehicleImport<InMemory>;
+port_set! {
+    /// The ports in memory, with a log whose events a test can list.
+    pub(crate) enum ListedPorts {
+        EventLog = Memory;
+    }
+}
+
+pub(crate) type Events = EventsApi<ListedPorts>;
+pub(crate) type Vehicles = VehiclesApi<ListedPorts>;
+pub(crate) type Catalogue = CatalogueApi<ListedPorts>;
+pub(crate) type Feed = FleetDelivery<ListedPorts>;
+pub(crate) type Fleets = OnboardingApi<ListedPorts>;
+pub(crate) type MemoryMiddleware = Middleware<ListedPorts>;
+pub(crate) type Processor = StreamProcessor<ListedPorts>;
+pub(crate) type Delivery = Enrichment<ListedPorts>;
+pub(crate) type Provisioner = Provisioning<ListedPorts>;
+pub(crate) type Import = VehicleImport<ListedPorts>;
 
 /// The functions, each of which is created once, like a warm instance.
 pub(crate) struct Apis {
@@ -57,9 +63,7 @@ impl Apis {
     pub(crate) fn new(memory: &M, bulk: &MemoryBulk, clock: &Clock) -> Self {
         let m = || memory.clone();
         let k = || clock.clone();
-        let items = MemoryItems::default();
-        let log = || SegmentedLog { items: items.clone() };
-        let entitlements = || CachedEntitlements::<InMemory>::new(m(), k());
+        let entitlements = || CachedEntitlements::<ListedPorts>::new(m(), k());
         let registry =
             VehicleRegistry { vehicles: m(), entitlements: m(), clock: k(), randomness: SeededRandomness::new(1) };
         let onboarding = Onboarding {
@@ -82,13 +86,13 @@ impl Apis {
                     schemas: CachedSchemas::new(m(), k()),
                     clock: k(),
                 },
-                queries: VehicleQueries { vehicles: m(), entitlements: entitlements(), log: log(), clock: k() },
-                fleet_events: FleetEvents { entitlements: entitlements(), log: log(), index: m(), clock: k() },
+                queries: VehicleQueries { vehicles: m(), entitlements: entitlements(), log: m(), clock: k() },
+                fleet_events: FleetEvents { entitlements: entitlements(), log: m(), index: m(), clock: k() },
             },
             vehicles: VehiclesApi {
                 registry,
                 states: StateQueries {
-                    queries: VehicleQueries { vehicles: m(), entitlements: entitlements(), log: log(), clock: k() },
+                    queries: VehicleQueries { vehicles: m(), entitlements: entitlements(), log: m(), clock: k() },
                     state: m(),
                 },
             },
@@ -114,7 +118,7 @@ impl Apis {
                 quarantine: m(),
                 validator: EventValidator { subjects: CachedSubjects::new(m(), k()), schemas: CachedSchemas::new(m(), k()) },
                 publisher: Publisher { entitlements: entitlements(), bus: m(), clock: k() },
-                store: EventStore { state: m(), log: log(), recent: RecentEvents::default() },
+                store: EventStore { state: m(), log: m(), recent: RecentEvents::default() },
                 clock: k(),
             },
             enrichment: Enrichment {

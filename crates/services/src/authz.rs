@@ -2,7 +2,7 @@
 //!
 //! A use case takes a proof, such as [`Admin`] or [`Reader`], where it would otherwise take the caller. Only this module
 //! creates proofs, from an authenticated [`Caller`], so code that omits the check does not compile. The workflows and the
-//! imports of files have no caller and take no proof. See `docs/decisions/0027-authorization-proofs.md`; `docs/authorization.md`
+//! imports of files have no caller and take no proof. See `docs/decisions/0026-authorization-proofs.md`; `docs/authorization.md`
 //! lists who may call which operation.
 //!
 //! ```
