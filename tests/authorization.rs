@@ -239,7 +239,10 @@ fn only_authz_looks_at_the_role_of_a_caller() {
                 let file = entry.strip_prefix(root).unwrap_or(&entry).to_string_lossy().into_owned();
                 if entry.is_dir() {
                     folders.push(entry);
-                } else if file.ends_with(".rs") && !file.contains("/authz") && !is_test(&file) {
+                } else if entry.extension().is_some_and(|extension| extension == "rs")
+                    && !file.contains("/authz")
+                    && !is_test(&file)
+                {
                     let text = std::fs::read_to_string(&entry).unwrap();
                     let code = text.split("#[cfg(test)]").next().unwrap_or_default();
                     assert!(!code.contains("Caller::"), "{file}: take a proof of `authz` in place of the caller");

@@ -61,7 +61,7 @@ fn one_event_is_read_in_one_request() {
 fn event_at_the_end_of_a_long_segment_is_found() {
     let log = SegmentedLog { items: CountedItems::default() };
     // 121 s from the first to the last event: one segment of 120 s, and a second one.
-    let events: Vec<_> = (0..122).map(|n| small_event(n)).collect();
+    let events: Vec<_> = (0..122).map(small_event).collect();
     block_on(log.append(&events)).into_iter().for_each(Result::unwrap);
     for event in &events {
         assert_eq!(block_on(log.get(&event.event.vid, event.event.eid)).unwrap().as_ref(), Some(event));

@@ -179,8 +179,8 @@ fn header(line: &str) -> Result<Option<Vec<String>>, HeaderFault> {
     Ok(parser.map(|parser| parser.columns().unwrap_or_default().to_vec()))
 }
 
-fn names(names: &[&str]) -> Option<Vec<String>> {
-    Some(names.iter().map(|name| (*name).to_owned()).collect())
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 #[test]
@@ -207,9 +207,9 @@ fn lines_before_the_header_and_empty_columns_are_ignored() {
     for line in ["", "  ", ",,,", "sep=,", "sep="] {
         assert_eq!(header(line), Ok(None), "{line:?}");
     }
-    assert_eq!(header("fleetId,vin,,"), Ok(names(&["fleetId", "vin"])));
-    assert_eq!(header("\"Fleet ID\",VIN,model_year"), Ok(names(&["fleetId", "vin", "modelYear"])));
-    let rows = RowParser::new(names(&["fleetId", "vin"]));
+    assert_eq!(header("fleetId,vin,,"), Ok(Some(names(&["fleetId", "vin"]))));
+    assert_eq!(header("\"Fleet ID\",VIN,model_year"), Ok(Some(names(&["fleetId", "vin", "modelYear"]))));
+    let rows = RowParser::new(Some(names(&["fleetId", "vin"])));
     assert!(rows.is_blank(", ,") && !RowParser::new(None).is_blank(","));
 }
 
@@ -241,7 +241,7 @@ fn header_of_another_format_states_what_it_is() {
 
 #[test]
 fn misplaced_quote_or_carriage_return_makes_a_row_invalid() {
-    let rows = RowParser::new(names(&["fleetId", "vin"]));
+    let rows = RowParser::new(Some(names(&["fleetId", "vin"])));
     let fault = |line| rows.parse(line).map(|_| ()).map_err(|invalid| invalid.fault);
     for line in ["F,\"V", "F,V\"", "F,\"V\"x", "F,\"V\" ", "F, \"V\"", "\"F,V", "F,\"\"\"", "F,V\"W\""] {
         assert_eq!(fault(line), Err(RowFault::Quote), "{line:?}");

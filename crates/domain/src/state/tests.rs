@@ -179,7 +179,9 @@ proptest! {
             .prop_flat_map(|events| (Just(events.clone()), Just(events).prop_shuffle())),
     ) {
         let mut state = VehicleState::default();
-        shuffled.iter().for_each(|event| { state.merge_event(event); });
+        for event in &shuffled {
+            state.merge_event(event);
+        }
         prop_assert_eq!(speed_after(&sent), speed_after(&shuffled));
         let newest = &state.signals["Vehicle.Speed"];
         if newest.at.ms_since(newest.received) > CLOCK_TOLERANCE_MS {
@@ -208,7 +210,9 @@ proptest! {
     ) {
         let merge = |events: &[Event]| {
             let mut state = VehicleState::default();
-            events.iter().for_each(|event| { state.merge_event(event); });
+            for event in events {
+                state.merge_event(event);
+            }
             state
         };
         let expected = merge(&sent);

@@ -43,16 +43,13 @@ fn without_unicode_escapes(json: &str) -> String {
         text.push_str(before);
         let length = escape.chars().next().map_or(0, char::len_utf8);
         let unit = escape.get(1..5).filter(|_| escape.starts_with('u')).and_then(|hex| u32::from_str_radix(hex, 16).ok());
-        match unit.and_then(char::from_u32).filter(|c| !matches!(c, '\0'..='\u{1F}' | '"' | '\\')) {
-            Some(c) => {
-                text.push(c);
-                rest = &escape[5..];
-            }
-            None => {
-                text.push('\\');
-                text.push_str(&escape[..length]);
-                rest = &escape[length..];
-            }
+        if let Some(c) = unit.and_then(char::from_u32).filter(|c| !matches!(c, '\0'..='\u{1F}' | '"' | '\\')) {
+            text.push(c);
+            rest = &escape[5..];
+        } else {
+            text.push('\\');
+            text.push_str(&escape[..length]);
+            rest = &escape[length..];
         }
     }
     text.push_str(rest);

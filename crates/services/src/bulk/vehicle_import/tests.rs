@@ -162,7 +162,7 @@ async fn valid_rows_are_loaded_and_invalid_rows_reported_without_values() {
 async fn registered_vehicle_is_reused_and_keeps_its_details() {
     let fixture = VehicleImportFixture::new().await;
     let text = |make| format!("{{\"fleetId\":\"{}\",\"vin\":\"{}\",\"make\":\"{make}\"}}\n", fleet(0), vin(1));
-    fixture.load(&fixture.upload("a.ndjson", &text("VW"), 1)).await;
+    fixture.load(&fixture.upload("a.ndjson", text("VW"), 1)).await;
     let subject = Subject::Vin(vin(1).parse::<Vin>().unwrap());
     let vid = fixture.memory.resolve(&subject).await.unwrap().unwrap();
     let repeated = text("Volkswagen") + &text("Volkswagen").replace(fleet(0).as_str(), fleet(1).as_str());
@@ -177,7 +177,7 @@ async fn registered_vehicle_is_reused_and_keeps_its_details() {
 async fn external_id_of_a_new_vehicle_is_taken_for_later_rows() {
     let fixture = VehicleImportFixture::new().await;
     let row = |v: usize, id: &str| format!("{},{},{id}\n", fleet(0), vin(v));
-    fixture.load(&fixture.upload("a.csv", &format!("fleetId,vin,externalId\n{}", row(2, "")), 1)).await;
+    fixture.load(&fixture.upload("a.csv", format!("fleetId,vin,externalId\n{}", row(2, "")), 1)).await;
     let text = format!("fleetId,vin,externalId\n{}{}", row(1, "bus:1"), row(2, "bus:1"));
     assert_eq!(fixture.load(&fixture.upload("b.csv", &text, 2)).await.counts, counts(1, 0, 0, 1));
     assert_eq!(fixture.report("b.csv")[0]["reason"], "external_id_taken");
@@ -202,7 +202,7 @@ async fn repeated_upload_writes_nothing() {
     assert_eq!(fixture.load(&fixture.upload("copy.csv", &text, 6)).await.counts, counts(0, 1200, 0, 0));
     assert_eq!(fixture.bulk.puts(), puts);
     // A file uploaded before the repeats and imported after them is superseded by them.
-    let late = fixture.upload("late.csv", &text.replace(",VW", ",Renault"), 4);
+    let late = fixture.upload("late.csv", text.replace(",VW", ",Renault"), 4);
     assert_eq!(fixture.load(&late).await.counts, counts(0, 0, 1200, 0));
 }
 
@@ -271,8 +271,8 @@ async fn unreadable_file_is_refused_with_a_reason() {
 async fn replaced_file_is_not_imported() {
     let fixture = VehicleImportFixture::new().await;
     let text = |make| format!("fleetId,vin,make\n{},{},{make}\n", fleet(0), vin(1));
-    let first = fixture.upload("a.csv", &text("VW"), 1);
-    let second = fixture.upload("a.csv", &text("Renault"), 2);
+    let first = fixture.upload("a.csv", text("VW"), 1);
+    let second = fixture.upload("a.csv", text("Renault"), 2);
     assert_eq!(fixture.import.import(&first, FOREVER).await.unwrap(), ImportOutcome::Replaced);
     assert_eq!(fixture.load(&second).await.counts, counts(1, 0, 0, 0));
 }
@@ -312,7 +312,7 @@ proptest! {
             let (mut files, mut expected) = (Vec::new(), BTreeMap::new());
             for (n, content) in uploads.iter().enumerate() {
                 let rows = &contents[content.index(contents.len())];
-                files.push(fixture.upload(&format!("{n}.csv"), &csv(rows, padded), i64::try_from(n).unwrap()));
+                files.push(fixture.upload(&format!("{n}.csv"), csv(rows, padded), i64::try_from(n).unwrap()));
                 let mut seen = BTreeSet::new();
                 for (f, v, vw, removed) in rows {
                     // Within a file, the first row of a pair applies.

@@ -70,10 +70,13 @@ async fn file_that_cannot_be_read_is_refused_with_what_to_do() {
     }
 }
 
+/// The name and the content of a file, and the line and the reason of each invalid row.
+type DamagedFile<'a> = (&'a str, Vec<u8>, &'a [(u64, &'a str)]);
+
 #[tokio::test]
 async fn damaged_row_is_reported_and_the_next_row_is_loaded() {
     let (f, header) = (fleet(0), "fleetId,vin,make,model");
-    let files: [(&str, Vec<u8>, &[(u64, &str)]); 5] = [
+    let files: [DamagedFile<'_>; 5] = [
         (
             "quote.csv",
             format!("{header}\n{f},{V1},Renault,\"Twizy\nCargo\"\n{f},{V2},MCI,Bus\n").into(),
