@@ -8,7 +8,7 @@ use super::*;
 use crate::fake_aws::{FakeAws, Request, Response};
 
 #[test]
-fn pointer_holds_its_events_and_expires_after_14_days() {
+fn pointer_expires_an_hour_after_the_retention_of_14_days() {
     let now = Timestamp::parse_rfc3339("2026-11-03T09:59:59.999Z").unwrap();
     let events = vec![(VehicleId::from_random_bits(1), Eid::lower_bound(now))];
     let pointer = FeedPointer::new(events.clone(), now);
@@ -16,7 +16,7 @@ fn pointer_holds_its_events_and_expires_after_14_days() {
     assert_eq!(decode(&item).unwrap(), pointer);
     assert_eq!(pointers::decode(item[EVENTS].as_b().unwrap().as_ref()).unwrap(), events);
     let expires_at: i64 = item[EXPIRES_AT].as_n().unwrap().parse().unwrap();
-    assert_eq!(expires_at, Timestamp::parse_rfc3339("2026-11-17T09:59:59Z").unwrap().ms() / 1000);
+    assert_eq!(expires_at, Timestamp::parse_rfc3339("2026-11-17T10:59:59Z").unwrap().ms() / 1000);
 }
 
 /// Records one delivery for each of the fleets with the numbers from 0.
