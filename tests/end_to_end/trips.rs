@@ -145,7 +145,7 @@ pub(crate) fn invalid_input_returns_a_pointer_to_the_field(shared: &Shared) {
             "time": "2020-01-01T00:00:00Z", "data": { "samples": samples },
         })
     };
-    let (noon, later) = ("2020-01-01T12:00:00Z", "2020-01-01T12:06:00Z");
+    let (noon, later, last) = ("2020-01-01T12:00:00Z", "2020-01-01T12:06:00Z", "2020-01-01T12:12:00Z");
     let mut without_time = event(vec![sample(noon, 1.0)]);
     without_time.as_object_mut().expect("an object").remove("time");
     for (body, status, pointer) in [
@@ -155,7 +155,7 @@ pub(crate) fn invalid_input_returns_a_pointer_to_the_field(shared: &Shared) {
         (event(vec![sample("1999-12-31T00:00:00Z", 1.0)]), 422, "/data/samples/0/at"),
         (event(vec![sample("2099-01-01T00:00:00Z", 1.0)]), 422, "/data/samples/0/at"),
         (event(vec![sample(noon, 113.9952 * 3.6)]), 422, "/data/samples/0/signals"),
-        (event(vec![sample(noon, 1.0), sample(later, 1.0)]), 422, "/data/samples"),
+        (event(vec![sample(noon, 1.0), sample(later, 1.0), sample(last, 1.0)]), 422, "/data/samples"),
         (event((0..501).map(|_| sample(noon, 1.0)).collect()), 422, "/data/samples"),
     ] {
         let response = stack.post(stack.admin(), &format!("/vehicles/{vid}/events"), &body);
