@@ -10,13 +10,11 @@ use roadcast_ports::port_set::PortSet;
 use roadcast_ports::vehicles::{VehicleListing, Vehicles};
 
 use super::registry::VehicleRegistry;
-use crate::ServiceError;
 use crate::authz::AnyClient;
+use crate::{CONCURRENT_READS, ServiceError};
 
 /// The maximum number of reads of the registry for one page.
 const READS_PER_PAGE: usize = 10;
-/// Vehicles read concurrently.
-const CONCURRENCY: usize = 16;
 
 /// Selects vehicles; a vehicle must match all criteria. Texts match case-insensitively.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -153,7 +151,7 @@ impl<Ports: PortSet> VehicleRegistry<Ports> {
             let vehicle = self.vehicles.get(&entitlement.vid).await?;
             Ok::<_, ServiceError>(vehicle.and_then(|vehicle| self.redact_for_fleet(vehicle, &entitlement)))
         }))
-        .buffered(CONCURRENCY)
+        .buffered(CONCURRENT_READS)
         .try_collect()
         .await?;
         Ok(VehicleList { vehicles: vehicles.into_iter().flatten().collect(), next })
