@@ -27,6 +27,7 @@ from roadcast_client.models import (
     EventData,
     ExternalId,
     FeedAck,
+    FeedRequest,
     FleetInput,
     Problem,
     Sample,
@@ -115,10 +116,12 @@ print(f"sent: {eid}")
 stored = until("event by query", lambda: good(list_vehicle_events.sync(vid, client=reader)).events)
 assert [event.id for event in stored] == [eid], stored
 
-feed = good(read_feed.sync(fleet_id, client=reader, wait=20))
+feed = good(read_feed.sync(fleet_id, client=reader, body=FeedRequest(wait_seconds=20)))
 assert [event.id for event in feed.events] == [eid], feed
 assert feed.events[0].data.samples[0].signals["Vehicle.Speed"] == 48.3, feed
 acknowledged = acknowledge_feed.sync_detailed(fleet_id, client=reader, body=FeedAck(ack=feed.ack))
 assert acknowledged.status_code == 204, acknowledged
-assert not good(read_feed.sync(fleet_id, client=reader)).events
+# The response states when to read again.
+time.sleep(feed.next_poll_seconds)
+assert not good(read_feed.sync(fleet_id, client=reader, body=FeedRequest())).events
 print("event from the feed: acknowledged")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Expands template.yaml into plain CloudFormation, so that linters can check all of it, and checks the HTTP contract.
+"""Expands template.yaml into plain CloudFormation, so that linters can check all of it, and checks our own rules.
 
 SAM and cfn-lint do not read files that the template includes with AWS::Include. A dangling reference in openapi.yaml
 would therefore fail only at deployment. This script inserts the included files and the state machine definitions,
@@ -7,29 +7,33 @@ applies the SAM transform and writes the result for the linter:
 
     python infra/lint_template.py EXPANDED.json && cfn-lint EXPANDED.json -a cfn_lint_serverless.rules
 
-It also checks rules that no linter knows: every operation of openapi.yaml is served by a function of the template that
-the API may invoke, lists its scopes, and uses only what API Gateway can import. Each fault is one line on standard error.
-The exit status is 1 if there is any fault. Requires PyYAML and aws-sam-translator.
+It also checks the rules in infra/checks, which no linter knows. Each fault is one line on standard error. The exit status is
+1 if there is any fault. With --breakages, it breaks each rule on purpose instead, and fails if the rule does not find it:
+
+    python infra/lint_template.py --breakages              # all subjects
+    python infra/lint_template.py --breakages contract     # the rules of infra/checks/contract.py
+
+Requires PyYAML and aws-sam-translator.
 """
 
+import contextlib
 import copy
+import dataclasses
+import importlib
+import io
 import json
+import logging
 import os
 import pathlib
-import re
+import pkgutil
 import sys
 import types
 
 import yaml
 
+import checks
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-VERBS = ("get", "put", "post", "delete", "patch", "head", "options")
-# Operations that require no token.
-OPEN_OPERATIONS = {"getHealth"}
-SCOPES = {"roadcast/ingest", "roadcast/read", "roadcast/admin"}
-# Keywords that make API Gateway reject or ignore a model.
-REFUSED_KEYWORDS = {"example", "nullable", "anyOf", "oneOf", "discriminator", "readOnly", "writeOnly", "deprecated"}
-FUNCTION_OF_URI = re.compile(r":lambda:path/2015-03-31/functions/\$\{(\w+)\.Arn\}/invocations$")
 
 
 class TemplateLoader(yaml.SafeLoader):
@@ -51,126 +55,168 @@ def _intrinsic(loader, name, node):
 TemplateLoader.add_multi_constructor("!", _intrinsic)
 
 
-def inline_includes(node):
+@dataclasses.dataclass
+class Sources:
+    """What the rules are about."""
+
+    # template.yaml as written, with the long forms of the intrinsic functions.
+    template: dict
+    # openapi.yaml.
+    openapi: dict
+    # The other files that the template includes or refers to, by path: the parsed YAML or JSON.
+    files: dict
+    # The template after the SAM transform, with all files inlined: what CloudFormation receives.
+    expanded: dict = dataclasses.field(default_factory=dict)
+
+
+def load():
+    """Returns the sources as they are in the repository, not expanded."""
+    template = yaml.load((ROOT / "template.yaml").read_text(encoding="utf-8"), TemplateLoader)
+    files = {path: yaml.safe_load((ROOT / path).read_text(encoding="utf-8")) for path in sorted(referenced_files(template))}
+    return Sources(template, files.pop("openapi.yaml"), files)
+
+
+def referenced_files(node):
+    """Returns the paths of the files that a part of the template includes, and of its state machine definitions."""
+    if isinstance(node, list):
+        return set().union(*(referenced_files(item) for item in node))
+    if not isinstance(node, dict):
+        return set()
+    found = set().union(*(referenced_files(item) for item in node.values()))
+    transform = node.get("Fn::Transform")
+    if isinstance(transform, dict) and transform.get("Name") == "AWS::Include":
+        found.add(transform["Parameters"]["Location"])
+    if isinstance(node.get("DefinitionUri"), str):
+        found.add(node["DefinitionUri"])
+    return found
+
+
+def inline(node, files):
     """Replaces each AWS::Include with its file. API Gateway and CloudFormation do not allow short forms in included files,
     so a `!Ref` in one is an error here too."""
     if isinstance(node, list):
-        return [inline_includes(item) for item in node]
+        return [inline(item, files) for item in node]
     if not isinstance(node, dict):
         return node
     transform = node.get("Fn::Transform")
     if isinstance(transform, dict) and transform.get("Name") == "AWS::Include":
-        return yaml.safe_load((ROOT / transform["Parameters"]["Location"]).read_text(encoding="utf-8"))
-    return {key: inline_includes(value) for key, value in node.items()}
+        return copy.deepcopy(files[transform["Parameters"]["Location"]])
+    return {key: inline(value, files) for key, value in node.items()}
 
 
-def expand(template):
+def expand(sources):
     """Returns the template as CloudFormation receives it: packaged, with the SAM transform applied."""
     from samtranslator.translator.transform import transform
 
-    template = copy.deepcopy(template)
+    files = {**sources.files, "openapi.yaml": sources.openapi}
+    template = inline(sources.template, files)
     for resource in template["Resources"].values():
         properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::Serverless::Function":
             properties["CodeUri"] = "s3://packages/function.zip"
         elif resource["Type"] == "AWS::Serverless::StateMachine":
-            definition = ROOT / properties.pop("DefinitionUri")
-            properties["Definition"] = json.loads(definition.read_text(encoding="utf-8"))
+            properties["Definition"] = copy.deepcopy(files[properties.pop("DefinitionUri")])
     os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
     return transform(template, {}, types.SimpleNamespace(load=dict))
 
 
-def operations(openapi):
-    """Yields each operation with its name, such as `GET /vehicles`."""
-    for path, item in openapi["paths"].items():
-        for verb in VERBS:
-            if verb in item:
-                yield f"{verb.upper()} {path}", item[verb]
+def rules():
+    """Returns the modules of infra/checks."""
+    return [importlib.import_module(f"checks.{module.name}") for module in pkgutil.iter_modules(checks.__path__)]
 
 
-def invocable_functions(resources):
-    """Returns the logical ids of the functions that API Gateway may invoke."""
-    return {
-        resource["Properties"]["FunctionName"].get("Ref")
-        for resource in resources.values()
-        if resource["Type"] == "AWS::Lambda::Permission"
-        and resource["Properties"]["Principal"] == "apigateway.amazonaws.com"
-    }
+def all_faults(sources):
+    """Returns the faults that all rules find."""
+    return [fault for rule in rules() for fault in rule.faults(sources)]
 
 
-def check_operation(place, operation, functions, invocable):
-    """Returns the faults of an operation and the function that serves it."""
-    faults = []
-    integration = operation.get("x-amazon-apigateway-integration", {})
-    uri = integration.get("uri", {})
-    match = FUNCTION_OF_URI.search(uri.get("Fn::Sub", "")) if isinstance(uri, dict) else None
-    function = match.group(1) if match else None
-    if integration.get("type") != "aws_proxy" or integration.get("httpMethod") != "POST":
-        faults.append(f"{place}: the integration must be of type aws_proxy and use POST")
-    if function is None:
-        faults.append(f"{place}: the integration does not reference a function with Fn::Sub")
-    elif function not in functions:
-        faults.append(f"{place}: {function} is not a function of template.yaml")
-    elif function not in invocable:
-        faults.append(f"{place}: API Gateway has no permission to invoke {function}")
-
-    requirements = operation.get("security")
-    if operation.get("operationId") in OPEN_OPERATIONS:
-        if requirements != []:
-            faults.append(f"{place}: requires no token, so it needs `security: []`")
-    else:
-        scopes = [scope for requirement in requirements or [] for scope in requirement.get("cognito", [])]
-        if not scopes or not set(scopes) <= SCOPES:
-            faults.append(f"{place}: requires scopes, each one of {', '.join(sorted(SCOPES))}")
-    return faults, function
+def breakage_miss(rule, breakage, original, usual):
+    """Breaks one rule on purpose. Returns why the breakage counts as missed, or None if the rule finds it."""
+    _, breaks, expected = breakage
+    if any(expected in fault for fault in usual):
+        return f"a fault contains {expected!r} without the breakage too"
+    broken = copy.deepcopy(original)
+    try:
+        breaks(broken)
+        broken.expanded = expand(broken)
+        found = rule.faults(broken)
+    except Exception as error:  # A breakage that does not fit the template any more must not hide the others.
+        return f"{type(error).__name__}: {error}"
+    if not any(expected in fault for fault in found):
+        return f"no fault contains {expected!r}; found {found}"
+    return None
 
 
-def check_keywords(node, place):
-    """Returns where a schema uses keywords that API Gateway cannot import. Property names are not keywords."""
-    faults = []
-    if isinstance(node, dict):
-        faults += [f"{place}: API Gateway cannot import `{key}`" for key in node if key in REFUSED_KEYWORDS]
-        for key, value in node.items():
-            children = value.items() if key == "properties" else [(key, value)]
-            for name, child in children:
-                faults += check_keywords(child, f"{place}/{name}")
-    elif isinstance(node, list):
-        for index, child in enumerate(node):
-            faults += check_keywords(child, f"{place}/{index}")
-    return faults
+def missed_breakages(modules, original):
+    """Breaks each rule on purpose, prints each breakage with its result, and yields a line for each that is missed."""
+    sound = copy.deepcopy(original)
+    sound.expanded = expand(sound)
+    for rule in modules:
+        subject = rule.__name__.removeprefix("checks.")
+        print(f"{subject}: {rule.__doc__.strip().splitlines()[0]}", flush=True)
+        if not rule.BREAKAGES:
+            yield f"{subject}: has no breakages"
+        usual = rule.faults(sound)
+        for breakage in rule.BREAKAGES:
+            miss = breakage_miss(rule, breakage, original, usual)
+            print(f"  {'MISSED' if miss else 'found'}: {breakage[0]}", flush=True)
+            if miss:
+                yield f"{subject}: {breakage[0]}: {miss}"
 
 
-def check(template, openapi):
-    """Returns all faults of the contract and of the template that serves it."""
-    resources = template["Resources"]
-    functions = {name for name, resource in resources.items() if resource["Type"] == "AWS::Serverless::Function"}
-    invocable = invocable_functions(resources)
-    faults, serving, ids = [], set(), set()
-    for place, operation in operations(openapi):
-        found, function = check_operation(place, operation, functions, invocable)
-        faults += found
-        serving.add(function)
-        if operation.get("operationId") in ids:
-            faults.append(f"{place}: duplicate operationId")
-        ids.add(operation.get("operationId"))
-    faults += [f"{function}: API Gateway may invoke it, but no operation uses it" for function in invocable - serving]
-    for name, schema in openapi["components"]["schemas"].items():
-        faults += check_keywords(schema, f"#/components/schemas/{name}")
-        if not name.isalnum():
-            faults.append(f"#/components/schemas/{name}: API Gateway requires alphanumeric names")
+def harness_faults(original):
+    """Returns what `missed_breakages` would miss itself: each of these modules must have one missed breakage."""
+
+    def remove_output(sources):
+        del sources.template["Outputs"]["ApiUrl"]
+
+    def no_api_url(sources):
+        return [] if "ApiUrl" in sources.template["Outputs"] else ["no ApiUrl"]
+
+    def module(name, breakages):
+        return types.SimpleNamespace(__name__=f"harness.{name}", __doc__=name, faults=no_api_url, BREAKAGES=breakages)
+
+    sound = module("sound", [("an output is removed", remove_output, "no ApiUrl")])
+    faulty = [
+        module("without breakages", []),
+        module("nothing broken", [("nothing", lambda sources: None, "no ApiUrl")]),
+        module("another fault", [("an output is removed", remove_output, "no TokenUrl")]),
+        module("an exception", [("a missing member", lambda sources: sources.template["Missing"], "no ApiUrl")]),
+    ]
+    with contextlib.redirect_stdout(io.StringIO()):
+        found = [(item, len(list(missed_breakages([item], original)))) for item in [sound, *faulty]]
+    expected = {item.__name__: 1 for item in faulty} | {sound.__name__: 0}
+    return [f"{item.__name__}: {count} missed breakages" for item, count in found if count != expected[item.__name__]]
+
+
+def break_rules(subjects):
+    """Breaks the rules of these subjects, or all rules, on purpose. Returns a line for each breakage that is missed."""
+    by_subject = {rule.__name__.removeprefix("checks."): rule for rule in rules()}
+    unknown = [subject for subject in subjects if subject not in by_subject]
+    if unknown:
+        sys.exit(f"infra/checks has no module {', '.join(unknown)}; it has {', '.join(by_subject)}")
+    modules = [rule for subject, rule in by_subject.items() if not subjects or subject in subjects]
+    original = load()
+    faults = harness_faults(original) + list(missed_breakages(modules, original))
+    count = sum(len(rule.BREAKAGES) for rule in modules)
+    print(f"{count} breakages of {len(modules)} subjects: {len(faults)} missed" if faults else f"{count} breakages, all found")
     return faults
 
 
 def main():
-    if len(sys.argv) != 2:
-        sys.exit("usage: lint_template.py EXPANDED.json")
-    template = yaml.load((ROOT / "template.yaml").read_text(encoding="utf-8"), TemplateLoader)
-    openapi = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
-    faults = check(template, openapi)
+    # The SAM transform logs that it was started without the configuration of AWS, and that it sends no metrics.
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)
+    if len(sys.argv) > 1 and sys.argv[1] == "--breakages":
+        faults = break_rules(sys.argv[2:])
+    elif len(sys.argv) != 2:
+        sys.exit("usage: lint_template.py EXPANDED.json | --breakages [SUBJECT ...]")
+    else:
+        sources = load()
+        sources.expanded = expand(sources)
+        pathlib.Path(sys.argv[1]).write_text(json.dumps(sources.expanded, indent=1), encoding="utf-8")
+        faults = all_faults(sources)
     for fault in faults:
         print(fault, file=sys.stderr)
-    expanded = expand(inline_includes(template))
-    pathlib.Path(sys.argv[1]).write_text(json.dumps(expanded, indent=1), encoding="utf-8")
     sys.exit(1 if faults else 0)
 
 

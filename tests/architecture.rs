@@ -1,13 +1,13 @@
 //! The structure of the workspace: dependencies between crates point one way, only some crates reach AWS, sibling files do not
-//! import each other in a circle, one file convention, no long files, and pages name files that exist.
+//! import each other in a circle, one file convention, and no long files.
 
 // A test stops at the first surprise.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::process::Command;
 
+use roadcast_tests::tracked;
 use serde_json::Value;
 
 /// The crates of the workspace that each crate may depend on.
@@ -22,9 +22,26 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("roadcast-event-log", &["roadcast-blocks", "roadcast-codec", "roadcast-domain", "roadcast-ports", "roadcast-signals"]),
     (
         "roadcast-services",
-        &["roadcast-codec", "roadcast-domain", "roadcast-event-log", "roadcast-ports", "roadcast-signals"],
+        &[
+            "roadcast-blocks",
+            "roadcast-codec",
+            "roadcast-domain",
+            "roadcast-event-log",
+            "roadcast-ports",
+            "roadcast-signals",
+        ],
     ),
-    ("roadcast-aws", &["roadcast-codec", "roadcast-domain", "roadcast-event-log", "roadcast-ports", "roadcast-signals"]),
+    (
+        "roadcast-aws",
+        &[
+            "roadcast-codec",
+            "roadcast-domain",
+            "roadcast-event-log",
+            "roadcast-ports",
+            "roadcast-signals",
+            "roadcast-webhook-client",
+        ],
+    ),
     ("roadcast-testbed", &["roadcast-codec", "roadcast-domain", "roadcast-event-log", "roadcast-ports", "roadcast-signals"]),
     ("roadcast-aws-model", &["roadcast-ports", "roadcast-signals", "roadcast-testbed"]),
     (
@@ -47,9 +64,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "roadcast-lambda-kit",
         &["roadcast-codec", "roadcast-domain", "roadcast-ports", "roadcast-services", "roadcast-signals"],
     ),
+    ("roadcast-webhook-client", &["roadcast-domain", "roadcast-ports", "roadcast-signals"]),
+    ("roadcast-webhook-receiver", &["roadcast-domain"]),
 ];
 
-/// Crates that may reach an SDK crate, beside the functions.
+/// Crates that may reach an SDK crate, beside the functions and the benchmarks of `benches`.
 const MAY_REACH_AWS: [&str; 2] = ["roadcast-aws", "roadcast-cli"];
 
 /// The packages of the workspace: their folder, and their normal dependencies.
@@ -86,11 +105,16 @@ fn crates_depend_only_on_inner_crates() {
     }
 }
 
+/// Whether no other crate depends on the crates of this folder.
+fn is_outermost(folder: &str) -> bool {
+    ["benches", "functions"].contains(&folder)
+}
+
 #[test]
 fn every_crate_is_in_the_dependency_list() {
     let known: BTreeSet<&str> = ALLOWED.iter().map(|(name, _)| *name).collect();
     for (name, (folder, _)) in packages() {
-        let outermost = folder == "functions" || name == "roadcast-cli" || name == "roadcast-tests";
+        let outermost = is_outermost(&folder) || name == "roadcast-cli" || name == "roadcast-tests";
         assert!(outermost || known.contains(name.as_str()), "{name} is not in the list ALLOWED");
     }
 }
@@ -99,13 +123,17 @@ fn every_crate_is_in_the_dependency_list() {
 fn only_adapters_functions_and_cli_reach_an_sdk_crate() {
     for (name, (folder, dependencies)) in packages() {
         let reaches = dependencies.iter().any(|d| d.starts_with("aws-sdk-") || d == "aws-config");
-        assert!(!reaches || folder == "functions" || MAY_REACH_AWS.contains(&name.as_str()), "{name} reaches an SDK crate");
+        assert!(!reaches || is_outermost(&folder) || MAY_REACH_AWS.contains(&name.as_str()), "{name} reaches an SDK crate");
     }
 }
 
 #[test]
 fn deployed_code_does_not_depend_on_the_testbed() {
     for (name, (_, dependencies)) in packages() {
+        assert!(
+            name == "roadcast-cli" || !dependencies.contains("roadcast-webhook-receiver"),
+            "{name} depends on the receiver of webhooks"
+        );
         assert!(
             ["roadcast-aws-model", "roadcast-cli", "roadcast-cost"].contains(&&*name)
                 || !dependencies.contains("roadcast-testbed"),
@@ -119,19 +147,9 @@ const LONG_FILES: &[&str] = &[];
 /// The longest source file, in lines.
 const LINE_LIMIT: usize = 400;
 
-/// The tracked files whose names end so, and their texts.
-fn tracked(ending: &str) -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let output = Command::new("git").args(["ls-files"]).current_dir(&root).output().expect("git lists the files");
-    assert!(output.status.success(), "these tests need a git checkout");
-    let list = String::from_utf8(output.stdout).expect("file names are UTF-8");
-    let matching = list.lines().filter(|name| name.ends_with(ending));
-    matching.filter_map(|name| Some((name.to_owned(), std::fs::read_to_string(root.join(name)).ok()?))).collect()
-}
-
 #[test]
 fn no_source_file_is_too_long() {
-    for (file, text) in tracked(".rs") {
+    for (file, text) in tracked(&[".rs"]) {
         let lines = text.lines().count();
         let is_long = lines > LINE_LIMIT && !LONG_FILES.contains(&file.as_str());
         assert!(!is_long, "{file} has {lines} lines; the limit is {LINE_LIMIT}");
@@ -140,14 +158,14 @@ fn no_source_file_is_too_long() {
 
 #[test]
 fn modules_stand_beside_their_folder() {
-    let files: Vec<String> = tracked("/mod.rs").into_iter().map(|(file, _)| file).collect();
+    let files: Vec<String> = tracked(&["/mod.rs"]).into_iter().map(|(file, _)| file).collect();
     assert!(files.is_empty(), "name a module name.rs, beside its folder name/: {files:?}");
 }
 
 /// The modules that each source file of a crate imports, as paths from the root of the crate, by the file's module path.
 fn imports_by_module() -> BTreeMap<String, BTreeSet<String>> {
     let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (file, text) in tracked(".rs") {
+    for (file, text) in tracked(&[".rs"]) {
         let Some((folder, path)) = file.split_once("/src/") else { continue };
         let path = path.strip_suffix(".rs").expect("it ends so");
         if path.ends_with("tests") || matches!(path, "lib" | "main") {
@@ -329,7 +347,7 @@ fn type_parameters(list: &str) -> Vec<String> {
 #[test]
 fn type_parameters_are_few_and_named_by_their_role() {
     let mut found = 0;
-    for (file, text) in tracked(".rs").into_iter().filter(|(file, _)| !file.starts_with("tests/")) {
+    for (file, text) in tracked(&[".rs"]).into_iter().filter(|(file, _)| !file.starts_with("tests/")) {
         for (name, parameters) in declared_type_parameters(&text) {
             found += 1;
             assert!(parameters.len() <= TYPE_PARAMETER_LIMIT, "{file}: {name} has {} type parameters", parameters.len());
@@ -349,35 +367,4 @@ fn type_parameters_are_found() {
     let found: Vec<(&str, Vec<&str>)> =
         found.iter().map(|(name, parameters)| (name.as_str(), parameters.iter().map(String::as_str).collect())).collect();
     assert_eq!(found, expected);
-}
-
-#[test]
-fn pages_name_files_that_exist() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut missing = Vec::new();
-    for (page, text) in tracked(".md") {
-        if page == "CHANGELOG.md" {
-            continue;
-        }
-        for name in text.split('`').skip(1).step_by(2).filter(|name| is_source_path(name)) {
-            let candidates = [
-                name.to_owned(),
-                format!("crates/{name}"),
-                format!("{}/{name}", page.rsplit_once('/').map_or("", |(folder, _)| folder)),
-                format!("{}/src/{name}", page.rsplit_once('/').map_or("", |(folder, _)| folder)),
-            ];
-            if !candidates.iter().any(|path| root.join(path).exists()) {
-                missing.push(format!("{page}: {name}"));
-            }
-        }
-    }
-    assert!(missing.is_empty(), "pages name files that do not exist:\n{}", missing.join("\n"));
-}
-
-/// Whether a text in a page is the path of a Rust source file; `NAME` stands for any name.
-fn is_source_path(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|ending| ending == "rs")
-        && name.contains('/')
-        && !name.contains("NAME")
-        && name.bytes().all(|c| c.is_ascii_alphanumeric() || b"/_-.".contains(&c))
 }

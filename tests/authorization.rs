@@ -8,6 +8,7 @@ use roadcast_domain::caller::{Caller, Scope};
 use roadcast_domain::fleet::ClientRole;
 use roadcast_domain::ids::{ClientId, FleetId};
 use roadcast_domain::plan::Plan;
+use roadcast_domain::webhook::TargetRules;
 use roadcast_event_log::SegmentedLog;
 use roadcast_lambda_kit::http::{Api, Invocation, Middleware, respond};
 use roadcast_ports::port_set::RequestPorts;
@@ -15,17 +16,22 @@ use roadcast_services::authz::{Admin, Proof as _};
 use roadcast_services::cache::{CachedEntitlements, CachedVehicles};
 use roadcast_services::catalogue::event_schemas::{CachedSchemas, SchemaRegistration};
 use roadcast_services::catalogue::packages::PackageCatalogue;
-use roadcast_services::delivery::feed::FeedReader;
+use roadcast_services::dead_letters::queries::DeadLetterQueries;
+use roadcast_services::dead_letters::redrive::{LetterSender, Redriver};
+use roadcast_services::delivery::feed::{FeedReader, PollInterval};
 use roadcast_services::fleets::receipts::Receipts;
 use roadcast_services::ingest::Ingest;
 use roadcast_services::query::fleet_events::FleetEvents;
 use roadcast_services::query::{StateQueries, VehicleQueries};
 use roadcast_services::vehicles::fleet_vehicles::FleetVehicles;
 use roadcast_services::vehicles::registry::VehicleRegistry;
+use roadcast_services::webhooks::attempts::AttemptQueries;
+use roadcast_services::webhooks::endpoints::EndpointManagement;
+use roadcast_services::webhooks::redrive::EndpointRedriver;
 use roadcast_testbed::{InMemory, ManualClock, Memory, MemoryBulk, MemoryItems, SeededRandomness};
 use serde_json::{Value, json};
 
-use super::{Catalogue, Events, Feed, Onboarding, Vehicles, contract_operations, read};
+use super::{Catalogue, DeadLetters, Endpoints, Events, Feed, Onboarding, Vehicles, contract_operations, read};
 
 const PAGE: &str = "docs/authorization.md";
 
@@ -39,6 +45,7 @@ struct Deployment {
     /// A client of another fleet.
     stranger: ClientId,
     ingest: ClientId,
+    admin: ClientId,
 }
 
 impl Deployment {
@@ -55,14 +62,21 @@ impl Deployment {
             client(ClientRole::Fleet { fleet_id: other }).await,
         );
         let ingest = client(ClientRole::Ingest { sources: vec!["urn:a".to_owned()] }).await;
-        Self { memory, clock, fleet_id, fleet, stranger, ingest }
+        let admin = client(ClientRole::Admin).await;
+        Self { memory, clock, fleet_id, fleet, stranger, ingest, admin }
     }
 
     /// Calls each operation of an API as each caller. `statuses` gets the statuses by method and path.
     async fn call_all<A: Api>(&self, api: &A, statuses: &mut BTreeMap<(String, String), Statuses>) {
         let (memory, clock) = (|| self.memory.clone(), self.clock.clone());
-        let ports =
-            RequestPorts { clients: memory(), fleets: memory(), rate_counter: memory(), idempotency_store: memory(), clock };
+        let ports = RequestPorts {
+            clients: memory(),
+            fleets: memory(),
+            rate_counter: memory(),
+            idempotency_store: memory(),
+            secrets: memory(),
+            clock,
+        };
         let middleware = Middleware::<InMemory>::new(ports);
         for operation in A::OPERATIONS {
             let status = async |token: Option<(&ClientId, Scope)>| {
@@ -76,7 +90,7 @@ impl Deployment {
                 stranger: status(Some((&self.stranger, Scope::Read))).await,
                 ingest: status(Some((&self.ingest, Scope::Ingest))).await,
                 // The last one, because it may change what the others find.
-                admin: status(Some((&ClientId::new("admin"), Scope::Admin))).await,
+                admin: status(Some((&self.admin, Scope::Admin))).await,
             };
             statuses.insert((operation.method.to_owned(), operation.resource.to_owned()), statuses_of);
         }
@@ -89,6 +103,7 @@ impl Deployment {
             "fleetId" => json!(self.fleet_id),
             "vid" => json!("veh_0000000000000009"),
             "subscriptionId" => json!("sub_0000000000000009"),
+            "endpointId" => json!("end_0000000000000009"),
             _ => json!("none"),
         };
         let path: serde_json::Map<String, Value> = parameters.map(|name| (name.to_owned(), value(name))).collect();
@@ -118,11 +133,18 @@ fn onboarding(memory: &Memory, clock: &ManualClock) -> Onboarding {
             vehicles: memory(),
             entitlements: memory(),
             workflow: memory(),
-            delivery_bus: "delivery".to_owned(),
+            delivery_buses: roadcast_services::fleets::DeliveryBuses { first: "delivery".to_owned(), rules_per_bus: 300 },
+            first_admin: None,
             clock: clock.clone(),
             randomness: SeededRandomness::new(1),
         },
-        receipts: Receipts { fleets: memory(), subscriptions: memory(), index: memory(), clock: clock.clone() },
+        receipts: Receipts {
+            fleets: memory(),
+            subscriptions: memory(),
+            index: memory(),
+            entitlements: memory(),
+            clock: clock.clone(),
+        },
         fleet_vehicles: FleetVehicles { mappings: MemoryBulk::default(), fleets: memory() },
     }
 }
@@ -170,9 +192,57 @@ fn catalogue(memory: &Memory, clock: &ManualClock) -> Catalogue {
     }
 }
 
+fn dead_letters(memory: &Memory, clock: &ManualClock) -> DeadLetters {
+    let m = || memory.clone();
+    let sender = LetterSender {
+        contents: m(),
+        archive: m(),
+        targets: m(),
+        stream: m(),
+        bus: m(),
+        fleets: m(),
+        deliveries: m(),
+        endpoints: m(),
+        tasks: m(),
+    };
+    DeadLetters {
+        queries: DeadLetterQueries { letters: m(), contents: m() },
+        redriver: Redriver { letters: m(), redrives: m(), sender, clock: clock.clone() },
+    }
+}
+
+fn endpoints(memory: &Memory, clock: &ManualClock) -> Endpoints {
+    let m = || memory.clone();
+    let entitlements = || CachedEntitlements::new(memory.clone(), clock.clone());
+    Endpoints {
+        endpoints: EndpointManagement {
+            endpoints: m(),
+            fleets: m(),
+            entitlements: entitlements(),
+            health: m(),
+            deliveries: m(),
+            queue: m(),
+            sealer: m(),
+            rules: TargetRules::default(),
+            clock: clock.clone(),
+            randomness: SeededRandomness::new(3),
+        },
+        attempts: AttemptQueries {
+            endpoints: m(),
+            attempts: m(),
+            deliveries: m(),
+            entitlements: entitlements(),
+            clock: clock.clone(),
+        },
+        redriver: EndpointRedriver { endpoints: m(), deliveries: m(), queue: m(), redrives: m(), clock: clock.clone() },
+        clock: clock.clone(),
+    }
+}
+
 fn feed(memory: &Memory, clock: &ManualClock) -> Feed {
     let entitlements = CachedEntitlements::new(memory.clone(), clock.clone());
-    Feed { feed_reader: FeedReader { queue: memory.clone(), entitlements, clock: clock.clone() } }
+    let feed_reader = FeedReader { queue: memory.clone(), entitlements, clock: clock.clone() };
+    Feed { feed_reader, poll_interval: PollInterval::default() }
 }
 
 /// The statuses of every operation for every caller.
@@ -183,6 +253,8 @@ async fn all_statuses() -> BTreeMap<(String, String), Statuses> {
     deployment.call_all(&events(memory, clock), &mut statuses).await;
     deployment.call_all(&vehicles(memory, clock), &mut statuses).await;
     deployment.call_all(&catalogue(memory, clock), &mut statuses).await;
+    deployment.call_all(&dead_letters(memory, clock), &mut statuses).await;
+    deployment.call_all(&endpoints(memory, clock), &mut statuses).await;
     deployment.call_all(&feed(memory, clock), &mut statuses).await;
     deployment.call_all(&onboarding(memory, clock), &mut statuses).await;
     statuses

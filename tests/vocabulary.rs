@@ -8,7 +8,8 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::process::Command;
+
+use roadcast_tests::tracked;
 
 /// Words and phrases that must not occur, separated by `|`, each group with what to write instead. Names are split into their
 /// words: `judge` is found in `judge_event`, `JudgeEvent` and "judge an event".
@@ -97,16 +98,6 @@ const TEST_NAME_LIMIT: usize = 70;
 
 /// The endings of the files that are checked.
 const ENDINGS: [&str; 4] = [".rs", ".md", ".yaml", ".asl.json"];
-
-/// The tracked files with one of these endings, and their texts.
-fn files(endings: &[&str]) -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let output = Command::new("git").args(["ls-files"]).current_dir(&root).output().expect("git lists the files");
-    assert!(output.status.success(), "these tests need a git checkout");
-    let list = String::from_utf8(output.stdout).expect("file names are UTF-8");
-    let matching = list.lines().filter(|name| endings.iter().any(|ending| name.ends_with(ending)));
-    matching.filter_map(|name| Some((name.to_owned(), std::fs::read_to_string(root.join(name)).ok()?))).collect()
-}
 
 /// A word of a text, in lower case.
 struct Word {
@@ -201,7 +192,7 @@ fn test_names(source: &str) -> Vec<&str> {
 fn only_standard_terms_are_used() {
     let phrases = phrases();
     let mut wrong = Vec::new();
-    for (file, text) in files(&ENDINGS) {
+    for (file, text) in tracked(&ENDINGS) {
         let lines: Vec<&str> = text.lines().collect();
         let types =
             if Path::new(&file).extension().is_some_and(|ending| ending == "rs") { banned_types(&text) } else { Vec::new() };
@@ -219,7 +210,7 @@ fn only_standard_terms_are_used() {
 #[test]
 fn test_names_are_short() {
     let mut long = Vec::new();
-    for (file, text) in files(&[".rs"]) {
+    for (file, text) in tracked(&[".rs"]) {
         let names = test_names(&text).into_iter().filter(|name| name.len() > TEST_NAME_LIMIT);
         long.extend(names.map(|name| format!("{file}: {name} ({} characters)", name.len())));
     }
@@ -229,7 +220,7 @@ fn test_names_are_short() {
 #[test]
 fn every_exception_is_needed() {
     let phrases = phrases();
-    let files = files(&ENDINGS);
+    let files = tracked(&ENDINGS);
     for (name, text, reason) in EXCEPTIONS {
         let mut lines = files.iter().filter(|(file, _)| file.ends_with(name)).flat_map(|(_, source)| source.lines());
         let is_needed = lines.any(|line| line.contains(text) && !findings(line, &phrases).is_empty());

@@ -2,9 +2,9 @@
 
 Usage: plain_contract.py CONTRACT FOLDER
 
-`openapi.json` is the contract without the extensions of API Gateway. `client.json` is the input for client generation. It
-omits what openapi-python-client does not support: each request body has only its first media type, because the code for
-several media types does not run, and time headers have no format.
+`openapi.json` is the contract without the extensions of API Gateway and the paths that have nothing else. `client.json` is
+the input for client generation. It omits what openapi-python-client does not support: each request body has only its first
+media type, because the code for several media types does not run, and time headers have no format.
 """
 
 import json
@@ -38,6 +38,11 @@ def for_a_client(node):
     return node
 
 
+def with_operations(paths):
+    """Returns the paths with operations. The others are only for API Gateway."""
+    return {path: item for path, item in paths.items() if any(name != "parameters" for name in item)}
+
+
 class Loader(yaml.SafeLoader):
     """Reads timestamps as strings, as in JSON."""
 
@@ -52,6 +57,7 @@ def main():
     """Reads the contract and writes both files."""
     contract, folder = map(pathlib.Path, sys.argv[1:])
     document = plain(yaml.load(contract.read_text(encoding="utf-8"), Loader))
+    document["paths"] = with_operations(document["paths"])
     (folder / "openapi.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
     (folder / "client.json").write_text(json.dumps(for_a_client(document), indent=1), encoding="utf-8")
 

@@ -33,6 +33,9 @@ pub(crate) fn every_operation_authorizes_the_caller(shared: &Shared) {
     let vid = trips.subscribed.as_str();
     let ingest = stack.ingest_client("urn:access");
     let subscription = stack.all(stack.admin(), &format!("/fleets/{fleet_id}/subscriptions"), "items").remove(0);
+    let endpoints = format!("/fleets/{fleet_id}/endpoints");
+    let endpoint = stack.post(token, &endpoints, &json!({"url": "https://hooks.example.com/", "state": "paused"})).json();
+    let endpoint_id = endpoint["endpointId"].as_str().expect("an id");
     let eid = stack.json(token, &format!("/vehicles/{vid}/events?limit=1"))["events"][0]["id"].clone();
     let path = |operation: &Operation| {
         let ids = [
@@ -44,6 +47,10 @@ pub(crate) fn every_operation_authorizes_the_caller(shared: &Shared) {
             ("{name}", "alerts"),
             ("{type}", TYPE),
             ("{version}", "1"),
+            ("{deadLetterId}", "dlt_00000000000000000000000000"),
+            ("{redriveId}", "none"),
+            ("{endpointId}", endpoint_id),
+            ("{deliveryId}", "00000000000000000000000000"),
             ("{subscriptionId}", subscription["subscriptionId"].as_str().expect("an id")),
         ];
         ids.iter().fold(operation.path.clone(), |path, (name, id)| path.replace(name, id))
@@ -98,11 +105,15 @@ fn call(stack: &Stack, operation: &Operation, path: &str, token: Option<&str>) -
         "createSubscription" | "replaceSubscription" => {
             json!({"vehicles": ["veh_0000000000000000"], "packages": ["alerts"]})
         }
+        "putRedrive" => json!({"deadLetterIds": ["dlt_00000000000000000000000000"]}),
+        "createEndpoint" | "replaceEndpoint" => json!({"url": "https://hooks.example.com/"}),
+        "putEndpointRedrive" => json!({"all": true}),
+        "readFeed" | "rotateEndpointSecret" | "testEndpoint" => json!({}),
         "acknowledgeFeed" => json!({"ack": "QUJD"}),
         _ => event("access", "urn:access", None),
     };
     let mut headers = vec![("content-type", "application/json")];
-    if operation.method == "PUT" {
+    if operation.method == "PUT" || operation.method == "DELETE" {
         headers.push(("if-match", "\"1\""));
     }
     let body = if operation.method == "GET" || operation.method == "DELETE" { String::new() } else { body.to_string() };
@@ -138,10 +149,11 @@ fn check_collections(stack: &Stack, vid: &str, fleet_id: &str, other_fleet: &str
     assert_eq!(stack.get(ingest, "/vehicles?registeredBy=x").status, 403, "only admins list the vehicles of a client");
     for token in [other_fleet, ingest] {
         assert!([401, 403].contains(&stack.get(token, "/clients").status), "only admins list clients");
+        assert!([401, 403].contains(&stack.get(token, "/dead-letters").status), "only admins list dead letters");
     }
     registered_vehicles_belong_to_their_client(stack, vid, ingest);
     only_the_registering_client_sends_events(stack, vid, ingest);
-    BTreeSet::from(["listVehicles", "listEvents", "listFleets", "listClients"])
+    BTreeSet::from(["listVehicles", "listEvents", "listFleets", "listClients", "listDeadLetters"])
 }
 
 /// Registering a vehicle of another client is a conflict that does not reveal its vid.

@@ -55,6 +55,17 @@ fn wait_for(expected: u16, status: impl Fn() -> u16) {
     }
 }
 
+pub(crate) fn disabled_admin_is_refused(shared: &Shared) {
+    let stack = shared.stack();
+    let created = stack.command(&["clients", "create", "second-admin", "--admin"]);
+    let (id, token) = (text(&created["clientId"]), stack.token_of(&created));
+    let list = || stack.call("GET", "/clients?kind=admin", Some(&token), &[], "").status;
+    assert_eq!(list(), 200);
+    stack.command(&["clients", "disable", &id]);
+    wait_for(403, list);
+    stack.command(&["clients", "delete", &id]);
+}
+
 pub(crate) fn leaked_ingest_secret_is_rotated_and_its_token_stops(shared: &Shared) {
     let stack = shared.stack();
     let gateway = Gateway::create(stack, "leaked");

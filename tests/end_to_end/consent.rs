@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::shared::Shared;
 use crate::stack::Stack;
@@ -35,7 +35,7 @@ pub(crate) fn drain(stack: &Stack, fleet: &(String, String)) -> (BTreeSet<(Strin
     let (fleet_id, token) = fleet;
     let (mut events, mut signals) = (BTreeSet::new(), BTreeSet::new());
     loop {
-        let feed = stack.json(token, &format!("/fleets/{fleet_id}/feed?wait=3"));
+        let feed = stack.feed(token, fleet_id, 3);
         for event in feed["events"].as_array().expect("events") {
             let text = |name: &str| event[name].as_str().expect("a text").to_owned();
             events.insert((text("subject"), text("id")));
@@ -135,6 +135,6 @@ pub(crate) fn suspended_subscription_resumes_without_loss(shared: &Shared) {
 
 /// The number of events that the feed returns without waiting.
 fn feed_length(stack: &Stack, fleet: &(String, String)) -> usize {
-    let feed: Value = stack.json(&fleet.1, &format!("/fleets/{}/feed", fleet.0));
+    let feed = stack.feed(&fleet.1, &fleet.0, 0);
     feed["events"].as_array().map_or(0, Vec::len)
 }

@@ -78,7 +78,7 @@ impl Contract {
     ) -> Result<(), String> {
         let ensure = |condition: bool, error: String| if condition { Ok(()) } else { Err(format!("{error}: {body}")) };
         let Some(operation) = self.operation(method, path) else {
-            return ensure(status == 404, format!("{method} {path} is not in the contract"));
+            return ensure([401, 404, 405].contains(&status), format!("{method} {path} is not in the contract"));
         };
         let what = format!("{} returned {status}", operation.id);
         let media_types = self.responses.get(&(operation.id.clone(), status));

@@ -113,7 +113,7 @@ pub(crate) fn custom_event_is_delivered_to_fleets_with_its_package(shared: &Shar
     let arrived = until("the arrivals have the event", PROCESSING_TIMEOUT, || events(&fleet.1, &arrivals).first().cloned());
     assert_eq!(arrived["data"], valid);
     let fed = until("the feed has the event", PROCESSING_TIMEOUT, || {
-        let feed = stack.json(&fleet.1, &format!("/fleets/{}/feed?wait=2", fleet.0));
+        let feed = stack.feed(&fleet.1, &fleet.0, 2);
         feed["events"].as_array().and_then(|events| events.first().cloned())
     });
     assert_eq!((&fed["id"], &fed["data"]), (&eid, &valid));

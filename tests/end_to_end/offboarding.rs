@@ -1,6 +1,6 @@
 //! Offboarding: the feed is drained or discarded, and then no AWS resource of the fleet exists.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -46,6 +46,7 @@ pub(crate) struct DrainingFleet {
     vid: String,
     sent: String,
     clients: Vec<String>,
+    started: Instant,
 }
 
 fn app_clients(stack: &Stack, fleet_id: &str) -> Vec<String> {
@@ -77,7 +78,7 @@ impl DrainingFleet {
         std::thread::sleep(Duration::from_secs(3));
         let clients = app_clients(stack, &fleet.0);
         start_offboarding(stack, &fleet.0, "");
-        Self { fleet, vid, sent, clients }
+        Self { fleet, vid, sent, clients, started: Instant::now() }
     }
 }
 
@@ -94,13 +95,15 @@ pub(crate) fn drained_fleet_is_offboarded(shared: &Shared) {
     assert_eq!(state(stack, fleet_id), "offboarding", "the feed is not drained yet");
     let clients: Vec<&str> = draining.clients.iter().map(String::as_str).collect();
     until("only queues and clients remain", WORKFLOW_TIMEOUT, || {
-        Resources::of(stack, fleet_id, &clients) == Resources { queues: 2, rules: 0, clients: 1 }
+        Resources::of(stack, fleet_id, &clients) == Resources { queues: 1, rules: 0, clients: 1 }
     });
     // Events that are sent now are not delivered.
     send(stack, &draining.vid, 2);
     let ids: Vec<String> = drain(stack, &draining.fleet).0.into_iter().map(|(_, id)| id).collect();
     assert_eq!(ids, std::slice::from_ref(&draining.sent), "earlier events can be read");
-    until("the fleet is offboarded", WORKFLOW_TIMEOUT, || state(stack, fleet_id) == "offboarded");
+    // The longer the feed was not drained, the less often the workflow checks it: after half of that time again.
+    let timeout = WORKFLOW_TIMEOUT + draining.started.elapsed() / 2;
+    until("the fleet is offboarded", timeout, || state(stack, fleet_id) == "offboarded");
     assert_no_resources(stack, fleet_id, token, &clients);
 }
 
@@ -128,12 +131,16 @@ pub(crate) fn discarded_fleet_is_offboarded_at_once(shared: &Shared) {
     assert_eq!(stack.call("POST", &secret, Some(admin), &key, "").json(), shown.json());
     assert_eq!(stack.call("POST", &secret, Some(admin), &[], "").status, 409, "the secret was already returned");
     let token = stack.token_of(&shown.json());
-    assert_eq!(stack.get(&token, &format!("/fleets/{fleet_id}/feed")).status, 200);
+    stack.feed(&token, &fleet_id, 0);
 
+    let endpoints = format!("/fleets/{fleet_id}/endpoints");
+    let created = stack.post(&token, &endpoints, &json!({"url": "https://hooks.example.com/"}));
+    assert_eq!(created.status, 201, "{}", created.body);
     send(stack, &vid, 1);
     start_offboarding(stack, &fleet_id, "?feed=discard");
     until("the fleet is offboarded", WORKFLOW_TIMEOUT, || state(stack, &fleet_id) == "offboarded");
     assert_no_resources(stack, &fleet_id, &token, &[client.as_str()]);
+    assert_eq!(stack.json(admin, &endpoints)["items"], json!([]), "the endpoints are deleted");
     let subscription = &stack.all(admin, &subscriptions, "items")[0];
     assert_eq!(subscription["state"], "revoked");
     let receipt = format!("{subscriptions}/{}/receipt", subscription["subscriptionId"].as_str().expect("an id"));
@@ -147,7 +154,7 @@ pub(crate) fn discarded_fleet_is_offboarded_at_once(shared: &Shared) {
         events["events"].as_array().is_some_and(|events| events.len() == 1)
     });
     let [other_client] = app_clients(stack, &other_fleet.0).try_into().expect("one client");
-    let expected = Resources { queues: 2, rules: 1, clients: 1 };
+    let expected = Resources { queues: 1, rules: 1, clients: 1 };
     assert_eq!(Resources::of(stack, &other_fleet.0, &[&other_client]), expected);
     let deleted = stack.call("DELETE", &format!("/fleets/{}/clients/{other_client}", other_fleet.0), Some(admin), &[], "");
     assert_eq!(deleted.status, 204);
@@ -159,7 +166,5 @@ pub(crate) fn discarded_fleet_is_offboarded_at_once(shared: &Shared) {
 fn assert_no_resources(stack: &Stack, fleet_id: &str, token: &str, clients: &[&str]) {
     assert_eq!(Resources::of(stack, fleet_id, clients), NO_RESOURCES);
     assert_eq!(app_clients(stack, fleet_id), Vec::<String>::new());
-    until("its tokens are rejected", REVOCATION_TIMEOUT, || {
-        stack.get(token, &format!("/fleets/{fleet_id}/feed")).status == 403
-    });
+    until("its tokens are rejected", REVOCATION_TIMEOUT, || stack.read_feed(token, fleet_id, &json!({})).status == 403);
 }

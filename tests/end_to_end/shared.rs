@@ -1,6 +1,7 @@
 //! What the checks share: the stack, and data that several of them use. Each part is created when the first check needs it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use tempfile::TempDir;
@@ -39,17 +40,25 @@ pub(crate) struct Shared {
     stack: Lazy<Stack>,
     trips: Lazy<Trips>,
     draining: Lazy<DrainingFleet>,
+    /// Whether no check is left out.
+    pub(crate) runs_all_checks: bool,
 }
 
 impl Shared {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(runs_all_checks: bool) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
-        Self { folder, stack: Lazy::new(), trips: Lazy::new(), draining: Lazy::new() }
+        Self { folder, stack: Lazy::new(), trips: Lazy::new(), draining: Lazy::new(), runs_all_checks }
     }
 
     /// The running stack.
     pub(crate) fn stack(&self) -> &Stack {
         self.stack.get(|| Stack::up(self.folder.path()))
+    }
+
+    /// The file of the calls that functions have made so far.
+    pub(crate) fn recorded_calls(&self) -> PathBuf {
+        self.stack();
+        stack::recorded_calls(self.folder.path())
     }
 
     /// Two vehicles whose recorded trips are stored, and two fleets.

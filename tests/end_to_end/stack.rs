@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use reqwest::Method;
 use reqwest::blocking::Client;
 use reqwest::header::HeaderMap;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::contract::Contract;
 
@@ -52,6 +52,11 @@ fn tool(dir: &Path) -> Command {
     command
 }
 
+/// The file to which the endpoint of the stack in `dir` appends the calls of functions.
+pub(crate) fn recorded_calls(dir: &Path) -> PathBuf {
+    dir.join("recorded-calls")
+}
+
 fn json_of(output: &Output, what: &str) -> Value {
     json_with_code(output, what, 0)
 }
@@ -65,7 +70,10 @@ fn json_with_code(output: &Output, what: &str, code: i32) -> Value {
 impl Stack {
     /// Starts a stack in a folder. [`down`] stops it, also if the start fails.
     pub(crate) fn up(dir: &Path) -> Self {
-        let output = tool(dir).args(["up", "--detach", "--port", "0", "--no-simulate"]).output().expect("cargo runs");
+        let mut up = tool(dir);
+        // The endpoint inherits it.
+        up.env("ROADCAST_RECORDED_CALLS", recorded_calls(dir));
+        let output = up.args(["up", "--detach", "--port", "0", "--no-simulate"]).output().expect("cargo runs");
         json_of(&output, "up");
         let status = json_of(&tool(dir).arg("status").output().expect("cargo runs"), "status");
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
@@ -113,7 +121,18 @@ impl Stack {
             request = request.bearer_auth(token);
         }
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        let response = request.send().expect("a response");
+        self.checked(method, path, request.send().expect("a response"))
+    }
+
+    /// Posts JSON while functions may be killed. None if there is no response, or one of the gateway for a killed function.
+    pub(crate) fn try_post(&self, token: &str, path: &str, body: &Value) -> Option<Response> {
+        let request = self.http.post(format!("{}{path}", self.api)).bearer_auth(token).body(body.to_string());
+        let response = request.header("content-type", "application/json").send().ok()?;
+        if response.status().is_server_error() { None } else { Some(self.checked("POST", path, response)) }
+    }
+
+    /// Reads a response and checks it against the contract.
+    fn checked(&self, method: &str, path: &str, response: reqwest::blocking::Response) -> Response {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.bytes().expect("a body");
         let body = match headers.get("content-encoding") {
@@ -140,6 +159,18 @@ impl Stack {
 
     pub(crate) fn post(&self, token: &str, path: &str, body: &Value) -> Response {
         self.call("POST", path, Some(token), &[("content-type", "application/json")], body.to_string())
+    }
+
+    /// Reads the feed of a fleet, and waits up to `wait_s` seconds for a message. Fails if the status is not 200.
+    pub(crate) fn feed(&self, token: &str, fleet_id: &str, wait_s: u8) -> Value {
+        let response = self.read_feed(token, fleet_id, &json!({ "waitSeconds": wait_s }));
+        assert_eq!(response.status, 200, "{}", response.body);
+        response.json()
+    }
+
+    /// Sends a request to read the feed of a fleet.
+    pub(crate) fn read_feed(&self, token: &str, fleet_id: &str, body: &Value) -> Response {
+        self.post(token, &format!("/fleets/{fleet_id}/feed"), body)
     }
 
     /// An output of the template.
@@ -230,8 +261,28 @@ impl Stack {
 
     /// Uploads a bulk file.
     pub(crate) fn put_file(&self, key: &str, text: String) {
-        let response = self.http.put(self.file_url(key)).body(text).send().expect("a response");
+        self.put_object(self.resource("BulkDataBucketName"), key, text);
+    }
+
+    /// Puts an object into a bucket.
+    pub(crate) fn put_object(&self, bucket: &str, key: &str, text: String) {
+        let url = format!("{}/{bucket}/{key}", self.endpoint);
+        let response = self.http.put(url).body(text).send().expect("a response");
         assert!(response.status().is_success(), "{key}: {}", response.status());
+    }
+
+    /// Sets a variable of a function, or removes it.
+    pub(crate) fn set_variable(&self, function: &str, name: &str, value: Option<&str>) {
+        let url = format!("{}/2015-03-31/functions/roadcast-local-{function}/configuration", self.endpoint);
+        let configuration: Value = self.http.get(&url).send().expect("a response").json().expect("JSON");
+        let mut variables = configuration["Environment"]["Variables"].as_object().expect("variables").clone();
+        match value {
+            Some(value) => variables.insert(name.to_owned(), value.into()),
+            None => variables.remove(name),
+        };
+        let body = json!({"Environment": {"Variables": variables}});
+        let response = self.http.put(&url).body(body.to_string()).send().expect("a response");
+        assert!(response.status().is_success(), "{function}: {}", response.status());
     }
 
     /// An object in the bucket of bulk files; None if it does not exist.
@@ -242,6 +293,23 @@ impl Stack {
 
     fn file_url(&self, key: &str) -> String {
         format!("{}/{}/{key}", self.endpoint, self.resource("BulkDataBucketName"))
+    }
+
+    /// The processes of functions, with the names of the functions.
+    pub(crate) fn functions(&self) -> Vec<(u32, String)> {
+        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        let function = |pid: u32| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            // After the name: the state and the process that started it.
+            let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<u64>().ok()?;
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).ok().filter(|_| parent == self.endpoint_pid)?;
+            let mut variables =
+                environment.split(|byte| *byte == 0).filter_map(|variable| std::str::from_utf8(variable).ok());
+            let name = variables.find_map(|variable| variable.strip_prefix("AWS_LAMBDA_FUNCTION_NAME="))?;
+            Some((pid, name.to_owned()))
+        };
+        pids.filter_map(function).collect()
     }
 
     /// Whether the process of the local AWS endpoint is running.

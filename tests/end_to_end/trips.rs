@@ -66,22 +66,22 @@ pub(crate) fn resources_that_a_fleet_may_not_see_return_404(shared: &Shared) {
         (fleet, format!("/vehicles/{unsubscribed}/state")),
         (fleet, format!("/vehicles/{unsubscribed}/events")),
         (other_fleet, format!("/vehicles/{subscribed}/events")),
-        (other_fleet, format!("/fleets/{fleet_id}/feed")),
         (other_fleet, format!("/fleets/{fleet_id}/subscriptions")),
     ] {
         assert_eq!(stack.get(token, &path).status, 404, "{path}");
     }
+    assert_eq!(stack.read_feed(other_fleet, fleet_id, &json!({})).status, 404);
     assert_eq!(stack.get("no token", "/vehicles").status, 401);
 }
 
 pub(crate) fn feed_has_only_positions_of_the_subscribed_vehicle(shared: &Shared) {
     let (stack, trips) = (shared.stack(), shared.trips());
     let (fleet_id, token) = &trips.fleet;
-    let path = format!("/fleets/{fleet_id}/feed");
+    let path = format!("/fleets/{fleet_id}/feed/ack");
     let mut sample_count = 0;
     let mut ids = BTreeSet::new();
     loop {
-        let feed = stack.json(token, &format!("{path}?wait=3"));
+        let feed = stack.feed(token, fleet_id, 3);
         let Some(ack) = feed.get("ack") else { break };
         let events = feed["events"].as_array().expect("events");
         let order: Vec<&str> = events.iter().map(|event| event["id"].as_str().expect("an id")).collect();
@@ -97,12 +97,15 @@ pub(crate) fn feed_has_only_positions_of_the_subscribed_vehicle(shared: &Shared)
                 }
             }
         }
-        assert_eq!(stack.post(token, &format!("{path}/ack"), &json!({ "ack": ack })).status, 204);
+        for _ in 0..2 {
+            let acknowledged = stack.post(token, &path, &json!({ "ack": ack }));
+            assert_eq!(acknowledged.status, 204, "an acknowledgement can be repeated: {}", acknowledged.body);
+        }
     }
     assert_eq!(sample_count, trips.samples);
 
     let (other_fleet_id, other_token) = &trips.other_fleet;
-    let feed = stack.json(other_token, &format!("/fleets/{other_fleet_id}/feed"));
+    let feed = stack.feed(other_token, other_fleet_id, 0);
     assert_eq!(feed["events"], json!([]), "a fleet without subscriptions receives nothing");
 }
 

@@ -1,6 +1,10 @@
 //! The functions on ports in memory. The types of all use cases are named in this file only.
 
 use roadcast_catalogue_api::CatalogueApi;
+use roadcast_dead_letters_api::DeadLettersApi;
+use roadcast_domain::ids::ClientId;
+use roadcast_domain::webhook::TargetRules;
+use roadcast_endpoints_api::EndpointsApi;
 use roadcast_events_api::EventsApi;
 use roadcast_fleet_delivery::FleetDelivery;
 use roadcast_lambda_kit::http::Middleware;
@@ -10,8 +14,10 @@ use roadcast_services::bulk::{DEFAULT_WINDOW_ROWS, VehicleImport};
 use roadcast_services::cache::{CachedEntitlements, CachedFleets, CachedSubjects, CachedVehicles};
 use roadcast_services::catalogue::event_schemas::{CachedSchemas, SchemaRegistration};
 use roadcast_services::catalogue::packages::PackageCatalogue;
+use roadcast_services::dead_letters::queries::DeadLetterQueries;
+use roadcast_services::dead_letters::redrive::{LetterSender, Redriver};
 use roadcast_services::delivery::enrichment::Enrichment;
-use roadcast_services::delivery::feed::FeedReader;
+use roadcast_services::delivery::feed::{FeedReader, PollInterval};
 use roadcast_services::fleets::Onboarding;
 use roadcast_services::fleets::provisioning::Provisioning;
 use roadcast_services::fleets::receipts::Receipts;
@@ -21,6 +27,9 @@ use roadcast_services::query::{StateQueries, VehicleQueries};
 use roadcast_services::stream::{EventStore, EventValidator, Publisher, RecentEvents, StreamProcessor};
 use roadcast_services::vehicles::fleet_vehicles::FleetVehicles;
 use roadcast_services::vehicles::registry::VehicleRegistry;
+use roadcast_services::webhooks::attempts::AttemptQueries;
+use roadcast_services::webhooks::endpoints::EndpointManagement;
+use roadcast_services::webhooks::redrive::EndpointRedriver;
 use roadcast_testbed::{ManualClock, Memory, MemoryBulk, SeededRandomness, port_set};
 use roadcast_vehicles_api::VehiclesApi;
 
@@ -37,6 +46,8 @@ port_set! {
 pub(crate) type Events = EventsApi<ListedPorts>;
 pub(crate) type Vehicles = VehiclesApi<ListedPorts>;
 pub(crate) type Catalogue = CatalogueApi<ListedPorts>;
+pub(crate) type DeadLetters = DeadLettersApi<ListedPorts>;
+pub(crate) type Endpoints = EndpointsApi<ListedPorts>;
 pub(crate) type Feed = FleetDelivery<ListedPorts>;
 pub(crate) type Fleets = OnboardingApi<ListedPorts>;
 pub(crate) type MemoryMiddleware = Middleware<ListedPorts>;
@@ -50,6 +61,8 @@ pub(crate) struct Apis {
     pub(crate) events: Events,
     pub(crate) vehicles: Vehicles,
     pub(crate) catalogue: Catalogue,
+    pub(crate) dead_letters: DeadLetters,
+    pub(crate) endpoints: Endpoints,
     pub(crate) feed: Feed,
     pub(crate) fleets: Fleets,
     pub(crate) middleware: MemoryMiddleware,
@@ -60,6 +73,7 @@ pub(crate) struct Apis {
 }
 
 impl Apis {
+    #[allow(clippy::too_many_lines)] // one construction for each function
     pub(crate) fn new(memory: &M, bulk: &MemoryBulk, clock: &Clock) -> Self {
         let m = || memory.clone();
         let k = || clock.clone();
@@ -74,7 +88,8 @@ impl Apis {
             vehicles: m(),
             entitlements: m(),
             workflow: m(),
-            delivery_bus: "delivery".to_owned(),
+            delivery_buses: roadcast_services::fleets::DeliveryBuses { first: "delivery".to_owned(), rules_per_bus: 300 },
+            first_admin: None,
             clock: k(),
             randomness: SeededRandomness::new(2),
         };
@@ -100,10 +115,15 @@ impl Apis {
                 packages: PackageCatalogue { packages: m(), schemas: m(), clock: k() },
                 schemas: SchemaRegistration { schemas: m(), clock: k() },
             },
-            feed: FleetDelivery { feed_reader: FeedReader { queue: m(), entitlements: entitlements(), clock: k() } },
+            dead_letters: dead_letters(memory, clock),
+            endpoints: endpoints(memory, clock),
+            feed: FleetDelivery {
+                feed_reader: FeedReader { queue: m(), entitlements: entitlements(), clock: k() },
+                poll_interval: PollInterval::default(),
+            },
             fleets: OnboardingApi {
                 onboarding,
-                receipts: Receipts { fleets: m(), subscriptions: m(), index: m(), clock: k() },
+                receipts: Receipts { fleets: m(), subscriptions: m(), index: m(), entitlements: m(), clock: k() },
                 fleet_vehicles: FleetVehicles { mappings: bulk.clone(), fleets: m() },
             },
             middleware: Middleware::new(RequestPorts {
@@ -111,8 +131,10 @@ impl Apis {
                 fleets: m(),
                 rate_counter: m(),
                 idempotency_store: m(),
+                secrets: m(),
                 clock: k(),
-            }),
+            })
+            .with_first_admin(Some(ClientId::new("admin"))),
             processor: StreamProcessor {
                 archive: m(),
                 quarantine: m(),
@@ -134,6 +156,14 @@ impl Apis {
                 app_clients: m(),
                 subscriptions: m(),
                 channel: m(),
+                prober: roadcast_services::fleets::FeedProber {
+                    proofs: m(),
+                    bus: m(),
+                    queue: m(),
+                    clock: k(),
+                    randomness: SeededRandomness::new(5),
+                    wait_seconds: 0,
+                },
                 clock: k(),
             },
             import: VehicleImport {
@@ -148,5 +178,52 @@ impl Apis {
                 window_rows: DEFAULT_WINDOW_ROWS,
             },
         }
+    }
+}
+
+fn dead_letters(memory: &M, clock: &Clock) -> DeadLetters {
+    let m = || memory.clone();
+    let sender = LetterSender {
+        contents: m(),
+        archive: m(),
+        targets: m(),
+        stream: m(),
+        bus: m(),
+        fleets: m(),
+        deliveries: m(),
+        endpoints: m(),
+        tasks: m(),
+    };
+    DeadLettersApi {
+        queries: DeadLetterQueries { letters: m(), contents: m() },
+        redriver: Redriver { letters: m(), redrives: m(), sender, clock: clock.clone() },
+    }
+}
+
+fn endpoints(memory: &M, clock: &Clock) -> Endpoints {
+    let (m, k) = (|| memory.clone(), || clock.clone());
+    let entitlements = || CachedEntitlements::<ListedPorts>::new(m(), k());
+    EndpointsApi {
+        endpoints: EndpointManagement {
+            endpoints: m(),
+            fleets: m(),
+            entitlements: entitlements(),
+            health: m(),
+            deliveries: m(),
+            queue: m(),
+            sealer: m(),
+            rules: TargetRules::default(),
+            clock: k(),
+            randomness: SeededRandomness::new(4),
+        },
+        attempts: AttemptQueries {
+            endpoints: m(),
+            attempts: m(),
+            deliveries: m(),
+            entitlements: entitlements(),
+            clock: k(),
+        },
+        redriver: EndpointRedriver { endpoints: m(), deliveries: m(), queue: m(), redrives: m(), clock: k() },
+        clock: k(),
     }
 }

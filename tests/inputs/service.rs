@@ -23,7 +23,7 @@ use roadcast_testbed::{ManualClock, Memory, MemoryBulk, ShardRecord, fixtures};
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
-use crate::apis::{Apis, Catalogue, Events, Feed, Fleets, Vehicles};
+use crate::apis::{Apis, Catalogue, DeadLetters, Endpoints, Events, Feed, Fleets, Vehicles};
 use crate::step::Request;
 
 /// Who sends a request. Each is registered.
@@ -72,6 +72,7 @@ impl Service {
             ProvisioningStep::EnsureClient,
             ProvisioningStep::Activate,
         ] {
+            memory.mark_feed_proven(&fleet_id);
             let (fleet_id, subscription_id) = (fleet_id.clone(), subscription.subscription_id.clone());
             let task = Task { step, fleet_id, subscription_id, attempt: 1, error: None };
             apis.provisioning.step(&task).await.unwrap();
@@ -107,6 +108,10 @@ impl Service {
             self.respond(&apis.vehicles, &event).await
         } else if has(&operations::<Catalogue>()) {
             self.respond(&apis.catalogue, &event).await
+        } else if has(&operations::<DeadLetters>()) {
+            self.respond(&apis.dead_letters, &event).await
+        } else if has(&operations::<Endpoints>()) {
+            self.respond(&apis.endpoints, &event).await
         } else if has(&operations::<Feed>()) {
             self.respond(&apis.feed, &event).await
         } else if has(&operations::<Fleets>()) {
@@ -202,5 +207,5 @@ fn details() -> VehicleDetails {
 }
 
 fn to_record(ShardRecord { shard, sequence_number, partition_key, arrived_at, data }: ShardRecord) -> Record {
-    Record { shard, partition_key, raw: RawRecord { sequence_number, arrived_at, data } }
+    Record { shard, raw: RawRecord { sequence_number, partition_key, arrived_at, data } }
 }

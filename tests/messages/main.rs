@@ -6,6 +6,8 @@
 mod contract;
 mod golden;
 mod pipeline;
+mod produced;
+mod webhooks;
 
 use std::collections::BTreeSet;
 
@@ -14,20 +16,34 @@ use base64::engine::general_purpose::STANDARD;
 use contract::Contract;
 use pipeline::Pipeline;
 use roadcast_aws::{FEED_INPUT_PATH, feed_pattern};
+use roadcast_domain::lane::Lane;
 use roadcast_domain::limits;
 use roadcast_domain::refusal::Reason;
 use roadcast_lambda_kit::eventbridge::BusEvent;
 use serde_json::{Value, json};
 
 /// Messages that only Roadcast writes.
-const OWN_MESSAGES: [&str; 5] = ["IngestEntry", "DeliveryEntry", "FeedMessage", "RawLine", "QuarantineLine"];
+const OWN_MESSAGES: [&str; 12] = [
+    "IngestEntry",
+    "DeliveryEntry",
+    "FeedMessage",
+    "ProbeEntry",
+    "ProbeDelivery",
+    "ProbeMessage",
+    "RawLine",
+    "QuarantineLine",
+    "AttemptTask",
+    "LineTask",
+    "WebhookNotice",
+    "FailedDelivery",
+];
 /// Their optional members.
-const OPTIONAL: [&str; 4] = ["mil", "vid", "eid", "index"];
+const OPTIONAL: [&str; 5] = ["mil", "vid", "eid", "index", "status"];
 
 #[tokio::test]
 async fn written_messages_equal_the_golden_files() {
     let contract = Contract::read();
-    let produced = pipeline::produce().await.messages;
+    let produced = produced::produce().await.messages;
     let differences: Vec<String> =
         produced.iter().flat_map(|(message, written)| golden::compare(&contract, message, written)).collect();
     assert!(differences.is_empty(), "{}", golden::advice(&differences));
@@ -36,7 +52,7 @@ async fn written_messages_equal_the_golden_files() {
 #[tokio::test]
 async fn written_messages_match_their_schemas() {
     let contract = Contract::read();
-    let produced = pipeline::produce().await;
+    let produced = produced::produce().await;
     for (message, written) in &produced.messages {
         for payload in written {
             contract.check(message, payload).unwrap_or_else(|error| panic!("{message}: {error}\n{payload:#}"));
@@ -44,13 +60,17 @@ async fn written_messages_match_their_schemas() {
     }
     let headers = json!({ "partitionKey": produced.upload_key });
     contract.check_headers("UploadRecord", &headers).unwrap_or_else(|error| panic!("{error}"));
+    for message in ["WebhookDelivery", "WebhookNotice"] {
+        let checked = contract.check_headers(message, &produced.webhook_headers);
+        checked.unwrap_or_else(|error| panic!("{message}: {error}"));
+    }
 }
 
 #[tokio::test]
 async fn contract_code_and_golden_files_have_the_same_messages() {
     let contract = Contract::read().messages();
     assert_eq!(golden::messages(), contract, "the golden files differ from the messages of the contract");
-    let produced: BTreeSet<String> = pipeline::produce().await.messages.into_keys().map(str::to_owned).collect();
+    let produced: BTreeSet<String> = produced::produce().await.messages.into_keys().map(str::to_owned).collect();
     assert_eq!(produced, contract, "the written messages differ from those of the contract");
 }
 
@@ -162,7 +182,7 @@ async fn rule_selects_the_feed_message_of_a_delivery_entry() {
     let entry = golden::read(&contract, "DeliveryEntry").remove(0);
     let input_path = FEED_INPUT_PATH.strip_prefix('$').unwrap().replace('.', "/");
     assert_eq!(entry.pointer(&input_path), Some(&golden::read(&contract, "FeedMessage").remove(0)));
-    let produced = pipeline::produce().await;
+    let produced = produced::produce().await;
     assert_eq!(feed_pattern(&produced.fleet_id), json!({ "detail": { "fleetId": [entry["detail"]["fleetId"]] } }));
 }
 
@@ -200,7 +220,13 @@ async fn custom_event_matches_the_contract_at_every_step() {
     contract.check("IngestEntry", &entry).unwrap_or_else(|error| panic!("{error}"));
     let message: Value = serde_json::from_str(&pipeline.memory.queued(&pipeline.fleet_id)[0]).unwrap();
     contract.check("FeedMessage", &message).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!((&message[0]["type"], &message[0]["data"]), (&sent["type"], &sent["data"]));
+    let data = STANDARD.decode(message[0]["data_base64"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        (&message[0]["type"], serde_json::from_slice::<Value>(&data).unwrap()),
+        (&sent["type"], sent["data"].clone())
+    );
+    let returned: Value = serde_json::from_str(pipeline.feed().await.cloud_events().unwrap()[0].get()).unwrap();
+    assert_eq!((&returned["data"], &returned["data_base64"]), (&sent["data"], &Value::Null));
     for (name, wrong) in [("type", json!("roadcast.tyre.v1")), ("subject", json!("bus")), ("datax", json!(1))] {
         let mut other = message.clone();
         other[0][name] = wrong;
@@ -247,7 +273,13 @@ fn channel_addresses_equal_those_of_the_template() {
     let property = |resource: &str, property: &str| template_text(&[resource, "Properties", property]);
     assert_eq!(contract.address("telemetry"), property("TelemetryStream", "Name"));
     assert_eq!(contract.address("ingestBus"), property("IngestBus", "Name"));
+    assert_eq!(contract.address("telemetryQueue"), property("TelemetryQueue", "QueueName"));
+    assert_eq!(contract.address("alertsQueue"), property("AlertsQueue", "QueueName"));
     assert_eq!(contract.address("deliveryBus"), property("DeliveryBus", "Name"));
+    assert_eq!(contract.address("webhookEvents"), property("WebhookEvents", "QueueName"));
+    assert_eq!(contract.address("webhookDeliveries"), property("WebhookDeliveries", "QueueName"));
+    assert_eq!(contract.address("webhookOrdered"), property("WebhookOrdered", "QueueName"));
+    assert_eq!(contract.address("deadLetters"), property("DeadLetters", "QueueName"));
     for function in ["FleetDelivery", "Provisioner"] {
         let prefix = template_text(&[function, "Properties", "Environment", "Variables", "FEED_QUEUE_PREFIX"]);
         assert_eq!(contract.address("fleetQueue"), format!("{prefix}{{fleetId}}"));
@@ -267,19 +299,25 @@ fn channel_addresses_equal_those_of_the_template() {
 }
 
 #[test]
-fn ingest_rule_matches_ingest_entries() {
+fn each_lane_of_the_ingest_bus_is_matched_by_its_rule() {
     let contract = Contract::read();
-    let entry = golden::read(&contract, "IngestEntry").remove(0);
-    for name in ["source", "detail-type"] {
-        let matched = template_text(&["IngestRule", "Properties", "EventPattern", name, "0"]);
-        assert_eq!(entry[name], matched, "{name}");
+    let golden = golden::read(&contract, "IngestEntry").remove(0);
+    assert_eq!(golden["detail-type"], Lane::Telemetry.detail_type());
+    for (lane, rule) in [(Lane::Telemetry, "TelemetryRule"), (Lane::Alerts, "AlertsRule")] {
+        let entry = changed(&golden, "", "detail-type", None);
+        let mut entry = entry.as_object().expect("an object").clone();
+        entry.insert("detail-type".to_owned(), lane.detail_type().into());
+        for name in ["source", "detail-type"] {
+            assert_eq!(entry[name], template_text(&[rule, "Properties", "EventPattern", name, "0"]), "{rule}: {name}");
+        }
+        contract.check("IngestEntry", &Value::from(entry)).unwrap_or_else(|error| panic!("{rule}: {error}"));
     }
 }
 
 #[tokio::test]
 async fn bus_names_and_object_keys_match_the_contract() {
     let contract = Contract::read();
-    let produced = pipeline::produce().await;
+    let produced = produced::produce().await;
     assert_eq!(produced.delivery_bus, contract.address("deliveryBus").replace("{stage}", "dev"));
     let raw = golden::read(&contract, "RawLine");
     let day = |line: &Value| line["arrivedAt"].as_str().unwrap()[..10].to_owned();

@@ -1,27 +1,26 @@
 //! The data flow in memory, with fixed time, ids and input.
 
-use std::collections::BTreeMap;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use roadcast_aws::{BusEntry, ObjectText, quarantine_objects, raw_object};
+use roadcast_codec::bus_entry::Probe;
 use roadcast_codec::{BLOCK_CONTENT_TYPE, stream_record};
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::event::{EventType, Telemetry};
 use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::ids::{ClientId, FleetId, VehicleId};
+use roadcast_domain::lane::Lane;
 use roadcast_domain::package::{Package, Packages};
 use roadcast_domain::plan::Plan;
 use roadcast_domain::subscription::DeliveryFormat;
 use roadcast_domain::vehicle::VehicleDetails;
 use roadcast_event_log::SegmentedLog;
 use roadcast_ports::archive::RawRecord;
-use roadcast_ports::bus::{DeliveryBus as _, FleetBatch};
+use roadcast_ports::bus::{Batch, DeliveryBus as _, FleetBatch};
+use roadcast_ports::clock::Clock as _;
+use roadcast_ports::feed::ReceiveOptions;
 use roadcast_services::authz::{FleetOwner, Proof};
 use roadcast_services::cache::{CachedEntitlements, CachedFleets, CachedSubjects, CachedVehicles};
 use roadcast_services::catalogue::event_schemas::{CachedSchemas, SchemaRegistration};
-use roadcast_services::delivery::enrichment::{Enrichment, EnrichmentCounts, EnrichmentError};
+use roadcast_services::delivery::enrichment::{Enrichment, EnrichmentCounts, IncompleteDelivery};
 use roadcast_services::delivery::feed::{FeedBatch, FeedReader};
 use roadcast_services::fleets::provisioning::{Provisioning, Step, Task};
 use roadcast_services::fleets::{Onboarding, SubscriptionRequest};
@@ -39,30 +38,15 @@ const NOW: &str = "2026-11-20T08:15:06.120Z";
 const PACKAGES: [&str; 3] = ["telematics", "track-and-trace", "diagnostics"];
 /// The custom type of [`Pipeline::register_tyres`], which adds it to the package `diagnostics`.
 pub(crate) const TYRE: &str = "com.example.tyre.v1";
-/// The first bytes of a zstd frame.
-const ZSTD: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 
 /// The pipeline with a fleet and two vehicles: a car that is delivered as JSON, and a bus that is delivered as blocks.
 pub(crate) struct Pipeline {
     pub(crate) memory: Memory,
-    clock: ManualClock,
+    pub(crate) clock: ManualClock,
     items: MemoryItems,
     pub(crate) fleet_id: FleetId,
     pub(crate) car: VehicleId,
     pub(crate) bus: VehicleId,
-}
-
-/// The output of the code: messages by name, and their addresses.
-pub(crate) struct Produced {
-    pub(crate) messages: BTreeMap<&'static str, Vec<Value>>,
-    /// The partition key of the uploaded record.
-    pub(crate) upload_key: String,
-    /// The delivery bus.
-    pub(crate) delivery_bus: String,
-    /// The key of the object in the archive.
-    pub(crate) raw_key: String,
-    pub(crate) quarantine_keys: Vec<String>,
-    pub(crate) fleet_id: FleetId,
 }
 
 fn admin<P: Proof>() -> P {
@@ -83,7 +67,11 @@ impl Pipeline {
             vehicles: memory.clone(),
             entitlements: memory.clone(),
             workflow: memory.clone(),
-            delivery_bus: "roadcast-dev-delivery".to_owned(),
+            delivery_buses: roadcast_services::fleets::DeliveryBuses {
+                first: "roadcast-dev-delivery".to_owned(),
+                rules_per_bus: 300,
+            },
+            first_admin: None,
             clock: clock.clone(),
             randomness: SeededRandomness::new(3),
         };
@@ -94,6 +82,14 @@ impl Pipeline {
             app_clients: memory.clone(),
             subscriptions: memory.clone(),
             channel: memory.clone(),
+            prober: roadcast_services::fleets::FeedProber {
+                proofs: memory.clone(),
+                bus: memory.clone(),
+                queue: memory.clone(),
+                clock: clock.clone(),
+                randomness: SeededRandomness::new(5),
+                wait_seconds: 0,
+            },
             clock: clock.clone(),
         };
         for (vid, delivery_format) in [(&car, DeliveryFormat::Json), (&bus, DeliveryFormat::Blocks)] {
@@ -107,6 +103,7 @@ impl Pipeline {
             let subscription_id =
                 onboard.subscribe(&admin(), &fleet_id, request).await.expect("a subscription").subscription_id;
             for step in [Step::EnsureQueue, Step::EnsureRule, Step::EnsureClient, Step::Activate] {
+                memory.mark_feed_proven(&fleet_id);
                 let (fleet_id, subscription_id) = (fleet_id.clone(), subscription_id.clone());
                 provision
                     .step(&Task { step, fleet_id, subscription_id, attempt: 1, error: None })
@@ -131,7 +128,7 @@ impl Pipeline {
         self.memory.set_packages(Packages::built_in().iter().cloned().map(with_tyres).collect());
     }
 
-    async fn upload(&self, body: &Value) {
+    pub(crate) async fn upload(&self, body: &Value) {
         let ingest = Ingest::<InMemory> {
             vehicles: CachedVehicles::new(self.memory.clone(), self.clock.clone()),
             stream: self.memory.clone(),
@@ -171,7 +168,7 @@ impl Pipeline {
         process.process_batch(&records).await
     }
 
-    pub(crate) async fn enrich(&self, cloud_events: &[&str]) -> Result<EnrichmentCounts, EnrichmentError> {
+    pub(crate) async fn enrich(&self, cloud_events: &[&str]) -> Result<EnrichmentCounts, IncompleteDelivery> {
         let enrich = Enrichment::<InMemory> {
             entitlements: CachedEntitlements::new(self.memory.clone(), self.clock.clone()),
             fleets: CachedFleets::new(self.memory.clone(), self.clock.clone()),
@@ -182,9 +179,22 @@ impl Pipeline {
         enrich.deliver(cloud_events).await
     }
 
+    /// Sends a probe to the fleet, and returns its entry on the ingest bus.
+    pub(crate) async fn probe(&self) -> Batch {
+        let probe = Probe { fleet_id: self.fleet_id.clone(), round: 0x2A, number: 1, time: self.clock.now() };
+        let entry = Batch { lane: Lane::Telemetry, events: vec![probe.encode().expect("a probe is JSON")] };
+        self.enrich(&[&entry.events[0]]).await.expect("passed");
+        entry
+    }
+
     /// Publishes an entry to the delivery bus.
     pub(crate) async fn deliver(&self, events: Vec<String>) {
-        let entry = FleetBatch { fleet_id: self.fleet_id.clone(), bus: "roadcast-dev-delivery".to_owned(), events };
+        let entry = FleetBatch {
+            fleet_id: self.fleet_id.clone(),
+            bus: "roadcast-dev-delivery".to_owned(),
+            for_webhooks: true,
+            events,
+        };
         self.memory.publish(&[entry]).await.pop().expect("a result").expect("the entry is accepted");
     }
 
@@ -195,11 +205,11 @@ impl Pipeline {
             clock: self.clock.clone(),
         };
         let fleet = FleetOwner::prove(&Caller::Fleet(self.fleet_id.clone())).expect("a client of the fleet");
-        deliver.read(&fleet, 10, 0).await.expect("a feed")
+        deliver.read(&fleet, ReceiveOptions::default()).await.expect("a feed")
     }
 
     /// An upload of a data logger: telemetry and trouble codes of the car.
-    fn logger_upload() -> Value {
+    pub(crate) fn logger_upload() -> Value {
         json!([
             {
                 "specversion": "1.0", "id": "trip-17/0001", "source": "urn:example:logger:42",
@@ -226,7 +236,7 @@ impl Pipeline {
     }
 
     /// A message of a device: an event with a block. Its topic names the vehicle.
-    fn device_event() -> Value {
+    pub(crate) fn device_event() -> Value {
         let telemetry: Telemetry = serde_json::from_value(json!({"samples": [
             {"at": "2026-11-20T08:15:02Z", "signals": {"Vehicle.Speed": 31.5, "Vehicle.IsMoving": true}},
             {"at": "2026-11-20T08:15:03Z", "signals": {"Vehicle.Speed": 30.0, "Vehicle.IsMoving": true}},
@@ -236,12 +246,12 @@ impl Pipeline {
         json!({
             "specversion": "1.0", "id": "1207-000317", "source": "urn:example:unit:1207", "type": "roadcast.telemetry.v1",
             "time": "2026-11-20T08:15:04Z", "datacontenttype": BLOCK_CONTENT_TYPE,
-            "data_base64": stream_record::block_base64(&telemetry.samples).expect("a block"),
+            "data_base64": stream_record::block_base64(&telemetry.samples.to_rows()).expect("a block"),
         })
     }
 
     /// A record of a partner: a batch of events of the bus.
-    fn partner_batch() -> Value {
+    pub(crate) fn partner_batch() -> Value {
         json!([
             {
                 "specversion": "1.0", "id": "887125", "source": "urn:example:partner", "type": "roadcast.telemetry.v1",
@@ -259,7 +269,7 @@ impl Pipeline {
     }
 
     /// A record with events of the bus that are partly quarantined.
-    fn partly_invalid_batch() -> Value {
+    pub(crate) fn partly_invalid_batch() -> Value {
         json!([
             {
                 "specversion": "1.0", "id": "887127", "source": "urn:example:partner", "type": "roadcast.telemetry.v1",
@@ -296,72 +306,5 @@ async fn register(memory: &Memory, clock: &ManualClock, (scheme, value): (&str, 
 
 fn record(record: ShardRecord) -> Record {
     let ShardRecord { shard, sequence_number, partition_key, arrived_at, data } = record;
-    Record { shard, partition_key, raw: RawRecord { sequence_number, arrived_at, data } }
-}
-
-fn parse(text: &str) -> Value {
-    serde_json::from_str(text).expect("JSON")
-}
-
-/// An entry as the target of a rule receives it, without the members that EventBridge adds.
-fn entry(entry: &BusEntry<'_>) -> Value {
-    json!({ "source": entry.source, "detail-type": entry.detail_type, "detail": parse(&entry.detail) })
-}
-
-fn lines(object: &ObjectText) -> Vec<Value> {
-    std::str::from_utf8(&object.text).expect("UTF-8").lines().map(parse).collect()
-}
-
-/// Sends all records once and returns the output of the code.
-pub(crate) async fn produce() -> Produced {
-    let pipeline = Pipeline::new().await;
-    pipeline.upload(&Pipeline::logger_upload()).await;
-    let upload = pipeline.memory.stream().records().remove(0);
-    let batch = Pipeline::partner_batch().to_string();
-    let compressed = stream_record::compress(&batch);
-    pipeline.put(Pipeline::device_event().to_string().as_bytes());
-    pipeline.put(batch.as_bytes());
-    // The same batch again: a duplicate.
-    pipeline.put(&compressed);
-    pipeline.put(Pipeline::partly_invalid_batch().to_string().as_bytes());
-    pipeline.put(&[0xFF, 0x00, 0xFE]);
-    let outcome = pipeline.process().await;
-    assert_eq!((outcome.retry_from, outcome.counts.events_deduplicated), (None, 2), "{:?}", outcome.failures);
-
-    let raw = raw_object(&pipeline.memory.archived()[0]).expect("lines").expect("an object");
-    let quarantined = quarantine_objects(&pipeline.memory.quarantined()).expect("lines");
-    // Lines with compressed data are omitted: their bytes depend on the version of the zstd library.
-    let is_plain = |line: &Value| {
-        let bytes = line["data_base64"].as_str().and_then(|base64| STANDARD.decode(base64).ok());
-        !bytes.is_some_and(|bytes| bytes.starts_with(&ZSTD))
-    };
-
-    let published = pipeline.memory.take_published();
-    let [published] = published.as_slice() else { panic!("expected one entry, got {}", published.len()) };
-    let cloud_events: Vec<&str> = published.events.iter().map(String::as_str).collect();
-    pipeline.enrich(&cloud_events).await.expect("delivered");
-    let deliveries = pipeline.memory.deliveries();
-    let [delivery] = deliveries.as_slice() else { panic!("expected one entry, got {}", deliveries.len()) };
-    let delivery = BusEntry::delivery(delivery);
-    let queued = pipeline.memory.queued(&pipeline.fleet_id);
-    let [message] = queued.as_slice() else { panic!("expected one message, got {}", queued.len()) };
-
-    Produced {
-        messages: BTreeMap::from([
-            ("UploadRecord", vec![parse(&stream_record::decode_text(&upload.data).expect("text"))]),
-            ("EventRecord", vec![Pipeline::device_event()]),
-            ("BatchRecord", vec![Pipeline::partner_batch()]),
-            ("PackedRecord", vec![STANDARD.encode(&compressed).into()]),
-            ("RawLine", lines(&raw).into_iter().filter(is_plain).collect()),
-            ("QuarantineLine", quarantined.iter().flat_map(lines).collect()),
-            ("IngestEntry", vec![entry(&BusEntry::ingest("roadcast-dev-ingest", published))]),
-            ("DeliveryEntry", vec![entry(&delivery)]),
-            ("FeedMessage", vec![parse(message)]),
-        ]),
-        upload_key: upload.partition_key,
-        delivery_bus: delivery.bus.to_owned(),
-        raw_key: raw.key,
-        quarantine_keys: quarantined.into_iter().map(|object| object.key).collect(),
-        fleet_id: pipeline.fleet_id,
-    }
+    Record { shard, raw: RawRecord { sequence_number, partition_key, arrived_at, data } }
 }

@@ -37,7 +37,7 @@ impl StateMachine {
     }
 
     /// Runs an execution. `task` runs a task with its payload and returns its result, or the name of its error. `wait` is
-    /// called with the seconds of each `Wait` state.
+    /// called with the seconds of each `Wait` state and of each interval before a retry.
     pub async fn run<F>(
         &self,
         mut input: Value,
@@ -68,10 +68,11 @@ impl StateMachine {
             }
             let payload = payload(&state["Parameters"]["Payload"], &input)?;
             let mut result = task(payload.clone()).await;
-            for _ in 0..retries(state)? {
+            for seconds in retries(state)? {
                 if result.is_ok() {
                     break;
                 }
+                wait(seconds);
                 result = task(payload.clone()).await;
             }
             match result {
@@ -141,11 +142,18 @@ fn next_of_choice<'s>(state: &'s Value, input: &Value) -> Result<&'s str, Unsupp
     text(state, "Default")
 }
 
-/// Returns how often a task is retried after any error.
-fn retries(state: &Value) -> Result<u64, UnsupportedDefinition> {
+/// Returns the seconds before each retry of a task after any error. Jitter makes them shorter on AWS.
+fn retries(state: &Value) -> Result<Vec<u64>, UnsupportedDefinition> {
     match state["Retry"].as_array().map(Vec::as_slice) {
-        None | Some([]) => Ok(0),
-        Some([retry]) if matches_all_errors(retry) => Ok(retry["MaxAttempts"].as_u64().unwrap_or(3)),
+        None | Some([]) => Ok(Vec::new()),
+        Some([retry]) if matches_all_errors(retry) => {
+            let number = |name: &str, default| retry[name].as_u64().unwrap_or(default);
+            let (interval, rate) = (number("IntervalSeconds", 1), number("BackoffRate", 2));
+            let longest = number("MaxDelaySeconds", u64::MAX);
+            let delays = std::iter::successors(Some(interval), |delay| Some(delay.saturating_mul(rate)));
+            let attempts = usize::try_from(number("MaxAttempts", 3)).unwrap_or(usize::MAX);
+            Ok(delays.map(|delay| delay.min(longest)).take(attempts).collect())
+        }
         Some(_) => Err(UnsupportedDefinition(format!("the retries of {state}"))),
     }
 }

@@ -45,8 +45,9 @@ impl EntryError {
 /// Converts the error code and message of one entry; the entry succeeded if it has no code.
 pub(crate) fn entry_result(code: Option<String>, message: Option<String>, context: &'static str) -> Result<(), PortError> {
     let Some(code) = code else { return Ok(()) };
-    let kind = kind_of_code(&code);
-    Err(EntryError { code, message: message.unwrap_or_default() }.into_port_error(kind, context))
+    let message = message.unwrap_or_default();
+    let kind = kind_of_code(&code, &message);
+    Err(EntryError { code, message }.into_port_error(kind, context))
 }
 
 fn missing_result(context: &'static str) -> PortError {
@@ -108,8 +109,9 @@ impl BatchOperation {
         results
     }
 
-    /// Sends the entries at `indexes` in one request, and sends those again that failed with a retryable error. An error of
-    /// the entire request is final, because the SDK has retried it.
+    /// Sends the entries at `indexes` in one request, and sends those again that failed with a retryable error. A request that
+    /// is refused because of its data is sent again in halves, until the entries that cause it are alone. Any other error of
+    /// an entire request is final, because the SDK has retried it.
     async fn send_with_retries<F>(
         &self,
         indexes: Vec<usize>,
@@ -119,13 +121,19 @@ impl BatchOperation {
         F: Future<Output = RequestResult>,
     {
         let mut completed = Vec::with_capacity(indexes.len());
-        let mut pending = indexes;
-        for attempt in 1..=self.max_attempts {
+        // The requests to send, each with the number of its attempt.
+        let mut requests = vec![(1, indexes)];
+        while let Some((attempt, mut pending)) = requests.pop() {
             let results = match request(pending.clone()).await {
                 Ok(results) => results.into_iter().chain(std::iter::repeat_with(|| Err(missing_result(self.context)))),
+                Err(error) if error.kind == PortErrorKind::Rejected && pending.len() > 1 => {
+                    let later = pending.split_off(pending.len() / 2);
+                    requests.extend([(attempt, later), (attempt, pending)]);
+                    continue;
+                }
                 Err(error) => {
                     completed.extend(pending.into_iter().map(|index| (index, Err(error.to_port_error()))));
-                    return completed;
+                    continue;
                 }
             };
             let (retry, done): (Vec<_>, Vec<_>) = pending
@@ -133,11 +141,10 @@ impl BatchOperation {
                 .zip(results)
                 .partition(|(_, result)| attempt < self.max_attempts && result.as_ref().is_err_and(PortError::is_retryable));
             completed.extend(done);
-            if retry.is_empty() {
-                break;
+            if !retry.is_empty() {
+                backoff::wait(attempt + 1).await;
+                requests.push((attempt + 1, retry.into_iter().map(|(index, _)| index).collect()));
             }
-            pending = retry.into_iter().map(|(index, _)| index).collect();
-            backoff::wait(attempt + 1).await;
         }
         completed
     }

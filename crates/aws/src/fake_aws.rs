@@ -10,9 +10,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region};
-use aws_sdk_dynamodb::config::Credentials;
+use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::config::http::{HttpRequest, HttpResponse};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_s3::primitives::SdkBody;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
 use serde_json::Value;
@@ -67,7 +67,12 @@ impl Response {
 
     /// Arrives later than the responses to concurrent requests.
     pub(crate) fn late(self) -> Self {
-        Self { delay: Duration::from_millis(20), ..self }
+        self.after(Duration::from_millis(20))
+    }
+
+    /// Arrives after this time.
+    pub(crate) fn after(self, delay: Duration) -> Self {
+        Self { delay, ..self }
     }
 }
 
@@ -87,13 +92,14 @@ impl FakeAws {
     }
 
     /// Returns the SDK, configured as for the functions, with this fake in place of the network.
-    pub(crate) async fn sdk(&self) -> Sdk {
+    pub(crate) fn sdk(&self) -> Sdk {
         let connector = SharedHttpConnector::new(self.clone());
-        let loader = aws_config::defaults(BehaviorVersion::latest())
+        let credentials = Credentials::new("test", "test", None, None, "fake");
+        let config = SdkConfig::builder()
             .http_client(http_client_fn(move |_, _| connector.clone()))
             .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "fake"));
-        Sdk::from_loader(loader).await
+            .credentials_provider(SharedCredentialsProvider::new(credentials));
+        Sdk::with_http_client(config.build())
     }
 
     /// Returns the requests, in order.

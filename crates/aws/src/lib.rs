@@ -1,8 +1,8 @@
 //! Implementations of the ports on AWS, grouped by AWS service.
 //!
 //! Each adapter takes an SDK client and the names of its resources. Nothing here reads the environment except
-//! [`Sdk::load`], where the SDK resolves its region, credentials and endpoint. Every adapter passes the conformance suite
-//! of its port against a local endpoint (`tests/local_endpoint`).
+//! [`Sdk::load`], which reads region, credentials and endpoint. Every adapter passes the conformance suite of its port
+//! against a local endpoint (`tests/local_endpoint`).
 //!
 //! [`keys`] holds the layout of the tables, `dynamodb/event_item.rs` the format of stored events, [`archive_lines`] the
 //! lines of archived objects.
@@ -18,28 +18,37 @@ mod eventbridge;
 mod fake_aws;
 mod fleet_channels;
 mod kinesis;
+mod kms;
+mod lambda;
 mod port_set;
 mod s3;
 mod sdk;
 mod sdk_error;
+mod secretsmanager;
 mod sqs;
 mod stepfunctions;
 
 pub use clock::{OsRandomness, SystemClock};
 pub use cognito::CognitoAppClients;
 pub use dynamodb::{
-    DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoFleets, DynamoIdempotencyStore,
-    DynamoImportProgress, DynamoPackages, DynamoRateCounter, DynamoSchemas, DynamoStateStore, DynamoSubscriptions,
-    DynamoVehicleMappings, DynamoVehicles, keys,
+    DynamoAttempts, DynamoClients, DynamoDeadLetters, DynamoDeliveries, DynamoEndpointHealths, DynamoEndpointRedrives,
+    DynamoEndpoints, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoFeedProofs, DynamoFleets,
+    DynamoIdempotencyStore, DynamoImportProgress, DynamoPackages, DynamoRateCounter, DynamoSchemas, DynamoStateStore,
+    DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles, DynamoWaitingDeliveries, keys,
 };
-pub use eventbridge::{BusEntry, EventBridgeDeliveryBus, EventBridgeIngestBus, FEED_INPUT_PATH, NotABusArn, feed_pattern};
+pub use eventbridge::{
+    BusEntry, EventBridgeDeliveryBus, EventBridgeIngestBus, FEED_INPUT_PATH, NotABusArn, WebhookRule, feed_pattern,
+};
 pub use fleet_channels::FleetChannels;
 pub use kinesis::KinesisTelemetryStream;
+pub use kms::KmsSealer;
+pub use lambda::{AwsRedriveTargets, RedriveTargetNames};
 pub use port_set::{AwsPorts, request_ports};
 pub use s3::{
-    ArchiveSection, ArchivedObject, ObjectText, RESUME_PREFIX, S3Archive, S3ArchiveReader, S3Body, S3BulkFiles,
-    archive_lines, quarantine_objects, raw_object,
+    ArchiveSection, ArchivedObject, ObjectText, RESUME_PREFIX, S3Archive, S3ArchiveReader, S3ArchivedRecords, S3Body,
+    S3BulkFiles, S3DeadLetterContents, archive_lines, quarantine_objects, raw_object,
 };
-pub use sdk::Sdk;
-pub use sqs::SqsFeedQueue;
+pub use sdk::{LazyClient, Sdk};
+pub use secretsmanager::SecretsManagerSource;
+pub use sqs::{SqsDeliveryQueue, SqsFailedDeliveries, SqsFeedQueue, SqsMessageDelay};
 pub use stepfunctions::StepFunctionsProvisioning;

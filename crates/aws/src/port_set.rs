@@ -2,11 +2,16 @@
 
 use roadcast_ports::port_set::{PortSet, RequestPorts};
 
+use roadcast_webhook_client::{HttpSender, SystemNames};
+
 use crate::{
-    CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoFleets,
-    DynamoIdempotencyStore, DynamoImportProgress, DynamoPackages, DynamoRateCounter, DynamoSchemas, DynamoStateStore,
-    DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles, EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels,
-    KinesisTelemetryStream, OsRandomness, S3Archive, S3BulkFiles, Sdk, SqsFeedQueue, StepFunctionsProvisioning, SystemClock,
+    AwsRedriveTargets, CognitoAppClients, DynamoAttempts, DynamoClients, DynamoDeadLetters, DynamoDeliveries,
+    DynamoEndpointHealths, DynamoEndpointRedrives, DynamoEndpoints, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex,
+    DynamoFeedProofs, DynamoFleets, DynamoIdempotencyStore, DynamoImportProgress, DynamoPackages, DynamoRateCounter,
+    DynamoSchemas, DynamoStateStore, DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles, DynamoWaitingDeliveries,
+    EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels, KinesisTelemetryStream, KmsSealer, OsRandomness, S3Archive,
+    S3ArchivedRecords, S3BulkFiles, S3DeadLetterContents, Sdk, SecretsManagerSource, SqsDeliveryQueue, SqsFailedDeliveries,
+    SqsFeedQueue, SqsMessageDelay, StepFunctionsProvisioning, SystemClock,
 };
 
 /// The ports on AWS.
@@ -16,40 +21,59 @@ pub enum AwsPorts {}
 impl PortSet for AwsPorts {
     type AppClients = CognitoAppClients;
     type Archive = S3Archive;
+    type ArchivedRecords = S3ArchivedRecords;
+    type Attempts = DynamoAttempts;
     type BulkFiles = S3BulkFiles;
     type Clients = DynamoClients;
     type Clock = SystemClock;
     type CustomPackages = DynamoPackages;
+    type DeadLetterContents = S3DeadLetterContents;
+    type DeadLetters = DynamoDeadLetters;
+    type Deliveries = DynamoDeliveries;
     type DeliveryBus = EventBridgeDeliveryBus;
+    type DeliveryQueue = SqsDeliveryQueue;
+    type EndpointHealths = DynamoEndpointHealths;
+    type EndpointRedrives = DynamoEndpointRedrives;
+    type Endpoints = DynamoEndpoints;
     type Entitlements = DynamoEntitlements;
     type EventLog = DynamoEventLog;
+    type FailedDeliveries = SqsFailedDeliveries;
     type FeedIndex = DynamoFeedIndex;
+    type FeedProofs = DynamoFeedProofs;
     type FeedQueue = SqsFeedQueue;
     type FleetChannel = FleetChannels;
     type Fleets = DynamoFleets;
     type IdempotencyStore = DynamoIdempotencyStore;
     type ImportProgress = DynamoImportProgress;
     type IngestBus = EventBridgeIngestBus;
+    type MessageDelay = SqsMessageDelay;
     type ProvisioningWorkflow = StepFunctionsProvisioning;
     type Quarantine = S3Archive;
     type Randomness = OsRandomness;
     type RateCounter = DynamoRateCounter;
+    type RedriveTargets = AwsRedriveTargets;
+    type Redrives = DynamoDeadLetters;
     type Schemas = DynamoSchemas;
+    type Sealer = KmsSealer;
+    type SecretSource = SecretsManagerSource;
     type StateStore = DynamoStateStore;
     type Subscriptions = DynamoSubscriptions;
     type TelemetryStream = KinesisTelemetryStream;
     type VehicleMappings = DynamoVehicleMappings;
     type VehicleNames = DynamoVehicles;
     type Vehicles = DynamoVehicles;
+    type WaitingDeliveries = DynamoWaitingDeliveries;
+    type WebhookSender = HttpSender<SystemClock, SystemNames>;
 }
 
-/// Returns the ports that every HTTP request uses, on the given reference table.
-pub fn request_ports(sdk: &Sdk, reference_table: &str) -> RequestPorts<AwsPorts> {
+/// Returns the ports that every HTTP request uses, on the given reference table and with the secret of the stack.
+pub fn request_ports(sdk: &Sdk, reference_table: &str, secrets: SecretsManagerSource) -> RequestPorts<AwsPorts> {
     RequestPorts {
         clients: DynamoClients::new(sdk.dynamodb(), reference_table),
         fleets: DynamoFleets::new(sdk.dynamodb(), reference_table),
         rate_counter: DynamoRateCounter::new(sdk.dynamodb(), reference_table),
         idempotency_store: DynamoIdempotencyStore::new(sdk.dynamodb(), reference_table),
+        secrets,
         clock: SystemClock,
     }
 }

@@ -1,6 +1,14 @@
-//! SQS adapters: the feed queues of the fleets, and their creation and deletion.
+//! SQS adapters: the feed queues of the fleets, their creation and deletion, the delay of failed messages, the queues of the
+//! dispatcher of webhooks, and the sender of dead letters.
 
+mod delivery_queue;
+mod failed_deliveries;
 mod feed_queue;
 pub(crate) mod fleet_queues;
+mod message_batch;
+mod message_delay;
 
+pub use delivery_queue::SqsDeliveryQueue;
+pub use failed_deliveries::SqsFailedDeliveries;
 pub use feed_queue::SqsFeedQueue;
+pub use message_delay::SqsMessageDelay;

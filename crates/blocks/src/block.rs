@@ -1,16 +1,10 @@
 //! The block: events and times by row, signals by column.
 
-mod column_builder;
+use roadcast_signals::{Column, Presence, Sample, Samples, SignalPath, Timestamp, Values};
 
-use std::cmp::Ordering;
-
-use roadcast_signals::{Sample, SignalPath, Signals, Timestamp, Value};
-
-use crate::presence::Presence;
 use crate::table::EventRow;
-use crate::values::{NUMBER_BYTES, Values};
+use crate::values::{self, NUMBER_BYTES};
 use crate::{EncodeError, limits};
-use column_builder::ColumnBuilder;
 
 /// An event of a block.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,66 +21,42 @@ pub struct BlockEvent {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {
     pub(crate) events: Vec<EventRow>,
-    pub(crate) times: Vec<i64>,
-    pub(crate) columns: Vec<Column>,
-}
-
-/// One signal of a block.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Column {
-    /// The signal.
-    pub path: SignalPath,
-    /// Which samples have it.
-    pub presence: Presence,
-    /// The values, one for each sample that has the signal.
-    pub values: Values,
-}
-
-impl Column {
-    /// Orders signals of the catalogue by number, followed by the others by path.
-    pub(crate) fn order(&self, other: &Self) -> Ordering {
-        let number = |column: &Self| column.path.def().map_or(u32::MAX, |def| u32::from(def.number));
-        number(self).cmp(&number(other)).then_with(|| self.path.cmp(&other.path))
-    }
+    pub(crate) samples: Samples,
 }
 
 impl Block {
     /// Creates a block of events, in order. Fails if a limit is exceeded or an event has no samples.
     pub fn from_events(events: &[BlockEvent]) -> Result<Self, EncodeError> {
-        limits::check_encoded(events.len(), limits::EVENTS, "events")?;
-        if events.iter().any(|event| event.samples.is_empty()) {
-            return Err(EncodeError::NoSamples);
-        }
         let row = |event: &BlockEvent| EventRow { eid: event.eid, received: event.received, samples: event.samples.len() };
-        Self::from_rows(events.iter().map(row).collect(), events.iter().flat_map(|event| &event.samples))
+        let samples = events.iter().flat_map(|event| &event.samples).cloned();
+        Self::new(events.iter().map(row).collect(), samples.collect())
     }
 
     /// Creates a block of samples without events, as devices send it. Fails if a limit is exceeded.
     pub fn from_samples(samples: &[Sample]) -> Result<Self, EncodeError> {
-        Self::from_rows(Vec::new(), samples.iter())
+        Self::new(Vec::new(), samples.iter().cloned().collect())
     }
 
-    fn from_rows<'s>(events: Vec<EventRow>, samples: impl Iterator<Item = &'s Sample>) -> Result<Self, EncodeError> {
-        let mut builder = ColumnBuilder::default();
-        let mut times = Vec::new();
-        for sample in samples {
-            limits::check_encoded(times.len() + 1, limits::SAMPLES, "samples")?;
-            builder.add_row(times.len() as u32, &sample.signals);
-            times.push(sample.at.ms());
+    /// Creates a block of columns. `events` have all samples, in order, or there are none. Fails if a limit is exceeded or an
+    /// event has no samples.
+    pub fn new(events: Vec<EventRow>, samples: Samples) -> Result<Self, EncodeError> {
+        limits::check_encoded(events.len(), limits::EVENTS, "events")?;
+        if events.iter().any(|event| event.samples == 0) {
+            return Err(EncodeError::NoSamples);
         }
-        limits::check_encoded(builder.column_count(), limits::COLUMNS, "signals")?;
-        limits::check_encoded(builder.value_count(), limits::VALUES, "values")?;
-        let columns = builder.build(times.len());
-        limits::check_encoded(
-            columns.iter().map(|column| column.values.text_bytes()).sum(),
-            limits::TEXT_BYTES,
-            "bytes of texts",
-        )?;
+        let rows = samples.len();
+        limits::check_encoded(rows, limits::SAMPLES, "samples")?;
+        let columns = samples.columns();
+        limits::check_encoded(columns.len(), limits::COLUMNS, "signals")?;
         // A block that a reader would refuse is not created.
+        let sum = |count: fn(&Values) -> usize| columns.iter().map(|column| count(&column.values)).sum();
+        limits::check_encoded(sum(Values::count_with_entries), limits::VALUES, "values")?;
+        limits::check_encoded(sum(Values::text_bytes), limits::TEXT_BYTES, "bytes of texts")?;
+        limits::check_encoded(sum(values::stored_texts), limits::TEXTS, "texts")?;
         let sparse = columns.iter().filter(|column| column.presence != Presence::All).count();
-        limits::check_encoded(sparse * times.len(), limits::CELLS, "cells")?;
-        columns.iter().try_for_each(|column| column.values.check_limits())?;
-        let block = Self { events, times, columns };
+        limits::check_encoded(sparse * rows, limits::CELLS, "cells")?;
+        columns.iter().try_for_each(|column| values::check_limits(&column.values))?;
+        let block = Self { events, samples };
         if block.max_bytes() > limits::BYTES {
             limits::check_encoded(block.encode().len(), limits::BYTES, "bytes")?;
         }
@@ -99,11 +69,12 @@ impl Block {
             Presence::All => 0,
             Presence::Some(bits) => bits.len().div_ceil(8),
         };
-        let column =
-            |column: &Column| 2 * NUMBER_BYTES + column.path.as_str().len() + presence(column) + column.values.max_bytes();
+        let column = |column: &Column| {
+            2 * NUMBER_BYTES + column.path.as_str().len() + presence(column) + values::max_bytes(&column.values)
+        };
         // An event has an id, a count and a time.
-        let rows = NUMBER_BYTES * (8 + self.times.len() + 4 * self.events.len());
-        rows + self.columns.iter().map(column).sum::<usize>()
+        let rows = NUMBER_BYTES * (8 + self.samples.len() + 4 * self.events.len());
+        rows + self.columns().iter().map(column).sum::<usize>()
     }
 
     /// Returns the events with their samples. A block without events returns none.
@@ -117,34 +88,20 @@ impl Block {
         self.events.iter().map(event).collect()
     }
 
-    /// Returns all samples, in order.
+    /// Returns all samples as rows, in order.
     pub fn samples(&self) -> Vec<Sample> {
-        // The capacity is the average per row, because in blocks of many signals few rows have most of them.
-        let values: usize = self.columns.iter().map(|column| column.values.len()).sum();
-        let average = values.div_ceil(self.times.len().max(1));
-        let mut rows: Vec<Vec<(SignalPath, Value)>> = self.times.iter().map(|_| Vec::with_capacity(average)).collect();
-        for column in self.columns_by_path() {
-            for (index, row) in column.presence.rows(self.times.len()).enumerate() {
-                // Every present row has a value.
-                rows[row].extend(column.values.get(index).map(|value| (column.path.clone(), value)));
-            }
-        }
-        // The signals are sorted by path, so that the map is built without searching.
-        let sample =
-            |(at, signals): (&i64, Vec<_>)| Sample { at: Timestamp::from_ms(*at), signals: Signals::from_iter(signals) };
-        self.times.iter().zip(rows).map(sample).collect()
+        self.samples.to_rows()
+    }
+
+    /// Returns the events and all of their samples.
+    pub fn into_parts(self) -> (Vec<EventRow>, Samples) {
+        (self.events, self.samples)
     }
 
     /// Returns the size of the values as rows: [`VALUE_BYTES`](crate::limits::VALUE_BYTES) per value and per entry of a
     /// list, plus the bytes of texts, counted for each value.
     pub fn unpacked_bytes(&self) -> usize {
-        self.columns.iter().map(|column| column.values.unpacked_bytes()).sum()
-    }
-
-    fn columns_by_path(&self) -> Vec<&Column> {
-        let mut columns: Vec<&Column> = self.columns.iter().collect();
-        columns.sort_by(|a, b| a.path.cmp(&b.path));
-        columns
+        self.columns().iter().map(|column| values::unpacked_bytes(&column.values)).sum()
     }
 
     /// Returns the events without their samples: each has the next rows of [`times`](Self::times).
@@ -152,35 +109,23 @@ impl Block {
         &self.events
     }
 
-    /// Returns the time of each sample in milliseconds since 1970, by row.
-    pub fn times(&self) -> &[i64] {
-        &self.times
+    /// Returns the time of each sample, by row.
+    pub fn times(&self) -> &[Timestamp] {
+        self.samples.times()
     }
 
     /// Returns the signals: those of the catalogue by number, followed by the others by path.
     pub fn columns(&self) -> &[Column] {
-        &self.columns
+        self.samples.columns()
     }
 
     /// Retains only the signals for which `keep` returns true. Removes samples without remaining signals, and events without
     /// remaining samples.
     pub fn retain_columns(&mut self, keep: impl Fn(&SignalPath) -> bool) {
-        self.columns.retain(|column| keep(&column.path));
-        let rows = self.times.len();
-        let is_retained: Vec<bool> =
-            (0..rows).map(|row| self.columns.iter().any(|column| column.presence.has(row))).collect();
-        if is_retained.iter().all(|is_retained| *is_retained) {
-            return;
-        }
-        for column in &mut self.columns {
-            // Only samples without signals are removed, so no values are removed.
-            let present: Vec<u32> = (0_u32..)
-                .zip((0..rows).filter(|row| is_retained[*row]))
-                .filter(|(_, row)| column.presence.has(*row))
-                .map(|(new_row, _)| new_row)
-                .collect();
-            column.presence = Presence::from_rows(&present, is_retained.iter().filter(|is_retained| **is_retained).count());
-        }
+        let (times, mut columns) = std::mem::take(&mut self.samples).into_parts();
+        columns.retain(|column| keep(&column.path));
+        self.samples = Samples::new(times, columns);
+        let is_retained = self.samples.has_signals();
         let mut row = 0;
         for event in &mut self.events {
             let own = row..row + event.samples;
@@ -188,8 +133,7 @@ impl Block {
             event.samples = is_retained[own].iter().filter(|is_retained| **is_retained).count();
         }
         self.events.retain(|event| event.samples > 0);
-        let mut is_retained = is_retained.into_iter();
-        self.times.retain(|_| is_retained.next().unwrap_or_default());
+        self.samples.retain_rows(&is_retained);
     }
 }
 

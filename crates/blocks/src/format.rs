@@ -1,19 +1,27 @@
 //! Encoding of a block, as specified in `docs/blocks.md`.
 
-use roadcast_signals::{Catalogue, SignalPath};
+use roadcast_signals::{Catalogue, Column, Presence, Samples, SignalPath, Timestamp};
 
 use crate::bits::{BitReader, BitWriter, golomb_bits};
-use crate::block::{Block, Column};
-use crate::presence::Presence;
-use crate::table::{EventHeaders, read_events, read_times, write_events, write_times};
+use crate::block::Block;
+use crate::limits::{DecodeLimits, DecodedCounts};
+use crate::table::{EventHeaders, EventRow, read_events, read_times, write_events, write_times};
 use crate::text::{read_text, write_text};
-use crate::values::Values;
-use crate::{DecodeError, limits};
+use crate::{DecodeError, limits, presence, values};
 
 /// The first byte: a marker in the upper half, the version in the lower half.
 const MARKER: u8 = 0xB0;
 const VERSION: u8 = 1;
 const CHECKSUM_BYTES: usize = 4;
+
+/// The part of a block that precedes its signals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockHead {
+    /// The events: each has the next rows of `times`.
+    pub events: Vec<EventRow>,
+    /// The time of each sample, by row.
+    pub times: Vec<Timestamp>,
+}
 
 impl Block {
     /// Encodes the block. The same block always has the same bytes.
@@ -21,26 +29,27 @@ impl Block {
         let mut bits = BitWriter::default();
         bits.write(u64::from(MARKER | VERSION), 8);
         bits.write_golomb(u64::from(Catalogue::get().version()), 2);
-        write_events(&mut bits, &self.events, &self.times);
+        let columns = self.columns();
+        write_events(&mut bits, &self.events, self.times());
         if self.events.is_empty() {
-            bits.write_golomb(self.times.len() as u64, 4);
+            bits.write_golomb(self.times().len() as u64, 4);
         }
-        write_times(&mut bits, &self.times);
+        write_times(&mut bits, self.times());
 
-        let (numbered, by_path) = self.columns.split_at(self.columns.partition_point(|column| column.path.def().is_some()));
+        let (numbered, by_path) = columns.split_at(columns.partition_point(|column| column.path.def().is_some()));
         write_signal_numbers(&mut bits, numbered);
         bits.write_golomb(by_path.len() as u64, 0);
         for column in by_path {
             write_text(&mut bits, column.path.as_str());
         }
         let mut presences = Vec::new();
-        let full = self.columns.iter().all(|column| column.presence == Presence::All);
+        let full = columns.iter().all(|column| column.presence == Presence::All);
         bits.write_bit(!full);
-        for column in self.columns.iter().filter(|_| !full) {
-            column.presence.write(&mut bits, &mut presences);
+        for column in columns.iter().filter(|_| !full) {
+            presence::write(&mut bits, &column.presence, &mut presences);
         }
-        for column in &self.columns {
-            column.values.write(&mut bits, &column.path);
+        for column in columns {
+            values::write(&mut bits, &column.path, &column.values);
         }
 
         let mut bytes = bits.finish();
@@ -49,15 +58,15 @@ impl Block {
         bytes
     }
 
-    /// Decodes a block. No input causes a panic or an allocation beyond [`limits`].
+    /// Decodes a block. No input causes a panic, or takes more memory than [`limits::MEMORY`].
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        Self::decode_body(verified_body(bytes)?, limits::VALUES)
+        Self::decode_limited(bytes, DecodeLimits::default())
     }
 
-    /// Like [`decode`](Self::decode), but refuses a block of more than `max_values` values before its values are decoded: a
-    /// few bytes can represent as many values as a block may have.
-    pub fn decode_limited(bytes: &[u8], max_values: usize) -> Result<Self, DecodeError> {
-        Self::decode_body(verified_body(bytes)?, max_values.min(limits::VALUES))
+    /// Like [`decode`](Self::decode), but refuses a block that exceeds `limits`, before its values are decoded: a few bytes can
+    /// represent as many values as a block may have.
+    pub fn decode_limited(bytes: &[u8], limits: DecodeLimits) -> Result<Self, DecodeError> {
+        Self::decode_body(verified_body(bytes)?, limits)
     }
 
     /// Returns the number of samples that the header of the block states. The samples are not decoded.
@@ -66,24 +75,39 @@ impl Block {
         read_head(&mut bits).map(|(_, rows)| rows)
     }
 
+    /// Returns the ids of the events, in order. Neither signals nor values are decoded, so that the memory does not depend
+    /// on them.
+    pub fn decode_eids(bytes: &[u8]) -> Result<Vec<u128>, DecodeError> {
+        Ok(Self::decode_head(bytes)?.events.into_iter().map(|event| event.eid).collect())
+    }
+
+    /// Returns the events and the times of the samples. Neither signals nor values are decoded, so that the memory does not
+    /// depend on them.
+    pub fn decode_head(bytes: &[u8]) -> Result<BlockHead, DecodeError> {
+        let mut bits = BitReader::new(verified_body(bytes)?);
+        let (events, rows) = read_head(&mut bits)?;
+        let times = read_times(&mut bits, rows)?;
+        Ok(BlockHead { events: events.with_times(&times)?, times })
+    }
+
     /// Like [`decode`](Self::decode), but without verification of marker, version and checksum. Also used by tests with
     /// invalid bytes.
-    pub(crate) fn decode_body(body: &[u8], max_values: usize) -> Result<Self, DecodeError> {
+    pub(crate) fn decode_body(body: &[u8], limits: DecodeLimits) -> Result<Self, DecodeError> {
         let mut bits = BitReader::new(body);
         let (events, rows) = read_head(&mut bits)?;
+        limits::check_decoded(rows as u64, limits.samples, "samples")?;
         let times = read_times(&mut bits, rows)?;
         let events = events.with_times(&times)?;
         let (paths, numbered) = read_paths(&mut bits)?;
 
         let mut presences = Vec::with_capacity(paths.len());
         let mut explicit = Vec::new();
-        let mut values = 0;
+        let mut counts = DecodedCounts::new(limits.values.min(limits::VALUES));
         let mut cells = 0;
         let full = !bits.read_bit()?;
         for _ in &paths {
-            let presence = if full { Presence::All } else { Presence::read(&mut bits, rows, &mut explicit)? };
-            values += presence.count(rows);
-            limits::check_decoded(values as u64, max_values, "values")?;
+            let presence = if full { Presence::All } else { presence::read(&mut bits, rows, &mut explicit)? };
+            counts.add_values(presence.count(rows))?;
             cells += if presence == Presence::All { 0 } else { rows };
             limits::check_decoded(cells as u64, limits::CELLS, "cells")?;
             presences.push(presence);
@@ -91,14 +115,13 @@ impl Block {
         let mut columns = Vec::with_capacity(paths.len());
         let mut text_bytes = 0;
         for (index, (path, presence)) in paths.into_iter().zip(presences).enumerate() {
-            let read_values = if index < numbered { Values::read } else { Values::read_by_path };
-            let values = read_values(&mut bits, &path, presence.count(rows))?;
+            let read_values = if index < numbered { values::read } else { values::read_by_path };
+            let values = read_values(&mut bits, &path, presence.count(rows), &mut counts)?;
             text_bytes += values.text_bytes();
             limits::check_decoded(text_bytes as u64, limits::TEXT_BYTES, "bytes of texts")?;
             columns.push(Column { path, presence, values });
         }
-        columns.sort_by(Column::order);
-        Ok(Self { events, times, columns })
+        Ok(Self { events, samples: Samples::new(times, columns) })
     }
 }
 

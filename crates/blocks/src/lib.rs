@@ -33,6 +33,7 @@
 mod bits;
 mod block;
 mod error;
+mod estimate;
 mod format;
 pub mod limits;
 mod presence;
@@ -43,8 +44,8 @@ mod text;
 mod values;
 mod zigzag;
 
-pub use block::{Block, BlockEvent, Column};
+pub use block::{Block, BlockEvent};
 pub use error::{DecodeError, EncodeError};
-pub use presence::Presence;
+pub use estimate::estimated_bits;
+pub use format::BlockHead;
 pub use table::EventRow;
-pub use values::Values;

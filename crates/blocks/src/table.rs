@@ -23,16 +23,17 @@ const TIME_BITS: u32 = 48;
 const COUNT_ORDER: u32 = 3;
 
 /// Writes the times of the samples, as steps in the coarsest tick: many clocks have a resolution of one second.
-pub(crate) fn write_times(bits: &mut BitWriter, times: &[i64]) {
+pub(crate) fn write_times(bits: &mut BitWriter, times: &[Timestamp]) {
     let Some((first, rest)) = times.split_first() else { return };
+    let first = first.ms();
     let short = FirstValue::within(0, (1 << TIME_BITS) - 1);
-    bits.write_bit(!short.can_write(*first));
-    if short.can_write(*first) {
-        short.write_first(bits, *first);
+    bits.write_bit(!short.can_write(first));
+    if short.can_write(first) {
+        short.write_first(bits, first);
     } else {
         bits.write(first.cast_unsigned(), 64);
     }
-    let steps: Vec<i64> = rest.iter().zip(times).map(|(at, previous)| at.wrapping_sub(*previous)).collect();
+    let steps: Vec<i64> = rest.iter().zip(times).map(|(at, previous)| at.ms().wrapping_sub(previous.ms())).collect();
     let tick = TICKS.iter().position(|tick| steps.iter().all(|step| step % tick == 0)).unwrap_or(TICKS.len() - 1);
     bits.write(tick as u64, 2);
     let steps: Vec<i64> = steps.iter().map(|step| step / TICKS[tick]).collect();
@@ -42,7 +43,7 @@ pub(crate) fn write_times(bits: &mut BitWriter, times: &[i64]) {
 /// The ticks of the encoding, in milliseconds.
 const TICKS: [i64; 4] = [1000, 100, 10, 1];
 
-pub(crate) fn read_times(bits: &mut BitReader<'_>, rows: usize) -> Result<Vec<i64>, DecodeError> {
+pub(crate) fn read_times(bits: &mut BitReader<'_>, rows: usize) -> Result<Vec<Timestamp>, DecodeError> {
     if rows == 0 {
         return Ok(Vec::new());
     }
@@ -50,16 +51,16 @@ pub(crate) fn read_times(bits: &mut BitReader<'_>, rows: usize) -> Result<Vec<i6
     let mut at = if bits.read_bit()? { bits.read(64)?.cast_signed() } else { short.read_first(bits)? };
     let tick = TICKS[bits.read(2)? as usize];
     let mut times = Vec::with_capacity(rows);
-    times.push(at);
+    times.push(Timestamp::from_ms(at));
     for step in sequence::read(bits, rows - 1, FirstValue::Signed)? {
         at = at.wrapping_add(step.wrapping_mul(tick));
-        times.push(at);
+        times.push(Timestamp::from_ms(at));
     }
     Ok(times)
 }
 
 /// Writes the events. `times` are the times of all samples.
-pub(crate) fn write_events(bits: &mut BitWriter, events: &[EventRow], times: &[i64]) {
+pub(crate) fn write_events(bits: &mut BitWriter, events: &[EventRow], times: &[Timestamp]) {
     bits.write_golomb(events.len() as u64, 2);
     let Some(first) = events.first() else { return };
     let is_uniform = events.iter().all(|event| event.samples == first.samples);
@@ -121,7 +122,7 @@ pub(crate) struct EventHeaders {
 }
 
 impl EventHeaders {
-    pub(crate) fn with_times(self, times: &[i64]) -> Result<Vec<EventRow>, DecodeError> {
+    pub(crate) fn with_times(self, times: &[Timestamp]) -> Result<Vec<EventRow>, DecodeError> {
         let mut remaining = times;
         let mut events = Vec::with_capacity(self.samples.len());
         for ((samples, (time, hash)), delay) in self.samples.into_iter().zip(self.eids).zip(self.delays) {
@@ -144,7 +145,7 @@ fn time_of(eid: u128) -> Option<i64> {
 }
 
 /// Returns the earliest and the latest sample time of each event.
-fn spans(events: &[EventRow], times: &[i64]) -> Vec<(i64, i64)> {
+fn spans(events: &[EventRow], times: &[Timestamp]) -> Vec<(i64, i64)> {
     let mut remaining = times;
     let mut spans = Vec::with_capacity(events.len());
     for event in events {
@@ -156,6 +157,7 @@ fn spans(events: &[EventRow], times: &[i64]) -> Vec<(i64, i64)> {
 }
 
 /// Returns the earliest and the latest time.
-fn span(times: &[i64]) -> (i64, i64) {
-    (times.iter().copied().min().unwrap_or_default(), times.iter().copied().max().unwrap_or_default())
+fn span(times: &[Timestamp]) -> (i64, i64) {
+    let ms = || times.iter().map(|at| at.ms());
+    (ms().min().unwrap_or_default(), ms().max().unwrap_or_default())
 }

@@ -1,15 +1,21 @@
-"""Starts the local AWS endpoint with the check of origins, and with a request that prepares its end."""
+"""Starts the local AWS endpoint with the check of origins, methods `ANY`, a request that prepares its end and, if a file is
+named, a recording of the calls of functions."""
 
 import importlib
 import json
+import os
 
+from any_method import read_any_methods
 from invocations import Invocations
 from origin_check import checked, respond
+from recorder import Recorder, named_credentials
 
 # `POST` to it stops the event source mappings and waits for running invocations. Send it before the endpoint is stopped.
 _QUIESCE_PATH = "/_roadcast/quiesce"
 # The stream processor may run for two minutes, but the process that stops the stack does not wait that long.
 _TIMEOUT_S = 45
+# The file to which the calls of functions are appended; unset, nothing is recorded.
+_RECORDED_CALLS = "ROADCAST_RECORDED_CALLS"
 
 
 def with_quiesce(app, invocations):
@@ -25,6 +31,12 @@ def with_quiesce(app, invocations):
     return application
 
 
+def partition_attribute(table_name):
+    """Returns the name of the partition key of a table of the endpoint."""
+    tables = importlib.import_module("ministack.services.dynamodb")._tables
+    return next(table["pk_name"] for (_account, _region, name), table in tables.all_items() if name == table_name)
+
+
 def main():
     endpoint = importlib.import_module("ministack.app")
     functions = importlib.import_module("ministack.services.lambda_svc")
@@ -34,7 +46,13 @@ def main():
         setattr(functions, name, invocations.mapping(getattr(functions, name)))
     name = "_execute_function_with_config_scope"
     setattr(functions, name, invocations.function(getattr(functions, name)))
-    endpoint.app = checked(with_quiesce(endpoint.app, invocations))
+    read_any_methods(importlib.import_module("ministack.services.apigateway_v1"))
+    app = endpoint.app
+    path = os.environ.get(_RECORDED_CALLS)
+    if path:
+        functions.execution_credentials = named_credentials(functions.execution_credentials)
+        app = Recorder(path, partition_attribute).recorded(app)
+    endpoint.app = checked(with_quiesce(app, invocations))
     endpoint.main()
 
 

@@ -3,8 +3,10 @@
 import asyncio
 import threading
 import time
+import types
 import unittest
 
+from any_method import read_any_methods
 from invocations import Invocations
 from origin_check import checked, refusal
 from start import with_quiesce
@@ -116,6 +118,21 @@ class Quiesce(unittest.TestCase):
         self.assertEqual((sent[0]["status"], sent[1]["body"]), (200, b'{"running": 0}'))
         sent = asyncio.run(call(app, {"type": "http", "method": "GET", "path": "/other"}))
         self.assertEqual(sent[0]["status"], 204)
+
+
+class AnyMethod(unittest.TestCase):
+    def test_extension_is_imported_as_any_with_its_security(self):
+        imported = []
+
+        def import_path_item(api_id, path, path_item, scheme_map=None, default_security=None):
+            known = {name: value for name, value in path_item.items() if name in gateway._OPENAPI_HTTP_METHODS}
+            imported.append((api_id, path, known, scheme_map, default_security))
+
+        gateway = types.SimpleNamespace(_OPENAPI_HTTP_METHODS={"get"}, _import_path_item=import_path_item)
+        read_any_methods(gateway)
+        item = {"get": 1, "x-amazon-apigateway-any-method": 2, "parameters": 3}
+        gateway._import_path_item("api", "/{proxy+}", item, {"cognito": 4}, [5])
+        self.assertEqual(imported, [("api", "/{proxy+}", {"get": 1, "any": 2}, {"cognito": 4}, [5])])
 
 
 if __name__ == "__main__":

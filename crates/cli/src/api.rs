@@ -194,6 +194,11 @@ impl Api {
         self.send_with(Method::PUT, path, body, Some((IF_MATCH.as_str(), etag))).await?.read(&format!("PUT {path}"))
     }
 
+    /// Deletes the version of a resource that has this `ETag`. Any final status is returned as a response.
+    pub(crate) async fn delete(&self, path: &str, etag: &str) -> Result<Response> {
+        self.send_with(Method::DELETE, path, None, Some((IF_MATCH.as_str(), etag))).await
+    }
+
     /// Creates a resource under a new idempotency key, so that retries create it only once.
     pub(crate) async fn create<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T> {
         let mut digest = Sha256::new();
@@ -316,7 +321,8 @@ impl Api {
 
     /// Reads at most ten messages of a fleet's feed, and waits up to `wait_s` seconds for the first.
     pub(crate) async fn feed(&self, fleet_id: &str, wait_s: u8) -> Result<Feed> {
-        self.json(Method::GET, &format!("/fleets/{fleet_id}/feed?max=10&wait={wait_s}"), None).await
+        let body = json!({ "max": 10, "waitSeconds": wait_s });
+        self.json(Method::POST, &format!("/fleets/{fleet_id}/feed"), Some(&body)).await
     }
 
     /// Acknowledges a feed response, which removes its messages from the feed.

@@ -6,6 +6,8 @@ use clap::{Parser, Subcommand};
 
 use crate::clients::ClientsArgs;
 use crate::cost::CostArgs;
+use crate::endpoints::EndpointsArgs;
+use crate::listen::ListenArgs;
 use crate::load::LoadArgs;
 use crate::offboard::OffboardArgs;
 use crate::onboard::OnboardArgs;
@@ -64,6 +66,10 @@ pub(crate) enum Command {
     Offboard(OffboardArgs),
     /// List, create, disable, rotate and delete machine clients: what to do about a leaked secret.
     Clients(ClientsArgs),
+    /// List, create, test, pause and redrive webhook endpoints, and show their attempts.
+    Endpoints(EndpointsArgs),
+    /// Receive webhooks on this machine, verify their signatures and print them.
+    Listen(ListenArgs),
     /// Estimate the monthly AWS bill from one metered day.
     Cost(CostArgs),
     /// Write the API reference page to a folder.

@@ -38,7 +38,7 @@ enum ClientsCommand {
     /// List all clients.
     List {
         /// List only clients of this kind.
-        #[arg(long, value_parser = ["fleet", "ingest"])]
+        #[arg(long, value_parser = ["admin", "fleet", "ingest"])]
         kind: Option<String>,
     },
     /// Show a client, its vehicles and its newest changes.
@@ -51,8 +51,11 @@ enum ClientsCommand {
         /// Display name.
         name: String,
         /// Create an application of this fleet.
-        #[arg(long, conflicts_with = "source", required_unless_present = "source")]
+        #[arg(long, conflicts_with_all = ["source", "admin"], required_unless_present_any = ["source", "admin"])]
         fleet: Option<String>,
+        /// Create an admin.
+        #[arg(long, conflicts_with = "source")]
+        admin: bool,
         /// Create an ingest client of this source; repeatable. A source that ends with / or : is a prefix.
         #[arg(long)]
         source: Vec<String>,
@@ -144,9 +147,10 @@ pub(crate) async fn run(layout: &Layout, console: &Console, args: &ClientsArgs) 
             (json!({ "clients": clients }), text)
         }
         ClientsCommand::Show { client } => show(&api, client).await?,
-        ClientsCommand::Create { name, fleet, source } => {
+        ClientsCommand::Create { name, fleet, admin, source } => {
             let sources: Vec<&str> = source.iter().map(String::as_str).collect();
-            let role = fleet.as_deref().map_or(Role::Ingest(&sources), Role::Fleet);
+            let other = if *admin { Role::Admin } else { Role::Ingest(&sources) };
+            let role = fleet.as_deref().map_or(other, Role::Fleet);
             let created: Value = api.create("/clients", &role.client_input(name)).await?;
             let text = secret_text(&created);
             (created, text)

@@ -7,6 +7,8 @@ mod clients;
 mod console;
 mod cost;
 mod down;
+mod endpoints;
+mod listen;
 mod load;
 mod offboard;
 mod onboard;
@@ -54,6 +56,8 @@ async fn run(args: Args, console: &Console) -> anyhow::Result<ExitCode> {
         Command::Onboard(options) => onboard::run(&layout, console, &options).await,
         Command::Offboard(options) => offboard::run(&layout, console, &options).await,
         Command::Clients(options) => clients::run(&layout, console, &options).await,
+        Command::Endpoints(options) => endpoints::run(&layout, console, &options).await,
+        Command::Listen(options) => listen::run(console, &options).await,
         Command::Cost(options) => cost::run(console, &options).await,
         Command::Reference(options) => reference::run(&layout, console, &options).await,
         Command::Tail(options) => tail::run(&layout, console, &options).await,

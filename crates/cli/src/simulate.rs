@@ -67,7 +67,7 @@ fn parse_fraction(text: &str) -> Result<f64, String> {
     }
 }
 
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let invalid = || "expected a duration such as 60s, 10m or 1h".to_owned();
     let (number, unit_s) = match text.strip_suffix(['s', 'm', 'h']) {
         Some(number) if text.ends_with('h') => (number, 3600.0),

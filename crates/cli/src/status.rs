@@ -75,7 +75,10 @@ pub(crate) async fn run(layout: &Layout, console: &Console) -> Result<ExitCode> 
     if fleets.len() > LISTED_FLEETS {
         writeln!(text, "          and {} more; use --json to list all", fleets.len() - LISTED_FLEETS)?;
     }
-    writeln!(text, "\nTokens, valid for an hour:\n  admin   {admin_token}\n  ingest  {ingest}")?;
+    writeln!(
+        text,
+        "\nTokens, of the admin valid for an hour, of others for a day:\n  admin   {admin_token}\n  ingest  {ingest}"
+    )?;
     for (fleet_id, token) in &fleet_tokens {
         writeln!(text, "  {fleet_id}  {token}")?;
     }

@@ -14,8 +14,6 @@ use crate::shutdown::ShutdownSignal;
 use crate::stack::layout::Layout;
 use crate::stack::{Stack, demo_fleet};
 
-/// How long one feed request waits for events, in seconds.
-const WAIT_S: u8 = 10;
 /// Signals that are shown first, in this order.
 const PREFERRED_SIGNALS: [&str; 8] = [
     "Vehicle.Speed",
@@ -49,10 +47,9 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: &TailArgs) 
     let mut stack = Stack::open(layout)?;
     let admin = stack.admin().await?;
     let app = demo_fleet::feed_client(&mut stack, layout, &admin, &options.fleet).await?;
-    let wait = if options.once { 0 } else { WAIT_S };
     loop {
         let feed = tokio::select! {
-            feed = app.feed(&options.fleet, wait) => feed?,
+            feed = app.feed(&options.fleet, 0) => feed?,
             () = shutdown.recv() => return Ok(ExitCode::SUCCESS),
         };
         let mut out = std::io::stdout().lock();
@@ -64,10 +61,14 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: &TailArgs) 
             }
         }
         drop(out);
-        match feed.ack {
-            Some(ack) => app.acknowledge(&options.fleet, &ack).await?,
+        match &feed.ack {
+            Some(ack) => app.acknowledge(&options.fleet, ack).await?,
             None if options.once => return Ok(ExitCode::SUCCESS),
             None => {}
+        }
+        tokio::select! {
+            () = tokio::time::sleep(feed.next_poll()) => {}
+            () = shutdown.recv() => return Ok(ExitCode::SUCCESS),
         }
     }
 }

@@ -1,28 +1,43 @@
 //! Events on buses, in queues and in feeds: one CloudEvent in JSON per event, or one CloudEvent for several telemetry events
 //! of a vehicle, with a block as its data.
+//!
+//! EventBridge parses the JSON of an entry, and refuses the entire entry for an integer beyond 64 bits. So the data of custom
+//! events, which senders write, is base64 on buses and in queues. All other numbers are written by Roadcast, as doubles.
+
+mod probe;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use roadcast_blocks::Block;
 use roadcast_domain::Timestamp;
 use roadcast_domain::cloudevent::SPEC_VERSION;
-use roadcast_domain::event::{Body, Event, InvalidStoredEvent, SOURCE};
-use roadcast_domain::ids::VehicleId;
+use roadcast_domain::event::{Body, Custom, CustomType, Event, InvalidStoredEvent, SOURCE};
+use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::subscription::DeliveryFormat;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::BLOCK_CONTENT_TYPE;
 use crate::telemetry_block::{encode_block, events_of_block, segment_key};
 
+pub use probe::{PROBE_TYPE, Probe};
+
+/// The `source` of entries of the ingest bus.
+pub const INGEST_SOURCE: &str = "roadcast.ingest";
+/// The `source` of entries of the delivery buses.
+pub const DELIVERY_SOURCE: &str = "roadcast.delivery";
 /// The `type` of a CloudEvent whose data is a block of telemetry events.
 pub const BLOCK_TYPE: &str = "roadcast.telemetry.block.v1";
+/// `datacontenttype` of the data of a custom event.
+const JSON_CONTENT_TYPE: &str = "application/json";
 /// Maximum samples and bytes of the block of one CloudEvent, unless it has a single event. With these limits, several blocks
 /// in base64 fit into an entry of 64 KiB.
 const MAX_SAMPLES_PER_BLOCK: usize = 600;
 const MAX_BLOCK_BYTES: usize = 24 * 1024;
 /// Maximum bytes of an event in JSON on a bus, in a queue or in a feed. Larger telemetry is encoded as a block, regardless
 /// of the requested format: a stationary vehicle needs some hundred bytes in a block for what takes megabytes in JSON.
-const MAX_JSON_BYTES: usize = 900_000;
+pub const MAX_JSON_BYTES: usize = 900_000;
 
 /// The text is not a CloudEvent written by [`encode`].
 #[derive(Debug, thiserror::Error)]
@@ -81,11 +96,52 @@ struct BlockCloudEvent<'a> {
     data_base64: String,
 }
 
-/// Encodes events of one vehicle. In the format `blocks`, telemetry events share CloudEvents; every other event has its own.
+/// An event of a custom type as a CloudEvent whose data no bus parses.
+#[derive(Serialize, Deserialize)]
+struct CustomCloudEvent<'a> {
+    specversion: &'a str,
+    id: Eid,
+    source: &'a str,
+    r#type: CustomType,
+    subject: VehicleId,
+    time: Timestamp,
+    datacontenttype: &'a str,
+    receivedtime: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    consentepoch: Option<u64>,
+    data_base64: String,
+}
+
+/// Encodes events of one vehicle for a bus. In the format `blocks`, telemetry events share CloudEvents; every other event has
+/// its own.
 pub fn encode(
     events: &[&Event],
     format: DeliveryFormat,
     consent_epoch: Option<u64>,
+) -> serde_json::Result<Vec<EncodedEntry>> {
+    encode_with(events, format, consent_epoch, custom_on_bus)
+}
+
+/// Encodes events of one vehicle for a response to a fleet: like [`encode`], but the data of custom events is plain JSON, in
+/// the bytes of the sender.
+pub fn encode_for_fleet(
+    events: &[&Event],
+    format: DeliveryFormat,
+    consent_epoch: Option<u64>,
+) -> serde_json::Result<Vec<EncodedEntry>> {
+    encode_with(events, format, consent_epoch, |event, _, consent_epoch| plain_json(event, consent_epoch))
+}
+
+/// Encodes one event for a webhook: always as plain JSON, whatever its size.
+pub fn cloud_event(event: &Event, consent_epoch: u64) -> serde_json::Result<String> {
+    plain_json(event, Some(consent_epoch))
+}
+
+fn encode_with(
+    events: &[&Event],
+    format: DeliveryFormat,
+    consent_epoch: Option<u64>,
+    custom_json: impl Fn(&Event, &Custom, Option<u64>) -> serde_json::Result<String>,
 ) -> serde_json::Result<Vec<EncodedEntry>> {
     let mut encoded = Vec::new();
     let mut run: Vec<(usize, &Event)> = Vec::new();
@@ -108,7 +164,10 @@ pub fn encode(
                     encoded.push(entry);
                 }
             }
-            (_, Body::Diagnostic(_) | Body::Custom(_)) => encoded.push(encode_json(index, event, consent_epoch)?),
+            (_, Body::Diagnostic(_)) => encoded.push(encode_json(index, event, consent_epoch)?),
+            (_, Body::Custom(custom)) => {
+                encoded.push(EncodedEntry { json: custom_json(event, custom, consent_epoch)?, indices: vec![index] });
+            }
         }
     }
     encoded.extend(encode_run(&run, consent_epoch)?);
@@ -137,7 +196,7 @@ fn encode_run(run: &[(usize, &Event)], consent_epoch: Option<u64>) -> serde_json
         source: SOURCE,
         r#type: BLOCK_TYPE,
         subject: first.vid.clone(),
-        time: first.eid.time(),
+        time: events().map(Event::time).min().unwrap_or_else(|| first.time()),
         datacontenttype: BLOCK_CONTENT_TYPE,
         consentepoch: consent_epoch,
         data_base64: STANDARD.encode(block),
@@ -146,26 +205,58 @@ fn encode_run(run: &[(usize, &Event)], consent_epoch: Option<u64>) -> serde_json
 }
 
 fn encode_json(index: usize, event: &Event, consent_epoch: Option<u64>) -> serde_json::Result<EncodedEntry> {
-    let event = event.to_cloud_event();
-    let event = if let Some(epoch) = consent_epoch { event.with_consent_epoch(epoch) } else { event };
-    Ok(EncodedEntry { json: serde_json::to_string(&event)?, indices: vec![index] })
+    Ok(EncodedEntry { json: plain_json(event, consent_epoch)?, indices: vec![index] })
 }
 
-/// Decodes a CloudEvent written by [`encode`].
+fn plain_json(event: &Event, consent_epoch: Option<u64>) -> serde_json::Result<String> {
+    let event = event.to_cloud_event();
+    let event = if let Some(epoch) = consent_epoch { event.with_consent_epoch(epoch) } else { event };
+    serde_json::to_string(&event)
+}
+
+fn custom_on_bus(event: &Event, custom: &Custom, consent_epoch: Option<u64>) -> serde_json::Result<String> {
+    serde_json::to_string(&CustomCloudEvent {
+        specversion: SPEC_VERSION,
+        id: event.eid,
+        source: SOURCE,
+        r#type: custom.event_type.clone(),
+        subject: event.vid.clone(),
+        time: event.eid.time(),
+        datacontenttype: JSON_CONTENT_TYPE,
+        receivedtime: event.received,
+        consentepoch: consent_epoch,
+        data_base64: STANDARD.encode(custom.data.get()),
+    })
+}
+
+/// Decodes a CloudEvent written by [`encode`] or [`encode_for_fleet`].
 pub fn decode(json: &str) -> Result<DecodedEntry, DecodeError> {
     #[derive(Deserialize)]
-    struct Typed<'a> {
+    struct Form<'a> {
         r#type: &'a str,
+        data_base64: Option<IgnoredAny>,
     }
-    let is_block = serde_json::from_str::<Typed<'_>>(json).is_ok_and(|event| event.r#type == BLOCK_TYPE);
-    if !is_block {
-        let (event, consent_epoch) = Event::from_cloud_event(json)?;
-        return Ok(DecodedEntry { events: vec![event], consent_epoch, format: DeliveryFormat::Json });
+    let form: Option<Form<'_>> = serde_json::from_str(json).ok();
+    let one_event =
+        |(event, consent_epoch)| DecodedEntry { events: vec![event], consent_epoch, format: DeliveryFormat::Json };
+    match form {
+        Some(form) if form.r#type == BLOCK_TYPE => {}
+        Some(Form { data_base64: Some(_), .. }) => return decode_custom(json).map(one_event),
+        _ => return Ok(one_event(Event::from_cloud_event(json)?)),
     }
     let BlockCloudEvent { subject, consentepoch, data_base64, .. } = serde_json::from_str(json)?;
     let block = Block::decode(&STANDARD.decode(data_base64)?)?;
-    let events = events_of_block(&subject, &block);
+    let events = events_of_block(&subject, block);
     Ok(DecodedEntry { events, consent_epoch: consentepoch, format: DeliveryFormat::Blocks })
+}
+
+/// Decodes what [`custom_on_bus`] writes: the event and its consent epoch.
+fn decode_custom(json: &str) -> Result<(Event, Option<u64>), DecodeError> {
+    let written: CustomCloudEvent<'_> = serde_json::from_str(json)?;
+    let data: Box<RawValue> = serde_json::from_slice(&STANDARD.decode(written.data_base64)?)?;
+    let body = Body::Custom(Custom { event_type: written.r#type, data });
+    let event = Event { eid: written.id, vid: written.subject, received: written.receivedtime, body };
+    Ok((event, written.consentepoch))
 }
 
 #[cfg(test)]
@@ -199,6 +290,18 @@ mod tests {
     }
 
     #[test]
+    fn time_of_a_block_is_that_of_its_earliest_sample() {
+        let mut events: Vec<Event> = (0..3).map(|n| driving_event(1, n, n * 10, 10).event).collect();
+        let Body::Telemetry(first) = &mut events[0].body else { panic!("telemetry") };
+        // The first samples are not visible.
+        first.samples = first.samples.to_rows().split_off(4).into();
+        let expected = first.samples.times()[0];
+        let entry = encode(&events.iter().collect::<Vec<_>>(), DeliveryFormat::Blocks, Some(1)).unwrap().remove(0);
+        let written: serde_json::Value = serde_json::from_str(&entry.json).unwrap();
+        assert_eq!(written["time"], serde_json::to_value(expected).unwrap());
+    }
+
+    #[test]
     fn blocks_take_less_than_a_ninth_of_the_json() {
         let events: Vec<Event> = (0..6).map(|n| driving_event(1, n, n * 10, 10).event).collect();
         let bytes = |format| -> usize {
@@ -215,9 +318,11 @@ mod tests {
         let note = SignalPath::parse("acme.note").unwrap();
         for (n, event) in events.iter_mut().enumerate() {
             let Body::Telemetry(telemetry) = &mut event.body else { continue };
-            for (m, sample) in telemetry.samples.iter_mut().enumerate() {
+            let mut samples = telemetry.samples.to_rows();
+            for (m, sample) in samples.iter_mut().enumerate() {
                 sample.signals.insert(note.clone(), Value::from(format!("{n} {m} {}", "x".repeat(900)).as_str()));
             }
+            telemetry.samples = samples.into();
         }
         let encoded = encode(&events.iter().collect::<Vec<_>>(), DeliveryFormat::Blocks, None).unwrap();
         assert!(encoded.iter().all(|entry| entry.json.len() < 48 * 1024));
@@ -225,8 +330,31 @@ mod tests {
     }
 
     #[test]
+    fn custom_data_is_base64_on_buses_and_plain_for_fleets() {
+        let data = r#"{ "serial": 9223372036854775808, "ratio": 1.50e+300 }"#;
+        let custom = Custom {
+            event_type: "com.example.tyre.v1".parse().unwrap(),
+            data: RawValue::from_string(data.to_owned()).unwrap(),
+        };
+        let event = Event { body: Body::Custom(custom), ..diagnostic_event(1, 41).event };
+        for format in [DeliveryFormat::Json, DeliveryFormat::Blocks] {
+            let on_bus = encode(&[&event], format, Some(3)).unwrap().remove(0).json;
+            assert!(!on_bus.contains("9223372036854775808"), "{on_bus}");
+            let for_fleet = encode_for_fleet(&[&event], format, Some(3)).unwrap().remove(0).json;
+            assert!(for_fleet.contains(data), "{for_fleet}");
+            for json in [on_bus, for_fleet] {
+                let decoded = decode(&json).unwrap();
+                assert_eq!((decoded.events, decoded.consent_epoch), (vec![event.clone()], Some(3)));
+            }
+        }
+    }
+
+    #[test]
     fn foreign_events_are_decode_errors() {
-        for json in ["", "{}", r#"{"type":"roadcast.telemetry.block.v1"}"#] {
+        let not_json = r#"{"specversion":"1.0","id":"01KPN6YQ3SF0000000000000A1","source":"urn:roadcast",
+            "type":"com.example.tyre.v1","subject":"veh_0000000000000001","time":"2026-01-01T12:00:00Z",
+            "datacontenttype":"application/json","receivedtime":"2026-01-01T12:00:00Z","data_base64":"e30"}"#;
+        for json in ["", "{}", r#"{"type":"roadcast.telemetry.block.v1"}"#, not_json] {
             assert!(decode(json).is_err(), "{json}");
         }
     }

@@ -5,17 +5,22 @@
 //! | [`stream_record`] | records of the telemetry stream: JSON, zstd frames, events whose data is a block |
 //! | [`bus_entry`] | events on buses, in queues and in feeds: CloudEvents in JSON, or telemetry of one vehicle as a block |
 //! | [`cloudevents_http`] | CloudEvents in binary content mode, from HTTP headers and body |
+//! | [`archive_text`] | the start of the text of an archived object |
 //! | [`bulk_file`] | bulk files: decompression, lines, rows |
+//! | [`dead_letter`] | messages of the queue of dead letters, and failure records of Lambda |
 //! | [`telemetry_block`] | telemetry events of one vehicle as a columnar block |
 //! | [`vehicle_state`] | the last-known values of a vehicle |
 //! | [`bytes`], [`percent`] | LEB128 numbers and length-prefixed texts; percent-encoding |
 //! | [`byte_order_mark`] | the mark that some programs write before JSON |
 
+pub mod archive_text;
 pub mod bulk_file;
 pub mod bus_entry;
 pub mod byte_order_mark;
 pub mod bytes;
 pub mod cloudevents_http;
+pub mod dead_letter;
+pub mod failed_delivery;
 pub mod percent;
 pub mod stream_record;
 pub mod telemetry_block;

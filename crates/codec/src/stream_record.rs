@@ -14,15 +14,15 @@ use std::io::Read as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use roadcast_blocks::limits::VALUE_BYTES;
+use roadcast_blocks::limits::{DecodeLimits, VALUE_BYTES};
 use roadcast_blocks::{Block, DecodeError, EncodeError};
 use roadcast_domain::byte_budget::ByteBudget;
 use roadcast_domain::cloudevent::{self, Data, Envelope};
-use roadcast_domain::event::{EventType, Telemetry};
+use roadcast_domain::event::EventType;
 use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::limits;
 use roadcast_domain::refusal::{Reason, Refusal};
-use roadcast_domain::validation;
+use roadcast_domain::validation::{self, EventData};
 use roadcast_signals::Sample;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -85,28 +85,28 @@ pub const fn record_budget() -> ByteBudget {
     ByteBudget::new(limits::UNPACKED_BLOCKS_BYTES)
 }
 
-/// Returns the data of an event as JSON. JSON in `data_base64` is decoded. A block is decoded within `budget`, which all blocks of one record share.
-pub fn json_data<'a>(envelope: &Envelope<'a>, budget: &mut ByteBudget) -> Result<Cow<'a, RawValue>, Refusal> {
-    let (content_type, base64) = match &envelope.data {
-        Data::Json(data) => return Ok(Cow::Borrowed(*data)),
+/// Returns the data of an event of this type. JSON in `data_base64` is decoded. A block is decoded within `budget`, which all blocks of one
+/// record share.
+pub fn event_data<'a>(event_type: &str, data: Data<'a>, budget: &mut ByteBudget) -> Result<EventData<'a>, Refusal> {
+    let (content_type, base64) = match data {
+        Data::Json(data) => return Ok(data.into()),
+        Data::Samples(samples) => return Ok(EventData::Read(samples)),
         Data::Binary { content_type, base64 } => (content_type, base64),
     };
-    if cloudevent::is_json(content_type) {
-        return decode_json(base64).map(Cow::Owned);
+    if cloudevent::is_json(&content_type) {
+        return decode_json(&base64).map(|json| EventData::Json(Cow::Owned(json)));
     }
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case(BLOCK_CONTENT_TYPE) {
         let detail = format!("data must be JSON or a block ({BLOCK_CONTENT_TYPE})");
         return Err(Refusal::new(Reason::DataInvalid, ["datacontenttype"], detail));
     }
-    if envelope.event_type != EventType::Telemetry.as_str() {
+    if event_type != EventType::Telemetry.as_str() {
         let detail = format!("only {} may be sent as a block", EventType::Telemetry.as_str());
         return Err(Refusal::new(Reason::DataInvalid, ["datacontenttype"], detail));
     }
-    let samples = decode_block(base64, budget)?.samples();
-    to_raw_value(&Telemetry { samples })
-        .map(Cow::Owned)
-        .map_err(|_| invalid_block(Reason::DataInvalid, "the block contains a value that JSON cannot represent"))
+    let (_, samples) = decode_block(&base64, budget)?.into_parts();
+    Ok(EventData::Samples(samples))
 }
 
 /// Decodes JSON from base64. It is shorter than the base64, so that its size needs no limit of its own.
@@ -125,20 +125,28 @@ fn decode_block(base64: &str, budget: &mut ByteBudget) -> Result<Block, Refusal>
     if budget.is_exhausted() || base64.len() / 4 * 3 > limit {
         return Err(too_large());
     }
-    let bytes = STANDARD.decode(base64).map_err(|_| invalid_block(Reason::DataInvalid, "not base64"))?;
+    let bytes = base64_simd::STANDARD.decode_to_vec(base64);
+    let bytes = bytes.map_err(|_| invalid_block(Reason::DataInvalid, "not base64"))?;
     let malformed = |error: DecodeError| invalid_block(Reason::DataInvalid, error.to_string());
-    let samples = Block::count_samples(&bytes).map_err(malformed)?;
-    if samples > limits::SAMPLES_PER_EVENT {
-        let detail = format!("an event has at most {} samples; this one has {samples}", limits::SAMPLES_PER_EVENT);
-        return Err(invalid_block(Reason::TooManySamples, detail));
-    }
-    let block = match Block::decode_limited(&bytes, limit / VALUE_BYTES) {
+    let decode_limits =
+        DecodeLimits { samples: limits::SAMPLES_PER_EVENT, values: limit.min(budget.remaining()) / VALUE_BYTES };
+    let block = match Block::decode_limited(&bytes, decode_limits) {
+        Err(DecodeError::TooMany { what: "samples", limit: limits::SAMPLES_PER_EVENT }) => {
+            let samples = Block::count_samples(&bytes).map_err(malformed)?;
+            let detail = format!("an event has at most {} samples; this one has {samples}", limits::SAMPLES_PER_EVENT);
+            return Err(invalid_block(Reason::TooManySamples, detail));
+        }
         Err(DecodeError::TooMany { what: "values", .. }) => None,
         decoded => Some(decoded.map_err(malformed)?).filter(|block| block.unpacked_bytes() <= limit),
     };
+    if let Some(block) = block
+        && budget.try_reserve(block.unpacked_bytes()).is_ok()
+    {
+        return Ok(block);
+    }
     // A refused block consumes the budget as well; otherwise a record could contain any number of such blocks.
-    budget.consume(block.as_ref().map_or(limit, Block::unpacked_bytes));
-    block.ok_or_else(too_large)
+    budget.consume(limit);
+    Err(too_large())
 }
 
 fn invalid_block(reason: Reason, detail: impl Into<String>) -> Refusal {
@@ -154,13 +162,14 @@ fn too_large() -> Refusal {
 }
 
 /// Returns the number of samples in an event, even if the event is invalid: 1 if the samples cannot be counted.
-pub fn count_samples(event: &RawValue) -> usize {
+pub fn count_samples(event: &str) -> usize {
+    let Ok(event) = serde_json::from_str::<&RawValue>(event) else { return 1 };
     match Envelope::parse(event) {
         Ok(Envelope { data: Data::Binary { content_type, base64 }, event_type, .. }) => {
             let samples = if cloudevent::is_json(&content_type) {
                 decode_json(&base64).ok().and_then(|data| count_json_samples(&event_type, &data))
             } else {
-                STANDARD.decode(base64).ok().and_then(|bytes| Block::count_samples(&bytes).ok())
+                STANDARD.decode(&*base64).ok().and_then(|bytes| Block::count_samples(&bytes).ok())
             };
             samples.map_or(1, |samples| samples.max(1))
         }

@@ -1,8 +1,9 @@
 //! Conversion between telemetry events of one vehicle and a columnar block, and the key of a set of events.
 
-use roadcast_blocks::{Block, BlockEvent};
+use roadcast_blocks::{Block, EventRow};
 use roadcast_domain::event::{Body, Event, Telemetry};
 use roadcast_domain::ids::{Eid, VehicleId};
+use roadcast_signals::Samples;
 use sha2::{Digest as _, Sha256};
 
 /// Returns the key of the segment with these event ids, in `eid` order, or `None` if there are none.
@@ -17,22 +18,25 @@ pub fn segment_key(eids: impl Iterator<Item = Eid> + Clone) -> Option<String> {
 /// Encodes telemetry events as a block, in order. Other events are skipped. Returns `None` if the events exceed the limits
 /// of a block.
 pub fn encode_block<'e>(events: impl Iterator<Item = &'e Event>) -> Option<Block> {
-    let rows = events.filter_map(|event| match &event.body {
-        Body::Telemetry(telemetry) => {
-            Some(BlockEvent { eid: event.eid.bits(), received: event.received, samples: telemetry.samples.clone() })
+    let (mut rows, mut samples) = (Vec::new(), Vec::new());
+    for event in events {
+        if let Body::Telemetry(telemetry) = &event.body {
+            rows.push(EventRow { eid: event.eid.bits(), received: event.received, samples: telemetry.samples.len() });
+            samples.push(&telemetry.samples);
         }
-        Body::Diagnostic(_) | Body::Custom(_) => None,
-    });
-    Block::from_events(&rows.collect::<Vec<_>>()).ok()
+    }
+    Block::new(rows, Samples::concat(samples)).ok()
 }
 
 /// Returns the events of a vehicle's block.
-pub fn events_of_block(vid: &VehicleId, block: &Block) -> Vec<Event> {
-    let event = |row: BlockEvent| Event {
+pub fn events_of_block(vid: &VehicleId, block: Block) -> Vec<Event> {
+    let (rows, samples) = block.into_parts();
+    let parts = samples.split(rows.iter().map(|row| row.samples));
+    let event = |(row, samples): (EventRow, Samples)| Event {
         eid: Eid::from_bits(row.eid),
         vid: vid.clone(),
         received: row.received,
-        body: Body::Telemetry(Telemetry { samples: row.samples }),
+        body: Body::Telemetry(Telemetry { samples }),
     };
-    block.events().into_iter().map(event).collect()
+    rows.into_iter().zip(parts).map(event).collect()
 }

@@ -103,9 +103,16 @@ pub fn decode(bytes: &[u8]) -> Result<VehicleState, StateDecodeError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::panic, clippy::unwrap_used)]
+    use std::fmt::Write as _;
+
     use proptest::prelude::*;
+    use roadcast_signals::{
+        Catalogue, Datatype, MAX_LIST_BYTES, MAX_LIST_LEN, MAX_TEXT_BYTES, SignalDef, SignalPath, Value, accept,
+    };
     use roadcast_testbed::fixtures::{at, driving_event};
+
+    use serde_json::value::RawValue;
 
     use super::*;
 
@@ -115,11 +122,96 @@ mod tests {
         for n in 0..6 {
             newest.merge_event(&driving_event(1, n, n * 10, 10).event);
         }
-        newest.advance_watermark(at(59));
+        newest.advance_watermark(&driving_event(1, 0, 0, 1).event.vid, at(59));
         let bytes = encode(&newest).unwrap();
         assert_eq!(decode(&bytes).unwrap(), newest);
         assert!(bytes.len() < 100, "{} bytes", bytes.len());
         assert_eq!(decode(&encode(&VehicleState::default()).unwrap()).unwrap(), VehicleState::default());
+    }
+
+    /// Maximum bytes of an encoded state. An item of `DynamoDB` has 400 KB; the difference is for signals to come.
+    const MAX_STATE_BYTES: usize = 350 * 1024;
+
+    /// The largest accepted value of a signal, different for each signal and each entry of a list.
+    fn largest_value(def: &SignalDef) -> Value {
+        let mut bits = u64::from(def.number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut next = || {
+            bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            bits >> 11
+        };
+        let mut scalar = |max_text_bytes: usize| match def.datatype {
+            Datatype::Boolean => next().is_multiple_of(2).to_string(),
+            Datatype::String => {
+                if let Some(longest) = def.allowed.iter().max_by_key(|text| text.len()) {
+                    return format!("{longest:?}");
+                }
+                let mut text = String::new();
+                while text.len() < max_text_bytes {
+                    write!(text, "{:016x}", next()).unwrap();
+                }
+                format!("\"{text}\"")
+            }
+            _ => {
+                let (low, high) = match def.datatype {
+                    Datatype::Int8 => (-128.0, 127.0),
+                    Datatype::Uint8 => (0.0, 255.0),
+                    Datatype::Int16 => (-32_768.0, 32_767.0),
+                    Datatype::Uint16 => (0.0, 65_535.0),
+                    Datatype::Int32 => (-2_147_483_648.0, 2_147_483_647.0),
+                    Datatype::Uint32 => (0.0, 4_294_967_295.0),
+                    Datatype::Int64 => (-9e15, 9e15),
+                    Datatype::Uint64 => (0.0, 9e15),
+                    Datatype::Float => (-3e38, 3e38),
+                    _ => (-1e300, 1e300),
+                };
+                let (low, high) = (def.min.map_or(low, |min| min.max(low)), def.max.map_or(high, |max| max.min(high)));
+                #[allow(clippy::cast_precision_loss)] // any fraction
+                let value = low / 2.0 + high / 2.0 + (high / 2.0 - low / 2.0) * (next() as f64 / (1_u64 << 53) as f64);
+                if def.datatype.is_integer() {
+                    format!("{:.0}", value.clamp(-9e15, 9e15).trunc())
+                } else {
+                    format!("{value:e}")
+                }
+            }
+        };
+        let json = if def.is_array {
+            let text_bytes = if def.allowed.is_empty() { MAX_LIST_BYTES / MAX_LIST_LEN } else { MAX_TEXT_BYTES };
+            format!("[{}]", (0..MAX_LIST_LEN).map(|_| scalar(text_bytes)).collect::<Vec<_>>().join(","))
+        } else {
+            scalar(MAX_TEXT_BYTES)
+        };
+        let raw = RawValue::from_string(json).unwrap();
+        accept(def.path, &raw).unwrap_or_else(|error| panic!("{}: {error}: {raw}", def.path)).1
+    }
+
+    /// Whatever a sender sends, a state fits into an item. If new signals make this fail, lower the limits of texts.
+    #[test]
+    fn largest_state_of_all_signals_fits_into_an_item() {
+        let mut state = VehicleState { watermark: Some(at(0)), ..VehicleState::default() };
+        for def in Catalogue::get().iter() {
+            let number = u128::from(def.number);
+            // Every signal in another event and sample, at times that no step describes.
+            let scatter = i64::from(def.number) * 7_919_993 % 1_000_003;
+            let hash = number.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
+            let last = LastKnown {
+                value: largest_value(def),
+                at: at(scatter).plus_ms(scatter % 997),
+                received: at(scatter).plus_ms(scatter * 31 % 1_000_003),
+                eid: Eid::from_time_and_salt(at(scatter * 3 % 1_000_003), hash),
+                index: u32::MAX - u32::from(def.number),
+            };
+            state.signals.insert(SignalPath::parse(def.path).unwrap(), last);
+        }
+        let [latitude, longitude] =
+            ["Latitude", "Longitude"].map(|name| SignalPath::parse(&format!("Vehicle.CurrentLocation.{name}")).unwrap());
+        let position = state.signals[&latitude].clone();
+        let other = state.signals.get_mut(&longitude).unwrap();
+        *other = LastKnown { value: other.value.clone(), ..position };
+
+        let bytes = encode(&state).unwrap();
+        assert!(bytes.len() <= MAX_STATE_BYTES, "{} bytes", bytes.len());
+        assert!(bytes.len() > 150 * 1024, "{} bytes: the state is not the largest", bytes.len());
+        assert_eq!(decode(&bytes).unwrap(), state);
     }
 
     proptest! {

@@ -99,6 +99,13 @@ impl Bill {
         self.lines.iter().filter(|line| line.kind == kind).fold(0.0, |sum, line| sum + line.dollars)
     }
 
+    /// Returns the part of the fixed costs that Cognito charges for each machine client, in dollars. It is stated apart, because
+    /// the documentation of Cognito names the tokens only. See `docs/decisions/0050-validity-of-tokens.md`.
+    pub fn client_fees(&self) -> f64 {
+        let fees = self.lines.iter().filter(|line| line.name == Item::CognitoClientMonth.name());
+        fees.fold(0.0, |sum, line| sum + line.dollars)
+    }
+
     /// Returns the total amount, in dollars.
     pub fn total(&self) -> f64 {
         self.sum(Kind::Traffic) + self.sum(Kind::Fixed)

@@ -7,16 +7,19 @@
 
 mod level;
 mod pipeline;
+mod traffic;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, mpsc};
 
 use futures::executor::block_on;
 use roadcast_domain::ids::FleetId;
 
 use self::level::LevelRun;
+use self::traffic::{Load, Traffic};
 use crate::GIB;
 use crate::meter::{Item, Usage};
-use crate::workload::{CURVE, DAYS, HOURS, IngestPath, Payload, SAMPLES_PER_S, Workload};
+use crate::workload::{CURVE, DAYS, HOURS, IngestPath, Knobs, Payload, SAMPLES_PER_S, Workload};
 
 /// Maximum number of vehicles that are run in one simulation.
 pub const CELL_VEHICLES: u32 = 10_000;
@@ -28,20 +31,20 @@ pub const PROCESSOR_MIB: f64 = 512.0;
 pub const OTHER_FUNCTIONS_MIB: f64 = 256.0;
 /// Setting of the event source mapping, as in the template.
 pub const BATCH_SIZE: usize = 10_000;
-/// See [`BATCH_SIZE`].
-pub const WINDOW_S: i64 = 60;
 /// Returns the concurrent batches per shard. The template's default suits blocks and compressed records; plain JSON reaches
 /// the 6 MB of a batch sooner, and a deployment that receives it needs more concurrent batches.
 pub const fn parallelization_factor(path: IngestPath, payload: Payload) -> usize {
     match (path, payload) {
         (IngestPath::Iot | IngestPath::PutRecords, Payload::Json) => 5,
-        _ => 3,
+        _ => 2,
     }
 }
 /// Share of invocations that are traced, as in the template's sampling rule.
 pub const TRACED: f64 = 0.01;
 /// Size of a line of the API's access log, in bytes.
 const ACCESS_LOG_BYTES: f64 = 350.0;
+/// Seconds that the simulation may be ahead of the slowest ingest path.
+const SECONDS_AHEAD: usize = 16;
 /// Approximate stored size of a vehicle's state, in bytes.
 const STATE_BYTES: f64 = 500.0;
 
@@ -93,24 +96,88 @@ pub struct Sizes {
 }
 
 /// A metered day of one ingest path: its four load levels.
+#[derive(Clone)]
 pub struct Day {
     workload: Workload,
     cells: f64,
-    path: IngestPath,
+    knobs: Knobs,
     levels: Vec<LevelRun>,
 }
 
-/// Runs a day. Calls `report` with the progress, from 0 to 1.
-pub fn run_day(workload: &Workload, path: IngestPath, payload: Payload, report: &dyn Fn(f64)) -> Day {
+/// Runs a day of each ingest path with its settings. Runs with the same format of uploads are concurrent and get the same uploads.
+/// Calls `report` with the progress, from 0 to 1.
+pub fn run_days(workload: &Workload, runs: &[(IngestPath, Knobs)], report: &dyn Fn(f64)) -> Vec<Day> {
     let cells = f64::from(workload.vehicles.div_ceil(CELL_VEHICLES).max(1));
     let vehicles = f64::from(workload.vehicles) / cells;
-    let mut levels = Vec::with_capacity(CURVE.len());
-    for (_, share) in CURVE {
-        // Below one vehicle on average, run one vehicle; `month` scales it to the fraction.
-        levels.push(block_on(level::run((vehicles * share).round().max(1.0), workload.fleets, path, payload)));
-        report(levels.len() as f64 / CURVE.len() as f64);
+    // Below one vehicle on average, run one vehicle; `month` scales it to the fraction.
+    let loads: Vec<Load> = CURVE.iter().map(|(_, share)| Load::of((vehicles * share).round().max(1.0))).collect();
+    let day =
+        |(_, knobs): &(IngestPath, Knobs)| Day { workload: workload.clone(), cells, knobs: *knobs, levels: Vec::new() };
+    let mut days: Vec<Day> = runs.iter().map(day).collect();
+    let groups = [Payload::Compact, Payload::Json].map(|payload| {
+        let indices: Vec<usize> = (0..runs.len()).filter(|run| runs[*run].1.payload == payload).collect();
+        let group: Vec<(IngestPath, Knobs)> = indices.iter().map(|run| runs[*run]).collect();
+        (payload, indices, group)
+    });
+    let groups: Vec<_> = groups.into_iter().filter(|(_, indices, _)| !indices.is_empty()).collect();
+    let seconds = |load: &Load, group: &[(IngestPath, Knobs)]| load.run_seconds(longest_warm_up_s(group)).count() as f64;
+    let work =
+        |load: &Load| groups.iter().map(|(_, _, group)| seconds(load, group)).sum::<f64>() * load.vehicles.len() as f64;
+    let total: f64 = loads.iter().map(work).sum();
+    let mut done = 0.0;
+    for load in &loads {
+        for (payload, indices, group) in &groups {
+            let levels = run_level(load, workload.fleets, *payload, group, &mut || {
+                done += load.vehicles.len() as f64;
+                report(done / total);
+            });
+            for (run, level) in indices.iter().zip(levels) {
+                days[*run].levels.push(level);
+            }
+        }
     }
-    Day { workload: workload.clone(), cells, path, levels }
+    days
+}
+
+/// Returns the seconds of a run that are not counted: two batches and a little more. By then every vehicle was processed once, so
+/// that caches are warm as in a running deployment.
+fn warm_up_s(knobs: Knobs) -> i64 {
+    2 * i64::from(knobs.window_s) + 10
+}
+
+fn longest_warm_up_s(runs: &[(IngestPath, Knobs)]) -> i64 {
+    runs.iter().map(|(_, knobs)| warm_up_s(*knobs)).max().unwrap_or_default()
+}
+
+/// Runs a level on each ingest path, in a thread each: the CPU time of a thread is that of its invocations. All runs have this
+/// format of uploads. Calls `report` after each second of the level.
+fn run_level(
+    load: &Load,
+    fleets: u32,
+    payload: Payload,
+    runs: &[(IngestPath, Knobs)],
+    report: &mut dyn FnMut(),
+) -> Vec<LevelRun> {
+    std::thread::scope(|scope| {
+        let start = |(path, knobs): &(IngestPath, Knobs)| {
+            let (path, knobs, (sender, uploads)) = (*path, *knobs, mpsc::sync_channel(SECONDS_AHEAD));
+            let seconds = load.run_seconds(warm_up_s(knobs));
+            ((sender, seconds), scope.spawn(move || block_on(level::run(load, fleets, path, knobs, &uploads))))
+        };
+        let (senders, runs_in_progress): (Vec<_>, Vec<_>) = runs.iter().map(start).unzip();
+        let warm_up_s = longest_warm_up_s(runs);
+        let mut traffic = Traffic::new(load, payload, warm_up_s);
+        for second in load.run_seconds(warm_up_s) {
+            let uploads = Arc::new(traffic.next_uploads(second));
+            for (sender, _) in senders.iter().filter(|(_, seconds)| seconds.contains(&second)) {
+                // Fails only if the thread has panicked, which its result reports.
+                let _ = sender.send(Arc::clone(&uploads));
+            }
+            report();
+        }
+        drop(senders);
+        runs_in_progress.into_iter().map(|run| run.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
 }
 
 impl Day {
@@ -118,14 +185,13 @@ impl Day {
     #[must_use]
     pub fn times(&self, cells: u32) -> Self {
         let workload = Workload { vehicles: self.workload.vehicles * cells, ..self.workload.clone() };
-        Self { workload, cells: self.cells * f64::from(cells), path: self.path, levels: self.levels.clone() }
+        Self { workload, cells: self.cells * f64::from(cells), ..self.clone() }
     }
 
     /// Converts a day that was run by `PutRecords` to `IoT`: everything after the stream is the same.
     #[must_use]
     pub fn by_iot(&self) -> Self {
-        let mut day =
-            Self { path: IngestPath::Iot, workload: self.workload.clone(), cells: self.cells, levels: self.levels.clone() };
+        let mut day = self.clone();
         for level in &mut day.levels {
             let steps = level.iot_steps;
             level.sent.add(Item::IotRule, None, steps);
@@ -145,7 +211,7 @@ impl Day {
             let expected = hours * 3600.0 * DAYS * vehicles * share * SAMPLES_PER_S;
             month.usage.add_scaled(&level.sent, expected / level.sent_samples * cells);
             // Batching windows do not end with the run: usage of processing is scaled by the processed samples.
-            let processed: f64 = level.delivered.values().sum();
+            let processed = level.processed;
             month.usage.add_scaled(&level.pipeline, expected / processed * cells);
             // The polls of fleets do not depend on the vehicles and are counted separately. Their results do.
             let repeats = hours * 3600.0 * DAYS / level.seconds;
@@ -158,7 +224,7 @@ impl Day {
         }
         if let Some(peak) = self.levels.first() {
             month.usage.add_scaled(&peak.queries, f64::from(workload.fleets) * DAYS);
-            month.peak = peak.peak(cells, workload);
+            month.peak = peak.peak(cells, workload, self.knobs);
             month.sizes = peak.sizes;
         }
         for usage in [&mut month.usage, &mut month.idle] {
@@ -170,3 +236,6 @@ impl Day {
         month
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::meter::{Meter, Metered};
+use crate::workload::Knobs;
 use roadcast_blocks::Block;
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
@@ -77,8 +78,15 @@ pub(crate) fn admin() -> Caller {
 
 impl Deployment {
     /// Returns a deployment of these vehicles, distributed over `fleets` fleets. Each fleet subscribes to all packages of its
-    /// vehicles, delivered as blocks.
-    pub(crate) async fn new(start: Timestamp, keys: Vec<VehicleKey>, fleets: u32, shards: usize, meters: &Meters) -> Self {
+    /// vehicles.
+    pub(crate) async fn new(
+        start: Timestamp,
+        keys: Vec<VehicleKey>,
+        fleets: u32,
+        shards: usize,
+        knobs: Knobs,
+        meters: &Meters,
+    ) -> Self {
         let clock = ManualClock::at(start);
         let memory = Memory::with_shards(clock.clone(), shards);
         let items = MemoryItems::default();
@@ -87,12 +95,14 @@ impl Deployment {
         let mut of_fleet: BTreeMap<&FleetId, Vec<VehicleId>> = BTreeMap::new();
         for (n, key) in (0_u32..).zip(keys) {
             let vid = VehicleId::from_random_bits(scattered_id(n));
-            of_fleet.entry(&fleets[n as usize % fleets.len()]).or_default().push(vid.clone());
+            for receiver in 0..knobs.fleets_per_vehicle.min(fleets.len() as u32) {
+                of_fleet.entry(&fleets[(n + receiver) as usize % fleets.len()]).or_default().push(vid.clone());
+            }
             register(&memory, &vid, &key, start).await;
             vehicles.insert(key, vid);
         }
         for (fleet_id, vids) in of_fleet {
-            subscribe(&memory, fleet_id, vids, start).await;
+            subscribe(&memory, fleet_id, vids, knobs.delivery_format, start).await;
         }
 
         let port = |meter: &Meter| Metered::new(memory.clone(), meter);
@@ -171,7 +181,13 @@ async fn register(memory: &Memory, vid: &VehicleId, key: &VehicleKey, now: Times
     let _ = memory.register(&vehicle).await;
 }
 
-async fn subscribe(memory: &Memory, fleet_id: &FleetId, vehicles: Vec<VehicleId>, now: Timestamp) {
+async fn subscribe(
+    memory: &Memory,
+    fleet_id: &FleetId,
+    vehicles: Vec<VehicleId>,
+    delivery_format: DeliveryFormat,
+    now: Timestamp,
+) {
     let fleet = Fleet::new(fleet_id.clone(), "A fleet".to_owned(), "delivery".to_owned(), Plan::Standard, now);
     let granted = ["telematics", "track-and-trace", "diagnostics", "ev-battery"];
     let built_in = Packages::built_in();
@@ -181,7 +197,7 @@ async fn subscribe(memory: &Memory, fleet_id: &FleetId, vehicles: Vec<VehicleId>
         fleet_id: fleet_id.clone(),
         vehicles,
         packages: names.collect(),
-        delivery_format: DeliveryFormat::Blocks,
+        delivery_format,
         validity: Validity { valid_from: now, valid_until: None },
         state: SubscriptionState::Active,
         attempts: 1,

@@ -14,13 +14,14 @@ mod fixed;
 pub mod meter;
 mod prices;
 pub mod reference;
+pub mod webhooks;
 mod workload;
 
 pub use bill::{Bill, FleetShare, Kind, Line};
 pub use fixed::fixed;
 pub use meter::Usage;
 pub use prices::{Price, PriceError, Prices};
-pub use workload::{IngestPath, Payload, Workload};
+pub use workload::{IngestPath, Knobs, Payload, Workload};
 
 /// Bytes per gigabyte, as AWS bills them.
 pub(crate) const GIB: f64 = 1_073_741_824.0;

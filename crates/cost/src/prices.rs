@@ -16,8 +16,9 @@ pub struct Price {
     pub what: String,
     /// Unit of the quantity.
     pub unit: String,
+    /// Dollars for one unit of the first tier.
     #[serde(rename = "price")]
-    dollars: f64,
+    pub dollars: f64,
     tiers: String,
     /// Free quantity per month.
     pub free_per_month: f64,

@@ -1,5 +1,7 @@
 //! The workload: driving, sending and querying.
 
+use roadcast_domain::subscription::DeliveryFormat;
+
 /// The workload of a month. The constants are those of the published proof of concept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Workload {
@@ -11,6 +13,8 @@ pub struct Workload {
 
 /// Days per month.
 pub(crate) const DAYS: f64 = 30.0;
+/// Batch window of the stream processor in the template, in seconds.
+pub(crate) const WINDOW_S: u16 = 75;
 /// Hours per month.
 pub(crate) const HOURS: f64 = 730.0;
 /// Samples of a vehicle per second of driving.
@@ -19,8 +23,9 @@ pub(crate) const SAMPLES_PER_S: f64 = 1.0;
 pub(crate) const SAMPLES_PER_UPLOAD: usize = 10;
 /// Size of a sample in bytes, for the designs that store each one separately.
 pub(crate) const SAMPLE_BYTES: usize = 520;
-/// Interval between the feed polls of a fleet, in seconds.
-pub(crate) const POLL_EVERY_S: u32 = 15;
+/// Long polls that an event source mapping of a queue keeps open ("Configuring scaling behavior for SQS event source mappings": it
+/// begins with five batches, and returns to five with a maximum concurrency).
+pub(crate) const MAPPING_POLLERS: usize = 5;
 /// State queries of a fleet per day.
 pub(crate) const STATE_QUERIES_PER_DAY: f64 = 500.0;
 /// Queries of a fleet per day for ten minutes of a vehicle's history.
@@ -65,6 +70,34 @@ pub enum Payload {
     Compact,
     /// Plain JSON.
     Json,
+}
+
+/// What a deployment or its users can choose, and what the bill depends on. The default is that of the template, and of fleets
+/// that read their feeds as the responses advise.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Knobs {
+    /// Batch window of the stream processor, in seconds.
+    pub window_s: u16,
+    /// Longest interval between the reads of a feed that the responses advise, in seconds.
+    pub poll_s: u16,
+    /// The format of uploads.
+    pub payload: Payload,
+    /// Number of fleets that receive the data of each vehicle.
+    pub fleets_per_vehicle: u32,
+    /// The format in which fleets receive telemetry.
+    pub delivery_format: DeliveryFormat,
+}
+
+impl Default for Knobs {
+    fn default() -> Self {
+        Self {
+            window_s: WINDOW_S,
+            poll_s: WINDOW_S,
+            payload: Payload::Compact,
+            fleets_per_vehicle: 1,
+            delivery_format: DeliveryFormat::Blocks,
+        }
+    }
 }
 
 impl Workload {

@@ -3,13 +3,15 @@
 use roadcast_signals::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 use crate::fleet::{Client, Fleet};
-use crate::ids::{ChangeId, ClientId, FleetId, SubscriptionId};
+use crate::ids::{ChangeId, ClientId, EndpointId, FleetId, SubscriptionId};
 use crate::subscription::{Subscription, SubscriptionState};
+use crate::webhook::Endpoint;
 
-/// A change to a fleet, to a client or to a subscription. It is in the audit trail of its fleet; a change to a client is also
-/// in the audit trail of the client. Contains neither a secret nor a VIN, because none of these resources does.
+/// A change to a fleet, a client, a subscription or a webhook endpoint. It is in the audit trail of its fleet; a change to a
+/// client is also in the audit trail of the client. Contains neither a secret nor a VIN, because none of these resources does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
@@ -41,10 +43,14 @@ pub enum Author {
         /// The admin's machine client.
         client_id: ClientId,
     },
+    /// A client of the fleet.
+    Fleet,
     /// The workflow that provisions subscriptions.
     Provisioning,
     /// The workflow that offboards a fleet.
     Offboarding,
+    /// The delivery of webhooks, which disables endpoints.
+    Delivery,
 }
 
 /// The resource that was changed.
@@ -63,18 +69,37 @@ pub enum ChangedResource {
         /// The subscription.
         subscription_id: SubscriptionId,
     },
+    /// One of the fleet's webhook endpoints.
+    Endpoint {
+        /// The endpoint.
+        endpoint_id: EndpointId,
+    },
 }
 
 impl ChangedResource {
     fn client(client: &Client) -> Self {
         Self::Client { client_id: client.client_id.clone() }
     }
+
+    fn endpoint(endpoint: &Endpoint) -> Self {
+        Self::Endpoint { endpoint_id: endpoint.endpoint_id.clone() }
+    }
 }
 
 /// Members that are omitted: they are part of the change itself or follow from it.
-const OMITTED_MEMBERS: [&str; 7] =
-    ["fleetId", "clientId", "subscriptionId", "version", "createdAt", "updatedAt", "deliveryBus"];
-
+const OMITTED_MEMBERS: [&str; 10] = [
+    "fleetId",
+    "clientId",
+    "subscriptionId",
+    "endpointId",
+    "version",
+    "createdAt",
+    "updatedAt",
+    "deliveryBus",
+    "hasBusPlace",
+    // Follows from the endpoints of the fleet.
+    "webhooks",
+];
 impl Change {
     /// A fleet was created (`before` is `None`) or updated. `before` and `after` have the version that was read; the store
     /// assigns the next one.
@@ -100,7 +125,7 @@ impl Change {
     pub const fn client_id(&self) -> Option<&ClientId> {
         match &self.resource {
             ChangedResource::Client { client_id } => Some(client_id),
-            ChangedResource::Fleet | ChangedResource::Subscription { .. } => None,
+            ChangedResource::Fleet | ChangedResource::Subscription { .. } | ChangedResource::Endpoint { .. } => None,
         }
     }
 
@@ -111,6 +136,21 @@ impl Change {
         let (fleet_id, at) = (Some(&after.fleet_id), after.updated_at);
         let sequence = after.version + u64::from(before.is_some());
         Self::new(fleet_id, at, by, resource, before.map(members), members(after), sequence)
+    }
+
+    /// An endpoint was created (`before` is `None`) or updated. `before` and `after` have the version that was read; the store
+    /// assigns the next one.
+    pub fn endpoint_changed(by: Author, before: Option<&Endpoint>, after: &Endpoint, at: Timestamp) -> Self {
+        let sequence = after.version + u64::from(before.is_some());
+        let before = before.map(endpoint_members);
+        let resource = ChangedResource::endpoint(after);
+        Self::new(Some(&after.fleet_id), at, by, resource, before, endpoint_members(after), sequence)
+    }
+
+    /// An endpoint was removed.
+    pub fn endpoint_removed(by: Author, endpoint: &Endpoint, at: Timestamp) -> Self {
+        let (fleet_id, resource) = (Some(&endpoint.fleet_id), ChangedResource::endpoint(endpoint));
+        Self::new(fleet_id, at, by, resource, Some(endpoint_members(endpoint)), Map::new(), endpoint.version + 1)
     }
 
     /// The provisioning workflow moved a subscription from state `from` to the state of `after`.
@@ -153,6 +193,7 @@ impl Change {
             ChangedResource::Fleet => fleet_id.map_or("", FleetId::as_str),
             ChangedResource::Client { client_id } => client_id.as_str(),
             ChangedResource::Subscription { subscription_id } => subscription_id.as_str(),
+            ChangedResource::Endpoint { endpoint_id } => endpoint_id.as_str(),
         };
         let hash = resource_id.bytes().fold(0_u64, |hash, byte| hash.rotate_left(5) ^ u64::from(byte));
         let salt = u128::from(sequence) << 64 | u128::from(hash);
@@ -177,6 +218,29 @@ fn members(resource: &impl Serialize) -> Map<String, Value> {
         }
         _ => Map::new(),
     }
+}
+
+/// The members of an endpoint that belong into the audit trail: of its secrets their times, and of its sealed headers a digest,
+/// which shows that they changed.
+fn endpoint_members(endpoint: &Endpoint) -> Map<String, Value> {
+    let mut members = members(endpoint);
+    if let Some(Value::String(sealed)) = members.remove("sealedHeaders") {
+        let digest = Sha256::digest(sealed.as_bytes());
+        members.insert("headersDigest".to_owned(), Value::String(hex_of(&digest[..8])));
+    }
+    for secret in members.get_mut("secrets").and_then(Value::as_array_mut).into_iter().flatten() {
+        secret.as_object_mut().map(|secret| secret.remove("sealed"));
+    }
+    members
+}
+
+fn hex_of(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        let _infallible = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 #[cfg(test)]
@@ -218,6 +282,26 @@ mod tests {
         assert_eq!(written["after"], json!({"state": "suspended"}));
         assert_eq!(change.subscription_state(), Some(SubscriptionState::Suspended));
         assert_eq!(serde_json::from_value::<Change>(written).unwrap(), change);
+    }
+
+    #[test]
+    fn change_of_an_endpoint_contains_no_sealed_text() {
+        let endpoint = |header: &str| -> Endpoint {
+            let endpoint = json!({
+                "endpointId": EndpointId::from_random_bits(1), "fleetId": FleetId::from_random_bits(2),
+                "url": "https://hooks.example.com/", "headerNames": ["authorization"], "sealedHeaders": header,
+                "secrets": [{"sealed": "AAAA", "createdAt": "2026-01-01T00:00:00Z"}], "version": 1,
+                "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z"
+            });
+            serde_json::from_value(endpoint).unwrap()
+        };
+        let at = Timestamp::from_ms(0);
+        let created = Change::endpoint_changed(Author::Fleet, None, &endpoint("BBBB"), at);
+        assert_eq!(created.after["secrets"], json!([{"createdAt": "2026-01-01T00:00:00Z"}]));
+        let text = serde_json::to_string(&created).unwrap();
+        assert!(!text.contains("AAAA") && !text.contains("BBBB"), "{text}");
+        let changed = Change::endpoint_changed(Author::Fleet, Some(&endpoint("BBBB")), &endpoint("CCCC"), at);
+        assert_eq!(changed.after.keys().collect::<Vec<_>>(), ["headersDigest"]);
     }
 
     #[test]

@@ -63,6 +63,16 @@ impl Scope {
         }
     }
 
+    /// Returns the validity of the tokens with this scope, in minutes: an hour for admins, and otherwise a day, the maximum of
+    /// Cognito, which bills each token. A client that is disabled or removed is refused by its record within seconds, so that a
+    /// long validity prolongs no access. See `docs/decisions/0050-validity-of-tokens.md`.
+    pub const fn token_minutes(self) -> u16 {
+        match self {
+            Self::Admin => 60,
+            Self::Read | Self::Ingest => 24 * 60,
+        }
+    }
+
     /// Returns the scopes in the space-separated `scope` claim of a token. Ignores scopes of other resource servers.
     pub fn parse_claim(claim: &str) -> Vec<Self> {
         claim

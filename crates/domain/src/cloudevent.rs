@@ -2,6 +2,7 @@
 //!
 //! Source: CloudEvents 1.0.2, "JSON Event Format". In addition, Roadcast requires `time` and data.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use roadcast_signals::{Timestamp, is_noncharacter};
@@ -11,10 +12,12 @@ use crate::ids::VehicleId;
 use crate::json_pointer::JsonPointer;
 use crate::limits;
 use crate::refusal::{Reason, Refusal};
+use crate::sent_samples::SentSamples;
 use members::unique_members;
 
 mod batch;
 mod members;
+mod usual_form;
 
 pub use batch::{split_events, split_events_limited};
 
@@ -47,7 +50,8 @@ pub struct Envelope<'a> {
     pub data: Data<'a>,
     /// Extension attributes.
     pub extensions: BTreeMap<String, serde_json::Value>,
-    members: BTreeMap<String, &'a RawValue>,
+    /// The event, in the bytes of the sender.
+    json: &'a str,
 }
 
 /// The data of an event, as it was sent.
@@ -58,10 +62,12 @@ pub enum Data<'a> {
     /// Bytes, in `data_base64`. They are JSON if the media type is.
     Binary {
         /// `datacontenttype`; `application/json` if it is absent (JSON format, 2.4).
-        content_type: String,
+        content_type: Cow<'a, str>,
         /// The text of `data_base64`.
-        base64: String,
+        base64: Cow<'a, str>,
     },
+    /// The samples of telemetry in `data`, which were read together with the envelope.
+    Samples(SentSamples<'a>),
 }
 
 impl<'a> Envelope<'a> {
@@ -96,21 +102,31 @@ impl<'a> Envelope<'a> {
             .map_err(|_| Refusal::new(Reason::NotACloudEvent, ["time"], "time must be an RFC 3339 date and time"))?;
         let data = data(&members)?;
         let extensions = extensions(&members)?;
-        Ok(Self { id, source, event_type, subject, time, data, extensions, members })
+        Ok(Self { id, source, event_type, subject, time, data, extensions, json: raw.get() })
+    }
+
+    /// Returns the event in the bytes of the sender.
+    pub fn json(&self) -> &'a str {
+        self.json
+    }
+
+    /// Returns the data, and leaves JSON null in its place.
+    pub fn take_data(&mut self) -> Data<'a> {
+        std::mem::replace(&mut self.data, Data::Json(RawValue::NULL))
     }
 
     /// Serializes the event. All values keep the bytes of the sender.
     pub fn to_json(&self) -> serde_json::Result<String> {
-        serde_json::to_string(&self.members)
+        let members: BTreeMap<String, &RawValue> = serde_json::from_str(self.json)?;
+        serde_json::to_string(&members)
     }
 
     /// Serializes the event for the stream: with the vehicle id as its `subject`. All other values keep the bytes of the
     /// sender.
     pub fn to_json_with_subject(&self, vid: &VehicleId) -> serde_json::Result<String> {
         let subject = serde_json::value::to_raw_value(vid)?;
-        let mut members: BTreeMap<&str, &RawValue> =
-            self.members.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-        members.insert("subject", &subject);
+        let mut members: BTreeMap<String, &RawValue> = serde_json::from_str(self.json)?;
+        members.insert("subject".to_owned(), &subject);
         serde_json::to_string(&members)
     }
 }
@@ -127,9 +143,10 @@ fn data<'a>(members: &BTreeMap<String, &'a RawValue>) -> Result<Data<'a>, Refusa
         }
         (None, None) => json.map(Data::Json).ok_or_else(|| Refusal::new(Reason::DataInvalid, ["data"], "data is required")),
         (_, Some(base64)) if json.is_none() => {
-            let base64 = serde_json::from_str(base64.get())
+            let base64: String = serde_json::from_str(base64.get())
                 .map_err(|_| Refusal::new(Reason::DataInvalid, ["data_base64"], "data_base64 must be a string"))?;
-            Ok(Data::Binary { content_type: content_type.unwrap_or_else(|| JSON_MEDIA_TYPE.to_owned()), base64 })
+            let content_type = content_type.map_or(Cow::Borrowed(JSON_MEDIA_TYPE), Cow::Owned);
+            Ok(Data::Binary { content_type, base64: Cow::Owned(base64) })
         }
         _ => {
             // A valid CloudEvent, but its data has a form that Roadcast does not support.
@@ -180,14 +197,18 @@ fn extensions(members: &BTreeMap<String, &RawValue>) -> Result<BTreeMap<String, 
         if CONTEXT_ATTRIBUTES.contains(&name.as_str()) || name == "data" || name == "data_base64" || raw.get() == "null" {
             continue;
         }
-        if name.is_empty() || !name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()) {
-            return Err(Refusal::new(
-                Reason::NotACloudEvent,
-                [name.as_str()],
-                "attribute names must consist of a-z and 0-9",
-            ));
+        let has_valid_bytes = name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+        if name.is_empty() || name.len() > limits::ATTRIBUTE_NAME_BYTES || !has_valid_bytes {
+            let detail =
+                format!("attribute names must consist of a-z and 0-9, at most {} characters", limits::ATTRIBUTE_NAME_BYTES);
+            // A longer name would make the pointer as long.
+            let pointer =
+                if name.len() > limits::ATTRIBUTE_BYTES { JsonPointer::ROOT } else { JsonPointer::from([name.as_str()]) };
+            return Err(Refusal::new(Reason::NotACloudEvent, pointer, detail));
         }
-        let value: serde_json::Value = serde_json::from_str(raw.get()).unwrap_or_default();
+        // Lists and objects are not allowed, and could be of any size.
+        let is_scalar = !raw.get().starts_with(['[', '{']);
+        let value: serde_json::Value = serde_json::from_str(if is_scalar { raw.get() } else { "[]" }).unwrap_or_default();
         let is_allowed = match &value {
             serde_json::Value::Bool(_) => true,
             serde_json::Value::String(text) => text.len() <= limits::ATTRIBUTE_BYTES && !has_disallowed_character(text),

@@ -1,8 +1,8 @@
 //! What a fleet may see, and redaction of events to it.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 
-use roadcast_signals::{Sample, Timestamp};
+use roadcast_signals::{SignalPath, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Body, Event, Telemetry};
@@ -139,6 +139,26 @@ impl Entitlement {
         self.coverage_by(packages, event.received, |grant| grant.validity.contains(now)).redact(event)
     }
 
+    /// Returns the suspended subscriptions that hold back a part of the event: with one of them active, the fleet would see
+    /// more of it at `now`.
+    pub fn holders(&self, event: &Event, packages: &Packages, now: Timestamp) -> BTreeSet<SubscriptionId> {
+        let visible = self.redact(event, packages, now);
+        let suspended = self.grants.iter().filter(|grant| grant.suspended && grant.validity.contains(now));
+        let holds_back = |held: &&Grant| {
+            let applies = |grant: &Grant| grant.is_live(now) || std::ptr::eq(grant, *held);
+            self.coverage_by(packages, event.received, applies).redact(event) != visible
+        };
+        suspended.filter(holds_back).map(|grant| grant.subscription_id.clone()).collect()
+    }
+
+    /// Whether the fleet may know at `now` of an event that these subscriptions held back when it was delivered, `at`: no
+    /// subscription held it back, or one of them is active again.
+    pub fn has_released(&self, held_by: &BTreeSet<SubscriptionId>, at: Timestamp, now: Timestamp) -> bool {
+        let is_released =
+            |grant: &Grant| held_by.contains(&grant.subscription_id) && grant.is_live(now) && grant.validity.contains(at);
+        held_by.is_empty() || self.grants.iter().any(is_released)
+    }
+
     /// Returns the form of telemetry: blocks if every valid grant requests them, otherwise JSON, because a fleet that
     /// requested JSON must be able to read it.
     pub fn delivery_format(&self, now: Timestamp) -> DeliveryFormat {
@@ -147,13 +167,43 @@ impl Entitlement {
         if blocks && valid().next().is_some() { DeliveryFormat::Blocks } else { DeliveryFormat::Json }
     }
 
+    /// Returns the entitlement reduced to these packages.
+    #[must_use]
+    pub fn limited_to(&self, packages: &BTreeSet<PackageName>) -> Self {
+        let limited = |grant: &Grant| {
+            let packages = grant.packages.iter().filter(|name| packages.contains(*name)).cloned().collect();
+            Grant { packages, ..grant.clone() }
+        };
+        let grants = self.grants.iter().map(limited).filter(|grant| !grant.packages.is_empty()).collect();
+        Self { fleet_id: self.fleet_id.clone(), vid: self.vid.clone(), epoch: self.epoch, grants }
+    }
+
     /// Whether a live grant includes the package.
     pub fn has_package(&self, name: &str, now: Timestamp) -> bool {
         self.grants.iter().any(|grant| grant.is_live(now) && grant.packages.iter().any(|package| package.as_str() == name))
     }
 }
 
+impl<'p> Coverage<'p> {
+    /// Returns the coverage of these packages, without regard to who is entitled to them.
+    pub fn of<'n>(names: impl IntoIterator<Item = &'n PackageName>, packages: &'p Packages) -> Self {
+        Self { packages: names.into_iter().filter_map(|name| packages.get(name.as_str())).collect() }
+    }
+}
+
 impl Coverage<'_> {
+    /// Whether nothing is covered.
+    pub fn is_empty(&self) -> bool {
+        self.packages.is_empty()
+    }
+
+    /// Whether both consist of the same packages of the same [`Packages`], in the same order. Packages with equal contents are
+    /// not compared.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.packages.len() == other.packages.len()
+            && self.packages.iter().zip(&other.packages).all(|(a, b)| std::ptr::eq(*a, *b))
+    }
+
     /// Whether the signal with this path is covered. Paths outside the catalogue belong to no package.
     pub fn contains_signal(&self, path: &str) -> bool {
         self.packages.iter().any(|package| package.contains_signal(path))
@@ -163,10 +213,8 @@ impl Coverage<'_> {
     pub fn redact(&self, event: &Event) -> Option<Event> {
         let body = match &event.body {
             Body::Telemetry(telemetry) => {
-                // The samples of an event mostly have the same signals, and a package may have many patterns.
-                let mut coverage = HashMap::new();
-                let samples: Vec<Sample> =
-                    telemetry.samples.iter().filter_map(|sample| self.redact_sample(sample, &mut coverage)).collect();
+                let is_covered = |path: &SignalPath| path.def().is_some() && self.contains_signal(path.as_str());
+                let samples = telemetry.samples.select_columns(is_covered);
                 (!samples.is_empty()).then_some(Body::Telemetry(Telemetry { samples }))?
             }
             body @ (Body::Diagnostic(_) | Body::Custom(_)) => {
@@ -176,19 +224,6 @@ impl Coverage<'_> {
             }
         };
         Some(Event { eid: event.eid, vid: event.vid.clone(), received: event.received, body })
-    }
-
-    fn redact_sample<'e>(&self, sample: &'e Sample, coverage: &mut HashMap<&'e str, bool>) -> Option<Sample> {
-        let signals: roadcast_signals::Signals = sample
-            .signals
-            .iter()
-            .filter(|(path, _)| {
-                let covered = || path.def().is_some() && self.contains_signal(path.as_str());
-                *coverage.entry(path.as_str()).or_insert_with(covered)
-            })
-            .map(|(path, value)| (path.clone(), value.clone()))
-            .collect();
-        (!signals.is_empty()).then_some(Sample { at: sample.at, signals })
     }
 }
 

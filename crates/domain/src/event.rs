@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use roadcast_signals::{Sample, Timestamp};
+use roadcast_signals::{Samples, Timestamp};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -11,6 +11,7 @@ use crate::diagnostic::Diagnostic;
 use crate::ids::{Eid, VehicleId};
 
 mod event_type;
+pub mod memory;
 
 pub use event_type::{CustomType, EventType, InvalidTypeName};
 
@@ -67,7 +68,7 @@ impl Serialize for Custom {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Telemetry {
     /// The samples, in the order in which they were sent.
-    pub samples: Vec<Sample>,
+    pub samples: Samples,
 }
 
 /// How the sender identified the event.
@@ -109,6 +110,16 @@ impl Event {
         }
     }
 
+    /// Returns the time of the event as far as it is visible: that of its earliest sample. The time in the `eid` is that of the
+    /// event before it was redacted.
+    pub fn time(&self) -> Timestamp {
+        let times = match &self.body {
+            Body::Telemetry(telemetry) => telemetry.samples.times(),
+            Body::Diagnostic(_) | Body::Custom(_) => &[],
+        };
+        times.iter().copied().min().unwrap_or_else(|| self.eid.time())
+    }
+
     /// Returns the CloudEvent that is published and delivered.
     pub fn to_cloud_event(&self) -> CloudEvent<'_> {
         CloudEvent {
@@ -117,7 +128,7 @@ impl Event {
             source: SOURCE,
             event_type: self.event_type(),
             subject: &self.vid,
-            time: self.eid.time(),
+            time: self.time(),
             datacontenttype: "application/json",
             receivedtime: self.received,
             consentepoch: None,
@@ -192,7 +203,28 @@ pub enum InvalidStoredEvent {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use roadcast_signals::{Sample, Signals};
+
     use super::*;
+
+    #[test]
+    fn time_of_a_redacted_event_is_that_of_its_earliest_visible_sample() {
+        let vid = VehicleId::from_random_bits(1);
+        let at = Timestamp::from_ms(1_793_000_000_000);
+        let sample = |seconds: i64| Sample { at: at.plus_ms(seconds * 1000), signals: Signals::default() };
+        let event = |samples: Vec<Sample>| Event {
+            eid: Eid::for_event(&vid, "s", "i", at),
+            vid: vid.clone(),
+            received: at,
+            body: Body::Telemetry(Telemetry { samples: samples.into() }),
+        };
+        let time = |event: &Event| serde_json::to_value(event.to_cloud_event()).unwrap()["time"].clone();
+        let complete = event(vec![sample(0), sample(7), sample(5)]);
+        assert_eq!(time(&complete), serde_json::to_value(at).unwrap());
+        let redacted = event(vec![sample(7), sample(5)]);
+        assert_eq!(time(&redacted), serde_json::to_value(at.plus_ms(5_000)).unwrap(), "without the first sample");
+        assert_eq!(redacted.eid, complete.eid);
+    }
 
     #[test]
     fn custom_event_data_is_preserved_byte_for_byte() {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::FleetId;
 use crate::plan::Plan;
+use crate::webhook::WebhookInterest;
 
 pub use client::{CREDENTIALS_PER_CLIENT, Client, ClientKind, ClientPosition, ClientRole, Credential, is_source_allowed};
 
@@ -18,9 +19,12 @@ pub struct Fleet {
     pub fleet_id: FleetId,
     /// The display name.
     pub name: String,
-    /// The delivery bus that carries the fleet's events. The number of rules per bus is limited, so fleets may be
-    /// distributed over several buses.
+    /// The delivery bus that carries the fleet's events. The number of rules per bus is limited, so the fleets are
+    /// distributed over several buses. A fleet keeps its bus.
     pub delivery_bus: String,
+    /// Whether the fleet has a place on its delivery bus: from its creation until its offboarding is complete.
+    #[serde(default)]
+    pub has_bus_place: bool,
     /// The plan, which sets the rate limit.
     #[serde(default)]
     pub plan: Plan,
@@ -30,6 +34,9 @@ pub struct Fleet {
     /// The status of the offboarding; absent while the fleet is active.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offboarding: Option<OffboardingStatus>,
+    /// What the fleet's webhook endpoints want; absent if it never had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhooks: Option<WebhookInterest>,
     /// Incremented by each change. The first version is 1.
     #[serde(default = "first_version")]
     pub version: u64,
@@ -78,7 +85,18 @@ pub enum FeedDisposition {
 impl Fleet {
     /// Creates an active fleet in version 1.
     pub const fn new(fleet_id: FleetId, name: String, delivery_bus: String, plan: Plan, created_at: Timestamp) -> Self {
-        Self { fleet_id, name, delivery_bus, plan, state: FleetState::Active, offboarding: None, version: 1, created_at }
+        Self {
+            fleet_id,
+            name,
+            delivery_bus,
+            has_bus_place: true,
+            plan,
+            state: FleetState::Active,
+            offboarding: None,
+            webhooks: None,
+            version: 1,
+            created_at,
+        }
     }
 
     /// Starts the offboarding, or restarts one that did not complete.
@@ -87,6 +105,13 @@ impl Fleet {
         let (since, attempts) = self.offboarding.as_ref().map_or((now, 0), |status| (status.since, status.attempts));
         let status = OffboardingStatus { feed, since, attempts: attempts + 1, reason: None };
         Self { state: FleetState::Offboarding, offboarding: Some(status), ..self }
+    }
+
+    /// Completes the offboarding. The fleet has no rule any more, so its place on the bus is free.
+    #[must_use]
+    pub fn finish_offboarding(self) -> Self {
+        let offboarding = self.offboarding.map(|status| OffboardingStatus { reason: None, ..status });
+        Self { state: FleetState::Offboarded, has_bus_place: false, offboarding, ..self }
     }
 }
 

@@ -8,10 +8,14 @@ use serde::{Deserialize, Serialize};
 use self::base32::{ALPHABET, symbol_at};
 
 mod base32;
+mod dead_letter;
+mod delivery;
 mod eid;
 mod positions;
 mod ulid;
 
+pub use dead_letter::DeadLetterId;
+pub use delivery::DeliveryId;
 pub use eid::Eid;
 pub use positions::{ArrivalStamp, ChangeId};
 
@@ -99,6 +103,10 @@ random_id!(
 random_id!(
     /// A subscription's id: `sub_` and 16 base32 symbols.
     SubscriptionId, "sub_", "a subscription id (sub_ and 16 of 0-9 a-z without i, l, o, u)"
+);
+random_id!(
+    /// The id of a webhook endpoint: `end_` and 16 base32 symbols.
+    EndpointId, "end_", "an endpoint id (end_ and 16 of 0-9 a-z without i, l, o, u)"
 );
 
 /// A machine client's id, as the user pool assigned it.

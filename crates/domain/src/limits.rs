@@ -34,6 +34,9 @@ pub const EARLIEST_MS: i64 = 946_684_800_000;
 /// Maximum bytes of a CloudEvents `id`, `source` or `subject`.
 pub const ATTRIBUTE_BYTES: usize = 512;
 
+/// Maximum bytes of the name of a CloudEvents extension attribute. CloudEvents recommends 20.
+pub const ATTRIBUTE_NAME_BYTES: usize = 64;
+
 /// Maximum trouble codes of one diagnostic event.
 pub const CODES_PER_EVENT: usize = 256;
 

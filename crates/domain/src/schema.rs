@@ -13,10 +13,12 @@ use crate::json_pointer::JsonPointer;
 
 mod compatibility;
 mod keywords;
+mod text;
 mod vocabulary;
 
 pub use compatibility::{Incompatibility, incompatibilities};
 pub use keywords::FORMATS;
+pub use text::SchemaText;
 pub use vocabulary::{Pattern, check};
 
 /// A version of the schema of a custom event type.
@@ -28,7 +30,7 @@ pub struct EventSchema {
     /// The version: 1, 2 and so on.
     pub version: u32,
     /// The JSON Schema of the data.
-    pub schema: Value,
+    pub schema: SchemaText,
     /// When the version was registered.
     pub registered_at: Timestamp,
 }

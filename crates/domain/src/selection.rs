@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use roadcast_signals::{Sample, SignalPath};
+use roadcast_signals::SignalPath;
 
 use crate::event::{Body, Event, EventType, Telemetry};
 use crate::package::{Package, pattern_matches};
@@ -54,8 +54,8 @@ impl Selection {
         let Event { eid, vid, received, body } = event;
         let body = match body {
             Body::Telemetry(telemetry) if self.package.is_none() && self.signals.is_none() => Body::Telemetry(telemetry),
-            Body::Telemetry(Telemetry { samples }) => {
-                let samples: Vec<Sample> = samples.into_iter().filter_map(|sample| self.apply_to_sample(sample)).collect();
+            Body::Telemetry(Telemetry { mut samples }) => {
+                samples.retain_columns(|path| self.contains_signal(path.as_str()));
                 (!samples.is_empty()).then_some(Body::Telemetry(Telemetry { samples }))?
             }
             Body::Diagnostic(_) | Body::Custom(_) if self.signals.is_some() => return None,
@@ -72,16 +72,11 @@ impl Selection {
         self.package.as_ref().is_none_or(|package| package.contains_signal(path))
             && self.signals.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(path)))
     }
-
-    fn apply_to_sample(&self, mut sample: Sample) -> Option<Sample> {
-        sample.signals.retain(|path, _| self.contains_signal(path.as_str()));
-        (!sample.signals.is_empty()).then_some(sample)
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use roadcast_signals::{Timestamp, Value};
+    use roadcast_signals::{Sample, Timestamp, Value};
 
     use super::*;
     use crate::diagnostic::Diagnostic;

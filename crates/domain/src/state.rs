@@ -1,13 +1,13 @@
 //! The last-known value of each signal of a vehicle.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
-use roadcast_signals::{SignalPath, Timestamp, Value};
+use roadcast_signals::{Column, POSITION, SignalPath, Timestamp, Value};
 
 use crate::event::{Body, Event};
-use crate::ids::Eid;
+use crate::ids::{Eid, VehicleId};
 use crate::limits;
 
 /// The newest reading of a signal.
@@ -41,15 +41,20 @@ impl LastKnown {
     /// observation is unknown. Such a reading is older than all readings of the [`AHEAD_PENALTY_MS`] before its receipt
     /// that have a possible time. Readings that are equally old are ordered by observed time, event and index in the event.
     fn rank(&self) -> impl Ord {
-        let is_possible = self.at.ms_since(self.received) <= CLOCK_TOLERANCE_MS;
-        let time = if is_possible { self.at.min(self.received) } else { self.received.plus_ms(-AHEAD_PENALTY_MS) };
-        (time, is_possible, self.at, self.eid, self.index, Reverse(self.received))
+        (time_rank(self.at, self.received), self.eid, self.index, Reverse(self.received))
     }
 
     /// Whether both readings are of the same sample.
     fn is_of_the_sample_of(&self, other: &Self) -> bool {
         (self.eid, self.index, self.at) == (other.eid, other.index, other.at)
     }
+}
+
+/// The part of the rank of a reading that does not depend on its event.
+fn time_rank(at: Timestamp, received: Timestamp) -> impl Ord + Copy {
+    let is_possible = at.ms_since(received) <= CLOCK_TOLERANCE_MS;
+    let time = if is_possible { at.min(received) } else { received.plus_ms(-AHEAD_PENALTY_MS) };
+    (time, is_possible, at)
 }
 
 /// The last-known value of each signal of a vehicle. Merging is commutative, associative and idempotent: late, repeated
@@ -68,10 +73,7 @@ pub struct VehicleState {
 
 /// Maximum length of the unmerged tail, the part of the event log that is newer than the state, in milliseconds. Writing a
 /// vehicle's state with each of its batches would cost as much as writing its events.
-pub const TAIL_MS: i64 = 5 * 60 * 1000;
-
-/// The signals of a position.
-const POSITION: [&str; 2] = ["Vehicle.CurrentLocation.Latitude", "Vehicle.CurrentLocation.Longitude"];
+pub const TAIL_MS: i64 = 15 * 60 * 1000;
 
 fn is_coordinate(path: &SignalPath) -> bool {
     POSITION.contains(&path.as_str())
@@ -81,17 +83,24 @@ impl VehicleState {
     /// Merges an event. Returns whether any reading became newer.
     pub fn merge_event(&mut self, event: &Event) -> bool {
         let Body::Telemetry(telemetry) = &event.body else { return false };
+        let samples = &telemetry.samples;
+        // Of one event, the newest reading of a signal is that of the newest of the samples that have it.
+        let rank = |row: usize| (time_rank(samples.times()[row], event.received), row);
+        let mut by_rank: Vec<usize> = (0..samples.len()).collect();
+        by_rank.sort_unstable_by_key(|row| Reverse(rank(*row)));
+        let [latitude, longitude] = POSITION.map(|path| samples.column(path));
+        let has = |column: Option<&Column>, row: usize| column.is_some_and(|column| column.presence.has(row));
         let mut changed = false;
-        for (index, sample) in telemetry.samples.iter().enumerate() {
-            let index = u32::try_from(index).unwrap_or(u32::MAX);
-            let has_position = POSITION.iter().all(|path| sample.signals.contains_key(*path));
-            // Only signals of the catalogue: otherwise a sender that invents paths could grow the state without limit.
-            let known = sample.signals.iter().filter(|(path, _)| path.def().is_some());
-            for (path, value) in known.filter(|(path, _)| has_position || !is_coordinate(path)) {
-                let reading =
-                    LastKnown { value: value.clone(), at: sample.at, received: event.received, eid: event.eid, index };
-                changed |= self.update(path, reading);
-            }
+        // Only signals of the catalogue: otherwise a sender that invents paths could grow the state without limit.
+        for column in samples.columns().iter().filter(|column| column.path.def().is_some()) {
+            let is_coordinate = is_coordinate(&column.path);
+            let is_candidate =
+                |row: usize| column.presence.has(row) && (!is_coordinate || has(latitude, row) && has(longitude, row));
+            let newest = by_rank.iter().copied().find(|row| is_candidate(*row));
+            let Some((row, value)) = newest.and_then(|row| Some((row, column.value_of_row(row)?))) else { continue };
+            let index = u32::try_from(row).unwrap_or(u32::MAX);
+            let reading = LastKnown { value, at: samples.times()[row], received: event.received, eid: event.eid, index };
+            changed |= self.update(&column.path, reading);
         }
         changed
     }
@@ -101,6 +110,19 @@ impl VehicleState {
         let is_later = other.watermark > self.watermark;
         self.watermark = self.watermark.max(other.watermark);
         other.signals.iter().fold(is_later, |changed, (path, reading)| self.update(path, reading.clone()) || changed)
+    }
+
+    /// Returns the events that contain the readings.
+    pub fn event_ids(&self) -> BTreeSet<Eid> {
+        self.signals.values().map(|reading| reading.eid).collect()
+    }
+
+    /// Returns the readings that are of these events, without a watermark.
+    #[must_use]
+    pub fn of_events(&self, eids: &BTreeSet<Eid>) -> Self {
+        let is_of_events = |(_, reading): &(&SignalPath, &LastKnown)| eids.contains(&reading.eid);
+        let signals = self.signals.iter().filter(is_of_events).map(|(path, reading)| (path.clone(), reading.clone()));
+        Self { signals: signals.collect(), watermark: None }
     }
 
     /// Whether an event of this time may already be stored. Events after the unmerged tail are stored only once the
@@ -114,9 +136,11 @@ impl VehicleState {
         self.watermark.is_some_and(|watermark| (0..TAIL_MS).contains(&time.ms_since(watermark)))
     }
 
-    /// Advances the watermark to `time`, rounded down to a multiple of [`TAIL_MS`]. All events before must be merged.
-    pub fn advance_watermark(&mut self, time: Timestamp) {
-        let start = Timestamp::from_ms(time.ms().div_euclid(TAIL_MS) * TAIL_MS);
+    /// Advances the watermark to the start of the interval of [`TAIL_MS`] that contains `time`. All events before must be merged.
+    /// The intervals of different vehicles start at different times, so that their states are not written all at once.
+    pub fn advance_watermark(&mut self, vid: &VehicleId, time: Timestamp) {
+        let phase_ms = vid.as_str().bytes().fold(0, |phase, byte| (phase * 31 + i64::from(byte)) % TAIL_MS);
+        let start = Timestamp::from_ms((time.ms() - phase_ms).div_euclid(TAIL_MS) * TAIL_MS + phase_ms);
         self.watermark = self.watermark.max(Some(start));
     }
 

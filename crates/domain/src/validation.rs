@@ -10,8 +10,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use roadcast_signals::Timestamp;
+use roadcast_signals::{Samples, Timestamp};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use self::custom::validate_custom;
@@ -24,12 +25,29 @@ use crate::json_pointer::JsonPointer;
 use crate::limits;
 use crate::refusal::{Reason, Refusal};
 use crate::schema::SchemaRegistry;
+use crate::sent_samples::SentSamples;
 
 mod custom;
 mod diagnostic;
-mod signals;
 mod telemetry;
 mod window;
+
+/// The data of an event, whatever form it was sent in.
+#[derive(Clone, Debug)]
+pub enum EventData<'a> {
+    /// JSON.
+    Json(Cow<'a, RawValue>),
+    /// The samples of telemetry in JSON that were read together with the envelope.
+    Read(SentSamples<'a>),
+    /// The samples of telemetry that was sent in columns. They are not checked yet.
+    Samples(Samples),
+}
+
+impl<'a> From<&'a RawValue> for EventData<'a> {
+    fn from(json: &'a RawValue) -> Self {
+        Self::Json(Cow::Borrowed(json))
+    }
+}
 
 /// The result for an event that is not refused.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,24 +98,28 @@ impl ValidationOutcome {
     }
 }
 
-/// Validates an event about `vid` that was received at `received`. `data` is its data in JSON, whatever form it was sent
-/// in. `schemas` are the schemas in force.
+/// Validates an event about `vid` that was received at `received`. `schemas` are the schemas in force.
 ///
 /// # Errors
 ///
 /// A [`Refusal`] if the entire event is refused.
 pub fn validate_event(
     envelope: &Envelope<'_>,
-    data: &RawValue,
+    data: EventData<'_>,
     vid: &VehicleId,
     received: Timestamp,
     schemas: &dyn SchemaRegistry,
 ) -> Result<ValidationOutcome, Refusal> {
-    let validated = match EventType::from_name(&envelope.event_type) {
-        Some(EventType::Telemetry) => validate_telemetry(data, received)?,
-        Some(EventType::Diagnostic) => validate_diagnostic(data, received)?,
-        Some(EventType::Custom(event_type)) => validate_custom(envelope, event_type, data, received, schemas)?,
-        Some(EventType::Alert) | None => return Err(type_unknown()),
+    let validated = match (EventType::from_name(&envelope.event_type), data) {
+        (Some(EventType::Telemetry), data) => validate_telemetry(data, received)?,
+        (Some(EventType::Diagnostic), EventData::Json(data)) => validate_diagnostic(&data, received)?,
+        (Some(EventType::Custom(event_type)), EventData::Json(data)) => {
+            validate_custom(envelope, event_type, &data, received, schemas)?
+        }
+        (Some(EventType::Diagnostic | EventType::Custom(_)), EventData::Read(_) | EventData::Samples(_)) => {
+            return Err(samples_not_allowed());
+        }
+        (Some(EventType::Alert) | None, _) => return Err(type_unknown()),
     };
     let time = validated.time.unwrap_or(envelope.time);
     let eid = Eid::for_event(vid, &envelope.source, &envelope.id, time);
@@ -114,6 +136,11 @@ pub fn validate_event(
     })
 }
 
+fn samples_not_allowed() -> Refusal {
+    let detail = format!("only {} may be sent as a block", EventType::Telemetry.as_str());
+    Refusal::new(Reason::DataInvalid, ["datacontenttype"], detail)
+}
+
 fn type_unknown() -> Refusal {
     Refusal::new(Reason::TypeUnknown, ["type"], "unregistered event type; send a built-in type or register the type first")
 }
@@ -123,15 +150,14 @@ fn type_unknown() -> Refusal {
 pub fn count_samples(event: &RawValue) -> usize {
     #[derive(Deserialize)]
     struct Counted<'a> {
-        #[serde(default)]
+        #[serde(borrow, default)]
         r#type: Cow<'a, str>,
-        #[serde(borrow)]
-        data: CountedData<'a>,
+        data: CountedData,
     }
     #[derive(Deserialize)]
-    struct CountedData<'a> {
-        #[serde(borrow)]
-        samples: Vec<&'a RawValue>,
+    struct CountedData {
+        // A list of these takes no memory.
+        samples: Vec<IgnoredAny>,
     }
     match serde_json::from_str::<Counted<'_>>(event.get()) {
         Ok(counted) if counted.r#type.parse::<CustomType>().is_err() => counted.data.samples.len().max(1),
@@ -148,10 +174,6 @@ struct ValidatedData {
     quarantined: Vec<QuarantinedSample>,
     rejected: Vec<RejectedSignal>,
     sample_count: usize,
-}
-
-fn parse_time(at: &serde_json::Value) -> Result<Timestamp, Reason> {
-    at.as_str().and_then(|text| Timestamp::parse_rfc3339(text).ok()).ok_or(Reason::TimeInvalid)
 }
 
 /// Checks that a time is plausible: not before [`limits::EARLIEST_MS`] and at most [`limits::CLOCK_AHEAD_MS`] after

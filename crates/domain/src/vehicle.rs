@@ -44,6 +44,12 @@ impl Vehicle {
             details.into_iter().flat_map(|details| details.external_ids.iter().cloned()).map(VehicleName::External);
         vin.into_iter().chain(external)
     }
+
+    /// Whether events resolve to both versions of a vehicle alike, from the same senders: the names, the owner and the
+    /// retirement are equal. What is cached of one version then holds for the other.
+    pub fn resolves_like(&self, other: &Self) -> bool {
+        (&self.owner, self.retired_at) == (&other.owner, other.retired_at) && self.names().eq(other.names())
+    }
 }
 
 /// The data of a vehicle that a caller provides.

@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 /// A vehicle identification number: 17 characters of A–Z and 0–9 without I, O and Q, upper case. Personal data: `Debug`
 /// hides it, and it must not be used in a path, key, log line, metric or object name.
@@ -35,11 +34,6 @@ impl Vin {
     /// Whether the 9th character is the check digit of 49 CFR 565.15. It is not required outside North America.
     pub fn has_valid_check_digit(&self) -> bool {
         check_digit(self.0.as_bytes()) == self.0.as_bytes().get(8).copied()
-    }
-
-    /// Returns a digest to look up the vehicle without the VIN: SHA-256 in hex.
-    pub fn fingerprint(&self) -> String {
-        hex::encode(Sha256::digest(self.0.as_bytes()))
     }
 }
 
@@ -75,6 +69,16 @@ impl From<Vin> for String {
     fn from(vin: Vin) -> Self {
         vin.0
     }
+}
+
+/// Returns true for 17 letters and digits of either case without I, O and Q. The check digit is not verified: a VIN with a
+/// typing error still identifies a vehicle. 17 digits are a number and 17 letters are a word; neither is a VIN.
+pub fn looks_like_vin(word: &[u8]) -> bool {
+    const LEN: usize = 17;
+    word.len() == LEN
+        && word.iter().any(u8::is_ascii_digit)
+        && word.iter().any(u8::is_ascii_alphabetic)
+        && !word.iter().any(|byte| matches!(byte.to_ascii_uppercase(), b'I' | b'O' | b'Q'))
 }
 
 impl fmt::Debug for Vin {

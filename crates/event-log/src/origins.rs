@@ -7,6 +7,8 @@ mod id;
 
 use std::collections::BTreeMap;
 
+use roadcast_blocks::limits;
+use roadcast_domain::byte_budget::{BudgetExceeded, ByteBudget};
 use roadcast_domain::event::Origin;
 
 use roadcast_codec::bytes::{Malformed, Reader, write_number, write_text};
@@ -14,8 +16,10 @@ use roadcast_codec::bytes::{Malformed, Reader, write_number, write_text};
 use id::{read_id, write_id};
 
 const VERSION: u8 = 1;
-/// No block has more events.
-const MAX_ORIGINS: u64 = 1 << 16;
+/// Maximum bytes of decoded origins in memory. They are part of the events of a segment, which
+/// [`MEMORY_BYTES`](crate::segment::MEMORY_BYTES) bounds; those of a single event are smaller. A few bytes can refer to a long
+/// text any number of times, so the size of the input does not bound what it decodes to.
+pub const MAX_MEMORY_BYTES: usize = 8 * 1024 * 1024;
 
 /// The bytes are not encoded origins.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +30,9 @@ pub enum OriginsDecodeError {
     /// Written by a later release.
     #[error("unsupported version {0} of event origins")]
     Version(u8),
+    /// The origins take more memory than those of a segment.
+    #[error("the event origins are too large: {0}")]
+    TooLarge(#[from] BudgetExceeded),
     /// The extension attributes are not valid JSON.
     #[error("the extension attributes are not valid JSON")]
     Extensions(#[from] serde_json::Error),
@@ -67,18 +74,24 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Origin>, OriginsDecodeError> {
     }
     // Each origin takes at least three bytes.
     let count = reader.count()?;
-    if count as u64 > MAX_ORIGINS {
+    if count > limits::EVENTS {
         return Err(OriginsDecodeError::Malformed);
     }
-    let sources = read_distinct(&mut reader, count)?;
-    let mut extensions = Vec::with_capacity(count);
-    for text in read_distinct(&mut reader, count)? {
-        extensions.push(if text.is_empty() { BTreeMap::new() } else { serde_json::from_str(text)? });
+    let (distinct_sources, sources) = read_distinct(&mut reader, count)?;
+    let (texts, extensions) = read_distinct(&mut reader, count)?;
+    // Each is a template: it is copied only after its bytes are reserved.
+    let mut templates = Vec::with_capacity(texts.len());
+    for text in texts {
+        let extensions = if text.is_empty() { BTreeMap::new() } else { serde_json::from_str(text)? };
+        templates.push(Origin { source: String::new(), id: String::new(), extensions });
     }
+    let mut budget = ByteBudget::new(MAX_MEMORY_BYTES);
     let mut origins: Vec<Origin> = Vec::with_capacity(count);
     for (source, extensions) in sources.into_iter().zip(extensions) {
+        let (source, template) = (distinct_sources[source], &templates[extensions]);
         let id = read_id(&mut reader, origins.last().map_or("", |origin| &origin.id))?;
-        origins.push(Origin { source: source.to_owned(), id, extensions });
+        budget.try_reserve(template.memory_bytes() + source.len() + id.len())?;
+        origins.push(Origin { source: source.to_owned(), id, extensions: template.extensions.clone() });
     }
     if reader.0.is_empty() { Ok(origins) } else { Err(OriginsDecodeError::Malformed) }
 }
@@ -94,18 +107,21 @@ fn write_distinct(out: &mut Vec<u8>, written: &mut Vec<String>, text: &str) {
     }
 }
 
-/// Reads `count` texts, as [`write_distinct`] writes them.
-fn read_distinct<'a>(reader: &mut Reader<'a>, count: usize) -> Result<Vec<&'a str>, Malformed> {
+/// Reads `count` texts, as [`write_distinct`] writes them. Returns the distinct texts, and the index of each text among them.
+fn read_distinct<'a>(reader: &mut Reader<'a>, count: usize) -> Result<(Vec<&'a str>, Vec<usize>), Malformed> {
     let mut distinct: Vec<&str> = Vec::new();
-    let mut texts = Vec::with_capacity(count);
+    let mut indices = Vec::with_capacity(count);
     for _ in 0..count {
         let index = usize::try_from(reader.number()?).map_err(|_| Malformed)?;
         if index == distinct.len() {
             distinct.push(reader.text()?);
         }
-        texts.push(*distinct.get(index).ok_or(Malformed)?);
+        if index >= distinct.len() {
+            return Err(Malformed);
+        }
+        indices.push(index);
     }
-    Ok(texts)
+    Ok((distinct, indices))
 }
 
 #[cfg(test)]

@@ -18,6 +18,10 @@ pub const BUCKET_MS: i64 = 5 * 60 * 1000;
 pub const SPAN_MS: i64 = 120 * 1000;
 /// Bytes of one write unit of `DynamoDB`.
 pub const WRITE_UNIT_BYTES: usize = 1024;
+/// Maximum bytes of a segment's events in memory, unless it has a single event. A few bytes of a block can hold many samples
+/// of a stationary vehicle, so the size of an item does not bound what it decodes to. In columns, this is about a hundred thousand
+/// values, which take four times as much as rows.
+pub const MEMORY_BYTES: usize = 2 * 1024 * 1024;
 /// Bytes of an item without block and origins: the attribute names (`vid`, `eid`, `fmt`, `block`, `origins`), the vehicle
 /// id, the key and the format number.
 pub const ITEM_OVERHEAD_BYTES: usize = 3 + 20 + 3 + KEY_BYTES + 3 + 2 + 5 + 7;
@@ -66,11 +70,16 @@ impl Segment {
     /// Decodes the events, in `eid` order.
     pub fn events(&self) -> Result<Vec<StoredEvent>, SegmentDecodeError> {
         let origins = origins::decode(&self.origins)?;
-        let events = events_of_block(&self.vid, &Block::decode(&self.block)?);
+        let events = events_of_block(&self.vid, Block::decode(&self.block)?);
         if events.len() != origins.len() {
             return Err(SegmentDecodeError::Counts { events: events.len(), origins: origins.len() });
         }
         Ok(events.into_iter().zip(origins).map(|(event, origin)| StoredEvent { event, origin }).collect())
+    }
+
+    /// Returns the ids of the events, in order. Decodes no samples.
+    pub fn eids(&self) -> Result<Vec<Eid>, SegmentDecodeError> {
+        Ok(Block::decode_eids(&self.block)?.into_iter().map(Eid::from_bits).collect())
     }
 
     /// Creates the segment of telemetry events of one vehicle, in `eid` order. Returns `None` if `events` is empty or

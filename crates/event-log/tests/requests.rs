@@ -2,12 +2,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::pin::Pin;
 use std::sync::Mutex;
+use std::task::{Context, Poll};
 
 use futures::executor::block_on;
+use roadcast_domain::event::StoredEvent;
+use roadcast_domain::ids::Eid;
 use roadcast_event_log::{EventItems, ItemPage, ItemRange, LogItem, SegmentedLog};
 use roadcast_ports::PortError;
-use roadcast_ports::event_log::{EventLog, EventRange};
+use roadcast_ports::event_log::{EventLog, EventRange, PAGE_BYTES};
+use roadcast_signals::Samples;
 use roadcast_testbed::MemoryItems;
 use roadcast_testbed::fixtures::{diagnostic_event, driving_event};
 
@@ -69,7 +74,7 @@ fn event_at_the_end_of_a_long_segment_is_found() {
 }
 
 #[test]
-fn short_page_of_a_full_bucket_needs_few_requests() {
+fn short_page_of_a_full_bucket_needs_one_request() {
     let log = SegmentedLog { items: CountedItems::default() };
     let events: Vec<_> = (0..60).map(|n| driving_event(1, n, n * 5, 5)).collect();
     for event in &events {
@@ -77,18 +82,74 @@ fn short_page_of_a_full_bucket_needs_few_requests() {
     }
     let (vid, first) = (events[0].event.vid.clone(), events[0].event.eid);
     let last = events[59].event.eid;
-    let page = block_on(log.range(&EventRange { vid, from: first, to: last, limit: 1, consistent: true })).unwrap();
+    let page =
+        block_on(log.range(&EventRange { vid, from: first, to: last, limit: 1, max_bytes: PAGE_BYTES, consistent: true }))
+            .unwrap();
     assert_eq!(page.events, [events[0].clone()]);
-    assert_eq!(log.items.take_counts(), (4, 60));
+    assert_eq!(log.items.take_counts(), (1, 16));
+}
+
+/// A table whose reads yield a few times, and which counts concurrent reads.
+#[derive(Default)]
+struct YieldingItems {
+    items: MemoryItems,
+    /// Concurrent reads now, at most, and in total.
+    reads: Mutex<(usize, usize, usize)>,
+}
+
+impl EventItems for YieldingItems {
+    async fn put_new(&self, item: &LogItem) -> Result<(), PortError> {
+        self.items.put_new(item).await
+    }
+
+    async fn page(&self, range: &ItemRange<'_>) -> Result<ItemPage, PortError> {
+        let (now, max, total) = *self.reads.lock().unwrap();
+        *self.reads.lock().unwrap() = (now + 1, max.max(now + 1), total + 1);
+        for _ in 0..3 {
+            YieldOnce(false).await;
+        }
+        self.reads.lock().unwrap().0 -= 1;
+        self.items.page(range).await
+    }
+}
+
+/// Yields once to the other futures of its task.
+struct YieldOnce(bool);
+
+impl Future for YieldOnce {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        context.waker().wake_by_ref();
+        if std::mem::replace(&mut self.0, true) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+#[test]
+fn ids_over_years_are_looked_up_concurrently_and_ids_nearby_at_once() {
+    let log = SegmentedLog { items: YieldingItems::default() };
+    let over_years: Vec<_> = (0..200).map(|n| driving_event(1, n, n * 36_000, 1)).collect();
+    let stored: Vec<_> = over_years.iter().step_by(2).cloned().collect();
+    block_on(log.append(&stored)).into_iter().for_each(Result::unwrap);
+    let eids = |events: &[StoredEvent]| events.iter().map(|stored| stored.event.eid).collect::<Vec<Eid>>();
+    let vid = &stored[0].event.vid;
+    let found = block_on(log.stored_ids(vid, &eids(&over_years))).unwrap();
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), eids(&stored));
+    let (_, max, total) = *log.items.reads.lock().unwrap();
+    assert_eq!(total, 200, "each range is read once");
+    // Each read holds a page of items, so that more of them would need more memory.
+    assert_eq!(max, 4);
+
+    let nearby: Vec<_> = (200..260).map(|n| driving_event(1, n, n * 10, 1)).collect();
+    assert!(block_on(log.stored_ids(vid, &eids(&nearby))).unwrap().is_empty());
+    assert_eq!(log.items.reads.lock().unwrap().2, 201);
 }
 
 /// Returns a small telemetry event at second `n`.
 fn small_event(n: i64) -> roadcast_domain::event::StoredEvent {
     let mut stored = driving_event(1, n, n, 1);
     if let roadcast_domain::event::Body::Telemetry(telemetry) = &mut stored.event.body {
-        for sample in &mut telemetry.samples {
-            sample.signals.clear();
-        }
+        telemetry.samples = Samples::new(telemetry.samples.times().to_vec(), Vec::new());
     }
     stored
 }

@@ -1,130 +1,99 @@
-//! Pagination cursors: the position of the next page, bound to the caller and the query for which they were created.
+//! Pagination cursors: the position of the next page, sealed for the caller and the query for which they were created.
 //!
-//! A cursor is opaque to callers, but not secret: its position is not encrypted. Its tag prevents its use by another caller,
-//! with another query, or after a modification. Without a secret, a reader of this code can forge a tag. A forged cursor
-//! gives access to nothing more than a normal query, because each page is authorized for its caller.
+//! A position may name what its caller must not see, such as the place of a hidden event in the order of arrival. Therefore a
+//! cursor is encrypted and authenticated with a key of the stack: only the stack can read, create or change it. Its length does
+//! not depend on the position. Two cursors of one position differ, because each has a random nonce.
+
+mod sealed;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures::future::BoxFuture;
 use roadcast_domain::caller::CallerId;
+use roadcast_domain::secret::StackSecrets;
+use roadcast_ports::PortError;
+use roadcast_ports::secrets::SecretSource;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sha2::{Digest as _, Sha256};
 
 use crate::problem::Problem;
+pub use sealed::PositionSize;
 
-/// Bytes of a tag: half of the digest, which prevents length extension.
-const TAG_LEN: usize = 16;
-/// The maximum length of a cursor in bytes.
-const MAX_CURSOR_LEN: usize = 2048;
+/// Returns the secrets of the stack.
+type ReadSecrets = dyn Fn() -> BoxFuture<'static, Result<Arc<StackSecrets>, PortError>> + Send + Sync;
 
-/// Encodes and decodes cursors.
-#[derive(Clone, Default)]
+/// Creates and reads cursors. Clones share the secret, which is read when the first cursor is created or read.
+///
+/// A cursor is valid as long as the secret by which it is sealed is current, previous or pending.
+#[derive(Clone)]
 pub struct Cursors {
-    secret: Vec<u8>,
+    read_secrets: Arc<ReadSecrets>,
 }
 
 impl Cursors {
-    /// Creates cursors whose tags depend on a secret, so that only holders of the secret can create them.
-    pub fn keyed(secret: impl Into<Vec<u8>>) -> Self {
-        Self { secret: secret.into() }
+    /// Creates cursors that are sealed with the secret of the stack.
+    pub fn new(source: impl SecretSource + Clone + 'static) -> Self {
+        let read_secrets = move || -> BoxFuture<'static, _> {
+            let source = source.clone();
+            Box::pin(async move { source.secrets().await })
+        };
+        Self { read_secrets: Arc::new(read_secrets) }
     }
 
-    /// Creates cursors without a secret.
-    pub fn unkeyed() -> Self {
-        Self::default()
-    }
-
-    /// Returns the cursor for a position in the result that `caller` gets for `query`.
-    pub fn encode(&self, caller: &CallerId, query: &str, position: &impl Serialize) -> Result<String, Problem> {
+    /// Returns the cursor for a position in the result that `caller` gets for `query`. Fails with `internal-error` if the
+    /// position is larger than the largest size.
+    pub async fn encode(
+        &self,
+        caller: &CallerId,
+        query: &str,
+        position: &impl Serialize,
+        size: PositionSize,
+    ) -> Result<String, Problem> {
         let position = serde_json::to_vec(position).map_err(Problem::internal)?;
-        let mut bytes = self.tag(caller, query, &position).to_vec();
-        bytes.extend(position);
-        Ok(URL_SAFE_NO_PAD.encode(bytes))
+        let secrets = (self.read_secrets)().await?;
+        let sealed = sealed::seal(&secrets.current, &associated_data(caller, query), &position, size);
+        sealed.map(|bytes| URL_SAFE_NO_PAD.encode(bytes)).map_err(Problem::internal)
     }
 
     /// Returns the position of a cursor. Fails with `invalid-parameter` if it was not created for this caller and query.
-    pub fn decode<P: DeserializeOwned>(&self, caller: &CallerId, query: &str, text: &str) -> Result<P, Problem> {
-        self.position(caller, query, text)
-            .and_then(|position| serde_json::from_slice(&position).ok())
-            .ok_or_else(|| Problem::invalid_parameter("cursor", "is not a valid cursor for this query"))
-    }
-
-    fn position(&self, caller: &CallerId, query: &str, text: &str) -> Option<Vec<u8>> {
-        if text.len() > MAX_CURSOR_LEN {
-            return None;
+    pub async fn decode<P: DeserializeOwned>(&self, caller: &CallerId, query: &str, text: &str) -> Result<P, Problem> {
+        let invalid = || Problem::invalid_parameter("cursor", "is not a valid cursor for this query");
+        if text.len() > sealed::MAX_TEXT_LEN {
+            return Err(invalid());
         }
-        let mut tag = URL_SAFE_NO_PAD.decode(text).ok()?;
-        if tag.len() < TAG_LEN {
-            return None;
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
+        if !sealed::has_valid_length(&bytes) {
+            return Err(invalid());
         }
-        let position = tag.split_off(TAG_LEN);
-        // Compares every byte, so that the duration does not reveal how many match.
-        let differences = self.tag(caller, query, &position).iter().zip(&tag).fold(0, |bits, (a, b)| bits | (a ^ b));
-        (differences == 0).then_some(position)
-    }
-
-    fn tag(&self, caller: &CallerId, query: &str, position: &[u8]) -> [u8; TAG_LEN] {
-        let (kind, id) = match caller {
-            CallerId::Admin(client) => ("admin", client.as_str()),
-            CallerId::Fleet(fleet) => ("fleet", fleet.as_str()),
-            CallerId::Ingest(client) => ("ingest", client.as_str()),
-        };
-        let mut hash = Sha256::new();
-        for part in
-            [b"roadcast-cursor-1", self.secret.as_slice(), kind.as_bytes(), id.as_bytes(), query.as_bytes(), position]
-        {
-            // The length prefix makes the concatenation of the parts unambiguous.
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        let mut tag = [0; TAG_LEN];
-        tag.copy_from_slice(&hash.finalize()[..TAG_LEN]);
-        tag
+        let secrets = (self.read_secrets)().await?;
+        let position = sealed::open(secrets.all(), &associated_data(caller, query), &bytes).ok_or_else(invalid)?;
+        serde_json::from_slice(&position).map_err(|_| invalid())
     }
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use roadcast_domain::ids::{ClientId, FleetId};
-
-    use super::*;
-
-    fn fleet(bits: u128) -> CallerId {
-        CallerId::Fleet(FleetId::from_random_bits(bits))
+impl fmt::Debug for Cursors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cursors")
     }
+}
 
-    #[test]
-    fn cursor_decodes_to_its_position() {
-        let cursors = Cursors::unkeyed();
-        let text = cursors.encode(&fleet(1), "listVehicles", &("veh_x", 7)).unwrap();
-        assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'), "{text}");
-        assert_eq!(cursors.decode::<(String, u32)>(&fleet(1), "listVehicles", &text).unwrap(), ("veh_x".to_owned(), 7));
+/// Returns what a cursor is bound to: a cursor of another caller or query cannot be opened with it.
+fn associated_data(caller: &CallerId, query: &str) -> Vec<u8> {
+    let (kind, id) = match caller {
+        CallerId::Admin(client) => ("admin", client.as_str()),
+        CallerId::Fleet(fleet) => ("fleet", fleet.as_str()),
+        CallerId::Ingest(client) => ("ingest", client.as_str()),
+    };
+    let mut data = Vec::new();
+    for part in [kind, id, query] {
+        // The length prefix makes the concatenation of the parts unambiguous.
+        data.extend((part.len() as u64).to_be_bytes());
+        data.extend(part.as_bytes());
     }
-
-    #[test]
-    fn cursor_of_another_caller_query_secret_or_type_is_refused() {
-        let cursors = Cursors::keyed("s");
-        let text = cursors.encode(&fleet(1), "q", &1).unwrap();
-        let assert_refused = |cursors: &Cursors, caller: &CallerId, query: &str, text: &str| {
-            let problem = cursors.decode::<u32>(caller, query, text).unwrap_err();
-            assert_eq!((problem.status().as_u16(), problem.errors()[0].pointer.as_str()), (400, "?cursor"));
-        };
-        assert_refused(&cursors, &fleet(2), "q", &text);
-        assert_refused(&cursors, &CallerId::Admin(ClientId::new("a")), "q", &text);
-        assert_refused(&cursors, &fleet(1), "r", &text);
-        assert_refused(&Cursors::unkeyed(), &fleet(1), "q", &text);
-        assert_refused(&cursors, &fleet(1), "q", &cursors.encode(&fleet(1), "q", &"text").unwrap());
-        for text in ["", "x", "eyJ2IjoxfQ", &"A".repeat(3000), "ä", &text[1..], &format!("{text}A")] {
-            assert_refused(&cursors, &fleet(1), "q", text);
-        }
-    }
-
-    #[test]
-    fn admin_and_ingest_client_with_equal_id_have_different_cursors() {
-        let cursors = Cursors::unkeyed();
-        let text = cursors.encode(&CallerId::Admin(ClientId::new("a")), "q", &1).unwrap();
-        assert!(cursors.decode::<u32>(&CallerId::Ingest(ClientId::new("a")), "q", &text).is_err());
-    }
+    data
 }

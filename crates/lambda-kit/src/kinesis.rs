@@ -3,19 +3,51 @@
 //! Each record is decoded on its own. A record that cannot be decoded keeps its bytes as received, so that it is archived
 //! and quarantined like any other invalid record and never blocks the others.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use roadcast_domain::Timestamp;
+use roadcast_domain::refusal::Reason;
 use roadcast_ports::archive::RawRecord;
 pub use roadcast_services::stream::Record;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-/// A batch of one shard, as the event source mapping sends it.
-#[derive(Debug, Deserialize)]
+/// A batch of one shard, as the event source mapping sends it; with the member `redriveId` from a redrive.
+///
+/// The records are decoded when the event is read, so that each is copied once, in its decoded form.
+#[derive(Debug)]
 pub struct KinesisEvent {
-    #[serde(rename = "Records")]
-    records: Vec<Box<RawValue>>,
+    records: Vec<DecodedRecord>,
+    redrive_id: Option<String>,
+}
+
+/// A record without an arrival time if it has none.
+#[derive(Debug)]
+struct DecodedRecord {
+    record: Record,
+    has_arrival_time: bool,
+    is_readable: bool,
+}
+
+impl<'de> Deserialize<'de> for KinesisEvent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Event<Item> {
+            #[serde(rename = "Records")]
+            records: Vec<Item>,
+            #[serde(default, rename = "redriveId")]
+            redrive_id: Option<String>,
+        }
+        let json = <&RawValue>::deserialize(deserializer)?.get();
+        if let Ok(Event { records, redrive_id }) = serde_json::from_str::<Event<Envelope<'_>>>(json) {
+            return Ok(Self { records: records.into_iter().map(Envelope::decode).collect(), redrive_id });
+        }
+        // One of the records has another form, which must not make the others unreadable.
+        let Event { records, redrive_id } = serde_json::from_str::<Event<&RawValue>>(json).map_err(D::Error::custom)?;
+        Ok(Self { records: records.into_iter().map(decode).collect(), redrive_id })
+    }
 }
 
 /// The records of a batch, in order.
@@ -25,61 +57,81 @@ pub struct Batch {
     pub records: Vec<Record>,
     /// The number of unreadable records. Their `raw.data` is the undecoded content of the envelope.
     pub unreadable: usize,
+    /// The redrive that invokes the function with these records; `None` if the event source mapping does.
+    pub redrive_id: Option<String>,
 }
 
 /// The envelope of a record. Almost every member is optional: a missing member must not make the rest unreadable.
 #[derive(Deserialize)]
-struct Envelope {
-    #[serde(default, rename = "eventID")]
-    event_id: String,
-    kinesis: Inner,
+struct Envelope<'a> {
+    #[serde(borrow, default, rename = "eventID")]
+    event_id: Cow<'a, str>,
+    #[serde(borrow)]
+    kinesis: Inner<'a>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Inner {
-    #[serde(default)]
-    partition_key: String,
-    #[serde(default)]
-    sequence_number: String,
-    data: String,
+struct Inner<'a> {
+    #[serde(borrow, default)]
+    partition_key: Cow<'a, str>,
+    #[serde(borrow, default)]
+    sequence_number: Cow<'a, str>,
+    #[serde(borrow)]
+    data: Cow<'a, str>,
     /// Seconds since the Unix epoch, with a fraction.
     approximate_arrival_timestamp: Option<f64>,
 }
 
 impl KinesisEvent {
-    /// Decodes every record. `now` is the arrival time of records that have none.
+    /// Returns the records. `now` is the arrival time of records that have none.
     pub fn into_batch(self, now: Timestamp) -> Batch {
-        let mut unreadable = 0;
-        let decode = |envelope: Box<RawValue>| {
-            let (record, readable) = decode(&envelope, now);
-            unreadable += usize::from(!readable);
+        let unreadable = self.records.iter().filter(|decoded| !decoded.is_readable).count();
+        let record = |DecodedRecord { mut record, has_arrival_time, .. }| {
+            if !has_arrival_time {
+                record.raw.arrived_at = now;
+            }
             record
         };
-        let records = self.records.into_iter().map(decode).collect();
-        Batch { records, unreadable }
+        Batch { records: self.records.into_iter().map(record).collect(), unreadable, redrive_id: self.redrive_id }
     }
 }
 
-/// Returns the record of an envelope, and whether it could be decoded.
-fn decode(envelope: &RawValue, now: Timestamp) -> (Record, bool) {
-    let Ok(Envelope { event_id, kinesis }) = serde_json::from_str(envelope.get()) else {
-        let raw = RawRecord { sequence_number: String::new(), arrived_at: now, data: envelope.get().as_bytes().to_vec() };
-        return (Record { shard: String::new(), partition_key: String::new(), raw }, false);
-    };
-    // "shardId-000000000006:4959…": no other member contains the shard.
-    let (shard, sequence_in_id) = event_id.split_once(':').unwrap_or_default();
-    let sequence_number = Some(kinesis.sequence_number).filter(|text| !text.is_empty());
-    let (data, readable) = match STANDARD.decode(&kinesis.data) {
-        Ok(data) => (data, true),
-        Err(_) => (kinesis.data.into_bytes(), false),
-    };
-    let raw = RawRecord {
-        sequence_number: sequence_number.unwrap_or_else(|| sequence_in_id.to_owned()),
-        arrived_at: kinesis.approximate_arrival_timestamp.and_then(from_seconds).unwrap_or(now),
-        data,
-    };
-    (Record { shard: shard.to_owned(), partition_key: kinesis.partition_key, raw }, readable)
+/// Decodes the record of an envelope of any form.
+fn decode(envelope: &RawValue) -> DecodedRecord {
+    if let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(envelope.get()) {
+        return envelope.decode();
+    }
+    let (sequence_number, partition_key) = (String::new(), String::new());
+    let (arrived_at, data) = (Timestamp::default(), envelope.get().as_bytes().to_vec());
+    let raw = RawRecord { sequence_number, partition_key, arrived_at, data };
+    DecodedRecord { record: Record { shard: String::new(), raw }, has_arrival_time: false, is_readable: false }
+}
+
+impl Envelope<'_> {
+    fn decode(self) -> DecodedRecord {
+        let Self { event_id, kinesis } = self;
+        // "shardId-000000000006:4959…": no other member contains the shard.
+        let (shard, sequence_in_id) = event_id.split_once(':').unwrap_or_default();
+        let (data, is_readable) = match base64_simd::STANDARD.decode_to_vec(kinesis.data.as_bytes()) {
+            Ok(data) => (data, true),
+            Err(_) => (kinesis.data.into_owned().into_bytes(), false),
+        };
+        let sequence_number = if kinesis.sequence_number.is_empty() {
+            sequence_in_id.to_owned()
+        } else {
+            kinesis.sequence_number.into_owned()
+        };
+        let arrived_at = kinesis.approximate_arrival_timestamp.and_then(from_seconds);
+        let raw = RawRecord {
+            sequence_number,
+            partition_key: kinesis.partition_key.into_owned(),
+            arrived_at: arrived_at.unwrap_or_default(),
+            data,
+        };
+        let record = Record { shard: shard.to_owned(), raw };
+        DecodedRecord { record, has_arrival_time: arrived_at.is_some(), is_readable }
+    }
 }
 
 /// Converts seconds since the Unix epoch to the nearest millisecond. None if out of range.
@@ -95,6 +147,17 @@ fn from_seconds(seconds: f64) -> Option<Timestamp> {
 #[serde(rename_all = "camelCase")]
 pub struct BatchResponse {
     batch_item_failures: Vec<BatchItemFailure>,
+    /// The samples that are quarantined, by reason. Only for a redrive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quarantined: Option<BTreeMap<Reason, usize>>,
+}
+
+impl BatchResponse {
+    /// Adds the number of quarantined samples by reason, which a redrive needs.
+    #[must_use]
+    pub fn with_quarantined(self, quarantined: BTreeMap<Reason, usize>) -> Self {
+        Self { quarantined: Some(quarantined), ..self }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -109,7 +172,7 @@ struct BatchItemFailure {
 /// An empty sequence number retries the entire batch.
 pub fn batch_response(lowest_failed: Option<&str>) -> BatchResponse {
     let failures = lowest_failed.map(|sequence| BatchItemFailure { item_identifier: sequence.to_owned() });
-    BatchResponse { batch_item_failures: failures.into_iter().collect() }
+    BatchResponse { batch_item_failures: failures.into_iter().collect(), quarantined: None }
 }
 
 /// Returns the response that retries `records` from `index` on. `None`: the batch succeeded.
@@ -139,7 +202,7 @@ mod tests {
     fn record_has_shard_sequence_number_time_and_bytes() {
         let record = &batch().records[0];
         assert_eq!(record.shard, "shardId-000000000006");
-        assert_eq!(record.partition_key, "veh_8kq2m4x0c7r1v5zt");
+        assert_eq!(record.raw.partition_key, "veh_8kq2m4x0c7r1v5zt");
         assert_eq!(record.raw.sequence_number, "49590338271490256608559692538361571095921575989136588898");
         assert_eq!(record.raw.arrived_at, Timestamp::from_ms(1_795_162_507_477));
         assert_eq!(record.raw.data, br#"{"id":"a"}"#);
@@ -147,7 +210,7 @@ mod tests {
 
     #[test]
     fn bad_record_keeps_index_and_bytes_and_affects_no_other() {
-        let Batch { records, unreadable } = batch();
+        let Batch { records, unreadable, .. } = batch();
         assert_eq!((records.len(), unreadable), (4, 2));
         assert_eq!(records[1].raw.data, b"not base64!");
         assert_eq!(records[1].shard, "shardId-000000000006");

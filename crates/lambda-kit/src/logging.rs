@@ -10,9 +10,10 @@ use std::panic::{self, PanicHookInfo};
 
 pub use roadcast_ports::error_chain;
 use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -31,21 +32,20 @@ fn subscriber<W>(service: &str, stage: &str, level: Option<&str>, writer: W) -> 
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
+    // `Targets` in place of `EnvFilter`, which compiles regular expressions at every start.
+    let filter =
+        level.and_then(|level| level.parse().ok()).unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     // Otherwise the runtime would log each failure a second time.
-    let runtime_off = "lambda_runtime=off";
-    let level = level.unwrap_or("info");
-    let filter = EnvFilter::try_new(format!("{level},{runtime_off}"))
-        .unwrap_or_else(|_| EnvFilter::new(format!("info,{runtime_off}")));
+    let filter = filter.with_target("lambda_runtime", LevelFilter::OFF);
     let prefix = serde_json::json!({ "service": service, "stage": stage }).to_string().replace('}', ",");
-    tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(true)
         .with_span_list(false)
-        .with_env_filter(filter)
         .with_writer(writer)
-        .map_event_format(|event_format| LineFormat { prefix, event_format })
-        .finish()
+        .map_event_format(|event_format| LineFormat { prefix, event_format });
+    tracing_subscriber::registry().with(lines).with(filter)
 }
 
 /// Formats a line: the members that all lines share, then those of the event, without VINs.
@@ -106,9 +106,14 @@ mod tests {
 
     /// Runs `work` and returns the lines that it logged.
     fn logged_lines(work: impl FnOnce()) -> Vec<Value> {
+        lines_at(None, work)
+    }
+
+    /// Runs `work` with this `LOG_LEVEL` and returns the lines that it logged.
+    fn lines_at(level: Option<&str>, work: impl FnOnce()) -> Vec<Value> {
         let buffer = SharedBuffer::default();
         let writer = buffer.clone();
-        tracing::subscriber::with_default(subscriber("a-function", "dev", None, move || writer.clone()), work);
+        tracing::subscriber::with_default(subscriber("a-function", "dev", level, move || writer.clone()), work);
         let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
@@ -129,6 +134,24 @@ mod tests {
             (&lines[1]["rows"], &lines[1]["message"], &lines[1]["level"]),
             (&3.into(), &"3 rows".into(), &"WARN".into())
         );
+    }
+
+    #[test]
+    fn level_applies_to_all_targets_or_to_one() {
+        let messages = |level| {
+            let lines = lines_at(level, || {
+                tracing::debug!(target: "roadcast_services::stream", "debug of services");
+                tracing::debug!(target: "roadcast_domain", "debug of domain");
+                tracing::info!(target: "roadcast_domain", "info of domain");
+                tracing::error!(target: "lambda_runtime", "logged by the runtime");
+            });
+            lines.iter().map(|line| line["message"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(messages(None), ["info of domain"]);
+        assert_eq!(messages(Some("info,roadcast_services=debug")), ["debug of services", "info of domain"]);
+        assert_eq!(messages(Some("debug")), ["debug of services", "debug of domain", "info of domain"]);
+        assert_eq!(messages(Some("warn")), [""; 0]);
+        assert_eq!(messages(Some("?=?")), ["info of domain"], "an invalid level");
     }
 
     #[test]

@@ -1,7 +1,9 @@
-//! Metrics, written to standard output in the CloudWatch embedded metric format (EMF): one line for each invocation.
+//! Measurements, written to standard output as one log line for each invocation.
 //!
-//! [`Metric`] is the only place that defines names and units; dashboards and alarms use the same names. During an
-//! invocation, counts are summed and durations are collected as single values; [`Metrics::flush`] writes them.
+//! [`Metric`] is the only place that defines names, units and destinations. CloudWatch bills each pair of a metric and a
+//! function, so only the metrics of an alarm or of the dashboard are extracted from the line, by the embedded metric format
+//! (EMF). The others are fields of the line, for queries of CloudWatch Logs Insights. During an invocation, counts are summed
+//! and durations are collected as single values; [`Metrics::flush`] writes them.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -34,8 +36,17 @@ impl Unit {
     }
 }
 
+/// Where a measurement can be read.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// As a metric of CloudWatch, and in the log.
+    CloudWatch,
+    /// In the log only.
+    Log,
+}
+
 macro_rules! metrics {
-    ($($(#[$doc:meta])* $name:ident: $unit:ident,)*) => {
+    ($($(#[$doc:meta])* $name:ident: $unit:ident => $destination:ident,)*) => {
         /// The metrics of Roadcast. The name of a variant is the name of its metric.
         #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Metric {
@@ -55,51 +66,64 @@ macro_rules! metrics {
             pub const fn unit(self) -> Unit {
                 match self { $(Self::$name => Unit::$unit,)* }
             }
+
+            /// Returns where it can be read.
+            pub const fn destination(self) -> Destination {
+                match self { $(Self::$name => Destination::$destination,)* }
+            }
         }
     };
 }
 
 metrics! {
     /// Samples read from the stream, duplicates included.
-    SamplesReceived: Count,
+    SamplesReceived: Count => CloudWatch,
     /// Samples stored, duplicates excluded.
-    SamplesStored: Count,
+    SamplesStored: Count => CloudWatch,
     /// Samples quarantined with a reason.
-    SamplesQuarantined: Count,
+    SamplesQuarantined: Count => CloudWatch,
     /// Signals removed from samples that were otherwise valid.
-    SignalsRejected: Count,
+    SignalsRejected: Count => Log,
     /// Duplicate events: already stored before.
-    EventsDeduplicated: Count,
-    /// Events accepted over HTTP.
-    EventsAccepted: Count,
-    /// Events refused over HTTP.
-    EventsRefused: Count,
+    EventsDeduplicated: Count => Log,
     /// Entries published on a bus.
-    EntriesPublished: Count,
+    EntriesPublished: Count => Log,
     /// Events redacted for a fleet and published on the delivery bus.
-    EventsDelivered: Count,
-    /// Queue messages returned by a feed.
-    FeedMessages: Count,
-    /// Events returned by a feed.
-    FeedEvents: Count,
+    EventsDelivered: Count => Log,
     /// Rows of bulk files that changed stored data.
-    BulkRowsLoaded: Count,
+    BulkRowsLoaded: Count => Log,
     /// Invalid rows of bulk files.
-    BulkRowsInvalid: Count,
+    BulkRowsInvalid: Count => Log,
+    /// Dead letters that were stored, without those of the quarantine.
+    DeadLettersKept: Count => CloudWatch,
+    /// Dead letters of the quarantine that were stored.
+    QuarantineLettersKept: Count => Log,
+    /// Dead letters of webhook deliveries that were stored.
+    WebhookLettersKept: Count => Log,
+    /// Messages of the queue of dead letters that could not be collected, and stay there.
+    DeadLettersNotCollected: Count => CloudWatch,
+    /// Webhook deliveries that were stored: one for each event and endpoint.
+    WebhookDeliveries: Count => CloudWatch,
+    /// Attempts of webhook deliveries.
+    WebhookAttempts: Count => CloudWatch,
+    /// Attempts of webhook deliveries that failed.
+    WebhookAttemptsFailed: Count => CloudWatch,
+    /// Webhook endpoints that were disabled, because they are gone or failed for days.
+    EndpointsDisabled: Count => CloudWatch,
     /// Stream records that must be retried.
-    RecordsRetried: Count,
+    RecordsRetried: Count => Log,
     /// Stream records whose envelope could not be decoded.
-    RecordsUnreadable: Count,
-    /// Responses with a status of 500 or above.
-    ServerErrors: Count,
-    /// Failed invocations.
-    InvocationErrors: Count,
+    RecordsUnreadable: Count => Log,
+    /// Responses with a status of 500 or above. API Gateway has a metric of all of them.
+    ServerErrors: Count => Log,
+    /// Failed invocations. Lambda has a metric of them.
+    InvocationErrors: Count => Log,
     /// Cold starts.
-    ColdStart: Count,
-    /// Duration of an HTTP request.
-    RequestDurationMs: Milliseconds,
-    /// Duration of a batch or an event.
-    BatchDurationMs: Milliseconds,
+    ColdStart: Count => Log,
+    /// Duration of an HTTP request. API Gateway and Lambda have metrics of it.
+    RequestDurationMs: Milliseconds => Log,
+    /// Duration of a batch or an event. Lambda has a metric of it.
+    BatchDurationMs: Milliseconds => Log,
 }
 
 /// The metrics of a function, with the dimensions service and stage.
@@ -148,27 +172,30 @@ impl Metrics {
         }
     }
 
-    /// Returns the recorded values as one EMF line and clears them. `now_ms` is its timestamp in milliseconds since the Unix
-    /// epoch. Returns `None` if nothing was recorded.
+    /// Returns the recorded values as one line and clears them. `now_ms` is its timestamp in milliseconds since the Unix epoch.
+    /// Returns `None` if nothing was recorded.
     pub fn take_line(&self, now_ms: u128) -> Option<String> {
         let recorded = std::mem::take(&mut *self.values.lock().unwrap_or_else(PoisonError::into_inner));
         if recorded.is_empty() {
             return None;
         }
+        let in_cloudwatch = recorded.keys().filter(|metric| metric.destination() == Destination::CloudWatch);
         let definitions: Vec<Value> =
-            recorded.keys().map(|metric| json!({"Name": metric.name(), "Unit": metric.unit().name()})).collect();
+            in_cloudwatch.map(|metric| json!({"Name": metric.name(), "Unit": metric.unit().name()})).collect();
         let mut line = Map::new();
-        line.insert(
-            "_aws".to_owned(),
-            json!({
-                "Timestamp": u64::try_from(now_ms).unwrap_or(u64::MAX),
-                "CloudWatchMetrics": [{
-                    "Namespace": NAMESPACE,
-                    "Dimensions": [["Service", "Stage"]],
-                    "Metrics": definitions,
-                }],
-            }),
-        );
+        if !definitions.is_empty() {
+            line.insert(
+                "_aws".to_owned(),
+                json!({
+                    "Timestamp": u64::try_from(now_ms).unwrap_or(u64::MAX),
+                    "CloudWatchMetrics": [{
+                        "Namespace": NAMESPACE,
+                        "Dimensions": [["Service", "Stage"]],
+                        "Metrics": definitions,
+                    }],
+                }),
+            );
+        }
         line.insert("Service".to_owned(), self.service.into());
         line.insert("Stage".to_owned(), self.stage.as_str().into());
         for (metric, values) in recorded {
@@ -192,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_summed_and_durations_listed_in_one_emf_line() {
+    fn counts_are_summed_and_durations_listed_in_one_line() {
         let metrics = Metrics::new("stream-processor", "dev");
         metrics.record(Metric::SamplesStored, 3);
         metrics.record(Metric::SamplesStored, 4);
@@ -204,10 +231,7 @@ mod tests {
                 "_aws": {"Timestamp": 1500, "CloudWatchMetrics": [{
                     "Namespace": "Roadcast",
                     "Dimensions": [["Service", "Stage"]],
-                    "Metrics": [
-                        {"Name": "SamplesStored", "Unit": "Count"},
-                        {"Name": "BatchDurationMs", "Unit": "Milliseconds"},
-                    ],
+                    "Metrics": [{"Name": "SamplesStored", "Unit": "Count"}],
                 }]},
                 "Service": "stream-processor",
                 "Stage": "dev",
@@ -215,6 +239,26 @@ mod tests {
                 "BatchDurationMs": [1.5, 2.5],
             })
         );
+    }
+
+    #[test]
+    fn line_without_cloudwatch_metrics_is_a_plain_log_line() {
+        let metrics = Metrics::new("vehicles-api", "dev");
+        metrics.record(Metric::ColdStart, 1);
+        assert_eq!(line(&metrics), json!({"Service": "vehicles-api", "Stage": "dev", "ColdStart": 1.0}));
+    }
+
+    /// A metric without an alarm or a graph costs as much as one with an alarm, and an alarm on a metric that is only logged never
+    /// fires.
+    #[test]
+    fn cloudwatch_metrics_are_those_of_alarms_and_dashboard() {
+        let template = include_str!("../../../template.yaml");
+        let dashboard = include_str!("../../../infra/dashboard.yaml");
+        for metric in Metric::ALL {
+            let is_watched = template.contains(&format!("MetricName: {}\n", metric.name()))
+                || dashboard.contains(&format!("\"{}\"", metric.name()));
+            assert_eq!(is_watched, metric.destination() == Destination::CloudWatch, "{metric:?}");
+        }
     }
 
     #[test]

@@ -67,6 +67,7 @@ problem_types! {
     NoUsableSample = "no-usable-sample", UNPROCESSABLE_ENTITY, "The event has no usable sample";
     NoEventAccepted = "no-event-accepted", UNPROCESSABLE_ENTITY, "No event was accepted";
     IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key was already used for a different request";
+    ResponseTooLarge = "response-too-large", UNPROCESSABLE_ENTITY, "The response would be too large";
     PreconditionRequired = "precondition-required", PRECONDITION_REQUIRED, "The request requires an If-Match header";
     TooManyRequests = "too-many-requests", TOO_MANY_REQUESTS, "Too many requests";
     Internal = "internal-error", INTERNAL_SERVER_ERROR, "Internal server error";
@@ -269,7 +270,7 @@ impl From<PortError> for Problem {
             PortErrorKind::Throttled => ProblemType::Throttled,
             PortErrorKind::Unavailable | PortErrorKind::TimedOut => ProblemType::Unavailable,
             PortErrorKind::Conflict => ProblemType::Conflict,
-            PortErrorKind::Rejected => ProblemType::Internal,
+            PortErrorKind::Rejected | PortErrorKind::Internal => ProblemType::Internal,
         };
         Self::new(kind).caused_by(error)
     }
@@ -324,7 +325,7 @@ mod tests {
 
     #[test]
     fn document_of_a_5xx_omits_its_cause() {
-        let cause = PortError::new(PortErrorKind::Rejected, "reading the table").caused_by("AccessDenied for role X");
+        let cause = PortError::new(PortErrorKind::Internal, "reading the table").caused_by("AccessDenied for role X");
         let problem = Problem::from(cause).with_detail("reading the table").with_error(["a"], "b");
         let document = problem.to_document();
         assert_eq!(document.as_object().map(Map::len), Some(3), "{document}");
@@ -342,6 +343,7 @@ mod tests {
         assert_eq!(response(PortErrorKind::TimedOut), (503, true));
         assert_eq!(response(PortErrorKind::Conflict), (409, false));
         assert_eq!(response(PortErrorKind::Rejected), (500, false));
+        assert_eq!(response(PortErrorKind::Internal), (500, false));
     }
 
     #[test]

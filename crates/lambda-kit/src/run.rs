@@ -6,13 +6,15 @@ use std::time::Instant;
 
 use futures::FutureExt as _;
 use http::StatusCode;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
+use roadcast_domain::ids::ClientId;
 use roadcast_ports::port_set::PortSet;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
 
 use crate::config::{Env, Variable};
+use crate::deadline::Deadline;
 use crate::http::{Api, Invocation, Middleware, ProxyResponse, respond};
 use crate::logging;
 use crate::metrics::{Metric, Metrics};
@@ -46,12 +48,15 @@ impl Function {
         api: ApiType,
         middleware: Middleware<Ports>,
     ) -> Result<(), Error> {
+        let first_admin = self.env.optional(Variable::FirstAdminClientId).map(ClientId::new);
+        let middleware = middleware.with_first_admin(first_admin);
         let (api, middleware, metrics) = (&api, &middleware, &self.metrics);
         let handler = |event: LambdaEvent<Invocation>| async move {
             let started = Instant::now();
             let request_id = event.context.request_id.clone();
             let span = tracing::info_span!("request", request_id, trace_id = trace_id(&event.context));
-            let response = respond(api, middleware, event.payload, &request_id).instrument(span).await;
+            let invocation = event.payload.with_deadline(Deadline::of(&event.context));
+            let response = respond(api, middleware, invocation, &request_id).instrument(span).await;
             if response.status() >= StatusCode::INTERNAL_SERVER_ERROR {
                 metrics.record(Metric::ServerErrors, 1);
             }
@@ -63,12 +68,24 @@ impl Function {
     }
 
     /// Handles events of one type until Lambda shuts the execution environment down. `handle` records its own metrics. If it
-    /// fails, the event is retried as its source defines.
+    /// fails or reaches the deadline of the invocation, the event is retried as its source defines.
     pub async fn handle_events<E, R, F, Fut>(self, handle: F) -> Result<(), Error>
     where
         E: DeserializeOwned + Send,
         R: Serialize + Send,
         F: Fn(E) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<R, Error>> + Send,
+    {
+        self.handle_batches(|event, _| handle(event)).await
+    }
+
+    /// Handles events like [`Self::handle_events`]. `handle` gets the deadline too, so that it can respond in time with what is
+    /// done.
+    pub async fn handle_batches<E, R, F, Fut>(self, handle: F) -> Result<(), Error>
+    where
+        E: DeserializeOwned + Send,
+        R: Serialize + Send,
+        F: Fn(E, Deadline) -> Fut + Send + Sync,
         Fut: Future<Output = Result<R, Error>> + Send,
     {
         let metrics = &self.metrics;
@@ -77,7 +94,9 @@ impl Function {
             let started = Instant::now();
             let request_id = event.context.request_id.clone();
             let span = tracing::info_span!("event", request_id, trace_id = trace_id(&event.context));
-            let result = handle(event.payload).instrument(span.clone()).boxed().await;
+            let deadline = Deadline::of(&event.context);
+            let handled = deadline.limit(handle(event.payload, deadline).instrument(span.clone())).boxed().await;
+            let result = handled.unwrap_or_else(|reached| Err(reached.into()));
             if let Err(error) = &result {
                 metrics.record(Metric::InvocationErrors, 1);
                 let error = logging::error_chain(error.as_ref());
@@ -85,10 +104,35 @@ impl Function {
             }
             metrics.record_value(Metric::BatchDurationMs, milliseconds(started));
             metrics.flush();
-            result
+            result.map_err(diagnostic)
         };
         lambda_runtime::run(service_fn(handler)).await
     }
+}
+
+/// An error with a name for the caller of the function, such as a state machine. Other errors are named after a type of Rust.
+#[derive(Debug, thiserror::Error)]
+#[error("{source}")]
+pub struct NamedError {
+    name: &'static str,
+    source: Error,
+}
+
+impl NamedError {
+    /// Names an error.
+    pub fn new(name: &'static str, source: impl Into<Error>) -> Self {
+        Self { name, source: source.into() }
+    }
+}
+
+/// Returns what the caller of the function learns about an error.
+fn diagnostic(error: Error) -> Diagnostic {
+    let name = error.downcast_ref::<NamedError>().map(|named| named.name);
+    let mut diagnostic = Diagnostic::from(error);
+    if let Some(name) = name {
+        name.clone_into(&mut diagnostic.error_type);
+    }
+    diagnostic
 }
 
 fn trace_id(context: &lambda_runtime::Context) -> &str {
@@ -97,4 +141,16 @@ fn trace_id(context: &lambda_runtime::Context) -> &str {
 
 fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn named_error_is_known_to_the_caller_by_its_name() {
+        let named = diagnostic(NamedError::new("FeedNotReady", "2 probes are missing").into());
+        assert_eq!((named.error_type.as_str(), named.error_message.as_str()), ("FeedNotReady", "2 probes are missing"));
+        assert_ne!(diagnostic("another".into()).error_type, "FeedNotReady");
+    }
 }

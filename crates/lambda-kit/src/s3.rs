@@ -58,7 +58,7 @@ impl S3Event {
         self.records.into_iter().map(|record| {
             let object = record.s3.object;
             CreatedObject {
-                key: decode_key(&object.key),
+                key: percent::decode_form_value(&object.key),
                 created_at: Timestamp::parse_rfc3339(&record.event_time).ok(),
                 entity_tag: object.e_tag.trim_matches('"').to_owned(),
                 // A bucket with suspended versioning sends the text "null".
@@ -80,25 +80,6 @@ impl fmt::Debug for CreatedObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CreatedObject").field("created_at", &self.created_at).finish_non_exhaustive()
     }
-}
-
-/// Decodes a key, which the notification encodes like a form value: `+` is a space, `%` and two hex digits are a byte.
-fn decode_key(key: &str) -> String {
-    let mut bytes = Vec::with_capacity(key.len());
-    let mut rest = key.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        let escaped = if *first == b'%' { percent::decode_escape(after) } else { None };
-        match (first, escaped) {
-            (_, Some(byte)) => {
-                bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            (b'+', None) => bytes.push(b' '),
-            (byte, None) => bytes.push(*byte),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -123,10 +104,8 @@ mod tests {
     }
 
     #[test]
-    fn test_event_has_no_objects_and_invalid_escapes_are_unchanged() {
+    fn test_event_has_no_objects() {
         let event: S3Event = serde_json::from_str(r#"{"Event": "s3:TestEvent"}"#).unwrap();
         assert_eq!(event.created_objects().count(), 0);
-        assert_eq!(decode_key("a%2"), "a%2");
-        assert_eq!(decode_key("100%+%zz%"), "100% %zz%");
     }
 }

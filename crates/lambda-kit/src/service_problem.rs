@@ -17,6 +17,9 @@ impl From<ServiceError> for Problem {
             ServiceError::Expired { available_from } => Self::new(ProblemType::EventsExpired)
                 .with_detail(format!("events that arrived before {available_from} are no longer retained"))
                 .with_member("availableFrom", available_from.to_string()),
+            ServiceError::ResponseTooLarge => Self::new(ProblemType::ResponseTooLarge)
+                .with_detail("the first item of the page exceeds the size of a response; select signals with `signal`"),
+            ServiceError::EntitlementChanged => Self::new(ProblemType::Unavailable),
             ServiceError::Port(error) => error.into(),
         }
     }

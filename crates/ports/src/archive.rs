@@ -30,6 +30,8 @@ pub struct RawBatch {
 pub struct RawRecord {
     /// The sequence number in the shard.
     pub sequence_number: String,
+    /// The partition key; the `vid` if the record was uploaded over HTTP.
+    pub partition_key: String,
     /// When the stream accepted the record.
     pub arrived_at: Timestamp,
     /// The bytes.

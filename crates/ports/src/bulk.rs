@@ -146,6 +146,9 @@ pub struct Checkpoint {
     pub parts: u32,
     /// Duration of the import up to this line, in milliseconds.
     pub elapsed_ms: i64,
+    /// The number of runs that ended before the file did.
+    #[serde(default)]
+    pub runs: u32,
     /// Whether the import is complete.
     pub done: bool,
 }

@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use roadcast_domain::ids::FleetId;
+use roadcast_domain::lane::Lane;
 
 use crate::PortError;
 
@@ -10,7 +11,7 @@ use crate::PortError;
 pub const ENTRY_BYTES: usize = 1_000_000;
 /// Maximum bytes of an entry without its events: the time, the source, the detail type, and the JSON object around the
 /// events.
-const ENVELOPE_BYTES: usize = 200;
+const ENVELOPE_BYTES: usize = 220;
 
 /// Returns the bytes of an entry with these events, including the commas between them.
 pub fn entry_bytes(events: &[String]) -> usize {
@@ -19,21 +20,23 @@ pub fn entry_bytes(events: &[String]) -> usize {
 
 /// The bus from the stream processor to the enrichment. An entry may contain events of several vehicles.
 pub trait IngestBus: Send + Sync {
-    /// Publishes entries and returns the result of each, in the order of `entries`. Only an entry of more than
-    /// [`ENTRY_BYTES`] fails with `Rejected`.
+    /// Publishes entries and returns the result of each, in the order of `entries`. An entry fails with `Rejected` if it has
+    /// more than [`ENTRY_BYTES`], or JSON that the bus does not accept, such as an integer beyond 64 bits.
     fn publish(&self, entries: &[Batch]) -> impl Future<Output = Vec<Result<(), PortError>>> + Send;
 }
 
 /// The buses from the enrichment to the queues of the fleets. An entry contains events of one fleet.
 pub trait DeliveryBus: Send + Sync {
-    /// Publishes entries and returns the result of each, in the order of `entries`. Only an entry of more than
-    /// [`ENTRY_BYTES`] fails with `Rejected`.
+    /// Publishes entries and returns the result of each, in the order of `entries`. An entry fails with `Rejected` if it has
+    /// more than [`ENTRY_BYTES`], or JSON that the bus does not accept, such as an integer beyond 64 bits.
     fn publish(&self, entries: &[FleetBatch]) -> impl Future<Output = Vec<Result<(), PortError>>> + Send;
 }
 
 /// The events of one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
+    /// The lane of all of the events.
+    pub lane: Lane,
     /// CloudEvents as JSON texts, in order.
     pub events: Vec<String>,
 }
@@ -45,6 +48,8 @@ pub struct FleetBatch {
     pub fleet_id: FleetId,
     /// The fleet's delivery bus.
     pub bus: String,
+    /// Whether an endpoint of the fleet wants one of the events: a rule then also sends the entry to the fan-out of webhooks.
+    pub for_webhooks: bool,
     /// CloudEvents as JSON texts, in order.
     pub events: Vec<String>,
 }

@@ -17,7 +17,7 @@ pub trait Clients: Send + Sync {
     fn put(&self, client: &Client, change: &Change) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Replaces the client `before` by `after` with the next version, and stores the change. Fails with `Conflict` if the
-    /// stored version is not `before.version` or the client does not exist.
+    /// stored version is not `before.version` or the client does not exist; for version 0, if it exists.
     fn replace(
         &self,
         before: &Client,

@@ -24,6 +24,8 @@ mod bus;
 #[cfg(feature = "conformance")]
 mod clients;
 #[cfg(feature = "conformance")]
+mod dead_letters;
+#[cfg(feature = "conformance")]
 mod entitlements;
 #[cfg(feature = "conformance")]
 mod event_log;
@@ -34,6 +36,8 @@ mod fixtures;
 #[cfg(feature = "conformance")]
 mod fleets;
 #[cfg(feature = "conformance")]
+mod message_delay;
+#[cfg(feature = "conformance")]
 mod packages;
 #[cfg(feature = "conformance")]
 mod provisioning;
@@ -42,6 +46,8 @@ mod requests;
 #[cfg(feature = "conformance")]
 mod schemas;
 #[cfg(feature = "conformance")]
+mod secrets;
+#[cfg(feature = "conformance")]
 mod state;
 #[cfg(feature = "conformance")]
 mod stream;
@@ -49,6 +55,8 @@ mod stream;
 mod subscriptions;
 #[cfg(feature = "conformance")]
 mod vehicles;
+#[cfg(feature = "conformance")]
+mod webhooks;
 
 #[cfg(feature = "conformance")]
 pub use self::{
@@ -57,17 +65,23 @@ pub use self::{
     bulk::{bulk_files, import_progress, vehicle_mapping_lists, vehicle_mappings},
     bus::ingest_bus,
     clients::{app_clients, clients},
+    dead_letters::{dead_letter_contents, dead_letters, redrives},
     entitlements::subscriptions_and_entitlements,
     event_log::event_log,
     feed::{feed, feed_index},
     fixtures::Fixtures,
-    fleets::{fleets, offboarding_fleets},
+    fleets::{fleets, offboarding_fleets, places_on_buses},
+    message_delay::message_delay,
     packages::custom_packages,
-    provisioning::{fleet_channel, provisioning_workflow},
+    provisioning::{feed_proofs, fleet_channel, provisioning_workflow},
     requests::{idempotency_store, rate_counter},
     schemas::schemas,
+    secrets::secret_source,
     state::state_store,
     stream::telemetry_stream,
     subscriptions::subscriptions,
     vehicles::{vehicle_names, vehicles},
+    webhooks::{
+        attempts, deliveries, delivery_queue, endpoint_healths, endpoint_redrives, endpoints, sealer, waiting_deliveries,
+    },
 };

@@ -23,8 +23,13 @@ pub enum PortErrorKind {
     TimedOut,
     /// The service failed or cannot be reached. Retry.
     Unavailable,
-    /// The service refused the request. A retry will not succeed.
+    /// The service refused the request because of the data in it: it is too large or malformed. No retry can succeed. If the
+    /// request contains the data of several callers, smaller requests find the part that is refused.
     Rejected,
+    /// A fault of Roadcast or of its deployment: a missing permission or resource, a stored item that cannot be decoded, or an
+    /// error that the adapter does not know. A retry succeeds once the fault is corrected. It is no statement about the data,
+    /// so the data must not be refused or quarantined because of it.
+    Internal,
 }
 
 impl PortError {
@@ -59,6 +64,7 @@ impl fmt::Display for PortError {
             PortErrorKind::TimedOut => "timed out (may have applied)",
             PortErrorKind::Unavailable => "unavailable",
             PortErrorKind::Rejected => "rejected",
+            PortErrorKind::Internal => "internal",
         };
         write!(f, "{}: {kind}", self.context)
     }

@@ -1,31 +1,61 @@
 //! The feed of a fleet: its queue, and the index of delivered events.
 
+use std::collections::BTreeSet;
 use std::future::Future;
+use std::time::Duration;
 
-use roadcast_domain::ids::{ArrivalStamp, Eid, FleetId, VehicleId};
+use roadcast_domain::ids::{ArrivalStamp, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_signals::Timestamp;
 
 use crate::PortError;
 
 /// The queues of the fleets. Only Roadcast reads them.
 pub trait FeedQueue: Send + Sync {
-    /// Receives at most `max` messages (1 to 10). Waits up to `wait_s` seconds (0 to 20) for the first one. A message
-    /// that is not acknowledged is received again after the visibility timeout of the queue. Delivery is at least once.
-    /// Returns no messages for a fleet without a queue.
+    /// Receives messages. A message that is not acknowledged is received again after the visibility timeout of the queue,
+    /// also if the response was lost. Delivery is at least once. Returns no messages for a fleet without a queue. The request
+    /// is not repeated: fails with `TimedOut` if there is no response within the timeout.
     fn receive(
         &self,
         fleet_id: &FleetId,
-        max: u8,
-        wait_s: u8,
+        options: ReceiveOptions,
     ) -> impl Future<Output = Result<Vec<Message>, PortError>> + Send;
 
-    /// Deletes messages and returns the result of each, in the order of `ack_handles`. Fails with `Conflict` for an invalid
-    /// handle.
+    /// Deletes messages and returns the result of each, in the order of `ack_handles`. Deleting is idempotent: a handle of a
+    /// message that is deleted or was received again, and a handle that the queue does not know, succeed without an effect.
+    /// The message is then gone, or is received again.
     fn acknowledge(
         &self,
         fleet_id: &FleetId,
         ack_handles: &[String],
     ) -> impl Future<Output = Vec<Result<(), PortError>>> + Send;
+
+    /// Makes received messages visible again after `delay_s` seconds, and returns the result of each, in the order of
+    /// `ack_handles`. A handle of a message that is deleted or was received again, and a handle that the queue does not know,
+    /// succeed without an effect. If a handle fails, its message becomes visible after the visibility timeout of the queue.
+    fn release(
+        &self,
+        fleet_id: &FleetId,
+        delay_s: u16,
+        ack_handles: &[String],
+    ) -> impl Future<Output = Vec<Result<(), PortError>>> + Send;
+}
+
+/// How to receive messages.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct ReceiveOptions {
+    /// Maximum number of messages, 1 to 10.
+    pub max: u8,
+    /// How long to wait for the first message, in seconds, 0 to 20. The wait is shorter if `timeout` requires it.
+    pub wait_s: u8,
+    /// The time after which the caller needs a result.
+    pub timeout: Duration,
+}
+
+impl Default for ReceiveOptions {
+    /// Returns options for ten messages, without a wait.
+    fn default() -> Self {
+        Self { max: 10, wait_s: 0, timeout: Duration::from_secs(10) }
+    }
 }
 
 /// A received message.
@@ -67,6 +97,8 @@ pub struct Delivery {
     pub fleet_id: FleetId,
     /// The events.
     pub events: Vec<(VehicleId, Eid)>,
+    /// The suspended subscriptions that hold the events back. Empty if the fleet could see them when they were delivered.
+    pub held_by: BTreeSet<SubscriptionId>,
 }
 
 /// A pointer to events that were delivered to a fleet.
@@ -76,6 +108,8 @@ pub struct FeedPointer {
     pub stamp: ArrivalStamp,
     /// The events.
     pub events: Vec<(VehicleId, Eid)>,
+    /// The subscriptions that held the events back when they were delivered.
+    pub held_by: BTreeSet<SubscriptionId>,
 }
 
 /// A range of a fleet's pointers.
@@ -101,11 +135,14 @@ pub struct FeedPage {
 }
 
 impl FeedPointer {
-    /// Creates a pointer to these events with the stamp `now`.
-    pub fn new(events: Vec<(VehicleId, Eid)>, now: Timestamp) -> Self {
+    /// Creates a pointer to the events of a delivery with the stamp `now`.
+    pub fn new(delivery: &Delivery, now: Timestamp) -> Self {
+        let Delivery { events, held_by, .. } = delivery;
         // Any mixing function is sufficient: different pointers of one millisecond get different stamps, and the same
-        // pointer gets the same stamp.
+        // pointer gets the same stamp. The same events can be visible in part and held back in full.
         let salt = events.iter().fold(0_u128, |salt, (_, eid)| salt.rotate_left(7) ^ eid.hash());
-        Self { stamp: ArrivalStamp::from_time_and_salt(now, salt), events }
+        let holders = held_by.iter().flat_map(|subscription_id| subscription_id.as_str().bytes());
+        let salt = holders.fold(salt, |salt, byte| salt.rotate_left(7) ^ u128::from(byte));
+        Self { stamp: ArrivalStamp::from_time_and_salt(now, salt), events: events.clone(), held_by: held_by.clone() }
     }
 }

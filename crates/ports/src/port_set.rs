@@ -5,18 +5,26 @@ use crate::bulk::{BulkFiles, ImportProgress, VehicleMappings};
 use crate::bus::{DeliveryBus, IngestBus};
 use crate::clients::{AppClients, Clients};
 use crate::clock::{Clock, Randomness};
+use crate::dead_letters::{DeadLetterContents, DeadLetters, Redrives};
 use crate::entitlements::Entitlements;
 use crate::event_log::EventLog;
 use crate::feed::{FeedIndex, FeedQueue};
 use crate::fleets::Fleets;
+use crate::message_delay::MessageDelay;
 use crate::packages::CustomPackages;
-use crate::provisioning::{FleetChannel, ProvisioningWorkflow};
+use crate::provisioning::{FeedProofs, FleetChannel, ProvisioningWorkflow};
+use crate::redrive::{ArchivedRecords, RedriveTargets};
 use crate::requests::{IdempotencyStore, RateCounter};
 use crate::schemas::Schemas;
+use crate::secrets::SecretSource;
 use crate::state::StateStore;
 use crate::stream::TelemetryStream;
 use crate::subscriptions::Subscriptions;
 use crate::vehicles::{VehicleNames, Vehicles};
+use crate::webhooks::{
+    Attempts, Deliveries, DeliveryQueue, EndpointHealths, EndpointRedrives, Endpoints, FailedDeliveries, Sealer,
+    WaitingDeliveries, WebhookSender,
+};
 
 /// The implementations of all ports in one environment: AWS, memory, memory with faults, memory under a meter.
 ///
@@ -25,8 +33,12 @@ use crate::vehicles::{VehicleNames, Vehicles};
 pub trait PortSet: Send + Sync + 'static {
     /// The app clients of the user pool.
     type AppClients: AppClients;
+    /// The attempts of webhook deliveries.
+    type Attempts: Attempts;
     /// The archive of stream records.
     type Archive: Archive;
+    /// The reads of the archive for redrives.
+    type ArchivedRecords: ArchivedRecords;
     /// The uploaded files.
     type BulkFiles: BulkFiles;
     /// The registered clients.
@@ -35,16 +47,34 @@ pub trait PortSet: Send + Sync + 'static {
     type Clock: Clock + Clone;
     /// The custom packages.
     type CustomPackages: CustomPackages;
+    /// The bytes of dead letters.
+    type DeadLetterContents: DeadLetterContents;
+    /// The dead letters.
+    type DeadLetters: DeadLetters;
+    /// The webhook deliveries.
+    type Deliveries: Deliveries;
+    /// The queues of the dispatcher of webhooks.
+    type DeliveryQueue: DeliveryQueue;
     /// The buses that deliver to fleets.
     type DeliveryBus: DeliveryBus;
+    /// The health of webhook endpoints.
+    type EndpointHealths: EndpointHealths;
+    /// The redrives of webhook deliveries.
+    type EndpointRedrives: EndpointRedrives;
+    /// The webhook endpoints.
+    type Endpoints: Endpoints;
     /// The entitlements of fleets to vehicles.
     type Entitlements: Entitlements;
     /// The event log.
     type EventLog: EventLog;
+    /// The dead letters of webhook deliveries.
+    type FailedDeliveries: FailedDeliveries;
     /// The index of delivered events.
     type FeedIndex: FeedIndex;
     /// The queues of the feeds.
     type FeedQueue: FeedQueue;
+    /// The proofs that events pass to the feeds.
+    type FeedProofs: FeedProofs;
     /// The queues and rules of fleets.
     type FleetChannel: FleetChannel;
     /// The fleets.
@@ -55,6 +85,8 @@ pub trait PortSet: Send + Sync + 'static {
     type ImportProgress: ImportProgress;
     /// The bus of validated events.
     type IngestBus: IngestBus;
+    /// The delay of failed messages.
+    type MessageDelay: MessageDelay;
     /// The workflows of provisioning and offboarding.
     type ProvisioningWorkflow: ProvisioningWorkflow;
     /// The quarantine of invalid items.
@@ -63,8 +95,16 @@ pub trait PortSet: Send + Sync + 'static {
     type Randomness: Randomness;
     /// The request counts of fleets.
     type RateCounter: RateCounter;
+    /// The targets of redrives.
+    type RedriveTargets: RedriveTargets;
+    /// The redrives of dead letters.
+    type Redrives: Redrives;
     /// The schemas of custom events.
     type Schemas: Schemas;
+    /// The sealing of secrets of endpoints.
+    type Sealer: Sealer;
+    /// The secret of the stack.
+    type SecretSource: SecretSource + Clone + 'static;
     /// The last-known values of vehicles.
     type StateStore: StateStore;
     /// The subscriptions.
@@ -77,6 +117,10 @@ pub trait PortSet: Send + Sync + 'static {
     type VehicleNames: VehicleNames;
     /// The registered vehicles.
     type Vehicles: Vehicles;
+    /// The deliveries that wait in the store.
+    type WaitingDeliveries: WaitingDeliveries;
+    /// The HTTP requests to webhook endpoints.
+    type WebhookSender: WebhookSender;
 }
 
 /// The ports that every HTTP request uses, whatever its operation.
@@ -89,6 +133,8 @@ pub struct RequestPorts<Ports: PortSet> {
     pub rate_counter: Ports::RateCounter,
     /// The responses to requests with an `Idempotency-Key`.
     pub idempotency_store: Ports::IdempotencyStore,
+    /// The secret of the stack, for cursors.
+    pub secrets: Ports::SecretSource,
     /// The clock.
     pub clock: Ports::Clock,
 }

@@ -14,7 +14,8 @@ pub trait StateStore: Send + Sync {
 
     /// Merges newer readings. `stored` is the state that the caller read before. If another caller has merged since, the
     /// state is read and merged again. Fails with
-    /// `Throttled` if that is not successful after several attempts.
+    /// `Throttled` if that is not successful after several attempts, and with `Rejected` if the merged state is too large to
+    /// be stored.
     fn merge(
         &self,
         vid: &VehicleId,

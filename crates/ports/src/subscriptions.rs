@@ -14,7 +14,8 @@ use crate::PortError;
 /// A change needs several writes, and a crash may occur after each of them. Therefore a caller changes a subscription in
 /// this order: it claims the next version, so that every caller that read the previous version fails with `Conflict`; it
 /// removes grants; it stores the changed subscription; it adds grants. So rights that a subscription no longer contains
-/// are removed before the subscription is stored without them.
+/// are removed before the subscription is stored without them. A caller that only adds grants also claims the version under
+/// which it writes them; otherwise it could restore what a change in progress has removed.
 pub trait Subscriptions: Send + Sync {
     /// Stores a new subscription and the change in one transaction. Fails with `Conflict` if its id exists, or if its
     /// fleet is being offboarded or is offboarded.

@@ -18,36 +18,61 @@
 
 /// Every name that the rows contain.
 pub mod prelude {
+    pub use std::collections::{BTreeMap, BTreeSet};
+
     pub use roadcast_domain::audit::Change;
     pub use roadcast_domain::caller::Scope;
+    pub use roadcast_domain::dead_letter::{
+        ClaimOutcome, Content, DeadLetter, Redrive, RedriveClaim, RedriveId, RedriveMark,
+    };
     pub use roadcast_domain::entitlement::{Entitlement, Grant};
     pub use roadcast_domain::event::{CustomType, StoredEvent};
     pub use roadcast_domain::fleet::{Client, ClientKind, ClientPosition, Fleet};
-    pub use roadcast_domain::ids::{ChangeId, ClientId, Eid, FleetId, SubscriptionId, VehicleId};
+    pub use roadcast_domain::ids::{
+        ChangeId, ClientId, DeadLetterId, DeliveryId, Eid, EndpointId, FleetId, SubscriptionId, VehicleId,
+    };
+    pub use roadcast_domain::name_history::NameHistory;
     pub use roadcast_domain::package::{CustomPackage, PackageName, Packages};
     pub use roadcast_domain::schema::EventSchema;
+    pub use roadcast_domain::secret::StackSecrets;
     pub use roadcast_domain::state::VehicleState;
     pub use roadcast_domain::subject::Subject;
     pub use roadcast_domain::subscription::{Subscription, SubscriptionState};
     pub use roadcast_domain::vehicle::Vehicle;
+    pub use roadcast_domain::webhook::{
+        Attempt, Delivery as WebhookDelivery, DeliveryKey, Endpoint, EndpointHealth, EndpointRedrive,
+    };
     pub use roadcast_signals::Timestamp;
 
     pub use crate::PortError;
     pub use crate::archive::{Archive, Quarantine, QuarantinedItem, RawBatch};
     pub use crate::bus::{Batch, DeliveryBus, FleetBatch, IngestBus};
     pub use crate::clients::{AppClients, Clients, Credentials};
+    pub use crate::dead_letters::{
+        ContentDescription, DeadLetterContents, DeadLetters, LetterListing, LetterPage, LetterPut, Redrives,
+    };
     pub use crate::entitlements::Entitlements;
-    pub use crate::event_log::{EventLog, EventPage, EventRange};
-    pub use crate::feed::{Delivery, FeedIndex, FeedPage, FeedQueue, FeedRange, Message};
-    pub use crate::fleets::Fleets;
+    pub use crate::event_log::{EventLog, EventPage, EventRange, TelemetryPage};
+    pub use crate::feed::{Delivery, FeedIndex, FeedPage, FeedQueue, FeedRange, Message, ReceiveOptions};
+    pub use crate::fleets::{FleetCreation, Fleets};
+    pub use crate::message_delay::{FailedMessage, MessageDelay};
     pub use crate::packages::CustomPackages;
-    pub use crate::provisioning::{ChannelParts, FleetChannel, ProvisioningWorkflow, WorkflowRun};
+    pub use crate::provisioning::{ChannelParts, FeedProof, FeedProofs, FleetChannel, ProvisioningWorkflow, WorkflowRun};
+    pub use crate::redrive::{
+        ArchivedRecord, ArchivedRecords, ProcessedBatch, RecordPosition, RedriveTargets, RedrivenBatch,
+    };
     pub use crate::requests::{IdempotencyStore, KeyClaim, KeyedRequest, RateCounter, StoredResponse};
     pub use crate::schemas::Schemas;
+    pub use crate::secrets::SecretSource;
     pub use crate::state::{StateStore, StoredState};
     pub use crate::stream::{StreamRecord, TelemetryStream};
     pub use crate::subscriptions::Subscriptions;
     pub use crate::vehicles::{VehicleListing, VehiclePage, VehicleRegistration, Vehicles};
+    pub use crate::webhooks::{
+        AttemptPage, AttemptPosition, Attempts, Deliveries, DeliveryPut, DeliveryQueue, DeliveryTask, DueLine,
+        EndpointHealths, EndpointRedrives, Endpoints, FailedDeliveries, LineContent, Sealer, WaitingDeliveries,
+        WaitingDelivery, WaitingLine,
+    };
 }
 
 /// Passes the ports whose usage the cost model meters to the macro `$callback`, in the grammar of the
@@ -66,7 +91,8 @@ macro_rules! metered_ports {
                 one register(vehicle: &Vehicle) -> VehicleRegistration;
                 one get(vid: &VehicleId) -> Option<Vehicle>;
                 one replace(vehicle: &Vehicle) -> ();
-                one resolve(subject: &Subject) -> Option<VehicleId>;
+                one history(subject: &Subject) -> Option<NameHistory>;
+                one version() -> u64;
                 one list(page: &VehicleListing) -> VehiclePage;
             }
             Entitlements {
@@ -77,8 +103,10 @@ macro_rules! metered_ports {
                 one packages() -> Packages;
             }
             Fleets {
-                one create(fleet: &Fleet, change: &Change) -> ();
+                one create_within(fleet: &Fleet, places: u32, change: &Change) -> FleetCreation;
                 one update(fleet: &Fleet, change: &Change) -> ();
+                one bus_counts() -> BTreeMap<String, u32>;
+                one release_bus(fleet: &Fleet, change: &Change) -> ();
                 one get(fleet_id: &FleetId) -> Option<Fleet>;
                 one list(after: Option<&FleetId>, limit: usize) -> Vec<Fleet>;
                 one changes(fleet_id: &FleetId, before: Option<ChangeId>, limit: usize) -> Vec<Change>;
@@ -112,8 +140,9 @@ macro_rules! metered_ports {
                 one read(range: &FeedRange) -> FeedPage;
             }
             FeedQueue {
-                one receive(fleet_id: &FleetId, max: u8, wait_s: u8) -> Vec<Message>;
-                each acknowledge(fleet_id: &FleetId; receipts: String) -> ();
+                one receive(fleet_id: &FleetId, options: ReceiveOptions) -> Vec<Message>;
+                each acknowledge(fleet_id: &FleetId; ack_handles: String) -> ();
+                each release(fleet_id: &FleetId, delay_s: u16; ack_handles: String) -> ();
             }
             StateStore {
                 one read(vid: &VehicleId) -> StoredState;
@@ -132,12 +161,40 @@ macro_rules! unmetered_ports {
             EventLog {
                 each append(; events: StoredEvent) -> ();
                 one range(range: &EventRange) -> EventPage;
+                one telemetry(range: &EventRange) -> TelemetryPage;
                 one get(vid: &VehicleId, eid: Eid) -> Option<StoredEvent>;
+                one stored_ids(vid: &VehicleId, eids: &[Eid]) -> BTreeSet<Eid>;
             }
             CustomPackages {
                 one put(package: &CustomPackage) -> ();
                 one get(name: &PackageName) -> Option<CustomPackage>;
                 one list() -> Vec<CustomPackage>;
+            }
+            DeadLetters {
+                one put(letter: &DeadLetter) -> LetterPut;
+                one get(id: DeadLetterId) -> Option<DeadLetter>;
+                one list(page: &LetterListing) -> LetterPage;
+                one claim(id: DeadLetterId, claim: &RedriveClaim) -> ClaimOutcome;
+                one finish(id: DeadLetterId, mark: &RedriveMark, sent: bool) -> ();
+            }
+            DeadLetterContents {
+                one store as store_content(id: DeadLetterId, bytes: Vec<u8>) -> Content;
+                one describe as describe_content(content: &Content) -> Option<ContentDescription>;
+                one read as read_content(content: &Content, limit: usize) -> Option<Vec<u8>>;
+            }
+            RedriveTargets {
+                one process as process_redriven(batch: &RedrivenBatch) -> ProcessedBatch;
+                one enrich(lane: &str, message: &str) -> ();
+                one import(notification: &str) -> ();
+            }
+            ArchivedRecords {
+                one quarantined(content: &Content) -> Option<Vec<RecordPosition>>;
+                one find(positions: &[RecordPosition]) -> Vec<ArchivedRecord>;
+            }
+            Redrives {
+                one create(redrive: &Redrive) -> ();
+                one get(id: &RedriveId) -> Option<Redrive>;
+                one replace(redrive: &Redrive) -> ();
             }
             AppClients {
                 one create(name: &str, scope: Scope) -> Credentials;
@@ -155,6 +212,12 @@ macro_rules! unmetered_ports {
                 one write_grants(subscription: &Subscription) -> ();
                 one narrow_grants(subscription: &Subscription, vehicles: &[VehicleId], remaining: Option<&Grant>) -> ();
             }
+            MessageDelay {
+                each delay(queue_arn: &str; messages: FailedMessage) -> ();
+            }
+            SecretSource {
+                one secrets() -> std::sync::Arc<StackSecrets>;
+            }
             ProvisioningWorkflow {
                 one start(run: &WorkflowRun) -> ();
             }
@@ -165,6 +228,59 @@ macro_rules! unmetered_ports {
                 one is_drained(fleet: &Fleet) -> bool;
                 one remove_queue(fleet: &Fleet) -> ();
                 one status(fleet: &Fleet) -> ChannelParts;
+                one is_current(fleet: &Fleet) -> bool;
+            }
+            FeedProofs {
+                one get as feed_proof(fleet_id: &FleetId) -> FeedProof;
+                one invalidate(fleet_id: &FleetId) -> ();
+                one prove(fleet_id: &FleetId, generation: u64, at: Timestamp) -> ();
+            }
+            Endpoints {
+                one create as create_endpoint(endpoint: &Endpoint, fleet: &Fleet, change: &Change) -> ();
+                one get as get_endpoint(fleet_id: &FleetId, endpoint_id: &EndpointId) -> Option<Endpoint>;
+                one list as list_endpoints(fleet_id: &FleetId) -> Vec<Endpoint>;
+                one replace as replace_endpoint(endpoint: &Endpoint, fleet: Option<&Fleet>, change: &Change) -> ();
+                one remove as remove_endpoint(endpoint: &Endpoint, fleet: &Fleet, change: &Change) -> ();
+            }
+            Deliveries {
+                one put as put_delivery(delivery: &WebhookDelivery) -> DeliveryPut;
+                one get as get_delivery(key: &DeliveryKey) -> Option<WebhookDelivery>;
+                one replace as replace_delivery(delivery: &WebhookDelivery) -> ();
+                one list as list_deliveries(endpoint_id: &EndpointId, before: Option<DeliveryId>, limit: usize) -> Vec<WebhookDelivery>;
+            }
+            Attempts {
+                one record as record_attempts(attempts: &[Attempt]) -> ();
+                one list as list_attempts(endpoint_id: &EndpointId, before: Option<&AttemptPosition>, limit: usize) -> AttemptPage;
+            }
+            EndpointHealths {
+                one get as get_health(endpoint_id: &EndpointId) -> EndpointHealth;
+                one replace as replace_health(health: &EndpointHealth) -> ();
+                one take_slot(endpoint_id: &EndpointId, slots: u32, now: Timestamp, until: Timestamp) -> Option<u32>;
+                one count_attempt(endpoint_id: &EndpointId, second: Timestamp) -> u32;
+                one return_slot(endpoint_id: &EndpointId, slot: u32) -> ();
+            }
+            WaitingDeliveries {
+                one add as add_waiting(line: &WaitingLine, waiting: &WaitingDelivery) -> ();
+                one first as first_waiting(line: &WaitingLine, limit: usize) -> LineContent;
+                one remove as remove_waiting(line: &WaitingLine, waiting: &[WaitingDelivery]) -> ();
+                one lines as due_lines(now: Timestamp, after: Option<&WaitingLine>, limit: usize) -> Vec<DueLine>;
+                one reschedule as reschedule_line(line: &WaitingLine, due_at: Option<Timestamp>, revision: u64) -> ();
+            }
+            EndpointRedrives {
+                one create as create_endpoint_redrive(redrive: &EndpointRedrive) -> ();
+                one get as get_endpoint_redrive(endpoint_id: &EndpointId, redrive_id: &RedriveId) -> Option<EndpointRedrive>;
+                one replace as replace_endpoint_redrive(redrive: &EndpointRedrive) -> ();
+            }
+            DeliveryQueue {
+                each send as send_tasks(; tasks: (DeliveryTask, u32)) -> ();
+                each send_ordered as send_ordered_tasks(; tasks: DeliveryTask) -> ();
+            }
+            FailedDeliveries {
+                one send as send_dead_letter(record: &str) -> ();
+            }
+            Sealer {
+                one seal(endpoint_id: &EndpointId, text: &str) -> String;
+                one open(endpoint_id: &EndpointId, sealed: &str) -> String;
             }
             RateCounter {
                 one add(fleet_id: &FleetId, window: Timestamp, requests: u32) -> u32;

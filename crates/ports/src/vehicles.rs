@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use roadcast_domain::ids::{ClientId, VehicleId};
+use roadcast_domain::name_history::NameHistory;
 use roadcast_domain::subject::{Subject, VehicleName};
 use roadcast_domain::vehicle::Vehicle;
 
@@ -34,11 +35,23 @@ pub trait Vehicles: Send + Sync {
     fn get(&self, vid: &VehicleId) -> impl Future<Output = Result<Option<Vehicle>, PortError>> + Send;
 
     /// Replaces a vehicle. Fails with `Conflict` unless the stored version is the one before `vehicle.version`, or if one
-    /// of the unique attributes belongs to another vehicle.
+    /// of the unique attributes belongs to another vehicle. The names that the vehicle gets or releases change hands at
+    /// `vehicle.updated_at`.
     fn replace(&self, vehicle: &Vehicle) -> impl Future<Output = Result<(), PortError>> + Send;
 
+    /// Returns the vehicles that have and had this subject; `None` if no vehicle ever had it, or none for longer than
+    /// [`FORMER_HOLDER_MS`](roadcast_domain::name_history::FORMER_HOLDER_MS).
+    fn history(&self, subject: &Subject) -> impl Future<Output = Result<Option<NameHistory>, PortError>> + Send;
+
     /// Returns the vehicle with this subject; `None` if no registered vehicle that is not retired has it.
-    fn resolve(&self, subject: &Subject) -> impl Future<Output = Result<Option<VehicleId>, PortError>> + Send;
+    fn resolve(&self, subject: &Subject) -> impl Future<Output = Result<Option<VehicleId>, PortError>> + Send {
+        async move { Ok(self.history(subject).await?.and_then(|history| history.current().cloned())) }
+    }
+
+    /// Returns the number of replacements that changed the names, the owner or the retirement of a vehicle; see
+    /// [`Vehicle::resolves_like`]. It is incremented in the transaction of the replacement. A registration does not
+    /// increment it: it takes nothing from another vehicle.
+    fn version(&self) -> impl Future<Output = Result<u64, PortError>> + Send;
 
     /// Returns a page of all vehicles, or of those that a client registered, in a stable order. The list of all vehicles is
     /// eventually consistent.

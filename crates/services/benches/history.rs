@@ -1,11 +1,12 @@
-//! History queries over a day of one vehicle at one sample per second, as samples and in windows: the time of the function,
+//! History queries over a day of one vehicle at one sample per second, as samples and in windows: the CPU time of the function,
 //! without that of the table.
 
 #![allow(clippy::expect_used, missing_docs)]
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput};
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::event::{Body, Event, Origin, StoredEvent, Telemetry};
@@ -21,9 +22,13 @@ use roadcast_services::cache::CachedEntitlements;
 use roadcast_services::query::{HistoryRange, Resolution, VehicleQueries};
 use roadcast_signals::{Sample, SignalPath, Value};
 use roadcast_testbed::{InMemory, ManualClock, Memory, MemoryItems};
+use rustix::time::{ClockId, clock_gettime};
+use tokio::runtime::Runtime;
 
 const DAY_S: i64 = 24 * 60 * 60;
 const BATCH_S: i64 = 60;
+/// How often each measure is taken for a report.
+const REPORTED_READS: u32 = 10;
 const SIGNALS: [&str; 5] = [
     "Vehicle.Speed",
     "Vehicle.CurrentLocation.Latitude",
@@ -51,7 +56,7 @@ fn minute(vid: &VehicleId, minute: i64, start: Timestamp) -> Vec<StoredEvent> {
         let eid = Eid::for_event(vid, &origin.source, &origin.id, samples[0].at);
         let received = samples[9].at.plus_ms(500);
         StoredEvent {
-            event: Event { eid, vid: vid.clone(), received, body: Body::Telemetry(Telemetry { samples }) },
+            event: Event { eid, vid: vid.clone(), received, body: Body::Telemetry(Telemetry { samples: samples.into() }) },
             origin,
         }
     };
@@ -84,10 +89,44 @@ async fn store_day() -> (Queries, VehicleId, usize) {
     (query, vid, count)
 }
 
-fn history(criterion: &mut Criterion) {
+/// Reads the day in windows of a minute.
+fn read_windows(runtime: &Runtime, query: &Queries, reader: &Reader, range: &HistoryRange) {
+    let minute = Resolution::from_seconds(60).expect("a minute");
+    let (mut start, mut windows) = (None, 0);
+    loop {
+        let page = runtime.block_on(query.windows(reader, range, minute, start)).expect("windows");
+        windows += page.rows.len();
+        match page.next {
+            Some(next) => start = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(windows, 1440);
+}
+
+/// Reads the day sample by sample.
+fn read_samples(runtime: &Runtime, query: &Queries, reader: &Reader, range: &HistoryRange) {
+    let (mut start, mut samples) = (None, 0);
+    loop {
+        let page = runtime.block_on(query.samples(reader, range, start)).expect("samples");
+        samples += page.rows.len();
+        match page.next {
+            Some(next) => start = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(samples, 86_400);
+}
+
+/// Returns the CPU time of this thread, which other processes hardly affect.
+fn cpu_time() -> Duration {
+    clock_gettime(ClockId::ThreadCPUTime).try_into().expect("a positive time")
+}
+
+/// With the argument `report`, prints the seconds of each measure, for `benches/run`; otherwise, criterion measures.
+fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let (query, vid, items) = runtime.block_on(store_day());
-    println!("{items} items store the day");
     let reader = Reader::prove(&Caller::Admin(ClientId::new("bench"))).expect("an admin may read");
     let range = HistoryRange {
         vid,
@@ -96,41 +135,30 @@ fn history(criterion: &mut Criterion) {
         selection: Selection::default(),
         limit: 10_000,
     };
-    let minute = Resolution::from_seconds(60).expect("a minute");
+    let measures: [(&str, &str, fn(&Runtime, &Queries, &Reader, &HistoryRange)); 2] =
+        [("in windows of a minute", "history/windows", read_windows), ("sample by sample", "history/samples", read_samples)];
+    if std::env::args().any(|argument| argument == "report") {
+        for (_, name, read) in measures {
+            read(&runtime, &query, &reader, &range);
+            let before = cpu_time();
+            (0..REPORTED_READS).for_each(|_| read(&runtime, &query, &reader, &range));
+            println!("{name}\t{}", cpu_time().saturating_sub(before).as_secs_f64() / f64::from(REPORTED_READS));
+        }
+        return;
+    }
+    println!("{items} items store the day");
+    let mut criterion = Criterion::default().configure_from_args();
     let mut group = criterion.benchmark_group("a day of one vehicle");
     group.throughput(Throughput::Elements(DAY_S.unsigned_abs()));
-    group.bench_function("in windows of a minute", |bencher| {
-        bencher.iter(|| {
-            let mut start = None;
-            let mut windows = 0;
-            loop {
-                let page = runtime.block_on(query.windows(&reader, &range, minute, start)).expect("windows");
-                windows += page.rows.len();
-                match page.next {
-                    Some(next) => start = Some(next),
-                    None => break,
-                }
-            }
-            assert_eq!(windows, 1440);
+    for (name, _, read) in measures {
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|iterations| {
+                let before = cpu_time();
+                (0..iterations).for_each(|_| read(&runtime, &query, &reader, &range));
+                cpu_time().saturating_sub(before)
+            });
         });
-    });
-    group.bench_function("sample by sample", |bencher| {
-        bencher.iter(|| {
-            let mut start = None;
-            let mut samples = 0;
-            loop {
-                let page = runtime.block_on(query.samples(&reader, &range, start)).expect("samples");
-                samples += page.rows.len();
-                match page.next {
-                    Some(next) => start = Some(next),
-                    None => break,
-                }
-            }
-            assert_eq!(samples, 86_400);
-        });
-    });
+    }
     group.finish();
+    criterion.final_summary();
 }
-
-criterion_group!(benches, history);
-criterion_main!(benches);

@@ -14,13 +14,14 @@ use roadcast_domain::Timestamp;
 use roadcast_domain::audit::Change;
 use roadcast_domain::fleet::Fleet;
 use roadcast_domain::ids::{ChangeId, FleetId, VehicleId};
+use roadcast_domain::name_history::NameHistory;
 use roadcast_domain::plan::Plan;
 use roadcast_domain::subject::{Subject, VehicleName};
 use roadcast_domain::vehicle::Vehicle;
 use roadcast_domain::vehicle_mapping::{FileVersion, ImportLedger, VehicleMapping};
 use roadcast_ports::PortError;
 use roadcast_ports::bulk::{BulkFile, BulkFiles, Checkpoint, FileBody, ImportProgress, PutOutcome, VehicleMappings};
-use roadcast_ports::fleets::Fleets;
+use roadcast_ports::fleets::{FleetCreation, Fleets};
 use roadcast_ports::vehicles::{VehicleListing, VehicleNames, VehiclePage, VehicleRegistration, Vehicles};
 use roadcast_services::bulk::{DEFAULT_WINDOW_ROWS, ImportOutcome, VehicleImport};
 use roadcast_services::cache::CachedFleets;
@@ -139,8 +140,12 @@ impl Vehicles for &CountingPorts {
         Ok(())
     }
 
-    async fn resolve(&self, _: &Subject) -> Result<Option<VehicleId>, PortError> {
+    async fn history(&self, _: &Subject) -> Result<Option<NameHistory>, PortError> {
         Ok(None)
+    }
+
+    async fn version(&self) -> Result<u64, PortError> {
+        Ok(0)
     }
 
     async fn list(&self, _: &VehicleListing) -> Result<VehiclePage, PortError> {
@@ -157,7 +162,15 @@ impl Fleets for &CountingPorts {
         Ok(Vec::new())
     }
 
-    async fn create(&self, _: &Fleet, _: &Change) -> Result<(), PortError> {
+    async fn create_within(&self, _: &Fleet, _: u32, _: &Change) -> Result<FleetCreation, PortError> {
+        Ok(FleetCreation::Created)
+    }
+
+    async fn bus_counts(&self) -> Result<BTreeMap<String, u32>, PortError> {
+        Ok(BTreeMap::new())
+    }
+
+    async fn release_bus(&self, _: &Fleet, _: &Change) -> Result<(), PortError> {
         Ok(())
     }
 

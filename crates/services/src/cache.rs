@@ -1,9 +1,10 @@
 //! In-memory caches of reference data.
 //!
 //! A change of reference data takes effect within [`TTL_MS`] wherever it is read through these caches. Cached entitlements
-//! stay valid until the version of all entitlements changes, and the version is read every [`TTL_MS`]. A warm function
-//! therefore reads one item every few seconds, regardless of the number of vehicles.
+//! and vehicles stay valid until the version of all entitlements, or of all vehicles, changes, and the version is read every
+//! [`TTL_MS`]. A warm function therefore reads two items every few seconds, regardless of the number of vehicles.
 
+mod endpoints;
 mod entitlements;
 mod fleets;
 mod vehicles;
@@ -16,14 +17,16 @@ use lru::LruCache;
 use roadcast_domain::Timestamp;
 use roadcast_ports::PortError;
 
+pub use endpoints::{CachedEndpoints, OpenedTexts};
 pub use entitlements::CachedEntitlements;
 pub use fleets::{CachedClients, CachedFleets, CachedPlans};
+pub(crate) use vehicles::BatchSubjects;
 pub use vehicles::{CachedSubjects, CachedVehicles};
 
 /// How long a value is cached, in milliseconds.
 pub const TTL_MS: i64 = 5_000;
-/// How long the `vid` of a subject is cached, in milliseconds. A `vid` never changes; a name that is reassigned to another
-/// vehicle takes effect after this time.
+/// How long a vehicle and the `vid` of a subject are cached, in milliseconds, as long as the version of all vehicles does not
+/// change. A change that does not concern the resolution of events, such as of the make, takes effect after this time.
 pub const NAME_TTL_MS: i64 = 10 * 60 * 1000;
 /// The maximum number of values in a cache: a warm function must not grow without bound. The least recently used value is
 /// evicted.
@@ -37,7 +40,11 @@ struct TtlCache<Key, Value> {
 
 impl<Key: Eq + Hash + Clone, Value: Clone> TtlCache<Key, Value> {
     fn new(ttl_ms: i64) -> Self {
-        Self { ttl_ms, values: Mutex::new(LruCache::sparse(CAPACITY)) }
+        Self::with_capacity(ttl_ms, CAPACITY)
+    }
+
+    fn with_capacity(ttl_ms: i64, capacity: NonZeroUsize) -> Self {
+        Self { ttl_ms, values: Mutex::new(LruCache::sparse(capacity)) }
     }
 
     /// Returns the cached value of `key`, or loads it.
@@ -55,6 +62,10 @@ impl<Key: Eq + Hash + Clone, Value: Clone> TtlCache<Key, Value> {
         self.values.lock().unwrap_or_else(PoisonError::into_inner).put(key.clone(), (now, value.clone()));
         Ok(value)
     }
+
+    fn remove(&self, key: &Key) {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner).pop(key);
+    }
 }
 
 impl<Key: Eq + Hash + Clone, Value: Clone> TtlCache<Key, Option<Value>> {
@@ -71,7 +82,7 @@ impl<Key: Eq + Hash + Clone, Value: Clone> TtlCache<Key, Option<Value>> {
     {
         let value = self.get_or_load(key, now, load).await?;
         if value.is_none() {
-            self.values.lock().unwrap_or_else(PoisonError::into_inner).pop(key);
+            self.remove(key);
         }
         Ok(value)
     }

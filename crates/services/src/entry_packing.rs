@@ -4,26 +4,47 @@
 /// envelope around the events.
 pub(crate) const ENTRY_BYTES: usize = 64 * 1024 - 512;
 
+/// Bytes of decoded events per byte of an entry: 16 MiB per entry. Real telemetry decodes to about a hundred times its block,
+/// but a block of equal samples to several thousand times.
+const DECODED_PER_BYTE: usize = 256;
+
+/// Returns the bytes that a CloudEvent takes of an entry: its own, or more if its events take so much memory when they are
+/// decoded that an entry of its like would exceed the memory of its reader.
+pub(crate) fn entry_share(json: &str, decoded_bytes: usize) -> usize {
+    json.len().max(decoded_bytes / DECODED_PER_BYTE)
+}
+
 /// Groups items, in order, into entries of at most [`ENTRY_BYTES`]. An item that is larger than an entry gets an entry of
 /// its own.
 pub(crate) fn pack<T>(items: impl IntoIterator<Item = T>, bytes: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
-    let mut entries: Vec<Vec<T>> = Vec::new();
+    // One more for the comma.
+    group_within(items, usize::MAX, ENTRY_BYTES, |item| bytes(item) + 1)
+}
+
+/// Groups items in order, as many in each group as fit into both limits. An item that is larger than `max_bytes` has a group of
+/// its own.
+pub(crate) fn group_within<T>(
+    items: impl IntoIterator<Item = T>,
+    max_items: usize,
+    max_bytes: usize,
+    bytes: impl Fn(&T) -> usize,
+) -> Vec<Vec<T>> {
+    let mut groups: Vec<Vec<T>> = Vec::new();
     let mut filled = 0;
     for item in items {
-        // One more for the comma.
-        let size = bytes(&item) + 1;
-        match entries.last_mut() {
-            Some(entry) if filled + size <= ENTRY_BYTES => {
+        let size = bytes(&item);
+        match groups.last_mut() {
+            Some(group) if group.len() < max_items && filled + size <= max_bytes => {
                 filled += size;
-                entry.push(item);
+                group.push(item);
             }
             _ => {
                 filled = size;
-                entries.push(vec![item]);
+                groups.push(vec![item]);
             }
         }
     }
-    entries
+    groups
 }
 
 #[cfg(test)]

@@ -26,6 +26,12 @@ pub enum ServiceError {
         /// The time from which on all data is available.
         available_from: Timestamp,
     },
+    /// A single item of the response exceeds the size of a response.
+    #[error("an item of the response exceeds the size limit; select fewer signals")]
+    ResponseTooLarge,
+    /// What the caller may see changed repeatedly while the request was processed.
+    #[error("the entitlement changed while the request was processed; retry")]
+    EntitlementChanged,
     /// A port failed.
     #[error(transparent)]
     Port(#[from] PortError),

@@ -3,17 +3,18 @@
 
 mod batch;
 mod identities;
+mod receipt;
 mod unknown_signals;
 mod upload;
 
 use roadcast_codec::stream_record;
 use roadcast_domain::Timestamp;
+use roadcast_domain::byte_budget::ByteBudget;
 use roadcast_domain::cloudevent::{self, Envelope};
-use roadcast_domain::ids::{Eid, VehicleId};
+use roadcast_domain::ids::VehicleId;
 use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::limits;
 use roadcast_domain::refusal::{Reason, Refusal};
-use roadcast_domain::validation::{QuarantinedSample, RejectedSignal, ValidationOutcome};
 use roadcast_ports::PortError;
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::stream::StreamRecord;
@@ -24,7 +25,10 @@ use crate::cache::CachedVehicles;
 use crate::catalogue::event_schemas::{CachedSchemas, ValidationError};
 
 pub use batch::{BatchEvent, BatchReceipt};
+pub use receipt::{AcceptedEvent, QuarantineNote, RemovedParts};
 pub use unknown_signals::{UnknownSignal, unknown_signals};
+
+use receipt::NotesBudget;
 
 /// Accepts uploads.
 pub struct Ingest<Ports: PortSet> {
@@ -56,9 +60,9 @@ pub enum IngestError {
     /// Refused events, each with its index in the upload.
     #[error("{} events of the upload were refused", .0.len())]
     Events(Vec<(usize, EventError)>),
-    /// The upload contains no usable sample. Each validation outcome with the event's index in the upload.
+    /// The upload contains no usable sample. What was removed from each event, with the event's index in the upload.
     #[error("the upload contains no usable sample")]
-    NoUsableSample(Vec<(usize, ValidationOutcome)>),
+    NoUsableSample(Vec<(usize, RemovedParts)>),
     /// A port failed.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -78,7 +82,7 @@ pub enum EventError {
     Conflict,
     /// The event contains no usable sample.
     #[error("the event contains no usable sample")]
-    NoUsableSample(Box<ValidationOutcome>),
+    NoUsableSample(Box<RemovedParts>),
     /// The event could not be put onto the stream.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -93,71 +97,60 @@ impl From<ValidationError> for EventError {
     }
 }
 
-/// An accepted event.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AcceptedEvent {
-    /// The sender's `id`.
-    pub id: String,
-    /// The `source`.
-    pub source: String,
-    /// The id in storage.
-    pub eid: Eid,
-    /// The number of samples that will be stored.
-    pub samples: usize,
-    /// Samples that will be quarantined.
-    pub quarantined: Vec<QuarantinedSample>,
-    /// Signals that will be removed, each with a reason.
-    pub rejected: Vec<RejectedSignal>,
-    /// Paths below `Vehicle` that are stored but not in the catalogue; see [`unknown_signals`].
-    pub unknown_paths: Vec<String>,
-}
-
 impl<Ports: PortSet> Ingest<Ports> {
-    /// Validates an event about `vid`. Fails if the sender may not use the event's source.
+    /// Validates an event about `vid`. Fails if the sender may not use the event's source. `budget` is that of the
+    /// upload.
     async fn validate(
         &self,
         envelope: &Envelope<'_>,
         vid: &VehicleId,
         sender: &Sender,
         received: Timestamp,
+        budget: &mut UploadBudget,
     ) -> Result<ValidatedEvent, EventError> {
         if !sender.may_use(&envelope.source) {
             return Err(EventError::SourceNotAllowed);
         }
-        let outcome = self
-            .schemas
-            .validate(envelope, &stream_record::json_data(envelope, &mut stream_record::record_budget())?, vid, received)
-            .await?;
+        let data = stream_record::event_data(&envelope.event_type, envelope.data.clone(), &mut budget.blocks);
+        let data = data.map_err(advise_to_split)?;
+        let outcome = self.schemas.validate(envelope, data, vid, received).await?;
         let json = envelope
             .to_json_with_subject(vid)
             .map_err(|_| Refusal::new(Reason::NotACloudEvent, JsonPointer::ROOT, "the event cannot be written as JSON"))?;
-        Ok(ValidatedEvent { id: envelope.id.clone(), source: envelope.source.clone(), json, outcome })
+        let is_usable = outcome.accepted.is_some();
+        Ok(ValidatedEvent { json, is_usable, receipt: AcceptedEvent::new(envelope, outcome, &mut budget.notes) })
     }
 }
 
-/// A valid event and its JSON for the stream record.
+/// Adds to the refusal of an event that is too large that other uploads may contain it: the limit is that of an upload.
+fn advise_to_split(mut refusal: Refusal) -> Refusal {
+    if refusal.reason == Reason::TooLarge {
+        refusal.detail.push_str("; split the upload into several uploads, and large events into several events");
+    }
+    refusal
+}
+
+/// The bytes that remain for the events of one upload.
+struct UploadBudget {
+    /// Decoded blocks: as many as the stream accepts in one record, because the upload becomes one.
+    blocks: ByteBudget,
+    /// Notes in the response.
+    notes: NotesBudget,
+}
+
+impl UploadBudget {
+    const fn new() -> Self {
+        Self { blocks: stream_record::record_budget(), notes: NotesBudget::new() }
+    }
+}
+
+/// A valid event: its JSON for the stream record, and its receipt. The event itself is not kept: the events of an upload may
+/// take a thousand times the bytes of the upload.
 struct ValidatedEvent {
-    id: String,
-    source: String,
     json: String,
-    outcome: ValidationOutcome,
-}
-
-impl ValidatedEvent {
-    fn into_accepted(self) -> AcceptedEvent {
-        let samples = self.outcome.accepted.as_ref().map_or(0, |stored| stored.event.sample_count());
-        let unknown_paths =
-            self.outcome.accepted.as_ref().map_or_else(Vec::new, |stored| unknown_signals::unknown_paths(&stored.event));
-        AcceptedEvent {
-            id: self.id,
-            source: self.source,
-            eid: self.outcome.eid,
-            samples,
-            quarantined: self.outcome.quarantined,
-            rejected: self.outcome.rejected,
-            unknown_paths,
-        }
-    }
+    /// Whether the event has a usable sample.
+    is_usable: bool,
+    receipt: AcceptedEvent,
 }
 
 /// Splits an upload into at most [`limits::EVENTS_PER_UPLOAD`] events. A batch may be empty (CloudEvents JSON format, 4.3).

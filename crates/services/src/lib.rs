@@ -3,13 +3,15 @@
 //! In the order of the data flow: [`ingest`] validates uploads and puts them onto the stream; [`stream`] archives,
 //! validates, publishes and stores batches of the stream; [`delivery`] redacts events for each fleet and serves the fleet's
 //! feed; [`query`] reads from the stores. Administration: [`fleets`] manages fleets, clients and subscriptions,
-//! [`vehicles`] the registry, [`catalogue`] packages and event schemas, [`bulk`] imports files. [`requests`] limits request
+//! [`vehicles`] the registry, [`catalogue`] packages and event schemas, [`bulk`] imports files, [`dead_letters`] keeps what
+//! failed and sends it again. [`webhooks`] delivers events to endpoints of fleets. [`requests`] limits request
 //! rates and makes requests idempotent; [`authz`] proves what a caller may do.
 
 pub mod authz;
 pub mod bulk;
 pub mod cache;
 pub mod catalogue;
+pub mod dead_letters;
 pub mod delivery;
 mod entry_packing;
 mod error;
@@ -18,10 +20,11 @@ pub mod ingest;
 mod log_scan;
 pub mod query;
 pub mod requests;
-mod response_budget;
+pub mod response_budget;
 pub mod stream;
 pub mod vehicles;
 mod version_condition;
+pub mod webhooks;
 
 pub use error::{InvalidField, ServiceError};
 pub use version_condition::{VersionCondition, Versions};

@@ -11,7 +11,10 @@ pub mod fleet_events;
 mod history;
 mod state;
 mod vehicle_events;
+mod vehicle_queries;
+mod visibility;
 
 pub use history::{HistoryPage, HistoryRange, Resolution, SamplePosition, SampleRow, Series, Statistics, Window};
 pub use state::StateQueries;
-pub use vehicle_events::{EventsPage, EventsRange, VehicleQueries};
+pub use vehicle_events::{EventsPage, EventsRange};
+pub use vehicle_queries::VehicleQueries;

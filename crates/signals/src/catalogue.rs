@@ -84,4 +84,14 @@ impl SignalDef {
         let (low, high) = self.datatype.range().unzip();
         !v.is_nan() && !is_outside(self.min, self.max) && !is_outside(low, high)
     }
+
+    /// Returns whether the catalogue permits this text.
+    pub(crate) fn allows(&self, text: &str) -> bool {
+        self.allowed.is_empty() || self.allowed.contains(&text)
+    }
+
+    /// Returns whether a value is one number.
+    pub(crate) fn is_number(&self) -> bool {
+        self.datatype.is_numeric() && !self.is_array
+    }
 }

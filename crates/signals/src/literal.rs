@@ -17,6 +17,20 @@ pub(crate) enum Integer {
     Fraction,
 }
 
+impl Integer {
+    /// Classifies a double as the shortest text that is read as this double.
+    #[allow(clippy::cast_precision_loss)] // 2^53 is exact
+    pub(crate) fn of_double(v: f64) -> Self {
+        if v.fract() != 0.0 || !v.is_finite() {
+            Self::Fraction
+        } else if v.abs() <= MAX_EXACT as f64 {
+            Self::Exact
+        } else {
+            Self::Large
+        }
+    }
+}
+
 impl<'a> Literal<'a> {
     /// Creates a literal from the text of a JSON number. Returns `None` for any other JSON value.
     pub(crate) fn new(json: &'a str) -> Option<Self> {

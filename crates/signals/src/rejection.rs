@@ -15,7 +15,7 @@ pub enum SignalRejection {
     /// The text is not one of the allowed values of the signal.
     #[error("the value is not one of the allowed values of the signal")]
     NotAllowed,
-    /// A text of more than 1024 bytes, or a list of more than 64 entries.
+    /// A text of more than 1024 bytes, or a list of more than 64 entries or more than 8 KiB of texts.
     #[error("the text or list is too long")]
     TooLong,
     /// An integer beyond ±2^53, which an IEEE 754 double cannot represent exactly: written without fraction and exponent, or

@@ -40,6 +40,11 @@ impl Resolution {
         k as f64 / self.scale()
     }
 
+    /// Returns the index of the grid point that equals `v` bit for bit, or `None` if there is none.
+    pub fn exact_grid(self, v: f64) -> Option<i64> {
+        self.grid(v).filter(|k| self.value(*k).to_bits() == v.to_bits())
+    }
+
     /// Returns the grid point nearest to `v`, or `v` itself if it is outside the range of the grid.
     pub fn round(self, v: f64) -> f64 {
         self.grid(v).map_or(v, |k| self.value(k))

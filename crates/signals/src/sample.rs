@@ -2,8 +2,9 @@ use crate::{SignalPath, Timestamp, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-const LATITUDE: &str = "Vehicle.CurrentLocation.Latitude";
-const LONGITUDE: &str = "Vehicle.CurrentLocation.Longitude";
+/// The coordinates of a position: latitude and longitude, in the order of their paths. They are one value: both are of the same
+/// sample.
+pub const POSITION: [&str; 2] = ["Vehicle.CurrentLocation.Latitude", "Vehicle.CurrentLocation.Longitude"];
 
 /// The values of one sample by signal.
 pub type Signals = BTreeMap<SignalPath, Value>;
@@ -23,10 +24,9 @@ pub struct Sample {
 /// only the pair is removed.
 pub fn reject_null_position(signals: &mut Signals) -> bool {
     let is_zero = |path: &str| signals.get(path).and_then(Value::as_number) == Some(0.0);
-    let is_null = is_zero(LATITUDE) && is_zero(LONGITUDE);
+    let is_null = POSITION.into_iter().all(is_zero);
     if is_null {
-        signals.remove(LATITUDE);
-        signals.remove(LONGITUDE);
+        signals.retain(|path, _| !POSITION.contains(&path.as_str()));
     }
     is_null
 }

@@ -7,6 +7,8 @@ use time::format_description::well_known::Rfc3339;
 /// 0000-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z: the range of RFC 3339.
 const FIRST_MS: i64 = -62_167_219_200_000;
 const LAST_MS: i64 = 253_402_300_799_999;
+/// Days from 1 March of year 0 to 1970-01-01.
+const EPOCH_DAYS: i64 = 719_468;
 
 /// A point in time: milliseconds since the Unix epoch, UTC.
 ///
@@ -33,6 +35,47 @@ impl Timestamp {
     /// Parses an RFC 3339 date-time with any offset. Between date and time is `T`, `t` or one space. Digits beyond the
     /// millisecond are truncated. A leap second, at the end of a month in UTC, becomes the last millisecond before it.
     pub fn parse_rfc3339(text: &str) -> Result<Self, TimestampError> {
+        Self::parse_usual(text.as_bytes()).map_or_else(|| Self::parse_any(text), Ok)
+    }
+
+    /// Parses a date-time of the usual form, in UTC with `T` and `Z`: each sample has one. Returns `None` if it may have another
+    /// form.
+    fn parse_usual(text: &[u8]) -> Option<Self> {
+        let (moment, fraction) = text.strip_suffix(b"Z")?.split_first_chunk::<19>()?;
+        let [y0, y1, y2, y3, b'-', n0, n1, b'-', d0, d1, b'T', h0, h1, b':', m0, m1, b':', s0, s1] = *moment else {
+            return None;
+        };
+        let number = |digits: &[u8]| {
+            digits.iter().try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0')))
+        };
+        let (year, month, day) = (number(&[y0, y1, y2, y3])?, number(&[n0, n1])?, number(&[d0, d1])?);
+        let (hour, minute, second) = (number(&[h0, h1])?, number(&[m0, m1])?, number(&[s0, s1])?);
+        let ms = match fraction {
+            [] => 0,
+            [b'.', digits @ ..] if (1..=9).contains(&digits.len()) => {
+                let [a, b, c] = [0, 1, 2].map(|n| digits.get(n).copied().unwrap_or(b'0'));
+                number(digits).and_then(|_| number(&[a, b, c]))?
+            }
+            _ => return None,
+        };
+        // A leap day and a leap second are left to the general parser.
+        let last_day = match month {
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            1..=12 => 31,
+            _ => return None,
+        };
+        if year == 0 || !(1..=last_day).contains(&day) || hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        // Days since 1 March of year 0, in which a leap day is the last day of its year.
+        let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+        let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
+        let seconds = (days - EPOCH_DAYS) * 86_400 + hour * 3600 + minute * 60 + second;
+        Some(Self(seconds * 1000 + ms))
+    }
+
+    fn parse_any(text: &str) -> Result<Self, TimestampError> {
         // The parser accepts any character there.
         if !matches!(text.as_bytes().get("2026-11-28".len()), Some(b'T' | b't' | b' ')) {
             return Err(TimestampError);
@@ -41,6 +84,12 @@ impl Timestamp {
         let ms = moment.unix_timestamp() * 1000 + i64::from(moment.millisecond());
         // The offset can move a valid local time out of the years that RFC 3339 can represent in UTC.
         if (FIRST_MS..=LAST_MS).contains(&ms) { Ok(Self(ms)) } else { Err(TimestampError) }
+    }
+
+    /// Returns the nearest time within the years 0000 to 9999, which RFC 3339 can represent.
+    #[must_use]
+    pub fn within_rfc3339(self) -> Self {
+        Self(self.0.clamp(FIRST_MS, LAST_MS))
     }
 
     /// Adds `ms` milliseconds, saturating at the limits of `i64`.
@@ -59,7 +108,7 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     /// Writes RFC 3339 in UTC. Times outside the years 0000 to 9999 are written as the nearest time within them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ms = self.0.clamp(FIRST_MS, LAST_MS);
+        let ms = self.within_rfc3339().0;
         let moment = OffsetDateTime::from_unix_timestamp(ms.div_euclid(1000)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         write!(
             f,
@@ -240,6 +289,18 @@ mod tests {
         fn no_other_separator_is_accepted(separator: char) {
             let is_read = Timestamp::parse_rfc3339(&format!("2026-11-28{separator}10:00:00Z")).is_ok();
             prop_assert_eq!(is_read, matches!(separator, 'T' | 't' | ' '));
+        }
+
+        #[test]
+        fn usual_form_is_read_as_by_the_general_parser(
+            ms in FIRST_MS..=LAST_MS, digits in "([.][0-9]{1,10})?", text in "20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]([.][0-9]{0,4})?[Zz]?",
+        ) {
+            let written = Timestamp::from_ms(ms).to_string();
+            for text in [format!("{}{digits}Z", &written[..19]), written, text] {
+                if let Some(at) = Timestamp::parse_usual(text.as_bytes()) {
+                    prop_assert_eq!(Timestamp::parse_any(&text), Ok(at), "{}", text);
+                }
+            }
         }
 
         #[test]

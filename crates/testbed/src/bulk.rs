@@ -61,12 +61,16 @@ impl MemoryBulk {
 
 /// Reads a file in memory in chunks.
 #[derive(Debug)]
-pub struct MemoryBody(Vec<u8>);
+pub struct MemoryBody {
+    bytes: Vec<u8>,
+    read: usize,
+}
 
 impl FileBody for MemoryBody {
     async fn next(&mut self) -> Result<Option<Vec<u8>>, PortError> {
-        let rest = self.0.split_off(CHUNK_BYTES.min(self.0.len()));
-        let chunk = std::mem::replace(&mut self.0, rest);
+        let rest = &self.bytes[self.read..];
+        let chunk = rest[..CHUNK_BYTES.min(rest.len())].to_vec();
+        self.read += chunk.len();
         Ok((!chunk.is_empty()).then_some(chunk))
     }
 }
@@ -78,7 +82,8 @@ impl BulkFiles for MemoryBulk {
         let state = lock(&self.0);
         let bytes = state.objects.get(&file.key).filter(|bytes| content_of(bytes) == file.content);
         let bytes = bytes.ok_or(PortError::new(PortErrorKind::Conflict, "opening a file"))?;
-        Ok(MemoryBody(bytes.iter().skip(usize::try_from(from).unwrap_or(usize::MAX)).copied().collect()))
+        let read = usize::try_from(from).map_or(bytes.len(), |from| from.min(bytes.len()));
+        Ok(MemoryBody { bytes: bytes.clone(), read })
     }
 
     async fn store_report_part(&self, file: &BulkFile, part: u32, lines: Vec<u8>) -> Result<(), PortError> {

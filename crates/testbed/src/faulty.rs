@@ -2,6 +2,7 @@
 
 mod plan;
 
+use crate::yield_once;
 use roadcast_event_log::{EventItems, ItemPage, ItemRange, LogItem, event_items_port};
 use roadcast_ports::table::prelude::*;
 use roadcast_ports::{metered_ports, unmetered_ports};
@@ -47,7 +48,8 @@ impl<Port: Sync> Faulty<Port> {
         operation: &'static str,
         call: impl Future<Output = Result<Output, PortError>> + Send,
     ) -> Result<Output, PortError> {
-        match self.plan.next(operation) {
+        self.yield_if_planned().await;
+        let result = match self.plan.next(operation) {
             None => call.await,
             Some(fault) => {
                 if fault.is_applied() {
@@ -56,6 +58,14 @@ impl<Port: Sync> Faulty<Port> {
                 }
                 Err(fault.error(operation))
             }
+        };
+        self.yield_if_planned().await;
+        result
+    }
+
+    async fn yield_if_planned(&self) {
+        if self.plan.yields() {
+            yield_once().await;
         }
     }
 
@@ -71,6 +81,7 @@ impl<Port: Sync> Faulty<Port> {
         Output: Send,
         Call: Future<Output = Vec<Result<Output, PortError>>> + Send,
     {
+        self.yield_if_planned().await;
         let outcomes: Vec<Option<Fault>> = entries.iter().map(|_| self.plan.next(operation)).collect();
         let is_forwarded = |outcome: &Option<Fault>| outcome.is_none_or(Fault::is_applied);
         let forwarded: Vec<Entry> = entries
@@ -80,6 +91,7 @@ impl<Port: Sync> Faulty<Port> {
             .map(|(entry, _)| entry.clone())
             .collect();
         let results = if forwarded.is_empty() { Vec::new() } else { call(forwarded).await };
+        self.yield_if_planned().await;
         let mut results = results.into_iter();
         outcomes
             .iter()

@@ -53,7 +53,7 @@ pub fn driving_event(vid: u128, n: i64, start_s: i64, samples: i64) -> StoredEve
     let origin = Origin { source: "urn:test:car".to_owned(), id: format!("trip-{n:06}"), extensions: BTreeMap::new() };
     let eid = Eid::for_event(&vid, &origin.source, &origin.id, samples[0].at);
     let received = samples.last().expect("test fixture").at.plus_ms(800 + n % 300);
-    StoredEvent { event: Event { eid, vid, received, body: Body::Telemetry(Telemetry { samples }) }, origin }
+    StoredEvent { event: Event { eid, vid, received, body: Body::Telemetry(Telemetry { samples: samples.into() }) }, origin }
 }
 
 /// Returns a diagnostic event of a vehicle, `s` seconds after [`NOON`].

@@ -1,13 +1,12 @@
 //! A port decorator that counts concurrent calls.
 
-use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
 
-use roadcast_ports::metered_ports;
+use roadcast_event_log::{EventItems, ItemPage, ItemRange, LogItem, event_items_port};
 use roadcast_ports::table::prelude::*;
+use roadcast_ports::{metered_ports, unmetered_ports};
 
-use crate::lock;
+use crate::{lock, yield_once};
 
 /// Decorates a port with counts of its calls. Each call yields once, so that calls overlap if the use case is concurrent.
 /// Clones share the counts.
@@ -47,16 +46,7 @@ impl<Port> InFlight<Port> {
             counts.in_flight += 1;
             counts.max_in_flight = counts.max_in_flight.max(counts.in_flight);
         }
-        let mut has_yielded = false;
-        poll_fn(|context| {
-            if has_yielded {
-                return Poll::Ready(());
-            }
-            has_yielded = true;
-            context.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await;
+        yield_once().await;
         let output = call.await;
         lock(&self.counts).in_flight -= 1;
         output
@@ -87,3 +77,5 @@ macro_rules! in_flight_method {
 }
 
 metered_ports!(in_flight);
+unmetered_ports!(in_flight);
+event_items_port!(in_flight);

@@ -1,31 +1,43 @@
 //! Every port in memory, on one shared state.
 
 mod channel;
+mod channel_start;
 mod clients;
+mod dead_letters;
 mod delivery;
 mod event_log;
 mod fleets;
 mod ingest;
 mod packages;
 mod queue;
+mod redrive;
+mod refusals;
 mod requests;
 mod schemas;
+mod secrets;
 mod state;
 mod subscriptions;
 mod vehicles;
+mod webhooks;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use roadcast_domain::event::StoredEvent;
-use roadcast_domain::ids::{ClientId, FleetId, VehicleId};
+use roadcast_domain::ids::{ClientId, Eid, FleetId, VehicleId};
 use roadcast_domain::package::Packages;
 use roadcast_ports::archive::{QuarantinedItem, RawBatch};
 use roadcast_ports::bus::{Batch, FleetBatch};
+use roadcast_ports::clock::Clock as _;
 use roadcast_ports::feed::FeedPointer;
 use roadcast_ports::provisioning::WorkflowRun;
 
-use crate::{ManualClock, MemoryStream, lock};
+use crate::{ManualClock, MemoryFifoQueue, MemoryQueue, MemoryStream, QueueConfig, lock};
+pub use channel_start::ChannelStart;
+pub use redrive::Redelivered;
+
 use queue::Queue;
+use refusals::Refusals;
 use state::MemoryState;
 
 /// Implements every port except [`Clock`](roadcast_ports::clock::Clock) and
@@ -35,6 +47,9 @@ pub struct Memory {
     clock: ManualClock,
     stream: MemoryStream,
     state: Arc<Mutex<MemoryState>>,
+    refusals: Arc<Mutex<Refusals>>,
+    delivery_queue: MemoryQueue,
+    ordered_queue: MemoryFifoQueue,
 }
 
 impl Memory {
@@ -45,7 +60,10 @@ impl Memory {
 
     /// Returns empty ports whose stream has `shards` shards.
     pub fn with_shards(clock: ManualClock, shards: usize) -> Self {
-        Self { stream: MemoryStream::new(clock.clone(), shards), clock, state: Arc::new(Mutex::new(MemoryState::empty())) }
+        let (state, refusals) = (Arc::new(Mutex::new(MemoryState::empty())), Arc::default());
+        let delivery_queue = MemoryQueue::new(QueueConfig::default(), clock.clone());
+        let ordered_queue = MemoryFifoQueue::new(QueueConfig::default(), clock.clone());
+        Self { stream: MemoryStream::new(clock.clone(), shards), clock, state, refusals, delivery_queue, ordered_queue }
     }
 
     /// Sets the visibility timeout of received messages. The default is 30 s.
@@ -61,6 +79,16 @@ impl Memory {
     /// Returns the telemetry stream.
     pub fn stream(&self) -> &MemoryStream {
         &self.stream
+    }
+
+    /// Returns the queue of webhook deliveries in any order.
+    pub const fn delivery_queue(&self) -> &MemoryQueue {
+        &self.delivery_queue
+    }
+
+    /// Returns the queue of webhook deliveries in the order of their vehicle.
+    pub const fn ordered_queue(&self) -> &MemoryFifoQueue {
+        &self.ordered_queue
     }
 
     /// Returns every archived batch, in order, including repeated and overlapping ones.
@@ -124,6 +152,30 @@ impl Memory {
         state.queues.contains_key(fleet_id) && state.rules.iter().any(|(_, of_rule)| of_rule == fleet_id)
     }
 
+    /// Sets what the channels of fleets do after they are created. By default they work at once.
+    pub fn set_channel_start(&self, start: ChannelStart) {
+        self.state().channel_start = start;
+    }
+
+    /// Sets the maximum number of rules of fleets on a bus. The default is 299: the quota is 300, and one rule is that of webhooks.
+    pub fn set_rules_per_bus(&self, rules_per_bus: usize) {
+        self.state().rules_per_bus = rules_per_bus;
+    }
+
+    /// Returns the number of rules on each bus.
+    pub fn rule_counts(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for (bus, _) in &self.state().rules {
+            *counts.entry(bus.clone()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Stores that events pass to the feed of a fleet, as provisioning does after its probes arrived.
+    pub fn mark_feed_proven(&self, fleet_id: &FleetId) {
+        self.state().feed_proofs.entry(fleet_id.clone()).or_default().proven_at = Some(self.clock.now());
+    }
+
     /// Increments the consent epoch of a fleet and vehicle, as narrowing or revoking a grant does.
     pub fn raise_epoch(&self, fleet_id: &FleetId, vid: &VehicleId) {
         let mut state = self.state();
@@ -134,6 +186,25 @@ impl Memory {
     /// Replaces the built-in packages.
     pub fn set_packages(&self, packages: Packages) {
         self.state().packages = packages;
+    }
+
+    /// Refuses every entry on the ingest bus that contains this event, because of its data.
+    pub fn refuse_on_bus(&self, eid: Eid) {
+        lock(&self.refusals).on_bus.insert(eid);
+    }
+
+    /// Refuses every merge of a state that contains a reading of this event, because of its data.
+    pub fn refuse_in_state(&self, eid: Eid) {
+        lock(&self.refusals).in_state.insert(eid);
+    }
+
+    /// Whether merges of a reading of this event are refused.
+    pub fn is_refused_in_state(&self, eid: Eid) -> bool {
+        lock(&self.refusals).in_state.contains(&eid)
+    }
+
+    fn refusals(&self) -> Refusals {
+        lock(&self.refusals).clone()
     }
 
     fn state(&self) -> MutexGuard<'_, MemoryState> {

@@ -2,18 +2,22 @@
 
 use roadcast_event_log::SegmentedLog;
 
-use crate::{Faulty, Memory, MemoryItems};
+use crate::{Faulty, Memory, MemoryItems, MemoryQueue};
 
 /// The adapter of each port in memory, by the name of the port.
 pub mod memory_adapters {
     use roadcast_event_log::SegmentedLog;
 
-    use crate::{ManualClock, Memory, MemoryBulk, MemoryItems, SeededRandomness};
+    use crate::{ManualClock, Memory, MemoryBulk, MemoryItems, MemoryQueue, SeededRandomness, WebhookReceiver};
 
     /// Implements the port in memory.
     pub type AppClients = Memory;
     /// Implements the port in memory.
     pub type Archive = Memory;
+    /// Implements the port in memory.
+    pub type ArchivedRecords = Memory;
+    /// Implements the port in memory.
+    pub type Attempts = Memory;
     /// Implements the port in memory.
     pub type BulkFiles = MemoryBulk;
     /// Implements the port in memory.
@@ -23,13 +27,31 @@ pub mod memory_adapters {
     /// Implements the port in memory.
     pub type CustomPackages = Memory;
     /// Implements the port in memory.
+    pub type DeadLetterContents = Memory;
+    /// Implements the port in memory.
+    pub type DeadLetters = Memory;
+    /// Implements the port in memory.
+    pub type Deliveries = Memory;
+    /// Implements the port in memory.
     pub type DeliveryBus = Memory;
+    /// Implements the port in memory.
+    pub type DeliveryQueue = Memory;
+    /// Implements the port in memory.
+    pub type EndpointHealths = Memory;
+    /// Implements the port in memory.
+    pub type EndpointRedrives = Memory;
+    /// Implements the port in memory.
+    pub type Endpoints = Memory;
     /// Implements the port in memory.
     pub type Entitlements = Memory;
     /// Implements the port in memory.
     pub type EventLog = SegmentedLog<MemoryItems>;
     /// Implements the port in memory.
+    pub type FailedDeliveries = Memory;
+    /// Implements the port in memory.
     pub type FeedIndex = Memory;
+    /// Implements the port in memory.
+    pub type FeedProofs = Memory;
     /// Implements the port in memory.
     pub type FeedQueue = Memory;
     /// Implements the port in memory.
@@ -43,6 +65,8 @@ pub mod memory_adapters {
     /// Implements the port in memory.
     pub type IngestBus = Memory;
     /// Implements the port in memory.
+    pub type MessageDelay = MemoryQueue;
+    /// Implements the port in memory.
     pub type ProvisioningWorkflow = Memory;
     /// Implements the port in memory.
     pub type Quarantine = Memory;
@@ -51,7 +75,15 @@ pub mod memory_adapters {
     /// Implements the port in memory.
     pub type RateCounter = Memory;
     /// Implements the port in memory.
+    pub type RedriveTargets = Memory;
+    /// Implements the port in memory.
+    pub type Redrives = Memory;
+    /// Implements the port in memory.
     pub type Schemas = Memory;
+    /// Implements the port in memory.
+    pub type Sealer = Memory;
+    /// Implements the port in memory.
+    pub type SecretSource = Memory;
     /// Implements the port in memory.
     pub type StateStore = Memory;
     /// Implements the port in memory.
@@ -64,6 +96,10 @@ pub mod memory_adapters {
     pub type VehicleNames = Memory;
     /// Implements the port in memory.
     pub type Vehicles = Memory;
+    /// Implements the port in memory.
+    pub type WaitingDeliveries = Memory;
+    /// Implements the port in memory.
+    pub type WebhookSender = WebhookReceiver;
 }
 
 /// Declares a port set in memory. A port that is listed has the given type, every other one its type of [`InMemory`].
@@ -95,31 +131,49 @@ macro_rules! port_set {
             impl $crate::PortSet for $name {
                 type AppClients = AppClients;
                 type Archive = Archive;
+                type ArchivedRecords = ArchivedRecords;
+                type Attempts = Attempts;
                 type BulkFiles = BulkFiles;
                 type Clients = Clients;
                 type Clock = Clock;
                 type CustomPackages = CustomPackages;
+                type DeadLetterContents = DeadLetterContents;
+                type DeadLetters = DeadLetters;
+                type Deliveries = Deliveries;
                 type DeliveryBus = DeliveryBus;
+                type DeliveryQueue = DeliveryQueue;
+                type EndpointHealths = EndpointHealths;
+                type EndpointRedrives = EndpointRedrives;
+                type Endpoints = Endpoints;
                 type Entitlements = Entitlements;
                 type EventLog = EventLog;
+                type FailedDeliveries = FailedDeliveries;
                 type FeedIndex = FeedIndex;
+                type FeedProofs = FeedProofs;
                 type FeedQueue = FeedQueue;
                 type FleetChannel = FleetChannel;
                 type Fleets = Fleets;
                 type IdempotencyStore = IdempotencyStore;
                 type ImportProgress = ImportProgress;
                 type IngestBus = IngestBus;
+                type MessageDelay = MessageDelay;
                 type ProvisioningWorkflow = ProvisioningWorkflow;
                 type Quarantine = Quarantine;
                 type Randomness = Randomness;
                 type RateCounter = RateCounter;
+                type RedriveTargets = RedriveTargets;
+                type Redrives = Redrives;
                 type Schemas = Schemas;
+                type Sealer = Sealer;
+                type SecretSource = SecretSource;
                 type StateStore = StateStore;
                 type Subscriptions = Subscriptions;
                 type TelemetryStream = TelemetryStream;
                 type VehicleMappings = VehicleMappings;
                 type VehicleNames = VehicleNames;
                 type Vehicles = Vehicles;
+                type WaitingDeliveries = WaitingDeliveries;
+                type WebhookSender = WebhookSender;
             }
         };
     };
@@ -135,24 +189,40 @@ port_set! {
     pub enum WithFaults {
         AppClients = Faulty<Memory>;
         Archive = Faulty<Memory>;
+        Attempts = Faulty<Memory>;
         Clients = Faulty<Memory>;
         CustomPackages = Faulty<Memory>;
+        DeadLetterContents = Faulty<Memory>;
+        DeadLetters = Faulty<Memory>;
+        Deliveries = Faulty<Memory>;
         DeliveryBus = Faulty<Memory>;
+        DeliveryQueue = Faulty<Memory>;
+        EndpointHealths = Faulty<Memory>;
+        EndpointRedrives = Faulty<Memory>;
+        Endpoints = Faulty<Memory>;
         Entitlements = Faulty<Memory>;
         EventLog = SegmentedLog<Faulty<MemoryItems>>;
+        FailedDeliveries = Faulty<Memory>;
         FeedIndex = Faulty<Memory>;
+        FeedProofs = Faulty<Memory>;
         FeedQueue = Faulty<Memory>;
         FleetChannel = Faulty<Memory>;
         Fleets = Faulty<Memory>;
         IdempotencyStore = Faulty<Memory>;
         IngestBus = Faulty<Memory>;
+        MessageDelay = Faulty<MemoryQueue>;
         ProvisioningWorkflow = Faulty<Memory>;
         Quarantine = Faulty<Memory>;
         RateCounter = Faulty<Memory>;
+        RedriveTargets = Faulty<Memory>;
+        Redrives = Faulty<Memory>;
         Schemas = Faulty<Memory>;
+        Sealer = Faulty<Memory>;
+        SecretSource = Faulty<Memory>;
         StateStore = Faulty<Memory>;
         Subscriptions = Faulty<Memory>;
         TelemetryStream = Faulty<Memory>;
         Vehicles = Faulty<Memory>;
+        WaitingDeliveries = Faulty<Memory>;
     }
 }

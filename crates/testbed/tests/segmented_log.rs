@@ -48,7 +48,10 @@ async fn pages(log: &impl EventLog, mut range: EventRange) -> Vec<StoredEvent> {
     let mut events = Vec::new();
     loop {
         let page = log.range(&range).await.unwrap();
+        let bytes: usize = page.events.iter().map(StoredEvent::memory_bytes).sum();
         assert!(page.events.len() <= range.limit);
+        assert!(bytes <= range.max_bytes || page.events.len() == 1, "{bytes} bytes of at most {}", range.max_bytes);
+        assert!(page.next.is_none_or(|next| page.events.last().is_some_and(|last| last.event.eid < next)));
         events.extend(page.events);
         match page.next {
             Some(next) => range.from = next,
@@ -65,7 +68,7 @@ proptest! {
         seed in any::<u64>(),
         shapes in prop::collection::vec((-900_i64..900, 1_i64..20), 1..60),
         batches in prop::collection::vec(prop::collection::vec(any::<prop::sample::Index>(), 1..30), 1..12),
-        ranges in prop::collection::vec((-1000_i64..1000, 0_i64..1500, 1_usize..40), 1..6),
+        ranges in prop::collection::vec((-1000_i64..1000, 0_i64..1500, 1_usize..40, prop_oneof![Just(0), 1_000_usize..100_000, Just(usize::MAX)]), 1..6),
     ) {
         let events: Vec<StoredEvent> = (0..).zip(&shapes).map(|(n, (offset, samples))| event(n, *offset, *samples)).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -79,12 +82,12 @@ proptest! {
             }
             let segmented = SegmentedLog { items };
             let vid = events[0].event.vid.clone();
-            for (from, length, limit) in ranges {
+            for (from, length, limit, max_bytes) in ranges {
                 let range = EventRange {
                     vid: vid.clone(),
                     from: Eid::lower_bound(at(from)),
                     to: Eid::lower_bound(at(from + length)),
-                    limit, consistent: true };
+                    limit, max_bytes, consistent: true };
                 prop_assert_eq!(pages(&segmented, range.clone()).await, pages(&plain, range).await);
             }
             for stored in &events {

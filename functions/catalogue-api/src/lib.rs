@@ -1,4 +1,5 @@
-//! The HTTP API of the catalogue: signals, packages that grant them, and schemas of custom events.
+//! The HTTP API of the catalogue: signals, packages that grant them, and schemas of custom events. It also responds to the
+//! requests for which API Gateway found no operation.
 
 mod signals;
 mod view;
@@ -8,7 +9,7 @@ use http::header::{ETAG, LOCATION};
 use roadcast_domain::event::CustomType;
 use roadcast_domain::schema::EventSchema;
 use roadcast_lambda_kit::http::{
-    Api, ApiRequest as _, ApiResponse as _, Call, Operation, Request, Response, response, serve,
+    Api, ApiRequest as _, ApiResponse as _, Call, ContractPath, Operation, Request, Response, response, serve,
 };
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::port_set::PortSet;
@@ -52,12 +53,13 @@ impl<Ports: PortSet> Api for CatalogueApi<Ports> {
         Operation::new("GET", "/schemas/{type}/versions", serve!(list_schema_versions)),
         Operation::new("GET", "/schemas/{type}/versions/{version}", serve!(get_schema_version)),
     ];
+    const CONTRACT: &'static [ContractPath] = include!(concat!(env!("OUT_DIR"), "/contract.rs"));
 }
 
 impl<Ports: PortSet> CatalogueApi<Ports> {
     async fn list_signals(&self, call: Call<'_, ListSignals, AnyClient>) -> Result<Response, Problem> {
         let all = self.packages.list().await?;
-        signals::list(call, &all.iter().map(PackageRecord::package).cloned().collect())
+        signals::list(call, &all.iter().map(PackageRecord::package).cloned().collect()).await
     }
 
     async fn list_packages(&self, _: Call<'_, (), AnyClient>) -> Result<Response, Problem> {

@@ -1,6 +1,6 @@
 //! The Lambda function for the operations on the catalogue.
 
-use roadcast_aws::{AwsPorts, DynamoPackages, DynamoSchemas, Sdk, SystemClock};
+use roadcast_aws::{AwsPorts, DynamoPackages, DynamoSchemas, Sdk, SecretsManagerSource, SystemClock};
 use roadcast_catalogue_api::CatalogueApi;
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::http::Middleware;
@@ -13,6 +13,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let function = Function::start("catalogue-api")?;
     let sdk = Sdk::load().await;
     let reference = function.var(Variable::ReferenceTable)?;
+    let secrets = SecretsManagerSource::new(sdk.secrets_manager(), function.var(Variable::StackSecretId)?);
     let schemas = DynamoSchemas::new(sdk.dynamodb(), &reference);
 
     let api = CatalogueApi::<AwsPorts> {
@@ -23,5 +24,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         },
         schemas: SchemaRegistration { schemas, clock: SystemClock },
     };
-    function.serve_http(api, Middleware::new(roadcast_aws::request_ports(&sdk, &reference))).await
+    function.serve_http(api, Middleware::new(roadcast_aws::request_ports(&sdk, &reference, secrets))).await
 }

@@ -5,6 +5,7 @@ use roadcast_lambda_kit::http::query::{integer, search_text, text};
 use roadcast_lambda_kit::http::{Call, Page, Response, parameters};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_services::authz::AnyClient;
+use roadcast_services::response_budget::take_fitting;
 use roadcast_signals::{Catalogue, SignalDef};
 use serde_json::{Value, json};
 
@@ -19,7 +20,7 @@ parameters! {
 }
 
 /// Returns a page of signals, ordered by catalogue number.
-pub(crate) fn list(
+pub(crate) async fn list(
     Call { query, request, caller }: Call<'_, ListSignals, AnyClient>,
     packages: &Packages,
 ) -> Result<Response, Problem> {
@@ -30,16 +31,19 @@ pub(crate) fn list(
     });
     let package = package.transpose()?;
     let page = Page::new(request, &caller, query.cursor);
-    let after = page.start::<u16>()?.unwrap_or_default();
+    let after = page.start::<u16>().await?.unwrap_or_default();
     let mut matching = Catalogue::get()
         .iter()
         .filter(|def| def.number > after)
         .filter(|def| text.is_empty() || def.path.to_lowercase().contains(&text))
         .filter(|def| package.is_none_or(|package| package.contains_signal(def.path)));
     let found: Vec<&SignalDef> = matching.by_ref().take(query.limit).collect();
-    let next = found.last().filter(|_| matching.next().is_some()).map(|last| last.number);
-    let items: Vec<Value> = found.into_iter().map(|def| signal_view(def, packages)).collect();
-    page.json_response(json!({ "items": items }), next.as_ref())
+    let items = take_fitting(found.iter().map(|def| signal_view(def, packages)));
+    // A signal may be in every package, so a page may end before the requested number of signals.
+    let is_last_page = items.len() == found.len() && matching.next().is_none();
+    let last = items.len().checked_sub(1).and_then(|index| found.get(index));
+    let next = last.filter(|_| !is_last_page).map(|last| last.number);
+    page.json_response(json!({ "items": items }), next.as_ref()).await
 }
 
 fn signal_view(def: &SignalDef, packages: &Packages) -> Value {

@@ -3,10 +3,9 @@
 use roadcast_domain::Timestamp;
 use roadcast_domain::event::CustomType;
 use roadcast_domain::package::Package;
-use roadcast_domain::schema::EventSchema;
+use roadcast_domain::schema::{EventSchema, SchemaText};
 use roadcast_services::catalogue::packages::PackageRecord;
 use serde::Serialize;
-use serde_json::Value;
 
 /// The JSON representation of a package. Its version is in the `ETag`.
 #[derive(Serialize)]
@@ -40,7 +39,7 @@ pub(crate) struct SchemaView<'s> {
     version: u32,
     registered_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
-    schema: Option<&'s Value>,
+    schema: Option<&'s SchemaText>,
 }
 
 impl<'s> SchemaView<'s> {

@@ -1,10 +1,13 @@
 //! The Lambda function that redacts events for each entitled fleet and delivers them.
 
-use roadcast_aws::{AwsPorts, DynamoEntitlements, DynamoFeedIndex, DynamoFleets, EventBridgeDeliveryBus, Sdk, SystemClock};
+use roadcast_aws::{
+    AwsPorts, DynamoEntitlements, DynamoFeedIndex, DynamoFleets, EventBridgeDeliveryBus, OsRandomness, Sdk, SqsMessageDelay,
+    SystemClock,
+};
+use roadcast_enrichment::EntryMessages;
 use roadcast_lambda_kit::config::Variable;
-use roadcast_lambda_kit::eventbridge::BusEvent;
-use roadcast_lambda_kit::metrics::Metric;
 use roadcast_lambda_kit::run::Function;
+use roadcast_lambda_kit::sqs::SqsEvent;
 use roadcast_services::cache::{CachedEntitlements, CachedFleets};
 use roadcast_services::delivery::enrichment::Enrichment;
 
@@ -13,25 +16,20 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let function = Function::start("enrichment")?;
     let sdk = Sdk::load().await;
     let reference = function.var(Variable::ReferenceTable)?;
+    let queue_urls = [function.var(Variable::TelemetryQueueUrl)?, function.var(Variable::AlertsQueueUrl)?];
 
-    let enrichment = Enrichment::<AwsPorts> {
-        entitlements: CachedEntitlements::new(DynamoEntitlements::new(sdk.dynamodb(), &reference), SystemClock),
-        fleets: CachedFleets::new(DynamoFleets::new(sdk.dynamodb(), &reference), SystemClock),
-        bus: EventBridgeDeliveryBus::new(sdk.eventbridge()),
-        index: DynamoFeedIndex::new(sdk.dynamodb(), function.var(Variable::FeedIndexTable)?),
-        clock: SystemClock,
-    };
-    let (enrichment, metrics) = (&enrichment, function.metrics.clone());
-    function
-        .handle_events(|entry: BusEvent| {
-            let metrics = metrics.clone();
-            async move {
-                let events: Vec<&str> = entry.events().collect();
-                let counts = enrichment.deliver(&events).await?;
-                metrics.record(Metric::EventsDelivered, counts.events_delivered);
-                metrics.record(Metric::EntriesPublished, counts.entries_published);
-                Ok(())
-            }
-        })
-        .await
+    let messages = EntryMessages::<AwsPorts>::new(
+        Enrichment {
+            entitlements: CachedEntitlements::new(DynamoEntitlements::new(sdk.dynamodb(), &reference), SystemClock),
+            fleets: CachedFleets::new(DynamoFleets::new(sdk.dynamodb(), &reference), SystemClock),
+            bus: EventBridgeDeliveryBus::new(sdk.eventbridge()),
+            index: DynamoFeedIndex::new(sdk.dynamodb(), function.var(Variable::FeedIndexTable)?),
+            clock: SystemClock,
+        },
+        SqsMessageDelay::new(sdk.sqs(), queue_urls),
+        OsRandomness,
+        function.metrics.clone(),
+    );
+    let messages = &messages;
+    function.handle_batches(|event: SqsEvent, deadline| async move { Ok(messages.handle(event, deadline).await) }).await
 }

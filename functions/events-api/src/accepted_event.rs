@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use roadcast_domain::ids::Eid;
 use roadcast_domain::json_pointer::JsonPointer;
-use roadcast_domain::validation::{QuarantinedSample, RejectedSignal};
-use roadcast_services::ingest::{AcceptedEvent, unknown_signals};
+use roadcast_services::ingest::{AcceptedEvent, QuarantineNote, unknown_signals};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -18,7 +17,9 @@ pub(crate) struct AcceptedEventView<'a> {
     eid: Eid,
     samples: usize,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    signals_rejected: BTreeMap<&'static str, usize>,
+    signals_rejected: &'a BTreeMap<&'static str, usize>,
+    #[serde(skip_serializing_if = "is_zero")]
+    samples_quarantined: usize,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     quarantined: Vec<Value>,
 }
@@ -30,8 +31,9 @@ impl<'a> From<&'a AcceptedEvent> for AcceptedEventView<'a> {
             source: &event.source,
             eid: event.eid,
             samples: event.samples,
-            signals_rejected: count_by_reason(&event.rejected),
-            quarantined: quarantined_views(&event.quarantined, &JsonPointer::ROOT),
+            signals_rejected: &event.removed.signals,
+            samples_quarantined: event.removed.samples,
+            quarantined: quarantined_views(&event.removed.quarantined, &JsonPointer::ROOT),
         }
     }
 }
@@ -57,15 +59,12 @@ pub(crate) fn with_unknown_signals<'a>(mut receipt: Value, events: impl IntoIter
     receipt
 }
 
-/// Returns the number of rejected signals by reason.
-fn count_by_reason(rejected: &[RejectedSignal]) -> BTreeMap<&'static str, usize> {
-    rejected.iter().fold(BTreeMap::new(), |mut counts, signal| {
-        *counts.entry(signal.reason).or_default() += 1;
-        counts
-    })
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes a reference
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Returns the quarantined samples, each with its reason and its pointer, which starts with `prefix`.
-pub(crate) fn quarantined_views(samples: &[QuarantinedSample], prefix: &JsonPointer) -> Vec<Value> {
+pub(crate) fn quarantined_views(samples: &[QuarantineNote], prefix: &JsonPointer) -> Vec<Value> {
     samples.iter().map(|sample| json!({"pointer": prefix.join(&sample.pointer), "reason": sample.reason})).collect()
 }

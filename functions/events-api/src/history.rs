@@ -12,7 +12,8 @@ use roadcast_ports::clock::Clock;
 use roadcast_ports::port_set::PortSet;
 use roadcast_services::authz::Reader;
 use roadcast_services::query::{HistoryPage, HistoryRange, Resolution, SamplePosition, SampleRow, Series, Window};
-use roadcast_signals::{SignalPath, Value};
+use roadcast_signals::{SignalPath, Signals, Value};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::EventsApi;
@@ -54,22 +55,21 @@ impl<Ports: PortSet> EventsApi<Ports> {
         let page = Page::new(request, &caller, query.cursor);
         match query.resolution {
             None => {
-                let history = self.queries.samples(&caller, &range, page.start::<SamplePosition>()?).await?;
+                let history = self.queries.samples(&caller, &range, page.start::<SamplePosition>().await?).await?;
                 if format == CSV {
-                    return page.text_response(CSV_CONTENT_TYPE, samples_csv(&history)?, history.next.as_ref());
+                    return page.text_response(CSV_CONTENT_TYPE, samples_csv(&history)?, history.next.as_ref()).await;
                 }
-                let samples: Vec<_> =
-                    history.rows.iter().map(|row| json!({"at": row.position.at, "signals": row.signals})).collect();
-                page.json_response(json!({ "samples": samples }), history.next.as_ref())
+                let samples = history.rows.iter().map(SampleView::from).collect();
+                page.json_response(SamplesBody { samples }, history.next.as_ref()).await
             }
             Some(resolution) => {
-                let history = self.queries.windows(&caller, &range, resolution, page.start::<Timestamp>()?).await?;
+                let history = self.queries.windows(&caller, &range, resolution, page.start::<Timestamp>().await?).await?;
                 if format == CSV {
-                    return page.text_response(CSV_CONTENT_TYPE, windows_csv(&history)?, history.next.as_ref());
+                    return page.text_response(CSV_CONTENT_TYPE, windows_csv(&history)?, history.next.as_ref()).await;
                 }
-                let windows: Vec<_> = history.rows.iter().map(window_view).collect();
-                let body = json!({ "resolution": format!("{}s", resolution.seconds()), "windows": windows });
-                page.json_response(body, history.next.as_ref())
+                let windows = history.rows.iter().map(WindowView::from).collect();
+                let body = WindowsBody { resolution: format!("{}s", resolution.seconds()), windows };
+                page.json_response(body, history.next.as_ref()).await
             }
         }
     }
@@ -97,25 +97,69 @@ fn parse_resolution(text: &str) -> Result<Resolution, Problem> {
         .ok_or_else(|| Problem::invalid_parameter("resolution", "must be a duration from 1s to 1d, such as 60s, 5m or 1h"))
 }
 
-fn window_view(window: &Window) -> serde_json::Value {
-    let signals: BTreeMap<&str, serde_json::Value> =
-        window.signals.iter().map(|(path, series)| (path.as_str(), series_view(series))).collect();
-    json!({"at": window.at, "signals": signals})
+/// A page of samples. The rows are written as they are, because a copy in JSON values would take several times their memory.
+#[derive(Serialize)]
+struct SamplesBody<'a> {
+    samples: Vec<SampleView<'a>>,
 }
 
-fn series_view(series: &Series) -> serde_json::Value {
-    let mut view = json!({"last": series.last, "count": series.count});
-    if let Some(statistics) = &series.statistics {
-        view["min"] = number(statistics.min);
-        view["max"] = number(statistics.max);
-        view["mean"] = number(statistics.mean());
+#[derive(Serialize)]
+struct SampleView<'a> {
+    at: Timestamp,
+    signals: &'a Signals,
+}
+
+impl<'a> From<&'a SampleRow> for SampleView<'a> {
+    fn from(row: &'a SampleRow) -> Self {
+        Self { at: row.position.at, signals: &row.signals }
     }
-    view
 }
 
-/// Formats a number as signal values are formatted: integers without a fraction.
-fn number(value: f64) -> serde_json::Value {
-    json!(Value::number(value))
+/// A page of windows.
+#[derive(Serialize)]
+struct WindowsBody<'a> {
+    resolution: String,
+    windows: Vec<WindowView<'a>>,
+}
+
+#[derive(Serialize)]
+struct WindowView<'a> {
+    at: Timestamp,
+    signals: BTreeMap<&'a str, SeriesView<'a>>,
+}
+
+impl<'a> From<&'a Window> for WindowView<'a> {
+    fn from(window: &'a Window) -> Self {
+        let signals = window.signals.iter().map(|(path, series)| (path.as_str(), SeriesView::from(series)));
+        Self { at: window.at, signals: signals.collect() }
+    }
+}
+
+#[derive(Serialize)]
+struct SeriesView<'a> {
+    last: &'a Value,
+    count: u64,
+    #[serde(flatten)]
+    statistics: Option<StatisticsView>,
+}
+
+#[derive(Serialize)]
+struct StatisticsView {
+    min: Option<Value>,
+    max: Option<Value>,
+    mean: Option<Value>,
+}
+
+impl<'a> From<&'a Series> for SeriesView<'a> {
+    fn from(series: &'a Series) -> Self {
+        // Numbers are written as signal values are: integers without a fraction.
+        let statistics = series.statistics.map(|statistics| StatisticsView {
+            min: Value::number(statistics.min),
+            max: Value::number(statistics.max),
+            mean: Value::number(statistics.mean()),
+        });
+        Self { last: &series.last, count: series.count, statistics }
+    }
 }
 
 fn samples_csv(history: &HistoryPage<SampleRow, SamplePosition>) -> Result<String, Problem> {

@@ -3,9 +3,8 @@
 use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::limits;
 use roadcast_domain::refusal::{Reason, Refusal};
-use roadcast_domain::validation::ValidationOutcome;
 use roadcast_lambda_kit::problem::{Problem, ProblemType};
-use roadcast_services::ingest::{EventError, IngestError};
+use roadcast_services::ingest::{EventError, IngestError, RemovedParts};
 use serde_json::Value;
 
 use crate::accepted_event::quarantined_views;
@@ -25,12 +24,12 @@ pub(crate) fn upload_problem(error: IngestError, is_batch: bool) -> Problem {
             let problems = errors.into_iter().map(|(index, error)| event_problem(error, &prefix(index)));
             problems.reduce(merge).unwrap_or_else(|| Problem::new(ProblemType::InvalidEvent))
         }
-        IngestError::NoUsableSample(outcomes) => {
+        IngestError::NoUsableSample(events) => {
             let mut quarantined = Vec::new();
             let mut problem = Problem::new(ProblemType::NoUsableSample);
-            for (index, outcome) in &outcomes {
-                problem = with_errors(problem, outcome, &prefix(*index));
-                quarantined.extend(quarantined_views(&outcome.quarantined, &prefix(*index)));
+            for (index, removed) in &events {
+                problem = with_errors(problem, removed, &prefix(*index));
+                quarantined.extend(quarantined_views(&removed.quarantined, &prefix(*index)));
             }
             problem.with_member("quarantined", quarantined)
         }
@@ -50,9 +49,9 @@ pub(crate) fn event_problem(error: EventError, prefix: &JsonPointer) -> Problem 
             let detail = "another event of the upload has the same source and id; give each event an id of its own";
             Problem::new(ProblemType::Conflict).with_error(prefix.child("id"), detail)
         }
-        EventError::NoUsableSample(outcome) => {
-            let quarantined: Value = quarantined_views(&outcome.quarantined, prefix).into();
-            with_errors(Problem::new(ProblemType::NoUsableSample), &outcome, prefix).with_member("quarantined", quarantined)
+        EventError::NoUsableSample(removed) => {
+            let quarantined: Value = quarantined_views(&removed.quarantined, prefix).into();
+            with_errors(Problem::new(ProblemType::NoUsableSample), &removed, prefix).with_member("quarantined", quarantined)
         }
         EventError::Port(error) => error.into(),
     }
@@ -69,11 +68,11 @@ pub(crate) fn refusal_problem(refusal: &Refusal, prefix: &JsonPointer) -> Proble
 }
 
 /// Adds the quarantined samples and rejected signals of an event to a problem.
-fn with_errors(mut problem: Problem, outcome: &ValidationOutcome, prefix: &JsonPointer) -> Problem {
-    for sample in &outcome.quarantined {
+fn with_errors(mut problem: Problem, removed: &RemovedParts, prefix: &JsonPointer) -> Problem {
+    for sample in &removed.quarantined {
         problem = problem.with_error(prefix.join(&sample.pointer), sample.reason.explanation());
     }
-    for signal in &outcome.rejected {
+    for signal in &removed.rejected {
         problem = problem.with_error(prefix.join(&signal.pointer), signal.reason);
     }
     problem

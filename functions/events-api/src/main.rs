@@ -2,7 +2,7 @@
 
 use roadcast_aws::{
     AwsPorts, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoSchemas, DynamoVehicles, KinesisTelemetryStream,
-    Sdk, SystemClock,
+    Sdk, SecretsManagerSource, SystemClock,
 };
 use roadcast_events_api::EventsApi;
 use roadcast_lambda_kit::config::Variable;
@@ -19,7 +19,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let function = Function::start("events-api")?;
     let sdk = Sdk::load().await;
     let reference = function.var(Variable::ReferenceTable)?;
-    let vehicles = DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference);
+    let secrets = SecretsManagerSource::new(sdk.secrets_manager(), function.var(Variable::StackSecretId)?);
+    let vehicles = DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference, secrets.clone());
     let entitlements = || CachedEntitlements::new(DynamoEntitlements::new(sdk.dynamodb(), &reference), SystemClock);
     let log = DynamoEventLog::new(sdk.dynamodb(), function.var(Variable::VehicleEventsTable)?);
 
@@ -38,5 +39,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             clock: SystemClock,
         },
     };
-    function.serve_http(api, Middleware::new(roadcast_aws::request_ports(&sdk, &reference))).await
+    function.serve_http(api, Middleware::new(roadcast_aws::request_ports(&sdk, &reference, secrets))).await
 }

@@ -1,14 +1,13 @@
 //! Queries for events: of a vehicle by event time, of a fleet by received time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use http::header::CACHE_CONTROL;
 use roadcast_domain::Timestamp;
 use roadcast_domain::event::{Event, EventType};
 use roadcast_domain::ids::Eid;
 use roadcast_domain::selection::{Selection, SignalPattern};
 use roadcast_lambda_kit::http::query::{integer, list, optional, text};
-use roadcast_lambda_kit::http::{ApiRequest as _, ApiResponse as _, Call, Page, Response, parameters, response};
+use roadcast_lambda_kit::http::{ApiRequest as _, Call, Page, Response, parameters, response};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
@@ -17,7 +16,9 @@ use roadcast_services::authz::{FleetOwner, Reader};
 use roadcast_services::cache::CachedEntitlements;
 use roadcast_services::query::EventsRange;
 use roadcast_services::query::fleet_events::{ArrivalPosition, DEFAULT_LOOKBACK_MS, FleetEventsRange};
-use serde_json::{Value, json};
+use roadcast_services::response_budget::event_json;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::EventsApi;
 
@@ -40,6 +41,14 @@ parameters! {
     }
 }
 
+/// A page of events.
+#[derive(Serialize)]
+struct EventsBody {
+    events: Vec<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    more: Option<bool>,
+}
+
 impl<Ports: PortSet> EventsApi<Ports> {
     /// Returns a page of the events of a vehicle.
     pub(crate) async fn list_vehicle_events(
@@ -50,12 +59,14 @@ impl<Ports: PortSet> EventsApi<Ports> {
         let mut range = EventsRange::between(request.path_parameter("vid")?, query.from, query.to, query.limit);
         range.selection = selection(query.types, query.package, query.signals, &self.queries.entitlements).await?;
         let page = Page::new(request, &caller, query.cursor);
-        if let Some(start) = page.start::<Eid>()? {
+        if let Some(start) = page.start::<Eid>().await? {
             range.from = start;
         }
         let result = self.queries.events(&caller, &range).await?;
         let fields = Fields(query.fields);
-        page.json_response(json!({ "events": fields.select_all(&result.events)? }), result.next.as_ref())
+        let body = EventsBody { events: fields.select_all(&result.events)?, more: None };
+        drop(result.events);
+        page.json_response(body, result.next.as_ref()).await
     }
 
     /// Returns one event.
@@ -64,7 +75,8 @@ impl<Ports: PortSet> EventsApi<Ports> {
         Call { request, caller, .. }: Call<'_, (), Reader>,
     ) -> Result<Response, Problem> {
         let (vid, eid) = (request.path_parameter("vid")?, request.path_parameter("eid")?);
-        response::ok(&self.queries.event(&caller, &vid, eid).await?.to_cloud_event())
+        let event = self.queries.event(&caller, &vid, eid).await?;
+        response::ok(&event_json(&event).and_then(RawValue::from_string).map_err(Problem::internal)?)
     }
 
     /// Returns a page of the events of a fleet, in order of arrival.
@@ -75,8 +87,8 @@ impl<Ports: PortSet> EventsApi<Ports> {
         check_interval(query.from, query.to)?;
         let from = query.from.unwrap_or(self.fleet_events.clock.now().plus_ms(-DEFAULT_LOOKBACK_MS));
         let selection = selection(query.types, query.package, query.signals, &self.fleet_events.entitlements).await?;
-        let page = Page::new(request, &caller, query.cursor);
-        let start = page.start::<ArrivalPosition>()?;
+        let page = Page::new(request, &caller, query.cursor).with_large_positions();
+        let start = page.start::<ArrivalPosition>().await?;
         if start.is_none() && query.to.is_some_and(|to| to <= from) {
             return Err(Problem::invalid_parameter("to", "must be later than from, which is 24 hours ago if it is absent"));
         }
@@ -84,9 +96,9 @@ impl<Ports: PortSet> EventsApi<Ports> {
         let range = FleetEventsRange { from, to: query.to, selection, limit: query.limit };
         let result = self.fleet_events.page(&caller, &range).await?;
         let fields = Fields(query.fields);
-        let body = json!({ "events": fields.select_all(&result.events)?, "more": result.more });
-        // A later change of the entitlement may exclude these events, so that proxies must not cache them.
-        page.json_response(body, result.next.as_ref())?.with_header(CACHE_CONTROL, "no-store")
+        let body = EventsBody { events: fields.select_all(&result.events)?, more: Some(result.more) };
+        drop(result.events);
+        page.json_response(body, result.next.as_ref()).await
     }
 }
 
@@ -137,15 +149,16 @@ fn field(name: &str) -> Result<&'static str, String> {
 struct Fields(Option<Vec<&'static str>>);
 
 impl Fields {
-    fn select_all(&self, events: &[Event]) -> Result<Vec<Value>, Problem> {
+    fn select_all(&self, events: &[Event]) -> Result<Vec<Box<RawValue>>, Problem> {
         events.iter().map(|event| self.select(event)).collect::<Result<_, _>>().map_err(Problem::internal)
     }
 
-    fn select(&self, event: &Event) -> serde_json::Result<Value> {
-        let mut json = serde_json::to_value(event.to_cloud_event())?;
-        if let (Some(fields), Some(members)) = (&self.0, json.as_object_mut()) {
-            members.retain(|name, _| name == "id" || fields.contains(&name.as_str()));
-        }
-        Ok(json)
+    fn select(&self, event: &Event) -> serde_json::Result<Box<RawValue>> {
+        let json = event_json(event)?;
+        let Some(fields) = &self.0 else { return RawValue::from_string(json) };
+        let mut members: BTreeMap<&str, &RawValue> = serde_json::from_str(&json)?;
+        // Data is in `data_base64` if the event is a block.
+        members.retain(|name, _| *name == "id" || fields.contains(&name.strip_suffix("_base64").unwrap_or(name)));
+        to_raw_value(&members)
     }
 }

@@ -1,105 +1,79 @@
 //! The HTTP API of the feed of a fleet.
 
-use std::str::FromStr;
+mod requests;
 
-use http::header::CACHE_CONTROL;
+use http::header::RETRY_AFTER;
 use roadcast_domain::ids::FleetId;
-use roadcast_lambda_kit::http::query::{integer, optional};
-use roadcast_lambda_kit::http::{
-    Api, ApiRequest as _, ApiResponse as _, Call, Operation, Response, parameters, response, serve,
-};
+use roadcast_lambda_kit::http::{Api, ApiRequest as _, ApiResponse as _, Call, Operation, Response, response, serve};
 use roadcast_lambda_kit::problem::Problem;
+use roadcast_ports::clock::Clock as _;
+use roadcast_ports::feed::ReceiveOptions;
 use roadcast_ports::port_set::PortSet;
-use roadcast_services::ServiceError;
 use roadcast_services::authz::FleetOwner;
-use roadcast_services::delivery::feed::{FeedReader, INVALID_TOKEN};
-use serde::{Deserialize, Serialize};
+use roadcast_services::delivery::feed::{FeedReader, PollInterval};
+use serde::Serialize;
 use serde_json::value::RawValue;
+
+use crate::requests::{AckToken, Acknowledgement, FeedRequest};
 
 /// The HTTP API of the feed.
 pub struct FleetDelivery<Ports: PortSet> {
     /// Reads and acknowledges feeds.
     pub feed_reader: FeedReader<Ports>,
+    /// When fleets should read their feeds again.
+    pub poll_interval: PollInterval,
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct FeedResponse {
     events: Vec<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ack: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Acknowledgement {
-    ack: String,
-}
-
-parameters! {
-    /// The query of `GET /fleets/{fleetId}/feed`.
-    struct ReadFeed {
-        max: u8 = "max" => integer(1..=10, 10),
-        wait_s: u8 = "wait" => integer(0..=20, 0),
-        ack: Option<Token> = "ack" => optional("an ack token of this feed, unchanged"),
-    }
+    next_poll_seconds: u16,
 }
 
 impl<Ports: PortSet> Api for FleetDelivery<Ports> {
     const OPERATIONS: &'static [Operation<Self>] = &[
-        Operation::new("GET", "/fleets/{fleetId}/feed", serve!(read)),
+        // Reading hides messages from other readers, and can delete messages, so that it is not a safe method.
+        Operation::new("POST", "/fleets/{fleetId}/feed", serve!(read)),
         Operation::new("POST", "/fleets/{fleetId}/feed/ack", serve!(acknowledge)),
     ];
 }
 
 impl<Ports: PortSet> FleetDelivery<Ports> {
-    async fn read(&self, Call { query, request, caller }: Call<'_, ReadFeed, FleetOwner>) -> Result<Response, Problem> {
+    async fn read(&self, Call { request, caller, .. }: Call<'_, (), FleetOwner>) -> Result<Response, Problem> {
         let fleet_id: FleetId = request.path_parameter("fleetId")?;
         let fleet = caller.of_fleet(&fleet_id)?;
-        // Acknowledges the previous response and reads the next one in a single request.
-        if let Some(token) = query.ack {
-            self.feed_reader.acknowledge(fleet, &token.receipts).await.map_err(|error| match error {
-                ServiceError::Invalid(_) => Problem::invalid_parameter("ack", INVALID_TOKEN),
-                error => error.into(),
-            })?;
+        let FeedRequest { ack, max, wait_seconds } = request.json()?;
+        let acknowledged = ack.map(|ack| AckToken::parse(&fleet_id, &ack)).transpose()?;
+        // Acknowledges the previous response and reads the next one in a single request. If the second step fails, the caller
+        // may repeat the request, because an acknowledgement can be repeated.
+        if let Some(token) = acknowledged {
+            self.feed_reader.acknowledge(fleet, &token.ack_handles).await?;
         }
-        let feed = self.feed_reader.read(fleet, query.max, query.wait_s).await?;
+        let timeout = request.deadline().remaining();
+        let options = ReceiveOptions { max: max.get(), wait_s: wait_seconds.get(), timeout };
+        let feed = self.feed_reader.read(fleet, options).await?;
         for error in &feed.unreadable {
             tracing::error!(%fleet_id, error, "an unreadable message stays in the queue of fleet {fleet_id}: {error}");
         }
+        let next_poll_seconds = self.poll_interval.next_s(&feed, max.get(), self.feed_reader.clock.now());
         let events = feed.cloud_events().map_err(Problem::internal)?;
-        let ack = (!feed.receipts.is_empty()).then(|| Token { receipts: feed.receipts }.to_string());
-        // A later change of the entitlement may exclude these events, so that proxies must not cache them.
-        response::ok(&FeedResponse { events, ack })?.with_header(CACHE_CONTROL, "no-store")
+        let ack = AckToken { ack_handles: feed.ack_handles }.encode(&fleet_id);
+        response::ok(&FeedResponse { events, ack, next_poll_seconds })?
+            .with_header(RETRY_AFTER, next_poll_seconds.to_string())
     }
 
     async fn acknowledge(&self, Call { request, caller, .. }: Call<'_, (), FleetOwner>) -> Result<Response, Problem> {
         let fleet_id: FleetId = request.path_parameter("fleetId")?;
         let fleet = caller.of_fleet(&fleet_id)?;
         let Acknowledgement { ack } = request.json()?;
-        let invalid = |()| Problem::invalid_body(["ack"], INVALID_TOKEN);
-        let token: Token = ack.parse().map_err(invalid)?;
-        self.feed_reader.acknowledge(fleet, &token.receipts).await?;
+        let token = AckToken::parse(&fleet_id, &ack)?;
+        self.feed_reader.acknowledge(fleet, &token.ack_handles).await?;
         Ok(response::no_content())
     }
 }
 
-/// The SQS receipts of all messages of a response as one opaque token. Receipts contain no line feeds, so line feeds
-/// separate them.
-struct Token {
-    receipts: Vec<String>,
-}
-
-impl std::fmt::Display for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&roadcast_lambda_kit::token::encode(&self.receipts.join("\n")))
-    }
-}
-
-impl FromStr for Token {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let receipts: Vec<String> = roadcast_lambda_kit::token::decode(text).ok_or(())?.lines().map(str::to_owned).collect();
-        if receipts.is_empty() || receipts.len() > 10 { Err(()) } else { Ok(Self { receipts }) }
-    }
-}
+#[cfg(test)]
+mod tests;

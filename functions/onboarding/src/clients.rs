@@ -1,7 +1,7 @@
 //! Machine clients, and their credentials, whose secrets are shown once.
 
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, ETAG};
+use http::header::ETAG;
 use roadcast_domain::Timestamp;
 use roadcast_domain::fleet::{Client, ClientKind, ClientPosition, ClientRole, Credential};
 use roadcast_domain::ids::{ClientId, FleetId};
@@ -14,7 +14,7 @@ use roadcast_services::fleets::ClientUpdate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{OnboardingApi, PageQuery, last_of_full_page};
+use crate::{OnboardingApi, PageQuery, last_of_fitting_page};
 
 /// The member of a response that contains the client secret.
 const SECRET_MEMBER: &str = "clientSecret";
@@ -31,11 +31,14 @@ struct ClientInput {
 }
 
 impl ClientInput {
-    /// Returns the name and the role. A client of kind fleet requires `fleetId` and allows no `sources`; a client of kind
-    /// ingest requires `sources` and allows no `fleetId`.
+    /// Returns the name and the role. A client of kind fleet requires `fleetId`, a client of kind ingest `sources`; no other
+    /// kind allows them.
     fn role(self) -> Result<(String, ClientRole), Problem> {
         let invalid = |member: &str, detail: &str| Err(Problem::invalid_body([member], detail));
         match (self.kind, self.fleet_id, self.sources) {
+            (ClientKind::Admin, None, None) => Ok((self.name, ClientRole::Admin)),
+            (ClientKind::Admin, Some(_), _) => invalid("fleetId", "is not allowed for kind admin"),
+            (ClientKind::Admin, None, Some(_)) => invalid("sources", "is not allowed for kind admin"),
             (ClientKind::Fleet, Some(fleet_id), None) => Ok((self.name, ClientRole::Fleet { fleet_id })),
             (ClientKind::Ingest, None, Some(sources)) => Ok((self.name, ClientRole::Ingest { sources })),
             (ClientKind::Fleet, None, _) => invalid("fleetId", "is required for kind fleet"),
@@ -66,12 +69,9 @@ parameters! {
 }
 
 fn kind(name: &str, text: Option<&str>) -> Result<Option<ClientKind>, Problem> {
-    match text {
-        None => Ok(None),
-        Some("fleet") => Ok(Some(ClientKind::Fleet)),
-        Some("ingest") => Ok(Some(ClientKind::Ingest)),
-        Some(_) => Err(Problem::invalid_parameter(name, "must be fleet or ingest")),
-    }
+    let Some(text) = text else { return Ok(None) };
+    let kind = ClientKind::ALL.into_iter().find(|kind| kind.as_str() == text);
+    kind.map(Some).ok_or_else(|| Problem::invalid_parameter(name, "must be admin, fleet or ingest"))
 }
 
 impl<Ports: PortSet> OnboardingApi<Ports> {
@@ -83,7 +83,7 @@ impl<Ports: PortSet> OnboardingApi<Ports> {
         let (client, credentials) = self.onboarding.create_client(&caller, &name, role).await?;
         let mut view = view(&client);
         view[SECRET_MEMBER] = json!(credentials.client_secret);
-        protect_secret(response::json(StatusCode::CREATED, &view)?)
+        Ok(response::json(StatusCode::CREATED, &view)?.with_secret(SECRET_MEMBER))
     }
 
     pub(crate) async fn list_clients(
@@ -92,10 +92,12 @@ impl<Ports: PortSet> OnboardingApi<Ports> {
     ) -> Result<Response, Problem> {
         let page = Page::new(request, &caller, query.cursor);
         let limit = query.limit;
-        let clients =
-            self.onboarding.clients(&caller, &request.path_parameter("fleetId")?, page.start()?.as_ref(), limit).await?;
-        let next = last_of_full_page(&clients, limit).map(|last| &last.client_id);
-        page.json_response(json!({"items": clients.iter().map(ClientView::from).collect::<Vec<_>>()}), next)
+        let mut clients = self
+            .onboarding
+            .clients(&caller, &request.path_parameter("fleetId")?, page.start().await?.as_ref(), limit)
+            .await?;
+        let next = last_of_fitting_page(&mut clients, limit).map(|last| last.client_id.clone());
+        page.json_response(json!({"items": clients.iter().map(ClientView::from).collect::<Vec<_>>()}), next.as_ref()).await
     }
 
     pub(crate) async fn list_all_clients(
@@ -103,11 +105,11 @@ impl<Ports: PortSet> OnboardingApi<Ports> {
         Call { query, request, caller }: Call<'_, ListClients, Admin>,
     ) -> Result<Response, Problem> {
         let page = Page::new(request, &caller, query.cursor);
-        let after: Option<ClientPosition> = page.start()?;
-        let clients = self.onboarding.all_clients(&caller, query.kind, after.as_ref(), query.limit).await?;
-        let next = last_of_full_page(&clients, query.limit).map(Client::position);
+        let after: Option<ClientPosition> = page.start().await?;
+        let mut clients = self.onboarding.all_clients(&caller, query.kind, after.as_ref(), query.limit).await?;
+        let next = last_of_fitting_page(&mut clients, query.limit).map(Client::position);
         let items: Vec<_> = clients.iter().map(ClientView::from).collect();
-        page.json_response(json!({ "items": items }), next.as_ref())
+        page.json_response(json!({ "items": items }), next.as_ref()).await
     }
 
     pub(crate) async fn get_client(&self, Call { request, caller, .. }: Call<'_, (), Admin>) -> Result<Response, Problem> {
@@ -141,9 +143,9 @@ impl<Ports: PortSet> OnboardingApi<Ports> {
     ) -> Result<Response, Problem> {
         let page = Page::new(request, &caller, query.cursor);
         let limit = query.limit;
-        let changes = self.onboarding.client_changes(&caller, &client_id(request)?, page.start()?, limit).await?;
-        let next = last_of_full_page(&changes, limit).map(|last| &last.change_id);
-        page.json_response(json!({ "items": changes }), next)
+        let mut changes = self.onboarding.client_changes(&caller, &client_id(request)?, page.start().await?, limit).await?;
+        let next = last_of_fitting_page(&mut changes, limit).map(|last| last.change_id);
+        page.json_response(json!({ "items": changes }), next.as_ref()).await
     }
 
     pub(crate) async fn add_credential(
@@ -152,7 +154,7 @@ impl<Ports: PortSet> OnboardingApi<Ports> {
     ) -> Result<Response, Problem> {
         let credentials = self.onboarding.add_credential(&caller, &client_id(request)?).await?;
         let view = json!({ "clientId": credentials.client_id, SECRET_MEMBER: credentials.client_secret });
-        protect_secret(response::json(StatusCode::CREATED, &view)?)
+        Ok(response::json(StatusCode::CREATED, &view)?.with_secret(SECRET_MEMBER))
     }
 
     pub(crate) async fn remove_credential(
@@ -168,7 +170,7 @@ impl<Ports: PortSet> OnboardingApi<Ports> {
         let (fleet_id, client_id) = (request.path_parameter("fleetId")?, client_id(request)?);
         let credentials = self.onboarding.show_secret(&caller, &fleet_id, &client_id).await?;
         let view = json!({ "clientId": credentials.client_id, SECRET_MEMBER: credentials.client_secret });
-        protect_secret(response::ok(&view)?)
+        Ok(response::ok(&view)?.with_secret(SECRET_MEMBER))
     }
 
     pub(crate) async fn remove_client(
@@ -194,23 +196,13 @@ fn client_id(request: &Request) -> Result<ClientId, Problem> {
 }
 
 fn view(client: &Client) -> Value {
-    let mut view = json!({ "clientId": client.client_id, "name": client.name });
+    let mut view = json!({ "clientId": client.client_id, "name": client.name, "kind": client.role.kind() });
     match &client.role {
-        ClientRole::Fleet { fleet_id } => {
-            view["kind"] = json!("fleet");
-            view["fleetId"] = json!(fleet_id);
-        }
-        ClientRole::Ingest { sources } => {
-            view["kind"] = json!("ingest");
-            view["sources"] = json!(sources);
-        }
+        ClientRole::Admin => {}
+        ClientRole::Fleet { fleet_id } => view["fleetId"] = json!(fleet_id),
+        ClientRole::Ingest { sources } => view["sources"] = json!(sources),
     }
     view
-}
-
-/// Prevents proxies from caching the secret of a response, and the idempotency store from storing it.
-fn protect_secret(response: Response) -> Result<Response, Problem> {
-    response.with_secret(SECRET_MEMBER).with_header(CACHE_CONTROL, "no-store")
 }
 
 /// The JSON representation of a client. Its version is in the `ETag`.

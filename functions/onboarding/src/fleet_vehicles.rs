@@ -54,9 +54,9 @@ impl<Ports: PortSet> OnboardingApi<Ports> {
         let page = Page::new(request, &caller, query.cursor);
         let fleet_id: FleetId = request.path_parameter("fleetId")?;
         let listing =
-            FleetVehicleListing { after: page.start()?, removed: query.removed.unwrap_or(false), limit: query.limit };
+            FleetVehicleListing { after: page.start().await?, removed: query.removed.unwrap_or(false), limit: query.limit };
         let found = self.fleet_vehicles.vehicles(&caller, &fleet_id, &listing).await?;
         let items: Vec<_> = found.mappings.iter().map(FleetVehicleView::from).collect();
-        page.json_response(json!({ "items": items }), found.next.as_ref())
+        page.json_response(json!({ "items": items }), found.next.as_ref()).await
     }
 }

@@ -13,7 +13,7 @@ use roadcast_services::authz::{Admin, Reader};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{OnboardingApi, PageQuery, last_of_full_page};
+use crate::{OnboardingApi, PageQuery, last_of_fitting_page, last_of_full_page};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,9 +45,9 @@ impl<Ports: PortSet> OnboardingApi<Ports> {
     ) -> Result<Response, Problem> {
         let page = Page::new(request, &caller, query.cursor);
         let limit = query.limit;
-        let fleets = self.onboarding.fleets(&caller, page.start()?.as_ref(), limit).await?;
+        let fleets = self.onboarding.fleets(&caller, page.start().await?.as_ref(), limit).await?;
         let next = last_of_full_page(&fleets, limit).map(|last| &last.fleet_id);
-        page.json_response(json!({"items": fleets.iter().map(FleetView::from).collect::<Vec<_>>()}), next)
+        page.json_response(json!({"items": fleets.iter().map(FleetView::from).collect::<Vec<_>>()}), next).await
     }
 
     pub(crate) async fn create_fleet(&self, Call { request, caller, .. }: Call<'_, (), Admin>) -> Result<Response, Problem> {
@@ -77,9 +77,10 @@ impl<Ports: PortSet> OnboardingApi<Ports> {
     ) -> Result<Response, Problem> {
         let page = Page::new(request, &caller, query.cursor);
         let limit = query.limit;
-        let changes = self.onboarding.changes(&caller, &request.path_parameter("fleetId")?, page.start()?, limit).await?;
-        let next = last_of_full_page(&changes, limit).map(|last| &last.change_id);
-        page.json_response(json!({ "items": changes }), next)
+        let mut changes =
+            self.onboarding.changes(&caller, &request.path_parameter("fleetId")?, page.start().await?, limit).await?;
+        let next = last_of_fitting_page(&mut changes, limit).map(|last| last.change_id);
+        page.json_response(json!({ "items": changes }), next.as_ref()).await
     }
 }
 

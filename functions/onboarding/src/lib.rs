@@ -13,7 +13,9 @@ use roadcast_ports::port_set::PortSet;
 use roadcast_services::authz::Reader;
 use roadcast_services::fleets::Onboarding;
 use roadcast_services::fleets::receipts::Receipts;
+use roadcast_services::response_budget::take_fitting;
 use roadcast_services::vehicles::fleet_vehicles::FleetVehicles;
+use serde::Serialize;
 
 const CREDENTIALS: &str = "/clients/{clientId}/credentials";
 const CREDENTIAL: &str = "/clients/{clientId}/credentials/{credentialId}";
@@ -94,6 +96,15 @@ impl<Ports: PortSet> OnboardingApi<Ports> {
         let (fleet_id, id) = (request.path_parameter("fleetId")?, request.path_parameter("subscriptionId")?);
         response::ok(&self.receipts.receipt(&caller.of_fleet(&fleet_id)?, &id, query.from, query.to).await?)
     }
+}
+
+/// Removes the items at the end of a page that do not fit in a response. Returns the last remaining item, after which the next
+/// page starts. None if the page is neither full nor shortened.
+fn last_of_fitting_page<T: Serialize>(items: &mut Vec<T>, limit: usize) -> Option<&T> {
+    let found = items.len();
+    items.truncate(take_fitting(items.iter()).len());
+    let is_last_page = found < limit && items.len() == found;
+    items.last().filter(|_| !is_last_page)
 }
 
 /// Returns the last item of a full page, after which the next page starts. None if the page is not full.

@@ -2,23 +2,30 @@
 
 use roadcast_aws::{
     AwsPorts, CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoFeedIndex, DynamoFleets, DynamoSubscriptions,
-    DynamoVehicleMappings, DynamoVehicles, OsRandomness, Sdk, StepFunctionsProvisioning, SystemClock,
+    DynamoVehicleMappings, DynamoVehicles, OsRandomness, Sdk, SecretsManagerSource, StepFunctionsProvisioning, SystemClock,
 };
+use roadcast_domain::ids::ClientId;
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::http::Middleware;
 use roadcast_lambda_kit::run::Function;
 use roadcast_onboarding::OnboardingApi;
-use roadcast_services::fleets::Onboarding;
 use roadcast_services::fleets::receipts::Receipts;
+use roadcast_services::fleets::{DeliveryBuses, Onboarding};
 use roadcast_services::vehicles::fleet_vehicles::FleetVehicles;
+
+/// The default quota of rules on a bus in most Regions.
+const RULES_PER_BUS: u32 = 300;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let function = Function::start("onboarding")?;
     let sdk = Sdk::load().await;
     let reference = function.var(Variable::ReferenceTable)?;
+    let secrets = SecretsManagerSource::new(sdk.secrets_manager(), function.var(Variable::StackSecretId)?);
     let provisioning = function.var(Variable::ProvisioningStateMachineArn)?;
     let offboarding = function.var(Variable::OffboardingStateMachineArn)?;
+
+    let rules_per_bus = function.env.optional_parse(Variable::RulesPerBus, "a number of rules")?.unwrap_or(RULES_PER_BUS);
 
     let api = OnboardingApi::<AwsPorts> {
         onboarding: Onboarding {
@@ -26,10 +33,16 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             clients: DynamoClients::new(sdk.dynamodb(), &reference),
             app_clients: CognitoAppClients::new(sdk.cognito(), function.var(Variable::UserPoolId)?),
             subscriptions: DynamoSubscriptions::new(sdk.dynamodb(), &reference),
-            vehicles: DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference),
+            vehicles: DynamoVehicles::new(
+                sdk.dynamodb(),
+                function.var(Variable::VehiclesTable)?,
+                &reference,
+                secrets.clone(),
+            ),
             entitlements: DynamoEntitlements::new(sdk.dynamodb(), &reference),
             workflow: StepFunctionsProvisioning::new(sdk.step_functions(), provisioning, offboarding),
-            delivery_bus: function.var(Variable::DeliveryBus)?,
+            delivery_buses: DeliveryBuses { first: function.var(Variable::DeliveryBus)?, rules_per_bus },
+            first_admin: function.env.optional(Variable::FirstAdminClientId).map(ClientId::new),
             clock: SystemClock,
             randomness: OsRandomness,
         },
@@ -37,6 +50,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             fleets: DynamoFleets::new(sdk.dynamodb(), &reference),
             subscriptions: DynamoSubscriptions::new(sdk.dynamodb(), &reference),
             index: DynamoFeedIndex::new(sdk.dynamodb(), function.var(Variable::FeedIndexTable)?),
+            entitlements: DynamoEntitlements::new(sdk.dynamodb(), &reference),
             clock: SystemClock,
         },
         fleet_vehicles: FleetVehicles {
@@ -44,5 +58,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             fleets: DynamoFleets::new(sdk.dynamodb(), &reference),
         },
     };
-    function.serve_http(api, Middleware::new(roadcast_aws::request_ports(&sdk, &reference))).await
+    function.serve_http(api, Middleware::new(roadcast_aws::request_ports(&sdk, &reference, secrets))).await
 }

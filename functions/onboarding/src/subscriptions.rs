@@ -24,9 +24,10 @@ impl<Ports: PortSet> OnboardingApi<Ports> {
         let page = Page::new(request, &caller, query.cursor);
         let limit = query.limit;
         let fleet = caller.of_fleet(&request.path_parameter("fleetId")?)?;
-        let subscriptions = self.onboarding.subscriptions(&fleet, page.start()?.as_ref(), limit).await?;
+        let subscriptions = self.onboarding.subscriptions(&fleet, page.start().await?.as_ref(), limit).await?;
         let next = last_of_full_page(&subscriptions, limit).map(|last| &last.subscription_id);
         page.json_response(json!({"items": subscriptions.iter().map(SubscriptionView::from).collect::<Vec<_>>()}), next)
+            .await
     }
 
     pub(crate) async fn subscribe(&self, Call { request, caller, .. }: Call<'_, (), Admin>) -> Result<Response, Problem> {

@@ -5,7 +5,7 @@ mod task;
 
 use roadcast_aws::{
     AwsPorts, DynamoFleets, DynamoImportProgress, DynamoSchemas, DynamoVehicleMappings, DynamoVehicles, OsRandomness,
-    S3BulkFiles, Sdk, SystemClock,
+    S3BulkFiles, Sdk, SecretsManagerSource, SystemClock,
 };
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::run::Function;
@@ -25,10 +25,11 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let function = Function::start("reference-loader")?;
     let sdk = Sdk::load().await;
     let reference = function.var(Variable::ReferenceTable)?;
+    let secrets = SecretsManagerSource::new(sdk.secrets_manager(), function.var(Variable::StackSecretId)?);
     let files = S3BulkFiles::new(sdk.s3(), function.var(Variable::BulkDataBucket)?);
     let progress = DynamoImportProgress::new(sdk.dynamodb(), &reference);
 
-    let vehicles = DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference);
+    let vehicles = DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference, secrets);
 
     let vehicle_import = VehicleImport::<AwsPorts> {
         files: files.clone(),

@@ -2,6 +2,7 @@
 
 use lambda_runtime::Error;
 use roadcast_lambda_kit::kinesis::{self, BatchResponse, Record};
+use roadcast_services::stream::BatchOutcome;
 
 /// Returns the response to a batch. `None`: the batch succeeded. Fails if records must be retried and `partial_responses` is
 /// false, because the event source mapping ignores the response then: it repeats the entire batch. Records that were processed
@@ -19,6 +20,11 @@ pub(crate) fn answer(
     }
 }
 
+/// Returns the response to a redrive, which calls the function itself and reads what is quarantined again.
+pub(crate) fn redrive_answer(records: &[Record], outcome: BatchOutcome) -> BatchResponse {
+    kinesis::retry_from(records, outcome.retry_from).with_quarantined(outcome.counts.samples_quarantined)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -30,8 +36,12 @@ mod tests {
     fn records() -> Vec<Record> {
         let record = |number: u32| Record {
             shard: "shardId-0".to_owned(),
-            partition_key: String::new(),
-            raw: RawRecord { sequence_number: number.to_string(), arrived_at: SystemClock.now(), data: Vec::new() },
+            raw: RawRecord {
+                sequence_number: number.to_string(),
+                partition_key: String::new(),
+                arrived_at: SystemClock.now(),
+                data: Vec::new(),
+            },
         };
         (0..3).map(record).collect()
     }

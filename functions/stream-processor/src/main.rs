@@ -5,7 +5,7 @@ mod report;
 
 use roadcast_aws::{
     AwsPorts, DynamoEntitlements, DynamoEventLog, DynamoSchemas, DynamoStateStore, DynamoVehicles, EventBridgeIngestBus,
-    S3Archive, Sdk, SystemClock,
+    S3Archive, Sdk, SecretsManagerSource, SystemClock,
 };
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::kinesis::KinesisEvent;
@@ -20,8 +20,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let function = Function::start("stream-processor")?;
     let sdk = Sdk::load().await;
     let reference = function.var(Variable::ReferenceTable)?;
+    let secrets = SecretsManagerSource::new(sdk.secrets_manager(), function.var(Variable::StackSecretId)?);
     let bucket = function.var(Variable::ArchiveBucket)?;
-    let vehicles = DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference);
+    let vehicles = DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference, secrets);
 
     let processor = StreamProcessor::<AwsPorts> {
         archive: S3Archive::new(sdk.s3(), &bucket),
@@ -49,9 +50,15 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             let metrics = metrics.clone();
             async move {
                 let batch = event.into_batch(processor.clock.now());
-                let outcome = processor.process_batch(&batch.records).await;
+                let outcome = match batch.redrive_id {
+                    None => processor.process_batch(&batch.records).await,
+                    Some(_) => processor.redrive_batch(&batch.records).await,
+                };
                 report::record_outcome(&metrics, &batch, &outcome);
-                answer::answer(&batch.records, outcome.retry_from, partial_responses)
+                match batch.redrive_id {
+                    None => answer::answer(&batch.records, outcome.retry_from, partial_responses),
+                    Some(_) => Ok(answer::redrive_answer(&batch.records, outcome)),
+                }
             }
         })
         .await

@@ -31,6 +31,10 @@ pub(crate) fn record_outcome(metrics: &Metrics, batch: &Batch, outcome: &BatchOu
         let error = logging::error_chain(error);
         tracing::warn!(error, "an event is quarantined: {error}");
     }
+    if let Some(redrive_id) = &batch.redrive_id {
+        let records = batch.records.len();
+        tracing::info!(redrive_id, records, "redrive {redrive_id}: {records} records were processed");
+    }
     if quarantined > 0 {
         let reasons: Vec<String> = counts.samples_quarantined.iter().map(|(reason, n)| format!("{reason}: {n}")).collect();
         let reasons = reasons.join(", ");

@@ -15,6 +15,7 @@ use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::port_set::PortSet;
 use roadcast_services::authz::{AnyClient, Reader, Sender};
 use roadcast_services::query::StateQueries;
+use roadcast_services::response_budget::take_fitting;
 use roadcast_services::vehicles::listing::VehicleFilter;
 use roadcast_services::vehicles::registry::VehicleRegistry;
 use serde_json::json;
@@ -70,9 +71,12 @@ impl<Ports: PortSet> VehiclesApi<Ports> {
             retired: query.retired.unwrap_or_default(),
         };
         let page = Page::new(request, &caller, query.cursor);
-        let list = self.registry.list(&caller, &filter, page.start::<VehicleId>()?, query.limit).await?;
-        let items: Vec<VehicleView<'_>> = list.vehicles.iter().map(VehicleView::from).collect();
-        page.json_response(json!({ "items": items }), list.next.as_ref())
+        let list = self.registry.list(&caller, &filter, page.start::<VehicleId>().await?, query.limit).await?;
+        let items = take_fitting(list.vehicles.iter().map(VehicleView::from));
+        // A page of large vehicles may end before the requested number of vehicles.
+        let (included, left_out) = list.vehicles.split_at(items.len());
+        let next = if left_out.is_empty() { list.next.as_ref() } else { included.last().map(|vehicle| &vehicle.vid) };
+        page.json_response(json!({ "items": items }), next).await
     }
 
     async fn register(&self, Call { request, caller, .. }: Call<'_, (), Sender>) -> Result<Response, Problem> {

@@ -1,7 +1,8 @@
 //! The Lambda function for the operations on vehicles.
 
 use roadcast_aws::{
-    AwsPorts, DynamoEntitlements, DynamoEventLog, DynamoStateStore, DynamoVehicles, OsRandomness, Sdk, SystemClock,
+    AwsPorts, DynamoEntitlements, DynamoEventLog, DynamoStateStore, DynamoVehicles, OsRandomness, Sdk, SecretsManagerSource,
+    SystemClock,
 };
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::http::Middleware;
@@ -16,7 +17,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let function = Function::start("vehicles-api")?;
     let sdk = Sdk::load().await;
     let reference = function.var(Variable::ReferenceTable)?;
-    let vehicles = DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference);
+    let secrets = SecretsManagerSource::new(sdk.secrets_manager(), function.var(Variable::StackSecretId)?);
+    let vehicles = DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference, secrets.clone());
     let entitlements = DynamoEntitlements::new(sdk.dynamodb(), &reference);
 
     let api = VehiclesApi::<AwsPorts> {
@@ -36,5 +38,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             state: DynamoStateStore::new(sdk.dynamodb(), function.var(Variable::VehicleStateTable)?),
         },
     };
-    function.serve_http(api, Middleware::new(roadcast_aws::request_ports(&sdk, &reference))).await
+    function.serve_http(api, Middleware::new(roadcast_aws::request_ports(&sdk, &reference, secrets))).await
 }

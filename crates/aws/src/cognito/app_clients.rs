@@ -9,6 +9,7 @@ use roadcast_domain::ids::ClientId;
 use roadcast_ports::clients::{AppClients, Credentials};
 use roadcast_ports::{PortError, PortErrorKind};
 
+use crate::sdk::LazyClient;
 use crate::sdk_error::port_error;
 
 const CREATE: &str = "creating an app client";
@@ -17,19 +18,18 @@ const LIST: &str = "listing app clients";
 const REMOVE: &str = "removing an app client";
 /// The maximum page size of `ListUserPoolClients`.
 const PAGE_SIZE: i32 = 60;
-const ACCESS_TOKEN_MINUTES: i32 = 60;
 const MAX_NAME_CHARACTERS: usize = 128;
 
 /// The app clients of a user pool.
 #[derive(Clone, Debug)]
 pub struct CognitoAppClients {
-    client: Client,
+    client: LazyClient<Client>,
     user_pool_id: String,
 }
 
 impl CognitoAppClients {
     /// Creates the adapter for the given user pool.
-    pub fn new(client: Client, user_pool_id: impl Into<String>) -> Self {
+    pub fn new(client: LazyClient<Client>, user_pool_id: impl Into<String>) -> Self {
         Self { client, user_pool_id: user_pool_id.into() }
     }
 }
@@ -47,7 +47,7 @@ impl AppClients for CognitoAppClients {
             .allowed_o_auth_scopes(scope.as_str())
             // Without an explicit flow, the pool allows its default flows for people.
             .explicit_auth_flows(ExplicitAuthFlowsType::AllowRefreshTokenAuth)
-            .access_token_validity(ACCESS_TOKEN_MINUTES)
+            .access_token_validity(scope.token_minutes().into())
             .token_validity_units(TokenValidityUnitsType::builder().access_token(TimeUnitsType::Minutes).build())
             .send()
             .await
@@ -111,7 +111,24 @@ fn pool_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
     use super::*;
+    use crate::fake_aws::{FakeAws, Request, Response};
+
+    #[tokio::test]
+    async fn tokens_of_admins_are_valid_for_an_hour_and_others_for_a_day() {
+        let credentials = json!({"UserPoolClient": {"ClientId": "c", "ClientSecret": "s"}});
+        let aws = FakeAws::new(move |_, _: &Request| Response::ok(credentials.clone()));
+        let pool = CognitoAppClients::new(aws.sdk().cognito(), "pool");
+        for (scope, minutes) in [(Scope::Admin, 60), (Scope::Ingest, 1440), (Scope::Read, 1440)] {
+            pool.create("n", scope).await.unwrap();
+            let request = aws.requests().pop().unwrap().json();
+            assert_eq!(request["AccessTokenValidity"], minutes, "{scope:?}");
+            assert_eq!(request["TokenValidityUnits"]["AccessToken"], "minutes");
+        }
+    }
 
     #[test]
     fn names_are_reduced_to_what_the_pool_allows() {

@@ -42,7 +42,7 @@ async fn get_request(
     while !keys.is_empty() {
         let requested = keys.len();
         let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-        let request = request.map_err(|error| PortError::new(PortErrorKind::Rejected, context).caused_by(error))?;
+        let request = request.map_err(|error| PortError::new(PortErrorKind::Internal, context).caused_by(error))?;
         let output = client.batch_get_item().request_items(table, request).send().await;
         let output = output.map_err(|error| port_error(context, error))?;
         items.extend(output.responses.into_iter().flatten().flat_map(|(_, items)| items));

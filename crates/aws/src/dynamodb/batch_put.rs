@@ -34,7 +34,7 @@ pub(crate) async fn put_without_retry(
 fn puts(items: BTreeMap<Key, Item>, context: &'static str) -> Result<Vec<WriteRequest>, PortError> {
     let put = |item| {
         let put = PutRequest::builder().set_item(Some(item)).build();
-        let put = put.map_err(|error| PortError::new(PortErrorKind::Rejected, context).caused_by(error))?;
+        let put = put.map_err(|error| PortError::new(PortErrorKind::Internal, context).caused_by(error))?;
         Ok(WriteRequest::builder().put_request(put).build())
     };
     items.into_values().map(put).collect()

@@ -9,12 +9,12 @@
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use roadcast_domain::event::{Event, StoredEvent};
-use roadcast_domain::ids::{Eid, VehicleId};
+use roadcast_domain::Timestamp;
 use roadcast_event_log::LogItem;
+use roadcast_event_log::encoded_event::EncodedEvent;
+use roadcast_event_log::json_text::JsonText;
 use roadcast_event_log::segment::Segment;
 
-use crate::dynamodb::compressed_text::{compress, decompress};
 use crate::dynamodb::item::{self, InvalidAttribute, Item};
 use crate::dynamodb::keys::{EID, Key, VID};
 
@@ -42,17 +42,13 @@ enum InvalidItemCause {
     Format(u32),
     #[error(transparent)]
     Attribute(#[from] InvalidAttribute),
-    #[error("the event in the item does not match the key")]
-    KeyMismatch,
 }
 
-/// Encodes an event or a segment as an item.
-pub(crate) fn encode(item: &LogItem) -> Result<Item, InvalidItem> {
+/// Returns the item with its attributes.
+pub(crate) fn encode(item: &LogItem) -> Item {
     match item {
-        LogItem::Segment(segment) => Ok(encode_segment(segment)),
-        LogItem::Event(stored) => {
-            encode_event(stored).map_err(|cause| InvalidItem { eid: stored.event.eid.to_string(), cause: cause.into() })
-        }
+        LogItem::Segment(segment) => encode_segment(segment),
+        LogItem::Event(event) => encode_event(event),
     }
 }
 
@@ -65,53 +61,53 @@ fn encode_segment(segment: &Segment) -> Item {
     item
 }
 
-fn encode_event(stored: &StoredEvent) -> Result<Item, InvalidAttribute> {
-    let event = &stored.event;
-    let compressed = |name, json: serde_json::Result<String>| {
-        let json = json.map_err(|error| InvalidAttribute::with_source(name, error))?;
-        compress(json).map_err(|error| InvalidAttribute::with_source(name, error))
+fn encode_event(event: &EncodedEvent) -> Item {
+    let text = |text: &JsonText| match text {
+        JsonText::Plain(text) => AttributeValue::S(text.clone()),
+        JsonText::Compressed(frame) => AttributeValue::B(Blob::new(frame.as_slice())),
     };
     let mut item = Key::event_item(&event.vid, event.eid.to_string()).attributes();
     item.insert(FMT.to_owned(), AttributeValue::N(ONE_EVENT.to_string()));
-    item.insert(EVENT.to_owned(), compressed(EVENT, serde_json::to_string(&event.to_cloud_event()))?);
-    item.insert(ORIGIN.to_owned(), compressed(ORIGIN, serde_json::to_string(&stored.origin))?);
+    item.insert(EVENT.to_owned(), text(&event.event));
+    item.insert(ORIGIN.to_owned(), text(&event.origin));
     item.insert(RECEIVED.to_owned(), AttributeValue::N(event.received.ms().to_string()));
-    Ok(item)
+    item
 }
 
-/// Decodes an item. The bytes of a segment are not decoded yet.
-pub(crate) fn decode(item: &Item) -> Result<LogItem, InvalidItem> {
-    let invalid = |cause| InvalidItem { eid: item::text(item, EID).unwrap_or_default().to_owned(), cause };
-    decode_attributes(item).map_err(invalid)
+/// Reads the attributes of an item. Neither a block nor a text is decoded yet.
+pub(crate) fn decode(mut item: Item) -> Result<LogItem, InvalidItem> {
+    decode_attributes(&mut item)
+        .map_err(|cause| InvalidItem { eid: item::text(&item, EID).unwrap_or_default().to_owned(), cause })
 }
 
-fn decode_attributes(item: &Item) -> Result<LogItem, InvalidItemCause> {
+fn decode_attributes(item: &mut Item) -> Result<LogItem, InvalidItemCause> {
     match item::number(item, FMT)?.ok_or_else(|| InvalidAttribute::new(FMT))? {
-        ONE_EVENT => decode_event(item).map(|stored| LogItem::Event(Box::new(stored))),
+        ONE_EVENT => Ok(LogItem::Event(decode_event(item)?)),
         SEGMENT => Ok(LogItem::Segment(decode_segment(item)?)),
         format => Err(InvalidItemCause::Format(format)),
     }
 }
 
-fn decode_segment(item: &Item) -> Result<Segment, InvalidAttribute> {
-    let binary = |name: &'static str| match item.get(name) {
-        Some(AttributeValue::B(bytes)) => Ok(bytes.as_ref().to_vec()),
+fn decode_segment(item: &mut Item) -> Result<Segment, InvalidAttribute> {
+    let vid = item::parsed(item, VID)?;
+    let mut binary = |name: &'static str| match item.remove(name) {
+        Some(AttributeValue::B(bytes)) => Ok(bytes.into_inner()),
         _ => Err(InvalidAttribute::new(name)),
     };
-    let vid: VehicleId = item::parsed(item, VID)?;
-    Ok(Segment { vid, key: item::text(item, EID)?.to_owned(), block: binary(BLOCK)?, origins: binary(ORIGINS)? })
+    let (block, origins) = (binary(BLOCK)?, binary(ORIGINS)?);
+    Ok(Segment { vid, key: item::text(item, EID)?.to_owned(), block, origins })
 }
 
-fn decode_event(item: &Item) -> Result<StoredEvent, InvalidItemCause> {
-    let eid: Eid = item::parsed(item, EID)?;
-    let (event, _) =
-        Event::from_cloud_event(&decompress(item, EVENT)?).map_err(|error| InvalidAttribute::with_source(EVENT, error))?;
-    if event.eid != eid {
-        return Err(InvalidItemCause::KeyMismatch);
-    }
-    let origin =
-        serde_json::from_str(&decompress(item, ORIGIN)?).map_err(|error| InvalidAttribute::with_source(ORIGIN, error))?;
-    Ok(StoredEvent { event, origin })
+fn decode_event(item: &mut Item) -> Result<EncodedEvent, InvalidAttribute> {
+    let (vid, eid) = (item::parsed(item, VID)?, item::parsed(item, EID)?);
+    let received = item::number(item, RECEIVED)?.ok_or_else(|| InvalidAttribute::new(RECEIVED))?;
+    let mut text = |name: &'static str| match item.remove(name) {
+        Some(AttributeValue::S(text)) => Ok(JsonText::Plain(text)),
+        Some(AttributeValue::B(frame)) => Ok(JsonText::Compressed(frame.into_inner())),
+        _ => Err(InvalidAttribute::new(name)),
+    };
+    let (event, origin) = (text(EVENT)?, text(ORIGIN)?);
+    Ok(EncodedEvent { vid, eid, received: Timestamp::from_ms(received), event, origin })
 }
 
 #[cfg(test)]
@@ -121,8 +117,8 @@ mod tests {
     use std::error::Error;
 
     use roadcast_domain::diagnostic::Diagnostic;
-    use roadcast_domain::event::{Body, Origin, Telemetry};
-    use roadcast_domain::ids::VehicleId;
+    use roadcast_domain::event::{Body, Event, Origin, StoredEvent, Telemetry};
+    use roadcast_domain::ids::{Eid, VehicleId};
     use roadcast_signals::{Sample, SignalPath, Signals, Timestamp, Value};
 
     use super::*;
@@ -152,38 +148,44 @@ mod tests {
     fn telemetry_round_trips_exactly_short_or_long() {
         for samples in [1, 500] {
             let event = telemetry(samples);
-            let item = encode(&log_event(&event)).unwrap();
+            let item = encode(&log_event(&event));
             assert_eq!(item[EVENT].is_b(), samples == 500, "a long event is compressed");
-            assert_eq!(decode(&item).unwrap(), log_event(&event));
-            assert_eq!(serde_json::to_string(&event.event.to_cloud_event()).unwrap(), decompress(&item, EVENT).unwrap());
+            let decoded = decode(item).unwrap();
+            assert_eq!(decoded.events().unwrap(), std::slice::from_ref(&event));
+            let LogItem::Event(decoded) = decoded else { panic!("one event") };
+            assert_eq!(serde_json::to_string(&event.event.to_cloud_event()).unwrap(), decoded.event.text().unwrap());
         }
     }
 
     fn log_event(stored: &StoredEvent) -> LogItem {
-        LogItem::Event(Box::new(stored.clone()))
+        LogItem::Event(EncodedEvent::new(stored).unwrap())
     }
 
     #[test]
-    fn segment_round_trips_and_reports_its_item_bytes() {
+    fn items_round_trip_and_report_their_bytes() {
         let events = [telemetry(3)];
         let plan = roadcast_event_log::segment_plan::plan(&events);
-        let (segment, _) = &plan.segments[0];
-        let item = encode(&LogItem::Segment(segment.clone())).unwrap();
-        assert_eq!(decode(&item).unwrap(), LogItem::Segment(segment.clone()));
+        let segment = LogItem::Segment(plan.segments[0].0.clone());
         // DynamoDB counts names and values: strings and binary by their bytes, a number of one digit as two.
         let bytes = |value: &AttributeValue| match value {
             AttributeValue::S(text) => text.len(),
             AttributeValue::B(binary) => binary.as_ref().len(),
-            _ => 2,
+            AttributeValue::N(digits) => digits.len().div_ceil(2) + 1,
+            _ => 0,
         };
-        assert_eq!(segment.item_bytes(), item.iter().map(|(name, value)| name.len() + bytes(value)).sum::<usize>());
+        for log_item in [segment, log_event(&telemetry(3)), log_event(&telemetry(500))] {
+            let item = encode(&log_item);
+            let item_bytes: usize = item.iter().map(|(name, value)| name.len() + bytes(value)).sum();
+            assert_eq!(log_item.item_bytes(), item_bytes);
+            assert_eq!(decode(item).unwrap(), log_item);
+        }
     }
 
     #[test]
     fn diagnostic_round_trips() {
         let json = r#"{"at":"2026-11-03T09:59:59.999Z","mil":true,"dtcs":[{"code":"P0301","status":"active"}]}"#;
         let event = stored(Body::Diagnostic(serde_json::from_str::<Diagnostic>(json).unwrap()));
-        assert_eq!(decode(&encode(&log_event(&event)).unwrap()).unwrap(), log_event(&event));
+        assert_eq!(decode(encode(&log_event(&event))).unwrap().events().unwrap(), [event]);
     }
 
     #[test]
@@ -191,15 +193,16 @@ mod tests {
         let event = telemetry(1);
         let eid = event.event.eid.to_string();
         let malformed = |name: &str, value: Option<AttributeValue>| {
-            let mut item = encode(&log_event(&event)).unwrap();
+            let mut item = encode(&log_event(&event));
             item.remove(name);
             item.extend(value.map(|value| (name.to_owned(), value)));
-            decode(&item).unwrap_err()
+            decode(item).unwrap_err()
         };
         for error in [
             malformed(FMT, Some(AttributeValue::N("3".to_owned()))),
             malformed(FMT, None),
-            malformed(EVENT, Some(AttributeValue::S("{}".to_owned()))),
+            malformed(EVENT, None),
+            malformed(RECEIVED, None),
             malformed(ORIGIN, None),
         ] {
             assert!(error.to_string().contains(&eid), "{error}");
@@ -210,8 +213,8 @@ mod tests {
 
     #[test]
     fn event_under_the_key_of_another_event_is_rejected() {
-        let mut item = encode(&log_event(&telemetry(1))).unwrap();
+        let mut item = encode(&log_event(&telemetry(1)));
         item.insert(EID.to_owned(), AttributeValue::S(Eid::MIN.to_string()));
-        assert!(decode(&item).is_err());
+        assert!(decode(item).unwrap().events().is_err());
     }
 }

@@ -1,13 +1,15 @@
 //! The event log: table `vehicleEvents`.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::Client;
 use roadcast_domain::event::StoredEvent;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_event_log::{EventItems, ItemPage, ItemRange, LogItem, SegmentedLog};
-use roadcast_ports::event_log::{EventLog, EventPage, EventRange};
+use roadcast_ports::event_log::{EventLog, EventPage, EventRange, TelemetryPage};
 use roadcast_ports::{PortError, PortErrorKind};
 
-use crate::dynamodb::event_item::{self, InvalidItem};
+use crate::dynamodb::event_item;
 use crate::dynamodb::item;
 use crate::dynamodb::keys::{EID, KeyRange};
 use crate::sdk_error::port_error;
@@ -35,8 +37,16 @@ impl EventLog for DynamoEventLog {
         self.0.range(range).await
     }
 
+    async fn telemetry(&self, range: &EventRange) -> Result<TelemetryPage, PortError> {
+        self.0.telemetry(range).await
+    }
+
     async fn get(&self, vid: &VehicleId, eid: Eid) -> Result<Option<StoredEvent>, PortError> {
         self.0.get(vid, eid).await
+    }
+
+    async fn stored_ids(&self, vid: &VehicleId, eids: &[Eid]) -> Result<BTreeSet<Eid>, PortError> {
+        self.0.stored_ids(vid, eids).await
     }
 }
 
@@ -49,8 +59,7 @@ struct Items {
 
 impl EventItems for Items {
     async fn put_new(&self, item: &LogItem) -> Result<(), PortError> {
-        let item = event_item::encode(item).map_err(|error| rejected(APPEND, error))?;
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(event_item::encode(item)));
         let put = put.condition_expression("attribute_not_exists(#eid)").expression_attribute_names("#eid", EID);
         match put.send().await.map_err(|error| port_error(APPEND, error)) {
             Ok(_) => Ok(()),
@@ -68,11 +77,9 @@ impl EventItems for Items {
         let keys = KeyRange::events(range.vid, range.from, range.to);
         let keys = if range.consistent { keys } else { keys.eventually_consistent() };
         let page = item::page(&self.client, &self.table, &keys, Some(range.limit.max(1)), None, READ).await?;
-        let items = page.items.iter().map(event_item::decode).collect::<Result<_, _>>();
-        Ok(ItemPage { items: items.map_err(|error| rejected(READ, error))?, has_more: page.next.is_some() })
+        let has_more = page.next.is_some();
+        let items = page.items.into_iter().map(event_item::decode).collect::<Result<_, _>>();
+        let items = items.map_err(|error| PortError::new(PortErrorKind::Internal, READ).caused_by(error))?;
+        Ok(ItemPage { items, has_more })
     }
-}
-
-fn rejected(context: &'static str, error: InvalidItem) -> PortError {
-    PortError::new(PortErrorKind::Rejected, context).caused_by(error)
 }

@@ -1,9 +1,9 @@
 //! The feed index, pointers to the events that were delivered to each fleet: table `feedIndex`.
 //!
-//! An item holds its key, `feed` and `stamp`; `events`, as encoded by [`roadcast_event_log::pointers`]; and `expiresAt`,
-//! when the table deletes it.
+//! An item holds its key, `feed` and `stamp`; `events`, as encoded by [`roadcast_event_log::pointers`]; `heldBy`, the
+//! subscriptions that held the events back, if there are any; and `expiresAt`, when the table deletes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
@@ -24,6 +24,7 @@ use crate::dynamodb::keys::{EXPIRES_AT, Key, KeyRange, STAMP, next_hour};
 const RECORD: &str = "recording feed pointers";
 const READ: &str = "reading feed pointers";
 const EVENTS: &str = "events";
+const HELD_BY: &str = "heldBy";
 /// Attempts of one write. Each has a stamp of its own, so an earlier attempt that succeeded although it returned an error
 /// adds a duplicate pointer.
 const MAX_ATTEMPTS: u32 = 5;
@@ -50,10 +51,8 @@ impl DynamoFeedIndex {
         let mut attempt = 1;
         loop {
             let now = SystemClock.now();
-            let items: BTreeMap<Key, Item> = deliveries
-                .iter()
-                .map(|delivery| encode(&delivery.fleet_id, &FeedPointer::new(delivery.events.clone(), now)))
-                .collect();
+            let items: BTreeMap<Key, Item> =
+                deliveries.iter().map(|delivery| encode(&delivery.fleet_id, &FeedPointer::new(delivery, now))).collect();
             match batch_put::put_without_retry(&self.client, &self.table, items, RECORD).await {
                 Err(error) if error.is_retryable() && attempt < MAX_ATTEMPTS => backoff::wait(attempt).await,
                 result => return result,
@@ -103,13 +102,25 @@ fn encode(fleet_id: &FleetId, pointer: &FeedPointer) -> (Key, Item) {
     let mut item = key.attributes();
     item.insert(EVENTS.to_owned(), AttributeValue::B(Blob::new(pointers::encode(&pointer.events))));
     item.insert(EXPIRES_AT.to_owned(), AttributeValue::N(expires_at.to_string()));
+    // A set of strings cannot be empty.
+    if !pointer.held_by.is_empty() {
+        item.insert(HELD_BY.to_owned(), AttributeValue::Ss(pointer.held_by.iter().map(ToString::to_string).collect()));
+    }
     (key, item)
 }
 
 fn decode(item: &Item) -> Result<FeedPointer, InvalidAttribute> {
     let bytes = item.get(EVENTS).and_then(|value| value.as_b().ok()).ok_or_else(|| InvalidAttribute::new(EVENTS))?;
     let events = pointers::decode(bytes.as_ref()).map_err(|error| InvalidAttribute::with_source(EVENTS, error))?;
-    Ok(FeedPointer { stamp: item::parsed(item, STAMP)?, events })
+    let held_by = match item.get(HELD_BY) {
+        None => BTreeSet::new(),
+        Some(value) => {
+            let texts = value.as_ss().map_err(|_| InvalidAttribute::new(HELD_BY))?;
+            let ids = texts.iter().map(|text| text.parse());
+            ids.collect::<Result<_, _>>().map_err(|error| InvalidAttribute::with_source(HELD_BY, error))?
+        }
+    };
+    Ok(FeedPointer { stamp: item::parsed(item, STAMP)?, events, held_by })
 }
 
 #[cfg(test)]

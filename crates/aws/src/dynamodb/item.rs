@@ -36,9 +36,9 @@ impl InvalidAttribute {
         Self { attribute, source: Some(source.into()) }
     }
 
-    /// Returns a `Rejected` error, because a retry reads the same item.
+    /// Returns an `Internal` error: Roadcast wrote the item, so the fault is not in the data of a caller.
     pub(crate) fn into_port_error(self, context: &'static str) -> PortError {
-        PortError::new(PortErrorKind::Rejected, context).caused_by(self)
+        PortError::new(PortErrorKind::Internal, context).caused_by(self)
     }
 }
 

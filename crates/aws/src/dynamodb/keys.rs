@@ -1,8 +1,10 @@
 //! The keys of all tables. No other module formats a key.
 //!
-//! One child module per group of tables: `vehicle_tables` (`vehicles`, `vehicleEvents`, `vehicleState`), `feed_index`, and
-//! `reference`, which documents the layout of the `reference` table.
+//! One child module per group of tables: `vehicle_tables` (`vehicles`, `vehicleEvents`, `vehicleState`), `feed_index`,
+//! `dead_letters`, and `reference`, which documents the layout of the `reference` table.
 
+mod dead_letters;
+mod deliveries;
 mod feed_index;
 mod reference;
 #[cfg(test)]
@@ -23,11 +25,11 @@ pub const EID: &str = "eid";
 pub const FEED: &str = "feed";
 /// Sort key of `feedIndex`.
 pub const STAMP: &str = "stamp";
-/// Partition key of `reference`.
+/// Partition key of `reference` and `deadLetters`.
 pub const PK: &str = "pk";
-/// Sort key of `reference`.
+/// Sort key of `reference` and `deadLetters`.
 pub const SK: &str = "sk";
-/// Expiry of an item of `feedIndex` or `reference`, in seconds since the Unix epoch.
+/// Expiry of an item of `feedIndex`, `reference` or `deadLetters`, in seconds since the Unix epoch.
 pub const EXPIRES_AT: &str = "expiresAt";
 
 /// The primary key of one item.

@@ -197,7 +197,7 @@ fn at_version(
 fn state_value(state: SubscriptionState, context: &'static str) -> Result<AttributeValue, PortError> {
     match serde_json::to_value(state) {
         Ok(serde_json::Value::String(name)) => Ok(AttributeValue::S(name)),
-        Ok(_) => Err(PortError::new(PortErrorKind::Rejected, context)),
+        Ok(_) => Err(PortError::new(PortErrorKind::Internal, context)),
         Err(error) => Err(InvalidAttribute::with_source(STATE, error).into_port_error(context)),
     }
 }

@@ -13,11 +13,11 @@ use crate::backoff;
 use crate::dynamodb::attributes::VERSION;
 use crate::dynamodb::item::{self, Item};
 use crate::dynamodb::keys::{Key, PK};
-use crate::dynamodb::transaction_error::{CancellationCause, cancellation_cause, transaction_error};
+use crate::dynamodb::transaction_error::{Repetition, repetition, transaction_error};
 
 /// The limit of `TransactWriteItems`.
 pub(crate) const ACTIONS_PER_TRANSACTION: usize = 100;
-/// Attempts while other transactions hold one of the items.
+/// Attempts while other transactions hold one of the items, or while the transaction itself is in progress.
 const MAX_ATTEMPTS: u32 = 6;
 
 /// A condition on the stored item.
@@ -29,8 +29,6 @@ pub(crate) enum Condition {
     AttributeAbsent(&'static str),
     /// The attribute has this value.
     Equals(&'static str, AttributeValue),
-    /// The item or its attribute does not exist, or the attribute has this value.
-    AbsentOrEquals(&'static str, AttributeValue),
     /// The item or its attribute does not exist, or the attribute has a smaller value.
     AbsentOrLess(&'static str, AttributeValue),
     /// A condition expression with its values and names.
@@ -48,9 +46,12 @@ struct ConditionExpression {
 }
 
 impl Condition {
-    /// Requires that the stored record has this version. A record that was stored before its kind had versions has
-    /// version 1.
+    /// Requires that the stored record has this version; version 0, that there is no record. A record that was stored before its
+    /// kind had versions has version 1.
     pub(crate) fn at_version(version: u64) -> Self {
+        if version == 0 {
+            return Self::Absent;
+        }
         let value = AttributeValue::N(version.to_string());
         if version > 1 {
             return Self::Equals(VERSION, value);
@@ -58,6 +59,16 @@ impl Condition {
         let names = [("#key", PK), ("#version", VERSION)].map(|(name, of)| (name.to_owned(), of.to_owned()));
         let text = "attribute_exists(#key) AND (attribute_not_exists(#version) OR #version = :version)";
         Self::Expression(text.to_owned(), [(":version".to_owned(), value)].into(), names.into())
+    }
+
+    /// Also requires that the item has no attribute `name`.
+    pub(crate) fn and_absent(self, name: &'static str) -> Self {
+        let ConditionExpression { text, names, values } = self.expression(PK);
+        let absent = "attribute_not_exists(#absent)";
+        let text = text.map_or_else(|| absent.to_owned(), |text| format!("({text}) AND {absent}"));
+        let mut names = names.unwrap_or_default();
+        names.insert("#absent".to_owned(), name.to_owned());
+        Self::Expression(text, values.unwrap_or_default(), names)
     }
 
     /// Builds the expression; `key` is the attribute of the partition key.
@@ -71,10 +82,11 @@ impl Condition {
             Self::Absent => one("attribute_not_exists(#name)", key, None),
             Self::AttributeAbsent(name) => one("attribute_not_exists(#name)", name, None),
             Self::Equals(name, value) => one("#name = :value", name, Some(value)),
-            Self::AbsentOrEquals(name, value) => one("attribute_not_exists(#name) OR #name = :value", name, Some(value)),
             Self::AbsentOrLess(name, value) => one("attribute_not_exists(#name) OR #name < :value", name, Some(value)),
             Self::Expression(text, values, names) => {
-                ConditionExpression { text: Some(text), names: Some(names), values: Some(values) }
+                // A request must not have an empty map.
+                let values = Some(values).filter(|values| !values.is_empty());
+                ConditionExpression { text: Some(text), names: Some(names), values }
             }
             Self::None => ConditionExpression::default(),
         }
@@ -156,18 +168,48 @@ impl Transaction {
         Ok(self.with(TransactWriteItem::builder().update(update).build()))
     }
 
+    /// Adds `amount` to a number attribute of an item, if the attribute is absent or less than `limit`.
+    pub(crate) fn add_within(
+        self,
+        table: &str,
+        key: &Key,
+        number: &str,
+        amount: i64,
+        limit: u32,
+    ) -> Result<Self, PortError> {
+        let update = Update::builder()
+            .table_name(table)
+            .set_key(Some(key.attributes()))
+            .update_expression("ADD #number :amount")
+            .condition_expression("attribute_not_exists(#number) OR #number < :limit")
+            .expression_attribute_names("#number", number)
+            .expression_attribute_values(":amount", AttributeValue::N(amount.to_string()))
+            .expression_attribute_values(":limit", AttributeValue::N(limit.to_string()))
+            .build();
+        let update = update.map_err(|error| incomplete(self.context, error))?;
+        Ok(self.with(TransactWriteItem::builder().update(update).build()))
+    }
+
     fn with(self, action: TransactWriteItem) -> Self {
         Self { request: self.request.transact_items(action), context: self.context }
     }
 
     /// Commits the transaction. Fails with `Conflict` if a condition is not met. If another transaction holds one of the
-    /// items, the commit is retried.
+    /// items, the commit is retried as a new request. If an attempt of the same request is in progress, which a lost response
+    /// causes, the request is repeated with its token, so that the response is that of the first attempt.
     pub(crate) async fn commit(self) -> Result<(), PortError> {
+        let mut token = request_token();
         let mut attempt = 1;
         loop {
-            let Err(error) = self.request.clone().send().await else { return Ok(()) };
-            if cancellation_cause(&error) != Some(CancellationCause::Conflict) || attempt == MAX_ATTEMPTS {
-                return Err(transaction_error(self.context, error));
+            let request = self.request.clone().client_request_token(&token);
+            let Err(error) = request.send().await else { return Ok(()) };
+            match repetition(&error) {
+                Some(repetition) if attempt < MAX_ATTEMPTS => {
+                    if repetition == Repetition::NewRequest {
+                        token = request_token();
+                    }
+                }
+                _ => return Err(transaction_error(self.context, error)),
             }
             backoff::wait(attempt).await;
             attempt += 1;
@@ -175,8 +217,13 @@ impl Transaction {
     }
 }
 
+/// Returns a new token, by which `DynamoDB` recognizes repetitions of a request for ten minutes.
+fn request_token() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
 fn incomplete(context: &'static str, error: BuildError) -> PortError {
-    PortError::new(PortErrorKind::Rejected, context).caused_by(error)
+    PortError::new(PortErrorKind::Internal, context).caused_by(error)
 }
 
 #[cfg(test)]

@@ -46,7 +46,8 @@ impl DynamoStateStore {
 
     /// Replaces revision `rev`. Fails with `Conflict` if another revision is stored.
     async fn save(&self, vid: &VehicleId, rev: u64, state: &VehicleState) -> Result<(), PortError> {
-        let item = encode(vid, rev + 1, state).map_err(|error| error.into_port_error(MERGE))?;
+        let item =
+            encode(vid, rev + 1, state).map_err(|error| PortError::new(PortErrorKind::Rejected, MERGE).caused_by(error))?;
         let put =
             self.client.put_item().table_name(&self.table).set_item(Some(item)).expression_attribute_names("#rev", REV);
         let put = if rev == 0 {

@@ -2,10 +2,12 @@
 
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::{PutEventsRequestEntry, PutEventsResultEntry};
+use roadcast_codec::bus_entry::{DELIVERY_SOURCE, INGEST_SOURCE};
 use roadcast_ports::PortError;
 use roadcast_ports::bus::{Batch, DeliveryBus, ENTRY_BYTES, FleetBatch, IngestBus, entry_bytes};
 
 use crate::batch_requests::{BatchOperation, RequestError, RequestLimits, RequestResult, entry_result};
+use crate::sdk::LazyClient;
 use crate::sdk_error::kind_of;
 
 const PUBLISH: BatchOperation = BatchOperation {
@@ -17,20 +19,18 @@ const PUBLISH: BatchOperation = BatchOperation {
     max_concurrent_requests: 4,
     max_attempts: 4,
 };
-const INGEST: &str = "roadcast.ingest";
-const DELIVERY: &str = "roadcast.delivery";
-const DETAIL_TYPE: &str = "roadcast.events.v1";
+const DELIVERED: &str = "roadcast.events.v1";
 
 /// The bus from the stream processor to enrichment.
 #[derive(Clone, Debug)]
 pub struct EventBridgeIngestBus {
-    client: Client,
+    client: LazyClient<Client>,
     bus: String,
 }
 
 impl EventBridgeIngestBus {
     /// Creates the adapter for the bus of the given name or ARN.
-    pub fn new(client: Client, bus: impl Into<String>) -> Self {
+    pub fn new(client: LazyClient<Client>, bus: impl Into<String>) -> Self {
         Self { client, bus: bus.into() }
     }
 }
@@ -45,12 +45,12 @@ impl IngestBus for EventBridgeIngestBus {
 /// The buses from enrichment to the queues of the fleets. Each entry names its bus.
 #[derive(Clone, Debug)]
 pub struct EventBridgeDeliveryBus {
-    client: Client,
+    client: LazyClient<Client>,
 }
 
 impl EventBridgeDeliveryBus {
     /// Creates the adapter.
-    pub fn new(client: Client) -> Self {
+    pub fn new(client: LazyClient<Client>) -> Self {
         Self { client }
     }
 }
@@ -98,14 +98,16 @@ impl<'b> BusEntry<'b> {
     /// An entry from the stream processor to enrichment.
     pub fn ingest(bus: &'b str, batch: &Batch) -> Self {
         let (detail, bytes) = (detail("", &batch.events), entry_bytes(&batch.events));
-        Self { bus, source: INGEST, detail_type: DETAIL_TYPE, detail, bytes }
+        Self { bus, source: INGEST_SOURCE, detail_type: batch.lane.detail_type(), detail, bytes }
     }
 
     /// An entry from enrichment to a fleet's queue.
     pub fn delivery(batch: &'b FleetBatch) -> Self {
-        let detail = detail(&format!(r#""fleetId":"{}","#, batch.fleet_id), &batch.events);
+        // Present only if it is true, so that a rule matches it and other entries do not grow.
+        let mark = if batch.for_webhooks { r#""webhook":true,"# } else { "" };
+        let detail = detail(&format!(r#""fleetId":"{}",{mark}"#, batch.fleet_id), &batch.events);
         let bytes = entry_bytes(&batch.events);
-        Self { bus: &batch.bus, source: DELIVERY, detail_type: DETAIL_TYPE, detail, bytes }
+        Self { bus: &batch.bus, source: DELIVERY_SOURCE, detail_type: DELIVERED, detail, bytes }
     }
 
     fn to_request(&self) -> PutEventsRequestEntry {

@@ -7,6 +7,7 @@ use roadcast_ports::stream::{StreamRecord, TelemetryStream};
 use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::batch_requests::{BatchOperation, RequestError, RequestLimits, RequestResult, entry_result};
+use crate::sdk::LazyClient;
 use crate::sdk_error::kind_of;
 
 const PUT: BatchOperation = BatchOperation {
@@ -26,13 +27,13 @@ const PUT: BatchOperation = BatchOperation {
 /// events by their own time.
 #[derive(Clone, Debug)]
 pub struct KinesisTelemetryStream {
-    client: Client,
+    client: LazyClient<Client>,
     stream: String,
 }
 
 impl KinesisTelemetryStream {
     /// Creates the adapter for the named stream.
-    pub fn new(client: Client, stream_name: impl Into<String>) -> Self {
+    pub fn new(client: LazyClient<Client>, stream_name: impl Into<String>) -> Self {
         Self { client, stream: stream_name.into() }
     }
 
@@ -43,7 +44,7 @@ impl KinesisTelemetryStream {
             PutRecordsRequestEntry::builder().partition_key(record.vid.as_str()).data(Blob::new(record.data.clone())).build()
         });
         let entries = entries.collect::<Result<Vec<_>, _>>();
-        let entries = entries.map_err(|error| RequestError::new(PortErrorKind::Rejected, PUT.context, error))?;
+        let entries = entries.map_err(|error| RequestError::new(PortErrorKind::Internal, PUT.context, error))?;
         let output = self.client.put_records().stream_name(&self.stream).set_records(Some(entries)).send().await;
         let output = output.map_err(|error| RequestError::new(kind_of(&error), PUT.context, error))?;
         Ok(output.records.into_iter().map(record_result).collect())

@@ -43,6 +43,8 @@ pub struct RawLine {
     pub shard: String,
     /// The sequence number in the shard. Objects may overlap; readers deduplicate by it.
     pub seq: String,
+    /// The partition key: the name of the vehicle of an event without a subject. Without it, the record cannot be redriven.
+    pub key: String,
     /// When the record arrived at the stream.
     #[serde(rename = "arrivedAt")]
     pub arrived_at: Timestamp,
@@ -57,6 +59,7 @@ impl RawLine {
         Self {
             shard: shard.to_owned(),
             seq: record.sequence_number.clone(),
+            key: record.partition_key.clone(),
             arrived_at: record.arrived_at,
             data: Data::from_bytes(&record.data),
         }
@@ -155,7 +158,11 @@ pub(crate) fn compress(text: &[u8]) -> Result<Vec<u8>, LinesError> {
 
 /// Decompresses and parses the lines of an object.
 pub(crate) fn read<T: DeserializeOwned>(object: &[u8]) -> Result<Vec<T>, LinesError> {
-    let text = zstd::stream::decode_all(object)?;
+    parse_lines(&zstd::stream::decode_all(object)?)
+}
+
+/// Parses lines.
+pub(crate) fn parse_lines<T: DeserializeOwned>(text: &[u8]) -> Result<Vec<T>, LinesError> {
     let lines = text.split(|byte| *byte == b'\n').zip(1..).filter(|(line, _)| !line.is_empty());
     lines
         .map(|(line, number)| serde_json::from_slice(line).map_err(|source| LinesError::Line { line: number, source }))
@@ -174,6 +181,7 @@ mod tests {
         RawLine {
             shard: "shardId-000000000000".to_owned(),
             seq: "4967".to_owned(),
+            key: "a partner".to_owned(),
             arrived_at,
             data: Data::from_bytes(bytes),
         }
@@ -182,7 +190,8 @@ mod tests {
     #[test]
     fn raw_line_holds_utf8_as_text_and_other_bytes_as_base64() {
         let text = |bytes| String::from_utf8(to_text(&[raw(bytes)]).unwrap()).unwrap();
-        let head = r#"{"shard":"shardId-000000000000","seq":"4967","arrivedAt":"2026-11-03T09:59:59.999Z","#;
+        let head =
+            r#"{"shard":"shardId-000000000000","seq":"4967","key":"a partner","arrivedAt":"2026-11-03T09:59:59.999Z","#;
         assert_eq!(text("{\"é\":1}\n".as_bytes()), format!("{head}\"data\":\"{{\\\"é\\\":1}}\\n\"}}\n"));
         assert_eq!(text(&[0xFF, 0]), format!("{head}\"data_base64\":\"/wA=\"}}\n"));
     }

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::s3::archive::{QUARANTINE_PREFIX, RAW_PREFIX};
 use crate::s3::archive_lines::{QuarantineLine, RawLine, read};
+use crate::sdk::LazyClient;
 use crate::sdk_error::port_error;
 
 const LIST: &str = "listing the archive";
@@ -45,13 +46,13 @@ pub struct ArchivedObject {
 /// Reads the archive in one bucket.
 #[derive(Clone, Debug)]
 pub struct S3ArchiveReader {
-    client: Client,
+    client: LazyClient<Client>,
     bucket: String,
 }
 
 impl S3ArchiveReader {
     /// Creates the reader of the given bucket.
-    pub fn new(client: Client, bucket: impl Into<String>) -> Self {
+    pub fn new(client: LazyClient<Client>, bucket: impl Into<String>) -> Self {
         Self { client, bucket: bucket.into() }
     }
 
@@ -87,7 +88,7 @@ impl S3ArchiveReader {
         let output = self.client.get_object().bucket(&self.bucket).key(key).send().await;
         let body = output.map_err(|error| port_error(READ, error))?.body.collect().await;
         let body = body.map_err(|error| PortError::new(PortErrorKind::Unavailable, READ).caused_by(error))?;
-        read(&body.to_vec()).map_err(|error| PortError::new(PortErrorKind::Rejected, READ).caused_by(error))
+        read(&body.to_vec()).map_err(|error| PortError::new(PortErrorKind::Internal, READ).caused_by(error))
     }
 }
 

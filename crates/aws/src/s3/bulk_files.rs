@@ -17,6 +17,7 @@ use roadcast_ports::{PortError, PortErrorKind};
 use sha2::{Digest as _, Sha256};
 
 use crate::s3::multipart_upload::MultipartUpload;
+use crate::sdk::LazyClient;
 use crate::sdk_error::port_error;
 
 const OPEN: &str = "opening a file of bulk data";
@@ -31,19 +32,19 @@ const NDJSON: &str = "application/x-ndjson";
 /// Files of bulk data in one bucket.
 #[derive(Clone, Debug)]
 pub struct S3BulkFiles {
-    client: Client,
+    client: LazyClient<Client>,
     bucket: String,
 }
 
 impl S3BulkFiles {
     /// Creates the adapter on the given bucket.
-    pub fn new(client: Client, bucket: impl Into<String>) -> Self {
+    pub fn new(client: LazyClient<Client>, bucket: impl Into<String>) -> Self {
         Self { client, bucket: bucket.into() }
     }
 
     /// Reads the file that a resume marker under [`RESUME_PREFIX`] names.
     pub async fn read_resume_marker(&self, key: &str) -> Result<BulkFile, PortError> {
-        serde_json::from_slice(&self.read(key, RESUME).await?).map_err(|error| rejected(RESUME, error))
+        serde_json::from_slice(&self.read(key, RESUME).await?).map_err(|error| unwritable(RESUME, error))
     }
 
     async fn read(&self, key: &str, context: &'static str) -> Result<Vec<u8>, PortError> {
@@ -119,7 +120,7 @@ impl BulkFiles for S3BulkFiles {
     }
 
     async fn request_resume(&self, file: &BulkFile) -> Result<(), PortError> {
-        let text = serde_json::to_vec(file).map_err(|error| rejected(RESUME, error))?;
+        let text = serde_json::to_vec(file).map_err(|error| unwritable(RESUME, error))?;
         self.put(&format!("{RESUME_PREFIX}{}.json", hashed_name(&file.version)), text, "application/json", RESUME).await
     }
 }
@@ -149,8 +150,8 @@ fn unavailable(context: &'static str, error: ByteStreamError) -> PortError {
     PortError::new(PortErrorKind::Unavailable, context).caused_by(error)
 }
 
-fn rejected(context: &'static str, error: serde_json::Error) -> PortError {
-    PortError::new(PortErrorKind::Rejected, context).caused_by(error)
+fn unwritable(context: &'static str, error: serde_json::Error) -> PortError {
+    PortError::new(PortErrorKind::Internal, context).caused_by(error)
 }
 
 #[cfg(test)]

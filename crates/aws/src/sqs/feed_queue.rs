@@ -5,22 +5,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
+use aws_sdk_sqs::operation::change_message_visibility_batch::ChangeMessageVisibilityBatchError;
 use aws_sdk_sqs::operation::delete_message_batch::DeleteMessageBatchError;
 use aws_sdk_sqs::operation::get_queue_url::GetQueueUrlError;
 use aws_sdk_sqs::operation::receive_message::ReceiveMessageError;
-use aws_sdk_sqs::types::{BatchResultErrorEntry, DeleteMessageBatchRequestEntry};
+use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
 use futures::stream::{self, StreamExt};
 use roadcast_domain::ids::FleetId;
-use roadcast_ports::feed::{FeedQueue, Message};
+use roadcast_ports::feed::{FeedQueue, Message, ReceiveOptions};
 use roadcast_ports::{PortError, PortErrorKind};
+use tokio::time::{Instant, timeout_at};
 
-use crate::batch_requests::{EntryError, RequestError};
-use crate::sdk_error::{kind_of, kind_of_code, port_error};
+use crate::batch_requests::RequestError;
+use crate::sdk::LazyClient;
+use crate::sdk_error::{kind_of, port_error};
 use crate::sqs::fleet_queues::queue_name;
+use crate::sqs::message_batch::{change_visibility, entry_results, fail_all};
 
 const RECEIVE: &str = "receiving from a feed queue";
 const ACKNOWLEDGE: &str = "acknowledging feed messages";
+const RELEASE: &str = "making feed messages visible";
 const MAX_MESSAGES: u8 = 10;
 const MAX_WAIT_S: u8 = 20;
 /// The time allowed for the response, in addition to the wait.
@@ -30,14 +36,14 @@ const MAX_CONCURRENT_REQUESTS: usize = 4;
 /// The feed queues in SQS, found by name: prefix and fleet id. Queue URLs are cached for the lifetime of the process.
 #[derive(Clone, Debug)]
 pub struct SqsFeedQueue {
-    client: Client,
+    client: LazyClient<Client>,
     prefix: String,
     urls: Arc<Mutex<HashMap<FleetId, String>>>,
 }
 
 impl SqsFeedQueue {
     /// Creates the adapter for queues with the given name prefix.
-    pub fn new(client: Client, queue_name_prefix: impl Into<String>) -> Self {
+    pub fn new(client: LazyClient<Client>, queue_name_prefix: impl Into<String>) -> Self {
         Self { client, prefix: queue_name_prefix.into(), urls: Arc::default() }
     }
 
@@ -75,17 +81,11 @@ impl SqsFeedQueue {
         let entries = match entries.collect::<Result<Vec<_>, _>>() {
             Ok(entries) => entries,
             Err(error) => {
-                return fail_all(&RequestError::new(PortErrorKind::Rejected, ACKNOWLEDGE, error), ack_handles.len());
+                return fail_all(&RequestError::new(PortErrorKind::Internal, ACKNOWLEDGE, error), ack_handles.len());
             }
         };
         match self.client.delete_message_batch().queue_url(url).set_entries(Some(entries)).send().await {
-            Ok(output) => {
-                let mut failed: HashMap<String, BatchResultErrorEntry> =
-                    output.failed.into_iter().map(|entry| (entry.id.clone(), entry)).collect();
-                (0..ack_handles.len())
-                    .map(|index| failed.remove(&index.to_string()).map_or(Ok(()), |entry| Err(entry_error(entry))))
-                    .collect()
-            }
+            Ok(output) => entry_results(ack_handles.len(), output.failed, ACKNOWLEDGE),
             // The messages were deleted with their queue.
             Err(error) if error.as_service_error().is_some_and(DeleteMessageBatchError::is_queue_does_not_exist) => {
                 self.evict(fleet_id);
@@ -94,23 +94,48 @@ impl SqsFeedQueue {
             Err(error) => fail_all(&RequestError::new(kind_of(&error), ACKNOWLEDGE, error), ack_handles.len()),
         }
     }
+
+    async fn change_visibility(
+        &self,
+        fleet_id: &FleetId,
+        url: &str,
+        delay_s: u16,
+        ack_handles: &[String],
+    ) -> Vec<Result<(), PortError>> {
+        let messages = ack_handles.iter().map(|handle| (handle.as_str(), delay_s.into()));
+        match change_visibility(&self.client, url, messages, RELEASE).await {
+            Ok(results) => results,
+            // The messages were deleted with their queue.
+            Err(error)
+                if error.as_service_error().is_some_and(ChangeMessageVisibilityBatchError::is_queue_does_not_exist) =>
+            {
+                self.evict(fleet_id);
+                ack_handles.iter().map(|_| Ok(())).collect()
+            }
+            Err(error) => fail_all(&RequestError::new(kind_of(&error), RELEASE, error), ack_handles.len()),
+        }
+    }
 }
 
 impl FeedQueue for SqsFeedQueue {
-    async fn receive(&self, fleet_id: &FleetId, max: u8, wait_s: u8) -> Result<Vec<Message>, PortError> {
-        let Some(url) = self.url(fleet_id, RECEIVE).await? else { return Ok(Vec::new()) };
-        let (max, wait_s) = (max.clamp(1, MAX_MESSAGES), wait_s.min(MAX_WAIT_S));
-        // A long poll must not time out like a request that hangs.
-        let attempt_timeout = RESPONSE_TIMEOUT + Duration::from_secs(wait_s.into());
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(attempt_timeout).build();
+    async fn receive(&self, fleet_id: &FleetId, options: ReceiveOptions) -> Result<Vec<Message>, PortError> {
+        let deadline = Instant::now() + options.timeout;
+        let url = timeout_at(deadline, self.url(fleet_id, RECEIVE)).await;
+        let url = url.map_err(|elapsed| PortError::new(PortErrorKind::TimedOut, RECEIVE).caused_by(elapsed))?;
+        let Some(url) = url? else { return Ok(Vec::new()) };
+        let wait = LongPoll::within(options.wait_s, deadline.saturating_duration_since(Instant::now()));
+        // A long poll must not time out like a request that hangs. A second attempt would exceed the deadline.
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(wait.attempt_timeout).build();
         let output = self
             .client
             .receive_message()
             .queue_url(url)
-            .max_number_of_messages(max.into())
-            .wait_time_seconds(wait_s.into())
+            .max_number_of_messages(options.max.clamp(1, MAX_MESSAGES).into())
+            .wait_time_seconds(wait.wait_s.into())
             .customize()
-            .config_override(aws_sdk_sqs::config::Builder::new().timeout_config(timeouts))
+            .config_override(
+                aws_sdk_sqs::config::Builder::new().timeout_config(timeouts).retry_config(RetryConfig::disabled()),
+            )
             .send()
             .await;
         match output {
@@ -138,22 +163,43 @@ impl FeedQueue for SqsFeedQueue {
             stream::iter(requests).buffered(MAX_CONCURRENT_REQUESTS).collect().await;
         results.into_iter().flatten().collect()
     }
+
+    async fn release(&self, fleet_id: &FleetId, delay_s: u16, ack_handles: &[String]) -> Vec<Result<(), PortError>> {
+        if ack_handles.is_empty() {
+            return Vec::new();
+        }
+        let url = match self.url(fleet_id, RELEASE).await {
+            Ok(Some(url)) => url,
+            Ok(None) => return ack_handles.iter().map(|_| Ok(())).collect(),
+            Err(error) => return fail_all(&RequestError::new(error.kind(), RELEASE, error), ack_handles.len()),
+        };
+        let requests = ack_handles.chunks(MAX_MESSAGES.into());
+        let requests: Vec<_> = requests.map(|request| self.change_visibility(fleet_id, &url, delay_s, request)).collect();
+        let results: Vec<Vec<Result<(), PortError>>> =
+            stream::iter(requests).buffered(MAX_CONCURRENT_REQUESTS).collect().await;
+        results.into_iter().flatten().collect()
+    }
+}
+
+/// How long a request waits for messages, and when it times out.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+struct LongPoll {
+    wait_s: u8,
+    attempt_timeout: Duration,
+}
+
+impl LongPoll {
+    /// Waits up to `wait_s` seconds, but ends within `remaining`: the response needs time after the wait.
+    fn within(wait_s: u8, remaining: Duration) -> Self {
+        let longest = remaining.saturating_sub(RESPONSE_TIMEOUT).as_secs();
+        let wait_s = wait_s.min(MAX_WAIT_S).min(u8::try_from(longest).unwrap_or(MAX_WAIT_S));
+        let attempt_timeout = remaining.min(RESPONSE_TIMEOUT + Duration::from_secs(wait_s.into()));
+        Self { wait_s, attempt_timeout }
+    }
 }
 
 fn message(message: aws_sdk_sqs::types::Message) -> Option<Message> {
     Some(Message { ack_handle: message.receipt_handle?, body: message.body? })
-}
-
-fn entry_error(entry: BatchResultErrorEntry) -> PortError {
-    let kind = match kind_of_code(&entry.code) {
-        PortErrorKind::Rejected if !entry.sender_fault => PortErrorKind::Unavailable,
-        kind => kind,
-    };
-    EntryError { code: entry.code, message: entry.message.unwrap_or_default() }.into_port_error(kind, ACKNOWLEDGE)
-}
-
-fn fail_all(error: &RequestError, count: usize) -> Vec<Result<(), PortError>> {
-    (0..count).map(|_| Err(error.to_port_error())).collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Creation, status and deletion of the feed queues and their dead-letter queues.
+//! Creation, status and deletion of the feed queues.
 //!
 //! A feed queue has no redrive policy: after a reader crashed, it must receive its messages again, however often.
 
@@ -14,13 +14,12 @@ use roadcast_domain::limits::FEED_RETENTION_S;
 use roadcast_ports::{PortError, PortErrorKind};
 use serde_json::json;
 
+use crate::sdk::LazyClient;
 use crate::sdk_error::port_error;
 
 const ENSURE: &str = "creating a fleet's queue";
 const DELETE: &str = "deleting a fleet's queue";
 const COUNT: &str = "counting the messages in a fleet's queue";
-/// The maximum of SQS, because a person has to examine these messages.
-const DLQ_RETENTION_S: i64 = 14 * 24 * 60 * 60;
 /// The time that a reader of the feed has to acknowledge messages before they are delivered again.
 const VISIBILITY_TIMEOUT_S: u32 = 60;
 /// The maximum size of a message from a bus.
@@ -29,39 +28,24 @@ const MAX_MESSAGE_BYTES: u32 = 1024 * 1024;
 /// The fleets' queues in SQS.
 #[derive(Clone, Debug)]
 pub(crate) struct FleetQueues {
-    client: Client,
+    client: LazyClient<Client>,
 }
 
 impl FleetQueues {
-    pub(crate) fn new(client: Client) -> Self {
+    pub(crate) fn new(client: LazyClient<Client>) -> Self {
         Self { client }
     }
 
     /// Ensures a feed queue to which only the rule may send, with a tag.
-    pub(crate) async fn ensure_feed(&self, name: &str, rule_arn: &str, tag: (&str, &str)) -> Result<(), PortError> {
-        self.ensure(name, rule_arn, &attributes(FEED_RETENTION_S), tag).await
-    }
-
-    /// Ensures a dead-letter queue to which only the rule may send, with a tag.
-    pub(crate) async fn ensure_dlq(&self, name: &str, rule_arn: &str, tag: (&str, &str)) -> Result<(), PortError> {
-        self.ensure(name, rule_arn, &attributes(DLQ_RETENTION_S), tag).await
-    }
-
-    async fn ensure(
-        &self,
-        name: &str,
-        rule_arn: &str,
-        attributes: &Attributes,
-        (tag, value): (&str, &str),
-    ) -> Result<(), PortError> {
+    pub(crate) async fn ensure(&self, name: &str, rule_arn: &str, (tag, value): (&str, &str)) -> Result<(), PortError> {
         let url = match self.url(name, ENSURE).await? {
             Some(url) => url,
-            None => self.create(name, attributes).await?,
+            None => self.create(name).await?,
         };
         // A queue that was just created lacks only the policy, which names the queue's own ARN. An existing queue may lack
         // more.
         let policy = send_policy(&self.arn_of_url(&url, ENSURE).await?, rule_arn);
-        let mut attributes = attributes.clone();
+        let mut attributes = attributes();
         attributes.insert(QueueAttributeName::Policy, policy);
         let request = self.client.set_queue_attributes().queue_url(&url).set_attributes(Some(attributes));
         request.send().await.map_err(|error| port_error(ENSURE, error))?;
@@ -70,8 +54,8 @@ impl FleetQueues {
         request.send().await.map(|_| ()).map_err(|error| port_error(ENSURE, error))
     }
 
-    async fn create(&self, name: &str, attributes: &Attributes) -> Result<String, PortError> {
-        let created = self.client.create_queue().queue_name(name).set_attributes(Some(attributes.clone())).send().await;
+    async fn create(&self, name: &str) -> Result<String, PortError> {
+        let created = self.client.create_queue().queue_name(name).set_attributes(Some(attributes())).send().await;
         let url = match created {
             Ok(created) => created.queue_url,
             // Created concurrently, and already with its policy.
@@ -103,6 +87,21 @@ impl FleetQueues {
             Err(error) if error.as_service_error().is_some_and(DeleteQueueError::is_queue_does_not_exist) => Ok(()),
             result => result.map(|_| ()).map_err(|error| port_error(DELETE, error)),
         }
+    }
+
+    /// Returns the ARN of the queue if it exists with the attributes and the policy that [`ensure`](Self::ensure) sets.
+    pub(crate) async fn current_arn(
+        &self,
+        name: &str,
+        rule_arn: &str,
+        context: &'static str,
+    ) -> Result<Option<String>, PortError> {
+        let Some(url) = self.url(name, context).await? else { return Ok(None) };
+        let request = self.client.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::All);
+        let output = request.send().await.map_err(|error| port_error(context, error))?;
+        let stored = output.attributes.unwrap_or_default();
+        let Some(arn) = stored.get(&QueueAttributeName::QueueArn) else { return Ok(None) };
+        Ok(is_current(&stored, arn, rule_arn).then(|| arn.clone()))
     }
 
     /// Returns whether the queue exists.
@@ -139,13 +138,21 @@ pub(crate) fn queue_name(prefix: &str, fleet_id: &FleetId) -> String {
 
 type Attributes = HashMap<QueueAttributeName, String>;
 
-fn attributes(retention_s: i64) -> Attributes {
+fn attributes() -> Attributes {
     Attributes::from([
-        (QueueAttributeName::MessageRetentionPeriod, retention_s.to_string()),
+        (QueueAttributeName::MessageRetentionPeriod, FEED_RETENTION_S.to_string()),
         (QueueAttributeName::VisibilityTimeout, VISIBILITY_TIMEOUT_S.to_string()),
         (QueueAttributeName::MaximumMessageSize, MAX_MESSAGE_BYTES.to_string()),
         (QueueAttributeName::SqsManagedSseEnabled, "true".to_owned()),
     ])
+}
+
+/// Whether the stored attributes contain those that a feed queue has, and its policy.
+fn is_current(stored: &Attributes, queue_arn: &str, rule_arn: &str) -> bool {
+    let parsed = |policy: &str| serde_json::from_str::<serde_json::Value>(policy).ok();
+    let policy = stored.get(&QueueAttributeName::Policy).and_then(|policy| parsed(policy));
+    attributes().iter().all(|(name, value)| stored.get(name) == Some(value))
+        && policy.is_some_and(|policy| Some(policy) == parsed(&send_policy(queue_arn, rule_arn)))
 }
 
 /// The queue policy that allows one rule, and no other rule of the account, to send to the queue.
@@ -180,7 +187,19 @@ mod tests {
     }
 
     #[test]
+    fn queue_is_current_only_with_its_attributes_and_policy() {
+        let mut stored = attributes();
+        assert!(!is_current(&stored, "queue", "rule"), "without a policy");
+        let policy: serde_json::Value = serde_json::from_str(&send_policy("queue", "rule")).unwrap();
+        stored.insert(QueueAttributeName::Policy, format!("{policy:#}"));
+        assert!(is_current(&stored, "queue", "rule"), "spaces do not matter");
+        assert!(!is_current(&stored, "queue", "rule on another bus"));
+        stored.insert(QueueAttributeName::VisibilityTimeout, "1".to_owned());
+        assert!(!is_current(&stored, "queue", "rule"), "another visibility timeout");
+    }
+
+    #[test]
     fn feed_queue_has_no_redrive_policy() {
-        assert!(!attributes(FEED_RETENTION_S).contains_key(&QueueAttributeName::RedrivePolicy));
+        assert!(!attributes().contains_key(&QueueAttributeName::RedrivePolicy));
     }
 }

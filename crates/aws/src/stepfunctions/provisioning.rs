@@ -5,6 +5,7 @@ use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 use roadcast_ports::provisioning::{ProvisioningWorkflow, WorkflowRun};
 use roadcast_ports::{PortError, PortErrorKind};
 
+use crate::sdk::LazyClient;
 use crate::sdk_error::port_error;
 
 const START: &str = "starting a workflow";
@@ -13,14 +14,14 @@ const START: &str = "starting a workflow";
 /// once in 90 days.
 #[derive(Clone, Debug)]
 pub struct StepFunctionsProvisioning {
-    client: Client,
+    client: LazyClient<Client>,
     provisioning_arn: String,
     offboarding_arn: String,
 }
 
 impl StepFunctionsProvisioning {
     /// Creates the adapter for the given state machines.
-    pub fn new(client: Client, provisioning_arn: impl Into<String>, offboarding_arn: impl Into<String>) -> Self {
+    pub fn new(client: LazyClient<Client>, provisioning_arn: impl Into<String>, offboarding_arn: impl Into<String>) -> Self {
         Self { client, provisioning_arn: provisioning_arn.into(), offboarding_arn: offboarding_arn.into() }
     }
 }
@@ -28,7 +29,7 @@ impl StepFunctionsProvisioning {
 impl ProvisioningWorkflow for StepFunctionsProvisioning {
     async fn start(&self, run: &WorkflowRun) -> Result<(), PortError> {
         let input = serde_json::to_string(run);
-        let input = input.map_err(|error| PortError::new(PortErrorKind::Rejected, START).caused_by(error))?;
+        let input = input.map_err(|error| PortError::new(PortErrorKind::Internal, START).caused_by(error))?;
         let state_machine_arn = match run {
             WorkflowRun::Provision { .. } => &self.provisioning_arn,
             WorkflowRun::Offboard { .. } => &self.offboarding_arn,

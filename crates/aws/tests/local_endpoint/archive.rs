@@ -1,10 +1,12 @@
 //! Round trips through the archive and the quarantine.
 
-use roadcast_aws::{ArchiveSection, OsRandomness, S3Archive, S3ArchiveReader, Sdk};
+use roadcast_aws::{ArchiveSection, OsRandomness, S3Archive, S3ArchiveReader, S3ArchivedRecords, Sdk};
+use roadcast_domain::dead_letter::{Content, ContentBucket};
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::refusal::Reason;
 use roadcast_ports::archive::{Archive, Quarantine, QuarantinedItem, RawBatch, RawRecord};
 use roadcast_ports::clock::Randomness;
+use roadcast_ports::redrive::{ArchivedRecords, RecordPosition};
 use roadcast_signals::Timestamp;
 
 use crate::stack::Stack;
@@ -15,6 +17,9 @@ pub(crate) async fn stored_batches_are_read_back(sdk: &Sdk, stack: &Stack) {
     raw(&archive, &reader).await;
     println!("raw records are read back");
     quarantine(&archive, &reader).await;
+    let records = S3ArchivedRecords::new(sdk.s3(), &stack.bucket);
+    found_by_position(&archive, &records, &reader).await;
+    println!("archived records are found by their positions");
     println!("quarantined items are read back");
 }
 
@@ -22,6 +27,7 @@ async fn raw(archive: &S3Archive, reader: &S3ArchiveReader) {
     let shard = format!("shard-{:x}", OsRandomness.bits());
     let record = |n: i64, data: &[u8]| RawRecord {
         sequence_number: n.to_string(),
+        partition_key: format!("key-{n}"),
         arrived_at: Timestamp::parse_rfc3339("2026-11-03T09:59:59.999Z").unwrap().plus_ms(n),
         data: data.to_vec(),
     };
@@ -44,6 +50,7 @@ async fn raw(archive: &S3Archive, reader: &S3ArchiveReader) {
         .iter()
         .map(|line| RawRecord {
             sequence_number: line.seq.clone(),
+            partition_key: line.key.clone(),
             arrived_at: line.arrived_at,
             data: line.data.bytes().unwrap(),
         })
@@ -59,6 +66,44 @@ async fn raw(archive: &S3Archive, reader: &S3ArchiveReader) {
         "nothing was written in the future"
     );
     assert!(objects.iter().all(|object| object.bytes > 0));
+}
+
+async fn found_by_position(archive: &S3Archive, records: &S3ArchivedRecords, reader: &S3ArchiveReader) {
+    let shard = format!("shard-{:x}", OsRandomness.bits());
+    let before_ten = Timestamp::parse_rfc3339("2026-11-03T09:59:59.999Z").unwrap();
+    let record = |n: i64| RawRecord {
+        sequence_number: n.to_string(),
+        partition_key: format!("key {n}"),
+        arrived_at: before_ten.plus_ms(n),
+        data: vec![0xFF],
+    };
+    // The first batch starts in the hour before that of its other records. The second one overlaps it.
+    for numbers in [0..4, 3..12] {
+        Archive::store(archive, &RawBatch { shard: shard.clone(), records: numbers.map(record).collect() }).await.unwrap();
+    }
+    let position =
+        |n: i64| RecordPosition { shard: shard.clone(), sequence_number: n.to_string(), arrived_at: before_ten.plus_ms(n) };
+    let found = records.find(&[3, 99, 10, 0].map(position)).await.unwrap();
+    assert_eq!(found.into_iter().map(|found| found.raw).collect::<Vec<_>>(), [3, 10, 0].map(record));
+
+    let item = |n: i64| QuarantinedItem {
+        reason: Reason::TypeUnknown,
+        pointer: "/type".parse().unwrap(),
+        vid: None,
+        eid: None,
+        index: None,
+        samples: 1,
+        shard: shard.clone(),
+        sequence_number: n.to_string(),
+        arrived_at: before_ten.plus_ms(n),
+        bytes: vec![0xFF],
+    };
+    Quarantine::store(archive, &[2, 2, 7].map(item)).await.unwrap();
+    let objects = reader.list(ArchiveSection::Quarantine, None, None).await.unwrap();
+    let key = objects.into_iter().map(|object| object.key).find(|key| key.contains(&shard)).unwrap();
+    let content = |key: &str| Content { bucket: ContentBucket::Archive, key: key.to_owned(), bytes: 0 };
+    assert_eq!(records.quarantined(&content(&key)).await.unwrap(), Some([2, 7].map(position).into()));
+    assert_eq!(records.quarantined(&content("quarantine/none")).await.unwrap(), None);
 }
 
 async fn quarantine(archive: &S3Archive, reader: &S3ArchiveReader) {

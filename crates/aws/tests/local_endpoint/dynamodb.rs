@@ -10,7 +10,7 @@ use roadcast_ports::PortErrorKind;
 use roadcast_ports::clock::{Clock, Randomness};
 use roadcast_ports::conformance::Fixtures;
 use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::event_log::{EventLog, EventRange};
+use roadcast_ports::event_log::{EventLog, EventRange, PAGE_BYTES};
 use roadcast_ports::feed::{Delivery, FeedIndex, FeedRange};
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_signals::Timestamp;
@@ -29,9 +29,10 @@ async fn unsupported_item_format_is_an_error_that_names_the_item(sdk: &Sdk, stac
     let mut item = Key::event_item(&vid, eid.to_string()).attributes();
     item.insert("fmt".to_owned(), AttributeValue::N("77".to_owned()));
     sdk.dynamodb().put_item().table_name(&stack.vehicle_events).set_item(Some(item)).send().await.unwrap();
-    let range = EventRange { vid: vid.clone(), from: Eid::MIN, to: Eid::MAX, limit: 10, consistent: true };
+    let range =
+        EventRange { vid: vid.clone(), from: Eid::MIN, to: Eid::MAX, limit: 10, max_bytes: PAGE_BYTES, consistent: true };
     for error in [log.range(&range).await.unwrap_err(), log.get(&vid, eid).await.unwrap_err()] {
-        assert_eq!(error.kind(), PortErrorKind::Rejected);
+        assert_eq!(error.kind(), PortErrorKind::Internal);
         assert!(std::error::Error::source(&error).unwrap().to_string().contains(&eid.to_string()));
     }
 }
@@ -62,7 +63,7 @@ async fn feed_pointer_is_stored_with_its_expiry(sdk: &Sdk, stack: &Stack) {
     let now = SystemClock.now();
     let fleet_id = FleetId::from_random_bits(OsRandomness.bits());
     let index = DynamoFeedIndex::new(sdk.dynamodb(), &stack.feed_index);
-    index.record(&[Delivery { fleet_id: fleet_id.clone(), events: Vec::new() }]).await.unwrap();
+    index.record(&[Delivery { fleet_id: fleet_id.clone(), events: Vec::new(), held_by: [].into() }]).await.unwrap();
     let range =
         FeedRange { fleet_id: fleet_id.clone(), from: ArrivalStamp::lower_bound(now), to: ArrivalStamp::MAX, limit: 1 };
     let pointer = index.read(&range).await.unwrap().pointers.remove(0);

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -25,9 +25,23 @@ impl Endpoint {
     /// Starts an endpoint; `None` if none is installed.
     pub(crate) fn start() -> Option<Self> {
         let program = installed_program()?;
+        Some(Self::run(Command::new(program)))
+    }
+
+    /// Starts an endpoint that appends the calls of functions to a file; `None` if none is installed.
+    pub(crate) fn start_recording(file: &Path) -> Option<Self> {
+        let program = installed_program()?;
+        let mut command = Command::new(program.with_file_name("python"));
+        let start = PathBuf::from(REPOSITORY).join("crates/cli/endpoint/start.py");
+        command.arg(start).env("PYTHONDONTWRITEBYTECODE", "1").env("ROADCAST_RECORDED_CALLS", file);
+        Some(Self::run(command))
+    }
+
+    fn run(mut command: Command) -> Self {
+        let program = command.get_program().to_owned();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let url = format!("http://127.0.0.1:{port}");
-        let child = Command::new(&program)
+        let child = command
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
             .env("AWS_ENDPOINT_URL", &url)
@@ -37,10 +51,10 @@ impl Endpoint {
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()
-            .unwrap_or_else(|error| panic!("{} cannot be started: {error}", program.display()));
+            .unwrap_or_else(|error| panic!("{} cannot be started: {error}", Path::new(&program).display()));
         let mut endpoint = Self { child, url };
         endpoint.wait_until_listening(port);
-        Some(endpoint)
+        endpoint
     }
 
     pub(crate) fn url(&self) -> &str {

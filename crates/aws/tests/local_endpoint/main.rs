@@ -7,18 +7,25 @@
 
 mod archive;
 mod bulk_files;
+mod dead_letters;
 mod dynamodb;
 mod endpoint;
 mod kinesis;
+mod rare_calls;
+mod secret;
 mod sqs;
 mod stack;
+mod webhooks;
+
+use std::path::Path;
 
 use endpoint::Endpoint;
 use roadcast_aws::{
-    CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoFleets,
+    CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoFeedProofs, DynamoFleets,
     DynamoIdempotencyStore, DynamoImportProgress, DynamoPackages, DynamoRateCounter, DynamoSchemas, DynamoStateStore,
     DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles, EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels,
-    KinesisTelemetryStream, OsRandomness, S3Archive, Sdk, SqsFeedQueue, StepFunctionsProvisioning, SystemClock,
+    KinesisTelemetryStream, OsRandomness, S3Archive, Sdk, SecretsManagerSource, SqsFeedQueue, StepFunctionsProvisioning,
+    SystemClock,
 };
 use roadcast_ports::conformance as suites;
 use stack::Stack;
@@ -29,7 +36,7 @@ async fn adapters_pass_the_conformance_suites() {
         endpoint::skip_without_endpoint(std::env::var_os("CI").is_some_and(|value| value == "true"));
         return;
     };
-    let sdk = Sdk::for_local_endpoint(endpoint.url(), stack::REGION).await;
+    let sdk = Sdk::for_local_endpoint(endpoint.url(), stack::REGION);
     let stack = Stack::create(&sdk).await;
     println!("the endpoint and its resources are ready");
 
@@ -37,9 +44,24 @@ async fn adapters_pass_the_conformance_suites() {
     streams_and_buses(&sdk, &stack).await;
     archive::stored_batches_are_read_back(&sdk, &stack).await;
     bulk_files::check(&sdk, &stack).await;
+    Box::pin(dead_letters::check(&sdk, &stack)).await;
     dynamodb::check(&sdk, &stack).await;
+    secret::check(&sdk, &stack).await;
     kinesis::oversized_record_is_rejected_alone(&sdk, &stack).await;
     sqs::check(&sdk, &stack).await;
+    webhooks::check(&sdk, &stack).await;
+}
+
+#[tokio::test]
+async fn rare_calls_of_functions_are_those_of_the_file() {
+    let calls = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rare-calls");
+    let _ = std::fs::remove_file(&calls);
+    let Some(endpoint) = Endpoint::start_recording(&calls) else {
+        endpoint::skip_without_endpoint(std::env::var_os("CI").is_some_and(|value| value == "true"));
+        return;
+    };
+    Box::pin(rare_calls::make(&endpoint)).await;
+    rare_calls::check(&std::fs::read_to_string(calls).unwrap());
 }
 
 #[test]
@@ -54,11 +76,18 @@ async fn tables(sdk: &Sdk, stack: &Stack) {
     println!("event log");
     suites::state_store(&DynamoStateStore::new(sdk.dynamodb(), &stack.vehicle_state), random).await;
     println!("state store");
-    suites::vehicles(&DynamoVehicles::new(sdk.dynamodb(), &stack.vehicles, &stack.reference), random).await;
+    let secrets = SecretsManagerSource::new(sdk.secrets_manager(), &stack.secret);
+    suites::secret_source(&secrets).await;
+    println!("secret");
+    let vehicles = DynamoVehicles::new(sdk.dynamodb(), &stack.vehicles, &stack.reference, secrets);
+    suites::vehicles(&vehicles, random).await;
     println!("vehicles");
-    suites::vehicle_names(&DynamoVehicles::new(sdk.dynamodb(), &stack.vehicles, &stack.reference), random).await;
+    suites::vehicle_names(&vehicles, random).await;
     println!("vehicle names");
-    suites::fleets(&DynamoFleets::new(sdk.dynamodb(), &stack.reference), random).await;
+    let fleets = DynamoFleets::new(sdk.dynamodb(), &stack.reference);
+    suites::fleets(&fleets, random).await;
+    suites::places_on_buses(&fleets, random).await;
+    suites::feed_proofs(&DynamoFeedProofs::new(sdk.dynamodb(), &stack.reference), random).await;
     println!("fleets");
     suites::schemas(&DynamoSchemas::new(sdk.dynamodb(), &stack.reference), random).await;
     println!("schemas");
@@ -102,10 +131,15 @@ async fn streams_and_buses(sdk: &Sdk, stack: &Stack) {
     suites::ingest_bus(&EventBridgeIngestBus::new(sdk.eventbridge(), &stack.ingest_bus), random).await;
     println!("ingest bus");
     let queue = SqsFeedQueue::new(sdk.sqs(), stack::FEED_PREFIX);
-    let channels = FleetChannels::new(sdk.sqs(), sdk.eventbridge(), stack::FEED_PREFIX, &stack.delivery_bus_arn).unwrap();
+    let (sqs, eventbridge, bus_arn) = (sdk.sqs(), sdk.eventbridge(), &stack.delivery_bus_arn);
+    let channels =
+        FleetChannels::new(sqs, eventbridge, stack::FEED_PREFIX, bus_arn, stack::DEAD_LETTERS, stack::webhook_rule())
+            .unwrap();
     let bus = EventBridgeDeliveryBus::new(sdk.eventbridge());
     suites::feed(&queue, &channels, &bus, &stack.delivery_bus, random).await;
     suites::fleet_channel(&channels, &stack.delivery_bus, random).await;
+    // A bus that the stack does not have.
+    suites::fleet_channel(&channels, &format!("{}-2", stack.delivery_bus), random).await;
     println!("feed");
     let machine = &stack.state_machine;
     suites::provisioning_workflow(&StepFunctionsProvisioning::new(sdk.step_functions(), machine, machine), random).await;

@@ -6,6 +6,7 @@ use roadcast_signals::{Catalogue, Resolution, Sample, SignalPath, Signals, Times
 
 use super::*;
 use crate::DecodeError;
+use crate::limits::DecodeLimits;
 
 fn signals<'p>(values: impl IntoIterator<Item = (&'p str, Value)>) -> Signals {
     values.into_iter().map(|(path, value)| (SignalPath::parse(path).unwrap(), value)).collect()
@@ -115,24 +116,26 @@ fn signal_added_to_the_catalogue_later_is_decoded() {
     let resolution = speed.path.def().and_then(|def| def.resolution).unwrap();
     let block = Block {
         events: Vec::new(),
-        times: vec![0, 1000, 2000],
-        columns: vec![
-            Column { values: Values::Grid { resolution, points: vec![10, 20, 30] }, ..speed },
-            unknown("Acme.A", &[125, 250, 40_100]),
-            // Off the grid of the current catalogue, and outside its range.
-            unknown("Vehicle.OBD.EngineSpeed", &[125, 250, 2_000_000]),
-            unknown("Vehicle.OBD.CoolantTemperature", &[120, 250, -40]),
-            unknown("Zeta.Z", &[125, 250, 40_100]),
-        ],
+        samples: Samples::new(
+            [0, 1000, 2000].map(Timestamp::from_ms).to_vec(),
+            vec![
+                Column { values: Values::Grid { resolution, points: vec![10, 20, 30] }, ..speed },
+                unknown("Acme.A", &[125, 250, 40_100]),
+                // Off the grid of the current catalogue, and outside its range.
+                unknown("Vehicle.OBD.EngineSpeed", &[125, 250, 2_000_000]),
+                unknown("Vehicle.OBD.CoolantTemperature", &[120, 250, -40]),
+                unknown("Zeta.Z", &[125, 250, 40_100]),
+            ],
+        ),
     };
     let read = Block::decode(&block.encode()).unwrap();
     assert_eq!(Block::from_samples(&read.samples()).unwrap(), read, "the same block as if it had been written by number");
     assert_eq!(Block::decode(&read.encode()).unwrap(), read);
     let values = |block: &Block, path: &str| {
-        let column = block.columns.iter().find(|column| column.path.as_str() == path).unwrap();
+        let column = block.columns().iter().find(|column| column.path.as_str() == path).unwrap();
         (0..3).filter_map(|row| column.values.get(row)).collect::<Vec<_>>()
     };
-    for column in &block.columns {
+    for column in block.columns() {
         let path = column.path.as_str();
         assert_eq!(values(&read, path), values(&block, path), "{path}");
     }
@@ -148,6 +151,20 @@ fn block_that_a_reader_would_refuse_is_not_created() {
     let list = |entries: usize, entry: Value| Value::List(vec![entry; entries].into());
     assert!(!refused(list(limits::LIST, text(1))) && refused(list(limits::LIST + 1, text(1))));
     assert!(refused(list(1, text(limits::TEXT + 1))));
+
+    // 33 signals of distinct lists, 256 entries in each of 128 samples: more entries than a block may have values.
+    let wide = |signals_of: usize| {
+        let list =
+            |n: usize| Value::List((0..limits::LIST).map(|entry| Value::Bool((n + entry).is_multiple_of(3))).collect());
+        let row = |n: usize| Sample {
+            at: Timestamp::from_ms(i64::try_from(n).unwrap()),
+            signals: (0..signals_of).map(|s| (SignalPath::parse(&format!("acme.a{s}")).unwrap(), list(n))).collect(),
+        };
+        Block::from_samples(&(0..128).map(row).collect::<Vec<_>>())
+    };
+    let block = wide(31).unwrap();
+    assert_eq!(Block::decode(&block.encode()).unwrap(), block);
+    assert_eq!(wide(32), Err(EncodeError::TooMany { what: "values", limit: limits::VALUES }));
 
     // Distinct texts are all written: a block of 1,000 is within the limit, one of 1,100 exceeds it.
     let note = |n: usize| sample(Value::from(format!("{n:04}{}", "x".repeat(limits::TEXT - 4)).as_str()));
@@ -169,8 +186,12 @@ fn counts_are_checked_before_values_are_decoded() {
     let bytes = block.encode();
     assert_eq!(Block::count_samples(&bytes), Ok(2));
     assert_eq!(block.unpacked_bytes(), 2 * (8 * limits::VALUE_BYTES + 3));
-    assert_eq!(Block::decode_limited(&bytes, 6), Ok(block));
-    assert_eq!(Block::decode_limited(&bytes, 5), Err(DecodeError::TooMany { what: "values", limit: 5 }));
+    // Six values, and five entries of each of the two lists.
+    let decode = |samples, values| Block::decode_limited(&bytes, DecodeLimits { samples, values });
+    assert_eq!(decode(2, 16), Ok(block));
+    assert_eq!(decode(2, 15), Err(DecodeError::TooMany { what: "values", limit: 15 }));
+    assert_eq!(decode(2, 5), Err(DecodeError::TooMany { what: "values", limit: 5 }));
+    assert_eq!(decode(1, 16), Err(DecodeError::TooMany { what: "samples", limit: 1 }));
     assert_eq!(Block::count_samples(&bytes[1..]), Err(DecodeError::NotABlock));
 }
 

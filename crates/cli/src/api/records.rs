@@ -1,5 +1,7 @@
 //! Requests and responses of the API: the members that this tool uses.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -59,8 +61,9 @@ pub(crate) struct Accepted {
     pub(crate) eid: String,
 }
 
-/// The kind of a new client: of a fleet (id), or for ingest (sources).
+/// The kind of a new client: an admin, of a fleet (id), or for ingest (sources).
 pub(crate) enum Role<'a> {
+    Admin,
     Fleet(&'a str),
     Ingest(&'a [&'a str]),
 }
@@ -69,6 +72,7 @@ impl Role<'_> {
     /// The body of the request that creates such a client.
     pub(crate) fn client_input(&self, name: &str) -> Value {
         match self {
+            Self::Admin => json!({ "name": name, "kind": "admin" }),
             Self::Fleet(fleet_id) => json!({ "name": name, "kind": "fleet", "fleetId": fleet_id }),
             Self::Ingest(sources) => json!({ "name": name, "kind": "ingest", "sources": sources }),
         }
@@ -77,8 +81,17 @@ impl Role<'_> {
 
 /// A feed response.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Feed {
     pub(crate) events: Vec<Value>,
     #[serde(default)]
     pub(crate) ack: Option<String>,
+    next_poll_seconds: u64,
+}
+
+impl Feed {
+    /// The time after which the feed should be read again.
+    pub(crate) fn next_poll(&self) -> Duration {
+        Duration::from_secs(self.next_poll_seconds)
+    }
 }

@@ -13,7 +13,7 @@ use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::schema::NoSchemas;
 use roadcast_domain::validation;
-use roadcast_ports::event_log::{EventLog as _, EventRange};
+use roadcast_ports::event_log::{EventLog as _, EventRange, PAGE_BYTES};
 
 use super::reconcile::{Archived, Quarantined, RunCounts, Stored, is_complete};
 use super::send::SendOutcome;
@@ -51,7 +51,7 @@ impl Collector {
         let s3 = aws::s3(&stack.config);
         let dynamodb = aws_sdk_dynamodb::Client::new(&stack.config);
         Ok(Self {
-            archive: S3ArchiveReader::new(s3, stack.file.output("ArchiveBucketName")?),
+            archive: S3ArchiveReader::new(s3.into(), stack.file.output("ArchiveBucketName")?),
             log: DynamoEventLog::new(dynamodb, stack.file.output("VehicleEventsTableName")?),
             run_start,
             vehicles,
@@ -129,8 +129,9 @@ impl Collector {
                 continue;
             };
             // The same function and arrival time as in the stream processor. Recordings contain no custom events.
-            let outcome = stream_record::json_data(&envelope, &mut stream_record::record_budget())
-                .and_then(|data| validation::validate_event(&envelope, &data, &vid, line.arrived_at, &NoSchemas));
+            let outcome =
+                stream_record::event_data(&envelope.event_type, envelope.data.clone(), &mut stream_record::record_budget())
+                    .and_then(|data| validation::validate_event(&envelope, data, &vid, line.arrived_at, &NoSchemas));
             let Ok(outcome) = outcome else { continue };
             let event = self.counts.archived.entry(outcome.eid).or_insert_with(|| Archived {
                 copies: 0,
@@ -183,7 +184,14 @@ impl Collector {
                 let (Some(first), Some(last)) = (range.first(), range.last()) else { continue };
                 let mut from = Some(*first);
                 while let Some(start) = from {
-                    let range = EventRange { vid: vid.clone(), from: start, to: *last, limit: PAGE_SIZE, consistent: true };
+                    let range = EventRange {
+                        vid: vid.clone(),
+                        from: start,
+                        to: *last,
+                        limit: PAGE_SIZE,
+                        max_bytes: PAGE_BYTES,
+                        consistent: true,
+                    };
                     let page = self.log.range(&range).await?;
                     found.extend(page.events);
                     from = page.next;

@@ -150,10 +150,10 @@ async fn drain_feed(
                 }
             }
         }
-        match feed.ack {
-            Some(ack) => app.acknowledge(&fleet_id, &ack).await?,
-            None => tokio::time::sleep(Duration::from_millis(200)).await,
+        if let Some(ack) = &feed.ack {
+            app.acknowledge(&fleet_id, ack).await?;
         }
+        tokio::time::sleep(feed.next_poll()).await;
     }
     Ok(())
 }
@@ -207,7 +207,7 @@ mod tests {
         let event = |n: u128, path: &str| {
             let vid = VehicleId::from_random_bits(n);
             let signals = [(SignalPath::parse(path).unwrap(), Reading::number(50.0).unwrap())].into_iter().collect();
-            let body = Body::Telemetry(Telemetry { samples: vec![Sample { at, signals }] });
+            let body = Body::Telemetry(Telemetry { samples: [Sample { at, signals }].into() });
             Event { eid: Eid::for_event(&vid, "s", path, at), vid, received: at, body }
         };
         let (speed, position, other) =

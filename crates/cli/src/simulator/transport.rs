@@ -82,7 +82,7 @@ impl Transport {
     pub(crate) fn to_stack(kind: TransportKind, payload: PayloadFormat, stack: &Stack, api: &Arc<Api>) -> Result<Self> {
         let stream = || -> Result<KinesisTelemetryStream> {
             let client = aws_sdk_kinesis::Client::new(&stack.config);
-            Ok(KinesisTelemetryStream::new(client, stack.file.output("TelemetryStreamName")?))
+            Ok(KinesisTelemetryStream::new(client.into(), stack.file.output("TelemetryStreamName")?))
         };
         let channel = match kind {
             TransportKind::Http if payload == PayloadFormat::Zstd => {
@@ -153,7 +153,7 @@ async fn put(stream: &KinesisTelemetryStream, vid: &str, data: Vec<u8>) -> Uploa
 /// Returns the event with its samples as a block; unchanged if a block cannot represent them.
 fn with_block(mut event: Value) -> Value {
     let samples = serde_json::from_value::<Telemetry>(event["data"].clone());
-    let block = samples.ok().and_then(|telemetry| stream_record::block_base64(&telemetry.samples).ok());
+    let block = samples.ok().and_then(|telemetry| stream_record::block_base64(&telemetry.samples.to_rows()).ok());
     if let (Some(block), Some(members)) = (block, event.as_object_mut()) {
         members.remove("data");
         members.insert("datacontenttype".to_owned(), BLOCK_CONTENT_TYPE.into());

@@ -17,13 +17,19 @@ use crate::console::Console;
 pub(super) const STACK_NAME: &str = "roadcast-local";
 
 /// The template parameters of the local stack.
-fn parameters() -> [(&'static str, &'static str); 5] {
+fn parameters() -> [(&'static str, &'static str); 9] {
     let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
     [
         ("Stage", "local"),
         ("Architecture", architecture),
         ("BatchWindowSeconds", "1"),
+        ("FeedPollSeconds", "1"),
         ("PartialBatchResponses", "false"),
+        ("ProvisioningWaitSeconds", "0"),
+        // An entry that fails is a dead letter after a quarter of a minute.
+        ("EnrichmentAttempts", "4"),
+        // The port of `cargo roadcast listen`, and that of the end-to-end tests.
+        ("LocalSinks", "127.0.0.1:8790,127.0.0.1:8791"),
         ("LogLevel", "info"),
     ]
 }

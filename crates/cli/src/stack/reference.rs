@@ -150,6 +150,10 @@ fn first_npm_error(errors: &[u8]) -> String {
 fn published_contract(contract: &[u8], api: &str) -> Result<Vec<u8>> {
     let mut document = serde_norway::from_slice(contract).context("openapi.yaml is not YAML")?;
     remove_integrations(&mut document);
+    // What is left of the paths that only API Gateway uses.
+    if let Some(paths) = document.get_mut("paths").and_then(Yaml::as_mapping_mut) {
+        paths.retain(|_, item| !item.as_mapping().is_some_and(Mapping::is_empty));
+    }
     let server = Mapping::from_iter([(Yaml::from("url"), Yaml::from(api))]);
     let members = document.as_mapping_mut().context("openapi.yaml is not an object")?;
     members.insert(Yaml::from("servers"), Yaml::Sequence(vec![server.into()]));
@@ -197,6 +201,7 @@ mod tests {
         assert_eq!(document["servers"], json!([{ "url": "http://127.0.0.1:1/x" }]));
         assert_eq!(document["paths"]["/vehicles"]["get"]["operationId"], "listVehicles");
         assert_eq!(document["components"]["securitySchemes"]["cognito"]["type"], "apiKey");
+        assert!(document["paths"].get("/{proxy+}").is_none() && document["paths"].get("/").is_none());
     }
 
     #[test]

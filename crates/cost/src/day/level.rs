@@ -1,26 +1,27 @@
 //! A metered run of one load level of the day.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 
 use roadcast_aws_model::event_source_mapping::{EventSourceMapping, MappingConfig};
 use roadcast_domain::Timestamp;
 use roadcast_domain::ids::FleetId;
 use roadcast_ports::clock::Clock as _;
-use roadcast_traces::simulate::{SimConfig, Simulator};
 
 use super::pipeline::{self, Pipeline, PipelineTotals};
-use super::{BATCH_SIZE, Peak, Sizes, WINDOW_S, parallelization_factor};
+use super::traffic::{DeviceUpload, Load};
+use super::{BATCH_SIZE, Peak, Sizes, parallelization_factor, warm_up_s};
 use crate::deployment::{Deployment, Meters};
 use crate::meter::{Item, Usage, rules};
-use crate::workload::{IngestPath, POLL_EVERY_S, Payload, SAMPLES_PER_UPLOAD, Workload};
+use crate::workload::{IngestPath, Knobs, Payload, Workload};
 
 /// Provisioned shards relative to the shards that the peak needs.
 const HEADROOM: f64 = 1.25;
-/// Two batching windows: by then every vehicle was processed once, so that caches are warm as in a running deployment.
-const WARM_UP_S: i64 = 130;
-/// Approximate number of samples per level.
-const SAMPLES_PER_LEVEL: i64 = 120_000;
+/// Number of reads of each empty feed that are measured.
+const IDLE_READS: u32 = 20;
 
 /// The counted usage of some minutes of one level.
 #[derive(Clone)]
@@ -34,6 +35,7 @@ pub(super) struct LevelRun {
     pub(super) feed: Usage,
     pub(super) idle_feed: Usage,
     pub(super) queries: Usage,
+    pub(super) processed: f64,
     pub(super) delivered: BTreeMap<FleetId, f64>,
     records: f64,
     record_bytes: f64,
@@ -42,7 +44,7 @@ pub(super) struct LevelRun {
 
 impl LevelRun {
     /// Returns the capacity that this level needs in all cells.
-    pub(super) fn peak(&self, cells: f64, workload: &Workload) -> Peak {
+    pub(super) fn peak(&self, cells: f64, workload: &Workload, knobs: Knobs) -> Peak {
         let records_per_second = self.records / self.seconds * cells;
         let bytes_per_second = self.record_bytes / self.seconds * cells;
         let shards = rules::shards(bytes_per_second * HEADROOM, records_per_second * HEADROOM);
@@ -53,27 +55,30 @@ impl LevelRun {
             processor_concurrency: shards * self.concurrent_batches as f64,
             write_units_per_second: self.pipeline.total(Item::DynamodbWriteUnit) / self.seconds * cells,
             api_requests_per_second: self.sent.total(Item::RestRequest) / self.seconds * cells
-                + f64::from(workload.fleets) / f64::from(POLL_EVERY_S),
+                + f64::from(workload.fleets) / f64::from(knobs.poll_s),
         }
     }
 }
 
-/// Runs one level with `driving` vehicles.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a count of vehicles
-pub(super) async fn run(driving: f64, fleets: u32, path: IngestPath, payload: Payload) -> LevelRun {
-    let config = SimConfig { vehicles: driving as usize, samples_per_upload: SAMPLES_PER_UPLOAD, ..SimConfig::default() };
-    let mut simulator = Simulator::new(&config);
-    let keys = simulator.vehicles().map(|(key, _)| key.clone()).collect();
+/// Runs one level. `uploads` has those of each second.
+pub(super) async fn run(
+    load: &Load,
+    fleets: u32,
+    path: IngestPath,
+    knobs: Knobs,
+    uploads: &Receiver<Arc<Vec<DeviceUpload>>>,
+) -> LevelRun {
+    let payload = knobs.payload;
     let meters = Meters::default();
-    let start = Timestamp::from_ms(config.start_ms);
+    let start = Timestamp::from_ms(load.time_ms(0));
     // The number of shards that the peak needs; the other levels use the same.
     let shards =
         if payload == Payload::Json && path != IngestPath::PartnerHttp && path != IngestPath::VehicleHttp { 2 } else { 1 };
-    let deployment = Deployment::new(start, keys, fleets, shards, &meters).await;
+    let deployment = Deployment::new(start, load.vehicles.clone(), fleets, shards, knobs, &meters).await;
     let mut mapping = EventSourceMapping::new(
         MappingConfig {
             batch_size: BATCH_SIZE,
-            window_ms: WINDOW_S * 1000,
+            window_ms: i64::from(knobs.window_s) * 1000,
             parallelization_factor: parallelization_factor(path, payload),
             report_batch_item_failures: true,
             bisect_batch_on_function_error: true,
@@ -82,43 +87,50 @@ pub(super) async fn run(driving: f64, fleets: u32, path: IngestPath, payload: Pa
         deployment.memory.stream().clone(),
         deployment.clock.clone(),
     );
-    let mut pipeline = Pipeline::new(&deployment, &meters, path, payload);
+    let mut pipeline = Pipeline::new(&deployment, &meters, path, knobs);
 
-    // A multiple of 300 s, since the vehicles' states are written at these boundaries.
-    let seconds = (SAMPLES_PER_LEVEL / config.vehicles as i64).clamp(300, 1200) / 300 * 300;
-    for second in 1..=WARM_UP_S + seconds {
-        if second == WARM_UP_S + 1 {
+    let (seconds, warm_up_s) = (load.seconds, warm_up_s(knobs));
+    let processed = Cell::new(0.0);
+    // The fleets read their feeds at different times.
+    let mut next_reads: Vec<i64> = (1..=deployment.fleets.len() as i64).collect();
+    for (second, uploads) in load.run_seconds(warm_up_s).zip(uploads) {
+        if second == warm_up_s + 1 {
             meters.sent.reset();
             meters.pipeline.reset();
             meters.feed.reset();
             pipeline.totals = PipelineTotals::default();
+            processed.set(0.0);
         }
-        let now = config.start_ms + second * 1000;
-        deployment.clock.set(Timestamp::from_ms(now));
-        pipeline.send(simulator.next_uploads(now)).await;
+        deployment.clock.set(Timestamp::from_ms(load.time_ms(second)));
+        pipeline.send(&uploads).await;
         if mapping.next_due().is_some_and(|due| due <= deployment.clock.now()) {
-            mapping.poll(&async |records| Ok::<_, Infallible>(pipeline::process(&deployment, &meters, records).await)).await;
+            let process = async |records| {
+                let (response, samples) = pipeline::process(&deployment, &meters, records).await;
+                processed.set(processed.get() + samples as f64);
+                Ok::<_, Infallible>(response)
+            };
+            mapping.poll(&process).await;
             pipeline.enrich().await;
         }
-        for (n, fleet_id) in deployment.fleets.iter().enumerate() {
-            if (second + n as i64) % i64::from(POLL_EVERY_S) == 0 {
-                pipeline.drain(fleet_id).await;
+        for (fleet_id, next_read) in deployment.fleets.iter().zip(&mut next_reads) {
+            if second >= *next_read {
+                *next_read = second + i64::from(pipeline.drain(fleet_id).await);
             }
         }
     }
     let (pipeline_usage, feed) = (meters.pipeline.usage(), meters.feed.usage());
     meters.feed.reset();
-    let polls = seconds / i64::from(POLL_EVERY_S);
+    let polls = seconds as f64 / f64::from(knobs.poll_s);
     // No more events arrive, so that every poll is idle.
     pipeline.clear().await;
     meters.feed.reset();
     for fleet_id in &deployment.fleets {
-        for _ in 0..polls.min(20) {
+        for _ in 0..IDLE_READS {
             pipeline.drain(fleet_id).await;
         }
     }
     let mut idle_feed = Usage::default();
-    idle_feed.add_scaled(&meters.feed.usage(), polls as f64 / polls.min(20) as f64);
+    idle_feed.add_scaled(&meters.feed.usage(), polls / f64::from(IDLE_READS));
     meters.feed.reset();
     pipeline.query().await;
     let totals = pipeline.totals;
@@ -133,6 +145,7 @@ pub(super) async fn run(driving: f64, fleets: u32, path: IngestPath, payload: Pa
         feed,
         idle_feed,
         queries: meters.feed.usage(),
+        processed: processed.get(),
         delivered: totals.delivered,
         records: totals.records,
         record_bytes: totals.record_bytes,

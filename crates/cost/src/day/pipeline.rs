@@ -4,30 +4,33 @@ use std::collections::BTreeMap;
 
 use crate::meter::{Item, Usage, rules};
 use roadcast_aws_model::event_source_mapping::{BatchResponse, kinesis_event};
-use roadcast_codec::{BLOCK_CONTENT_TYPE, stream_record};
+use roadcast_aws_model::queue_mapping::{bus_event, queue_event};
 use roadcast_domain::caller::Caller;
-use roadcast_domain::event::Telemetry;
 use roadcast_domain::ids::{FleetId, VehicleId};
+use roadcast_lambda_kit::eventbridge::BusEvent;
 use roadcast_lambda_kit::kinesis::KinesisEvent;
+use roadcast_lambda_kit::sqs::SqsEvent;
+use roadcast_ports::bus::Batch;
 use roadcast_ports::clock::Clock as _;
+use roadcast_ports::feed::ReceiveOptions;
 use roadcast_services::authz::{FleetOwner, Proof as _, Reader, Sender};
+use roadcast_services::delivery::feed::PollInterval;
 use roadcast_services::query::EventsRange;
-use roadcast_testbed::ShardRecord;
-use roadcast_traces::Upload;
-use serde_json::Value;
+use roadcast_testbed::{QueuedMessage, ShardRecord};
 
+use super::traffic::DeviceUpload;
 use super::{EVENTS_API_MIB, OTHER_FUNCTIONS_MIB, PROCESSOR_MIB, Sizes};
 use crate::GIB;
 use crate::cpu_time::thread_cpu_time;
 use crate::deployment::{Deployment, Meters, admin};
-use crate::workload::{HISTORY_QUERIES_PER_DAY, IngestPath, Payload, STATE_QUERIES_PER_DAY};
+use crate::workload::{HISTORY_QUERIES_PER_DAY, IngestPath, Knobs, MAPPING_POLLERS, STATE_QUERIES_PER_DAY};
 
 /// Seconds between the batches of a partner.
 const PARTNER_EVERY_S: i64 = 30;
+/// Maximum number of messages in a batch of enrichment, as in the template.
+const QUEUE_BATCH_SIZE: usize = 10;
 /// How often each query is run.
 const QUERY_RUNS: f64 = 10.0;
-/// Number of samples whose JSON is measured: enough for a mean.
-const MEASURED_SAMPLES: f64 = 20_000.0;
 
 /// Counts that the meters do not hold.
 #[derive(Clone, Debug, Default)]
@@ -46,9 +49,9 @@ pub(super) struct Pipeline<'w> {
     deployment: &'w Deployment,
     meters: &'w Meters,
     path: IngestPath,
-    payload: Payload,
-    /// Events that the partners have not posted yet.
-    waiting: Vec<Value>,
+    knobs: Knobs,
+    /// Events that the partners have not posted yet, each with its vehicle.
+    waiting: Vec<(VehicleId, String)>,
     posted_s: i64,
     /// Number of stream records already counted.
     counted_records: usize,
@@ -57,12 +60,12 @@ pub(super) struct Pipeline<'w> {
 
 impl<'w> Pipeline<'w> {
     /// Returns a pipeline without traffic.
-    pub(super) fn new(deployment: &'w Deployment, meters: &'w Meters, path: IngestPath, payload: Payload) -> Self {
+    pub(super) fn new(deployment: &'w Deployment, meters: &'w Meters, path: IngestPath, knobs: Knobs) -> Self {
         Self {
             deployment,
             meters,
             path,
-            payload,
+            knobs,
             waiting: Vec::new(),
             posted_s: 0,
             counted_records: 0,
@@ -71,22 +74,20 @@ impl<'w> Pipeline<'w> {
     }
 
     /// Sends uploads by the ingest path.
-    pub(super) async fn send(&mut self, uploads: Vec<Upload>) {
+    pub(super) async fn send(&mut self, uploads: &[DeviceUpload]) {
         for upload in uploads {
             let Some(vid) = self.deployment.vehicles.get(&upload.vehicle) else { continue };
             self.totals.samples += upload.samples as f64;
-            if self.totals.measured < MEASURED_SAMPLES {
-                for sample in upload.events.iter().flat_map(roadcast_traces::TraceEvent::samples) {
-                    self.totals.measured += 1.0;
-                    self.totals.json_bytes += sample.to_json().to_string().len() as f64;
-                }
+            if let Some(bytes) = upload.json_bytes {
+                self.totals.measured += upload.samples as f64;
+                self.totals.json_bytes += bytes as f64;
             }
-            let events = upload.events.iter().map(|event| self.device_event(event.to_cloud_event(None), vid));
-            let events: Vec<Value> = events.collect();
             match self.path {
-                IngestPath::Iot | IngestPath::PutRecords => self.put(vid, &events),
-                IngestPath::VehicleHttp => self.post(Some(vid), &Value::from(events).to_string()).await,
-                IngestPath::PartnerHttp => self.waiting.extend(events),
+                IngestPath::Iot | IngestPath::PutRecords => self.put(vid, &upload.events),
+                IngestPath::VehicleHttp => self.post(Some(vid), &array(&upload.events)).await,
+                IngestPath::PartnerHttp => {
+                    self.waiting.extend(upload.events.iter().map(|event| (vid.clone(), with_subject(event, vid))));
+                }
             }
         }
         let now = self.deployment.clock.now().ms() / 1000;
@@ -96,27 +97,10 @@ impl<'w> Pipeline<'w> {
         }
     }
 
-    /// Returns an event as the device sends it.
-    fn device_event(&self, mut event: Value, vid: &VehicleId) -> Value {
-        if self.path == IngestPath::PartnerHttp {
-            event["subject"] = Value::from(vid.as_str());
-        }
-        let telemetry = serde_json::from_value::<Telemetry>(event["data"].clone());
-        if let (Payload::Compact, Ok(telemetry)) = (self.payload, telemetry)
-            && let Ok(block) = stream_record::block_base64(&telemetry.samples)
-        {
-            event["datacontenttype"] = Value::from(BLOCK_CONTENT_TYPE);
-            event["data_base64"] = Value::from(block);
-            event.as_object_mut().map(|event| event.remove("data"));
-        }
-        event
-    }
-
     /// Puts an upload on the stream. A topic rule writes the same record.
-    fn put(&mut self, vid: &VehicleId, events: &[Value]) {
+    fn put(&mut self, vid: &VehicleId, events: &[String]) {
         let meter = &self.meters.sent;
-        for event in events {
-            let record = event.to_string();
+        for record in events {
             self.totals.iot_steps += rules::iot_steps(record.len());
             meter.count(Item::KinesisPutUnit, rules::put_units(record.len() + vid.as_str().len()));
             self.totals.records += 1.0;
@@ -128,10 +112,10 @@ impl<'w> Pipeline<'w> {
     /// Posts the waiting events of each fleet's partner, in requests of at most 100 events.
     async fn post_waiting(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
-        let mut bodies: BTreeMap<usize, Vec<Vec<Value>>> = BTreeMap::new();
+        let mut bodies: BTreeMap<usize, Vec<Vec<String>>> = BTreeMap::new();
         let partners = self.deployment.fleets.len();
-        for event in waiting {
-            let digest = event["subject"].as_str().map_or(0, |vid| vid.bytes().map(usize::from).sum());
+        for (vid, event) in waiting {
+            let digest: usize = vid.as_str().bytes().map(usize::from).sum();
             let requests = bodies.entry(digest % partners).or_default();
             match requests.last_mut() {
                 Some(body) if body.len() < 100 => body.push(event),
@@ -139,7 +123,7 @@ impl<'w> Pipeline<'w> {
             }
         }
         for body in bodies.into_values().flatten() {
-            self.post(None, &Value::from(body).to_string()).await;
+            self.post(None, &array(&body)).await;
         }
     }
 
@@ -162,36 +146,58 @@ impl<'w> Pipeline<'w> {
         }
     }
 
-    /// Enriches the published entries, with one invocation per entry.
+    /// Enriches the published entries, in the batches of an event source mapping. Entries that are published together are
+    /// distributed over its pollers.
     pub(super) async fn enrich(&mut self) {
-        for batch in self.deployment.memory.take_published() {
-            let events: Vec<&str> = batch.events.iter().map(String::as_str).collect();
+        let published = self.deployment.memory.take_published().into_iter();
+        let messages: Vec<QueuedMessage> = published.map(|entry| queued_entry(&entry)).collect();
+        let batch_size = messages.len().div_ceil(MAPPING_POLLERS).clamp(1, QUEUE_BATCH_SIZE);
+        for batch in messages.chunks(batch_size) {
+            let meter = &self.meters.pipeline;
+            // One request receives the batch, another deletes it.
+            meter.count(Item::SqsRequest, rules::chunks(batch.iter().map(|message| message.body.len()).sum()) + 1.0);
+            let event = queue_event("arn:aws:sqs:us-east-1:123456789012:roadcast-enrichment-telemetry", batch);
             let started = thread_cpu_time();
-            let enriched = self.deployment.enrichment.deliver(&events).await;
-            debug_assert!(enriched.is_ok(), "enrichment accepts the published entries");
-            self.meters.pipeline.invocation(OTHER_FUNCTIONS_MIB, thread_cpu_time().saturating_sub(started), None);
+            let accepted = self.enrich_batch(&event).await;
+            debug_assert!(accepted, "enrichment accepts the published entries");
+            meter.invocation(OTHER_FUNCTIONS_MIB, thread_cpu_time().saturating_sub(started), None);
         }
     }
 
-    /// Polls a fleet's feed until it is empty.
-    pub(super) async fn drain(&mut self, fleet_id: &FleetId) {
-        let Ok(fleet) = FleetOwner::prove(&Caller::Fleet(fleet_id.clone())) else { return };
+    /// Runs a batch of enrichment from the Lambda event on. Returns whether all of it is delivered.
+    async fn enrich_batch(&self, event: &str) -> bool {
+        let Ok(event) = serde_json::from_str::<SqsEvent>(event) else { return false };
+        for message in event.records {
+            let Ok(entry) = serde_json::from_str::<BusEvent>(&message.body) else { return false };
+            let events: Vec<&str> = entry.events().collect();
+            if self.deployment.enrichment.deliver(&events).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Reads a fleet's feed until it is empty. Returns the seconds until the next read, as the last response advises.
+    pub(super) async fn drain(&mut self, fleet_id: &FleetId) -> u16 {
+        let Ok(fleet) = FleetOwner::prove(&Caller::Fleet(fleet_id.clone())) else { return self.knobs.poll_s };
         loop {
             let started = thread_cpu_time();
-            let Ok(feed) = self.deployment.feed_reader.read(&fleet, 10, 0).await else { return };
+            let options = ReceiveOptions::default();
+            let Ok(feed) = self.deployment.feed_reader.read(&fleet, options).await else { return self.knobs.poll_s };
             let bytes: usize = feed.cloud_events().map_or(0, |events| events.iter().map(|event| event.get().len()).sum());
             self.meters.feed.invocation(OTHER_FUNCTIONS_MIB, thread_cpu_time().saturating_sub(started), Some(fleet_id));
             self.meters.feed.count_for(fleet_id, Item::RestRequest, 1.0);
             self.meters.feed.count_for(fleet_id, Item::DataOut, (bytes + 300) as f64 / GIB);
             let samples: usize = feed.events.iter().map(|delivered| delivered.event.sample_count()).sum();
             *self.totals.delivered.entry(fleet_id.clone()).or_default() += samples as f64;
-            if feed.receipts.is_empty() {
-                return;
+            let next_s = PollInterval::new(self.knobs.poll_s).next_s(&feed, options.max, self.deployment.clock.now());
+            if feed.ack_handles.is_empty() {
+                return next_s;
             }
-            // Receipts are acknowledged with the next poll: no request of their own, only their share of that one.
-            let _ = self.deployment.feed_reader.acknowledge(&fleet, &feed.receipts).await;
-            if feed.receipts.len() < 10 {
-                return;
+            // Messages are acknowledged with the next poll: no request of their own, only their share of that one.
+            let _ = self.deployment.feed_reader.acknowledge(&fleet, &feed.ack_handles).await;
+            if next_s > 0 {
+                return next_s;
             }
         }
     }
@@ -233,18 +239,37 @@ impl<'w> Pipeline<'w> {
     }
 }
 
-/// Runs a batch of the stream processor, from the Lambda event to the response.
-pub(super) async fn process(deployment: &Deployment, meters: &Meters, records: Vec<ShardRecord>) -> BatchResponse {
+/// Returns a JSON array of events in JSON.
+fn array(events: &[String]) -> String {
+    format!("[{}]", events.join(","))
+}
+
+/// Returns an event in JSON with its vehicle as the subject.
+fn with_subject(event: &str, vid: &VehicleId) -> String {
+    let members = event.strip_prefix('{').unwrap_or_default();
+    format!(r#"{{"subject":"{}",{members}"#, vid.as_str())
+}
+
+/// Returns an entry as the rule of its lane sends it to its queue.
+fn queued_entry(entry: &Batch) -> QueuedMessage {
+    let id = "12345678-90ab-cdef-1234-567890abcdef".to_owned();
+    let body = bus_event(&id, "roadcast.ingest", entry.lane.detail_type(), &entry.events);
+    QueuedMessage { receipt_handle: id.clone(), message_id: id, body, receive_count: 1 }
+}
+
+/// Runs a batch of the stream processor, from the Lambda event to the response. Also returns the number of stored samples.
+pub(super) async fn process(deployment: &Deployment, meters: &Meters, records: Vec<ShardRecord>) -> (BatchResponse, usize) {
     let event = kinesis_event(&records);
     let started = thread_cpu_time();
-    let Ok(event) = serde_json::from_str::<KinesisEvent>(&event) else { return BatchResponse::success() };
+    let Ok(event) = serde_json::from_str::<KinesisEvent>(&event) else { return (BatchResponse::success(), 0) };
     let batch = event.into_batch(deployment.clock.now());
     let outcome = deployment.processor.process_batch(&batch.records).await;
     meters.pipeline.invocation(PROCESSOR_MIB, thread_cpu_time().saturating_sub(started), None);
-    match outcome.retry_from {
+    let response = match outcome.retry_from {
         Some(index) => BatchResponse::failed_from(records[index].sequence_number.clone()),
         None => BatchResponse::success(),
-    }
+    };
+    (response, outcome.counts.samples_stored)
 }
 
 /// Returns the average size of a sample, from the counts and the stored items.

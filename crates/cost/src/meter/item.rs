@@ -28,12 +28,17 @@ pub enum Item {
     DashboardMonth,
     Trace,
     CognitoClientMonth,
+    CognitoClientMonthUnbilled,
     CognitoToken,
+    SecretMonth,
+    SecretRead,
+    KmsKeyMonth,
+    KmsRequest,
 }
 
 impl Item {
     /// Every item, in the order of the price sheet.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 30] = [
         Self::LambdaRequest,
         Self::LambdaGbSecond,
         Self::LambdaGbSecondX86,
@@ -58,7 +63,12 @@ impl Item {
         Self::DashboardMonth,
         Self::Trace,
         Self::CognitoClientMonth,
+        Self::CognitoClientMonthUnbilled,
         Self::CognitoToken,
+        Self::SecretMonth,
+        Self::SecretRead,
+        Self::KmsKeyMonth,
+        Self::KmsRequest,
     ];
 
     /// Returns its name in the price sheet.
@@ -88,7 +98,12 @@ impl Item {
             Self::DashboardMonth => "dashboard_month",
             Self::Trace => "trace",
             Self::CognitoClientMonth => "cognito_client_month",
+            Self::CognitoClientMonthUnbilled => "cognito_client_month_unbilled",
             Self::CognitoToken => "cognito_token",
+            Self::SecretMonth => "secret_month",
+            Self::SecretRead => "secret_read",
+            Self::KmsKeyMonth => "kms_key_month",
+            Self::KmsRequest => "kms_request",
         }
     }
 

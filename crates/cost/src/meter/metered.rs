@@ -61,7 +61,8 @@ macro_rules! price {
     (Vehicles::register $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
     (Vehicles::get $args:tt $meter:ident, $call:expr) => {{ $meter.read_references(1); $call }};
     (Vehicles::replace $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
-    (Vehicles::resolve $args:tt $meter:ident, $call:expr) => {{ $meter.read_references(1); $call }};
+    (Vehicles::history $args:tt $meter:ident, $call:expr) => {{ $meter.read_references(1); $call }};
+    (Vehicles::version $args:tt $meter:ident, $call:expr) => {{ $meter.read_references(1); $call }};
     (Vehicles::list $args:tt $meter:ident, $call:expr) => {
         $call.inspect(|page| $meter.read_references(page.vehicles.len()))
     };
@@ -77,8 +78,10 @@ macro_rules! price {
     // Without custom packages this is a query as well.
     (Entitlements::packages $args:tt $meter:ident, $call:expr) => {{ $meter.read_references(1); $call }};
 
-    (Fleets::create $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
+    (Fleets::create_within $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
     (Fleets::update $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
+    (Fleets::bus_counts $args:tt $meter:ident, $call:expr) => { $call.inspect(|found| $meter.read_references(found.len())) };
+    (Fleets::release_bus $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
     (Fleets::get $args:tt $meter:ident, $call:expr) => {{ $meter.read_references(1); $call }};
     (Fleets::list $args:tt $meter:ident, $call:expr) => { $call.inspect(|found| $meter.read_references(found.len())) };
     (Fleets::changes $args:tt $meter:ident, $call:expr) => { $call.inspect(|found| $meter.read_references(found.len())) };
@@ -104,10 +107,14 @@ macro_rules! price {
 
     (FeedIndex::record($deliveries:ident) $meter:ident, $call:expr) => {{ $meter.write_pointers($deliveries); $call }};
     (FeedIndex::read $args:tt $meter:ident, $call:expr) => { $call.inspect(|page| $meter.read_pointers(page)) };
-    (FeedQueue::receive($fleet_id:ident, $max:ident, $wait_s:ident) $meter:ident, $call:expr) => {
+    (FeedQueue::receive($fleet_id:ident, $options:ident) $meter:ident, $call:expr) => {
         $call.inspect(|found| $meter.receive($fleet_id, found))
     };
-    (FeedQueue::acknowledge($fleet_id:ident, $receipts:ident) $meter:ident, $call:expr) => {{
+    (FeedQueue::acknowledge($fleet_id:ident, $ack_handles:ident) $meter:ident, $call:expr) => {{
+        $meter.acknowledge($fleet_id); $call
+    }};
+    // Ten messages per request, like an acknowledgement.
+    (FeedQueue::release($fleet_id:ident, $delay_s:ident, $ack_handles:ident) $meter:ident, $call:expr) => {{
         $meter.acknowledge($fleet_id); $call
     }};
 

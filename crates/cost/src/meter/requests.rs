@@ -9,8 +9,6 @@ use super::{GIB, Item, Meter, rules, waits};
 
 /// Size of an item of reference data in bytes: a vehicle, a fleet, a client, a grant. All are well below a read unit.
 const REFERENCE_BYTES: usize = 400;
-/// Size of an event's item in bytes, without the event and its origin.
-const EVENT_BYTES: usize = 200;
 /// Size of a state's item in bytes, without its readings: attribute names, vehicle, revision.
 const STATE_BYTES: usize = 3 + 20 + 3 + 4 + 5;
 /// Size of a pointer's item in bytes, without its events: attribute names, key, expiry.
@@ -47,7 +45,7 @@ impl Meter {
     }
 
     pub(super) fn read_schemas(&self, schemas: &[EventSchema]) {
-        self.dynamodb_read(schemas.iter().map(|schema| schema.schema.to_string().len()).sum());
+        self.dynamodb_read(schemas.iter().map(|schema| schema.schema.as_str().len()).sum());
     }
 
     pub(super) fn write_reference(&self) {
@@ -80,9 +78,12 @@ impl Meter {
         self.wait(waits::KINESIS);
     }
 
+    /// The rule's target, the queue of enrichment, is billed as a send request.
     pub(super) fn publish_to_ingest(&self, entries: &[Batch]) {
         for entry in entries {
-            self.count(Item::BusChunk, rules::chunks(entry_bytes(&entry.events)));
+            let chunks = rules::chunks(entry_bytes(&entry.events));
+            self.count(Item::BusChunk, chunks);
+            self.count(Item::SqsRequest, chunks);
             self.wait(waits::BUS_ENTRY);
         }
     }
@@ -139,13 +140,13 @@ impl Meter {
     }
 
     pub(super) fn write_log_item(&self, item: &LogItem) {
-        let bytes = item_bytes(item);
+        let bytes = item.item_bytes();
         self.dynamodb_write(None, bytes);
         self.count_stored(bytes);
     }
 
     pub(super) fn read_log_items(&self, range: &ItemRange<'_>, page: &ItemPage) {
-        let units = rules::read_units(page.items.iter().map(item_bytes).sum());
+        let units = rules::read_units(page.items.iter().map(LogItem::item_bytes).sum());
         self.count(Item::DynamodbReadUnit, if range.consistent { units } else { units / 2.0 });
         self.wait(waits::DYNAMODB_READ);
     }
@@ -153,16 +154,4 @@ impl Meter {
 
 fn state_bytes(state: &VehicleState) -> usize {
     STATE_BYTES + vehicle_state::encode(state).map_or(0, |bytes| bytes.len())
-}
-
-fn item_bytes(item: &LogItem) -> usize {
-    match item {
-        LogItem::Segment(segment) => segment.item_bytes(),
-        LogItem::Event(stored) => {
-            let json = |text: serde_json::Result<String>| text.map_or(0, |text| text.len());
-            EVENT_BYTES
-                + json(serde_json::to_string(&stored.event.to_cloud_event()))
-                + json(serde_json::to_string(&stored.origin))
-        }
-    }
 }

@@ -10,15 +10,23 @@ use serde_json::value::RawValue;
 use crate::json_pointer::JsonPointer;
 use crate::refusal::{Reason, Refusal};
 
+/// Maximum members of an event: more than all attributes, 16 extension attributes and the data. A decompressed record has
+/// room for half a million.
+const MAX_MEMBERS: usize = 64;
+
 /// Returns the members of an event, each in the bytes of the sender.
 ///
 /// # Errors
 ///
-/// [`Reason::NotACloudEvent`] if the JSON is not an object, or has a member twice: parsers differ in which one they use.
+/// [`Reason::NotACloudEvent`] if the JSON is not an object, has too many members, or has a member twice: parsers differ in
+/// which one they use.
 pub(super) fn unique_members(event: &RawValue) -> Result<BTreeMap<String, &RawValue>, Refusal> {
-    let Members { by_name, duplicate } = serde_json::from_str(event.get()).map_err(|_| {
+    let Members { by_name, duplicate, too_many } = serde_json::from_str(event.get()).map_err(|_| {
         Refusal::new(Reason::NotACloudEvent, JsonPointer::ROOT, "must be a JSON object with readable member names")
     })?;
+    if too_many {
+        return Err(Refusal::new(Reason::NotACloudEvent, JsonPointer::ROOT, "must have at most 16 extension attributes"));
+    }
     match duplicate {
         Some(name) => Err(Refusal::new(Reason::NotACloudEvent, [name.as_str()], "the event has this member twice")),
         None => Ok(by_name),
@@ -29,6 +37,8 @@ struct Members<'a> {
     by_name: BTreeMap<String, &'a RawValue>,
     /// The name that occurs more than once; of several, the first in alphabetical order.
     duplicate: Option<String>,
+    /// Whether there are more than [`MAX_MEMBERS`]. The others are not kept.
+    too_many: bool,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
@@ -44,9 +54,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
                 let mut by_name: BTreeMap<String, &'de RawValue> = BTreeMap::new();
-                let mut duplicate: Option<String> = None;
+                let (mut duplicate, mut too_many): (Option<String>, bool) = (None, false);
                 while let Some((name, value)) = members.next_entry::<String, &RawValue>()? {
+                    let count = by_name.len();
                     match by_name.entry(name) {
+                        Entry::Vacant(_) if count == MAX_MEMBERS => too_many = true,
                         Entry::Vacant(entry) => {
                             entry.insert(value);
                         }
@@ -56,7 +68,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
                         }
                     }
                 }
-                Ok(Members { by_name, duplicate })
+                Ok(Members { by_name, duplicate, too_many })
             }
         }
 

@@ -72,6 +72,18 @@ fn attributes_are_without_control_characters() {
 }
 
 #[test]
+fn names_of_extension_attributes_are_bounded() {
+    let with_name = |length: usize| {
+        let mut event = minimal();
+        event["a".repeat(length)] = json!("x");
+        parse(&event)
+    };
+    assert_eq!(with_name(64), Ok(()));
+    assert_eq!(with_name(65), Err((Reason::NotACloudEvent, format!("/{}", "a".repeat(65)))));
+    assert_eq!(with_name(100_000), Err((Reason::NotACloudEvent, String::new())), "the pointer is bounded, too");
+}
+
+#[test]
 fn body_with_too_many_events_is_refused() {
     let body = |count: usize| format!("[{}]", vec!["{}"; count].join(","));
     assert_eq!(split_events_limited(&body(3), 3).unwrap().len(), 3);

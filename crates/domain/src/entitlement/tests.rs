@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use roadcast_signals::{SignalPath, Signals, Value};
+use roadcast_signals::{Sample, SignalPath, Signals, Value};
 
 use super::*;
 use crate::diagnostic::Diagnostic;
@@ -49,7 +49,7 @@ fn entitlement(grants: &[(&[&str], i64, Option<i64>)]) -> Entitlement {
 
 fn paths(event: Option<Event>) -> Vec<Vec<String>> {
     let Some(Event { body: Body::Telemetry(telemetry), .. }) = event else { return Vec::new() };
-    telemetry.samples.iter().map(|sample| sample.signals.keys().map(ToString::to_string).collect()).collect()
+    telemetry.samples.to_rows().iter().map(|sample| sample.signals.keys().map(ToString::to_string).collect()).collect()
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use roadcast_signals::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::caller::Scope;
 use crate::ids::{ClientId, FleetId};
 
 /// The maximum number of credentials of a client: the old and the new one while a secret is rotated.
@@ -29,7 +30,8 @@ pub struct Client {
     /// secret is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_shown_at: Option<Timestamp>,
-    /// The number of the version. Each change raises it by one.
+    /// The number of the version. Each change raises it by one. 0 for a client that is not stored, see
+    /// [`Client::first_admin`].
     pub version: u64,
     /// When it was created.
     pub created_at: Timestamp,
@@ -52,11 +54,17 @@ impl Client {
         Self { client_id, name, role, credentials, disabled_since: None, secret_shown_at: None, version: 1, created_at }
     }
 
-    /// Returns the fleet; `None` for an ingest client.
+    /// Returns the first admin as long as it has no record: the app client that a deployment creates. Its first change stores
+    /// version 1.
+    pub fn first_admin(client_id: ClientId, now: Timestamp) -> Self {
+        Self { version: 0, ..Self::new(client_id, "First admin".to_owned(), ClientRole::Admin, now) }
+    }
+
+    /// Returns the fleet; `None` for an admin or an ingest client.
     pub const fn fleet_id(&self) -> Option<&FleetId> {
         match &self.role {
             ClientRole::Fleet { fleet_id } => Some(fleet_id),
-            ClientRole::Ingest { .. } => None,
+            ClientRole::Admin | ClientRole::Ingest { .. } => None,
         }
     }
 
@@ -80,6 +88,8 @@ impl Client {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum ClientRole {
+    /// An operator. Manages fleets, clients and vehicles.
+    Admin,
     /// An application of a fleet. Reads events.
     Fleet {
         /// The fleet.
@@ -97,8 +107,18 @@ impl ClientRole {
     /// Returns the kind of client.
     pub const fn kind(&self) -> ClientKind {
         match self {
+            Self::Admin => ClientKind::Admin,
             Self::Fleet { .. } => ClientKind::Fleet,
             Self::Ingest { .. } => ClientKind::Ingest,
+        }
+    }
+
+    /// Returns the scope of the role: that of the client's tokens.
+    pub const fn scope(&self) -> Scope {
+        match self {
+            Self::Admin => Scope::Admin,
+            Self::Fleet { .. } => Scope::Read,
+            Self::Ingest { .. } => Scope::Ingest,
         }
     }
 }
@@ -107,6 +127,8 @@ impl ClientRole {
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ClientKind {
+    /// An operator.
+    Admin,
     /// An application of a fleet.
     Fleet,
     /// A partner or gateway.
@@ -114,9 +136,13 @@ pub enum ClientKind {
 }
 
 impl ClientKind {
+    /// All kinds, in order.
+    pub const ALL: [Self; 3] = [Self::Admin, Self::Fleet, Self::Ingest];
+
     /// The kind as it appears in records and queries.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Admin => "admin",
             Self::Fleet => "fleet",
             Self::Ingest => "ingest",
         }

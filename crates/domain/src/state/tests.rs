@@ -3,7 +3,6 @@ use roadcast_signals::{Sample, Signals};
 
 use super::*;
 use crate::event::Telemetry;
-use crate::ids::VehicleId;
 
 fn event(n: u8, received: i64, samples: &[(i64, f64)]) -> Event {
     let vid = VehicleId::from_random_bits(1);
@@ -20,7 +19,7 @@ fn event(n: u8, received: i64, samples: &[(i64, f64)]) -> Event {
         eid: Eid::for_event(&vid, "urn:test", &n.to_string(), time),
         vid,
         received: Timestamp::from_ms(received),
-        body: Body::Telemetry(Telemetry { samples }),
+        body: Body::Telemetry(Telemetry { samples: samples.into() }),
     }
 }
 
@@ -84,10 +83,12 @@ fn small_difference_of_clocks_does_not_make_a_reading_old() {
 fn position_event(n: u8, at: i64, latitude: Option<f64>, longitude: Option<f64>) -> Event {
     let mut event = event(n, at + 40, &[(at, 1.0)]);
     let Body::Telemetry(telemetry) = &mut event.body else { panic!("telemetry") };
+    let mut samples = telemetry.samples.to_rows();
     for (path, value) in POSITION.iter().zip([latitude, longitude]) {
         let value = value.map(|value| (SignalPath::parse(path).unwrap(), Value::number(value).unwrap()));
-        telemetry.samples[0].signals.extend(value);
+        samples[0].signals.extend(value);
     }
+    telemetry.samples = samples.into();
     event
 }
 
@@ -135,7 +136,9 @@ fn merging_the_same_event_again_changes_nothing() {
 fn paths_outside_the_catalogue_do_not_grow_the_state() {
     let mut event = event(1, 100, &[(50, 1.0)]);
     let Body::Telemetry(telemetry) = &mut event.body else { panic!("telemetry") };
-    telemetry.samples[0].signals.insert(SignalPath::parse("Oem.Secret").unwrap(), Value::Bool(true));
+    let mut samples = telemetry.samples.to_rows();
+    samples[0].signals.insert(SignalPath::parse("Oem.Secret").unwrap(), Value::Bool(true));
+    telemetry.samples = samples.into();
     let mut state = VehicleState::default();
     state.merge_event(&event);
     assert_eq!(state.signals.len(), 1);
@@ -223,4 +226,23 @@ proptest! {
         parts.merge(&merge(&shuffled[..split_at]));
         prop_assert_eq!(parts, expected);
     }
+}
+
+#[test]
+fn intervals_of_vehicles_start_at_different_times() {
+    let starts: BTreeSet<i64> = (1..=100)
+        .map(|n| {
+            let (mut state, time) = (VehicleState::default(), Timestamp::from_ms(1_800_000_000_000));
+            let vid = VehicleId::from_random_bits(n * 0x9E37_79B9_7F4A_7C15_F39C);
+            state.advance_watermark(&vid, time);
+            assert!(state.may_contain(time) && state.can_stay_in_log(time), "the event that advanced it is in the tail");
+            let watermark = state.watermark.unwrap();
+            state.advance_watermark(&vid, watermark.plus_ms(TAIL_MS - 1));
+            assert_eq!(state.watermark, Some(watermark), "the same interval");
+            state.advance_watermark(&vid, watermark.plus_ms(TAIL_MS));
+            assert_eq!(state.watermark, Some(watermark.plus_ms(TAIL_MS)), "the next interval");
+            watermark.ms()
+        })
+        .collect();
+    assert!(starts.len() > 95, "{starts:?}");
 }

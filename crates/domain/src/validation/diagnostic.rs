@@ -4,28 +4,31 @@ use roadcast_signals::{SignalRejection, Timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{QuarantinedSample, RejectedSignal, ValidatedData, check_clock, parse_time};
+use super::{QuarantinedSample, RejectedSignal, ValidatedData, check_clock};
 use crate::diagnostic::{Diagnostic, Dtc, DtcStatus, TroubleCode};
 use crate::event::Body;
 use crate::json_pointer::JsonPointer;
+use crate::limited_list::LimitedList;
 use crate::limits;
 use crate::refusal::{Reason, Refusal};
+use crate::sent_samples::parse_time;
 
 pub(super) fn validate_diagnostic(data: &RawValue, received: Timestamp) -> Result<ValidatedData, Refusal> {
     #[derive(Deserialize)]
     struct Data<'a> {
-        at: serde_json::Value,
+        #[serde(borrow)]
+        at: &'a RawValue,
         #[serde(borrow, default)]
         mil: Option<&'a RawValue>,
         #[serde(borrow)]
-        dtcs: Vec<&'a RawValue>,
+        dtcs: LimitedList<'a, { limits::CODES_PER_EVENT }>,
     }
     let Ok(sent) = serde_json::from_str::<Data<'_>>(data.get()) else {
         let detail =
             "diagnostic data must be {\"at\", \"mil\", \"dtcs\": [{\"code\", \"status\": active, pending or permanent}]}";
         return Err(Refusal::new(Reason::DataInvalid, ["data"], detail));
     };
-    if sent.dtcs.len() > limits::CODES_PER_EVENT {
+    if sent.dtcs.count > limits::CODES_PER_EVENT {
         let detail = format!("must have at most {} trouble codes", limits::CODES_PER_EVENT);
         return Err(Refusal::new(Reason::DataInvalid, ["data", "dtcs"], detail));
     }
@@ -33,7 +36,7 @@ pub(super) fn validate_diagnostic(data: &RawValue, received: Timestamp) -> Resul
         |reason, pointer: JsonPointer| QuarantinedSample { index: 0, pointer, reason, bytes: data.get().to_owned() };
     let mut validated =
         ValidatedData { body: None, time: None, quarantined: Vec::new(), rejected: Vec::new(), sample_count: 1 };
-    let at = match parse_time(&sent.at) {
+    let at = match parse_time(sent.at) {
         Ok(at) => at,
         Err(reason) => {
             validated.quarantined.push(quarantine(reason, ["data", "at"].into()));
@@ -52,8 +55,8 @@ pub(super) fn validate_diagnostic(data: &RawValue, received: Timestamp) -> Resul
         None
     });
     let mil = mil.flatten();
-    let mut dtcs = Vec::with_capacity(sent.dtcs.len());
-    for (index, code) in sent.dtcs.iter().enumerate() {
+    let mut dtcs = Vec::with_capacity(sent.dtcs.count);
+    for (index, code) in sent.dtcs.first.iter().enumerate() {
         match parse_code(code) {
             Ok(code) => dtcs.push(code),
             Err(member) => {
@@ -63,7 +66,7 @@ pub(super) fn validate_diagnostic(data: &RawValue, received: Timestamp) -> Resul
         }
     }
     // An event without codes is valid: the codes were cleared. An event whose codes are all invalid is not.
-    if dtcs.is_empty() && !sent.dtcs.is_empty() && mil.is_none() {
+    if dtcs.is_empty() && sent.dtcs.count > 0 && mil.is_none() {
         validated.quarantined.push(quarantine(Reason::NoValidSignal, ["data", "dtcs"].into()));
     } else {
         validated.time = Some(at);

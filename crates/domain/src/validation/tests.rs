@@ -29,7 +29,7 @@ fn validate_json(text: &str) -> Result<ValidationOutcome, Refusal> {
     let raw: &RawValue = serde_json::from_str(text).unwrap();
     let envelope = Envelope::parse(raw).unwrap();
     let Data::Json(data) = envelope.data else { panic!("expected JSON") };
-    validate_event(&envelope, data, &vid(), received(), &NoteSchema)
+    validate_event(&envelope, data.into(), &vid(), received(), &NoteSchema)
 }
 
 /// A registry with one type, whose data is a string.
@@ -134,7 +134,10 @@ fn bad_signal_never_costs_the_sample() {
         assert_eq!(outcome.quarantined, [], "{bad}");
         assert_eq!(outcome.rejected.len(), 1, "{bad}");
         let Body::Telemetry(stored) = outcome.accepted.unwrap().event.body else { panic!("expected telemetry") };
-        assert_eq!(stored.samples[0].signals.keys().map(ToString::to_string).collect::<Vec<_>>(), ["Vehicle.Speed"]);
+        assert_eq!(
+            stored.samples.to_rows()[0].signals.keys().map(ToString::to_string).collect::<Vec<_>>(),
+            ["Vehicle.Speed"]
+        );
     }
 }
 

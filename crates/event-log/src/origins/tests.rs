@@ -46,6 +46,35 @@ fn later_version_is_an_error_with_its_number() {
     assert_eq!(decode(&[9]).unwrap_err().to_string(), "unsupported version 9 of event origins");
 }
 
+#[test]
+fn references_to_a_long_text_are_bounded() {
+    // 4,096 origins of one source and one id of 100,000 bytes each: 820 MB in memory.
+    let text = "x".repeat(100_000);
+    let mut bytes = vec![VERSION];
+    write_number(&mut bytes, 4096);
+    let mut repeat = |first: &dyn Fn(&mut Vec<u8>), rest: &[u8]| {
+        first(&mut bytes);
+        (1..4096).for_each(|_| bytes.extend_from_slice(rest));
+    };
+    let distinct = |text: &str| {
+        let text = text.to_owned();
+        move |bytes: &mut Vec<u8>| {
+            write_number(bytes, 0);
+            write_text(bytes, &text);
+        }
+    };
+    repeat(&distinct(&text), &[0]);
+    repeat(&distinct(""), &[0]);
+    // The prefix of 100,000 bytes, and no further text.
+    let mut shared = vec![1];
+    write_number(&mut shared, 100_000);
+    write_text(&mut shared, "");
+    repeat(&distinct(&text), &shared);
+    assert!(bytes.len() < 300_000);
+    // Decoded origins are not written into the message: they would fill the memory.
+    assert!(matches!(decode(&bytes), Err(OriginsDecodeError::TooLarge(_))));
+}
+
 proptest! {
     #[test]
     fn origins_round_trip(ids in prop::collection::vec(("[a-c]{0,2}", "([0-9a-f]{0,4}|.{0,6}|[0-9]{17,20})"), 0..8)) {

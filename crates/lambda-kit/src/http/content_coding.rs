@@ -46,7 +46,10 @@ pub(super) fn compress_for(mut response: Response, accept_encoding: &str) -> Res
     if accepts_gzip(accept_encoding) {
         let mut encoder = GzEncoder::new(Vec::with_capacity(response.body().len() / 4), Compression::fast());
         // Writing to memory cannot fail; if it did, the body would be sent uncompressed.
-        if let Ok(compressed) = encoder.write_all(response.body()).and_then(|()| encoder.finish()) {
+        // In base64, some texts would be larger than they are, and exceed the size of a response.
+        if let Ok(compressed) = encoder.write_all(response.body()).and_then(|()| encoder.finish())
+            && compressed.len().div_ceil(3) * 4 < response.body().len()
+        {
             *response.body_mut() = Body::Binary(compressed);
             response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }

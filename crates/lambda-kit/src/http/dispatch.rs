@@ -1,4 +1,4 @@
-//! The path of a request: conversion, operation, authentication, rate limit, idempotency, handler.
+//! The path of a request: conversion, operation, authentication, rate limit, idempotency, handler, authentication again.
 
 use std::panic::AssertUnwindSafe;
 
@@ -6,6 +6,8 @@ use futures::FutureExt as _;
 use http::HeaderName;
 use roadcast_domain::caller::Caller;
 use roadcast_ports::port_set::PortSet;
+use roadcast_services::authz::{AnyClient, Proof as _};
+use roadcast_services::requests::rate_limit::RateLimitStatus;
 
 use super::conditional::unless_modified;
 use super::content_coding::{compress_for, decode_body};
@@ -13,12 +15,14 @@ use super::headers::expect_single_headers;
 use super::middleware::{Middleware, rate_limit_headers};
 use super::operation::{Api, Operation, find_operation};
 use super::query::expect_query;
+use super::response::forbid_caching;
+use super::unmatched;
 use super::{ApiRequest as _, ApiResponse as _, Invocation, Request, Response};
 use crate::logging;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemType};
 
-/// Responds to an invocation. A problem, also that of an event that is not a request, becomes a problem document with the
-/// request id.
+/// Responds to an invocation, at its deadline at the latest. A problem, also that of an event that is not a request, becomes a
+/// problem document with the request id.
 pub async fn respond<ApiType: Api, Ports: PortSet>(
     api: &ApiType,
     middleware: &Middleware<Ports>,
@@ -31,7 +35,9 @@ pub async fn respond<ApiType: Api, Ports: PortSet>(
             // API Gateway sends bytes as bytes only if the request has an Accept header; otherwise it sends base64.
             let accept_encoding = request.header("accept").and(request.header("accept-encoding"));
             let accept_encoding = accept_encoding.unwrap_or_default().to_owned();
-            dispatch(api, middleware, request).await.map(|response| compress_for(response, &accept_encoding))
+            let handled = request.deadline().limit(dispatch(api, middleware, request)).await;
+            let handled = handled.unwrap_or_else(|reached| Err(Problem::new(ProblemType::Unavailable).caused_by(reached)));
+            handled.map(|response| compress_for(response, &accept_encoding))
         }
     };
     handled.unwrap_or_else(|problem| {
@@ -58,7 +64,13 @@ async fn find_and_handle<ApiType: Api, Ports: PortSet>(
     request: Request,
 ) -> Result<Response, Problem> {
     expect_single_headers(&request)?;
-    let request = decode_body(request)?;
+    if let Some(problem) = unmatched::problem(ApiType::CONTRACT, &request) {
+        let caller = middleware.authenticate(&request, AnyClient::SCOPES).await?;
+        let rate_limit = middleware.check_rate_limit(&caller).await?;
+        return with_rate_limit(Err(problem), rate_limit);
+    }
+    let mut request = decode_body(request)?;
+    middleware.add_cursors(&mut request);
     let operation = find_operation::<ApiType>(&request)?;
     let Some(scopes) = operation.scopes() else {
         expect_query(&request, operation.query())?;
@@ -67,6 +79,19 @@ async fn find_and_handle<ApiType: Api, Ports: PortSet>(
     let caller = middleware.authenticate(&request, scopes).await?;
     let rate_limit = middleware.check_rate_limit(&caller).await?;
     let result = handle_authenticated(api, middleware, operation, &request, &caller).await;
+    // The caller may have been disabled or deleted while the handler waited or worked. Usually its record is still cached.
+    if middleware.authenticate(&request, scopes).await?.id() != caller.id() {
+        return Err(Problem::new(ProblemType::Forbidden));
+    }
+    let result = result.map(|mut response| {
+        forbid_caching(&mut response);
+        response
+    });
+    with_rate_limit(result, rate_limit)
+}
+
+/// Adds the rate limit status of the fleet to a response.
+fn with_rate_limit(result: Result<Response, Problem>, rate_limit: Option<RateLimitStatus>) -> Result<Response, Problem> {
     let Some(rate_limit) = rate_limit else { return result };
     let mut headers = rate_limit_headers(rate_limit).into_iter();
     match result {

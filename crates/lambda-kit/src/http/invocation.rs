@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::{Body, Request, Response};
+use crate::deadline::Deadline;
 use crate::problem::Problem;
 
 /// A request of a REST API (Lambda proxy integration, payload format 1.0), or the reason why the event is not one.
@@ -29,6 +30,15 @@ pub enum ConversionError {
 }
 
 impl Invocation {
+    /// Sets the deadline of the request; see [`ApiRequest::deadline`](super::ApiRequest::deadline).
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Deadline) -> Self {
+        if let Ok(request) = &mut self.0 {
+            request.extensions_mut().insert(deadline);
+        }
+        self
+    }
+
     /// Returns the request. Fails with `internal-error` if the event is not one: API Gateway creates the events, so the
     /// caller cannot correct them.
     pub fn into_request(self) -> Result<Request, Problem> {

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderName;
 use roadcast_domain::caller::{Caller, CallerId, Scope};
+use roadcast_domain::ids::ClientId;
 use roadcast_ports::port_set::{PortSet, RequestPorts};
 use roadcast_ports::requests::KeyedRequest;
 use roadcast_services::cache::{CachedClients, CachedPlans};
@@ -16,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use super::response::{from_stored, to_stored};
 use super::{ApiRequest as _, ApiResponse as _, Request, Response};
 use crate::auth::Callers;
+use crate::cursor::Cursors;
 use crate::logging;
 use crate::problem::{Problem, ProblemType};
 
@@ -27,17 +29,30 @@ pub struct Middleware<Ports: PortSet> {
     callers: Callers<Ports>,
     rate_limiter: RateLimiter<Ports>,
     idempotency: Idempotency<Ports>,
+    cursors: Cursors,
 }
 
 impl<Ports: PortSet> Middleware<Ports> {
     /// Creates the middleware on its ports.
     pub fn new(ports: RequestPorts<Ports>) -> Self {
-        let RequestPorts { clients, fleets, rate_counter, idempotency_store, clock } = ports;
+        let RequestPorts { clients, fleets, rate_counter, idempotency_store, secrets, clock } = ports;
         Self {
             callers: Callers::new(CachedClients::new(clients, clock.clone())),
             rate_limiter: RateLimiter::new(CachedPlans::new(fleets, clock.clone()), rate_counter, clock.clone()),
             idempotency: Idempotency::new(idempotency_store, clock),
+            cursors: Cursors::new(secrets),
         }
+    }
+
+    /// Accepts this admin without a record, see [`Callers::with_first_admin`].
+    #[must_use]
+    pub fn with_first_admin(self, first_admin: Option<ClientId>) -> Self {
+        Self { callers: self.callers.with_first_admin(first_admin), ..self }
+    }
+
+    /// Adds to a request what its [`Page`](super::Page) needs.
+    pub(super) fn add_cursors(&self, request: &mut Request) {
+        request.extensions_mut().insert(self.cursors.clone());
     }
 
     /// Returns the caller of a request if it has one of `scopes`.

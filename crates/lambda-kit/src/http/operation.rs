@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use roadcast_domain::caller::{Caller, Scope};
 use roadcast_services::authz::Proof;
 
+use super::unmatched::{ContractPath, method_not_allowed};
 use super::{ApiRequest as _, Parameters, Request, Response};
 use crate::problem::{Problem, ProblemType};
 
@@ -17,6 +18,9 @@ pub type ResponseFuture<'a> = BoxFuture<'a, Result<Response, Problem>>;
 pub trait Api: Sized + Send + Sync + 'static {
     /// The operations.
     const OPERATIONS: &'static [Operation<Self>];
+
+    /// The paths of the entire contract, if the function also responds to requests for which API Gateway found no operation.
+    const CONTRACT: &'static [ContractPath] = &[];
 }
 
 /// An operation of the HTTP contract.
@@ -197,5 +201,5 @@ pub(super) fn find_operation<ApiType: Api>(request: &Request) -> Result<&'static
     if allowed.is_empty() {
         return Err(Problem::not_found());
     }
-    Err(Problem::new(ProblemType::MethodNotAllowed).with_header("allow", allowed.join(", ")))
+    Err(method_not_allowed(&allowed))
 }

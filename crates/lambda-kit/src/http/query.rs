@@ -13,6 +13,10 @@ const MAX_SEARCH_TEXT_LEN: usize = 128;
 /// The maximum number of entries of a list. Each signal pattern is compared with each signal of an event.
 const MAX_LIST_LEN: usize = 200;
 
+/// The maximum bytes of a query without its cursor, percent-encoded. The link to the next page repeats the query and adds a
+/// cursor, and API Gateway allows 10,240 bytes for all headers of a response.
+const MAX_QUERY_BYTES: usize = 6 * 1024;
+
 /// The query parameters of an operation. [`parameters!`](crate::parameters) implements it.
 pub trait Parameters: Sized {
     /// The names of the parameters.
@@ -115,8 +119,18 @@ pub fn text(_: &str, text: Option<&str>) -> Result<Option<String>, Problem> {
 }
 
 /// Fails with `invalid-parameter` if a request has query parameters other than the allowed ones, or one of them more than
-/// once: of a repeated filter, only one value would have an effect.
+/// once: of a repeated filter, only one value would have an effect. Fails with `bad-request` if the query is too long.
 pub(super) fn expect_query(request: &Request, allowed: &[&str]) -> Result<(), Problem> {
+    let without_cursor = super::request::query(request).filter(|(name, _)| *name != "cursor");
+    // Two more for `=` and `&`.
+    let bytes: usize = without_cursor.map(|(name, value)| encoded_bytes(name) + encoded_bytes(value) + 2).sum();
+    if bytes > MAX_QUERY_BYTES {
+        let detail = format!(
+            "the query has {bytes} bytes, percent-encoded and without cursor; it may have {MAX_QUERY_BYTES}: send fewer names, or \
+             a branch such as Vehicle.Chassis.*"
+        );
+        return Err(Problem::new(ProblemType::BadRequest).with_detail(detail));
+    }
     let mut names: Vec<&str> = super::request::query(request).map(|(name, _)| name).collect();
     names.sort_unstable();
     let unknown = match allowed {
@@ -133,6 +147,11 @@ pub(super) fn expect_query(request: &Request, allowed: &[&str]) -> Result<(), Pr
         Some(problem.with_parameter_error(name, detail))
     });
     problem.map_or(Ok(()), Err)
+}
+
+/// Returns the bytes of a text in a query, if all characters but the unreserved ones are percent-encoded.
+fn encoded_bytes(text: &str) -> usize {
+    text.bytes().map(|byte| if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) { 1 } else { 3 }).sum()
 }
 
 #[cfg(test)]
@@ -159,6 +178,18 @@ mod tests {
         let problem = expect_query(&request, &["from", "limit"]).unwrap_err();
         assert_eq!((problem.status().as_u16(), problem.errors()[0].pointer.as_str()), (400, "?form"));
         assert!(expect_query(&request, &["form", "limit"]).is_ok());
+    }
+
+    #[test]
+    fn query_too_long_for_the_link_to_the_next_page_is_refused() {
+        let check = |commas: usize, cursor: usize| {
+            let query = json!({"signals": ",".repeat(commas), "cursor": "c".repeat(cursor)});
+            let query = json!({"resource": "/x", "httpMethod": "GET", "queryStringParameters": query});
+            expect_query(&request(query), &["signals", "cursor"])
+        };
+        // A comma takes three bytes in the link.
+        assert!(check(2000, 2048).is_ok());
+        assert_eq!(check(2050, 0).unwrap_err().kind(), ProblemType::BadRequest);
     }
 
     #[test]

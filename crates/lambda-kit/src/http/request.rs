@@ -15,6 +15,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::response::to_text;
 use super::{Request, conditional};
+use crate::deadline::Deadline;
 use crate::problem::{Problem, ProblemType};
 
 /// The claims of an access token.
@@ -33,6 +34,9 @@ pub trait ApiRequest {
 
     /// Returns the claims of the access token, if API Gateway verified one.
     fn claims(&self) -> Option<Claims>;
+
+    /// Returns the time by which the handler must return. The operation fails with `unavailable` at that time.
+    fn deadline(&self) -> Deadline;
 
     /// Returns a path parameter. Fails with `not-found` if it is invalid, because no such resource can exist.
     fn path_parameter<T: FromStr>(&self, name: &str) -> Result<T, Problem>;
@@ -81,6 +85,10 @@ impl ApiRequest for Request {
         let claims = context(self)?.authorizer.fields.get("claims")?;
         let scopes = Scope::parse_claim(claims["scope"].as_str().unwrap_or_default());
         Some(Claims { client_id: ClientId::new(claims["client_id"].as_str()?), scopes })
+    }
+
+    fn deadline(&self) -> Deadline {
+        self.extensions().get().copied().unwrap_or_default()
     }
 
     fn path_parameter<T: FromStr>(&self, name: &str) -> Result<T, Problem> {

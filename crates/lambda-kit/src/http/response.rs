@@ -1,7 +1,7 @@
 //! HTTP responses.
 
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use roadcast_ports::requests::StoredResponse;
 use serde::Serialize;
 use serde_json::Value;
@@ -40,6 +40,11 @@ fn with_body(status: StatusCode, media_type: &'static str, body: String) -> Resp
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response
+}
+
+/// Forbids caches to store a response that depends on the caller: what the caller may see can change at any time.
+pub(super) fn forbid_caching(response: &mut Response) {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
 /// The member of the body that must not be stored. It is an extension of the response.
@@ -114,6 +119,7 @@ pub(super) fn to_text(value: &HeaderValue) -> Option<&str> {
 impl From<&Problem> for Response {
     fn from(problem: &Problem) -> Self {
         let mut response = with_body(problem.status(), "application/problem+json", problem.to_document().to_string());
+        forbid_caching(&mut response);
         for (name, value) in problem.headers() {
             if let Ok(value) = HeaderValue::from_str(value) {
                 response.headers_mut().insert(*name, value);

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use roadcast_codec::percent;
+use roadcast_domain::vin::looks_like_vin;
 
 /// Replaces a VIN.
 const REPLACEMENT: &str = "(vin)";
-const VIN_LEN: usize = 17;
 
 /// Replaces each VIN in the strings of a JSON text.
 pub(super) fn redact_vins(json: &str) -> Cow<'_, str> {
@@ -52,15 +52,6 @@ fn find_vins(json: &[u8]) -> Vec<Range<usize>> {
         word_start = position;
     }
     found
-}
-
-/// Returns true for 17 letters and digits of either case without I, O and Q. The check digit is not verified: a VIN with a
-/// typing error still identifies a vehicle. 17 digits are a number and 17 letters are a word; neither is a VIN.
-fn looks_like_vin(word: &[u8]) -> bool {
-    word.len() == VIN_LEN
-        && word.iter().any(u8::is_ascii_digit)
-        && word.iter().any(u8::is_ascii_alphabetic)
-        && !word.iter().any(|byte| matches!(byte.to_ascii_uppercase(), b'I' | b'O' | b'Q'))
 }
 
 #[cfg(test)]

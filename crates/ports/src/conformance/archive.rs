@@ -13,6 +13,7 @@ pub async fn archive(archive: &impl Archive, random: &impl Randomness) {
     let shard = format!("shardId-{}", Fixtures::new(random).word());
     let record = |n: i64, data: &[u8]| RawRecord {
         sequence_number: format!("{n:056}"),
+        partition_key: format!("key {n}"),
         arrived_at: NOON.plus_ms(n),
         data: data.to_vec(),
     };

@@ -155,6 +155,7 @@ pub async fn import_progress(progress: &impl ImportProgress, random: &impl Rando
     let mut checkpoint = Checkpoint {
         columns: Some(vec!["vin".to_owned(), "fleetId".to_owned()]),
         counts: RowCounts { rows: 1 << 40, ..RowCounts::default() },
+        runs: 7,
         ..Checkpoint::default()
     };
     for line in [1, 2] {

@@ -14,13 +14,28 @@ pub async fn clients(clients: &impl Clients, random: &impl Randomness) {
     let fixtures = Fixtures::new(random);
     let fleet = || ClientRole::Fleet { fleet_id: fixtures.fleet_id() };
     let ingest = || ClientRole::Ingest { sources: vec!["urn:partner:".to_owned(), "https://gateway.example/7".to_owned()] };
-    for role in [fleet(), ingest()] {
+    for role in [ClientRole::Admin, fleet(), ingest()] {
         client_is_stored_replaced_and_removed(clients, fixtures.client(role.clone())).await;
         client_is_found_by_each_credential(clients, &fixtures, fixtures.client(role.clone())).await;
         client_has_an_audit_trail(clients, fixtures.client(role)).await;
     }
     fleet_lists_its_own_clients(clients, &fixtures).await;
-    all_clients_are_listed_by_kind(clients, [fixtures.client(fleet()), fixtures.client(ingest())]).await;
+    let one_of_each = [ClientRole::Admin, fleet(), ingest()].map(|role| fixtures.client(role));
+    all_clients_are_listed_by_kind(clients, one_of_each).await;
+    first_admin_is_stored_once(clients, fixtures.client(ClientRole::Admin)).await;
+}
+
+async fn first_admin_is_stored_once(clients: &impl Clients, client: Client) {
+    let without_record = Client::first_admin(client.client_id, NOON);
+    let disabled = Client { disabled_since: Some(NOON), ..without_record.clone() };
+    let change = || changed(&without_record, &disabled);
+    clients.replace(&without_record, &disabled, &change()).await.expect("version 0 is replaced if there is no record");
+    let disabled = Client { version: 1, ..disabled.clone() };
+    assert_eq!(get(clients, &without_record).await.as_ref(), Some(&disabled), "the first record has version 1");
+    let again = clients.replace(&without_record, &without_record, &change()).await.map_err(|error| error.kind());
+    assert_eq!(again, Err(PortErrorKind::Conflict), "a concurrent first change is a conflict");
+    let removal = Change::client_removed(Author::Provisioning, &disabled, NOON.plus_ms(6));
+    clients.remove(&disabled, &removal).await.expect("a client is removed");
 }
 
 async fn client_is_stored_replaced_and_removed(clients: &impl Clients, client: Client) {
@@ -121,15 +136,16 @@ async fn client_has_an_audit_trail(clients: &impl Clients, client: Client) {
     }
 }
 
-async fn all_clients_are_listed_by_kind(clients: &impl Clients, mine: [Client; 2]) {
+async fn all_clients_are_listed_by_kind(clients: &impl Clients, mine: [Client; 3]) {
     for client in &mine {
         clients.put(client, &created(client)).await.expect("a client is stored");
     }
-    let [fleet, ingest] = &mine;
+    let [admin, fleet, ingest] = &mine;
     for (kind, listed, not_listed) in [
-        (Some(ClientKind::Fleet), vec![fleet], vec![ingest]),
-        (Some(ClientKind::Ingest), vec![ingest], vec![fleet]),
-        (None, vec![fleet, ingest], vec![]),
+        (Some(ClientKind::Admin), vec![admin], vec![fleet, ingest]),
+        (Some(ClientKind::Fleet), vec![fleet], vec![admin, ingest]),
+        (Some(ClientKind::Ingest), vec![ingest], vec![admin, fleet]),
+        (None, vec![admin, fleet, ingest], vec![]),
     ] {
         let mut all: Vec<Client> = Vec::new();
         loop {

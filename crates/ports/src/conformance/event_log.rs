@@ -1,12 +1,14 @@
 //! [`EventLog`]
 
+use std::collections::BTreeSet;
+
 use roadcast_domain::event::{Body, StoredEvent, Telemetry};
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_signals::{Catalogue, Datatype, Sample, SignalPath, Signals, Value};
 
 use super::fixtures::{Fixtures, NOON, diagnosis, signals};
 use crate::clock::Randomness;
-use crate::event_log::{EventLog, EventRange};
+use crate::event_log::{EventLog, EventRange, PAGE_BYTES};
 
 /// Checks every implementation of [`EventLog`].
 pub async fn event_log(log: &impl EventLog, random: &impl Randomness) {
@@ -16,6 +18,8 @@ pub async fn event_log(log: &impl EventLog, random: &impl Randomness) {
     every_kind_of_value_round_trips(log, &fixtures).await;
     largest_event_of_an_upload_is_stored(log, &fixtures).await;
     pages_contain_each_event_once(log, &fixtures).await;
+    pages_within_a_byte_budget_contain_each_event_once(log, &fixtures).await;
+    stored_ids_are_those_of_stored_events(log, &fixtures).await;
     overlapping_batches_store_each_event_once(log, &fixtures).await;
     range_includes_both_ends(log, &fixtures).await;
     vehicles_have_separate_logs(log, &fixtures).await;
@@ -69,7 +73,7 @@ async fn every_kind_of_value_round_trips(log: &impl EventLog, fixtures: &Fixture
     // Samples out of order and with equal times keep their order.
     let samples = [(500, first), (0, second.clone()), (0, second)];
     let samples = samples.map(|(ms, signals)| Sample { at: NOON.plus_ms(ms), signals }).to_vec();
-    let mut telemetry = fixtures.event(&vid, NOON, Body::Telemetry(Telemetry { samples }));
+    let mut telemetry = fixtures.event(&vid, NOON, Body::Telemetry(Telemetry { samples: samples.into() }));
     telemetry.origin.extensions = [("sequence", "1".into()), ("urgent", true.into()), ("tries", (-3).into())]
         .map(|(name, value): (&str, serde_json::Value)| (name.to_owned(), value))
         .into();
@@ -101,10 +105,10 @@ async fn largest_event_of_an_upload_is_stored(log: &impl EventLog, fixtures: &Fi
         state ^= state << 17;
         Value::Number(f64::from(u32::try_from(state >> 34).unwrap_or(0)) / 1000.0)
     };
-    let samples = (0..500)
+    let samples: Vec<Sample> = (0..500)
         .map(|n| Sample { at: NOON.plus_ms(n * 500), signals: signals(doubles.iter().map(|&path| (path, number()))) })
         .collect();
-    let event = fixtures.event(&fixtures.vid(), NOON, Body::Telemetry(Telemetry { samples }));
+    let event = fixtures.event(&fixtures.vid(), NOON, Body::Telemetry(Telemetry { samples: samples.into() }));
     append(log, std::slice::from_ref(&event)).await;
     assert!(get(log, &event).await == Some(event), "an event of 500 large samples is returned unchanged");
 }
@@ -120,6 +124,44 @@ async fn pages_contain_each_event_once(log: &impl EventLog, fixtures: &Fixtures<
     for limit in 1..=events.len() + 1 {
         assert_eq!(all(log, &vid, limit).await, events, "pages of {limit} contain every event once, ordered by eid");
     }
+}
+
+async fn pages_within_a_byte_budget_contain_each_event_once(log: &impl EventLog, fixtures: &Fixtures<'_, impl Randomness>) {
+    let vid = fixtures.vid();
+    let large = |n: i64| Sample {
+        at: NOON.plus_ms(n),
+        signals: signals([("acme.note", Value::from("x".repeat(usize::try_from(n % 5).unwrap_or(0) * 200).as_str()))]),
+    };
+    let event = |n: i64| {
+        let samples: Vec<Sample> = (0..=n % 7 * 10).map(|sample| large(n * 9_000 + sample)).collect();
+        fixtures.event(&vid, NOON.plus_ms(n * 9_000), Body::Telemetry(Telemetry { samples: samples.into() }))
+    };
+    let mut events: Vec<StoredEvent> = (0..40).map(event).collect();
+    for batch in [7..30, 0..40, 20..21] {
+        append(log, &events[batch]).await;
+    }
+    events.sort_by_key(|event| event.event.eid);
+    for max_bytes in [0, 1, 5_000, 50_000, usize::MAX] {
+        let range = EventRange { max_bytes, ..range(&vid, Eid::MIN, Eid::MAX, 30) };
+        assert_eq!(pages(log, range).await, events, "pages of {max_bytes} bytes contain every event once, ordered by eid");
+    }
+}
+
+async fn stored_ids_are_those_of_stored_events(log: &impl EventLog, fixtures: &Fixtures<'_, impl Randomness>) {
+    let vid = fixtures.vid();
+    let seconds = [0, 1, 59, 60, 300, 301, 86_400, 31_536_000];
+    let mut events: Vec<StoredEvent> =
+        seconds.into_iter().map(|s| fixtures.telemetry(&vid, NOON.plus_ms(s * 1000))).collect();
+    events.push(fixtures.event(&vid, NOON.plus_ms(61_000), diagnosis(NOON.plus_ms(61_000))));
+    append(log, &events).await;
+    let others = [0, 62_000, 86_400_000].map(|ms| fixtures.telemetry(&vid, NOON.plus_ms(ms)));
+    let eids = |events: &[StoredEvent]| events.iter().map(|event| event.event.eid).collect::<Vec<Eid>>();
+    let asked = [eids(&events[2..]), eids(&others), eids(&events[3..5])].concat();
+    let expected: BTreeSet<Eid> = eids(&events[2..]).into_iter().collect();
+    let stored = async |vid: &VehicleId, eids: &[Eid]| log.stored_ids(vid, eids).await.expect("stored_ids succeeds");
+    assert_eq!(stored(&vid, &asked).await, expected, "the stored ones among these events are returned, and no others");
+    assert!(stored(&vid, &[]).await.is_empty(), "no events are stored among none");
+    assert!(stored(&fixtures.vid(), &asked).await.is_empty(), "an event is stored only with its own vehicle");
 }
 
 async fn overlapping_batches_store_each_event_once(log: &impl EventLog, fixtures: &Fixtures<'_, impl Randomness>) {
@@ -142,7 +184,7 @@ async fn range_includes_both_ends(log: &impl EventLog, fixtures: &Fixtures<'_, i
     events.sort_by_key(|event| event.event.eid);
     let eids: Vec<Eid> = events.iter().map(|event| event.event.eid).collect();
 
-    let between = |from, to| pages(log, EventRange { vid: vid.clone(), from, to, limit: 2, consistent: true });
+    let between = |from, to| pages(log, range(&vid, from, to, 2));
     assert_eq!(between(eids[1], eids[3]).await, events[1..=3], "a range includes from and to");
     assert_eq!(between(eids[2], eids[2]).await, events[2..=2], "a range of one eid contains that event");
     let after = eids[1].next().expect("not the last eid");
@@ -183,7 +225,11 @@ async fn get(log: &impl EventLog, event: &StoredEvent) -> Option<StoredEvent> {
 }
 
 async fn all(log: &impl EventLog, vid: &VehicleId, limit: usize) -> Vec<StoredEvent> {
-    pages(log, EventRange { vid: vid.clone(), from: Eid::MIN, to: Eid::MAX, limit, consistent: true }).await
+    pages(log, range(vid, Eid::MIN, Eid::MAX, limit)).await
+}
+
+fn range(vid: &VehicleId, from: Eid, to: Eid, limit: usize) -> EventRange {
+    EventRange { vid: vid.clone(), from, to, limit, max_bytes: PAGE_BYTES, consistent: true }
 }
 
 async fn pages(log: &impl EventLog, mut range: EventRange) -> Vec<StoredEvent> {
@@ -191,9 +237,12 @@ async fn pages(log: &impl EventLog, mut range: EventRange) -> Vec<StoredEvent> {
     loop {
         let page = log.range(&range).await.expect("range succeeds");
         assert!(page.events.len() <= range.limit, "a page has at most `limit` items: {}", range.limit);
+        let bytes: usize = page.events.iter().map(StoredEvent::memory_bytes).sum();
+        assert!(bytes <= range.max_bytes || page.events.len() == 1, "a page has at most `max_bytes` bytes, or one event");
+        let last = page.events.last().map(|last| last.event.eid);
         events.extend(page.events);
         let Some(next) = page.next else { return events };
-        assert!(next > range.from || range.from == Eid::MIN, "each page starts after the previous one");
+        assert!(last.is_some_and(|last| last < next), "a page has an event, and the next one starts after it");
         range.from = next;
     }
 }
@@ -203,5 +252,5 @@ fn bits(event: &StoredEvent) -> Vec<Vec<(SignalPath, Option<u64>)>> {
     let of = |signals: &Signals| {
         signals.iter().map(|(path, value)| (path.clone(), value.as_number().map(f64::to_bits))).collect()
     };
-    telemetry.samples.iter().map(|sample| of(&sample.signals)).collect()
+    telemetry.samples.to_rows().iter().map(|sample| of(&sample.signals)).collect()
 }

@@ -1,13 +1,15 @@
 //! [`FleetChannel`], [`DeliveryBus`] and [`FeedQueue`] together, and [`FeedIndex`]
 
-use roadcast_domain::ids::{ArrivalStamp, FleetId};
+use std::collections::BTreeSet;
+
+use roadcast_domain::ids::{ArrivalStamp, FleetId, SubscriptionId};
 use serde_json::Value;
 
 use super::fixtures::{Fixtures, NOON};
 use crate::PortErrorKind;
 use crate::bus::{DeliveryBus, ENTRY_BYTES, FleetBatch};
 use crate::clock::{Clock, Randomness};
-use crate::feed::{Delivery, FeedIndex, FeedQueue, FeedRange, Message};
+use crate::feed::{Delivery, FeedIndex, FeedPointer, FeedQueue, FeedRange, Message, ReceiveOptions};
 use crate::provisioning::FleetChannel;
 
 /// Maximum number of receive calls until an asynchronous bus has delivered.
@@ -24,7 +26,7 @@ pub async fn feed(
 ) {
     let fixtures = Fixtures::new(random);
     let (mine, other) = (fixtures.fleet(bus_name), fixtures.fleet(bus_name));
-    let messages = queue.receive(&mine.fleet_id, 10, 0).await.expect("receive succeeds");
+    let messages = queue.receive(&mine.fleet_id, ReceiveOptions::default()).await.expect("receive succeeds");
     assert!(messages.is_empty(), "a fleet without a queue has no messages");
     assert!(bus.publish(&[]).await.is_empty(), "publishing no entries returns no results");
 
@@ -35,6 +37,7 @@ pub async fn feed(
     let batch = |fleet_id: &FleetId, events: usize| FleetBatch {
         fleet_id: fleet_id.clone(),
         bus: bus_name.to_owned(),
+        for_webhooks: false,
         events: (0..events).map(|_| event()).collect(),
     };
     let too_large = FleetBatch { events: vec!["0".repeat(ENTRY_BYTES)], ..batch(&mine.fleet_id, 0) };
@@ -65,12 +68,40 @@ pub async fn feed(
         assert!(expected.contains(message), "a fleet receives only its own events since the rule exists");
     }
     assert_eq!(drain(queue, &other.fleet_id, 1).await.len(), 1, "the other fleet receives its own events");
-    let remaining = queue.receive(&mine.fleet_id, 10, 0).await.expect("receive succeeds");
+    let remaining = queue.receive(&mine.fleet_id, ReceiveOptions::default()).await.expect("receive succeeds");
     assert!(remaining.is_empty(), "an acknowledged message is not received again");
-    let invalid = queue.acknowledge(&mine.fleet_id, &["invalid".to_owned()]).await.remove(0);
-    assert_eq!(invalid.map_err(|error| error.kind()), Err(PortErrorKind::Conflict), "an invalid handle is a conflict");
+    released_messages_are_received_again(queue, bus, &batch(&mine.fleet_id, 1)).await;
+    let unknown = queue.acknowledge(&mine.fleet_id, &["unknown".to_owned()]).await.remove(0);
+    unknown.expect("acknowledging an unknown handle has no effect");
     let results = queue.acknowledge(&mine.fleet_id, &[]).await;
     assert!(results.is_empty(), "acknowledging no handles returns no results");
+}
+
+async fn released_messages_are_received_again(queue: &impl FeedQueue, bus: &impl DeliveryBus, batch: &FleetBatch) {
+    let fleet_id = &batch.fleet_id;
+    publish(bus, std::slice::from_ref(batch)).await;
+    let options = ReceiveOptions { wait_s: 5, ..ReceiveOptions::default() };
+    let receive = async || {
+        for _ in 0..MAX_RECEIVES {
+            let messages = queue.receive(fleet_id, options).await.expect("receive succeeds");
+            if !messages.is_empty() {
+                return messages.into_iter().map(|message| message.ack_handle).collect::<Vec<_>>();
+            }
+        }
+        Vec::new()
+    };
+    let first = receive().await;
+    assert_eq!(first.len(), 1, "the message is received");
+    let released = queue.release(fleet_id, 0, &first).await;
+    assert!(released.len() == 1 && released[0].is_ok(), "a received message can be released");
+    let second = receive().await;
+    assert_eq!(second.len(), 1, "a released message is received at once");
+    let results = queue.release(fleet_id, 0, &["unknown".to_owned()]).await;
+    assert!(results.iter().all(Result::is_ok), "releasing an unknown handle has no effect");
+    assert!(queue.release(fleet_id, 0, &[]).await.is_empty(), "releasing no handles returns no results");
+    assert!(queue.acknowledge(fleet_id, &second).await.iter().all(Result::is_ok), "it can be acknowledged");
+    let results = queue.release(fleet_id, 0, &second).await;
+    assert!(results.iter().all(Result::is_ok), "releasing a deleted message has no effect");
 }
 
 /// Checks every implementation of [`FeedIndex`]. `clock` is the clock that the index uses for its stamps.
@@ -82,6 +113,10 @@ pub async fn feed_index(index: &impl FeedIndex, clock: &impl Clock, random: &imp
     // More than any service writes in one request.
     let deliveries: Vec<Delivery> =
         (0..60).flat_map(|n| [&mine, &other].map(|fleet_id| delivery(&fixtures, fleet_id, 1 + n % 3))).collect();
+    // The same events as of another delivery, which a subscription holds back.
+    let held_by = [random.bits(), random.bits()].map(SubscriptionId::from_random_bits).into();
+    let held = Delivery { held_by, ..deliveries[0].clone() };
+    let deliveries: Vec<Delivery> = deliveries.into_iter().chain([held]).collect();
     index.record(&deliveries).await.expect("deliveries are recorded");
     let repeated = &deliveries[..2];
     index.record(repeated).await.expect("the same deliveries are recorded again");
@@ -103,12 +138,13 @@ pub async fn feed_index(index: &impl FeedIndex, clock: &impl Clock, random: &imp
         }
         assert!(read.is_sorted_by_key(|pointer| pointer.stamp), "pointers are ordered by stamp");
         assert!(read.iter().all(|pointer| pointer.stamp.time() >= before), "a stamp has the time of writing");
-        for Delivery { events, .. } in deliveries.iter().filter(|delivery| delivery.fleet_id == mine) {
-            let found = read.iter().filter(|pointer| pointer.events == *events).count();
-            let expected = if *events == repeated[0].events { 1..=2 } else { 1..=1 };
+        for Delivery { events, held_by, .. } in deliveries.iter().filter(|delivery| delivery.fleet_id == mine) {
+            let is_of_delivery = |pointer: &&FeedPointer| pointer.events == *events && pointer.held_by == *held_by;
+            let found = read.iter().filter(is_of_delivery).count();
+            let expected = if *events == repeated[0].events && held_by.is_empty() { 1..=2 } else { 1..=1 };
             assert!(expected.contains(&found), "pages of {limit} contain a pointer once per recording");
         }
-        assert!(read.len() <= 61, "a fleet has only its own pointers");
+        assert!(read.len() <= 62, "a fleet has only its own pointers");
     }
     let yesterday = before.plus_ms(-24 * 60 * 60 * 1000);
     let mut page = index.read(&range(10, ArrivalStamp::lower_bound(yesterday))).await.expect("the index is read");
@@ -129,7 +165,7 @@ fn delivery(fixtures: &Fixtures<'_, impl Randomness>, fleet_id: &FleetId, count:
         let stored = fixtures.telemetry(&fixtures.vid(), NOON);
         (stored.event.vid, stored.event.eid)
     };
-    Delivery { fleet_id: fleet_id.clone(), events: (0..count).map(event).collect() }
+    Delivery { fleet_id: fleet_id.clone(), events: (0..count).map(event).collect(), held_by: BTreeSet::new() }
 }
 
 async fn publish(bus: &impl DeliveryBus, batches: &[FleetBatch]) {
@@ -146,12 +182,15 @@ async fn drain(queue: &impl FeedQueue, fleet_id: &FleetId, expected: usize) -> V
     for round in 0..MAX_RECEIVES {
         // The first round requests fewer messages than exist.
         let max = if round == 0 { 3 } else { 10 };
-        let messages = queue.receive(fleet_id, max, 2).await.expect("receive succeeds");
+        let options = ReceiveOptions { max, wait_s: 2, ..ReceiveOptions::default() };
+        let messages = queue.receive(fleet_id, options).await.expect("receive succeeds");
         assert!(messages.len() <= usize::from(max), "at most {max} messages are received");
         let ack_handles: Vec<String> = messages.iter().map(|message| message.ack_handle.clone()).collect();
         let results = queue.acknowledge(fleet_id, &ack_handles).await;
         assert_eq!(results.len(), ack_handles.len(), "each acknowledgement has a result");
         assert!(results.iter().all(Result::is_ok), "a received message can be acknowledged");
+        let repeated = queue.acknowledge(fleet_id, &ack_handles).await;
+        assert!(repeated.iter().all(Result::is_ok), "an acknowledgement can be repeated");
         for Message { body, .. } in messages {
             let body = serde_json::from_str(&body).expect("a message is JSON");
             // Delivery is at least once: a message may be received twice.

@@ -130,7 +130,7 @@ impl<'r, Random: Randomness> Fixtures<'r, Random> {
     /// A new telemetry event with one sample of this vehicle.
     pub fn telemetry(&self, vid: &VehicleId, at: Timestamp) -> StoredEvent {
         let signals = signals([("Vehicle.Speed", Value::Number(45.4))]);
-        self.event(vid, at, Body::Telemetry(Telemetry { samples: vec![Sample { at, signals }] }))
+        self.event(vid, at, Body::Telemetry(Telemetry { samples: [Sample { at, signals }].into() }))
     }
 
     /// A new event of this vehicle with this body.

@@ -7,7 +7,7 @@ use super::fixtures::{Fixtures, NOON};
 use crate::PortErrorKind;
 use crate::clients::Clients;
 use crate::clock::Randomness;
-use crate::fleets::Fleets;
+use crate::fleets::{FleetCreation, Fleets};
 use crate::subscriptions::Subscriptions;
 
 /// Checks every implementation of [`Fleets`].
@@ -59,6 +59,40 @@ pub async fn fleets(fleets: &impl Fleets, random: &impl Randomness) {
             assert!(listed.contains(fleet), "every fleet is listed unchanged");
         }
     }
+}
+
+/// Checks that every implementation of [`Fleets`] limits the fleets on a bus, also if they are created concurrently.
+pub async fn places_on_buses(fleets: &impl Fleets, random: &impl Randomness) {
+    const PLACES: u32 = 3;
+    let fixtures = Fixtures::new(random);
+    let bus = format!("bus-{}", fixtures.fleet_id());
+    let count = async || fleets.bus_counts().await.expect("the buses are read").get(&bus).copied();
+    assert_eq!(count().await, None, "a bus that never had a fleet is absent");
+    let new: Vec<Fleet> = (0..6).map(|_| fixtures.fleet(&bus)).collect();
+    let create = async |fleet: &Fleet| {
+        fleets.create_within(fleet, PLACES, &fixtures.change(&fleet.fleet_id)).await.expect("a fleet is created")
+    };
+    let created = futures::future::join_all(new.iter().map(create)).await;
+    let placed: Vec<Fleet> =
+        new.into_iter().zip(&created).filter(|(_, of)| **of == FleetCreation::Created).map(|(fleet, _)| fleet).collect();
+    assert_eq!(placed.len(), 3, "as many fleets as the bus has places: {created:?}");
+    assert_eq!(count().await, Some(PLACES), "each fleet takes a place");
+
+    let refused = fixtures.fleet(&bus);
+    assert_eq!(create(&refused).await, FleetCreation::BusFull, "a full bus takes no fleet");
+    let stored = fleets.get(&refused.fleet_id).await.expect("get succeeds");
+    assert_eq!(stored, None, "a refused fleet is not stored");
+    let again = fleets.create_within(&placed[0], PLACES, &fixtures.change(&placed[0].fleet_id)).await;
+    assert_eq!(again.map_err(|error| error.kind()), Err(PortErrorKind::Conflict), "an existing id is a conflict");
+
+    let offboarded = placed[0].clone().begin_offboarding(FeedDisposition::Discard, NOON).finish_offboarding();
+    fleets.release_bus(&offboarded, &fixtures.change(&offboarded.fleet_id)).await.expect("the place is freed");
+    let late = fleets.release_bus(&offboarded, &fixtures.change(&offboarded.fleet_id)).await;
+    assert_eq!(late.map_err(|error| error.kind()), Err(PortErrorKind::Conflict), "a place is freed once");
+    assert_eq!(count().await, Some(PLACES - 1), "the bus has a place again");
+    let stored = fleets.get(&offboarded.fleet_id).await.expect("get succeeds").expect("the fleet exists");
+    assert_eq!(stored, Fleet { version: 2, ..offboarded }, "the fleet is stored without a place");
+    assert_eq!(create(&refused).await, FleetCreation::Created, "the freed place is used");
 }
 
 /// Checks [`Fleets`], [`Clients`] and [`Subscriptions`] on the same store during the offboarding of a fleet.

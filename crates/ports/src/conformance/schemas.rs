@@ -1,7 +1,7 @@
 //! [`Schemas`]
 
 use roadcast_domain::event::CustomType;
-use roadcast_domain::schema::EventSchema;
+use roadcast_domain::schema::{EventSchema, SchemaText};
 use serde_json::json;
 
 use super::fixtures::{Fixtures, NOON};
@@ -18,7 +18,9 @@ pub async fn schemas(schemas: &impl Schemas, random: &impl Randomness) {
     let version = |event_type: &CustomType, version: u32| EventSchema {
         event_type: event_type.clone(),
         version,
-        schema: json!({"type": "object", "maxProperties": version, "properties": {"a/\"é": {"const": 0.1}}}),
+        schema: SchemaText::new(
+            &json!({"type": "object", "maxProperties": version, "properties": {"a/\"é": {"const": 0.1}}}),
+        ),
         registered_at: NOON.plus_ms(i64::from(version)),
     };
     let store_version = async || schemas.version().await.expect("version succeeds");
@@ -42,7 +44,7 @@ pub async fn schemas(schemas: &impl Schemas, random: &impl Randomness) {
     schemas.put(&version(&door, 1)).await.expect("another type has its own versions");
 
     for number in [1, 10, 11, 13] {
-        let other = EventSchema { schema: json!({}), ..version(&tyre, number) };
+        let other = EventSchema { schema: SchemaText::new(&json!({})), ..version(&tyre, number) };
         let rejected = schemas.put(&other).await.map_err(|error| error.kind());
         assert_eq!(rejected, Err(PortErrorKind::Conflict), "version {number} does not follow 11");
     }

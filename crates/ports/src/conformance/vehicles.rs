@@ -1,5 +1,7 @@
 //! [`Vehicles`]
 
+mod moves;
+
 use futures::future::join_all;
 use roadcast_domain::ids::{ClientId, VehicleId};
 use roadcast_domain::subject::{Subject, VehicleName};
@@ -22,6 +24,7 @@ pub async fn vehicles(vehicles: &impl Vehicles, random: &impl Randomness) {
     subjects_of_every_form_are_resolved(vehicles, &fixtures).await;
     retired_vehicle_releases_its_attributes(vehicles, &fixtures).await;
     pages_contain_each_vehicle_once(vehicles, &fixtures).await;
+    moves::names_move(vehicles, &fixtures).await;
 }
 
 async fn registering_again_returns_the_existing_vehicle(vehicles: &impl Vehicles, fixtures: &Fixtures<'_, impl Randomness>) {

@@ -1,5 +1,6 @@
 //! Proofs of one role of several. They are proofs because each of their variants contains one.
 
+use roadcast_domain::audit::Author;
 use roadcast_domain::caller::{Caller, CallerId, Scope};
 use roadcast_domain::ids::{ClientId, FleetId};
 use roadcast_domain::vehicle::Vehicle;
@@ -20,6 +21,22 @@ pub enum Reader {
 /// The caller may read this fleet: an admin, or a client of the fleet.
 #[derive(Clone, Debug)]
 pub struct FleetReader(FleetId);
+
+/// The caller may manage webhook endpoints: an admin those of every fleet, a client of a fleet those of its fleet.
+#[derive(Clone, Debug)]
+pub enum Manager {
+    /// An admin.
+    Admin(Admin),
+    /// A client of a fleet.
+    Fleet(FleetOwner),
+}
+
+/// The caller may manage the endpoints of this fleet.
+#[derive(Clone, Debug)]
+pub struct FleetManager {
+    fleet_id: FleetId,
+    by: Manager,
+}
 
 /// The caller may send events, and register and modify vehicles: an admin all of them, an ingest client its own.
 #[derive(Clone, Debug)]
@@ -75,6 +92,56 @@ impl FleetReader {
     /// Returns the fleet.
     pub fn fleet_id(&self) -> &FleetId {
         &self.0
+    }
+}
+
+impl Manager {
+    /// Returns the proof that the caller may manage the endpoints of the fleet. Fails with `NotFound` if the caller is a client
+    /// of another fleet, which must not learn that the fleet exists.
+    pub fn of_fleet(self, fleet_id: &FleetId) -> Result<FleetManager, ServiceError> {
+        if let Self::Fleet(owner) = &self {
+            owner.of_fleet(fleet_id)?;
+        }
+        Ok(FleetManager { fleet_id: fleet_id.clone(), by: self })
+    }
+}
+
+impl Proof for Manager {
+    const SCOPES: &'static [Scope] = &[Scope::Read, Scope::Admin];
+
+    fn prove(caller: &Caller) -> Result<Self, ServiceError> {
+        match caller {
+            Caller::Admin(_) => Admin::prove(caller).map(Self::Admin),
+            Caller::Fleet(_) => FleetOwner::prove(caller).map(Self::Fleet),
+            Caller::Ingest { .. } => Err(ServiceError::Forbidden("ingest clients may send events, not manage endpoints")),
+        }
+    }
+
+    fn caller_id(&self) -> CallerId {
+        match self {
+            Self::Admin(admin) => admin.caller_id(),
+            Self::Fleet(owner) => owner.caller_id(),
+        }
+    }
+}
+
+impl FleetManager {
+    /// Returns the fleet.
+    pub const fn fleet_id(&self) -> &FleetId {
+        &self.fleet_id
+    }
+
+    /// Returns the author of the caller's changes in the audit trail.
+    pub fn author(&self) -> Author {
+        match &self.by {
+            Manager::Admin(admin) => admin.author(),
+            Manager::Fleet(_) => Author::Fleet,
+        }
+    }
+
+    /// Whether the caller is an admin, who may allow other ports than 443 and sees deliveries that the fleet may not see.
+    pub const fn is_admin(&self) -> bool {
+        matches!(self.by, Manager::Admin(_))
     }
 }
 

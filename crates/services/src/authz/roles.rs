@@ -25,6 +25,16 @@ pub struct IngestClient {
 }
 
 impl Admin {
+    /// Returns whether this is the client of the admin.
+    pub(crate) fn is_client(&self, client_id: &ClientId) -> bool {
+        self.0 == *client_id
+    }
+
+    /// Returns the client of the admin.
+    pub const fn client_id(&self) -> &ClientId {
+        &self.0
+    }
+
     /// Returns the author of the admin's changes in the audit trail.
     pub fn author(&self) -> Author {
         Author::Admin { client_id: self.0.clone() }

@@ -1,3 +1,4 @@
+use roadcast_domain::audit::Author;
 use roadcast_domain::ids::{ClientId, FleetId};
 
 use super::*;
@@ -25,6 +26,7 @@ fn each_proof_is_given_to_its_roles_only() {
     assert_proved::<FleetOwner>([false, true, false]);
     assert_proved::<IngestClient>([false, false, true]);
     assert_proved::<Reader>([true, true, false]);
+    assert_proved::<Manager>([true, true, false]);
     assert_proved::<Sender>([true, false, true]);
     assert_proved::<AnyClient>([true, true, true]);
 }
@@ -40,6 +42,19 @@ fn another_fleet_is_not_found() {
     let owner = FleetOwner::prove(&fleet).unwrap();
     assert_eq!(owner.of_fleet(&own).unwrap().fleet_id(), &own);
     assert!(matches!(owner.of_fleet(&other), Err(ServiceError::NotFound)));
+}
+
+#[test]
+fn manager_of_a_fleet_is_the_fleet_or_an_admin() {
+    let [admin, fleet, _] = callers();
+    let (own, other) = (FleetId::from_random_bits(1), FleetId::from_random_bits(2));
+    let of_fleet = |caller: &Caller, fleet_id: &FleetId| Manager::prove(caller).unwrap().of_fleet(fleet_id);
+    let by_admin = of_fleet(&admin, &other).unwrap();
+    assert_eq!((by_admin.fleet_id(), by_admin.is_admin()), (&other, true));
+    assert_eq!(by_admin.author(), Author::Admin { client_id: ClientId::new("c") });
+    let by_fleet = of_fleet(&fleet, &own).unwrap();
+    assert_eq!((by_fleet.fleet_id(), by_fleet.is_admin(), by_fleet.author()), (&own, false, Author::Fleet));
+    assert!(matches!(of_fleet(&fleet, &other), Err(ServiceError::NotFound)));
 }
 
 #[test]

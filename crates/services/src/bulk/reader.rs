@@ -8,6 +8,13 @@ use roadcast_domain::vehicle_mapping::{InvalidRow, MappingRow};
 use roadcast_ports::PortError;
 use roadcast_ports::bulk::{BulkFile, BulkFiles, Checkpoint, FileBody};
 
+/// The maximum number of runs of an import, each of which requests the next one. Each run completes at least one line, so an
+/// import ends without it, too; this bounds its cost.
+///
+/// The longest file that S3 accepts in one request has 5 GiB: 138 million of the shortest rows. If all are of one fleet, 500 are
+/// written per second, so a run of 13 minutes loads 390,000 of them, and the file takes 353 runs.
+pub(super) const MAX_RUNS: u32 = 1_000;
+
 /// A row and its line number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NumberedRow {
@@ -52,6 +59,8 @@ pub(super) enum FileRefusal {
     Content(ForeignContent),
     #[error(transparent)]
     Header(HeaderFault),
+    #[error("the import was stopped after {MAX_RUNS} runs: upload the lines after this one as another file")]
+    TooManyRuns,
 }
 
 /// Why reading a file failed.

@@ -6,7 +6,7 @@ use roadcast_ports::port_set::PortSet;
 use roadcast_ports::{PortError, PortErrorKind};
 
 use super::progress::{Progress, Summary};
-use super::reader::FileRefusal;
+use super::reader::{FileRefusal, MAX_RUNS};
 
 /// The outcome of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,8 +25,27 @@ pub enum ImportOutcome {
 pub(super) enum EndOfRun {
     /// The file is read completely, or cannot be read further.
     FileEnd(Option<FileRefusal>),
-    /// The run's deadline has passed.
-    Deadline,
+    /// The run's deadline has passed, or a port failed after the run had advanced: another run is required.
+    Interrupted,
+}
+
+impl EndOfRun {
+    /// Returns the end of a run in which a port failed. Fails with the port's error if the run has not advanced.
+    pub(super) fn after(error: PortError, progress: &Progress) -> Result<Self, PortError> {
+        if !progress.has_advanced() {
+            return Err(error);
+        }
+        tracing::warn!(error = %error, "the run failed; another run resumes the import: {error}");
+        Ok(Self::Interrupted)
+    }
+
+    /// Ends the import instead of requesting another run if it had as many as it may have.
+    pub(super) fn limited(self, progress: &Progress) -> Self {
+        match self {
+            Self::Interrupted if progress.checkpoint.runs + 1 >= MAX_RUNS => Self::FileEnd(Some(FileRefusal::TooManyRuns)),
+            end => end,
+        }
+    }
 }
 
 /// A run of the import of a file.
@@ -50,6 +69,7 @@ impl<Ports: PortSet> ImportRun<'_, Ports> {
 
     /// Saves the progress, and requests another run.
     pub(super) async fn pause(&self, mut progress: Progress) -> Result<ImportOutcome, PortError> {
+        progress.checkpoint.runs += 1;
         self.save(&mut progress).await?;
         self.files.request_resume(self.file).await?;
         Ok(ImportOutcome::Resumes(progress.counts_of_run()))

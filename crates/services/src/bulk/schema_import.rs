@@ -54,7 +54,7 @@ struct ImportContext {
 impl<Ports: PortSet> SchemaImport<Ports> {
     /// Imports a file from its checkpoint to its end or until `deadline`; then another run resumes the import. Another run
     /// also resumes it if a port fails after this run has processed lines; if it has processed none, the port's error is
-    /// returned.
+    /// returned. After a thousand runs, the import ends, and its summary states the line.
     pub async fn import(&self, file: &BulkFile, deadline: Timestamp) -> Result<ImportOutcome, PortError> {
         let checkpoint = self.progress.checkpoint(file).await?.unwrap_or_default();
         if checkpoint.done {
@@ -62,18 +62,17 @@ impl<Ports: PortSet> SchemaImport<Ports> {
         }
         let run = ImportRun::<Ports> { files: &self.files, progress: &self.progress, clock: &self.registration.clock, file };
         let mut progress = Progress::resume(checkpoint, run.clock.now());
-        match self.import_lines(&run, &mut progress, deadline).await {
-            Ok(EndOfRun::FileEnd(refused)) => {
+        let end = match self.import_lines(&run, &mut progress, deadline).await {
+            Ok(end) => end,
+            Err(error) if error.kind() == PortErrorKind::Conflict => return Ok(ImportOutcome::Replaced),
+            Err(error) => EndOfRun::after(error, &progress)?,
+        };
+        match end.limited(&progress) {
+            EndOfRun::FileEnd(refused) => {
                 let summary = run.store_report(&mut progress, refused).await?;
                 run.complete(progress, summary).await
             }
-            Ok(EndOfRun::Deadline) => run.pause(progress).await,
-            Err(error) if error.kind() == PortErrorKind::Conflict => Ok(ImportOutcome::Replaced),
-            Err(error) if progress.has_advanced() => {
-                tracing::warn!(error = %error, "the run failed; another run resumes the import: {error}");
-                run.pause(progress).await
-            }
-            Err(error) => Err(error),
+            EndOfRun::Interrupted => run.pause(progress).await,
         }
     }
 
@@ -109,7 +108,7 @@ impl<Ports: PortSet> SchemaImport<Ports> {
             }
             (progress.checkpoint.line, progress.checkpoint.offset) = (lines.line, lines.offset);
             if run.clock.now() >= deadline {
-                return Ok(EndOfRun::Deadline);
+                return Ok(EndOfRun::Interrupted);
             }
             if lines.line.is_multiple_of(LINES_PER_CHECKPOINT) {
                 run.save(progress).await?;
@@ -166,7 +165,7 @@ impl ImportContext {
     fn is_superseded(&self, line: &SchemaLine, latest: Option<&EventSchema>) -> bool {
         let Some(latest) = latest.filter(|_| !self.registered.contains(&line.event_type)) else { return false };
         self.uploaded_at.is_some_and(|uploaded_at| uploaded_at < latest.registered_at)
-            && incompatibilities(&line.schema, &latest.schema).is_empty()
+            && latest.schema.parse().is_ok_and(|latest| incompatibilities(&line.schema, &latest).is_empty())
     }
 }
 

@@ -48,6 +48,7 @@ pub struct VehicleImport<Ports: PortSet> {
 impl<Ports: PortSet> VehicleImport<Ports> {
     /// Imports a file from its checkpoint to its end or until `deadline`; then another run resumes the import. Another run
     /// also resumes it if a port fails after this run has loaded rows; if it has loaded none, the port's error is returned.
+    /// After a thousand runs, the import ends, and its summary states the line.
     pub async fn import(&self, file: &BulkFile, deadline: Timestamp) -> Result<ImportOutcome, PortError> {
         let checkpoint = self.progress.checkpoint(file).await?.unwrap_or_default();
         if checkpoint.done {
@@ -56,19 +57,17 @@ impl<Ports: PortSet> VehicleImport<Ports> {
         let now = self.clock.now();
         let confirmed = self.update_ledger(|ledger| ledger.begin(&file.version, &file.content, now)).await?;
         let mut progress = Progress::resume(checkpoint, now);
-        let end = self.import_rows(file, &confirmed, &mut progress, deadline).await;
-        match end {
-            Ok(EndOfRun::FileEnd(refused)) => self.finish(file, progress, refused).await,
-            Ok(EndOfRun::Deadline) => self.run(file).pause(progress).await,
+        let end = match self.import_rows(file, &confirmed, &mut progress, deadline).await {
+            Ok(end) => end,
             Err(error) if error.kind() == PortErrorKind::Conflict => {
                 self.update_ledger(|ledger| ledger.end(&file.version)).await?;
-                Ok(ImportOutcome::Replaced)
+                return Ok(ImportOutcome::Replaced);
             }
-            Err(error) if progress.has_advanced() => {
-                tracing::warn!(error = %error, "the run failed; another run resumes the import: {error}");
-                self.run(file).pause(progress).await
-            }
-            Err(error) => Err(error),
+            Err(error) => EndOfRun::after(error, &progress)?,
+        };
+        match end.limited(&progress) {
+            EndOfRun::FileEnd(refused) => self.finish(file, progress, refused).await,
+            EndOfRun::Interrupted => self.run(file).pause(progress).await,
         }
     }
 
@@ -99,7 +98,7 @@ impl<Ports: PortSet> VehicleImport<Ports> {
                 self.run(file).save(progress).await?;
             }
         }
-        Ok(EndOfRun::Deadline)
+        Ok(EndOfRun::Interrupted)
     }
 
     /// Imports a window of rows: reads the stored mappings, plans each row, and writes what is new. Returns the outcomes in

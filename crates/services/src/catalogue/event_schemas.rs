@@ -1,5 +1,6 @@
 //! The schemas of custom event types: registers versions, and validates events against the versions in force.
 
+mod compiled;
 mod in_force;
 mod registration;
 mod validator;

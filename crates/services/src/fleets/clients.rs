@@ -1,8 +1,7 @@
-//! What admins do with machine clients of fleets and of ingest partners: create, list, change and delete them, and read their
+//! What admins do with machine clients of admins, fleets and ingest partners: create, list, change and delete them, and read their
 //! secrets. `credentials.rs` rotates secrets; `app_clients.rs` has the steps that these operations and the workflows share.
 
 use roadcast_domain::audit::Change;
-use roadcast_domain::caller::Scope;
 use roadcast_domain::fleet::{Client, ClientKind, ClientPosition, ClientRole};
 use roadcast_domain::ids::{ChangeId, ClientId, FleetId};
 use roadcast_domain::json_pointer::JsonPointer;
@@ -18,6 +17,12 @@ use super::onboarding::{FLEET_OFFBOARDING, Onboarding, validate_name};
 use crate::authz::Admin;
 use crate::{ServiceError, VersionCondition};
 
+/// An admin must not lock itself out: a deployment always keeps one admin that can enable others.
+const OWN_CLIENT: ServiceError =
+    ServiceError::Conflict("an admin cannot disable or delete its own client; use another admin's client");
+/// The first admin is accepted without a record, so its record must stay.
+const FIRST_ADMIN: ServiceError =
+    ServiceError::Conflict("the first admin is part of the deployment and cannot be deleted; disable it");
 /// Another admin or a workflow changed the client.
 pub(super) const CHANGED_CONCURRENTLY: &str = "the client is being modified concurrently; retry";
 
@@ -42,18 +47,15 @@ impl<Ports: PortSet> Onboarding<Ports> {
         role: ClientRole,
     ) -> Result<(Client, Credentials), ServiceError> {
         let name = validate_name(name)?;
-        let scope = match &role {
+        match &role {
+            ClientRole::Admin => {}
             ClientRole::Fleet { fleet_id } => {
                 let fleet = self.fleets.get(fleet_id).await?;
                 fleet.ok_or_else(|| ServiceError::invalid(["fleetId"], "does not exist"))?;
-                Scope::Read
             }
-            ClientRole::Ingest { sources } => {
-                validate_sources(sources)?;
-                Scope::Ingest
-            }
-        };
-        let credentials = self.app_clients.create(&name, scope).await?;
+            ClientRole::Ingest { sources } => validate_sources(sources)?,
+        }
+        let credentials = self.app_clients.create(&name, role.scope()).await?;
         let now = self.clock.now();
         let new = Client::new(credentials.client_id.clone(), name, role, now);
         let client = Client { secret_shown_at: Some(now), ..new };
@@ -93,7 +95,7 @@ impl<Ports: PortSet> Onboarding<Ports> {
 
     /// Returns the client that has this id or this credential.
     pub async fn client(&self, _admin: &Admin, client_id: &ClientId) -> Result<Client, ServiceError> {
-        self.clients.get(client_id).await?.ok_or(ServiceError::NotFound)
+        self.find_client(client_id).await?.ok_or(ServiceError::NotFound)
     }
 
     /// Returns a page of a client's changes, newest first, before `before`. The changes of a deleted client are kept.
@@ -111,7 +113,8 @@ impl<Ports: PortSet> Onboarding<Ports> {
         Ok(changes)
     }
 
-    /// Changes a client. Fails with `Stale` unless its version satisfies `condition`. A disabled client is refused within seconds.
+    /// Changes a client. Fails with `Stale` unless its version satisfies `condition`, and with `Conflict` if an admin disables
+    /// its own client. A disabled client is refused within seconds.
     pub async fn update_client(
         &self,
         admin: &Admin,
@@ -123,6 +126,9 @@ impl<Ports: PortSet> Onboarding<Ports> {
         if !condition.into().allows(before.version) {
             return Err(ServiceError::Stale);
         }
+        if update.disabled && admin.is_client(client_id) {
+            return Err(OWN_CLIENT);
+        }
         let role = match (&before.role, update.sources) {
             (ClientRole::Ingest { .. }, Some(sources)) => {
                 validate_sources(&sources)?;
@@ -131,10 +137,10 @@ impl<Ports: PortSet> Onboarding<Ports> {
             (ClientRole::Ingest { .. }, None) => {
                 return Err(ServiceError::invalid(["sources"], "is required for kind ingest"));
             }
-            (ClientRole::Fleet { .. }, Some(_)) => {
-                return Err(ServiceError::invalid(["sources"], "is not allowed for kind fleet"));
+            (ClientRole::Admin | ClientRole::Fleet { .. }, Some(_)) => {
+                return Err(ServiceError::invalid(["sources"], "is allowed only for kind ingest"));
             }
-            (role @ ClientRole::Fleet { .. }, None) => role.clone(),
+            (role @ (ClientRole::Admin | ClientRole::Fleet { .. }), None) => role.clone(),
         };
         let now = self.clock.now();
         let disabled_since = update.disabled.then(|| before.disabled_since.unwrap_or(now));
@@ -182,9 +188,15 @@ impl<Ports: PortSet> Onboarding<Ports> {
     }
 
     /// Deletes a client of any kind: it gets no more tokens, and its existing tokens become invalid within seconds. Its
-    /// vehicles and events stay.
+    /// vehicles and events stay. Fails with `Conflict` for the first admin and for the client of the caller.
     pub async fn remove_client(&self, admin: &Admin, client_id: &ClientId) -> Result<(), ServiceError> {
         let client = self.client_by_id(client_id).await?;
+        if self.first_admin.as_ref() == Some(client_id) {
+            return Err(FIRST_ADMIN);
+        }
+        if admin.is_client(client_id) {
+            return Err(OWN_CLIENT);
+        }
         Ok(self.app_clients_and_records().remove(&client, &admin.author()).await?)
     }
 
@@ -202,8 +214,17 @@ impl<Ports: PortSet> Onboarding<Ports> {
     /// Returns the client with this id. The id of another credential of a client is not found: a change of a client must not
     /// affect more than its author expects.
     pub(super) async fn client_by_id(&self, client_id: &ClientId) -> Result<Client, ServiceError> {
-        let client = self.clients.get(client_id).await?;
+        let client = self.find_client(client_id).await?;
         client.filter(|client| client.client_id == *client_id).ok_or(ServiceError::NotFound)
+    }
+
+    /// Returns the client that has this id or this credential; the first admin also if it has no record.
+    async fn find_client(&self, client_id: &ClientId) -> Result<Option<Client>, ServiceError> {
+        let without_record = || {
+            let first_admin = self.first_admin.clone().filter(|first_admin| first_admin == client_id);
+            first_admin.map(|client_id| Client::first_admin(client_id, self.clock.now()))
+        };
+        Ok(self.clients.get(client_id).await?.or_else(without_record))
     }
 
     const fn app_clients_and_records(&self) -> FleetClients<'_, Ports> {

@@ -1,8 +1,7 @@
 //! Rotation of a client's credentials: a second app client behind the same record, then removal of the first.
 
 use roadcast_domain::audit::Change;
-use roadcast_domain::caller::Scope;
-use roadcast_domain::fleet::{CREDENTIALS_PER_CLIENT, Client, ClientRole, Credential};
+use roadcast_domain::fleet::{CREDENTIALS_PER_CLIENT, Client, Credential};
 use roadcast_domain::ids::ClientId;
 use roadcast_ports::PortErrorKind;
 use roadcast_ports::clients::{AppClients, Clients, Credentials};
@@ -30,11 +29,7 @@ impl<Ports: PortSet> Onboarding<Ports> {
         if client.credentials.len() >= CREDENTIALS_PER_CLIENT {
             return Err(TOO_MANY);
         }
-        let scope = match &client.role {
-            ClientRole::Fleet { .. } => Scope::Read,
-            ClientRole::Ingest { .. } => Scope::Ingest,
-        };
-        let secret = self.app_clients.create(&client.name, scope).await?;
+        let secret = self.app_clients.create(&client.name, client.role.scope()).await?;
         let credential = Credential { client_id: secret.client_id.clone(), created_at: self.clock.now() };
         let added = self.change_credentials(admin, client_id, |credentials| {
             if credentials.len() >= CREDENTIALS_PER_CLIENT {

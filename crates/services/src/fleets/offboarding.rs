@@ -12,12 +12,14 @@ use roadcast_ports::clock::Clock;
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::provisioning::{ChannelParts, FleetChannel};
+use roadcast_ports::webhooks::Endpoints as _;
 use serde::{Deserialize, Serialize};
 
 use super::app_clients::FleetClients;
 use super::revocation::revoke_all;
 use super::subscription_changes::has_subscription;
 use crate::ServiceError;
+use crate::webhooks::removal::remove_all;
 
 /// The delay of a queue's message count, in milliseconds: before that, a count of zero does not prove that the queue is
 /// empty.
@@ -36,6 +38,8 @@ pub struct Offboarding<Ports: PortSet> {
     pub app_clients: Ports::AppClients,
     /// The subscriptions.
     pub subscriptions: Ports::Subscriptions,
+    /// The webhook endpoints.
+    pub endpoints: Ports::Endpoints,
     /// The fleets' queues and rules.
     pub channel: Ports::FleetChannel,
     /// The clock.
@@ -65,9 +69,9 @@ pub enum Step {
     StopDelivery,
     /// Checks whether the feed is drained.
     Drain,
-    /// Revokes every subscription.
+    /// Revokes every subscription, and deletes the webhook endpoints, to which nothing can be delivered any more.
     Revoke,
-    /// Deletes the fleet's feed queue and the dead-letter queue of its rule.
+    /// Deletes the fleet's feed queue.
     RemoveQueue,
     /// Deletes the app clients.
     RemoveClients,
@@ -104,10 +108,11 @@ impl<Ports: PortSet> Offboarding<Ports> {
             Step::Drain => return Ok(Some(self.drain(&fleet, &status).await?)),
             Step::Revoke => {
                 revoke_all(&self.subscriptions, &self.clock, &Author::Offboarding, &fleet.fleet_id).await?;
+                remove_all(&self.endpoints, &self.fleets, &self.clock, &Author::Offboarding, &fleet.fleet_id).await?;
             }
             Step::RemoveQueue => self.channel.remove_queue(&fleet).await?,
             Step::RemoveClients => self.fleet_clients().remove_where(&fleet, &Author::Offboarding, |_| true).await?,
-            Step::Finish => self.finish(fleet, status).await?,
+            Step::Finish => self.finish(fleet).await?,
             Step::HandleFailure => {
                 // Only the error's name: its cause may contain internal details. The execution log contains the cause.
                 let reason = format!(
@@ -132,23 +137,28 @@ impl<Ports: PortSet> Offboarding<Ports> {
 
     /// Marks the fleet as offboarded. Fails with `Conflict` if a resource remains: a concurrent provisioning workflow may
     /// have created it again.
-    async fn finish(&self, fleet: Fleet, status: OffboardingStatus) -> Result<(), ServiceError> {
+    async fn finish(&self, fleet: Fleet) -> Result<(), ServiceError> {
         const RESOURCES_REMAIN: ServiceError =
-            ServiceError::Conflict("the fleet still has a queue, a rule, a client or a subscription");
+            ServiceError::Conflict("the fleet still has a queue, a rule, a client, an endpoint or a subscription");
         if self.channel.status(&fleet).await? != ChannelParts::NONE || self.fleet_clients().exist(&fleet).await? {
             return Err(RESOURCES_REMAIN);
         }
         let is_live = |subscription: &Subscription| subscription.state != SubscriptionState::Revoked;
-        if has_subscription(&self.subscriptions, &fleet.fleet_id, is_live).await? {
+        let has_endpoints = !self.endpoints.list(&fleet.fleet_id).await?.is_empty();
+        if has_endpoints || has_subscription(&self.subscriptions, &fleet.fleet_id, is_live).await? {
             return Err(RESOURCES_REMAIN);
         }
-        let status = OffboardingStatus { reason: None, ..status };
-        self.update(&fleet, Fleet { state: FleetState::Offboarded, offboarding: Some(status), ..fleet.clone() }).await
+        let offboarded = fleet.clone().finish_offboarding();
+        self.update(&fleet, offboarded).await
     }
 
     async fn update(&self, before: &Fleet, after: Fleet) -> Result<(), ServiceError> {
         let change = Change::fleet_changed(Author::Offboarding, Some(before), &after, self.clock.now());
-        let updated = self.fleets.update(&after, &change).await;
+        let updated = if before.has_bus_place && !after.has_bus_place {
+            self.fleets.release_bus(&after, &change).await
+        } else {
+            self.fleets.update(&after, &change).await
+        };
         updated.map_err(|error| ServiceError::or_conflict(error, "the fleet is being modified concurrently; retry"))
     }
 

@@ -2,13 +2,14 @@
 
 use roadcast_domain::audit::Change;
 use roadcast_domain::fleet::{FeedDisposition, Fleet, FleetState};
-use roadcast_domain::ids::{ChangeId, FleetId};
+use roadcast_domain::ids::{ChangeId, ClientId, FleetId};
 use roadcast_domain::plan::Plan;
 use roadcast_ports::clock::{Clock, Randomness};
-use roadcast_ports::fleets::Fleets;
+use roadcast_ports::fleets::{FleetCreation, Fleets};
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::provisioning::{ProvisioningWorkflow, WorkflowRun};
 
+use super::placement::DeliveryBuses;
 use crate::ServiceError;
 use crate::authz::{Admin, FleetReader, Reader};
 
@@ -32,8 +33,10 @@ pub struct Onboarding<Ports: PortSet> {
     pub entitlements: Ports::Entitlements,
     /// The provisioning and offboarding workflows.
     pub workflow: Ports::ProvisioningWorkflow,
-    /// The delivery bus of new fleets.
-    pub delivery_bus: String,
+    /// The delivery buses of new fleets.
+    pub delivery_buses: DeliveryBuses,
+    /// The admin client of the template, which needs no record.
+    pub first_admin: Option<ClientId>,
     /// The clock.
     pub clock: Ports::Clock,
     /// The source of random ids.
@@ -41,12 +44,21 @@ pub struct Onboarding<Ports: PortSet> {
 }
 
 impl<Ports: PortSet> Onboarding<Ports> {
-    /// Creates a fleet.
+    /// Creates a fleet on a delivery bus with room. Fails with `Conflict` if no bus has room.
     pub async fn create_fleet(&self, admin: &Admin, name: &str, plan: Plan) -> Result<Fleet, ServiceError> {
         let (fleet_id, now) = (FleetId::from_random_bits(self.randomness.bits()), self.clock.now());
-        let fleet = Fleet::new(fleet_id, validate_name(name)?, self.delivery_bus.clone(), plan, now);
-        self.fleets.create(&fleet, &Change::fleet_changed(admin.author(), None, &fleet, now)).await?;
-        Ok(fleet)
+        let fleet = Fleet::new(fleet_id, validate_name(name)?, String::new(), plan, now);
+        let counts = self.fleets.bus_counts().await?;
+        // Another caller may take the last place of a bus after it was counted. Then the next bus is tried.
+        for delivery_bus in self.delivery_buses.with_room(&counts) {
+            let fleet = Fleet { delivery_bus, ..fleet.clone() };
+            let change = Change::fleet_changed(admin.author(), None, &fleet, now);
+            let created = self.fleets.create_within(&fleet, self.delivery_buses.fleets_per_bus(), &change).await?;
+            if created == FleetCreation::Created {
+                return Ok(fleet);
+            }
+        }
+        Err(ServiceError::Conflict("no delivery bus has room for another fleet; raise the quota of rules per bus"))
     }
 
     /// Returns a page of the fleets that the caller may see, by id, after `after`: all fleets for an admin, its own for a

@@ -1,23 +1,28 @@
 //! Receipts: the periods in which a subscription was active, and the events delivered for its vehicles.
 //!
 //! Deliveries are not counted when they happen, because a counter per vehicle would be written with every bus entry. A
-//! receipt is computed on request, from the audit trail and from the feed index, which covers the last 14 days.
+//! receipt is computed on request, from the audit trail and from the feed index, which covers the last 14 days. What a
+//! suspended subscription holds back is not delivered yet: it counts once the subscription resumes.
 
 mod audit_walk;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::pin::pin;
+use std::sync::Arc;
 
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use roadcast_domain::Timestamp;
 use roadcast_domain::ids::{ArrivalStamp, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_ports::clock::Clock;
+use roadcast_ports::entitlements::Entitlements;
 use roadcast_ports::feed::{FeedIndex, FeedRange, INDEX_RETENTION_MS};
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::subscriptions::Subscriptions;
 use serde::Serialize;
 
 use self::audit_walk::{AuditedActivity, audited_activity};
-use crate::ServiceError;
 use crate::authz::FleetReader;
+use crate::{CONCURRENT_READS, ServiceError};
 
 /// Pointers per read. Each pointer names the events of one bus entry.
 const POINTERS_PER_READ: usize = 200;
@@ -34,6 +39,8 @@ pub struct Receipts<Ports: PortSet> {
     pub subscriptions: Ports::Subscriptions,
     /// The index of delivered events.
     pub index: Ports::FeedIndex,
+    /// The entitlements.
+    pub entitlements: Ports::Entitlements,
     /// The clock.
     pub clock: Ports::Clock,
 }
@@ -92,6 +99,33 @@ struct DeliveryTally {
     last: Option<Timestamp>,
 }
 
+impl DeliveryTally {
+    /// Counts a delivery of an event. Returns whether it is the first one of this event.
+    fn add(&mut self, eid: Eid, at: Timestamp) -> bool {
+        let is_new = self.events.insert(eid);
+        if is_new {
+            self.first = Some(self.first.map_or(at, |first| first.min(at)));
+            self.last = Some(self.last.map_or(at, |last| last.max(at)));
+        }
+        is_new
+    }
+}
+
+/// A delivery that was held back when it was made.
+struct HeldDelivery {
+    eid: Eid,
+    at: Timestamp,
+    held_by: Arc<BTreeSet<SubscriptionId>>,
+}
+
+/// The deliveries of the index.
+struct Counted {
+    /// The time up to which they were counted.
+    to: Timestamp,
+    /// Deliveries that count only if they were released.
+    held: BTreeMap<VehicleId, Vec<HeldDelivery>>,
+}
+
 impl<Ports: PortSet> Receipts<Ports> {
     /// Returns the receipt of a subscription in any state, for deliveries in [`from`, `to`) as far as the index goes back.
     pub async fn receipt(
@@ -110,7 +144,8 @@ impl<Ports: PortSet> Receipts<Ports> {
         let to = to.unwrap_or(now).min(now).max(from);
         let mut tallies: BTreeMap<VehicleId, DeliveryTally> =
             vehicles.into_iter().map(|vid| (vid, DeliveryTally::default())).collect();
-        let counted_to = self.count(fleet_id, from, to, &mut tallies).await?;
+        let Counted { to: counted_to, held } = self.count(fleet_id, from, to, &mut tallies).await?;
+        self.count_released(fleet_id, held, &mut tallies).await?;
         let deliveries = |(vid, tally): (VehicleId, DeliveryTally)| Deliveries {
             vid,
             events: tally.events.len(),
@@ -127,14 +162,15 @@ impl<Ports: PortSet> Receipts<Ports> {
         })
     }
 
-    /// Counts the deliveries of the vehicles in `tallies`. Returns the time up to which they were counted.
+    /// Counts the deliveries of the vehicles in `tallies` that were not held back.
     async fn count(
         &self,
         fleet_id: &FleetId,
         from: Timestamp,
         to: Timestamp,
         tallies: &mut BTreeMap<VehicleId, DeliveryTally>,
-    ) -> Result<Timestamp, ServiceError> {
+    ) -> Result<Counted, ServiceError> {
+        let mut held: BTreeMap<VehicleId, Vec<HeldDelivery>> = BTreeMap::new();
         let last = ArrivalStamp::from_time_and_salt(to.plus_ms(-1), u128::MAX);
         let mut next = Some(ArrivalStamp::lower_bound(from)).filter(|first| *first <= last);
         let mut events = 0;
@@ -143,18 +179,43 @@ impl<Ports: PortSet> Receipts<Ports> {
             let range = FeedRange { fleet_id: fleet_id.clone(), from, to: last, limit: POINTERS_PER_READ };
             let page = self.index.read(&range).await?;
             for pointer in page.pointers {
-                let at = pointer.stamp.time();
+                let (at, held_by) = (pointer.stamp.time(), Arc::new(pointer.held_by));
                 for (vid, eid) in pointer.events {
                     let Some(tally) = tallies.get_mut(&vid) else { continue };
-                    if tally.events.insert(eid) {
+                    if !held_by.is_empty() {
                         events += 1;
-                        tally.first = tally.first.or(Some(at));
-                        tally.last = Some(at);
+                        held.entry(vid).or_default().push(HeldDelivery { eid, at, held_by: Arc::clone(&held_by) });
+                    } else if tally.add(eid, at) {
+                        events += 1;
                     }
                 }
             }
             next = page.next.filter(|next| *next <= last);
         }
-        Ok(next.map_or(to, ArrivalStamp::time))
+        Ok(Counted { to: next.map_or(to, ArrivalStamp::time), held })
+    }
+
+    /// Counts the deliveries that are not held back any more. Reads the entitlements after the index, which takes long.
+    async fn count_released(
+        &self,
+        fleet_id: &FleetId,
+        held: BTreeMap<VehicleId, Vec<HeldDelivery>>,
+        tallies: &mut BTreeMap<VehicleId, DeliveryTally>,
+    ) -> Result<(), ServiceError> {
+        let read = stream::iter(held).map(|(vid, deliveries)| async move {
+            let entitlement = self.entitlements.entitlement(fleet_id, &vid).await?;
+            Ok::<_, ServiceError>((vid, deliveries, entitlement))
+        });
+        let mut read = pin!(read.buffer_unordered(CONCURRENT_READS));
+        while let Some((vid, deliveries, entitlement)) = read.try_next().await? {
+            let (Some(entitlement), Some(tally)) = (entitlement, tallies.get_mut(&vid)) else { continue };
+            let now = self.clock.now();
+            for HeldDelivery { eid, at, held_by } in deliveries {
+                if entitlement.has_released(&held_by, at, now) {
+                    tally.add(eid, at);
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -38,7 +38,7 @@ pub(crate) async fn has_subscription(
 /// 1. claims a version, so that writers that read an earlier version fail;
 /// 2. removes grants that are no longer covered;
 /// 3. updates the record;
-/// 4. adds grants that are newly covered.
+/// 4. adds grants that are newly covered, under a version that no other writer has claimed.
 ///
 /// If the change is interrupted, less is readable than the record states, never more. Repeating the change completes it.
 pub(crate) async fn change_subscription(
@@ -76,6 +76,12 @@ pub(crate) async fn change_subscription(
         wanted.version += 1;
     }
     if Grant::effective(&wanted).is_some() {
+        if !is_changed {
+            // A concurrent change may have claimed the version that was read and have removed grants, but not stored the
+            // subscription yet. Writing grants under that version would undo the removal; after a claim, that change fails.
+            subscriptions.claim_version(&wanted).await?;
+            wanted.version += 1;
+        }
         subscriptions.write_grants(&wanted).await?;
     }
     Ok(wanted)

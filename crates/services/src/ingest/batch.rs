@@ -15,7 +15,7 @@ use roadcast_ports::port_set::PortSet;
 use roadcast_ports::stream::{StreamRecord, TelemetryStream};
 
 use super::identities::Identities;
-use super::{AcceptedEvent, EventError, Ingest, IngestError, ValidatedEvent, split, stream_record_for};
+use super::{AcceptedEvent, EventError, Ingest, IngestError, UploadBudget, ValidatedEvent, split, stream_record_for};
 use crate::CONCURRENT_READS;
 use crate::authz::Sender;
 
@@ -49,16 +49,17 @@ impl<Ports: PortSet> Ingest<Ports> {
         let envelopes: Vec<_> = events.iter().map(|raw| Envelope::parse(raw)).collect();
         let resolved = self.resolve_subjects(&envelopes, sender).await;
         let mut identities = Identities::default();
+        let mut budget = UploadBudget::new();
         for (index, (raw, envelope)) in events.into_iter().zip(envelopes).enumerate() {
             let (id, source) = envelope.as_ref().map_or((None, None), |e| (Some(e.id.clone()), Some(e.source.clone())));
             let outcome = match envelope {
                 Err(refusal) => Err(EventError::Refused(refusal)),
-                Ok(envelope) => self.validate_by_subject(&envelope, sender, received, &resolved).await,
+                Ok(envelope) => self.validate_by_subject(&envelope, sender, received, &resolved, &mut budget).await,
             };
             let outcome = outcome.and_then(|(vid, validated)| {
-                identities.add(validated.outcome.eid, raw)?;
-                by_vehicle.entry(vid).or_default().push((index, validated.json.clone()));
-                Ok(validated.into_accepted())
+                identities.add(validated.receipt.eid, raw)?;
+                by_vehicle.entry(vid).or_default().push((index, validated.json));
+                Ok(validated.receipt)
             });
             receipt.push(BatchEvent { id, source, outcome });
         }
@@ -87,10 +88,13 @@ impl<Ports: PortSet> Ingest<Ports> {
     ) -> BTreeMap<String, Result<Option<Vehicle>, PortError>> {
         let subjects = envelopes.iter().flatten().filter_map(|envelope| envelope.subject.clone());
         let distinct: BTreeSet<String> = subjects.collect();
+        // Read in advance, otherwise each of the first concurrent look-ups would read the version.
+        let vehicles = &self.vehicles.current().await;
         let look_ups = distinct.into_iter().map(|subject| async move {
-            let vehicle = match Subject::parse(&subject) {
-                None => Ok(None),
-                Some(subject) => self.vehicles.resolve(&subject).await,
+            let vehicle = match (Subject::parse(&subject), vehicles) {
+                (None, _) => Ok(None),
+                (Some(subject), Ok(vehicles)) => vehicles.resolve(&subject).await,
+                (Some(_), Err(error)) => Err(error.clone()),
             };
             (subject, vehicle)
         });
@@ -106,6 +110,7 @@ impl<Ports: PortSet> Ingest<Ports> {
         sender: &Sender,
         received: Timestamp,
         resolved: &BTreeMap<String, Result<Option<Vehicle>, PortError>>,
+        budget: &mut UploadBudget,
     ) -> Result<(VehicleId, ValidatedEvent), EventError> {
         let Some(subject) = &envelope.subject else {
             return Err(Refusal::new(
@@ -120,9 +125,9 @@ impl<Ports: PortSet> Ingest<Ports> {
             Some(Err(error)) => return Err(error.clone().into()),
             Some(Ok(None)) | None => return Err(Refusal::vehicle_unknown().into()),
         };
-        let validated = self.validate(envelope, &vehicle.vid, sender, received).await?;
-        if validated.outcome.accepted.is_none() {
-            return Err(EventError::NoUsableSample(Box::new(validated.outcome)));
+        let validated = self.validate(envelope, &vehicle.vid, sender, received, budget).await?;
+        if !validated.is_usable {
+            return Err(EventError::NoUsableSample(Box::new(validated.receipt.removed)));
         }
         Ok((vehicle.vid.clone(), validated))
     }
@@ -166,6 +171,7 @@ mod tests {
         let sender = Sender::prove(&Caller::Admin(ClientId::new("admin"))).unwrap();
         let receipt = ingest.batch(&sender, &batch).await.unwrap();
         assert_eq!(receipt.events.iter().filter(|event| event.outcome.is_err()).count(), 200);
-        assert_eq!((vehicles.calls(), vehicles.max_in_flight()), (100, 16));
+        // The version, and each name.
+        assert_eq!((vehicles.calls(), vehicles.max_in_flight()), (1 + 100, 16));
     }
 }

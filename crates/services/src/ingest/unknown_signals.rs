@@ -38,8 +38,7 @@ pub fn unknown_signals<'a>(events: impl IntoIterator<Item = &'a AcceptedEvent>) 
 pub(super) fn unknown_paths(event: &Event) -> Vec<String> {
     let Body::Telemetry(telemetry) = &event.body else { return Vec::new() };
     let is_below_root = |path: &str| path.get(..ROOT.len()).is_some_and(|start| start.eq_ignore_ascii_case(ROOT));
-    let mut seen = HashSet::new();
-    let paths = telemetry.samples.iter().flat_map(|sample| sample.signals.keys());
+    let paths = telemetry.samples.columns().iter().map(|column| &column.path);
     let unknown = paths.filter(|path| path.def().is_none() && is_below_root(path.as_str()));
-    unknown.map(SignalPath::as_str).filter(|path| seen.insert(*path)).take(MAX_PATHS).map(str::to_owned).collect()
+    unknown.map(SignalPath::as_str).take(MAX_PATHS).map(str::to_owned).collect()
 }

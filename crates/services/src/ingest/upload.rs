@@ -12,7 +12,7 @@ use roadcast_ports::stream::TelemetryStream;
 use serde_json::value::RawValue;
 
 use super::identities::Identities;
-use super::{AcceptedEvent, EventError, Ingest, IngestError, ValidatedEvent, split, stream_record_for};
+use super::{AcceptedEvent, EventError, Ingest, IngestError, UploadBudget, ValidatedEvent, split, stream_record_for};
 use crate::authz::Sender;
 
 impl<Ports: PortSet> Ingest<Ports> {
@@ -32,9 +32,10 @@ impl<Ports: PortSet> Ingest<Ports> {
         let mut validated = Vec::with_capacity(events.len());
         let mut refused = Vec::new();
         let mut identities = Identities::default();
+        let mut budget = UploadBudget::new();
         for (index, raw) in events.into_iter().enumerate() {
-            let event = self.validate_for_vehicle(raw, &vehicle, sender, received).await;
-            match event.and_then(|event| identities.add(event.outcome.eid, raw).map(|()| event)) {
+            let event = self.validate_for_vehicle(raw, &vehicle, sender, received, &mut budget).await;
+            match event.and_then(|event| identities.add(event.receipt.eid, raw).map(|()| event)) {
                 Ok(event) => validated.push(event),
                 // A failed port fails the upload; it is not a fault of the event.
                 Err(EventError::Port(error)) => return Err(error.into()),
@@ -44,14 +45,16 @@ impl<Ports: PortSet> Ingest<Ports> {
         if !refused.is_empty() {
             return Err(IngestError::Events(refused));
         }
-        if validated.iter().all(|event| event.outcome.accepted.is_none()) {
-            return Err(IngestError::NoUsableSample(validated.into_iter().map(|event| event.outcome).enumerate().collect()));
+        if !validated.iter().any(|event| event.is_usable) {
+            return Err(IngestError::NoUsableSample(
+                validated.into_iter().map(|event| event.receipt.removed).enumerate().collect(),
+            ));
         }
         let record = stream_record_for(vid, validated.iter().map(|event| event.json.as_str()));
         for outcome in self.stream.put(&[record]).await {
             outcome?;
         }
-        Ok(validated.into_iter().map(ValidatedEvent::into_accepted).collect())
+        Ok(validated.into_iter().map(|event| event.receipt).collect())
     }
 
     /// Validates an event of an upload about `vehicle`. If the event has a subject, it must name that vehicle.
@@ -61,6 +64,7 @@ impl<Ports: PortSet> Ingest<Ports> {
         vehicle: &Vehicle,
         sender: &Sender,
         received: Timestamp,
+        budget: &mut UploadBudget,
     ) -> Result<ValidatedEvent, EventError> {
         let envelope = Envelope::parse(raw)?;
         if let Some(subject) = &envelope.subject {
@@ -77,6 +81,6 @@ impl<Ports: PortSet> Ingest<Ports> {
                 );
             }
         }
-        self.validate(&envelope, &vehicle.vid, sender, received).await
+        self.validate(&envelope, &vehicle.vid, sender, received, budget).await
     }
 }

@@ -98,7 +98,19 @@ impl<Ports: PortSet> FleetEvents<Ports> {
         let mut walk = IndexWalk::new(self, fleet.fleet_id(), range, self.entitlements.packages().await?, now);
         let more = walk.walk_to(last).await?;
         let (events, position) = walk.into_parts();
+        let events = self.redact_again(fleet, events).await?;
         let is_at_end = position.stamp > last && range.to.is_some_and(|to| end >= to);
         Ok(FleetEventsPage { events, next: (!is_at_end).then_some(position), more })
+    }
+
+    /// Redacts the events to what the fleet may see now: its entitlements may have changed during the walk.
+    async fn redact_again(&self, fleet: &FleetOwner, events: Vec<Event>) -> Result<Vec<Event>, ServiceError> {
+        let (packages, now) = (self.entitlements.packages().await?, self.clock.now());
+        let mut visible = Vec::with_capacity(events.len());
+        for event in events {
+            let entitlement = self.entitlements.entitlement(fleet.fleet_id(), &event.vid).await?;
+            visible.extend(entitlement.and_then(|entitlement| entitlement.redact(&event, &packages, now)));
+        }
+        Ok(visible)
     }
 }

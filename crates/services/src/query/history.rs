@@ -3,22 +3,31 @@
 //! The log is in the order of events, samples are in the order of their times, and the samples of an event are up to five
 //! minutes later than its first one. Therefore the reader starts that much earlier, and returns a sample only when no later
 //! event can precede it.
+//!
+//! Items of the log are decoded one after the other, when a page needs their values, and remain in columns: windows are
+//! computed from ranges of columns, and only samples that are returned become rows.
 
-mod sample_reader;
+mod coverages;
+mod ordered_rows;
+mod source;
+mod telemetry_reader;
 mod windows;
 
 use roadcast_domain::Timestamp;
+use roadcast_domain::event::memory::signals_bytes;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::selection::Selection;
+use roadcast_event_log::segment::bucket_start;
 use roadcast_ports::port_set::PortSet;
 use roadcast_signals::Signals;
 use serde::{Deserialize, Serialize};
 
-use super::vehicle_events::VehicleQueries;
+use super::vehicle_queries::VehicleQueries;
+use super::visibility::Visibility;
 use crate::ServiceError;
 use crate::authz::Reader;
-use crate::response_budget::{ResponseBudget, signals_bytes};
-use sample_reader::SampleReader;
+use crate::response_budget::{ResponseBudget, sample_bytes};
+use telemetry_reader::TelemetryReader;
 
 pub use windows::{Resolution, Series, Statistics, Window};
 
@@ -75,10 +84,16 @@ impl SamplePosition {
     pub const fn first_at(at: Timestamp) -> Self {
         Self { at, eid: Eid::MIN, index: 0 }
     }
+
+    /// The next position in the same event.
+    const fn next(self) -> Self {
+        Self { index: self.index.saturating_add(1), ..self }
+    }
 }
 
 impl<Ports: PortSet> VehicleQueries<Ports> {
-    /// Returns a page of a vehicle's samples from `start` on; from the start of the range if `None`.
+    /// Returns a page of a vehicle's samples from `start` on; from the start of the range if `None`. Fails with
+    /// `ResponseTooLarge` if the first sample alone exceeds a response.
     pub async fn samples(
         &self,
         reader: &Reader,
@@ -86,27 +101,50 @@ impl<Ports: PortSet> VehicleQueries<Ports> {
         start: Option<SamplePosition>,
     ) -> Result<HistoryPage<SampleRow, SamplePosition>, ServiceError> {
         let start = start.unwrap_or(SamplePosition::first_at(range.from));
-        let mut reader = SampleReader::open(self, reader, range, start).await?;
+        self.with_visibility(reader, &range.vid, |visibility| self.visible_samples(visibility, range, start)).await
+    }
+
+    async fn visible_samples(
+        &self,
+        visibility: Visibility,
+        range: &HistoryRange,
+        start: SamplePosition,
+    ) -> Result<HistoryPage<SampleRow, SamplePosition>, ServiceError> {
+        let mut reader = TelemetryReader::open(self, &visibility, range, start);
         let mut rows: Vec<SampleRow> = Vec::new();
-        let (mut reads, mut fitting, mut budget) = (0, 0, ResponseBudget::new());
-        while reader.frontier().is_some() && rows.len() <= range.limit && fitting == rows.len() {
-            rows.extend(reader.read().await?);
-            let fits = |row: &&SampleRow| budget.try_reserve(row_bytes(signals_bytes(&row.signals)));
-            fitting += rows[fitting..].iter().take_while(fits).count();
-            reads += 1;
+        let mut budget = ResponseBudget::new();
+        let mut reads = 0;
+        while let Some(frontier) = reader.frontier() {
             // At least past the start, otherwise pagination could not make progress.
-            if reads >= READS_PER_PAGE && reader.frontier().is_some_and(|frontier| frontier > start.at) {
-                break;
+            if reads >= READS_PER_PAGE && frontier > start {
+                let next = next_start(start, rows.last(), frontier);
+                return Ok(HistoryPage { rows, next: Some(next) });
             }
+            reader.read().await?;
+            while let Some(run) = reader.next_run()? {
+                for row in run.rows {
+                    let (position, signals) = (row.position, run.signals(row));
+                    if signals.is_empty() {
+                        continue;
+                    }
+                    let held = size_of::<SampleRow>() + signals_bytes(&signals);
+                    if rows.len() >= range.limit || !budget.reserve(sample_bytes(&signals), held)? {
+                        return Ok(HistoryPage { rows, next: Some(position) });
+                    }
+                    rows.push(SampleRow { position, signals });
+                }
+            }
+            reads += 1;
         }
-        let limit = range.limit.min(fitting);
-        let next = rows.get(limit).map(|row| row.position);
-        rows.truncate(limit);
-        Ok(HistoryPage { rows, next: next.or(reader.frontier().map(SamplePosition::first_at)) })
+        Ok(HistoryPage { rows, next: None })
     }
 }
 
-/// The estimated JSON size of a row with signals of that size.
-const fn row_bytes(signals: usize) -> usize {
-    64 + signals
+/// Returns where the page after one with `last` starts, if everything before `frontier` was read. The position does not
+/// reveal the time of an event that the caller may not see: it is after the last visible sample, or the start of a bucket. It
+/// is `frontier` itself if the page would otherwise start where this one started.
+fn next_start(start: SamplePosition, last: Option<&SampleRow>, frontier: SamplePosition) -> SamplePosition {
+    let bucket = SamplePosition::first_at(bucket_start(frontier.at));
+    let visible = last.map_or(bucket, |row| row.position.next().max(bucket));
+    if visible > start { visible } else { frontier }
 }

@@ -1,33 +1,19 @@
 //! A vehicle's events, redacted to what the caller may see.
 
 use roadcast_domain::Timestamp;
-use roadcast_domain::entitlement::Entitlement;
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, VehicleId};
-use roadcast_domain::package::Packages;
 use roadcast_domain::selection::Selection;
+use roadcast_event_log::segment::bucket_start;
 use roadcast_ports::clock::Clock;
-use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::event_log::{EventLog, EventRange};
+use roadcast_ports::event_log::{EventLog, EventRange, PAGE_BYTES};
 use roadcast_ports::port_set::PortSet;
-use roadcast_ports::vehicles::Vehicles;
 
+use super::vehicle_queries::VehicleQueries;
+use super::visibility::Visibility;
 use crate::ServiceError;
 use crate::authz::Reader;
-use crate::cache::CachedEntitlements;
 use crate::response_budget::{ResponseBudget, event_bytes};
-
-/// Queries a vehicle's events and history.
-pub struct VehicleQueries<Ports: PortSet> {
-    /// The registered vehicles.
-    pub vehicles: Ports::Vehicles,
-    /// The fleets' entitlements.
-    pub entitlements: CachedEntitlements<Ports>,
-    /// The event log.
-    pub log: Ports::EventLog,
-    /// The clock.
-    pub clock: Ports::Clock,
-}
 
 /// A range of a vehicle's events.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,75 +48,61 @@ pub struct EventsPage {
     pub next: Option<Eid>,
 }
 
-/// How much of a vehicle's data a caller may see.
-pub(super) enum Visibility {
-    /// All data.
-    Everything,
-    /// The data that the entitlement covers.
-    Redacted(Entitlement, Packages),
-}
-
-impl Visibility {
-    /// Returns the visible part of the event; `None` if no part is visible.
-    pub(super) fn redact(&self, event: Event, now: Timestamp) -> Option<Event> {
-        match self {
-            Self::Everything => Some(event),
-            Self::Redacted(entitlement, packages) => entitlement.redact(&event, packages, now),
-        }
-    }
-}
-
 /// The maximum number of reads of the log for one page. If a fleet may see few of many events, a page is short and the next
 /// one continues.
 const READS_PER_PAGE: usize = 10;
 
+/// The minimum number of events per read of the log if the caller may not see all of them. A page of few events otherwise
+/// often ends between two hidden events, whose times its cursor must not reveal.
+const MIN_EVENTS_PER_READ: usize = 100;
+
 impl<Ports: PortSet> VehicleQueries<Ports> {
     /// Returns a page of a vehicle's events.
     pub async fn events(&self, reader: &Reader, range: &EventsRange) -> Result<EventsPage, ServiceError> {
-        let visibility = self.visibility(reader, &range.vid).await?;
-        let mut found = EventsPage { events: Vec::new(), next: Some(range.from) };
+        self.with_visibility(reader, &range.vid, |visibility| self.visible_events(visibility, range)).await
+    }
+
+    async fn visible_events(&self, visibility: Visibility, range: &EventsRange) -> Result<EventsPage, ServiceError> {
+        let mut events: Vec<Event> = Vec::new();
         let mut budget = ResponseBudget::new();
+        let mut next = Some(range.from);
         for _ in 0..READS_PER_PAGE {
-            let Some(from) = found.next.filter(|from| *from <= range.to && found.events.len() < range.limit) else {
-                break;
-            };
-            let limit = range.limit - found.events.len();
-            let page =
-                self.log.range(&EventRange { vid: range.vid.clone(), from, to: range.to, limit, consistent: true }).await?;
+            let Some(from) = next.filter(|from| *from <= range.to && events.len() < range.limit) else { break };
+            let remaining = range.limit - events.len();
+            let limit = if visibility.is_everything() { remaining } else { remaining.max(MIN_EVENTS_PER_READ) };
+            let vid = range.vid.clone();
+            let read = EventRange { vid, from, to: range.to, limit, max_bytes: PAGE_BYTES, consistent: true };
+            let page = self.log.range(&read).await?;
             let now = self.clock.now();
             let visible = page.events.into_iter().filter_map(|stored| visibility.redact(stored.event, now));
-            found.next = page.next;
+            next = page.next;
             for event in visible.filter_map(|event| range.selection.apply(event)) {
-                if !budget.try_reserve(event_bytes(&event)) {
-                    return Ok(EventsPage { next: Some(event.eid), ..found });
+                let is_full = events.len() >= range.limit;
+                if is_full || !budget.try_reserve(event_bytes(&event), event.memory_bytes()) {
+                    return Ok(EventsPage { events, next: Some(event.eid) });
                 }
-                found.events.push(event);
+                events.push(event);
             }
         }
-        found.next = found.next.filter(|next| *next <= range.to);
-        Ok(found)
+        let next = next.filter(|next| *next <= range.to).map(|next| next_start(range.from, events.last(), next));
+        Ok(EventsPage { events, next })
     }
 
     /// Returns one event.
     pub async fn event(&self, reader: &Reader, vid: &VehicleId, eid: Eid) -> Result<Event, ServiceError> {
-        let visibility = self.visibility(reader, vid).await?;
-        let stored = self.log.get(vid, eid).await?.ok_or(ServiceError::NotFound)?;
-        visibility.redact(stored.event, self.clock.now()).ok_or(ServiceError::NotFound)
+        let read = async |visibility: Visibility| {
+            let stored = self.log.get(vid, eid).await?.ok_or(ServiceError::NotFound)?;
+            visibility.redact(stored.event, self.clock.now()).ok_or(ServiceError::NotFound)
+        };
+        self.with_visibility(reader, vid, read).await
     }
+}
 
-    /// Returns how much the caller may see of the vehicle. Fails with `NotFound` if the caller must not learn that the
-    /// vehicle exists.
-    pub(super) async fn visibility(&self, reader: &Reader, vid: &VehicleId) -> Result<Visibility, ServiceError> {
-        match reader {
-            Reader::Admin(_) => {
-                self.vehicles.get(vid).await?.ok_or(ServiceError::NotFound)?;
-                Ok(Visibility::Everything)
-            }
-            Reader::Fleet(owner) => {
-                let entitlement = self.entitlements.entitlement(owner.fleet_id(), vid).await?;
-                let entitlement = entitlement.filter(|entitlement| entitlement.is_live(self.clock.now()));
-                Ok(Visibility::Redacted(entitlement.ok_or(ServiceError::NotFound)?, self.entitlements.packages().await?))
-            }
-        }
-    }
+/// Returns where the page after one with `last` starts, if everything before `next` was read. The position does not reveal
+/// the time of an event that the caller may not see: it is after the last visible event, or the start of a bucket. It is `next`
+/// itself if the page would otherwise start where this one started.
+fn next_start(start: Eid, last: Option<&Event>, next: Eid) -> Eid {
+    let after_last = last.and_then(|event| event.eid.next()).unwrap_or(Eid::MIN);
+    let visible = after_last.max(Eid::lower_bound(bucket_start(next.time())));
+    if visible > start { visible } else { next }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use roadcast_domain::event::StoredEvent;
-use roadcast_domain::ids::VehicleId;
+use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::refusal::Reason;
 use roadcast_ports::PortError;
 use roadcast_ports::archive::{QuarantinedItem, RawRecord};
@@ -13,10 +13,16 @@ use roadcast_ports::archive::{QuarantinedItem, RawRecord};
 pub struct Record {
     /// The shard.
     pub shard: String,
-    /// The partition key; the `vid` if the record was uploaded over HTTP.
-    pub partition_key: String,
-    /// The record's sequence number, arrival time and bytes.
+    /// The record's sequence number, partition key, arrival time and bytes.
     pub raw: RawRecord,
+}
+
+/// The records of an invocation.
+#[derive(Copy, Clone)]
+pub(super) struct Batch<'a> {
+    pub(super) records: &'a [Record],
+    /// Whether the records are redriven: they arrived earlier, and are processed beside the batches of the stream.
+    pub(super) is_redrive: bool,
 }
 
 /// The outcome of a batch.
@@ -106,30 +112,40 @@ pub(super) struct PendingEvent {
     pub(super) record: usize,
     /// Its index in the record.
     pub(super) index: usize,
-    /// Its size as received.
-    pub(super) bytes: usize,
+    /// Whether no other batch with exclusive events of the vehicle is in progress: the partition key of its record is the id of
+    /// its vehicle, and the record is not redriven. Other events may be processed at the same time.
+    pub(super) is_exclusive: bool,
     /// The log entry that will be stored.
     pub(super) log_entry: StoredEvent,
 }
 
 impl PendingEvent {
-    /// Whether a store or bus may reject the event because of its size. A smaller event fits into every store and bus: its
-    /// rejection is a fault of Roadcast, and the event is retried.
-    pub(super) fn is_large(&self) -> bool {
-        self.bytes > 256 * 1024
+    /// The vehicle.
+    pub(super) fn vid(&self) -> &VehicleId {
+        &self.log_entry.event.vid
+    }
+
+    /// The event's id.
+    pub(super) fn eid(&self) -> Eid {
+        self.log_entry.event.eid
+    }
+}
+
+/// Sorts events by vehicle and `eid`. Equal events keep their order.
+pub(super) fn sort_by_vehicle(events: &mut [PendingEvent]) {
+    let order = |a: &PendingEvent, b: &PendingEvent| a.vid().cmp(b.vid()).then_with(|| a.eid().cmp(&b.eid()));
+    // After the first step of the processing, events mostly are sorted.
+    if !events.is_sorted_by(|a, b| order(a, b).is_le()) {
+        events.sort_by(order);
     }
 }
 
 /// Groups events by vehicle, in `eid` order.
-pub(super) fn by_vehicle(events: impl Iterator<Item = PendingEvent>) -> impl Iterator<Item = Vec<PendingEvent>> {
-    let mut vehicles: BTreeMap<VehicleId, Vec<PendingEvent>> = BTreeMap::new();
-    for event in events {
-        vehicles.entry(event.log_entry.event.vid.clone()).or_default().push(event);
-    }
-    vehicles.into_values().map(|mut events| {
-        events.sort_by_key(|event| event.log_entry.event.eid);
-        events
-    })
+pub(super) fn by_vehicle(mut events: Vec<PendingEvent>) -> impl Iterator<Item = Vec<PendingEvent>> {
+    sort_by_vehicle(&mut events);
+    let lengths: Vec<usize> = events.chunk_by(|a, b| a.vid() == b.vid()).map(<[PendingEvent]>::len).collect();
+    let mut events = events.into_iter();
+    lengths.into_iter().map(move |length| events.by_ref().take(length).collect())
 }
 
 /// Returns the lowest record index of the events.

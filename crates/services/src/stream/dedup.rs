@@ -2,20 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use roadcast_domain::event::Event;
+use futures::stream::{self, StreamExt as _};
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_ports::PortError;
-use roadcast_ports::event_log::EventRange;
+use roadcast_ports::event_log::EventLog as _;
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::state::{StateStore, StoredState};
 
-use super::batch::{BatchOutcome, PendingEvent, StepResult};
+use super::batch::{BatchOutcome, PendingEvent, StepResult, by_vehicle, first_record, sort_by_vehicle};
 use super::event_store::{CONCURRENCY, EventStore};
-use crate::log_scan;
-
-/// Events of a vehicle at most this far apart are looked up in one range of the log, in milliseconds.
-const SAME_RANGE_MS: i64 = 10 * 60 * 1000;
 
 /// A vehicle's stored state, and which of its pending events are stored.
 type LookUp = Result<(StoredState, BTreeSet<Eid>), PortError>;
@@ -29,16 +24,19 @@ impl<Ports: PortSet> EventStore<Ports> {
     ) -> (StepResult, HashMap<VehicleId, StoredState>) {
         let mut outcome = BatchOutcome::default();
         let before = pending.len();
-        let mut seen = BTreeSet::new();
-        pending.retain(|event| seen.insert((event.log_entry.event.vid.clone(), event.log_entry.event.eid)));
+        sort_by_vehicle(&mut pending);
+        pending.dedup_by(|later, first| later.eid() == first.eid() && later.vid() == first.vid());
         outcome.counts.events_deduplicated += before - pending.len();
 
-        let mut by_vehicle: BTreeMap<VehicleId, Vec<Eid>> = BTreeMap::new();
-        for PendingEvent { log_entry, .. } in &pending {
-            by_vehicle.entry(log_entry.event.vid.clone()).or_default().push(log_entry.event.eid);
-        }
-        let look_ups = by_vehicle.into_iter().map(|(vid, eids)| async move {
-            let result = self.look_up(&vid, eids).await;
+        let vehicles: Vec<(VehicleId, Vec<(Eid, bool)>)> = pending
+            .chunk_by(|a, b| a.vid() == b.vid())
+            .map(|events| {
+                let ids = events.iter().map(|event| (event.eid(), event.is_exclusive)).collect();
+                (events[0].vid().clone(), ids)
+            })
+            .collect();
+        let look_ups = vehicles.into_iter().map(|(vid, events)| async move {
+            let result = self.look_up(&vid, events).await;
             (vid, result)
         });
         let looked_up = stream::iter(look_ups).buffer_unordered(CONCURRENCY).collect().await;
@@ -47,37 +45,19 @@ impl<Ports: PortSet> EventStore<Ports> {
         (step, states)
     }
 
-    /// Reads a vehicle's stored state and which of these events are stored.
-    async fn look_up(&self, vid: &VehicleId, eids: Vec<Eid>) -> LookUp {
+    /// Reads a vehicle's stored state and which of these events are stored. Each event has a flag whether it is
+    /// exclusive. Only then do the watermark and the newest stored event show that it cannot be stored yet.
+    async fn look_up(&self, vid: &VehicleId, events: Vec<(Eid, bool)>) -> LookUp {
         let stored_state = self.state.read(vid).await?;
-        let may_be_stored = |eid: &Eid| stored_state.state.may_contain(eid.time()) && !self.recent.is_newer(vid, *eid);
-        let candidates = eids.into_iter().filter(may_be_stored).collect();
-        let stored = self.stored_eids(vid, candidates).await?;
-        Ok((stored_state, stored))
-    }
-
-    /// Returns which of these events are stored. The result may also contain other stored events.
-    async fn stored_eids(&self, vid: &VehicleId, mut eids: Vec<Eid>) -> Result<BTreeSet<Eid>, PortError> {
-        eids.sort_unstable();
-        // Events far apart are looked up separately, otherwise a late event would read the log in between; concurrently,
-        // because a sender may spread a few kilobytes of events over years.
-        let mut look_ups = Vec::new();
-        for group in eids.chunk_by(|a, b| b.time().ms_since(a.time()) < SAME_RANGE_MS) {
-            if let (Some(first), Some(last)) = (group.first(), group.last()) {
-                look_ups.push(self.stored_eids_between(vid, *first, *last));
-            }
+        let may_be_stored = |(eid, is_exclusive): &(Eid, bool)| {
+            !is_exclusive || (stored_state.state.may_contain(eid.time()) && !self.recent.is_newer(vid, *eid))
+        };
+        let candidates: Vec<Eid> = events.into_iter().filter(may_be_stored).map(|(eid, _)| eid).collect();
+        if candidates.is_empty() {
+            return Ok((stored_state, BTreeSet::new()));
         }
-        stream::iter(look_ups).buffer_unordered(CONCURRENCY).try_concat().await
-    }
-
-    async fn stored_eids_between(&self, vid: &VehicleId, first: Eid, last: Eid) -> Result<BTreeSet<Eid>, PortError> {
-        let mut stored = BTreeSet::new();
-        let range = EventRange { vid: vid.clone(), from: first, to: last, limit: log_scan::PAGE, consistent: false };
-        log_scan::scan(&self.log, range, |found| {
-            stored.insert(found.event.eid);
-        })
-        .await?;
-        Ok(stored)
+        let stored = self.log.stored_ids(vid, &candidates).await?;
+        Ok((stored_state, stored))
     }
 }
 
@@ -89,15 +69,19 @@ fn drop_stored(
 ) -> (StepResult, HashMap<VehicleId, StoredState>) {
     let mut step = StepResult::default();
     let mut failed_records: BTreeMap<VehicleId, usize> = BTreeMap::new();
-    for event in pending {
-        let Event { vid, eid, .. } = &event.log_entry.event;
+    for events in by_vehicle(pending) {
+        let Some(vid) = events.first().map(PendingEvent::vid) else { continue };
         match looked_up.get(vid) {
-            Some(Ok((_, stored))) if stored.contains(eid) => step.outcome.counts.events_deduplicated += 1,
             Some(Err(_)) => {
-                let first = failed_records.entry(vid.clone()).or_insert(event.record);
-                *first = event.record.min(*first);
+                failed_records.insert(vid.clone(), first_record(&events));
             }
-            Some(Ok(_)) | None => step.remaining.push(event),
+            Some(Ok((_, stored))) => {
+                let before = events.len();
+                let kept = step.remaining.len();
+                step.remaining.extend(events.into_iter().filter(|event| !stored.contains(&event.eid())));
+                step.outcome.counts.events_deduplicated += before - (step.remaining.len() - kept);
+            }
+            None => step.remaining.extend(events),
         }
     }
     let mut states = HashMap::new();
@@ -122,7 +106,7 @@ mod tests {
     use super::*;
 
     fn event(record: usize, vehicle: u128) -> PendingEvent {
-        PendingEvent { record, index: 0, bytes: 100, log_entry: fixtures::diagnostic_event(vehicle, 0) }
+        PendingEvent { record, index: 0, is_exclusive: true, log_entry: fixtures::diagnostic_event(vehicle, 0) }
     }
 
     #[test]

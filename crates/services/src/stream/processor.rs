@@ -8,7 +8,7 @@ use roadcast_ports::clock::Clock as _;
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::{PortError, PortErrorKind};
 
-use super::batch::{BatchOutcome, Record};
+use super::batch::{Batch, BatchOutcome, Record};
 use super::chunk::Chunk;
 use super::event_store::EventStore;
 use super::publish::Publisher;
@@ -39,6 +39,18 @@ impl<Ports: PortSet> StreamProcessor<Ports> {
     /// Processes a batch. An invalid record never blocks the others: it is quarantined, and only transient failures are
     /// retried.
     pub async fn process_batch(&self, records: &[Record]) -> BatchOutcome {
+        self.process(Batch { records, is_redrive: false }).await
+    }
+
+    /// Processes records that arrived earlier, at the same time as batches of the stream with events of the same vehicles. An
+    /// event that is stored already is dropped. The state and the received time of the others are as if the records had been
+    /// processed when they arrived.
+    pub async fn redrive_batch(&self, records: &[Record]) -> BatchOutcome {
+        self.process(Batch { records, is_redrive: true }).await
+    }
+
+    async fn process(&self, batch: Batch<'_>) -> BatchOutcome {
+        let records = batch.records;
         let mut outcome = BatchOutcome::default();
         if let Err(error) = self.archive(records).await {
             outcome.fail(0, error);
@@ -46,16 +58,22 @@ impl<Ports: PortSet> StreamProcessor<Ports> {
         }
         let started = self.clock.now();
         let mut chunk = Chunk::default();
-        let mut names = ResolvedNames::default();
+        let mut names = match self.validator.start_batch().await {
+            Ok(names) => names,
+            Err(error) => {
+                outcome.fail(0, error);
+                return outcome;
+            }
+        };
         // Most records are about the vehicle that their partition key names.
-        self.validator.resolve(records.iter().map(|record| record.partition_key.as_str()), &mut names).await;
+        self.validator.resolve(records.iter().map(|record| record.raw.partition_key.as_str()), &mut names).await;
         for index in 0..records.len() {
             // The first record is always started, so that every batch makes progress.
             if index > 0 && self.clock.now().ms_since(started) > START_DEADLINE_MS {
                 outcome.fail(index, PortError::new(PortErrorKind::TimedOut, "start the remaining records of the batch"));
                 break;
             }
-            outcome.add(self.process_record(records, index, &mut names, &mut chunk).await);
+            outcome.add(self.process_record(batch, index, &mut names, &mut chunk).await);
         }
         outcome.add(self.flush(records, chunk).await);
         outcome
@@ -64,22 +82,23 @@ impl<Ports: PortSet> StreamProcessor<Ports> {
     /// Validates the events of a record into the chunk, and flushes the chunk when it is full.
     async fn process_record(
         &self,
-        records: &[Record],
+        batch: Batch<'_>,
         record_index: usize,
         names: &mut ResolvedNames,
         chunk: &mut Chunk,
     ) -> BatchOutcome {
         let mut outcome = BatchOutcome::default();
+        let records = batch.records;
         let record = &records[record_index];
         // One record at a time: the decompressed text is freed before the next record is read.
         let text = stream_record::decode_text(&record.raw.data);
-        match text.as_ref().map_err(Clone::clone).and_then(|text| stream_record::split_events(text)) {
+        let text = text.as_ref().map_err(Clone::clone);
+        match text.and_then(|text| ReceivedEvent::parse_all(batch, record_index, text)) {
             Ok(events) => {
                 let mut budget = stream_record::record_budget();
-                let events = ReceivedEvent::parse_all(record, record_index, events);
                 self.validator.resolve(events.iter().filter_map(ReceivedEvent::vehicle_name), names).await;
                 for event in events {
-                    let validated = self.validator.validate(&event, names, &mut budget).await;
+                    let validated = self.validator.validate(event, names, &mut budget).await;
                     chunk.extend(validated.remaining, validated.quarantined);
                     outcome.add(validated.outcome);
                     outcome.add(self.flush_if_full(records, chunk).await);

@@ -7,9 +7,17 @@ use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::validation;
+use roadcast_ports::PortError;
 use roadcast_ports::archive::{QuarantinedItem, RawRecord};
 
-use super::batch::Record;
+use super::batch::{PendingEvent, Record, StepResult};
+
+/// Quarantines an event that a store or the bus has refused because of its data. A retry would never succeed.
+pub(super) fn quarantine_refused(step: &mut StepResult, records: &[Record], event: &PendingEvent, error: PortError) {
+    let builder = QuarantinedItemBuilder { record: &records[event.record] };
+    step.quarantined.push((event.record, builder.unstorable(&event.log_entry.event, event.index)));
+    step.outcome.quarantine_causes.push(error);
+}
 
 /// Builds the quarantined items of a record.
 pub(super) struct QuarantinedItemBuilder<'a> {
@@ -49,8 +57,8 @@ impl QuarantinedItemBuilder<'_> {
         }
     }
 
-    /// An event that the stores reject permanently; `index` is its index in the record.
-    pub(super) fn unstorable(&self, event: &Event, index: usize) -> QuarantinedItem {
+    /// An event that a store or the bus refuses because of its data; `index` is its index in the record.
+    fn unstorable(&self, event: &Event, index: usize) -> QuarantinedItem {
         let text = stream_record::decode_text(&self.record.raw.data).unwrap_or_default();
         // The event was read from this record, so it is found again.
         let bytes =

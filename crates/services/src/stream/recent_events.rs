@@ -33,7 +33,11 @@ impl RecentEvents {
 
     pub(super) fn record(&self, stored: &StoredEvent) {
         let mut newest_by_vehicle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let newest = newest_by_vehicle.get_or_insert_mut(stored.event.vid.clone(), || stored.event.eid);
-        *newest = stored.event.eid.max(*newest);
+        match newest_by_vehicle.get_mut(&stored.event.vid) {
+            Some(newest) => *newest = stored.event.eid.max(*newest),
+            None => {
+                newest_by_vehicle.put(stored.event.vid.clone(), stored.event.eid);
+            }
+        }
     }
 }

@@ -4,20 +4,21 @@ use std::collections::{BTreeSet, HashMap};
 
 use futures::stream::{self, StreamExt as _};
 use roadcast_codec::stream_record;
+use roadcast_domain::Timestamp;
 use roadcast_domain::byte_budget::ByteBudget;
 use roadcast_domain::cloudevent::Envelope;
 use roadcast_domain::ids::VehicleId;
+use roadcast_domain::name_history::NameHistory;
 use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::subject::Subject;
 use roadcast_domain::validation::ValidationOutcome;
 use roadcast_ports::PortError;
 use roadcast_ports::port_set::PortSet;
-use serde_json::value::RawValue;
 
-use super::batch::{PendingEvent, Record, StepResult};
+use super::batch::{Batch, PendingEvent, Record, StepResult};
 use super::quarantine::QuarantinedItemBuilder;
 use crate::CONCURRENT_READS;
-use crate::cache::CachedSubjects;
+use crate::cache::{BatchSubjects, CachedSubjects};
 use crate::catalogue::event_schemas::{CachedSchemas, ValidationError};
 
 /// Why an event does not remain.
@@ -41,28 +42,53 @@ pub(super) struct ReceivedEvent<'a> {
     pub(super) record_index: usize,
     /// The index of the event in the record.
     pub(super) index: usize,
-    pub(super) json: &'a RawValue,
+    /// Whether the record is redriven.
+    pub(super) is_redrive: bool,
+    /// The event, in the bytes of the sender.
+    pub(super) json: &'a str,
     /// Its envelope, or why it is invalid.
     pub(super) envelope: Result<Envelope<'a>, Refusal>,
 }
 
 impl<'a> ReceivedEvent<'a> {
-    /// Parses the envelopes of the events of a record.
-    pub(super) fn parse_all(record: &'a Record, record_index: usize, events: Vec<&'a RawValue>) -> Vec<Self> {
-        let parse = |(index, json)| Self { record, record_index, index, json, envelope: Envelope::parse(json) };
-        events.into_iter().enumerate().map(parse).collect()
+    /// Parses the events in the text of a record.
+    pub(super) fn parse_all(batch: Batch<'a>, record_index: usize, text: &'a str) -> Result<Vec<Self>, Refusal> {
+        let Batch { records, is_redrive } = batch;
+        let record = &records[record_index];
+        let received = |(index, (json, envelope))| Self { record, record_index, index, is_redrive, json, envelope };
+        if let Some(events) = Envelope::read_usual(text) {
+            return Ok(events
+                .into_iter()
+                .map(|envelope| (envelope.json(), Ok(envelope)))
+                .enumerate()
+                .map(received)
+                .collect());
+        }
+        let events = stream_record::split_events(text)?.into_iter().map(|json| (json.get(), Envelope::parse(json)));
+        Ok(events.enumerate().map(received).collect())
     }
 
     /// Returns the name of its vehicle: the subject, or else the partition key. `None` if the envelope is invalid.
     pub(super) fn vehicle_name(&self) -> Option<&str> {
         let envelope = self.envelope.as_ref().ok()?;
-        Some(envelope.subject.as_deref().unwrap_or(&self.record.partition_key))
+        Some(envelope.subject.as_deref().unwrap_or(&self.record.raw.partition_key))
     }
 }
 
-/// The vehicles that names of a batch resolve to.
-#[derive(Default)]
-pub(super) struct ResolvedNames(HashMap<String, Result<Option<VehicleId>, PortError>>);
+/// The vehicles that have and had the names of a batch.
+pub(super) struct ResolvedNames {
+    subjects: BatchSubjects,
+    by_name: HashMap<String, Result<Option<NameHistory>, PortError>>,
+}
+
+impl ResolvedNames {
+    /// Returns the vehicle that had the name when an event was received.
+    fn holder_at(&self, name: &str, received: Timestamp) -> Result<Option<VehicleId>, PortError> {
+        let Some(history) = self.by_name.get(name) else { return Ok(None) };
+        let history = history.as_ref().map_err(Clone::clone)?;
+        Ok(history.as_ref().and_then(|history| history.holder_at(received)).cloned())
+    }
+}
 
 /// The number of names after which [`ResolvedNames`] starts again: a batch may contain more names than fit into memory.
 const MAX_RESOLVED_NAMES: usize = 20_000;
@@ -76,19 +102,28 @@ pub struct EventValidator<Ports: PortSet> {
 }
 
 impl<Ports: PortSet> EventValidator<Ports> {
+    /// Starts a batch whose last event was received before. No name is resolved yet.
+    pub(super) async fn start_batch(&self) -> Result<ResolvedNames, PortError> {
+        Ok(ResolvedNames { subjects: self.subjects.start_batch().await?, by_name: HashMap::new() })
+    }
+
     /// Resolves the names that are not resolved yet, concurrently.
     pub(super) async fn resolve(&self, names: impl Iterator<Item = &str>, resolved: &mut ResolvedNames) {
-        let ResolvedNames(by_name) = resolved;
+        let ResolvedNames { subjects, by_name } = resolved;
+        let subjects = &*subjects;
         if by_name.len() > MAX_RESOLVED_NAMES {
             by_name.clear();
         }
         let new: BTreeSet<String> = names.filter(|name| !by_name.contains_key(*name)).map(str::to_owned).collect();
+        if new.is_empty() {
+            return;
+        }
         let look_ups = new.into_iter().map(|name| async move {
-            let vid = match Subject::parse(&name) {
-                Some(subject) => self.subjects.resolve(&subject).await,
+            let history = match Subject::parse(&name) {
+                Some(subject) => self.subjects.history(&subject, subjects).await,
                 None => Ok(None),
             };
-            (name, vid)
+            (name, history)
         });
         let found: Vec<_> = stream::iter(look_ups).buffer_unordered(CONCURRENT_READS).collect().await;
         by_name.extend(found);
@@ -98,11 +133,11 @@ impl<Ports: PortSet> EventValidator<Ports> {
     /// `budget` bounds the decompressed bytes of the events of a record.
     pub(super) async fn validate(
         &self,
-        event: &ReceivedEvent<'_>,
+        event: ReceivedEvent<'_>,
         names: &ResolvedNames,
         budget: &mut ByteBudget,
     ) -> StepResult {
-        let ReceivedEvent { record, record_index, index, json, .. } = *event;
+        let ReceivedEvent { record, record_index, index, is_redrive, json, .. } = event;
         let builder = QuarantinedItemBuilder { record };
         let mut step = StepResult::default();
         let counts = &mut step.outcome.counts;
@@ -114,7 +149,7 @@ impl<Ports: PortSet> EventValidator<Ports> {
             Err(ValidationFailure::Refused { refusal, vid }) => {
                 let samples = stream_record::count_samples(json);
                 counts.samples_received = samples;
-                step.quarantined.push((record_index, builder.refused(&refusal, vid, json.get().as_bytes(), samples)));
+                step.quarantined.push((record_index, builder.refused(&refusal, vid, json.as_bytes(), samples)));
             }
             Ok((vid, validation)) => {
                 counts.samples_received = validation.sample_count;
@@ -123,7 +158,8 @@ impl<Ports: PortSet> EventValidator<Ports> {
                 let items = invalid.map(|sample| (record_index, builder.sample(&vid, validation.eid, sample)));
                 step.quarantined.extend(items);
                 if let Some(log_entry) = validation.accepted {
-                    step.remaining.push(PendingEvent { record: record_index, index, bytes: json.get().len(), log_entry });
+                    let is_exclusive = !is_redrive && record.raw.partition_key == vid.as_str();
+                    step.remaining.push(PendingEvent { record: record_index, index, is_exclusive, log_entry });
                 }
             }
         }
@@ -133,25 +169,27 @@ impl<Ports: PortSet> EventValidator<Ports> {
     /// Returns the vehicle of the event and the outcome of its validation.
     async fn validate_envelope(
         &self,
-        event: &ReceivedEvent<'_>,
+        event: ReceivedEvent<'_>,
         names: &ResolvedNames,
         budget: &mut ByteBudget,
     ) -> Result<(VehicleId, ValidationOutcome), ValidationFailure> {
         let refuse = |refusal| ValidationFailure::Refused { refusal, vid: None };
         let record = event.record;
-        let envelope = event.envelope.as_ref().map_err(|refusal| refuse(refusal.clone()))?;
-        let vid = match event.vehicle_name().and_then(|name| names.0.get(name)) {
-            Some(resolved) => resolved.clone()?,
+        let vid = match event.vehicle_name() {
+            Some(name) => names.holder_at(name, record.raw.arrived_at)?,
             None => None,
         };
+        let mut envelope = event.envelope.map_err(refuse)?;
         let vid = vid.ok_or_else(|| refuse(Refusal::vehicle_unknown()))?;
-        if matches!(Subject::parse(&record.partition_key), Some(Subject::Vid(keyed)) if keyed != vid) {
+        let key = record.raw.partition_key.as_str();
+        if key != vid.as_str() && matches!(Subject::parse(key), Some(Subject::Vid(_))) {
             let refusal =
                 Refusal::new(Reason::VehicleUnknown, ["subject"], "must name the vehicle of the record's partition key");
             return Err(refuse(refusal));
         }
-        let validated = match stream_record::json_data(envelope, budget) {
-            Ok(data) => self.schemas.validate(envelope, &data, &vid, record.raw.arrived_at).await,
+        let data = envelope.take_data();
+        let validated = match stream_record::event_data(&envelope.event_type, data, budget) {
+            Ok(data) => self.schemas.validate(&envelope, data, &vid, record.raw.arrived_at).await,
             Err(refusal) => Err(refusal.into()),
         };
         match validated {
@@ -182,12 +220,13 @@ mod tests {
             schemas: CachedSchemas::new(Memory::default(), ManualClock::default()),
         };
         let names: Vec<String> = (0..100).map(|n| VehicleId::from_random_bits(n).to_string()).collect();
-        let mut resolved = ResolvedNames::default();
+        let mut resolved = validator.start_batch().await.unwrap();
         for _ in 0..2 {
             let twice = names.iter().chain(&names).map(String::as_str);
             validator.resolve(twice.chain(["not a name"]), &mut resolved).await;
         }
-        assert_eq!(resolved.0.len(), 101);
-        assert_eq!((vehicles.calls(), vehicles.max_in_flight()), (100, 16));
+        assert_eq!(resolved.by_name.len(), 101);
+        // The version, and each name.
+        assert_eq!((vehicles.calls(), vehicles.max_in_flight()), (1 + 100, 16));
     }
 }

@@ -108,11 +108,9 @@ impl<Ports: PortSet> VehicleRegistry<Ports> {
         external_id: &ExternalId,
     ) -> Result<VehicleList, ServiceError> {
         let vid = self.vehicles.resolve(&Subject::External(external_id.clone())).await?;
-        let found = match vid {
-            None => Err(ServiceError::NotFound),
-            Some(vid) => self.get(caller, &vid).await,
-        };
-        match found {
+        // A name that does not exist takes as long as the name of a vehicle that the caller may not see.
+        let vid = vid.unwrap_or_else(|| VehicleId::from_random_bits(0));
+        match self.get(caller, &vid).await {
             Ok(vehicle) => {
                 let vehicles = Some(vehicle).filter(|vehicle| filter.matches(vehicle)).into_iter().collect();
                 Ok(VehicleList { vehicles, next: None })
@@ -155,5 +153,57 @@ impl<Ports: PortSet> VehicleRegistry<Ports> {
         .try_collect()
         .await?;
         Ok(VehicleList { vehicles: vehicles.into_iter().flatten().collect(), next })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use roadcast_domain::caller::Caller;
+    use roadcast_testbed::{InFlight, Memory, SeededRandomness, port_set};
+
+    use super::*;
+    use crate::authz::{Proof as _, Sender};
+
+    port_set! {
+        enum CountedPorts {
+            Entitlements = InFlight<Memory>;
+            Vehicles = InFlight<Memory>;
+        }
+    }
+
+    #[tokio::test]
+    async fn hidden_vehicle_takes_the_same_reads_as_one_that_does_not_exist() {
+        let memory = Memory::default();
+        let (vehicles, entitlements) = (InFlight::new(memory.clone()), InFlight::new(memory.clone()));
+        let registry = VehicleRegistry::<CountedPorts> {
+            vehicles: vehicles.clone(),
+            entitlements: entitlements.clone(),
+            clock: memory.clock().clone(),
+            randomness: SeededRandomness::new(1),
+        };
+        let name = |value: &str| ExternalId::new("test", value).unwrap();
+        let details = VehicleDetails { external_ids: vec![name("hidden")], ..VehicleDetails::default() };
+        let owner = Caller::Ingest { client_id: ClientId::new("owner"), sources: vec![] };
+        let hidden = registry.register(&Sender::prove(&owner).unwrap(), details).await.unwrap().0.vid;
+        let other_client = Caller::Ingest { client_id: ClientId::new("other"), sources: vec![] };
+        for caller in [Caller::Fleet(FleetId::from_random_bits(1)), other_client] {
+            let caller = AnyClient::prove(&caller).unwrap();
+            let mut reads = Vec::new();
+            let mut count = |is_visible: bool| {
+                assert!(!is_visible, "not visible to {caller:?}");
+                reads.push((vehicles.calls(), entitlements.calls()));
+            };
+            count(false);
+            for value in ["hidden", "missing"] {
+                let filter = VehicleFilter { external_id: Some(name(value)), ..VehicleFilter::default() };
+                count(!registry.list(&caller, &filter, None, 10).await.unwrap().vehicles.is_empty());
+            }
+            for vid in [&hidden, &VehicleId::from_random_bits(9)] {
+                count(registry.get(&caller, vid).await.is_ok());
+            }
+            let of = |index: usize| (reads[index + 1].0 - reads[index].0, reads[index + 1].1 - reads[index].1);
+            assert_eq!(of(0), of(1), "by name, for {caller:?}");
+            assert_eq!(of(2), of(3), "by id, for {caller:?}");
+        }
     }
 }

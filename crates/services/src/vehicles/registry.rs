@@ -54,19 +54,19 @@ impl<Ports: PortSet> VehicleRegistry<Ports> {
         }
     }
 
-    /// Returns the vehicle, redacted to what the caller may see.
+    /// Returns the vehicle, redacted to what the caller may see. Reads the same items whether the vehicle does not exist or the
+    /// caller may not see it: otherwise the duration would reveal that it exists.
     pub async fn get(&self, caller: &AnyClient, vid: &VehicleId) -> Result<Vehicle, ServiceError> {
-        let vehicle = self.vehicles.get(vid).await?.ok_or(ServiceError::NotFound)?;
-        match caller {
+        let vehicle = self.vehicles.get(vid).await?;
+        let visible = match caller {
             AnyClient::Fleet(owner) => {
                 let entitlement = self.entitlements.entitlement(owner.fleet_id(), vid).await?;
-                entitlement
-                    .and_then(|entitlement| self.redact_for_fleet(vehicle, &entitlement))
-                    .ok_or(ServiceError::NotFound)
+                vehicle.zip(entitlement).and_then(|(vehicle, entitlement)| self.redact_for_fleet(vehicle, &entitlement))
             }
-            AnyClient::Admin(_) => Ok(vehicle),
-            AnyClient::Ingest(client) => client.owns(&vehicle).then_some(vehicle).ok_or(ServiceError::NotFound),
-        }
+            AnyClient::Admin(_) => vehicle,
+            AnyClient::Ingest(client) => vehicle.filter(|vehicle| client.owns(vehicle)),
+        };
+        visible.ok_or(ServiceError::NotFound)
     }
 
     /// Replaces a vehicle's details. Fails with `Stale` unless its version satisfies `condition`, and with `Conflict` if it

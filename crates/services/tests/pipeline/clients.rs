@@ -12,7 +12,7 @@ use roadcast_domain::vehicle::VehicleDetails;
 use roadcast_ports::PortError;
 use roadcast_ports::clients::{AppClients as _, Clients, Credentials};
 use roadcast_services::ServiceError;
-use roadcast_services::authz::{AnyClient, Proof as _, Sender};
+use roadcast_services::authz::{Admin, AnyClient, Proof as _, Sender};
 use roadcast_services::fleets::{ClientUpdate, Onboarding};
 use roadcast_services::vehicles::listing::VehicleFilter;
 use roadcast_services::vehicles::registry::VehicleRegistry;
@@ -106,7 +106,8 @@ impl ClientsFixture {
             vehicles: memory(),
             entitlements: memory(),
             workflow: memory(),
-            delivery_bus: "delivery".to_owned(),
+            delivery_buses: roadcast_services::fleets::DeliveryBuses { first: "delivery".to_owned(), rules_per_bus: 300 },
+            first_admin: Some(ClientId::new("first-admin")),
             clock: clients.memory.clock().clone(),
             randomness: SeededRandomness::new(1),
         };
@@ -144,7 +145,7 @@ impl ClientsFixture {
 fn update(client: &Client, disabled: bool) -> ClientUpdate {
     let sources = match &client.role {
         ClientRole::Ingest { sources } => Some(sources.clone()),
-        ClientRole::Fleet { .. } => None,
+        ClientRole::Admin | ClientRole::Fleet { .. } => None,
     };
     ClientUpdate { name: client.name.clone(), sources, disabled }
 }
@@ -239,6 +240,48 @@ async fn client_deleted_during_a_rotation_leaves_no_app_client() {
         let found = fixture.onboarding.client(&admin(), id).await;
         assert!(matches!(found, Err(ServiceError::NotFound)), "{found:?}");
     }
+}
+
+#[tokio::test]
+async fn admin_is_created_rotated_disabled_and_removed_as_other_clients() {
+    let fixture = ClientsFixture::new();
+    let client = fixture.onboarding.create_client(&admin(), "operator", ClientRole::Admin).await.unwrap().0;
+    let second = fixture.add_credential(&client).await.unwrap();
+    fixture.remove_credential(&client, &client.client_id).await.unwrap();
+    assert!(fixture.stored(&client).await.accepts(&second.client_id));
+    let listed = fixture.onboarding.all_clients(&admin(), Some(ClientKind::Admin), None, 10).await.unwrap();
+    assert_eq!(listed, [fixture.stored(&client).await]);
+    let disabled = fixture.onboarding.update_client(&admin(), &client.client_id, update(&client, true), 3).await.unwrap();
+    assert!(!disabled.accepts(&second.client_id));
+    fixture.onboarding.remove_client(&admin(), &client.client_id).await.unwrap();
+    assert_eq!(fixture.clients.memory.pool_clients(), Vec::new());
+}
+
+#[tokio::test]
+async fn first_admin_gets_a_record_with_its_first_change() {
+    let fixture = ClientsFixture::new();
+    let first = ClientId::new("first-admin");
+    let found = fixture.onboarding.client(&admin(), &first).await.unwrap();
+    assert_eq!((found.version, &found.role), (0, &ClientRole::Admin));
+    let disable = async |version| fixture.onboarding.update_client(&admin(), &first, update(&found, true), version).await;
+    let disabled = disable(0).await.unwrap();
+    assert_eq!((disabled.version, disabled.disabled_since.is_some()), (1, true));
+    assert_eq!(fixture.stored(&found).await, disabled);
+    assert!(matches!(disable(0).await, Err(ServiceError::Stale)), "another admin has not read the record");
+    let removed = fixture.onboarding.remove_client(&admin(), &first).await;
+    assert!(matches!(removed, Err(ServiceError::Conflict(_))), "without its record it would be accepted: {removed:?}");
+}
+
+#[tokio::test]
+async fn admin_cannot_lock_itself_out() {
+    let fixture = ClientsFixture::new();
+    let client = fixture.onboarding.create_client(&admin(), "operator", ClientRole::Admin).await.unwrap().0;
+    let own = Admin::prove(&Caller::Admin(client.client_id.clone())).unwrap();
+    let disabled = fixture.onboarding.update_client(&own, &client.client_id, update(&client, true), 1).await;
+    assert!(matches!(disabled, Err(ServiceError::Conflict(_))), "{disabled:?}");
+    let removed = fixture.onboarding.remove_client(&own, &client.client_id).await;
+    assert!(matches!(removed, Err(ServiceError::Conflict(_))), "{removed:?}");
+    assert!(fixture.stored(&client).await.accepts(&client.client_id));
 }
 
 #[tokio::test]

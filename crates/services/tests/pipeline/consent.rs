@@ -7,11 +7,13 @@ mod random_histories;
 mod receipts;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_domain::selection::Selection;
 use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState};
 use roadcast_ports::clock::Clock as _;
+use roadcast_ports::feed::ReceiveOptions;
 use roadcast_services::ServiceError;
 use roadcast_services::fleets::{SubscriptionRequest, Transition};
 use roadcast_services::query::EventsRange;
@@ -72,6 +74,26 @@ async fn suspended_subscription_shows_nothing_and_resumes_without_a_gap() {
         assert_eq!(pipeline.drain_feed(&fleet).await.len(), 2);
         assert_eq!(pipeline.queries().events(&caller, &range).await.unwrap().events.len(), 2);
     }
+}
+
+#[tokio::test]
+async fn feed_waits_past_messages_that_are_held_back() {
+    let pipeline = PipelineFixture::new(58);
+    let (hidden, shown) = (pipeline.vehicle("hidden").await, pipeline.vehicle("shown").await);
+    let fleet = pipeline.fleet(std::slice::from_ref(&hidden), &["telematics"]).await;
+    let id = only_subscription(&pipeline, &fleet).await.subscription_id;
+    pipeline.subscribe(&fleet, request(std::slice::from_ref(&shown), &["telematics"], pipeline.delivery_format)).await;
+    pipeline.onboarding().transition_subscription(&admin(), &fleet, &id, Transition::Suspend).await.unwrap();
+    for name in ["a", "b", "c"] {
+        pipeline.upload(&hidden, name, &[(10, 50.0)]).await;
+        pipeline.process_all(|_| FaultPlan::healthy()).await;
+    }
+    pipeline.upload(&shown, "d", &[(10, 50.0)]).await;
+    pipeline.process_all(|_| FaultPlan::healthy()).await;
+    assert_eq!(pipeline.memory.queued(&fleet).len(), 4);
+    let options = ReceiveOptions { max: 1, wait_s: 5, timeout: Duration::from_secs(25) };
+    let feed = pipeline.feed_reader().read(&client_of(&fleet), options).await.unwrap();
+    assert_eq!(feed.events.iter().map(|delivered| &delivered.event.vid).collect::<Vec<_>>(), [&shown]);
 }
 
 #[tokio::test]
@@ -162,7 +184,7 @@ async fn withdrawn_data_is_unreadable_within_five_seconds_despite_caches() {
     let arrived = FleetEventsRange { from: start, to: None, selection: Selection::default(), limit: 10 };
     // Each of them fills its cache.
     assert_eq!(states.queries.events(&caller, &range).await.unwrap().events.len(), 1);
-    assert_eq!(feed_reader.read(&owner, 10, 0).await.unwrap().events.len(), 2);
+    assert_eq!(feed_reader.read(&owner, ReceiveOptions::default()).await.unwrap().events.len(), 2);
     assert_eq!(fleet_events.page(&owner, &arrived).await.unwrap().events.len(), 2);
 
     let narrower = request(std::slice::from_ref(&other), &["track-and-trace"], pipeline.delivery_format);
@@ -179,7 +201,7 @@ async fn withdrawn_data_is_unreadable_within_five_seconds_despite_caches() {
     let visible = fleet_events.page(&owner, &arrived).await.unwrap().events;
     assert!(visible.iter().all(|event| event.vid == other) && signal_paths(&visible) == position);
     pipeline.clock.advance_ms(60_000);
-    let feed = feed_reader.read(&owner, 10, 0).await.unwrap();
+    let feed = feed_reader.read(&owner, ReceiveOptions::default()).await.unwrap();
     assert!(feed.events.iter().all(|delivered| delivered.event.vid == other && delivered.consent_epoch > 0));
     assert_eq!(signal_paths(&feed.events.iter().map(|delivered| delivered.event.clone()).collect::<Vec<_>>()), position);
 
@@ -190,6 +212,6 @@ async fn withdrawn_data_is_unreadable_within_five_seconds_despite_caches() {
         .unwrap();
     pipeline.clock.advance_ms(60_000);
     assert!(fleet_events.page(&owner, &arrived).await.unwrap().events.is_empty());
-    assert!(feed_reader.read(&owner, 10, 0).await.unwrap().events.is_empty());
+    assert!(feed_reader.read(&owner, ReceiveOptions::default()).await.unwrap().events.is_empty());
     assert!(pipeline.memory.queued(&fleet).is_empty());
 }

@@ -101,6 +101,34 @@ async fn custom_event_reaches_only_fleets_whose_package_has_its_type() {
 }
 
 #[tokio::test]
+async fn numbers_that_a_bus_refuses_are_delivered_unchanged() {
+    let numbers = ["9223372036854775808", "-9223372036854775809", "12345678901234567890123", "1e308", "1.50E+300"];
+    for seed in [36, 37] {
+        let pipeline = PipelineFixture::new(seed);
+        register(&pipeline).await;
+        let vid = pipeline.vehicle("v").await;
+        let fleet = pipeline.fleet(std::slice::from_ref(&vid), &["tyres", "telematics"]).await;
+        let data = numbers.map(|number| format!(r#"{{"wheel": "front-left", "kPa": 1, "serial": {number}}}"#));
+        for (n, data) in data.iter().enumerate() {
+            pipeline.ingest().upload(&admin(), &vid, &tyre(&n.to_string(), data)).await.unwrap();
+        }
+        let beyond_a_double = tyre("beyond", r#"{"wheel": "front-left", "kPa": 1, "serial": 1e400}"#);
+        pipeline.memory.stream().put_bytes(vid.as_str(), beyond_a_double.as_bytes());
+        pipeline.upload(&vid, "telemetry", &[(60, 50.0)]).await;
+        pipeline.process_all(|_| FaultPlan::healthy()).await;
+        let reasons: Vec<Reason> = pipeline.memory.quarantined().iter().map(|item| item.reason).collect();
+        assert_eq!(reasons, [Reason::DataInvalid], "only the number beyond a double is refused");
+        let mut delivered = pipeline.drain_feed(&fleet).await;
+        delivered.retain(|event| event.event_type() != EventType::Telemetry);
+        let mut delivered = data_of(&delivered);
+        delivered.sort_unstable();
+        let mut sent: Vec<&str> = data.iter().map(String::as_str).collect();
+        sent.sort_unstable();
+        assert_eq!(delivered, sent);
+    }
+}
+
+#[tokio::test]
 async fn data_that_violates_its_schema_is_refused_or_quarantined() {
     let pipeline = PipelineFixture::new(32);
     register(&pipeline).await;

@@ -19,6 +19,7 @@ use roadcast_testbed::{FaultPlan, Faulty, InMemory, ManualClock, Memory, MemoryI
 use serde_json::json;
 
 pub(crate) use events::{NOON, delivered_events, event, signal_paths};
+pub(crate) use processing::record;
 
 /// Onboarding whose subscriptions port can fail.
 pub(crate) type Onboarding = fleets::Onboarding<WithFaults>;
@@ -101,7 +102,8 @@ impl PipelineFixture {
             vehicles: healthy(),
             entitlements: healthy(),
             workflow: healthy(),
-            delivery_bus: "delivery".to_owned(),
+            delivery_buses: roadcast_services::fleets::DeliveryBuses { first: "delivery".to_owned(), rules_per_bus: 300 },
+            first_admin: None,
             clock: self.clock.clone(),
             randomness: SeededRandomness::new(self.seed ^ (self.memory.workflows().len() as u64 + 77)),
         }
@@ -118,11 +120,22 @@ impl PipelineFixture {
             app_clients: memory(),
             subscriptions: memory(),
             channel: memory(),
+            prober: roadcast_services::fleets::FeedProber {
+                proofs: memory(),
+                bus: memory(),
+                queue: memory(),
+                clock: self.clock.clone(),
+                randomness: SeededRandomness::new(5),
+                wait_seconds: 0,
+            },
             clock: self.clock.clone(),
         };
         // Some steps run twice: a workflow may repeat them.
         let steps = [Step::EnsureQueue, Step::EnsureRule, Step::EnsureRule, Step::EnsureClient, Step::EnsureClient];
         for step in steps.into_iter().chain([Step::Activate, Step::Activate]) {
+            if step == Step::Activate {
+                self.memory.mark_feed_proven(fleet_id);
+            }
             let subscription_id = subscription.subscription_id.clone();
             provisioning
                 .step(&Task { step, fleet_id: fleet_id.clone(), subscription_id, attempt: 1, error: None })

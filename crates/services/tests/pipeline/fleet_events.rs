@@ -1,18 +1,26 @@
 //! A fleet polls its events while vehicles send late and out of order, and deliveries are repeated.
 
 use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures::future::BoxFuture;
 use proptest::prelude::*;
+use roadcast_domain::Timestamp;
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, FleetId, VehicleId};
 use roadcast_domain::selection::Selection;
+use roadcast_event_log::SegmentedLog;
+use roadcast_ports::PortError;
 use roadcast_ports::clock::Clock as _;
-use roadcast_ports::feed::{INDEX_GRACE_MS, INDEX_RETENTION_MS};
+use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedRange, INDEX_GRACE_MS, INDEX_RETENTION_MS};
 use roadcast_services::ServiceError;
-use roadcast_services::query::fleet_events::{ArrivalPosition, FleetEventsPage, FleetEventsRange};
-use roadcast_testbed::FaultPlan;
+use roadcast_services::cache::CachedEntitlements;
+use roadcast_services::fleets::{SubscriptionRequest, Transition};
+use roadcast_services::query::fleet_events::{ArrivalPosition, FleetEvents, FleetEventsPage, FleetEventsRange};
+use roadcast_testbed::{FaultPlan, Memory, port_set};
 
-use crate::fixture::{PipelineFixture, client_of};
+use crate::fixture::{PipelineFixture, admin, client_of};
 
 /// A fleet's application that polls from its last cursor.
 struct Poller {
@@ -140,6 +148,125 @@ async fn bounded_range_ends() {
     };
     let page = pipeline.fleet_events().page(&client_of(&fleet), &range).await.unwrap();
     assert_eq!((page.events.len(), page.next, page.more), (1, None, false));
+}
+
+/// A subscription to one vehicle.
+fn request(pipeline: &PipelineFixture, vid: &VehicleId) -> SubscriptionRequest {
+    SubscriptionRequest {
+        vehicles: vec![vid.clone()],
+        packages: vec!["telematics".parse().unwrap()],
+        delivery_format: pipeline.delivery_format,
+        valid_from: None,
+        valid_until: None,
+    }
+}
+
+/// What a fleet that polls with this limit observes: the number of events of each page, and `more`.
+async fn observe(pipeline: &PipelineFixture, fleet: &FleetId, from: Timestamp, limit: usize) -> Vec<(usize, bool)> {
+    let mut poller = Poller { position: ArrivalPosition::first_at(from), ..Poller::new(pipeline, fleet, limit) };
+    let mut observed = Vec::new();
+    loop {
+        let page = poller.page(pipeline).await;
+        observed.push((page.events.len(), page.more));
+        if !page.more {
+            return observed;
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_do_not_reveal_hidden_events() {
+    let pipeline = PipelineFixture::new(46);
+    let (shown, hidden) = (pipeline.vehicle("shown").await, pipeline.vehicle("hidden").await);
+    let fleet = pipeline.fleet(std::slice::from_ref(&shown), &["telematics"]).await;
+    let id = pipeline.subscribe(&fleet, request(&pipeline, &hidden)).await;
+    let start = pipeline.clock.now();
+    let transition = async |transition| {
+        pipeline.onboarding().transition_subscription(&admin(), &fleet, &id, transition).await.unwrap();
+        pipeline.clock.advance_ms(20_000);
+    };
+    transition(Transition::Suspend).await;
+    let upload = async |vid: &VehicleId, id: &str| {
+        pipeline.upload(vid, id, &[(10, 50.0)]).await;
+        pipeline.process_all(|_| FaultPlan::healthy()).await;
+        pipeline.clock.advance_ms(20_000);
+    };
+    upload(&shown, "first").await;
+    for n in 0..40 {
+        upload(&hidden, &format!("hidden {n}")).await;
+    }
+    upload(&shown, "last").await;
+    for limit in [1, 2, 1000] {
+        let observed = observe(&pipeline, &fleet, start, limit).await;
+        let expected: &[_] = match limit {
+            1 => &[(1, true), (1, true), (0, false)],
+            2 => &[(2, true), (0, false)],
+            _ => &[(2, false)],
+        };
+        assert_eq!(observed, expected, "with limit {limit}, as without the hidden events");
+    }
+    transition(Transition::Resume).await;
+    let events: usize = observe(&pipeline, &fleet, start, 1000).await.iter().map(|(events, _)| events).sum();
+    assert_eq!(events, 42, "everything is returned after resuming");
+}
+
+/// The index in memory. Something happens during its second read, which searches repeated deliveries.
+struct InterruptedIndex {
+    memory: Memory,
+    reads: AtomicUsize,
+    during_second: Mutex<Option<BoxFuture<'static, ()>>>,
+}
+
+impl FeedIndex for InterruptedIndex {
+    async fn record(&self, deliveries: &[Delivery]) -> Result<(), PortError> {
+        self.memory.record(deliveries).await
+    }
+
+    async fn read(&self, range: &FeedRange) -> Result<FeedPage, PortError> {
+        if self.reads.fetch_add(1, Ordering::Relaxed) == 1 {
+            let during = self.during_second.lock().unwrap().take();
+            during.unwrap().await;
+        }
+        self.memory.read(range).await
+    }
+}
+
+port_set! {
+    enum WithInterruptedIndex {
+        FeedIndex = InterruptedIndex;
+    }
+}
+
+#[tokio::test]
+async fn subscription_revoked_during_a_read_returns_nothing() {
+    let pipeline = PipelineFixture::new(47);
+    let vid = pipeline.vehicle("v").await;
+    let fleet = pipeline.fleet(&[], &[]).await;
+    let id = pipeline.subscribe(&fleet, request(&pipeline, &vid)).await;
+    let start = pipeline.clock.now();
+    pipeline.upload(&vid, "a", &[(10, 50.0)]).await;
+    pipeline.process_all(|_| FaultPlan::healthy()).await;
+    pipeline.clock.advance_ms(60_000);
+    let (onboarding, clock, of_fleet) = (pipeline.onboarding(), pipeline.clock.clone(), fleet.clone());
+    let revocation = async move {
+        onboarding.transition_subscription(&admin(), &of_fleet, &id, Transition::Revoke).await.unwrap();
+        clock.advance_ms(5_000);
+    };
+    let interrupted = FleetEvents::<WithInterruptedIndex> {
+        entitlements: CachedEntitlements::new(pipeline.memory.clone(), pipeline.clock.clone()),
+        log: SegmentedLog { items: pipeline.items.clone() },
+        index: InterruptedIndex {
+            memory: pipeline.memory.clone(),
+            reads: AtomicUsize::new(0),
+            during_second: Mutex::new(Some(Box::pin(revocation))),
+        },
+        clock: pipeline.clock.clone(),
+    };
+    let from = ArrivalPosition::first_at(start);
+    let range = FleetEventsRange { from, to: None, selection: Selection::default(), limit: 10 };
+    let page = interrupted.page(&client_of(&fleet), &range).await.unwrap();
+    assert!(interrupted.index.during_second.lock().unwrap().is_none(), "revoked while the page was read");
+    assert_eq!(page.events, []);
 }
 
 proptest! {

@@ -9,12 +9,13 @@ use roadcast_domain::event::Body;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::selection::Selection;
 use roadcast_services::authz::Reader;
-use roadcast_services::query::{EventsRange, HistoryRange, Resolution, SamplePosition, SampleRow, Window};
-use roadcast_signals::SignalPath;
+use roadcast_services::query::{EventsRange, HistoryRange, Resolution, SamplePosition, SampleRow, Series, Window};
+use roadcast_signals::{POSITION, SignalPath, Value};
 use roadcast_testbed::FaultPlan;
 use roadcast_traces::{Batcher, Recording, Row, Upload};
+use serde_json::json;
 
-use crate::fixture::{PipelineFixture, admin, event};
+use crate::fixture::{PipelineFixture, admin, client_of, event};
 
 fn range(vid: &VehicleId, limit: usize) -> HistoryRange {
     let (from, to) = (Timestamp::from_ms(0), Timestamp::from_ms(i64::MAX / 2));
@@ -59,7 +60,7 @@ fn expected_samples(pipeline: &PipelineFixture, vid: &VehicleId) -> Vec<SampleRo
     let mut rows = Vec::new();
     for stored in pipeline.stored_events().into_iter().filter(|stored| stored.event.vid == *vid) {
         let Body::Telemetry(telemetry) = stored.event.body else { continue };
-        for (index, sample) in telemetry.samples.into_iter().enumerate() {
+        for (index, sample) in telemetry.samples.to_rows().into_iter().enumerate() {
             let index = u32::try_from(index).unwrap();
             let position = SamplePosition { at: sample.at, eid: stored.event.eid, index };
             rows.push(SampleRow { position, signals: sample.signals });
@@ -69,12 +70,14 @@ fn expected_samples(pipeline: &PipelineFixture, vid: &VehicleId) -> Vec<SampleRo
     rows
 }
 
-/// Compares windows with min, max, mean, last and count of each signal and window, computed directly from the samples.
+/// Compares windows with min, max, mean, last and count of each signal and window, computed directly from the samples. Positions
+/// are the samples with both coordinates, without statistics.
 fn check_windows(rows: &[SampleRow], windows: &[Window], seconds: i64) {
-    let mut values: BTreeMap<(i64, SignalPath), Vec<roadcast_signals::Value>> = BTreeMap::new();
+    let mut values: BTreeMap<(i64, SignalPath), Vec<Value>> = BTreeMap::new();
     for row in rows {
         let window = row.position.at.ms().div_euclid(seconds * 1000) * seconds * 1000;
-        for (path, value) in &row.signals {
+        let has_position = POSITION.iter().all(|path| row.signals.contains_key(*path));
+        for (path, value) in row.signals.iter().filter(|(path, _)| has_position || !is_coordinate(path)) {
             values.entry((window, path.clone())).or_default().push(value.clone());
         }
     }
@@ -86,7 +89,8 @@ fn check_windows(rows: &[SampleRow], windows: &[Window], seconds: i64) {
             let values = &values[&(window.at.ms(), path.clone())];
             assert_eq!(series.count, values.len() as u64);
             assert!(series.last.bits_eq(values.last().unwrap()));
-            let numbers: Vec<f64> = values.iter().filter_map(roadcast_signals::Value::as_number).collect();
+            let numbers = values.iter().filter(|_| !is_coordinate(path)).filter_map(Value::as_number);
+            let numbers: Vec<f64> = numbers.collect();
             let Some(statistics) = series.statistics else {
                 assert!(numbers.is_empty());
                 continue;
@@ -99,6 +103,10 @@ fn check_windows(rows: &[SampleRow], windows: &[Window], seconds: i64) {
             assert_eq!(bits, [min, max, mean].map(f64::to_bits), "{path} in the window of {}", window.at);
         }
     }
+}
+
+fn is_coordinate(path: &SignalPath) -> bool {
+    POSITION.contains(&path.as_str())
 }
 
 /// The uploads of a simulated trip with their number of samples.
@@ -159,6 +167,59 @@ async fn downsampled_history_equals_a_direct_computation() {
 async fn downsampled_history_of_a_real_trip_equals_a_direct_computation() {
     let Some(path) = roadcast_test_data::find("envirocar/measurements.ndjson.zst") else { return };
     check_history(&recorded_uploads(&path)).await;
+}
+
+#[tokio::test]
+async fn window_takes_a_position_from_one_sample() {
+    let pipeline = PipelineFixture::new(35);
+    let vid = pipeline.vehicle("v").await;
+    let [latitude, longitude] = POSITION;
+    let noon = Timestamp::parse_rfc3339(crate::fixture::NOON).unwrap();
+    let sample = |ago_s: i64, signals: serde_json::Value| json!({"at": noon.plus_ms(-ago_s * 1000), "signals": signals});
+    let samples = [
+        sample(50, json!({latitude: 51.5, longitude: 7.5, "Vehicle.Speed": 10})),
+        sample(49, json!({latitude: 51.6, longitude: 7.6, "Vehicle.Speed": 20})),
+        sample(48, json!({latitude: 51.7, "Vehicle.Speed": 30})),
+    ];
+    let mut sent = event("1", &[]);
+    sent["data"]["samples"] = samples.into();
+    pipeline.ingest().upload(&admin(), &vid, &sent.to_string()).await.unwrap();
+    pipeline.process_all(|_| FaultPlan::healthy()).await;
+
+    let minute = Resolution::from_seconds(60).unwrap();
+    let all = range(&vid, 10);
+    let window = all_windows(&pipeline, &all, minute).await.remove(0);
+    let series = |window: &Window, path: &str| window.signals.get(path).cloned();
+    for (path, last) in [(latitude, 51.6), (longitude, 7.6)] {
+        let expected = Series { count: 2, last: Value::Number(last), statistics: None };
+        assert_eq!(series(&window, path), Some(expected), "{path}");
+    }
+    assert_eq!(series(&window, "Vehicle.Speed").unwrap().statistics.unwrap().mean().to_bits(), 20_f64.to_bits());
+
+    // Alone, a coordinate is a value like others.
+    let selection = Selection { signals: Some(vec![latitude.parse().unwrap()]), ..Selection::default() };
+    let window = all_windows(&pipeline, &HistoryRange { selection, ..all }, minute).await.remove(0);
+    let expected = Series { count: 3, last: Value::Number(51.7), statistics: None };
+    assert_eq!(window.signals.into_iter().map(|(_, series)| series).collect::<Vec<_>>(), [expected]);
+}
+
+#[tokio::test]
+async fn windows_of_a_fleet_have_the_signals_of_its_packages() {
+    let pipeline = PipelineFixture::new(36);
+    let vid = pipeline.vehicle("v").await;
+    let fleet = pipeline.fleet(std::slice::from_ref(&vid), &["track-and-trace"]).await;
+    for n in 0..30 {
+        pipeline.upload(&vid, &n.to_string(), &[(n * 10 + 1, 1.0), (n * 10, 2.0)]).await;
+    }
+    pipeline.process_all(|_| FaultPlan::healthy()).await;
+    let minute = Resolution::from_seconds(60).unwrap();
+    let windows = pipeline.queries().windows(&client_of(&fleet), &range(&vid, 100), minute, None).await.unwrap().rows;
+    let samples = all_samples(&pipeline, &client_of(&fleet), &range(&vid, 100)).await;
+    assert_eq!(samples.len(), 60);
+    check_windows(&samples, &windows, 60);
+    let mut expected = expected_samples(&pipeline, &vid);
+    expected.iter_mut().for_each(|row| row.signals.retain(|path, _| is_coordinate(path)));
+    assert_eq!(samples, expected);
 }
 
 #[tokio::test]

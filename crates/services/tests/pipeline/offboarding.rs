@@ -1,14 +1,19 @@
 //! The offboarding workflow, failing and killed at every call of a port, and the operations during offboarding.
 
 use roadcast_aws_model::state_machine::ExecutionStatus;
-use roadcast_domain::audit::Author;
+use roadcast_domain::audit::{Author, Change};
 use roadcast_domain::fleet::{ClientRole, FeedDisposition, FleetState};
+use roadcast_domain::ids::EndpointId;
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
+use roadcast_domain::webhook::Endpoint;
 use roadcast_ports::entitlements::Entitlements as _;
 use roadcast_ports::provisioning::ChannelParts;
+use roadcast_ports::webhooks::Endpoints;
 use roadcast_services::ServiceError;
 use roadcast_services::fleets::Transition;
 use roadcast_testbed::{Fault, FaultPlan};
+
+use serde_json::json;
 
 use crate::fixture::admin;
 use crate::workflow_fixture::{PERSISTENT, WorkflowFixture};
@@ -23,8 +28,22 @@ async fn offboarding_fleet(feed: FeedDisposition) -> (WorkflowFixture, Vec<Subsc
     }
     let role = ClientRole::Fleet { fleet_id: fixture.fleet.fleet_id.clone() };
     fixture.onboarding().create_client(&admin(), "app", role).await.unwrap();
+    for bits in 0..2 {
+        create_endpoint(&fixture, EndpointId::from_random_bits(bits)).await;
+    }
     fixture.onboarding().offboard(&admin(), &fixture.fleet.fleet_id, feed).await.unwrap();
     (fixture, subscriptions)
+}
+
+async fn create_endpoint(fixture: &WorkflowFixture, endpoint_id: EndpointId) {
+    let fleet = fixture.stored_fleet().await;
+    let endpoint = json!({
+        "endpointId": endpoint_id, "fleetId": fleet.fleet_id, "url": "https://hooks.example.com/", "version": 1,
+        "secrets": [], "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z"
+    });
+    let endpoint: Endpoint = serde_json::from_value(endpoint).unwrap();
+    let change = Change::endpoint_changed(Author::Fleet, None, &endpoint, endpoint.created_at);
+    Endpoints::create(&fixture.pipeline.memory, &endpoint, &fleet, &change).await.unwrap();
 }
 
 /// Checks that every resource of the fleet is removed and that its records state so.
@@ -32,6 +51,7 @@ async fn check_removed(fixture: &WorkflowFixture, subscriptions: &[Subscription]
     let stored = fixture.stored_fleet().await;
     assert_eq!(stored.state, FleetState::Offboarded, "{:?}", stored.offboarding);
     assert_eq!(fixture.resources().await, (ChannelParts::NONE, Vec::new(), Vec::new()));
+    assert_eq!(Endpoints::list(&fixture.pipeline.memory, &stored.fleet_id).await.unwrap(), []);
     for subscription in subscriptions {
         assert_eq!(fixture.subscription(subscription).await.state, SubscriptionState::Revoked);
         let vid = &subscription.vehicles[0];
@@ -183,7 +203,7 @@ async fn offboarding_refuses_new_resources_and_is_in_the_audit_trail() {
 
     let trail = onboarding.changes(&admin(), fleet_id, None, 100).await.unwrap();
     let by_offboarding = trail.iter().filter(|change| change.by == Author::Offboarding).count();
-    assert_eq!(by_offboarding, 2 + 2 + 1, "two subscriptions, two clients and the fleet");
+    assert_eq!(by_offboarding, 2 + 2 + 2 + 1, "two subscriptions, two clients, two endpoints and the fleet");
 }
 
 #[tokio::test]

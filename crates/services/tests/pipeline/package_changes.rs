@@ -6,6 +6,7 @@ use roadcast_domain::event::Event;
 use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_domain::selection::Selection;
 use roadcast_ports::clock::Clock as _;
+use roadcast_ports::feed::ReceiveOptions;
 use roadcast_services::VersionCondition;
 use roadcast_services::authz::Proof;
 use roadcast_services::cache::TTL_MS;
@@ -58,8 +59,8 @@ impl WarmFunctions {
 
     /// Reads and acknowledges the feed.
     async fn read_feed(&self) -> Vec<Event> {
-        let feed = self.feed_reader.read(&self.caller(), 10, 0).await.unwrap();
-        self.feed_reader.acknowledge(&self.caller(), &feed.receipts).await.unwrap();
+        let feed = self.feed_reader.read(&self.caller(), ReceiveOptions::default()).await.unwrap();
+        self.feed_reader.acknowledge(&self.caller(), &feed.ack_handles).await.unwrap();
         feed.events.into_iter().map(|delivered| delivered.event).collect()
     }
 }

@@ -102,12 +102,18 @@ async fn error_of_a_quarantined_event_is_no_cause_of_a_retry() {
 }
 
 #[tokio::test]
-async fn rejection_of_a_small_event_is_retried_not_quarantined() {
-    let pipeline = PipelineFixture::new(10);
-    let vid = pipeline.vehicle("v").await;
-    pipeline.upload(&vid, "small", &[(60, 50.0)]).await;
-    // A missing permission or table rejects every write until it is fixed.
-    pipeline.process_all(|_| FaultPlan::script([Some(Fault::Rejected); 3]).only(&["put_new"])).await;
-    assert!(pipeline.memory.quarantined().is_empty());
-    assert_eq!(pipeline.stored_events().len(), 1);
+async fn missing_permission_is_retried_and_quarantines_nothing() {
+    // A missing permission or table fails every call until it is corrected.
+    for operation in ["put_new", "publish", "merge", "read"] {
+        let pipeline = PipelineFixture::new(10);
+        let vid = pipeline.vehicle("v").await;
+        pipeline.fleet(std::slice::from_ref(&vid), &["telematics"]).await;
+        pipeline.upload(&vid, "small", &[(60, 50.0)]).await;
+        pipeline.memory.stream().put_bytes(vid.as_str(), &stream_record::compress(&large_event(1).to_string()));
+        let outcome = pipeline.process_once(&|_| FaultPlan::always(Fault::Internal).only(&[operation])).await;
+        assert!(outcome.retry_from.is_some() && outcome.quarantine_causes.is_empty(), "{operation}");
+        pipeline.process_all(|_| FaultPlan::script([Some(Fault::Internal); 3]).only(&[operation])).await;
+        assert!(pipeline.memory.quarantined().is_empty(), "{operation}");
+        assert_eq!(pipeline.stored_events().len(), 2, "{operation}");
+    }
 }

@@ -126,7 +126,7 @@ proptest! {
                 if event.samples > 0 {
                     expected.insert(event.eid, event.samples);
                 }
-                quarantined.extend(event.quarantined.iter().map(|sample| ((event.eid, sample.index), sample.reason)));
+                quarantined.extend(event.removed.quarantined.iter().map(|sample| ((event.eid, sample.index), sample.reason)));
             }
             pipeline.clock.advance_ms(delay_ms);
             pipeline.process_all(|_| FaultPlan::healthy()).await;

@@ -22,7 +22,7 @@ async fn upload_is_accepted_entirely_or_not_at_all() {
     assert!(matches!(&refused, Err(IngestError::Events(events)) if events[0].0 == 1), "{refused:?}");
     let partly_valid = upload(event("c", &[(1, 9999.0)])).await;
     // The position is valid: the sample is accepted without its speed.
-    assert_eq!(partly_valid.unwrap()[0].rejected.len(), 1);
+    assert_eq!(partly_valid.unwrap()[0].removed.signals.values().sum::<usize>(), 1);
     let mut unusable = event("d", &[(1, 9999.0)]);
     unusable["data"]["samples"][0]["at"] = json!("02/00/2090");
     assert!(matches!(upload(unusable).await, Err(IngestError::NoUsableSample(_))));
@@ -69,7 +69,7 @@ async fn every_payload_form_of_a_record_results_in_the_same_events() {
             let telemetry: Telemetry = serde_json::from_value(sent["data"].take()).unwrap();
             sent.as_object_mut().unwrap().remove("data");
             sent["datacontenttype"] = json!(BLOCK_CONTENT_TYPE);
-            sent["data_base64"] = json!(stream_record::block_base64(&telemetry.samples).unwrap());
+            sent["data_base64"] = json!(stream_record::block_base64(&telemetry.samples.to_rows()).unwrap());
         }
         let text = json!([sent]).to_string();
         let record = if form % 2 == 0 { text.into_bytes() } else { stream_record::compress(&text) };

@@ -11,24 +11,42 @@ use roadcast_domain::subscription::{DeliveryFormat, Subscription};
 use roadcast_ports::clock::Clock as _;
 use roadcast_ports::fleets::Fleets as _;
 use roadcast_ports::provisioning::{ChannelParts, FleetChannel as _, WorkflowRun};
-use roadcast_services::ServiceError;
-use roadcast_services::fleets::SubscriptionRequest;
 use roadcast_services::fleets::offboarding::Offboarding;
-use roadcast_services::fleets::provisioning::Provisioning;
-use roadcast_testbed::{FaultPlan, Faulty, Memory, WithFaults, fixtures};
+use roadcast_services::fleets::provisioning::{Provisioning, StepError};
+use roadcast_services::fleets::{FeedProber, SubscriptionRequest};
+use roadcast_testbed::{FaultPlan, Faulty, Memory, SeededRandomness, fixtures, port_set};
 use serde_json::{Value, json};
 
 use crate::fixture::{Onboarding, PipelineFixture, admin, admin_of};
+use crate::relay::EnrichingBus;
 
 const PROVISIONING: &str = include_str!("../../../../infra/provisioning.asl.json");
 const OFFBOARDING: &str = include_str!("../../../../infra/offboarding.asl.json");
 /// Number of consecutive failures that fail a task: it is attempted seven times.
 pub(crate) const PERSISTENT: usize = 7;
+/// The wait before a new feed is probed, in seconds.
+const WAIT_S: u32 = 60;
+
+port_set! {
+    /// Ports that fail, with an ingest bus whose entries are enriched at once.
+    pub(crate) enum WorkflowPorts {
+        AppClients = Faulty<Memory>;
+        Clients = Faulty<Memory>;
+        Endpoints = Faulty<Memory>;
+        FeedProofs = Faulty<Memory>;
+        FeedQueue = Faulty<Memory>;
+        FleetChannel = Faulty<Memory>;
+        Fleets = Faulty<Memory>;
+        IngestBus = Faulty<EnrichingBus>;
+        Subscriptions = Faulty<Memory>;
+    }
+}
 
 /// A fleet and a vehicle, and the runs of the fleet's workflows.
 pub(crate) struct WorkflowFixture {
     pub(crate) pipeline: PipelineFixture,
     pub(crate) fleet: Fleet,
+    rounds: SeededRandomness,
 }
 
 impl WorkflowFixture {
@@ -39,7 +57,7 @@ impl WorkflowFixture {
         let (name, bus) = ("A fleet".to_owned(), "delivery".to_owned());
         let fleet = Fleet::new(FleetId::from_random_bits(5), name, bus, Plan::Standard, pipeline.clock.now());
         pipeline.memory.create(&fleet, &fixtures::change(&fleet.fleet_id)).await.unwrap();
-        Self { pipeline, fleet }
+        Self { pipeline, fleet, rounds: SeededRandomness::new(8) }
     }
 
     pub(crate) fn onboarding(&self) -> Onboarding {
@@ -85,9 +103,9 @@ impl WorkflowFixture {
                 if !alive {
                     // A killed run has no further effect, whatever its definition.
                     killed.set(true);
-                    return Ok(json!({ "drained": true, "waitSeconds": 0 }));
+                    return Ok(json!({ "drained": true, "proven": true, "waitSeconds": 0 }));
                 }
-                self.step(payload, plan).await.map_err(|error| error.to_string())
+                self.step(payload, plan).await.map_err(|error| error.name().to_owned())
             }
         };
         let wait = |seconds| self.pipeline.clock.advance_ms(i64::try_from(seconds).unwrap() * 1000);
@@ -96,7 +114,7 @@ impl WorkflowFixture {
     }
 
     /// Runs a task like the provisioner function.
-    async fn step(&self, mut payload: Value, plan: &FaultPlan) -> Result<Value, ServiceError> {
+    pub(crate) async fn step(&self, mut payload: Value, plan: &FaultPlan) -> Result<Value, StepError> {
         let failing = || Faulty::new(self.pipeline.memory.clone(), plan.clone());
         let clock = self.pipeline.clock.clone();
         let (fleets, clients, app_clients) = (failing(), failing(), failing());
@@ -104,13 +122,29 @@ impl WorkflowFixture {
         let workflow = payload.as_object_mut().and_then(|members| members.remove("workflow"));
         match workflow.as_ref().and_then(Value::as_str) {
             Some("provisioning") => {
+                let prober = FeedProber {
+                    proofs: failing(),
+                    bus: Faulty::new(EnrichingBus::new(&self.pipeline), plan.clone()),
+                    queue: failing(),
+                    clock: clock.clone(),
+                    randomness: SeededRandomness::new(self.rounds.bits64()),
+                    wait_seconds: WAIT_S,
+                };
                 let provisioning =
-                    Provisioning::<WithFaults> { fleets, clients, app_clients, subscriptions, channel, clock };
-                provisioning.step(&serde_json::from_value(payload).unwrap()).await.map(|()| Value::Null)
+                    Provisioning::<WorkflowPorts> { fleets, clients, app_clients, subscriptions, channel, prober, clock };
+                provisioning.step(&serde_json::from_value(payload).unwrap()).await.map(|check| json!(check))
             }
             Some("offboarding") => {
-                let offboarding = Offboarding::<WithFaults> { fleets, clients, app_clients, subscriptions, channel, clock };
-                offboarding.step(&serde_json::from_value(payload).unwrap()).await.map(|draining| json!(draining))
+                let offboarding = Offboarding::<WorkflowPorts> {
+                    fleets,
+                    clients,
+                    app_clients,
+                    subscriptions,
+                    endpoints: failing(),
+                    channel,
+                    clock,
+                };
+                Ok(json!(offboarding.step(&serde_json::from_value(payload).unwrap()).await?))
             }
             other => panic!("a task of an unknown workflow: {other:?}"),
         }

@@ -181,6 +181,15 @@ fn lists_contain_scalars_of_their_type() {
 }
 
 #[test]
+fn texts_of_a_list_have_at_most_8_kib_together() {
+    let list = |bytes: usize| json!((0..8).map(|_| "x".repeat(1000)).chain(["x".repeat(bytes)]).collect::<Vec<_>>());
+    check("Vehicle.OBD.DTCList", list(192), Ok(list(192)));
+    check("Vehicle.OBD.DTCList", list(193), Err(SignalRejection::TooLong));
+    check("Vehicle.OBD.DTCList", json!(vec!["x".repeat(128); 64]), Ok(json!(vec!["x".repeat(128); 64])));
+    check("Vehicle.OBD.DTCList", json!(vec!["x".repeat(1024); 64]), Err(SignalRejection::TooLong));
+}
+
+#[test]
 fn scalars_of_unknown_paths_remain_exact() {
     check("acme.door-3.open", json!(true), Ok(json!(true)));
     check("acme.level", json!(0.1 + 0.2), Ok(json!(0.1 + 0.2)));

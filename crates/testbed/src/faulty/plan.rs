@@ -16,8 +16,10 @@ pub enum Fault {
     LostRequest,
     /// Timed out; the operation was applied.
     LostResponse,
-    /// Rejected permanently: the request itself is invalid. Not retryable.
+    /// Refused because of the data in the request. Not retryable.
     Rejected,
+    /// A missing permission or resource, or an unknown error code. Not retryable at once, and no statement about the data.
+    Internal,
 }
 
 impl Fault {
@@ -31,6 +33,7 @@ impl Fault {
             Self::Unavailable => PortErrorKind::Unavailable,
             Self::LostRequest | Self::LostResponse => PortErrorKind::TimedOut,
             Self::Rejected => PortErrorKind::Rejected,
+            Self::Internal => PortErrorKind::Internal,
         };
         PortError::new(kind, operation)
     }
@@ -46,6 +49,8 @@ impl Fault {
 pub struct FaultPlan {
     /// Names of the affected operations; empty means all.
     only: Vec<&'static str>,
+    /// Whether each call yields before and after it is applied.
+    yields: bool,
     state: Arc<Mutex<PlanState>>,
 }
 
@@ -92,6 +97,18 @@ impl FaultPlan {
         self
     }
 
+    /// Makes each call yield before and after it is applied, so that a test can drop the future there.
+    #[must_use]
+    pub fn yielding(mut self) -> Self {
+        self.yields = true;
+        self
+    }
+
+    /// Whether each call yields.
+    pub(super) const fn yields(&self) -> bool {
+        self.yields
+    }
+
     /// Makes the plan healthy: no call fails from now on.
     pub fn heal(&self) {
         lock(&self.state).schedule = Schedule::Healthy;
@@ -128,6 +145,6 @@ impl FaultPlan {
     }
 
     fn of(schedule: Schedule) -> Self {
-        Self { only: Vec::new(), state: Arc::new(Mutex::new(PlanState { schedule, calls: 0, injected: 0 })) }
+        Self { only: Vec::new(), yields: false, state: Arc::new(Mutex::new(PlanState { schedule, calls: 0, injected: 0 })) }
     }
 }

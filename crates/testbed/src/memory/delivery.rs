@@ -1,29 +1,34 @@
 //! The delivery bus, the queues that its rules target, and the feed index.
 
 use roadcast_domain::ids::FleetId;
+use roadcast_ports::PortError;
 use roadcast_ports::bus::{DeliveryBus, FleetBatch};
 use roadcast_ports::clock::Clock;
-use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedPointer, FeedQueue, FeedRange, Message};
-use roadcast_ports::{PortError, PortErrorKind};
+use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedPointer, FeedQueue, FeedRange, Message, ReceiveOptions};
+use roadcast_signals::Timestamp;
 
 use super::Memory;
-use super::ingest::check_size;
+use super::refusals::check_entry;
 use super::state::MemoryState;
 
 impl DeliveryBus for Memory {
     async fn publish(&self, entries: &[FleetBatch]) -> Vec<Result<(), PortError>> {
+        let now = self.clock.now();
         let mut state = self.state();
-        entries.iter().map(|entry| state.deliver(entry)).collect()
+        entries.iter().map(|entry| state.deliver(entry, now)).collect()
     }
 }
 
 impl MemoryState {
-    fn deliver(&mut self, entry: &FleetBatch) -> Result<(), PortError> {
-        check_size(&entry.events)?;
+    fn deliver(&mut self, entry: &FleetBatch, now: Timestamp) -> Result<(), PortError> {
+        check_entry(&entry.events)?;
         self.deliveries.push(entry.clone());
         let matched = self.rules.contains(&(entry.bus.clone(), entry.fleet_id.clone()));
         // The bus accepts and drops an entry that matches no rule.
-        if matched && let Some(queue) = self.queues.get_mut(&entry.fleet_id) {
+        if matched
+            && self.passes_channel(&entry.fleet_id, now)
+            && let Some(queue) = self.queues.get_mut(&entry.fleet_id)
+        {
             let body = format!("[{}]", entry.events.join(","));
             // The bus has accepted the entry. It moves what the queue refuses to the dead-letter queue of the rule.
             if !queue.send(without_unicode_escapes(&body)) {
@@ -57,27 +62,33 @@ fn without_unicode_escapes(json: &str) -> String {
 }
 
 impl FeedQueue for Memory {
-    async fn receive(&self, fleet_id: &FleetId, max: u8, _wait_s: u8) -> Result<Vec<Message>, PortError> {
+    async fn receive(&self, fleet_id: &FleetId, options: ReceiveOptions) -> Result<Vec<Message>, PortError> {
         let now = self.clock.now();
         let mut state = self.state();
         let hidden_until = now.plus_ms(state.visibility_ms);
         let Some(queue) = state.queues.get_mut(fleet_id) else { return Ok(Vec::new()) };
-        Ok(queue.receive(usize::from(max), now, hidden_until))
+        Ok(queue.receive(usize::from(options.max), now, hidden_until))
     }
 
     async fn acknowledge(&self, fleet_id: &FleetId, ack_handles: &[String]) -> Vec<Result<(), PortError>> {
         let mut state = self.state();
-        let mut queue = state.queues.get_mut(fleet_id);
-        let mut acknowledge = |handle: &String| {
-            let parsed = handle.split_once('-').and_then(|(id, count)| Some((id.parse().ok()?, count.parse().ok()?)));
-            let (id, count): (u64, u64) =
-                parsed.ok_or(PortError::new(PortErrorKind::Conflict, "acknowledging a message"))?;
-            if let Some(queue) = queue.as_deref_mut() {
-                queue.delete(id, count);
+        if let Some(queue) = state.queues.get_mut(fleet_id) {
+            for handle in ack_handles {
+                queue.delete(handle);
             }
-            Ok(())
-        };
-        ack_handles.iter().map(&mut acknowledge).collect()
+        }
+        ack_handles.iter().map(|_| Ok(())).collect()
+    }
+
+    async fn release(&self, fleet_id: &FleetId, delay_s: u16, ack_handles: &[String]) -> Vec<Result<(), PortError>> {
+        let visible_at = self.clock.now().plus_ms(i64::from(delay_s) * 1000);
+        let mut state = self.state();
+        if let Some(queue) = state.queues.get_mut(fleet_id) {
+            for handle in ack_handles {
+                queue.release(handle, visible_at);
+            }
+        }
+        ack_handles.iter().map(|_| Ok(())).collect()
     }
 }
 
@@ -85,9 +96,9 @@ impl FeedIndex for Memory {
     async fn record(&self, deliveries: &[Delivery]) -> Result<(), PortError> {
         let now = self.clock.now();
         let mut state = self.state();
-        for Delivery { fleet_id, events } in deliveries {
-            let pointers = state.pointers.entry(fleet_id.clone()).or_default();
-            pointers.push(FeedPointer::new(events.clone(), now));
+        for delivery in deliveries {
+            let pointers = state.pointers.entry(delivery.fleet_id.clone()).or_default();
+            pointers.push(FeedPointer::new(delivery, now));
             // The stamp is the key: the same pointer in the same millisecond is stored once.
             pointers.sort_by_key(|pointer| pointer.stamp);
             pointers.dedup_by_key(|pointer| pointer.stamp);

@@ -1,21 +1,39 @@
 //! Fleets and their audit trail.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use roadcast_domain::audit::Change;
 use roadcast_domain::fleet::Fleet;
 use roadcast_domain::ids::{ChangeId, FleetId};
-use roadcast_ports::fleets::Fleets;
+use roadcast_ports::fleets::{FleetCreation, Fleets};
 use roadcast_ports::{PortError, PortErrorKind};
 
 use super::Memory;
 use super::state::insert_new;
 
 impl Fleets for Memory {
-    async fn create(&self, fleet: &Fleet, change: &Change) -> Result<(), PortError> {
+    async fn create_within(&self, fleet: &Fleet, places: u32, change: &Change) -> Result<FleetCreation, PortError> {
         let mut state = self.state();
+        let count = state.bus_counts.get(&fleet.delivery_bus).copied().unwrap_or_default();
+        if count >= places && !state.fleets.contains_key(&fleet.fleet_id) {
+            return Ok(FleetCreation::BusFull);
+        }
         insert_new(&mut state.fleets, fleet.fleet_id.clone(), fleet, "creating a fleet")?;
+        state.bus_counts.insert(fleet.delivery_bus.clone(), count + 1);
         state.record_change(change);
+        Ok(FleetCreation::Created)
+    }
+
+    async fn bus_counts(&self) -> Result<BTreeMap<String, u32>, PortError> {
+        Ok(self.state().bus_counts.clone())
+    }
+
+    async fn release_bus(&self, fleet: &Fleet, change: &Change) -> Result<(), PortError> {
+        self.update(fleet, change).await?;
+        if let Some(count) = self.state().bus_counts.get_mut(&fleet.delivery_bus) {
+            *count = count.saturating_sub(1);
+        }
         Ok(())
     }
 

@@ -1,9 +1,9 @@
 //! The write-only ports of ingest: archive, quarantine, telemetry stream and ingest bus.
 
+use roadcast_ports::PortError;
 use roadcast_ports::archive::{Archive, Quarantine, QuarantinedItem, RawBatch};
-use roadcast_ports::bus::{Batch, ENTRY_BYTES, IngestBus, entry_bytes};
+use roadcast_ports::bus::{Batch, IngestBus};
 use roadcast_ports::stream::{StreamRecord, TelemetryStream};
-use roadcast_ports::{PortError, PortErrorKind};
 
 use super::Memory;
 
@@ -29,20 +29,13 @@ impl TelemetryStream for Memory {
 
 impl IngestBus for Memory {
     async fn publish(&self, entries: &[Batch]) -> Vec<Result<(), PortError>> {
+        let refusals = self.refusals();
         let mut state = self.state();
         let publish = |entry: &Batch| {
-            check_size(&entry.events)?;
+            refusals.check_entry(&entry.events)?;
             state.published.push(entry.clone());
             Ok(())
         };
         entries.iter().map(publish).collect()
     }
-}
-
-/// Rejects an entry that exceeds EventBridge's limit. The local endpoint does not enforce it, so tests rely on this check.
-pub(super) fn check_size(events: &[String]) -> Result<(), PortError> {
-    if entry_bytes(events) > ENTRY_BYTES {
-        return Err(PortError::new(PortErrorKind::Rejected, "publishing an entry of more than 1 MB"));
-    }
-    Ok(())
 }

@@ -43,14 +43,28 @@ impl Queue {
         let receive = |message: &mut QueuedMessage| {
             message.visible_at = Some(hidden_until);
             message.receive_count += 1;
-            Message { ack_handle: format!("{}-{}", message.id, message.receive_count), body: message.body.clone() }
+            Message { ack_handle: message.ack_handle(), body: message.body.clone() }
         };
         visible.take(max).map(receive).collect()
     }
 
-    /// Deletes the message of a handle. The handle of an earlier receive has no effect, as in SQS.
-    pub(super) fn delete(&mut self, id: u64, receive_count: u64) {
-        self.messages.retain(|message| (message.id, message.receive_count) != (id, receive_count));
+    /// Deletes the message of a handle. An unknown handle and that of an earlier receive have no effect, as in SQS.
+    pub(super) fn delete(&mut self, ack_handle: &str) {
+        self.messages.retain(|message| message.ack_handle() != ack_handle);
+    }
+
+    /// Makes the message of a handle visible at this time. Other handles have no effect, as for [`delete`](Self::delete).
+    pub(super) fn release(&mut self, ack_handle: &str, visible_at: Timestamp) {
+        if let Some(message) = self.messages.iter_mut().find(|message| message.ack_handle() == ack_handle) {
+            message.visible_at = Some(visible_at);
+        }
+    }
+}
+
+impl QueuedMessage {
+    /// Returns the handle of the latest receive.
+    fn ack_handle(&self) -> String {
+        format!("{}-{}", self.id, self.receive_count)
     }
 }
 

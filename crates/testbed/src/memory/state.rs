@@ -8,22 +8,32 @@ use roadcast_domain::entitlement::Grant;
 use roadcast_domain::event::{CustomType, StoredEvent};
 use roadcast_domain::fleet::{Client, Fleet, FleetState};
 use roadcast_domain::ids::{ChangeId, ClientId, Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::name_history::NameHistory;
 use roadcast_domain::package::{CustomPackage, PackageName, Packages};
 use roadcast_domain::schema::EventSchema;
+use roadcast_domain::secret::StackSecrets;
 use roadcast_domain::state::VehicleState;
-use roadcast_domain::subject::Subject;
+use roadcast_domain::subject::VehicleName;
 use roadcast_domain::subscription::Subscription;
 use roadcast_domain::vehicle::Vehicle;
 use roadcast_ports::archive::{QuarantinedItem, RawBatch};
 use roadcast_ports::bus::{Batch, FleetBatch};
 use roadcast_ports::clients::Credentials;
 use roadcast_ports::feed::FeedPointer;
-use roadcast_ports::provisioning::WorkflowRun;
+use roadcast_ports::provisioning::{FeedProof, WorkflowRun};
 use roadcast_ports::{PortError, PortErrorKind};
 use roadcast_signals::Timestamp;
 
+use super::channel_start::{ChannelStart, StartingChannel};
+use super::dead_letters::LetterStore;
 use super::queue::Queue;
+use super::redrive::Redelivered;
 use super::requests::ClaimedKey;
+use super::secrets::secret;
+use super::webhooks::WebhookStore;
+
+/// The default quota of EventBridge in most Regions, 300, without the rule of webhooks.
+const RULES_PER_BUS: usize = 299;
 
 /// What [`Memory`](super::Memory) stores.
 #[derive(Debug)]
@@ -31,6 +41,9 @@ pub(super) struct MemoryState {
     pub(super) visibility_ms: i64,
     pub(super) archived: Vec<RawBatch>,
     pub(super) quarantined: Vec<QuarantinedItem>,
+    pub(super) letters: LetterStore,
+    pub(super) webhooks: WebhookStore,
+    pub(super) redelivered: Redelivered,
     pub(super) published: Vec<Batch>,
     pub(super) deliveries: Vec<FleetBatch>,
     pub(super) undeliverable: Vec<String>,
@@ -40,7 +53,8 @@ pub(super) struct MemoryState {
     pub(super) events: BTreeMap<(VehicleId, Eid), StoredEvent>,
     pub(super) states: BTreeMap<VehicleId, VehicleState>,
     pub(super) vehicles: BTreeMap<VehicleId, Vehicle>,
-    pub(super) vids_by_name: HashMap<Subject, VehicleId>,
+    pub(super) names: HashMap<VehicleName, NameHistory>,
+    pub(super) vehicles_version: u64,
     pub(super) fleets: BTreeMap<FleetId, Fleet>,
     /// By the fleet, `None` for ingest clients, and by id.
     pub(super) changes: BTreeMap<(Option<FleetId>, ChangeId), Change>,
@@ -55,9 +69,17 @@ pub(super) struct MemoryState {
     pub(super) packages: Packages,
     pub(super) custom_packages: BTreeMap<PackageName, CustomPackage>,
     pub(super) schemas: BTreeMap<CustomType, Vec<EventSchema>>,
+    pub(super) secrets: StackSecrets,
     pub(super) workflows: Vec<WorkflowRun>,
     pub(super) queues: BTreeMap<FleetId, Queue>,
     pub(super) rules: BTreeSet<(String, FleetId)>,
+    /// The quota of rules on a bus.
+    pub(super) rules_per_bus: usize,
+    pub(super) channel_start: ChannelStart,
+    pub(super) starting_channels: BTreeMap<FleetId, StartingChannel>,
+    pub(super) feed_proofs: BTreeMap<FleetId, FeedProof>,
+    /// The number of fleets with a place on each bus.
+    pub(super) bus_counts: BTreeMap<String, u32>,
 }
 
 impl MemoryState {
@@ -67,6 +89,9 @@ impl MemoryState {
             visibility_ms: 30_000,
             archived: Vec::new(),
             quarantined: Vec::new(),
+            letters: LetterStore::default(),
+            webhooks: WebhookStore::default(),
+            redelivered: Redelivered::default(),
             published: Vec::new(),
             deliveries: Vec::new(),
             undeliverable: Vec::new(),
@@ -76,7 +101,8 @@ impl MemoryState {
             events: BTreeMap::new(),
             states: BTreeMap::new(),
             vehicles: BTreeMap::new(),
-            vids_by_name: HashMap::new(),
+            names: HashMap::new(),
+            vehicles_version: 0,
             fleets: BTreeMap::new(),
             changes: BTreeMap::new(),
             clients: BTreeMap::new(),
@@ -89,9 +115,15 @@ impl MemoryState {
             packages: Packages::built_in(),
             custom_packages: BTreeMap::new(),
             schemas: BTreeMap::new(),
+            secrets: StackSecrets::single(secret(0)),
             workflows: Vec::new(),
             queues: BTreeMap::new(),
             rules: BTreeSet::new(),
+            rules_per_bus: RULES_PER_BUS,
+            channel_start: ChannelStart::default(),
+            starting_channels: BTreeMap::new(),
+            feed_proofs: BTreeMap::new(),
+            bus_counts: BTreeMap::new(),
         }
     }
 
@@ -101,9 +133,8 @@ impl MemoryState {
 
     /// Fails with `Conflict` unless the stored client has the version of `client`.
     pub(super) fn check_client_version(&self, client: &Client, context: &'static str) -> Result<(), PortError> {
-        let stored = self.clients.get(&client.client_id);
-        let is_current = stored.is_some_and(|stored| stored.version == client.version);
-        if is_current { Ok(()) } else { Err(PortError::new(PortErrorKind::Conflict, context)) }
+        let stored = self.clients.get(&client.client_id).map_or(0, |stored| stored.version);
+        if stored == client.version { Ok(()) } else { Err(PortError::new(PortErrorKind::Conflict, context)) }
     }
 
     /// Fails with `Conflict` if the fleet is being or has been offboarded. An unregistered fleet passes.

@@ -1,9 +1,10 @@
 //! The vehicle registry.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Bound;
 
 use roadcast_domain::ids::VehicleId;
+use roadcast_domain::name_history::NameHistory;
 use roadcast_domain::subject::{Subject, VehicleName};
 use roadcast_domain::vehicle::Vehicle;
 use roadcast_ports::vehicles::{VehicleListing, VehicleNames, VehiclePage, VehicleRegistration, Vehicles};
@@ -23,7 +24,8 @@ impl Vehicles for Memory {
                 stored.map(|stored| VehicleRegistration::Existing(Box::new(stored))).ok_or(conflict("registering a vehicle"))
             }
             (None, _) if !state.vehicles.contains_key(&vehicle.vid) => {
-                state.store_vehicle(vehicle);
+                state.take_names(vehicle);
+                state.vehicles.insert(vehicle.vid.clone(), vehicle.clone());
                 Ok(VehicleRegistration::New)
             }
             _ => Err(conflict("registering a vehicle")),
@@ -36,25 +38,40 @@ impl Vehicles for Memory {
 
     async fn replace(&self, vehicle: &Vehicle) -> Result<(), PortError> {
         let mut state = self.state();
-        let is_next_version =
-            state.vehicles.get(&vehicle.vid).is_some_and(|stored| stored.version.checked_add(1) == Some(vehicle.version));
+        let before = state.vehicles.get(&vehicle.vid).cloned().ok_or(conflict("replacing a vehicle"))?;
+        let is_next_version = before.version.checked_add(1) == Some(vehicle.version);
         let names_are_free = state.owners_of(vehicle).iter().all(|owner| *owner == vehicle.vid);
         if !is_next_version || !names_are_free {
             return Err(conflict("replacing a vehicle"));
         }
-        state.vids_by_name.retain(|_, vid| *vid != vehicle.vid);
-        state.store_vehicle(vehicle);
+        let kept: HashSet<VehicleName> = vehicle.names().collect();
+        for name in before.names().filter(|name| !kept.contains(name)) {
+            let history = state.names.entry(name).or_default();
+            if let Some(released) = history.released_by(&vehicle.vid, vehicle.updated_at) {
+                *history = released;
+            }
+        }
+        state.take_names(vehicle);
+        state.vehicles_version += u64::from(!vehicle.resolves_like(&before));
+        state.vehicles.insert(vehicle.vid.clone(), vehicle.clone());
         Ok(())
     }
 
-    async fn resolve(&self, subject: &Subject) -> Result<Option<VehicleId>, PortError> {
+    async fn history(&self, subject: &Subject) -> Result<Option<NameHistory>, PortError> {
         let state = self.state();
-        Ok(match subject {
+        let name = match subject.clone() {
             Subject::Vid(vid) => {
-                state.vehicles.get(vid).filter(|stored| stored.retired_at.is_none()).map(|stored| stored.vid.clone())
+                let vehicle = state.vehicles.get(&vid);
+                return Ok(vehicle.map(|vehicle| NameHistory::of_vehicle_id(vid, vehicle.retired_at)));
             }
-            Subject::Vin(_) | Subject::External(_) => state.vids_by_name.get(subject).cloned(),
-        })
+            Subject::Vin(vin) => VehicleName::Vin(vin),
+            Subject::External(id) => VehicleName::External(id),
+        };
+        Ok(state.names.get(&name).cloned())
+    }
+
+    async fn version(&self) -> Result<u64, PortError> {
+        Ok(self.state().vehicles_version)
     }
 
     async fn list(&self, page: &VehicleListing) -> Result<VehiclePage, PortError> {
@@ -75,18 +92,27 @@ impl Vehicles for Memory {
 impl VehicleNames for Memory {
     async fn resolve_all(&self, names: &[VehicleName]) -> Result<Vec<Option<VehicleId>>, PortError> {
         let state = self.state();
-        Ok(names.iter().map(|name| state.vids_by_name.get(&Subject::from(name.clone())).cloned()).collect())
+        Ok(names.iter().map(|name| state.holder(name).cloned()).collect())
     }
 }
 
 impl MemoryState {
-    fn owners_of(&self, vehicle: &Vehicle) -> BTreeSet<VehicleId> {
-        vehicle.names().filter_map(|name| self.vids_by_name.get(&Subject::from(name)).cloned()).collect()
+    fn holder(&self, name: &VehicleName) -> Option<&VehicleId> {
+        self.names.get(name).and_then(NameHistory::current)
     }
 
-    fn store_vehicle(&mut self, vehicle: &Vehicle) {
-        self.vids_by_name.extend(vehicle.names().map(|name| (Subject::from(name), vehicle.vid.clone())));
-        self.vehicles.insert(vehicle.vid.clone(), vehicle.clone());
+    fn owners_of(&self, vehicle: &Vehicle) -> BTreeSet<VehicleId> {
+        vehicle.names().filter_map(|name| self.holder(&name).cloned()).collect()
+    }
+
+    /// Makes the vehicle the holder of its names, which no other vehicle may have.
+    fn take_names(&mut self, vehicle: &Vehicle) {
+        for name in vehicle.names() {
+            let history = self.names.entry(name).or_default();
+            if let Some(held) = history.held_by(&vehicle.vid, vehicle.updated_at) {
+                *history = held;
+            }
+        }
     }
 }
 

@@ -29,7 +29,7 @@ fn requested(request: &Request) -> Vec<String> {
 
 async fn get(fake: &FakeAws, count: u128) -> Result<BTreeSet<String>, PortErrorKind> {
     let keys = (0..count).map(|n| Key::vehicle(&VehicleId::from_random_bits(n))).collect();
-    let items = get_all(&fake.sdk().await.dynamodb(), "vehicles", keys, "test").await.map_err(|error| error.kind())?;
+    let items = get_all(&fake.sdk().dynamodb(), "vehicles", keys, "test").await.map_err(|error| error.kind())?;
     let vids: BTreeSet<String> = items.iter().map(|item| item[VID].as_s().unwrap().clone()).collect();
     assert_eq!(vids.len(), items.len(), "each item is returned once");
     Ok(vids)
@@ -78,5 +78,5 @@ async fn failed_request_fails_the_read() {
         let keys = requested(request);
         if number == 0 { response(&keys[..1], &keys[1..]) } else { denied.clone() }
     });
-    assert_eq!(get(&fake, 3).await, Err(PortErrorKind::Rejected));
+    assert_eq!(get(&fake, 3).await, Err(PortErrorKind::Internal));
 }

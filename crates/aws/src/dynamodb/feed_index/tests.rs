@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used)]
-use roadcast_domain::ids::{Eid, VehicleId};
+use roadcast_domain::ids::{Eid, SubscriptionId, VehicleId};
 use roadcast_ports::PortErrorKind;
 use roadcast_signals::Timestamp;
 use serde_json::{Value, json};
@@ -11,8 +11,10 @@ use crate::fake_aws::{FakeAws, Request, Response};
 fn pointer_expires_an_hour_after_the_retention_of_14_days() {
     let now = Timestamp::parse_rfc3339("2026-11-03T09:59:59.999Z").unwrap();
     let events = vec![(VehicleId::from_random_bits(1), Eid::lower_bound(now))];
-    let pointer = FeedPointer::new(events.clone(), now);
-    let (_, item) = encode(&FleetId::from_random_bits(2), &pointer);
+    let held_by = [SubscriptionId::from_random_bits(3)].into();
+    let delivery = Delivery { fleet_id: FleetId::from_random_bits(2), events: events.clone(), held_by };
+    let pointer = FeedPointer::new(&delivery, now);
+    let (_, item) = encode(&delivery.fleet_id, &pointer);
     assert_eq!(decode(&item).unwrap(), pointer);
     assert_eq!(pointers::decode(item[EVENTS].as_b().unwrap().as_ref()).unwrap(), events);
     let expires_at: i64 = item[EXPIRES_AT].as_n().unwrap().parse().unwrap();
@@ -21,8 +23,8 @@ fn pointer_expires_an_hour_after_the_retention_of_14_days() {
 
 /// Records one delivery for each of the fleets with the numbers from 0.
 async fn record(fake: &FakeAws, fleets: u128) -> Result<(), PortErrorKind> {
-    let index = DynamoFeedIndex::new(fake.sdk().await.dynamodb(), "feedIndex");
-    let delivery = |n| Delivery { fleet_id: FleetId::from_random_bits(n), events: Vec::new() };
+    let index = DynamoFeedIndex::new(fake.sdk().dynamodb(), "feedIndex");
+    let delivery = |n| Delivery { fleet_id: FleetId::from_random_bits(n), events: Vec::new(), held_by: BTreeSet::new() };
     index.record(&(0..fleets).map(delivery).collect::<Vec<_>>()).await.map_err(|error| error.kind())
 }
 
@@ -68,9 +70,9 @@ async fn attempt_is_a_single_request_without_sdk_retries() {
 }
 
 #[tokio::test]
-async fn rejected_pointers_are_not_written_again() {
+async fn refused_request_is_not_sent_again() {
     let fake = FakeAws::with_responses([Response::error(400, json!({ "__type": "ValidationException" }))]);
-    assert_eq!(record(&fake, 1).await, Err(PortErrorKind::Rejected));
+    assert_eq!(record(&fake, 1).await, Err(PortErrorKind::Internal));
 }
 
 #[tokio::test]
@@ -79,7 +81,7 @@ async fn one_failed_request_fails_the_recording() {
         let is_last = items(request).len() < batch_put::ITEMS_PER_REQUEST;
         if is_last { Response::error(400, json!({ "__type": "ValidationException" })) } else { Response::ok("{}") }
     });
-    assert_eq!(record(&fake, 60).await, Err(PortErrorKind::Rejected));
+    assert_eq!(record(&fake, 60).await, Err(PortErrorKind::Internal));
     let mut sizes: Vec<usize> = fake.requests().iter().map(|request| items(request).len()).collect();
     sizes.sort_unstable();
     assert_eq!(sizes, [10, 25, 25]);

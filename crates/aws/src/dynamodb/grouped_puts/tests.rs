@@ -24,6 +24,7 @@ fn group_is_limited_by_transaction_size_and_repeated_items() {
 }
 
 const TRANSACT: &str = "TransactWriteItems";
+const TOO_LARGE: &str = "Item size has exceeded the maximum allowed size";
 
 fn mapping(n: usize) -> VehicleMapping {
     VehicleMapping {
@@ -38,7 +39,7 @@ fn mapping(n: usize) -> VehicleMapping {
 
 /// Stores mappings with the numbers from 0.
 async fn put_all(fake: &FakeAws, count: usize) -> Result<Vec<Result<PutOutcome, PortErrorKind>>, PortErrorKind> {
-    let mappings = DynamoVehicleMappings::new(fake.sdk().await.dynamodb(), "reference");
+    let mappings = DynamoVehicleMappings::new(fake.sdk().dynamodb(), "reference");
     let results = mappings.put_all(&(0..count).map(mapping).collect::<Vec<_>>()).await;
     let results = results.map_err(|error| error.kind())?;
     Ok(results.into_iter().map(|result| result.map_err(|error| error.kind())).collect())
@@ -61,7 +62,8 @@ fn numbers(request: &Request) -> Vec<usize> {
 
 /// A cancelled transaction in which the action at `index` has the reason `code`.
 fn cancelled(actions: usize, index: usize, code: &str) -> Response {
-    let reasons: Vec<_> = (0..actions).map(|n| json!({ "Code": if n == index { code } else { "None" } })).collect();
+    let reason = |n| if n == index { json!({ "Code": code, "Message": TOO_LARGE }) } else { json!({ "Code": "None" }) };
+    let reasons: Vec<_> = (0..actions).map(reason).collect();
     Response::error(400, json!({ "__type": "TransactionCanceledException", "CancellationReasons": reasons }))
 }
 
@@ -101,7 +103,7 @@ async fn throttled_group_is_retried_as_a_group() {
 
 #[tokio::test]
 async fn refused_set_is_reported_at_its_index() {
-    let refused = || Response::error(400, json!({ "__type": "ValidationException", "message": "too large" }));
+    let refused = || Response::error(400, json!({ "__type": "ValidationException", "message": TOO_LARGE }));
     let fake =
         FakeAws::with_responses([cancelled(3, 1, "ValidationError"), Response::ok("{}"), refused(), Response::ok("{}")]);
     let stored = Ok(PutOutcome::Stored);

@@ -4,21 +4,25 @@
 //! |---|---|---|
 //! | `fleet#<fleetId>` | `meta` | a fleet |
 //! | `fleets` | `<fleetId>` | a copy of the fleet, so that listing all fleets does not scan a table that holds much else |
+//! | `fleet#<fleetId>` | `feed` | whether events pass to the feed of the fleet |
+//! | `buses` | `bus#<name>` | the number of fleets that have a place on a delivery bus |
 //! | `fleet#<fleetId>` | `subscription#<subscriptionId>` | a subscription |
 //! | `vehicle#<vid>` | `grant#<fleetId>#<subscriptionId>` | a grant, to find which fleets may see a vehicle |
 //! | `fleet#<fleetId>` | `vehicle#<vid>#<subscriptionId>` | a copy of the grant, to find which vehicles a fleet may see |
 //! | `vehicle#<vid>` | `grant#<fleetId>` | the consent epoch of the fleet–vehicle pair, if it was ever raised |
 //! | `fleet#<fleetId>` | `vehicle#<vid>` | a copy of the epoch |
 //! | `entitlements` | `version` | the number of changes to entitlements |
-//! | `fleet#<fleetId>` | `audit#<changeId>` | an audit record: a change of the fleet or of its clients or subscriptions |
+//! | `audit#<fleetId>` | `audit#<changeId>` | an audit record: a change of the fleet or of its clients, subscriptions or endpoints |
 //! | `client#<clientId>` | `meta` | a machine client |
 //! | `client#<credentialId>` | `meta` | a copy of the client with this credential, so that a token is checked with one read |
 //! | `clients` | `<kind>#<clientId>` | a copy of the client, for the list of all clients |
 //! | `client#<clientId>` | `audit#<changeId>` | an audit record: a change of the client; also in the trail of its fleet |
 //! | `fleet#<fleetId>` | `client#<clientId>` | a copy of the client, for the list of the fleet's clients |
-//! | `client#<clientId>` | `vehicle#<vid>` | a vehicle that the client registered |
-//! | `vin#<SHA-256 of the VIN>` | `vehicle` | the vehicle with this VIN; no key contains the VIN itself |
-//! | `external#<scheme>#<value>` | `vehicle` | the vehicle with this external id |
+//! | `endpoints#<fleetId>` | `<endpointId>` | a webhook endpoint |
+//! | `owned#<clientId>` | `<vid>` | a vehicle that the client registered |
+//! | `vin#<HMAC of the VIN>` | `vehicle` | the vehicles that have and had this VIN; the key of the HMAC is derived from the secret of the stack; may expire |
+//! | `external#<scheme>#<value>` | `vehicle` | the vehicles that have and had this external id; may expire |
+//! | `vehicles` | `version` | the number of changes to names, owners and retirements of registered vehicles |
 //! | `packages` | `package#<name>` | a custom package |
 //! | `schema#<type>` | `<version, ten digits>` | a version of the schema of a custom event type |
 //! | `schemas` | `type#<type>` | the latest version, for the list of all schemas |
@@ -34,8 +38,9 @@
 use roadcast_domain::event::CustomType;
 use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::fleet::{ClientKind, ClientPosition};
-use roadcast_domain::ids::{ChangeId, ClientId, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::ids::{ChangeId, ClientId, EndpointId, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::package::PackageName;
+use roadcast_domain::secret::{KeyPurpose, Secret};
 use roadcast_domain::vehicle_mapping::FileVersion;
 use roadcast_domain::vin::Vin;
 use roadcast_signals::Timestamp;
@@ -45,6 +50,9 @@ use super::{Key, KeyRange, PK, SK};
 const META: &str = "meta";
 const ALL_CLIENTS: &str = "clients";
 const ALL_FLEETS: &str = "fleets";
+const ALL_BUSES: &str = "buses";
+/// The prefix of the sort key of a delivery bus.
+const BUS: &str = "bus#";
 const ALL_PACKAGES: &str = "packages";
 const ALL_SCHEMAS: &str = "schemas";
 const UNIQUE: &str = "vehicle";
@@ -52,6 +60,11 @@ const UNIQUE: &str = "vehicle";
 const AFTER_ANY_ID: char = '~';
 
 impl Key {
+    /// Returns the name of the delivery bus in a sort key of [`delivery_bus`](Self::delivery_bus).
+    pub fn bus_name(sort_key: &str) -> Option<&str> {
+        sort_key.strip_prefix(BUS)
+    }
+
     /// A fleet.
     pub fn fleet(fleet_id: &FleetId) -> Self {
         Self::reference(fleet_partition(fleet_id), META)
@@ -60,6 +73,16 @@ impl Key {
     /// A fleet in the list of all fleets.
     pub fn listed_fleet(fleet_id: &FleetId) -> Self {
         Self::reference(ALL_FLEETS, fleet_id.as_str())
+    }
+
+    /// The proof that events pass to the feed of a fleet.
+    pub fn feed_proof(fleet_id: &FleetId) -> Self {
+        Self::reference(fleet_partition(fleet_id), "feed")
+    }
+
+    /// The number of fleets on a delivery bus.
+    pub fn delivery_bus(name: &str) -> Self {
+        Self::reference(ALL_BUSES, format!("{BUS}{name}"))
     }
 
     /// A subscription.
@@ -97,9 +120,15 @@ impl Key {
         Self::reference(client_partition(client_id), format!("audit#{change_id}"))
     }
 
-    /// An audit record of a fleet.
+    /// An audit record of a fleet. It has a partition of its own, so that a function that changes endpoints needs no right to
+    /// write the records, subscriptions and grants of the fleet.
     pub fn change(fleet_id: &FleetId, change_id: ChangeId) -> Self {
-        Self::reference(fleet_partition(fleet_id), format!("audit#{change_id}"))
+        Self::reference(audit_partition(fleet_id), format!("audit#{change_id}"))
+    }
+
+    /// A webhook endpoint. It has a partition of its own, for the same reason.
+    pub fn endpoint(fleet_id: &FleetId, endpoint_id: &EndpointId) -> Self {
+        Self::reference(endpoint_partition(fleet_id), endpoint_id.as_str())
     }
 
     /// A machine client, by its id or the id of one of its credentials.
@@ -117,19 +146,27 @@ impl Key {
         Self::reference(fleet_partition(fleet_id), format!("client#{client_id}"))
     }
 
-    /// A vehicle in the list of the vehicles that a client registered.
+    /// A vehicle in the list of the vehicles that a client registered. It has a partition of its own, so that the function that
+    /// registers vehicles needs no right to write the client.
     pub fn owned_vehicle(owner: &ClientId, vid: &VehicleId) -> Self {
-        Self::reference(client_partition(owner), format!("vehicle#{vid}"))
+        Self::reference(owned_partition(owner), vid.as_str())
     }
 
-    /// The unique entry of a VIN.
-    pub fn vin(vin: &Vin) -> Self {
-        Self::reference(format!("vin#{}", vin.fingerprint()), UNIQUE)
+    /// The unique entry of a VIN, by its digest under a secret of the stack: a digest without a secret could be reversed by
+    /// trying all VINs.
+    pub fn vin(vin: &Vin, secret: &Secret) -> Self {
+        let digest = hex::encode(secret.key(KeyPurpose::VinDigests).mac(vin.as_str().as_bytes()));
+        Self::reference(format!("vin#{digest}"), UNIQUE)
     }
 
     /// The unique entry of an external id. A scheme contains no `#`, so different ids have different keys.
     pub fn external_id(id: &ExternalId) -> Self {
         Self::reference(format!("external#{}#{}", id.scheme(), id.value()), UNIQUE)
+    }
+
+    /// The counter of changes to names, owners and retirements of registered vehicles.
+    pub fn vehicles_version() -> Self {
+        Self::reference("vehicles", "version")
     }
 
     /// A custom package. All packages share one partition, because they are read together.
@@ -189,6 +226,11 @@ impl KeyRange {
         Self::reference(ALL_FLEETS.to_owned(), "flt_".to_owned()).after(after)
     }
 
+    /// The numbers of fleets on all delivery buses.
+    pub fn delivery_buses() -> Self {
+        Self::reference(ALL_BUSES.to_owned(), BUS.to_owned())
+    }
+
     /// The subscriptions of a fleet after `after`.
     pub fn subscriptions(fleet_id: &FleetId, after: Option<&SubscriptionId>) -> Self {
         let after = after.map(|after| format!("subscription#{after}"));
@@ -197,7 +239,7 @@ impl KeyRange {
 
     /// All clients, or those of one kind, after `after`.
     pub fn clients(kind: Option<ClientKind>, after: Option<&ClientPosition>) -> Self {
-        let first = kind.unwrap_or(ClientKind::Fleet);
+        let first = kind.unwrap_or(ClientKind::Admin);
         let last = kind.unwrap_or(ClientKind::Ingest);
         let to = format!("{}#{AFTER_ANY_ID}", last.as_str());
         let range = Self { to, ..Self::reference(ALL_CLIENTS.to_owned(), format!("{}#", first.as_str())) };
@@ -212,7 +254,12 @@ impl KeyRange {
 
     /// The audit records of a fleet before `before`, newest first.
     pub fn changes(fleet_id: &FleetId, before: Option<ChangeId>) -> Self {
-        Self::audit_records(fleet_partition(fleet_id), before)
+        Self::audit_records(audit_partition(fleet_id), before)
+    }
+
+    /// The webhook endpoints of a fleet.
+    pub fn endpoints(fleet_id: &FleetId) -> Self {
+        Self::reference(endpoint_partition(fleet_id), "end_".to_owned())
     }
 
     /// The audit records of a client before `before`, newest first.
@@ -252,8 +299,7 @@ impl KeyRange {
 
     /// The vehicles that a client registered, after `after`.
     pub fn owned_vehicles(owner: &ClientId, after: Option<&VehicleId>) -> Self {
-        let after = after.map(|after| format!("vehicle#{after}"));
-        Self::reference(client_partition(owner), "vehicle#".to_owned()).after(after)
+        Self::reference(owned_partition(owner), "veh_".to_owned()).after(after)
     }
 
     /// All custom packages.
@@ -291,6 +337,14 @@ fn fleet_partition(fleet_id: &FleetId) -> String {
     format!("fleet#{fleet_id}")
 }
 
+fn audit_partition(fleet_id: &FleetId) -> String {
+    format!("audit#{fleet_id}")
+}
+
+fn endpoint_partition(fleet_id: &FleetId) -> String {
+    format!("endpoints#{fleet_id}")
+}
+
 fn mapping_partition(fleet_id: &FleetId) -> String {
     format!("mapped#{fleet_id}")
 }
@@ -301,6 +355,10 @@ fn vehicle_partition(vid: &VehicleId) -> String {
 
 fn client_partition(client_id: &ClientId) -> String {
     format!("client#{client_id}")
+}
+
+fn owned_partition(owner: &ClientId) -> String {
+    format!("owned#{owner}")
 }
 
 fn listed_client(position: &ClientPosition) -> String {

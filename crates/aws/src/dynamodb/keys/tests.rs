@@ -2,9 +2,11 @@
 use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::fleet::{ClientKind, ClientPosition};
 use roadcast_domain::ids::{ArrivalStamp, ChangeId, ClientId, Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::secret::Secret;
 use roadcast_domain::vehicle_mapping::FileVersion;
 use roadcast_signals::Timestamp;
 use serde_norway::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::{EXPIRES_AT, FEED, Key, KeyRange};
 
@@ -55,7 +57,7 @@ fn keys_match_the_key_schemas_of_the_template() {
         Key::listed_client(&ClientPosition { kind: ClientKind::Ingest, client_id: client.clone() }),
         Key::client_change(&client, ChangeId::MIN),
         Key::owned_vehicle(&client, &vid),
-        Key::vin(&"WVWZZZ3CZEE140287".parse().unwrap()),
+        Key::vin(&"WVWZZZ3CZEE140287".parse().unwrap(), &secret(1)),
         Key::external_id(&external),
         Key::package(&"tyres".parse().unwrap()),
         Key::schema(&"com.example.tyre.v1".parse().unwrap(), 1),
@@ -79,10 +81,23 @@ fn expiry_attribute_matches_the_template() {
     }
 }
 
+fn secret(byte: u8) -> Secret {
+    Secret::new([byte; 32]).unwrap()
+}
+
 #[test]
-fn keys_never_contain_a_vin() {
-    let key = format!("{:?}", Key::vin(&"WVWZZZ3CZEE140287".parse().unwrap()));
-    assert!(!key.contains("WVWZZZ3CZEE140287"), "{key}");
+fn key_of_a_vin_contains_neither_the_vin_nor_its_plain_digest() {
+    let vin = "WVWZZZ3CZEE140287";
+    let key = Key::vin(&vin.parse().unwrap(), &secret(1)).partition.1;
+    assert!(!key.contains(vin) && !key.contains(&hex::encode(Sha256::digest(vin))), "{key}");
+    assert_eq!(key.len(), "vin#".len() + 64);
+}
+
+#[test]
+fn key_of_a_vin_differs_between_stacks() {
+    let vin = "WVWZZZ3CZEE140287".parse().unwrap();
+    assert_eq!(Key::vin(&vin, &secret(1)), Key::vin(&vin, &secret(1)));
+    assert_ne!(Key::vin(&vin, &secret(1)), Key::vin(&vin, &secret(2)));
 }
 
 fn contains(range: &KeyRange, key: &Key) -> bool {

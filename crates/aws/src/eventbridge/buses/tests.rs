@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use roadcast_domain::ids::FleetId;
+use roadcast_domain::lane::Lane;
 use roadcast_ports::PortErrorKind;
 use serde_json::{Value, json};
 
@@ -8,7 +9,7 @@ use crate::fake_aws::{FakeAws, Request, Response};
 
 /// An entry with one event, which is the number `n`.
 fn entry(n: usize) -> Batch {
-    Batch { events: vec![n.to_string()] }
+    Batch { lane: Lane::Telemetry, events: vec![n.to_string()] }
 }
 
 fn published() -> Value {
@@ -37,7 +38,7 @@ fn numbers(request: &Request) -> Vec<usize> {
 
 /// Publishes entries with the numbers from 0. Returns the kind of error of each, and which entries each request contained.
 async fn publish_numbers(fake: &FakeAws, count: usize) -> (Vec<Option<PortErrorKind>>, Vec<Vec<usize>>) {
-    let bus = EventBridgeIngestBus::new(fake.sdk().await.eventbridge(), "ingest");
+    let bus = EventBridgeIngestBus::new(fake.sdk().eventbridge(), "ingest");
     let results = bus.publish(&(0..count).map(entry).collect::<Vec<_>>()).await;
     let kinds = results.iter().map(|result| result.as_ref().err().map(PortError::kind)).collect();
     (kinds, fake.requests().iter().map(numbers).collect())
@@ -58,13 +59,26 @@ fn service_counts_no_more_bytes_than_the_port() {
     // PutEvents counts 14 for the time.
     let counted = |entry: &BusEntry<'_>| 14 + entry.source.len() + entry.detail_type.len() + entry.detail.len();
     for events in [vec![], vec!["{}".to_owned()], vec!["{}".to_owned(); 40]] {
-        let batch = Batch { events: events.clone() };
-        let entry = BusEntry::ingest("bus", &batch);
-        assert!(counted(&entry) <= entry.bytes);
-        let fleet_batch = FleetBatch { fleet_id: FleetId::from_random_bits(u128::MAX), bus: "bus".to_owned(), events };
+        for lane in Lane::ALL {
+            let batch = Batch { lane, events: events.clone() };
+            let entry = BusEntry::ingest("bus", &batch);
+            assert!(counted(&entry) <= entry.bytes);
+        }
+        let fleet_batch =
+            FleetBatch { fleet_id: FleetId::from_random_bits(u128::MAX), bus: "bus".to_owned(), for_webhooks: true, events };
         let entry = BusEntry::delivery(&fleet_batch);
         assert!(counted(&entry) <= entry.bytes);
     }
+}
+
+#[tokio::test]
+async fn detail_type_states_the_lane_of_an_entry() {
+    let fake = FakeAws::with_responses([response([published(), published()])]);
+    let bus = EventBridgeIngestBus::new(fake.sdk().eventbridge(), "ingest");
+    let entries = Lane::ALL.map(|lane| Batch { lane, events: vec!["{}".to_owned()] });
+    assert!(bus.publish(&entries).await.iter().all(Result::is_ok));
+    let sent = &fake.bodies()[0]["Entries"];
+    assert_eq!([&sent[0]["DetailType"], &sent[1]["DetailType"]], ["roadcast.alerts.v1", "roadcast.events.v1"]);
 }
 
 #[test]
@@ -126,11 +140,16 @@ async fn delivery_entry_is_retried_on_the_bus_of_its_fleet() {
     let batch = |n: u128| FleetBatch {
         fleet_id: FleetId::from_random_bits(n),
         bus: format!("delivery-{n}"),
+        for_webhooks: n == 2,
         events: vec!["{}".to_owned()],
     };
     let fake = FakeAws::with_responses([response([published(), throttled()]), response([published()])]);
-    let bus = EventBridgeDeliveryBus::new(fake.sdk().await.eventbridge());
+    let bus = EventBridgeDeliveryBus::new(fake.sdk().eventbridge());
     let results = bus.publish(&[batch(1), batch(2)]).await;
     assert!(results.len() == 2 && results.iter().all(Result::is_ok));
-    assert_eq!(fake.bodies()[1]["Entries"][0]["EventBusName"], "delivery-2");
+    let entry = &fake.bodies()[1]["Entries"][0];
+    assert_eq!(entry["EventBusName"], "delivery-2");
+    let detail: Value = serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
+    assert_eq!(detail["webhook"], true, "the rule of webhooks selects entries by it");
+    assert!(!fake.bodies()[0]["Entries"][0]["Detail"].as_str().unwrap().contains("webhook"));
 }

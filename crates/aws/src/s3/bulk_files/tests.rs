@@ -25,7 +25,7 @@ async fn store(parts: u32, failing: &'static [Step]) -> (Result<(), PortErrorKin
             _ => Response::ok(""),
         }
     });
-    let files = S3BulkFiles::new(fake.sdk().await.s3(), "bulk");
+    let files = S3BulkFiles::new(fake.sdk().s3(), "bulk");
     let stored = files.store_report(&file(), parts, b"last\n".to_vec(), b"{}".to_vec()).await;
     (stored.map_err(|error| error.kind()), fake)
 }
@@ -79,7 +79,7 @@ async fn large_report_is_uploaded_in_parts_before_the_summary() {
 async fn failed_upload_is_aborted_and_has_no_summary() {
     for failing in [&[Step::Upload], &[Step::Complete]] {
         let (stored, fake) = store(2, failing).await;
-        assert_eq!(stored, Err(PortErrorKind::Rejected), "{failing:?}");
+        assert_eq!(stored, Err(PortErrorKind::Internal), "{failing:?}");
         let steps = steps(&fake);
         assert_eq!(steps[steps.len() - 2..], [failing[0], Step::Abort], "{failing:?}");
         let abort = fake.requests().pop().unwrap().operation;
@@ -95,22 +95,22 @@ async fn upload_is_aborted_if_a_part_cannot_be_read() {
         Step::Create => Response::ok(CREATED),
         _ => Response::ok(""),
     });
-    let files = S3BulkFiles::new(fake.sdk().await.s3(), "bulk");
+    let files = S3BulkFiles::new(fake.sdk().s3(), "bulk");
     let error = files.store_report(&file(), 2, Vec::new(), Vec::new()).await.unwrap_err();
-    assert_eq!(error.kind(), PortErrorKind::Rejected);
+    assert_eq!(error.kind(), PortErrorKind::Internal);
     assert_eq!(steps(&fake), [Step::Read, Step::Create, Step::Upload, Step::Read, Step::Abort]);
 }
 
 #[tokio::test]
 async fn failed_abort_does_not_hide_the_cause() {
     let (stored, fake) = store(1, &[Step::Complete, Step::Abort]).await;
-    assert_eq!(stored, Err(PortErrorKind::Rejected));
+    assert_eq!(stored, Err(PortErrorKind::Internal));
     assert_eq!(steps(&fake).last(), Some(&Step::Abort));
 }
 
 #[tokio::test]
 async fn failed_small_report_has_nothing_to_abort() {
     let (stored, fake) = store(0, &[Step::Put]).await;
-    assert_eq!(stored, Err(PortErrorKind::Rejected));
+    assert_eq!(stored, Err(PortErrorKind::Internal));
     assert_eq!(steps(&fake), [Step::Put]);
 }

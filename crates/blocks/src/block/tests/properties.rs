@@ -89,7 +89,7 @@ proptest! {
         let _ = Block::decode(&bytes);
         bytes.insert(0, 0xB1);
         let _ = Block::decode(&bytes);
-        let _ = Block::decode_body(&bytes, limits::VALUES);
+        let _ = Block::decode_body(&bytes, DecodeLimits::default());
     }
 
     #[test]
@@ -104,7 +104,7 @@ proptest! {
             let index = index.index(bytes.len());
             bytes[index] = byte;
         }
-        if let Ok(block) = Block::decode_body(&bytes[..bytes.len() - 4], limits::VALUES) {
+        if let Ok(block) = Block::decode_body(&bytes[..bytes.len() - 4], DecodeLimits::default()) {
             // A block that decodes can be converted to rows and encoded.
             let _ = (block.events(), block.encode());
         }

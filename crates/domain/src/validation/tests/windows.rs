@@ -9,7 +9,7 @@ fn received_after(offsets: &[i64], delay_ms: i64) -> Result<ValidationOutcome, R
     let text = event("roadcast.telemetry.v1", &json!({ "samples": samples }));
     let envelope = Envelope::parse(serde_json::from_str(&text).unwrap()).unwrap();
     let Data::Json(data) = envelope.data else { panic!("expected JSON") };
-    validate_event(&envelope, data, &vid(), received().plus_ms(delay_ms), &NoteSchema)
+    validate_event(&envelope, data.into(), &vid(), received().plus_ms(delay_ms), &NoteSchema)
 }
 
 #[test]
@@ -81,7 +81,7 @@ proptest! {
         let usable = offsets.iter().filter(|offset| **offset <= 300_000).count();
         if let Ok(outcome) = received_after(&offsets, 0) {
             let stored = outcome.accepted.map_or_else(Vec::new, |stored| match stored.event.body {
-                Body::Telemetry(telemetry) => telemetry.samples.iter().map(|sample| sample.at).collect(),
+                Body::Telemetry(telemetry) => telemetry.samples.times().to_vec(),
                 _ => Vec::new(),
             });
             prop_assert_eq!(stored.len() + outcome.quarantined.len(), offsets.len());

@@ -1,11 +1,14 @@
 #![allow(clippy::unwrap_used)]
+use std::sync::Mutex;
+
+use futures::future::BoxFuture;
 use http::StatusCode;
 use roadcast_domain::caller::CallerId;
 use roadcast_domain::fleet::{Client, ClientRole, Fleet};
 use roadcast_domain::ids::{ClientId, FleetId};
 use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::plan::Plan;
-use roadcast_ports::clients::Clients as _;
+use roadcast_ports::clients::Clients;
 use roadcast_ports::clock::Clock as _;
 use roadcast_ports::fleets::Fleets as _;
 use roadcast_ports::port_set::RequestPorts;
@@ -14,16 +17,19 @@ use roadcast_testbed::{Fault, FaultPlan, Faulty, Memory, WithFaults, fixtures};
 use serde_json::{Value, json};
 
 use super::keyed_request;
+use crate::deadline::Deadline;
 use crate::http::dispatch::dispatch;
 use crate::http::{
-    Api, ApiRequest as _, ApiResponse as _, Call, Middleware, Operation, ProxyResponse, Response, parameters, query,
-    respond, response, restore, serve, testing,
+    Api, ApiRequest as _, ApiResponse as _, Call, ContractPath, Middleware, Operation, ProxyResponse, Response, parameters,
+    query, respond, response, restore, serve, testing,
 };
 use crate::problem::{Problem, ProblemType};
 
 /// An API with one operation that reads and one that creates.
 struct TestApi {
     created: std::sync::atomic::AtomicU32,
+    /// What happens during the next read.
+    during: Mutex<Option<BoxFuture<'static, ()>>>,
 }
 
 parameters! {
@@ -38,12 +44,17 @@ impl Api for TestApi {
         Operation::new("POST", "/things", serve!(create)).with_idempotency_key().with_secret(restore!(restore_secret)),
         Operation::open("GET", "/health", |_| response::ok(&json!({"status": "ok"}))),
     ];
+    const CONTRACT: &'static [ContractPath] = &[ContractPath { template: "/fleets/{fleetId}", methods: &["DELETE", "GET"] }];
 }
 
 #[allow(clippy::unused_async)] // handlers are async
 impl TestApi {
     async fn read(&self, call: Call<'_, ReadThings, FleetOwner>) -> Result<Response, Problem> {
         assert_ne!(call.query.text.as_deref(), Some("panic"), "a handler that panics");
+        let during = self.during.lock().unwrap().take();
+        if let Some(during) = during {
+            during.await;
+        }
         response::ok(&json!({}))
     }
 
@@ -82,15 +93,18 @@ impl MiddlewareFixture {
             memory.put(&Client::new(ClientId::new(&name), name.clone(), role, created_at), &change).await.unwrap();
             memory.create(&Fleet::new(fleet_id, name, delivery_bus, Plan::Standard, created_at), &change).await.unwrap();
         }
+        let admin = Client::new(ClientId::new("admin"), "a".to_owned(), ClientRole::Admin, memory.clock().now());
+        memory.put(&admin, &fixtures::client_creation(&admin)).await.unwrap();
         let healthy = || Faulty::healthy(memory.clone());
         let middleware = Middleware::new(RequestPorts {
             clients: healthy(),
             fleets: healthy(),
             rate_counter: Faulty::new(memory.clone(), counter_faults),
             idempotency_store: healthy(),
+            secrets: healthy(),
             clock: memory.clock().clone(),
         });
-        Self { api: TestApi { created: 0.into() }, middleware, memory }
+        Self { api: TestApi { created: 0.into(), during: Mutex::default() }, middleware, memory }
     }
 
     async fn send(&self, method: &str, client: &str, key: Option<&str>, body: &str) -> Result<Response, Problem> {
@@ -139,6 +153,39 @@ async fn fleet_over_its_rate_limit_is_refused_until_the_next_window() {
     );
     fixture.memory.clock().advance_ms(60_000);
     assert!(fixture.send("GET", "one", None, "").await.is_ok(), "the next window");
+}
+
+#[tokio::test]
+async fn client_deleted_during_a_long_request_gets_no_answer() {
+    let fixture = MiddlewareFixture::new(FaultPlan::healthy()).await;
+    for (seconds, expected) in [(4, Ok(())), (5, Err(ProblemType::Forbidden))] {
+        assert!(fixture.send("GET", "two", None, "").await.is_ok(), "the record of the client is cached now");
+        let (memory, client_id) = (fixture.memory.clone(), ClientId::new("two"));
+        *fixture.api.during.lock().unwrap() = Some(Box::pin(async move {
+            if let Some(client) = Clients::get(&memory, &client_id).await.unwrap() {
+                Clients::remove(&memory, &client, &fixtures::client_creation(&client)).await.unwrap();
+            }
+            memory.clock().advance_ms(seconds * 1000);
+        }));
+        let answer = fixture.send("GET", "two", None, "").await.map(|_| ()).map_err(|problem| problem.kind());
+        assert_eq!(answer, expected, "a read of {seconds} s");
+    }
+}
+
+#[tokio::test]
+async fn answer_that_depends_on_the_caller_is_not_cached() {
+    let fixture = MiddlewareFixture::new(FaultPlan::healthy()).await;
+    let mut missing_token = event("/things");
+    missing_token["requestContext"]["authorizer"] = json!({});
+    for (event, expected) in [
+        (event("/things"), json!(["no-store"])),
+        (missing_token, json!(["no-store"])),
+        (event("/other"), json!(["no-store"])),
+        (event("/health"), Value::Null),
+    ] {
+        let (proxy, _) = fixture.respond(&event).await;
+        assert_eq!(proxy["multiValueHeaders"]["cache-control"], expected, "{event}");
+    }
 }
 
 #[tokio::test]
@@ -230,4 +277,57 @@ async fn unknown_path_is_404_and_other_method_is_405() {
     head["httpMethod"] = json!("HEAD");
     let (proxy, _) = fixture.respond(&head).await;
     assert_eq!((&proxy["statusCode"], &proxy["multiValueHeaders"]["allow"]), (&json!(405), &json!(["GET, POST"])));
+}
+
+/// An event of a request without an operation. Its body cannot be decoded.
+fn unmatched_event(method: &str, path: &str, client: &str) -> Value {
+    let mut event = event("/{proxy+}");
+    (event["httpMethod"], event["pathParameters"]) = (json!(method), json!({"proxy": path}));
+    (event["headers"], event["body"]) = (json!({"Content-Encoding": "gzip"}), json!("x"));
+    event["queryStringParameters"] = json!({"unknown": "1"});
+    event["requestContext"]["authorizer"]["claims"]["client_id"] = json!(client);
+    event
+}
+
+#[tokio::test]
+async fn request_without_an_operation_is_404_or_405_with_allow() {
+    let fixture = MiddlewareFixture::new(FaultPlan::healthy()).await;
+    let (proxy, problem) = fixture.respond(&unmatched_event("PATCH", "fleets/f", "one")).await;
+    let headers = &proxy["multiValueHeaders"];
+    assert_eq!((&proxy["statusCode"], &headers["allow"]), (&json!(405), &json!(["DELETE, GET"])));
+    assert_eq!(headers["content-type"], json!(["application/problem+json"]));
+    assert_eq!(problem["type"], ProblemType::MethodNotAllowed.uri());
+    let (proxy, problem) = fixture.respond(&unmatched_event("PATCH", "fleet", "one")).await;
+    assert_eq!((&proxy["statusCode"], &problem["type"]), (&json!(404), &json!(ProblemType::NotFound.uri())));
+    assert!(proxy["multiValueHeaders"]["ratelimit"].is_array(), "it counts like other requests: {proxy}");
+}
+
+#[tokio::test]
+async fn request_without_an_operation_is_authenticated_and_counted() {
+    let fixture = MiddlewareFixture::new(FaultPlan::healthy()).await;
+    let status = async |event: &Value| fixture.respond(event).await.0["statusCode"].clone();
+    assert_eq!(status(&unmatched_event("GET", "fleets/f/x", "removed")).await, 403, "a client that is not registered");
+    let mut anonymous = unmatched_event("GET", "fleets/f/x", "one");
+    anonymous["requestContext"]["authorizer"] = json!({});
+    assert_eq!(status(&anonymous).await, 401);
+    let mut answers = Vec::new();
+    while answers.last() != Some(&json!(429)) && answers.len() < 10_000 {
+        answers.push(status(&unmatched_event("GET", "fleets/f/x", "two")).await);
+    }
+    assert_eq!(answers.last(), Some(&json!(429)), "the plan of the fleet limits such requests too");
+}
+
+#[tokio::test]
+async fn request_without_end_is_answered_at_the_deadline() {
+    let fixture = MiddlewareFixture::new(FaultPlan::healthy()).await;
+    *fixture.api.during.lock().unwrap() = Some(Box::pin(std::future::pending()));
+    let event = testing::complete(json!({
+        "resource": "/things", "httpMethod": "GET",
+        "requestContext": {"authorizer": {"claims": {"client_id": "one", "scope": "roadcast/read"}}},
+    }));
+    let invocation = testing::invocation(&event).with_deadline(Deadline::after(std::time::Duration::from_millis(50)));
+    let response = respond(&fixture.api, &fixture.middleware, invocation, "r-1").await;
+    assert_eq!((response.status(), response.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, Some("1")));
+    let problem: Value = serde_json::from_slice(response.body()).unwrap();
+    assert_eq!(problem["instance"], "urn:request:r-1");
 }

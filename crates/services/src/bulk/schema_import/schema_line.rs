@@ -69,7 +69,8 @@ impl SchemaLine {
         let has_version = |earlier: &&EventSchema| self.version.is_none_or(|version| version == earlier.version);
         let mut candidates = earlier.iter().filter(has_version).peekable();
         candidates.peek()?;
-        if candidates.any(|candidate| candidate.schema == self.schema) {
+        // One at a time, because a parsed schema takes many times its text.
+        if candidates.any(|candidate| candidate.schema.parse().as_ref() == Ok(&self.schema)) {
             return Some(RowOutcome::Unchanged);
         }
         self.version.map(|version| {

@@ -1,9 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
-use roadcast_ports::bulk::RowCounts;
+use roadcast_ports::bulk::{Checkpoint, RowCounts};
 use roadcast_testbed::{Fault as Failure, FaultPlan, Faulty, InMemory, ManualClock, Memory, MemoryBulk, WithFaults};
 use serde_json::{Value, json};
 
 use super::super::Summary;
+use super::super::reader::MAX_RUNS;
 use super::*;
 
 const TYRE: &str = "com.example.tyre.v1";
@@ -59,7 +60,7 @@ impl SchemaImportFixture {
     /// Returns the `maximum` of each version.
     async fn maximums(&self, event_type: &str) -> Vec<Value> {
         let versions = self.memory.versions(&event_type.parse().unwrap()).await.unwrap();
-        versions.into_iter().map(|version| version.schema["maximum"].clone()).collect()
+        versions.into_iter().map(|version| version.schema.parse().unwrap()["maximum"].clone()).collect()
     }
 }
 
@@ -73,6 +74,19 @@ fn line(event_type: &str, version: Option<u32>, maximum: u32) -> Value {
 
 fn counts(loaded: u64, unchanged: u64, superseded: u64, wrong: u64) -> RowCounts {
     RowCounts { rows: loaded + unchanged + superseded + wrong, loaded, unchanged, superseded, wrong }
+}
+
+#[tokio::test]
+async fn import_of_schemas_ends_after_a_thousand_runs() {
+    let fixture = SchemaImportFixture::new();
+    let file = fixture.upload("a.ndjson", &[line(TYRE, None, 1), line(TYRE, None, 2)]);
+    let last_but_one = Checkpoint { runs: MAX_RUNS - 1, ..Checkpoint::default() };
+    fixture.bulk.save_checkpoint(&file, &last_but_one).await.unwrap();
+    let outcome = fixture.importer(FaultPlan::healthy()).import(&file, Timestamp::from_ms(0)).await.unwrap();
+    let ImportOutcome::Loaded(summary, _) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(summary.counts, counts(1, 0, 0, 0));
+    assert_eq!(summary.refused.unwrap().line, 1);
+    assert!(fixture.bulk.take_resumes().is_empty(), "no run is requested");
 }
 
 #[tokio::test]

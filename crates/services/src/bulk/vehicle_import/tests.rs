@@ -14,12 +14,13 @@ use roadcast_domain::vin::Vin;
 use roadcast_testbed::{InMemory, ManualClock, Memory, MemoryBulk, SeededRandomness, fixtures};
 use serde_json::{Value, json};
 
-use roadcast_ports::bulk::{RowCounts, VehicleMappings};
+use roadcast_ports::bulk::{Checkpoint, RowCounts, VehicleMappings};
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::vehicles::Vehicles;
 
 use super::*;
 use crate::bulk::Summary;
+use crate::bulk::reader::MAX_RUNS;
 
 type MemoryImport = VehicleImport<InMemory>;
 
@@ -237,6 +238,31 @@ async fn many_runs_produce_the_report_of_one_run() {
     assert_eq!(*summary, expected);
     assert_eq!(many_runs.report("a.csv"), one_run.report("a.csv"));
     assert_eq!(many_runs.stored().await, one_run.stored().await);
+}
+
+#[tokio::test]
+async fn import_ends_after_a_thousand_runs_and_states_the_line() {
+    let fixture = VehicleImportFixture::new().await;
+    let mut text = "fleetId,vin\n".to_owned();
+    for n in 0..3 * WINDOW_ROWS {
+        writeln!(text, "{},{}", fleet(0), vin(n)).unwrap();
+    }
+    let file = fixture.upload("a.csv", &text, 1);
+    assert!(matches!(fixture.import.import(&file, PAST).await.unwrap(), ImportOutcome::Resumes(_)));
+    let checkpoint = fixture.bulk.checkpoint(&file).await.unwrap().unwrap();
+    assert_eq!((checkpoint.runs, fixture.bulk.take_resumes().len()), (1, 1));
+
+    let last_but_one = Checkpoint { runs: MAX_RUNS - 1, ..checkpoint };
+    fixture.bulk.save_checkpoint(&file, &last_but_one).await.unwrap();
+    let ImportOutcome::Loaded(summary, _) = fixture.import.import(&file, PAST).await.unwrap() else {
+        panic!("the last run")
+    };
+    assert_eq!(summary.counts, counts(1000, 0, 0, 0));
+    let refused = summary.refused.unwrap();
+    assert_eq!(refused.line, 1001);
+    assert!(refused.detail.starts_with("the import was stopped after 1000 runs"), "{}", refused.detail);
+    assert!(fixture.bulk.take_resumes().is_empty(), "no run is requested");
+    assert_eq!(fixture.import.import(&file, FOREVER).await.unwrap(), ImportOutcome::AlreadyLoaded);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The schemas in force, cached and compiled, and the validation of events against them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use roadcast_domain::Timestamp;
 use roadcast_domain::cloudevent::Envelope;
@@ -9,23 +9,23 @@ use roadcast_domain::event::CustomType;
 use roadcast_domain::ids::VehicleId;
 use roadcast_domain::refusal::Refusal;
 use roadcast_domain::schema::{EventSchema, NoSchemas, SchemaRegistry, SchemaViolation};
-use roadcast_domain::validation::{ValidationOutcome, validate_event};
+use roadcast_domain::validation::{EventData, ValidationOutcome, validate_event};
 use roadcast_ports::PortError;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::schemas::Schemas;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use super::Validator;
+use super::compiled::CompiledSchemas;
 use crate::cache::TTL_MS;
 
-/// Caches the schemas in force until their version changes; the version is read every [`TTL_MS`]. A schema is compiled
-/// once, when data is first validated against it.
+/// Caches the schemas in force until their version changes; the version is read every [`TTL_MS`]. A schema is
+/// compiled when data is first validated against it.
 pub struct CachedSchemas<Ports: PortSet> {
     schemas: Ports::Schemas,
     clock: Ports::Clock,
     cached: Mutex<Option<CachedVersion>>,
+    compiled: Arc<CompiledSchemas>,
 }
 
 /// Why an event was not validated, or is invalid.
@@ -48,19 +48,15 @@ struct CachedVersion {
     schemas_in_force: Arc<SchemasInForce>,
 }
 
-#[derive(Default)]
-struct SchemasInForce(HashMap<CustomType, Arc<SchemaInForce>>);
-
-struct SchemaInForce {
-    schema: EventSchema,
-    /// `None` if the schema cannot be compiled.
-    validator: OnceLock<Option<Validator>>,
+struct SchemasInForce {
+    schemas: HashMap<CustomType, EventSchema>,
+    compiled: Arc<CompiledSchemas>,
 }
 
 impl<Ports: PortSet> CachedSchemas<Ports> {
     /// An empty cache over `schemas`.
     pub fn new(schemas: Ports::Schemas, clock: Ports::Clock) -> Self {
-        Self { schemas, clock, cached: Mutex::new(None) }
+        Self { schemas, clock, cached: Mutex::new(None), compiled: Arc::default() }
     }
 
     /// Validates an event of any type. Custom events are validated against the schemas in force.
@@ -74,7 +70,7 @@ impl<Ports: PortSet> CachedSchemas<Ports> {
     pub async fn validate(
         &self,
         envelope: &Envelope<'_>,
-        data: &RawValue,
+        data: EventData<'_>,
         vid: &VehicleId,
         received: Timestamp,
     ) -> Result<ValidationOutcome, ValidationError> {
@@ -82,7 +78,7 @@ impl<Ports: PortSet> CachedSchemas<Ports> {
             return Ok(validate_event(envelope, data, vid, received, &NoSchemas)?);
         }
         let cached = self.confirmed_since(self.clock.now().plus_ms(1 - TTL_MS)).await?;
-        let validated = validate_event(envelope, data, vid, received, &*cached.schemas_in_force);
+        let validated = validate_event(envelope, data.clone(), vid, received, &*cached.schemas_in_force);
         if validated.is_ok() || cached.confirmed_at >= received {
             return Ok(validated?);
         }
@@ -103,10 +99,11 @@ impl<Ports: PortSet> CachedSchemas<Ports> {
         let version = self.schemas.version().await?;
         let schemas_in_force = match cached {
             Some(cached) if cached.version == version => cached.schemas_in_force,
-            cached => Arc::new(SchemasInForce::new(
-                self.schemas.latest().await?,
-                cached.as_ref().map(|cached| &*cached.schemas_in_force),
-            )),
+            _ => {
+                let latest = self.schemas.latest().await?;
+                let schemas = latest.into_iter().map(|schema| (schema.event_type.clone(), schema)).collect();
+                Arc::new(SchemasInForce { schemas, compiled: Arc::clone(&self.compiled) })
+            }
         };
         let cached = CachedVersion { confirmed_at: now, version, schemas_in_force };
         *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(cached.clone());
@@ -114,36 +111,13 @@ impl<Ports: PortSet> CachedSchemas<Ports> {
     }
 }
 
-impl SchemasInForce {
-    /// The schemas; compiled schemas of `before` are reused.
-    fn new(schemas: Vec<EventSchema>, before: Option<&Self>) -> Self {
-        let entry = |schema: EventSchema| {
-            let existing = before.and_then(|before| before.0.get(&schema.event_type));
-            let entry = match existing.filter(|entry| entry.schema.version == schema.version) {
-                Some(entry) => Arc::clone(entry),
-                None => Arc::new(SchemaInForce { schema, validator: OnceLock::new() }),
-            };
-            (entry.schema.event_type.clone(), entry)
-        };
-        Self(schemas.into_iter().map(entry).collect())
-    }
-}
-
 impl SchemaRegistry for SchemasInForce {
     fn check(&self, event_type: &CustomType, data: &Value) -> Result<(), SchemaViolation> {
-        let Some(entry) = self.0.get(event_type) else { return Err(SchemaViolation::UnknownType) };
-        let validator = entry.validator.get_or_init(|| {
-            let compiled = Validator::compile(&entry.schema.schema);
-            if let Err(fault) = &compiled {
-                let version = entry.schema.version;
-                tracing::error!(event_type = event_type.as_str(), version, "could not compile the schema in force: {fault}");
-            }
-            compiled.ok()
-        });
-        let Some(validator) = validator else { return Err(SchemaViolation::UnknownType) };
+        let Some(schema) = self.schemas.get(event_type) else { return Err(SchemaViolation::UnknownType) };
+        let Some(validator) = self.compiled.get(schema) else { return Err(SchemaViolation::UnknownType) };
         validator.check(data).map_err(|violation| match violation {
             SchemaViolation::Invalid { pointer, detail } => {
-                let detail = format!("{detail} (version {} of the schema)", entry.schema.version);
+                let detail = format!("{detail} (version {} of the schema)", schema.version);
                 SchemaViolation::Invalid { pointer, detail }
             }
             SchemaViolation::UnknownType => violation,

@@ -3,7 +3,7 @@
 use roadcast_domain::event::CustomType;
 use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::limits;
-use roadcast_domain::schema::{EventSchema, Incompatibility, SchemaFault, incompatibilities};
+use roadcast_domain::schema::{EventSchema, Incompatibility, SchemaFault, SchemaText, incompatibilities};
 use roadcast_domain::strict_json::parse_strict_json;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::port_set::PortSet;
@@ -111,7 +111,8 @@ impl<Ports: PortSet> SchemaRegistration<Ports> {
         };
         for _ in 0..ATTEMPTS {
             let latest = self.latest(event_type).await?;
-            if let Some(latest) = latest.as_ref().filter(|latest| latest.schema == *schema) {
+            let latest_schema = latest.as_ref().map(|latest| latest.schema.parse()).transpose().map_err(unreadable)?;
+            if let Some(latest) = latest.as_ref().filter(|_| latest_schema.as_ref() == Some(schema)) {
                 check_number(latest.version)?;
                 // Stored again, because the earlier registration may have been interrupted.
                 self.schemas.put(latest).await?;
@@ -119,14 +120,14 @@ impl<Ports: PortSet> SchemaRegistration<Ports> {
             }
             let version = latest.as_ref().map_or(1, |latest| latest.version.saturating_add(1));
             check_number(version)?;
-            if let Some(latest) = &latest {
-                check_compatible(latest, schema)?;
+            if let Some(latest_schema) = &latest_schema {
+                check_compatible(version.saturating_sub(1), latest_schema, schema)?;
             }
             if version > limits::SCHEMA_VERSIONS {
                 let detail = format!("the limit of {} versions is reached", limits::SCHEMA_VERSIONS);
                 return Err(RegistrationError::refused(RegistrationFault::LimitReached, ["schema"], detail));
             }
-            let (event_type, schema, registered_at) = (event_type.clone(), schema.clone(), self.clock.now());
+            let (event_type, schema, registered_at) = (event_type.clone(), SchemaText::new(schema), self.clock.now());
             let next = EventSchema { event_type, version, schema, registered_at };
             match self.schemas.put(&next).await {
                 Ok(()) => return Ok(RegisteredSchema { schema: next, is_new: true }),
@@ -164,13 +165,17 @@ impl<Ports: PortSet> SchemaRegistration<Ports> {
     }
 }
 
-/// Fails with `Incompatible` if `schema` does not allow everything that `latest` allows.
-fn check_compatible(latest: &EventSchema, schema: &Value) -> Result<(), RegistrationError> {
-    let found = incompatibilities(&latest.schema, schema);
+/// Returns the error of a stored schema that cannot be parsed.
+fn unreadable(fault: SchemaFault) -> PortError {
+    PortError::new(PortErrorKind::Internal, "parsing a stored schema").caused_by(fault)
+}
+
+/// Fails with `Incompatible` if `schema` does not allow everything that `latest`, the schema of `version`, allows.
+fn check_compatible(version: u32, latest: &Value, schema: &Value) -> Result<(), RegistrationError> {
+    let found = incompatibilities(latest, schema);
     if found.is_empty() {
         return Ok(());
     }
-    let version = latest.version;
     let fields = found.into_iter().map(|incompatibility| {
         let Incompatibility { pointer, detail } = incompatibility;
         // A property may have been removed together with its parents: the pointer ends at the first missing member.

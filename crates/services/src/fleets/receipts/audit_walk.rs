@@ -69,18 +69,27 @@ pub(super) async fn audited_activity(
             if change.before.is_none() {
                 return Ok(activity(subscription, subscription.created_at, &state_changes, vehicles));
             }
+            // A page may name many more vehicles.
+            if vehicles.len() > MAX_VEHICLES {
+                return Ok(activity(subscription, after_unread_changes(change.at), &state_changes, vehicles));
+            }
         }
         let Some((change_id, at)) = oldest.filter(|_| is_full) else {
             // The subscription is older than the audit trail.
             return Ok(activity(subscription, oldest_own, &state_changes, vehicles));
         };
         let is_late = clock.now().ms_since(started) > MAX_DURATION_MS;
-        if reads >= MAX_READS || is_late || vehicles.len() > MAX_VEHICLES {
-            // Other changes of the same millisecond may not have been read.
-            return Ok(activity(subscription, at.plus_ms(1), &state_changes, vehicles));
+        if reads >= MAX_READS || is_late {
+            return Ok(activity(subscription, after_unread_changes(at), &state_changes, vehicles));
         }
         before = Some(change_id);
     }
+}
+
+/// Returns the start of the audited period if the oldest change that was read has the time `at`. Other changes of the same
+/// millisecond may not have been read.
+fn after_unread_changes(at: Timestamp) -> Timestamp {
+    at.plus_ms(1)
 }
 
 /// Returns the activity since `since` by these state changes, newest first.

@@ -27,7 +27,8 @@ fn onboarding(memory: &Memory, vehicles: &InFlight<Memory>) -> Onboarding<Counte
         vehicles: vehicles.clone(),
         entitlements: memory.clone(),
         workflow: memory.clone(),
-        delivery_bus: "delivery".to_owned(),
+        delivery_buses: crate::fleets::DeliveryBuses { first: "delivery".to_owned(), rules_per_bus: 300 },
+        first_admin: None,
         clock: ManualClock::default(),
         randomness: SeededRandomness::new(1),
     }

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use roadcast_domain::Timestamp;
-use roadcast_domain::event::Event;
+use roadcast_domain::event::{Event, StoredEvent};
 use roadcast_domain::ids::{ArrivalStamp, Eid, FleetId, VehicleId};
 use roadcast_domain::package::Packages;
 use roadcast_event_log::segment::bucket_start;
 use roadcast_ports::PortError;
+use roadcast_ports::clock::Clock as _;
 use roadcast_ports::entitlements::Entitlements;
-use roadcast_ports::event_log::EventRange;
+use roadcast_ports::event_log::{EventRange, PAGE_BYTES};
 use roadcast_ports::feed::{FeedIndex, FeedPointer, FeedRange};
 use roadcast_ports::port_set::PortSet;
 
@@ -31,8 +32,13 @@ const CLOCK_SKEW_MS: i64 = 2_000;
 const MAX_PASSED_OVER: usize = 16;
 /// Pointers per read. Each pointer names the events of one bus entry.
 const POINTERS_PER_READ: usize = 50;
-/// The maximum number of reads for one page: a fleet that receives few events must not make a request slow.
-const READS_PER_PAGE: usize = 10;
+/// The maximum number and duration of the reads for one page. It is reached only after thousands of pointers that the fleet
+/// may not see: a page that ends earlier than others would reveal their number.
+const READS_PER_PAGE: usize = 100;
+const MAX_WALK_MS: i64 = 5_000;
+/// The minimum number of events that are read from the log together. Events that the fleet may not see do not count against
+/// the limit of a page.
+const EVENTS_PER_READ: usize = 50;
 
 /// An event of a vehicle.
 type EventKey = (VehicleId, Eid);
@@ -70,6 +76,36 @@ struct Candidate {
     event: EventKey,
 }
 
+/// The visible events of the first candidates, as many as fit into [`PAGE_BYTES`].
+struct VisibleEvents {
+    /// By the index of the candidate.
+    events: BTreeMap<usize, Event>,
+    bytes: usize,
+    /// The first candidate that does not fit.
+    end: usize,
+}
+
+impl VisibleEvents {
+    const fn new(candidates: usize) -> Self {
+        Self { events: BTreeMap::new(), bytes: 0, end: candidates }
+    }
+
+    /// Inserts an event, and removes the last ones while they exceed the bytes. The first always remains, so that a page
+    /// makes progress.
+    fn insert(&mut self, index: usize, event: Event) {
+        if index >= self.end {
+            return;
+        }
+        self.bytes += event.memory_bytes();
+        self.events.insert(index, event);
+        while self.bytes > PAGE_BYTES && self.events.len() > 1 {
+            let Some((index, event)) = self.events.pop_last() else { break };
+            self.bytes -= event.memory_bytes();
+            self.end = index;
+        }
+    }
+}
+
 impl<'a, Ports: PortSet> IndexWalk<'a, Ports> {
     pub(super) fn new(
         queries: &'a FleetEvents<Ports>,
@@ -97,6 +133,7 @@ impl<'a, Ports: PortSet> IndexWalk<'a, Ports> {
             match self.read_once(last).await? {
                 ReadResult::EndReached | ReadResult::AwaitingStore => return Ok(false),
                 ReadResult::PageFull => return Ok(true),
+                ReadResult::Continue if self.queries.clock.now().ms_since(self.now) > MAX_WALK_MS => break,
                 ReadResult::Continue => {}
             }
         }
@@ -115,13 +152,33 @@ impl<'a, Ports: PortSet> IndexWalk<'a, Ports> {
         let range =
             FeedRange { fleet_id: self.fleet_id.clone(), from: self.position.stamp, to: last, limit: POINTERS_PER_READ };
         let page = self.queries.index.read(&range).await?;
-        let mut candidates = self.candidates(&page.pointers);
-        // At most as many as fit into the page, to avoid unnecessary reads of the log.
-        let remaining = self.range.limit - self.events.len();
-        let is_truncated = candidates.len() > remaining;
-        candidates.truncate(remaining);
+        let mut candidates = self.candidates(&page.pointers).await?;
+        while !candidates.is_empty() {
+            // About as many as fit into the page, to avoid unnecessary reads of the log.
+            let remaining = self.range.limit - self.events.len();
+            let wanted = remaining.max(EVENTS_PER_READ).min(candidates.len());
+            let (found, read) = self.read_events(&candidates[..wanted]).await?;
+            let later = candidates.split_off(read);
+            if let Some(result) = self.add_events(candidates, found).await? {
+                return Ok(result);
+            }
+            candidates = later;
+        }
+        let Some(next) = page.next else {
+            // Pointers written from now on have later stamps.
+            self.position.move_to(last.next().unwrap_or(ArrivalStamp::MAX), 0);
+            return Ok(ReadResult::EndReached);
+        };
+        self.position.move_to(next, 0);
+        Ok(ReadResult::Continue)
+    }
 
-        let found = self.read_events(&candidates).await?;
+    /// Adds the candidates that were found and that the fleet may see. Returns a result if the page ends.
+    async fn add_events(
+        &mut self,
+        candidates: Vec<Candidate>,
+        found: BTreeMap<EventKey, Option<Event>>,
+    ) -> Result<Option<ReadResult>, ServiceError> {
         let repeated = self.find_repeated(&candidates, &found).await?;
         for candidate in candidates {
             let Candidate { stamp, index, event: key } = candidate;
@@ -132,7 +189,7 @@ impl<'a, Ports: PortSet> IndexWalk<'a, Ports> {
                 Some(None) if passed_over.is_some() => {}
                 Some(None) if self.now.ms_since(stamp.time()) < MAX_WAIT_MS => {
                     self.position.move_to(stamp, index);
-                    return Ok(ReadResult::AwaitingStore);
+                    return Ok(Some(ReadResult::AwaitingStore));
                 }
                 Some(None) => self.pass_over(key.clone()),
                 Some(Some(event)) => {
@@ -140,9 +197,9 @@ impl<'a, Ports: PortSet> IndexWalk<'a, Ports> {
                     if (!is_repeated || passed_over.is_some())
                         && let Some(event) = self.range.selection.apply(event.clone())
                     {
-                        if !self.budget.try_reserve(event_bytes(&event)) {
+                        if !self.budget.try_reserve(event_bytes(&event), event.memory_bytes()) {
                             self.position.move_to(stamp, index);
-                            return Ok(ReadResult::PageFull);
+                            return Ok(Some(ReadResult::PageFull));
                         }
                         self.events.push(event);
                     }
@@ -153,70 +210,78 @@ impl<'a, Ports: PortSet> IndexWalk<'a, Ports> {
             }
             self.seen.insert(key);
             self.position.move_to(stamp, index + 1);
-        }
-        if self.events.len() >= self.range.limit {
-            return Ok(ReadResult::PageFull);
-        }
-        match page.next {
-            _ if is_truncated => {}
-            Some(next) => self.position.move_to(next, 0),
-            // Pointers written from now on have later stamps.
-            None => {
-                let after = last.next().unwrap_or(ArrivalStamp::MAX);
-                self.position.move_to(after, 0);
-                return Ok(ReadResult::EndReached);
+            if self.events.len() >= self.range.limit {
+                return Ok(Some(ReadResult::PageFull));
             }
         }
-        Ok(ReadResult::Continue)
+        Ok(None)
     }
 
-    /// Returns the events that the pointers name, from the current position on.
-    fn candidates(&self, pointers: &[FeedPointer]) -> Vec<Candidate> {
+    /// Returns the events that the pointers name, from the current position on, without those of vehicles of which the fleet may
+    /// see nothing.
+    async fn candidates(&self, pointers: &[FeedPointer]) -> Result<Vec<Candidate>, PortError> {
         let mut candidates = Vec::new();
-        for FeedPointer { stamp, events } in pointers {
+        for FeedPointer { stamp, events, .. } in pointers {
             let skip = if *stamp == self.position.stamp { self.position.index } else { 0 };
-            let remaining = events.iter().enumerate().skip(skip);
-            candidates.extend(remaining.map(|(index, event)| Candidate { stamp: *stamp, index, event: event.clone() }));
-        }
-        candidates
-    }
-
-    /// Reads the candidates from the log, redacted to what the fleet may see; `None` for an event that is not stored.
-    /// Events of which the fleet may see nothing are omitted.
-    async fn read_events(&self, candidates: &[Candidate]) -> Result<BTreeMap<EventKey, Option<Event>>, ServiceError> {
-        // One read per bucket of a vehicle's log, because a bucket is stored together.
-        let mut buckets: BTreeMap<(&VehicleId, Timestamp), Vec<Eid>> = BTreeMap::new();
-        for Candidate { event: (vid, eid), .. } in candidates {
-            buckets.entry((vid, bucket_start(eid.time()))).or_default().push(*eid);
-        }
-        let mut found = BTreeMap::new();
-        for ((vid, _), mut eids) in buckets {
-            let entitlement = self.queries.entitlements.entitlement(self.fleet_id, vid).await?;
-            let Some(entitlement) = entitlement.filter(|entitlement| entitlement.is_live(self.now)) else { continue };
-            eids.sort_unstable();
-            eids.dedup();
-            let stored = self.read_stored(vid, &eids).await?;
-            for eid in eids {
-                let event = stored.get(&eid);
-                let visible = event.and_then(|event| entitlement.redact(event, &self.packages, self.now));
-                if visible.is_some() || event.is_none() {
-                    found.insert((vid.clone(), eid), visible);
+            for (index, event) in events.iter().enumerate().skip(skip) {
+                let entitlement = self.queries.entitlements.entitlement(self.fleet_id, &event.0).await?;
+                if entitlement.is_some_and(|entitlement| entitlement.is_live(self.now)) {
+                    candidates.push(Candidate { stamp: *stamp, index, event: event.clone() });
                 }
             }
         }
-        Ok(found)
+        Ok(candidates)
     }
 
-    /// Reads the stored events of a vehicle from the first to the last of `eids`, which are sorted.
-    async fn read_stored(&self, vid: &VehicleId, eids: &[Eid]) -> Result<BTreeMap<Eid, Event>, PortError> {
-        let mut stored = BTreeMap::new();
-        let (Some(from), Some(to)) = (eids.first().copied(), eids.last().copied()) else { return Ok(stored) };
-        let range = EventRange { vid: vid.clone(), from, to, limit: log_scan::PAGE, consistent: true };
-        log_scan::scan(&self.queries.log, range, |found| {
-            stored.insert(found.event.eid, found.event);
-        })
-        .await?;
-        Ok(stored)
+    /// Reads the candidates from the log, redacted to what the fleet may see; `None` for an event that is not stored.
+    /// Events of which the fleet may see nothing are omitted. Also returns the number of candidates that were read: the
+    /// first ones, whose events fit into [`PAGE_BYTES`].
+    async fn read_events(
+        &self,
+        candidates: &[Candidate],
+    ) -> Result<(BTreeMap<EventKey, Option<Event>>, usize), ServiceError> {
+        // One read per bucket of a vehicle's log, because a bucket is stored together.
+        let mut buckets: BTreeMap<(&VehicleId, Timestamp), BTreeMap<Eid, usize>> = BTreeMap::new();
+        for (index, Candidate { event: (vid, eid), .. }) in candidates.iter().enumerate() {
+            buckets.entry((vid, bucket_start(eid.time()))).or_default().entry(*eid).or_insert(index);
+        }
+        let mut found = BTreeMap::new();
+        let mut visible = VisibleEvents::new(candidates.len());
+        for ((vid, _), eids) in buckets {
+            let entitlement = self.queries.entitlements.entitlement(self.fleet_id, vid).await?;
+            let Some(entitlement) = entitlement.filter(|entitlement| entitlement.is_live(self.now)) else { continue };
+            let mut stored = BTreeSet::new();
+            self.scan_stored(vid, &eids, |event, index| {
+                stored.insert(event.eid);
+                if let Some(event) = entitlement.redact(&event, &self.packages, self.now) {
+                    visible.insert(index, event);
+                }
+            })
+            .await?;
+            let missing = eids.into_keys().filter(|eid| !stored.contains(eid));
+            found.extend(missing.map(|eid| ((vid.clone(), eid), None)));
+        }
+        let read = visible.end;
+        found.extend(visible.events.into_values().map(|event| ((event.vid.clone(), event.eid), Some(event))));
+        Ok((found, read))
+    }
+
+    /// Passes those of a vehicle's events that are stored to `visit`, each with its index.
+    async fn scan_stored(
+        &self,
+        vid: &VehicleId,
+        eids: &BTreeMap<Eid, usize>,
+        mut visit: impl FnMut(Event, usize) + Send,
+    ) -> Result<(), PortError> {
+        let (Some((&from, _)), Some((&to, _))) = (eids.first_key_value(), eids.last_key_value()) else { return Ok(()) };
+        let (vid, limit) = (vid.clone(), log_scan::PAGE);
+        let range = EventRange { vid, from, to, limit, max_bytes: PAGE_BYTES, consistent: true };
+        let wanted = |found: StoredEvent| {
+            if let Some(index) = eids.get(&found.event.eid) {
+                visit(found.event, *index);
+            }
+        };
+        log_scan::scan(&self.queries.log, range, wanted).await
     }
 
     /// Returns the candidates that a pointer before this page also names. Such a pointer cannot be older than the arrival
@@ -249,7 +314,7 @@ impl<'a, Ports: PortSet> IndexWalk<'a, Ports> {
     /// Passes an event that is not stored, and remembers it in the position. Drops the oldest remembered event if there are
     /// too many.
     fn pass_over(&mut self, event: EventKey) {
-        if self.position.passed_over.len() == MAX_PASSED_OVER {
+        while self.position.passed_over.len() >= MAX_PASSED_OVER {
             let (vid, eid) = self.position.passed_over.remove(0);
             tracing::error!(%vid, %eid, "event {eid} of {vid} was delivered but never stored; a poller skips it");
         }

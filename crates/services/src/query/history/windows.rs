@@ -1,17 +1,25 @@
 //! Statistics of a vehicle's signals per time window.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::ops::Range;
 
 use roadcast_domain::Timestamp;
+use roadcast_domain::event::memory::value_bytes;
+use roadcast_event_log::segment::bucket_start;
+use roadcast_ports::event_log::PAGE_BYTES;
 use roadcast_ports::port_set::PortSet;
-use roadcast_signals::{SignalPath, Signals, Value};
+use roadcast_signals::{POSITION, SignalPath, Signals, Value, Values};
 
-use super::sample_reader::SampleReader;
-use super::{HistoryPage, HistoryRange, READS_PER_PAGE, SamplePosition, SampleRow, row_bytes};
+use super::ordered_rows::Run;
+use super::source::SeriesPart;
+use super::telemetry_reader::TelemetryReader;
+use super::{HistoryPage, HistoryRange, READS_PER_PAGE, SamplePosition};
 use crate::ServiceError;
 use crate::authz::Reader;
 use crate::query::VehicleQueries;
-use crate::response_budget::ResponseBudget;
+use crate::query::visibility::Visibility;
+use crate::response_budget::{RESPONSE_BYTES, series_bytes, window_bytes};
 
 /// The length of windows: whole seconds, from one second to one day. Windows start at its multiples since 1970, in UTC.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -43,14 +51,15 @@ pub struct Window {
     pub signals: BTreeMap<SignalPath, Series>,
 }
 
-/// The values of a signal in a window.
+/// The values of a signal in a window. A position is one value: latitude and longitude are of the same sample, and they have no
+/// statistics, because coordinates that are averaged separately are a place where the vehicle never was.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
     /// The number of values.
     pub count: u64,
     /// The last value in the order of samples.
     pub last: Value,
-    /// Statistics of the numeric values; `None` if no value is numeric.
+    /// Statistics of the numeric values; `None` if no value is numeric, and for a coordinate.
     pub statistics: Option<Statistics>,
 }
 
@@ -97,22 +106,25 @@ impl Statistics {
     }
 }
 
-impl Window {
-    /// Adds the signals of a sample.
-    fn add(&mut self, signals: Signals) {
-        for (path, value) in signals {
-            let number = value.as_number();
-            let series = self.signals.entry(path).or_insert(Series { count: 0, last: value.clone(), statistics: None });
-            series.count += 1;
-            series.last = value;
-            series.statistics = number.map(|number| Statistics::add(series.statistics, number)).or(series.statistics);
+impl Statistics {
+    /// Adds a range of the values of a column.
+    fn of_column(statistics: Option<Self>, values: &Values, range: Range<usize>) -> Option<Self> {
+        let add = |statistics, number| Some(Self::add(statistics, number));
+        match values {
+            Values::Grid { resolution, points } => {
+                points.get(range)?.iter().fold(statistics, |statistics, point| add(statistics, resolution.value(*point)))
+            }
+            Values::Numbers(numbers) => numbers.get(range)?.iter().copied().fold(statistics, add),
+            Values::Any(values) => values.get(range)?.iter().filter_map(Value::as_number).fold(statistics, add),
+            Values::Bools(_) | Values::Texts { .. } => statistics,
         }
     }
 }
 
 impl<Ports: PortSet> VehicleQueries<Ports> {
     /// Returns a page of windows over a vehicle's samples from the window at `start` on; from the start of the range if
-    /// `None`. Windows without samples are omitted.
+    /// `None`. Windows without samples are omitted. Fails with `ResponseTooLarge` if the first window alone exceeds a
+    /// response.
     pub async fn windows(
         &self,
         reader: &Reader,
@@ -121,40 +133,181 @@ impl<Ports: PortSet> VehicleQueries<Ports> {
         start: Option<Timestamp>,
     ) -> Result<HistoryPage<Window, Timestamp>, ServiceError> {
         let start = start.unwrap_or(range.from);
-        let mut reader = SampleReader::open(self, reader, range, SamplePosition::first_at(start)).await?;
-        let mut rows: Vec<Window> = Vec::new();
+        let read = |visibility| self.visible_windows(visibility, range, resolution, start);
+        self.with_visibility(reader, &range.vid, read).await
+    }
+
+    async fn visible_windows(
+        &self,
+        visibility: Visibility,
+        range: &HistoryRange,
+        resolution: Resolution,
+        start: Timestamp,
+    ) -> Result<HistoryPage<Window, Timestamp>, ServiceError> {
+        let mut reader = TelemetryReader::open(self, &visibility, range, SamplePosition::first_at(start));
+        let mut windows = Windows::new(range.limit);
         let mut reads = 0;
-        while reader.frontier().is_some() && rows.len() <= range.limit {
-            for SampleRow { position, signals } in reader.read().await? {
-                let at = resolution.window_start(position.at);
-                if rows.last().is_none_or(|window| window.at != at) {
-                    rows.push(Window { at, signals: BTreeMap::new() });
-                }
-                if let Some(window) = rows.last_mut() {
-                    window.add(signals);
+        while let Some(frontier) = reader.frontier() {
+            // Only complete windows are returned: at least one, otherwise pagination could not make progress.
+            let open = resolution.window_start(frontier.at);
+            if reads >= READS_PER_PAGE && open > resolution.window_start(start) {
+                let rows = windows.complete_before(open);
+                let after_last = rows.last().map_or(start, |window| window.at.plus_ms(resolution.0));
+                // Not the window of an event that the caller may not see; see `next_start` of samples.
+                let visible = after_last.max(resolution.window_start(bucket_start(frontier.at)));
+                let next = if visible > start { visible } else { open };
+                return Ok(HistoryPage { rows, next: Some(next) });
+            }
+            reader.read().await?;
+            while let Some(run) = reader.next_run()? {
+                let mut remaining = Some(run);
+                while let Some(run) = remaining.take() {
+                    let Some(first) = run.rows.first() else { break };
+                    let at = resolution.window_start(first.position.at);
+                    let (run, later) = run.split_at(at.plus_ms(resolution.0));
+                    remaining = later;
+                    if !windows.add(at, &run)? {
+                        return Ok(HistoryPage { rows: windows.rows, next: Some(at) });
+                    }
                 }
             }
             reads += 1;
-            // Only complete windows are returned: at least one, otherwise pagination could not make progress.
-            let open = reader.frontier().map(|frontier| resolution.window_start(frontier));
-            let has_complete_window = open.is_none_or(|open| open > resolution.window_start(start));
-            if reads >= READS_PER_PAGE && has_complete_window {
-                break;
-            }
         }
-        let open = reader.frontier().map(|frontier| resolution.window_start(frontier));
-        rows.retain(|window| open.is_none_or(|open| window.at < open));
-        let mut budget = ResponseBudget::new();
-        let fitting = rows.iter().take(range.limit).take_while(|window| budget.try_reserve(window_bytes(window))).count();
-        let next = rows.get(fitting).map(|window| window.at);
-        rows.truncate(fitting);
-        Ok(HistoryPage { rows, next: next.or(open.map(|open| open.max(start))) })
+        Ok(HistoryPage { rows: windows.rows, next: None })
     }
 }
 
-/// The estimated JSON size of a window: the count, the last value and three numbers of each signal.
-fn window_bytes(window: &Window) -> usize {
-    row_bytes(window.signals.keys().map(|path| path.as_str().len() + 160).sum())
+/// The windows of a page.
+struct Windows {
+    rows: Vec<Window>,
+    limit: usize,
+    /// The bytes of all windows before the last.
+    complete: WindowBytes,
+    /// The bytes of the last window.
+    last: WindowBytes,
+}
+
+/// The bytes of windows.
+#[derive(Clone, Copy, Default)]
+struct WindowBytes {
+    response: usize,
+    held: usize,
+}
+
+impl WindowBytes {
+    const fn exceeds_page(self, others: Self) -> bool {
+        self.response + others.response > RESPONSE_BYTES || self.held + others.held > PAGE_BYTES
+    }
+}
+
+impl Windows {
+    const fn new(limit: usize) -> Self {
+        Self {
+            rows: Vec::new(),
+            limit,
+            complete: WindowBytes { response: 0, held: 0 },
+            last: WindowBytes { response: 0, held: 0 },
+        }
+    }
+
+    /// Adds rows to the window at `at`, which is not before the last. Returns false if the page is full: it then ends before
+    /// that window. Fails with `ResponseTooLarge` if the first window exceeds the page.
+    fn add(&mut self, at: Timestamp, run: &Run<'_>) -> Result<bool, ServiceError> {
+        if let Some(mut series) = run.series().map(Iterator::peekable) {
+            if series.peek().is_none() {
+                return Ok(true);
+            }
+            let Some((window, bytes)) = self.window(at) else { return Ok(false) };
+            series.for_each(|part| window.add_part(part, bytes));
+        } else {
+            for signals in run.rows.iter().map(|row| run.window_signals(row)).filter(|signals| !signals.is_empty()) {
+                let Some((window, bytes)) = self.window(at) else { return Ok(false) };
+                window.add_signals(signals, bytes);
+            }
+        }
+        if !self.last.exceeds_page(self.complete) {
+            return Ok(true);
+        }
+        self.rows.pop();
+        if self.rows.is_empty() { Err(ServiceError::ResponseTooLarge) } else { Ok(false) }
+    }
+
+    /// Returns the window at `at` and its bytes, or `None` if it would be one more than the page may have.
+    fn window(&mut self, at: Timestamp) -> Option<(&mut Window, &mut WindowBytes)> {
+        if self.rows.last().is_none_or(|window| window.at != at) {
+            if self.rows.len() >= self.limit {
+                return None;
+            }
+            self.complete.response += self.last.response;
+            self.complete.held += self.last.held;
+            self.last = WindowBytes { response: window_bytes(), held: size_of::<Window>() };
+            self.rows.push(Window { at, signals: BTreeMap::new() });
+        }
+        Some((self.rows.last_mut()?, &mut self.last))
+    }
+
+    /// Returns the windows before `open`.
+    fn complete_before(self, open: Timestamp) -> Vec<Window> {
+        self.rows.into_iter().filter(|window| window.at < open).collect()
+    }
+}
+
+impl Window {
+    /// Adds values of a column, and the difference of the window's size to `bytes`.
+    fn add_part(&mut self, part: SeriesPart<'_>, bytes: &mut WindowBytes) {
+        match part {
+            SeriesPart::Coordinate { path, count, last } => {
+                self.add(path.clone(), count, last, |statistics| statistics, bytes);
+            }
+            SeriesPart::Values { path, values, range } => {
+                let Some(last) = range.end.checked_sub(1).and_then(|last| values.get(last)) else { return };
+                let count = range.len();
+                self.add(path.clone(), count, last, |statistics| Statistics::of_column(statistics, values, range), bytes);
+            }
+        }
+    }
+
+    /// Adds the signals of a sample, and the difference of the window's size to `bytes`.
+    fn add_signals(&mut self, signals: Signals, bytes: &mut WindowBytes) {
+        for (path, value) in signals {
+            let number = value.as_number().filter(|_| !POSITION.contains(&path.as_str()));
+            let add = |statistics| number.map(|number| Statistics::add(statistics, number)).or(statistics);
+            self.add(path, 1, value, add, bytes);
+        }
+    }
+
+    fn add(
+        &mut self,
+        path: SignalPath,
+        count: usize,
+        last: Value,
+        add: impl FnOnce(Option<Statistics>) -> Option<Statistics>,
+        bytes: &mut WindowBytes,
+    ) {
+        let (response, held) = (series_bytes(&path, &last), held_bytes(&path, &last));
+        let count = count as u64;
+        match self.signals.entry(path) {
+            Entry::Vacant(entry) => {
+                entry.insert(Series { count, last, statistics: add(None) });
+            }
+            Entry::Occupied(mut entry) => {
+                bytes.response -= series_bytes(entry.key(), &entry.get().last);
+                bytes.held -= held_bytes(entry.key(), &entry.get().last);
+                let series = entry.get_mut();
+                series.count += count;
+                series.last = last;
+                series.statistics = add(series.statistics);
+            }
+        }
+        bytes.response += response;
+        bytes.held += held;
+    }
+}
+
+/// The bytes of a series in memory: its entry in the map, of which nodes may be half empty, its path and its last value.
+fn held_bytes(path: &SignalPath, last: &Value) -> usize {
+    let entry = 3 * (size_of::<SignalPath>() + size_of::<Series>());
+    entry + path.as_str().len() + value_bytes(last)
 }
 
 #[cfg(test)]

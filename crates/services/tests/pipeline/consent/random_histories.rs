@@ -11,6 +11,7 @@ use roadcast_domain::plan::Plan;
 use roadcast_domain::selection::Selection;
 use roadcast_domain::subscription::{DeliveryFormat, SubscriptionState};
 use roadcast_ports::clock::Clock as _;
+use roadcast_ports::feed::ReceiveOptions;
 use roadcast_services::ServiceError;
 use roadcast_services::authz::Proof;
 use roadcast_services::fleets::{SubscriptionRequest, Transition};
@@ -26,7 +27,7 @@ type EventSignal = (VehicleId, Eid, String);
 
 fn event_signals(event: &Event) -> BTreeSet<EventSignal> {
     let Body::Telemetry(telemetry) = &event.body else { return BTreeSet::new() };
-    let paths = telemetry.samples.iter().flat_map(|sample| sample.signals.keys());
+    let paths = telemetry.samples.columns().iter().map(|column| &column.path);
     paths.map(|path| (event.vid.clone(), event.eid, path.to_string())).collect()
 }
 
@@ -130,14 +131,14 @@ impl ConsentHistory {
 
     async fn poll_feed(&mut self, acknowledge: bool) -> Result<(), TestCaseError> {
         let feed_reader = self.pipeline.feed_reader();
-        let feed = feed_reader.read(&self.caller(), 3, 0).await.unwrap();
+        let feed = feed_reader.read(&self.caller(), ReceiveOptions { max: 3, ..ReceiveOptions::default() }).await.unwrap();
         // As a consumer decodes it.
         let delivered = all_signals(&crate::fixture::delivered_events(&feed));
         let visible = self.visible();
         prop_assert!(delivered.is_subset(&visible), "unexpected in the feed: {:?}", delivered.difference(&visible));
         self.drained.extend(delivered);
-        if acknowledge && !feed.receipts.is_empty() {
-            feed_reader.acknowledge(&self.caller(), &feed.receipts).await.unwrap();
+        if acknowledge && !feed.ack_handles.is_empty() {
+            feed_reader.acknowledge(&self.caller(), &feed.ack_handles).await.unwrap();
         }
         Ok(())
     }

@@ -15,6 +15,52 @@ use roadcast_testbed::{FaultPlan, InMemory};
 use super::{only_subscription, request};
 use crate::fixture::{PipelineFixture, admin, admin_of, client_of};
 
+fn receipts_of(pipeline: &PipelineFixture) -> Receipts<InMemory> {
+    let memory = || pipeline.memory.clone();
+    Receipts {
+        fleets: memory(),
+        subscriptions: memory(),
+        index: memory(),
+        entitlements: memory(),
+        clock: pipeline.clock.clone(),
+    }
+}
+
+#[tokio::test]
+async fn receipt_counts_what_was_held_back_only_after_resuming() {
+    for packages in [&["telematics"][..], &["telematics", "track-and-trace"]] {
+        let pipeline = PipelineFixture::new(64);
+        let vid = pipeline.vehicle("v").await;
+        let fleet = pipeline.fleet(std::slice::from_ref(&vid), packages).await;
+        // With another subscription, the fleet sees a part of each event.
+        let other = request(std::slice::from_ref(&vid), &["track-and-trace"], DeliveryFormat::Json);
+        let id = only_subscription(&pipeline, &fleet).await.subscription_id;
+        let sees_a_part = packages.len() > 1;
+        if sees_a_part {
+            pipeline.subscribe(&fleet, other).await;
+        }
+        let counted = async || {
+            let own = client_of::<Reader>(&fleet).of_fleet(&fleet).unwrap();
+            receipts_of(&pipeline).receipt(&own, &id, None, None).await.unwrap().vehicles[0].events
+        };
+        pipeline.upload(&vid, "before", &[(60, 50.0)]).await;
+        pipeline.process_all(|_| FaultPlan::healthy()).await;
+        pipeline.clock.advance_ms(10_000);
+        assert_eq!(counted().await, 1);
+        pipeline.onboarding().transition_subscription(&admin(), &fleet, &id, Transition::Suspend).await.unwrap();
+        for name in ["a", "b", "c", "d", "e"] {
+            pipeline.clock.advance_ms(10_000);
+            pipeline.upload(&vid, name, &[(5, 50.0)]).await;
+            pipeline.process_all(|_| FaultPlan::healthy()).await;
+        }
+        pipeline.clock.advance_ms(10_000);
+        assert_eq!(counted().await, if sees_a_part { 6 } else { 1 }, "five events are held back");
+        pipeline.onboarding().transition_subscription(&admin(), &fleet, &id, Transition::Resume).await.unwrap();
+        pipeline.clock.advance_ms(10_000);
+        assert_eq!(counted().await, 6, "the events are delivered now");
+    }
+}
+
 #[tokio::test]
 async fn receipt_shows_active_periods_and_deliveries_after_revocation() {
     let pipeline = PipelineFixture::new(63);
@@ -38,9 +84,7 @@ async fn receipt_shows_active_periods_and_deliveries_after_revocation() {
     let end = pipeline.clock.now();
     pipeline.clock.advance_ms(60_000);
 
-    let memory = || pipeline.memory.clone();
-    let (fleets, subscriptions, index, clock) = (memory(), memory(), memory(), pipeline.clock.clone());
-    let receipts = Receipts::<InMemory> { fleets, subscriptions, index, clock };
+    let receipts = receipts_of(&pipeline);
     let own = client_of::<Reader>(&fleet).of_fleet(&fleet).unwrap();
     let receipt = receipts.receipt(&own, id, None, None).await.unwrap();
     assert_eq!(receipt.active, [Period { from: start, to: Some(end) }]);
@@ -84,9 +128,7 @@ async fn receipt_after(changes: u64) -> (Receipt, [Timestamp; 2]) {
     pipeline.onboarding().transition_subscription(&admin(), &fleet, id, Transition::Revoke).await.unwrap();
     let end = pipeline.clock.now();
     change_fleet(&pipeline, &fleet, 200).await;
-    let memory = || pipeline.memory.clone();
-    let (fleets, subscriptions, index, clock) = (memory(), memory(), memory(), pipeline.clock.clone());
-    let receipts = Receipts::<InMemory> { fleets, subscriptions, index, clock };
+    let receipts = receipts_of(&pipeline);
     (receipts.receipt(&admin_of(&fleet), id, None, None).await.unwrap(), [start, end])
 }
 

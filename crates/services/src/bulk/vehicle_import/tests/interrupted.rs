@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use roadcast_domain::ids::VehicleId;
+use roadcast_domain::name_history::NameHistory;
 use roadcast_domain::vehicle::Vehicle;
 use roadcast_domain::vehicle_mapping::VehicleMapping;
 use roadcast_ports::batch_result::BatchResult;
@@ -90,8 +91,12 @@ impl Vehicles for Interrupted<Memory> {
         self.inner.replace(vehicle).await
     }
 
-    async fn resolve(&self, subject: &Subject) -> Result<Option<VehicleId>, PortError> {
-        self.inner.resolve(subject).await
+    async fn history(&self, subject: &Subject) -> Result<Option<NameHistory>, PortError> {
+        self.inner.history(subject).await
+    }
+
+    async fn version(&self) -> Result<u64, PortError> {
+        Vehicles::version(&self.inner).await
     }
 
     async fn list(&self, page: &VehicleListing) -> Result<VehiclePage, PortError> {

@@ -5,6 +5,7 @@ use roadcast_domain::ids::ClientId;
 use roadcast_domain::refusal::Reason;
 use roadcast_testbed::{Fault, FaultPlan, Faulty, InMemory, ManualClock, Memory, WithFaults};
 use serde_json::json;
+use serde_json::value::RawValue;
 
 use super::*;
 use crate::authz::{Admin, Proof as _};
@@ -49,7 +50,7 @@ async fn validate(
     let raw: &RawValue = serde_json::from_str(&text).unwrap();
     let envelope = Envelope::parse(raw).unwrap();
     let Data::Json(data) = envelope.data else { panic!("JSON") };
-    let validated = schemas.validate(&envelope, data, &VehicleId::from_random_bits(1), received).await;
+    let validated = schemas.validate(&envelope, data.into(), &VehicleId::from_random_bits(1), received).await;
     validated.map(|_| ()).map_err(|error| match error {
         ValidationError::Refused(refusal) => refusal.reason,
         ValidationError::Port(error) => panic!("{error}"),

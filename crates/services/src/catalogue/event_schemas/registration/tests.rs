@@ -54,7 +54,7 @@ async fn equal_schema_is_no_new_version() {
     let listed: Vec<_> = registration.list().await.unwrap().into_iter().map(|schema| schema.version).collect();
     assert_eq!(listed, [2, 1]);
     let versions = registration.versions(&TYRE.parse().unwrap()).await.unwrap();
-    assert_eq!(versions.into_iter().map(|version| version.schema).collect::<Vec<_>>(), [first, second]);
+    assert_eq!(versions.into_iter().map(|version| version.schema.parse().unwrap()).collect::<Vec<_>>(), [first, second]);
     let missing = registration.versions(&"com.example.door.v1".parse().unwrap()).await;
     assert!(matches!(missing, Err(ServiceError::NotFound)));
 }

@@ -1,0 +1,5 @@
+//! KMS adapter: what is sealed under the key of the stack.
+
+mod sealer;
+
+pub use sealer::KmsSealer;
