@@ -297,7 +297,7 @@ mod tests {
         };
         let at = Timestamp::from_ms(0);
         let created = Change::endpoint_changed(Author::Fleet, None, &endpoint("BBBB"), at);
-        assert_eq!(created.after["secrets"], json!([{"createdAt": "2026-01-01T00:00:00Z"}]));
+        assert_eq!(created.after["secrets"], json!([{"createdAt": "2026-01-01T00:00:00.000Z"}]));
         let text = serde_json::to_string(&created).unwrap();
         assert!(!text.contains("AAAA") && !text.contains("BBBB"), "{text}");
         let changed = Change::endpoint_changed(Author::Fleet, Some(&endpoint("BBBB")), &endpoint("CCCC"), at);

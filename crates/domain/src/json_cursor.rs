@@ -81,10 +81,10 @@ impl<'a> Cursor<'a> {
         let length = memchr::memchr(b'"', rest)?;
         let start = self.position + 1;
         let text = self.text.get(start..start + length)?;
-        // A fold instead of `any`, which the compiler vectorizes.
-        let is_plain = text.bytes().fold(true, |is_plain, byte| is_plain & (byte >= b' ') & (byte != b'\\'));
+        // The count of all, unlike `any`, is vectorized by the compiler.
+        let special = text.bytes().map(|byte| usize::from(byte < b' ') + usize::from(byte == b'\\')).sum::<usize>();
         self.position = start + length + 1;
-        is_plain.then_some(text)
+        (special == 0).then_some(text)
     }
 
     /// Reads a number without an exponent and with at most [`MAX_DIGITS`] digits.
@@ -167,9 +167,11 @@ mod tests {
             let mut cursor = Cursor::new(&text);
             if let Some(number) = cursor.number() {
                 prop_assert!(cursor.is_at_end());
-                prop_assert_eq!(number.as_f64() + 0.0, text.parse::<f64>().unwrap() + 0.0);
+                // The sum makes a negative zero positive.
+                let bits = |number: f64| (number + 0.0).to_bits();
+                prop_assert_eq!(bits(number.as_f64()), bits(text.parse().unwrap()));
                 let point = number.point(6).unwrap();
-                prop_assert_eq!(format!("{point}e-6").parse::<f64>().unwrap() + 0.0, number.as_f64() + 0.0);
+                prop_assert_eq!(bits(format!("{point}e-6").parse().unwrap()), bits(number.as_f64()));
             } else {
                 prop_assert!(text.trim_matches(|c: char| !c.is_ascii_digit()).len() > MAX_DIGITS);
             }

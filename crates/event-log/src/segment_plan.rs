@@ -87,8 +87,8 @@ fn fill_segment(events: &[IndexedEvent<'_>]) -> (usize, Option<Segment>) {
             if lowest == too_many {
                 break;
             }
-            let estimated = if bytes == usize::MAX { 1 } else { fitting_by((next, bytes)) };
-            next = estimated.clamp(lowest, too_many - 1);
+            let better = if bytes == usize::MAX { 1 } else { fitting_by((next, bytes)) };
+            next = better.clamp(lowest, too_many - 1);
         }
     }
     fitting.unwrap_or((1, None))

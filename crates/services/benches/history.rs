@@ -123,6 +123,9 @@ fn cpu_time() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().expect("a positive time")
 }
 
+/// A read of a history.
+type Read = fn(&Runtime, &Queries, &Reader, &HistoryRange);
+
 /// With the argument `report`, prints the seconds of each measure, for `benches/run`; otherwise, criterion measures.
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
@@ -135,7 +138,7 @@ fn main() {
         selection: Selection::default(),
         limit: 10_000,
     };
-    let measures: [(&str, &str, fn(&Runtime, &Queries, &Reader, &HistoryRange)); 2] =
+    let measures: [(&str, &str, Read); 2] =
         [("in windows of a minute", "history/windows", read_windows), ("sample by sample", "history/samples", read_samples)];
     if std::env::args().any(|argument| argument == "report") {
         for (_, name, read) in measures {

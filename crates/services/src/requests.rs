@@ -1,4 +1,5 @@
-//! What applies to every HTTP request: rate limits and idempotency keys.
+//! What applies to HTTP requests: rate limits, idempotency keys and checks of lists.
 
 pub mod idempotency;
+pub(crate) mod named_ids;
 pub mod rate_limit;

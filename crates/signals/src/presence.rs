@@ -76,7 +76,7 @@ pub struct ValueIndex {
 struct PartialIndex {
     present: Arc<[bool]>,
     /// The number of values before every [`ROWS_PER_COUNT`] rows.
-    counts: Vec<u32>,
+    counts: Vec<usize>,
 }
 
 /// A count for each row would take four times the memory of the presence itself.
@@ -89,7 +89,7 @@ impl ValueIndex {
         let mut before = 0;
         let counts = present.chunks(ROWS_PER_COUNT).map(|rows| {
             let start = before;
-            before += count(rows) as u32;
+            before += count(rows);
             start
         });
         Self { partial: Some(PartialIndex { counts: counts.collect(), present: Arc::clone(present) }) }
@@ -101,7 +101,7 @@ impl ValueIndex {
         let row = row.min(present.len());
         // Not the chunk after the last one, if the rows fill their chunks.
         let chunk = (row / ROWS_PER_COUNT).min(counts.len().saturating_sub(1));
-        let counted = counts.get(chunk).map_or(0, |counted| *counted as usize);
+        let counted = counts.get(chunk).copied().unwrap_or(0);
         counted + count(&present[chunk * ROWS_PER_COUNT..row])
     }
 }

@@ -47,9 +47,9 @@ impl RetrySchedule {
 
 /// Returns a duration of milliseconds, changed by up to ±20 % by the bits of `random`.
 pub(super) fn with_jitter(ms: i64, random: u64) -> i64 {
-    // 0 to 400 thousandths; the rest of the bits is not needed.
-    let thousandths = (i64::try_from(random >> 32).unwrap_or(0) * 401) >> 32;
-    ms - ms / 5 + ms * thousandths / 1000
+    // -200 to 200 thousandths; the rest of the bits is not needed.
+    let thousandths = ((i64::try_from(random >> 32).unwrap_or(0) * 401) >> 32) - 200;
+    ms + ms * thousandths / 1000
 }
 
 impl Default for RetrySchedule {

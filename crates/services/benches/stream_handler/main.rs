@@ -11,7 +11,7 @@
 //! - `inputs=FOLDER`: writes the batches, and does not measure
 //! - `count=FORM`: processes one batch of this form after the warm-up, for `benches/instructions`
 
-#![allow(clippy::expect_used, clippy::cast_precision_loss, missing_docs)]
+#![allow(clippy::expect_used, clippy::cast_possible_wrap, clippy::cast_precision_loss, missing_docs)]
 
 mod delivery;
 mod handler;

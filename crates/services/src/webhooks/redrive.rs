@@ -3,11 +3,8 @@
 //! A redrive has an id, which its caller chooses, and a record of its progress. A delivery is made pending under the condition of
 //! its revision and states the redrive, so that a redrive which is repeated or interrupted has one effect on each delivery.
 
-use std::collections::BTreeSet;
-
 use roadcast_domain::dead_letter::RedriveId;
 use roadcast_domain::ids::{DeliveryId, EndpointId};
-use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::webhook::redrive::RedriveDecision;
 use roadcast_domain::webhook::{Delivery, DeliveryKey, Endpoint, EndpointRedrive, EndpointRedriveRequest};
 use roadcast_ports::clock::Clock as _;
@@ -16,8 +13,9 @@ use roadcast_ports::webhooks::{Deliveries, DeliveryQueue, EndpointRedrives as _,
 use roadcast_ports::{PortError, PortErrorKind};
 
 use super::tasks::{attempt_of, send_all};
+use crate::ServiceError;
 use crate::authz::FleetManager;
-use crate::{InvalidField, ServiceError};
+use crate::requests::named_ids::check_named_ids;
 
 /// The deliveries that are listed at a time.
 const PAGE: usize = 25;
@@ -170,19 +168,9 @@ pub(crate) async fn redrive_delivery(
 }
 
 fn validate(request: &EndpointRedriveRequest) -> Result<(), ServiceError> {
-    const MAX: usize = EndpointRedriveRequest::MAX_DELIVERIES;
     match request {
-        EndpointRedriveRequest::Deliveries { delivery_ids } if !(1..=MAX).contains(&delivery_ids.len()) => {
-            Err(ServiceError::invalid(["deliveryIds"], format!("must have 1 to {MAX} entries")))
-        }
         EndpointRedriveRequest::Deliveries { delivery_ids } => {
-            // The position of a redrive is the delivery that it did last.
-            let mut seen = BTreeSet::new();
-            let repeated = delivery_ids.iter().position(|id| !seen.insert(*id));
-            repeated.map_or(Ok(()), |index| {
-                let pointer = JsonPointer::from(["deliveryIds"]).index(index);
-                Err(ServiceError::Invalid(vec![InvalidField::new(pointer, "is given more than once")]))
-            })
+            check_named_ids("deliveryIds", delivery_ids, EndpointRedriveRequest::MAX_DELIVERIES)
         }
         EndpointRedriveRequest::Since { .. } | EndpointRedriveRequest::All => Ok(()),
     }

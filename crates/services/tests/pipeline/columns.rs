@@ -137,7 +137,10 @@ fn rows_of(event: &Event) -> Vec<Sample> {
 
 /// Merges samples one by one, each as an event of its own with the index of the sample.
 fn merged(events: &[Event]) -> BTreeMap<String, (Timestamp, Value)> {
-    let mut newest: BTreeMap<String, ((Timestamp, Eid, usize), Timestamp, Value)> = BTreeMap::new();
+    /// The order of samples: by time, event, and index in the event.
+    type Rank = (Timestamp, Eid, usize);
+
+    let mut newest: BTreeMap<String, (Rank, Value)> = BTreeMap::new();
     for event in events {
         for (index, sample) in rows_of(event).into_iter().enumerate() {
             let has_position = POSITION.iter().all(|path| sample.signals.contains_key(*path));
@@ -148,12 +151,12 @@ fn merged(events: &[Event]) -> BTreeMap<String, (Timestamp, Value)> {
                 let rank = (sample.at, event.eid, index);
                 let is_newest = newest.get(path.as_str()).is_none_or(|(other, ..)| *other < rank);
                 if is_newest {
-                    newest.insert(path.to_string(), (rank, sample.at, value));
+                    newest.insert(path.to_string(), (rank, value));
                 }
             }
         }
     }
-    newest.into_iter().map(|(path, (_, at, value))| (path, (at, value))).collect()
+    newest.into_iter().map(|(path, ((at, ..), value))| (path, (at, value))).collect()
 }
 
 fn known(state: &VehicleState) -> BTreeMap<String, (Timestamp, Value)> {

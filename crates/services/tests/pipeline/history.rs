@@ -200,7 +200,7 @@ async fn window_takes_a_position_from_one_sample() {
     let selection = Selection { signals: Some(vec![latitude.parse().unwrap()]), ..Selection::default() };
     let window = all_windows(&pipeline, &HistoryRange { selection, ..all }, minute).await.remove(0);
     let expected = Series { count: 3, last: Value::Number(51.7), statistics: None };
-    assert_eq!(window.signals.into_iter().map(|(_, series)| series).collect::<Vec<_>>(), [expected]);
+    assert_eq!(window.signals.into_values().collect::<Vec<_>>(), [expected]);
 }
 
 #[tokio::test]
@@ -218,7 +218,9 @@ async fn windows_of_a_fleet_have_the_signals_of_its_packages() {
     assert_eq!(samples.len(), 60);
     check_windows(&samples, &windows, 60);
     let mut expected = expected_samples(&pipeline, &vid);
-    expected.iter_mut().for_each(|row| row.signals.retain(|path, _| is_coordinate(path)));
+    for row in &mut expected {
+        row.signals.retain(|path, _| is_coordinate(path));
+    }
     assert_eq!(samples, expected);
 }
 

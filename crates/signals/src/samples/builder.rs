@@ -108,25 +108,22 @@ impl SamplesBuilder {
     /// Returns the values to which the value of `path` in the current row is added; `None` if the row has one already.
     fn cell(&mut self, path: SignalPath, new: impl Fn(&SignalPath) -> ValuesBuilder) -> Option<&mut ValuesBuilder> {
         let row = self.times.len().checked_sub(1)?;
-        let index = match self.find(&path) {
-            Some(index) => {
-                let column = &mut self.columns[index];
-                if !mark(&mut column.last, &mut column.rows, row) {
-                    return None;
-                }
-                index
+        let index = if let Some(index) = self.find(&path) {
+            let column = &mut self.columns[index];
+            if !mark(&mut column.last, &mut column.rows, row) {
+                return None;
             }
-            None => {
-                let rows = if row == 0 { Vec::new() } else { vec![row] };
-                let values = new(&path);
-                self.unknown_signals += usize::from(path.def().is_none());
-                if self.columns.len() >= INDEXED_COLUMNS {
-                    self.index_columns();
-                    self.by_path.insert(path.clone(), self.columns.len());
-                }
-                self.columns.push(ColumnBuilder { path, last: row, rows, values });
-                self.columns.len() - 1
+            index
+        } else {
+            let rows = if row == 0 { Vec::new() } else { vec![row] };
+            let values = new(&path);
+            self.unknown_signals += usize::from(path.def().is_none());
+            if self.columns.len() >= INDEXED_COLUMNS {
+                self.index_columns();
+                self.by_path.insert(path.clone(), self.columns.len());
             }
+            self.columns.push(ColumnBuilder { path, last: row, rows, values });
+            self.columns.len() - 1
         };
         self.next = index + 1;
         Some(&mut self.columns[index].values)
@@ -202,13 +199,14 @@ impl ColumnBuilder {
 impl ValuesBuilder {
     fn push_number(&mut self, number: f64) {
         match self {
-            Self::Grid { resolution, points } => match resolution.exact_grid(number) {
-                Some(point) => points.push(point),
-                None => {
+            Self::Grid { resolution, points } => {
+                if let Some(point) = resolution.exact_grid(number) {
+                    points.push(point);
+                } else {
                     let numbers = points.iter().map(|point| resolution.value(*point)).chain([number]).collect();
                     *self = Self::Numbers(numbers);
                 }
-            },
+            }
             Self::Numbers(numbers) => numbers.push(number),
             Self::Any(values) => values.push(Value::Number(number)),
         }

@@ -1,11 +1,10 @@
 //! Checks of the request of a redrive.
 
-use std::collections::BTreeSet;
-
 use roadcast_domain::dead_letter::{LetterFilter, RedriveRequest};
 use roadcast_domain::ids::DeadLetterId;
 
-use crate::{InvalidField, ServiceError};
+use crate::ServiceError;
+use crate::requests::named_ids::check_named_ids;
 
 /// The largest number of letters that a redrive names.
 pub const MAX_LETTERS: usize = 100;
@@ -18,14 +17,7 @@ pub fn new_request(
 ) -> Result<RedriveRequest, ServiceError> {
     match (dead_letter_ids, selection) {
         (Some(dead_letter_ids), None) => {
-            if !(1..=MAX_LETTERS).contains(&dead_letter_ids.len()) {
-                return Err(ServiceError::invalid(["deadLetterIds"], format!("must have 1 to {MAX_LETTERS} entries")));
-            }
-            let mut seen = BTreeSet::new();
-            if let Some(index) = dead_letter_ids.iter().position(|id| !seen.insert(*id)) {
-                let pointer = roadcast_domain::json_pointer::JsonPointer::from(["deadLetterIds"]).index(index);
-                return Err(ServiceError::Invalid(vec![InvalidField::new(pointer, "is given more than once")]));
-            }
+            check_named_ids("deadLetterIds", &dead_letter_ids, MAX_LETTERS)?;
             Ok(RedriveRequest::Letters { dead_letter_ids, again })
         }
         (None, Some(_)) if again => {

@@ -16,7 +16,8 @@ use super::source::{Content, SeriesPart, Source};
 pub(super) struct Row {
     pub(super) position: SamplePosition,
     source: u32,
-    row: u32,
+    /// In its item.
+    index: u32,
     coverage: CoverageIndex,
 }
 
@@ -47,7 +48,7 @@ pub(super) struct Run<'r> {
 
 impl Row {
     pub(super) fn new(position: SamplePosition, row: usize, coverage: CoverageIndex) -> Self {
-        Self { position, source: 0, row: u32::try_from(row).unwrap_or(u32::MAX), coverage }
+        Self { position, source: 0, index: u32::try_from(row).unwrap_or(u32::MAX), coverage }
     }
 }
 
@@ -111,7 +112,7 @@ impl OrderedRows {
         self.shrink(Some(index), coverages);
         let follows = |pair: &[Row]| {
             let [row, next] = pair else { return false };
-            next.source == row.source && next.coverage == row.coverage && next.row == row.row + 1
+            next.source == row.source && next.coverage == row.coverage && next.index == row.index + 1
         };
         let start = self.cursor;
         let more = self.rows[start..self.complete].windows(2).take_while(|pair| follows(pair)).count();
@@ -136,7 +137,7 @@ impl OrderedRows {
             self.complete = self.complete.min(retained);
             let mut by_source: Vec<BTreeMap<usize, CoverageIndex>> = self.sources.iter().map(|_| BTreeMap::new()).collect();
             for row in &self.rows[self.cursor..] {
-                by_source[row.source as usize].insert(row.row as usize, row.coverage);
+                by_source[row.source as usize].insert(row.index as usize, row.coverage);
             }
             for (index, (source, rows)) in self.sources.iter_mut().zip(by_source).enumerate() {
                 source.remaining = rows.len();
@@ -170,8 +171,8 @@ impl<'r> Run<'r> {
     /// Returns the signals of a row that the query returns.
     pub(super) fn signals(&self, row: &Row) -> Signals {
         match &self.source.content {
-            Content::Columns(columns) => columns.signals(row.coverage, row.row as usize),
-            Content::Rows(rows) => rows.get(&(row.row as usize)).cloned().unwrap_or_default(),
+            Content::Columns(columns) => columns.signals(row.coverage, row.index as usize),
+            Content::Rows(rows) => rows.get(&(row.index as usize)).cloned().unwrap_or_default(),
             Content::Encoded(_) => Signals::new(),
         }
     }
@@ -199,7 +200,7 @@ impl<'r> Run<'r> {
     }
 
     fn row_range(&self) -> Range<usize> {
-        let first = self.rows.first().map_or(0, |row| row.row as usize);
+        let first = self.rows.first().map_or(0, |row| row.index as usize);
         first..first + self.rows.len()
     }
 }

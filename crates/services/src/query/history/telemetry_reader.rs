@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use roadcast_domain::event::EventType;
 use roadcast_domain::ids::Eid;
-use roadcast_domain::{Timestamp, limits};
+use roadcast_domain::limits;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::event_log::{EventLog, EventRange, PAGE_BYTES, StoredTelemetry};
 use roadcast_ports::port_set::PortSet;
