@@ -3,9 +3,9 @@
 
 SAM and cfn-lint do not read files that the template includes with AWS::Include. A dangling reference in openapi.yaml
 would therefore fail only at deployment. This script inserts the included files and the state machine definitions,
-applies the SAM transform and writes the result for the linter:
+applies the SAM transform and writes the result for the linter, and that of the form with gradual deployments (infra/canary.py):
 
-    python infra/lint_template.py EXPANDED.json && cfn-lint EXPANDED.json -a cfn_lint_serverless.rules
+    python infra/lint_template.py EXPANDED.json GRADUAL.json && cfn-lint EXPANDED.json GRADUAL.json -a cfn_lint_serverless.rules
 
 It also checks the rules in infra/checks, which no linter knows. Each fault is one line on standard error. The exit status is
 1 if there is any fault. With --breakages, it breaks each rule on purpose instead, and fails if the rule does not find it:
@@ -208,12 +208,14 @@ def main():
     logging.getLogger("samtranslator").setLevel(logging.ERROR)
     if len(sys.argv) > 1 and sys.argv[1] == "--breakages":
         faults = break_rules(sys.argv[2:])
-    elif len(sys.argv) != 2:
-        sys.exit("usage: lint_template.py EXPANDED.json | --breakages [SUBJECT ...]")
+    elif len(sys.argv) != 3:
+        sys.exit("usage: lint_template.py EXPANDED.json GRADUAL.json | --breakages [SUBJECT ...]")
     else:
         sources = load()
         sources.expanded = expand(sources)
-        pathlib.Path(sys.argv[1]).write_text(json.dumps(sources.expanded, indent=1), encoding="utf-8")
+        gradual = importlib.import_module("checks.canary").gradual(sources)
+        for path, form in zip(sys.argv[1:], (sources, gradual)):
+            pathlib.Path(path).write_text(json.dumps(form.expanded, indent=1), encoding="utf-8")
         faults = all_faults(sources)
     for fault in faults:
         print(fault, file=sys.stderr)

@@ -14,6 +14,7 @@ FEED_LIMITS = {"queue": 80, "rule": 64}
 # Maximum lengths, from the CloudFormation reference of each type.
 NAME_LIMITS = {
     ("AWS::CloudWatch::Alarm", "AlarmName"): 255,
+    ("AWS::CloudWatch::CompositeAlarm", "AlarmName"): 255,
     ("AWS::CloudWatch::Dashboard", "DashboardName"): 255,
     ("AWS::Cognito::UserPool", "UserPoolName"): 128,
     ("AWS::Cognito::UserPoolClient", "ClientName"): 128,
@@ -27,6 +28,7 @@ NAME_LIMITS = {
     ("AWS::Kinesis::Stream", "Name"): 128,
     ("AWS::Lambda::Function", "FunctionName"): 64,
     ("AWS::Logs::LogGroup", "LogGroupName"): 512,
+    ("AWS::Logs::QueryDefinition", "Name"): 255,
     ("AWS::S3::Bucket", "BucketName"): 63,
     ("AWS::SNS::Topic", "TopicName"): 256,
     ("AWS::SQS::Queue", "QueueName"): 80,

@@ -67,9 +67,11 @@ def check_dashboard(sources):
 def check_alarms(resources):
     """Returns the faults of alarms, and what has none."""
     found, alarms = [], of_type(resources, "AWS::CloudWatch::Alarm")
-    for name, alarm in alarms.items():
-        if not alarm["Properties"].get("AlarmActions"):
-            found.append(f"{name}: notifies no one; it requires AlarmActions")
+    composites = of_type(resources, "AWS::CloudWatch::CompositeAlarm")
+    rules = " ".join(text_of(composite["Properties"]["AlarmRule"]) for composite in composites.values())
+    for name, alarm in {**alarms, **composites}.items():
+        if not alarm["Properties"].get("AlarmActions") and f"${{{name}}}" not in rules:
+            found.append(f"{name}: notifies no one; it requires AlarmActions, or a composite alarm that refers to it")
     # Without dimensions, it is the metric of all functions.
     throttles = [alarm["Properties"] for alarm in alarms.values() if alarm["Properties"].get("MetricName") == "Throttles"]
     if not any(alarm["Namespace"] == "AWS/Lambda" and "Dimensions" not in alarm for alarm in throttles):
@@ -155,6 +157,15 @@ def _silence_alarm(sources):
     del sources.template["Resources"]["StreamThrottled"]["Properties"]["AlarmActions"]
 
 
+def _silence_objective(sources):
+    del sources.template["Resources"]["Freshness"]["Properties"]["AlarmActions"]
+
+
+def _forget_window(sources):
+    objective = sources.template["Resources"]["Freshness"]["Properties"]
+    objective["AlarmRule"] = {"Fn::Sub": objective["AlarmRule"]["Fn::Sub"].replace("FreshnessHour", "FreshnessHalfHour")}
+
+
 def _throttles_of_one(sources):
     alarm = sources.template["Resources"]["FunctionsThrottled"]["Properties"]
     alarm["Dimensions"] = [{"Name": "FunctionName", "Value": {"Ref": "EventsApi"}}]
@@ -194,6 +205,8 @@ BREAKAGES = [
     ("a function that the dashboard omits", _omit_function, "dashboard: Errors of Provisioner is missing"),
     ("a queue that the dashboard omits", _omit_queue, "of DeadLetters is missing"),
     ("an alarm that notifies no one", _silence_alarm, "StreamThrottled: notifies no one"),
+    ("an objective that notifies no one", _silence_objective, "Freshness: notifies no one"),
+    ("a window that no objective refers to", _forget_window, "FreshnessHour: notifies no one"),
     ("throttles of one function only", _throttles_of_one, "no alarm covers the throttles"),
     ("throttled devices without an alarm", _remove("DeviceRuleThrottled"), "DeviceRule: no alarm on RuleMessageThrottled"),
     ("lost messages without an alarm", _remove("DeviceMessagesLost"), "DeviceRule: no alarm on ErrorActionFailure"),

@@ -1,4 +1,4 @@
-"""The pages in docs/operations name resources as the template does."""
+"""The pages below docs/operations name resources as the template does."""
 
 import pathlib
 import re
@@ -7,7 +7,7 @@ PAGES = pathlib.Path(__file__).resolve().parent.parent.parent / "docs" / "operat
 # A name of a stage in a page, with a capital letter or brackets for the stage. A trailing hyphen makes it a prefix.
 NAME = re.compile(r"roadcast([-_])(?:STAGE|<stage>)[-_]([A-Za-z0-9_-]*(?:\.fifo)?)")
 # Names that are not in the template: made by provisioning, or by an operator who follows the page.
-OTHER_NAMES = {"delivery-2", "reference-restored"}
+OTHER_NAMES = {"delivery-2", "feed-FLEET"}
 PROPERTIES = re.compile(r"(Name|Domain)$")
 
 
@@ -27,12 +27,12 @@ def faults(sources):
     """Returns the names in the pages that no resource has."""
     known = suffixes(sources.expanded["Resources"]) | OTHER_NAMES
     found = []
-    for page in sorted(PAGES.glob("*.md")):
+    for page in sorted(PAGES.rglob("*.md")):
         for match in NAME.finditer(page.read_text(encoding="utf-8")):
             suffix = match.group(2)
             prefix = suffix == "" or suffix.endswith(("-", "_"))
             if suffix not in known and not (prefix and any(name.startswith(suffix) for name in known)):
-                found.append(f"docs/operations/{page.name}: no resource has the name {match.group(0)}")
+                found.append(f"docs/operations/{page.relative_to(PAGES)}: no resource has the name {match.group(0)}")
     return found
 
 

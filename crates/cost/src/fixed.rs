@@ -54,6 +54,7 @@ fn queue_mappings(template: &str) -> f64 {
 pub fn fixed(workload: &Workload) -> Usage {
     let mut usage = Usage::default();
     usage.add(Item::AlarmMonth, None, alarm_metrics(TEMPLATE));
+    usage.add(Item::CompositeAlarmMonth, None, resources(TEMPLATE, "AWS::CloudWatch::CompositeAlarm"));
     usage.add(Item::DashboardMonth, None, resources(TEMPLATE, "AWS::CloudWatch::Dashboard"));
     usage.add(Item::MetricMonth, None, custom_metrics());
     // One client for each fleet, and one that sends.
@@ -75,6 +76,7 @@ mod tests {
     #![allow(clippy::float_cmp, clippy::unwrap_used)] // exact integers
     use super::*;
     use crate::day::parallelization_factor;
+    use crate::webhooks::Webhooks;
     use crate::{Bill, IngestPath, Knobs, Prices};
 
     #[test]
@@ -103,6 +105,18 @@ mod tests {
     }
 
     #[test]
+    fn composite_alarms_are_billed_on_their_own() {
+        let usage = fixed(&Workload { vehicles: 1, fleets: 1 });
+        let composites = resources(TEMPLATE, "AWS::CloudWatch::CompositeAlarm");
+        assert!(composites >= 3.0, "one for each service level objective");
+        assert_eq!(
+            Prices::bundled().unwrap().dollars(Item::CompositeAlarmMonth, usage.total(Item::CompositeAlarmMonth)),
+            composites * 0.5
+        );
+        assert_eq!(alarm_metrics("    Type: AWS::CloudWatch::CompositeAlarm\n"), 0.0);
+    }
+
+    #[test]
     fn idle_mappings_of_queues_cost_a_quarter_of_a_dollar_each() {
         assert!(queue_mappings(TEMPLATE) >= 2.0, "enrichment has two");
         let polls = MAPPING_POLLERS as f64 * POLLS_PER_DAY * DAYS;
@@ -124,6 +138,24 @@ mod tests {
         let prices = Prices::bundled().unwrap();
         let total = |vehicles| Bill::of(&prices, &Usage::default(), &fixed(&Workload { vehicles, fleets: 10 })).total();
         assert_eq!(total(1), total(1_000_000));
+    }
+
+    /// The key and the scheduler are those of webhooks, whose polls are among those of all queues.
+    #[test]
+    fn fixed_costs_stay_within_twelve_dollars() {
+        const LIMIT: f64 = 12.0;
+        // Reads of empty feeds by ten fleets, measured by a run of `cargo roadcast cost`: docs/performance.md.
+        const EMPTY_FEEDS: f64 = 1.21;
+        let prices = Prices::bundled().unwrap();
+        let mut usage = fixed(&Workload { vehicles: 10_000, fleets: 10 });
+        let webhooks = Webhooks::idle();
+        for item in Item::ALL.into_iter().filter(|item| *item != Item::SqsRequest) {
+            usage.add(item, None, webhooks.total(item));
+        }
+        let bill = Bill::of(&prices, &Usage::default(), &usage);
+        let dollars = bill.total() - bill.client_fees() + EMPTY_FEEDS;
+        println!("fixed costs without client fees: {dollars:.2}");
+        assert!(dollars <= LIMIT, "{dollars:.2}: {:?}", bill.lines);
     }
 
     #[test]

@@ -90,6 +90,8 @@ metrics! {
     EntriesPublished: Count => Log,
     /// Events redacted for a fleet and published on the delivery bus.
     EventsDelivered: Count => Log,
+    /// Events that were delivered more than five minutes after they were received.
+    EventsDeliveredLate: Count => Log,
     /// Rows of bulk files that changed stored data.
     BulkRowsLoaded: Count => Log,
     /// Invalid rows of bulk files.

@@ -66,6 +66,7 @@ impl<Ports: PortSet> EntryMessages<Ports> {
         let delivered = self.enrichment.deliver_rest(&events, &progress).await;
         let counts = delivered.as_ref().map_or_else(|incomplete| incomplete.counts, |counts| *counts);
         self.metrics.record(Metric::EventsDelivered, counts.events_delivered);
+        self.metrics.record(Metric::EventsDeliveredLate, counts.events_delivered_late);
         self.metrics.record(Metric::EntriesPublished, counts.entries_published);
         for failure in delivered.as_ref().err().into_iter().flat_map(|incomplete| &incomplete.failures) {
             let (entry_id, error) = (&entry.id, logging::error_chain(failure));

@@ -25,6 +25,7 @@ pub enum Item {
     LogGb,
     MetricMonth,
     AlarmMonth,
+    CompositeAlarmMonth,
     DashboardMonth,
     Trace,
     CognitoClientMonth,
@@ -38,7 +39,7 @@ pub enum Item {
 
 impl Item {
     /// Every item, in the order of the price sheet.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::LambdaRequest,
         Self::LambdaGbSecond,
         Self::LambdaGbSecondX86,
@@ -60,6 +61,7 @@ impl Item {
         Self::LogGb,
         Self::MetricMonth,
         Self::AlarmMonth,
+        Self::CompositeAlarmMonth,
         Self::DashboardMonth,
         Self::Trace,
         Self::CognitoClientMonth,
@@ -95,6 +97,7 @@ impl Item {
             Self::LogGb => "log_gb",
             Self::MetricMonth => "metric_month",
             Self::AlarmMonth => "alarm_month",
+            Self::CompositeAlarmMonth => "composite_alarm_month",
             Self::DashboardMonth => "dashboard_month",
             Self::Trace => "trace",
             Self::CognitoClientMonth => "cognito_client_month",

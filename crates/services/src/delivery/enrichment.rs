@@ -31,6 +31,10 @@ use self::progress::{PartKey, Stage, split_by_progress};
 use crate::CONCURRENT_READS;
 use crate::cache::{CachedEntitlements, CachedFleets};
 
+/// Events that are published for a fleet later than this after they were received, in milliseconds, are late: the objective of
+/// freshness in `docs/operations/slo.md`.
+pub const LATE_MS: i64 = 5 * 60 * 1000;
+
 /// Delivers events to the entitled fleets.
 pub struct Enrichment<Ports: PortSet> {
     /// The fleets' entitlements.
@@ -52,6 +56,8 @@ pub struct EnrichmentCounts {
     pub events_received: usize,
     /// Events delivered; an event counts once per fleet.
     pub events_delivered: usize,
+    /// Events delivered later than [`LATE_MS`] after they were received.
+    pub events_delivered_late: usize,
     /// Entries published to delivery buses.
     pub entries_published: usize,
 }
@@ -139,6 +145,8 @@ type FleetEvents = BTreeMap<Holders, Vec<RedactedEvent>>;
 /// A CloudEvent redacted for a fleet, and the events in it.
 struct RedactedEvent {
     events: Vec<(VehicleId, Eid)>,
+    /// When each of them was received.
+    received: Vec<Timestamp>,
     /// The type of all of its events.
     event_type: EventType,
     json: String,
@@ -171,6 +179,7 @@ impl<Ports: PortSet> Enrichment<Ports> {
         let mut deliveries = stream::iter(deliveries).buffer_unordered(CONCURRENT_READS);
         while let Some((delivered, failed)) = deliveries.next().await {
             counts.events_delivered += delivered.events_delivered;
+            counts.events_delivered_late += delivered.events_delivered_late;
             counts.entries_published += delivered.entries_published;
             failures.extend(failed);
         }
@@ -219,6 +228,7 @@ impl<Ports: PortSet> Enrichment<Ports> {
                     progress.set(&group.parts, Stage::Published);
                     counts.entries_published += 1;
                     counts.events_delivered += group.events.iter().map(|event| event.events.len()).sum::<usize>();
+                    counts.events_delivered_late += group.received_before(self.clock.now().plus_ms(-LATE_MS));
                     unrecorded.push(group);
                 }
                 Err(error) => errors.push(error),
@@ -328,7 +338,8 @@ fn encode(entitlement: &Entitlement, events: &[Event], now: Timestamp) -> serde_
         // Only telemetry events share a CloudEvent.
         let event_type = events().next().map_or(EventType::Telemetry, Event::event_type);
         let ids = events().map(|event| (event.vid.clone(), event.eid)).collect();
-        RedactedEvent { events: ids, event_type, json, decoded_bytes }
+        let received = events().map(|event| event.received).collect();
+        RedactedEvent { events: ids, received, event_type, json, decoded_bytes }
     };
     Ok(encoded.into_iter().map(redacted_event).collect())
 }

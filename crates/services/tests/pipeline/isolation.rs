@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use roadcast_domain::ids::{Eid, FleetId, VehicleId};
 use roadcast_services::cache::{CachedEntitlements, CachedFleets};
-use roadcast_services::delivery::enrichment::{DeliveryFailure, Enrichment, EnrichmentCounts, IncompleteDelivery};
+use roadcast_services::delivery::enrichment::{DeliveryFailure, Enrichment, EnrichmentCounts, IncompleteDelivery, LATE_MS};
 use roadcast_testbed::{Fault, FaultPlan, Faulty, WithFaults};
 
 use crate::fixture::PipelineFixture;
@@ -167,4 +167,14 @@ async fn failed_store_is_reported_once_for_all_vehicles() {
     let packages = FaultPlan::always(Fault::Unavailable).only(&["packages"]);
     let incomplete = entry.deliver(Faults { entitlements: packages, ..Faults::healthy() }).await.unwrap_err();
     assert!(affected(&incomplete.failures).is_none());
+}
+
+#[tokio::test]
+async fn events_published_five_minutes_after_their_arrival_are_late() {
+    let entry = Entry::new(5, &[BTreeSet::from([0, 1, 2])]).await;
+    let in_time = entry.deliver(Faults::healthy()).await.unwrap();
+    assert_eq!((in_time.events_delivered, in_time.events_delivered_late), (3, 0));
+    entry.pipeline.clock.advance_ms(LATE_MS + 60_000);
+    let late = entry.deliver(Faults::healthy()).await.unwrap();
+    assert_eq!((late.events_delivered, late.events_delivered_late), (3, 3));
 }

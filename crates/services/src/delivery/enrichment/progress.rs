@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use roadcast_domain::Timestamp;
 use roadcast_domain::ids::FleetId;
 use roadcast_domain::webhook::WebhookInterest;
 use roadcast_ports::feed::Delivery;
@@ -80,6 +81,11 @@ impl Group {
     /// Whether an endpoint of the fleet wants one of the events.
     pub(super) fn is_wanted(&self, interest: Option<&WebhookInterest>) -> bool {
         interest.is_some_and(|interest| self.events.iter().any(|event| interest.wants(event.event_type.as_str())))
+    }
+
+    /// Returns how many of the events were received before `time`.
+    pub(super) fn received_before(&self, time: Timestamp) -> usize {
+        self.events.iter().flat_map(|event| &event.received).filter(|received| **received < time).count()
     }
 
     pub(super) fn into_delivery(self, fleet_id: &FleetId) -> Delivery {

@@ -1,0 +1,97 @@
+"""Each alarm that notifies has a page in docs/operations/runbook, each page has an alarm, and alarms name their pages."""
+
+import pathlib
+import re
+
+from checks.functions import text_of
+
+RUNBOOK = pathlib.Path(__file__).resolve().parent.parent.parent / "docs" / "operations" / "runbook"
+ALARM_TYPES = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
+INDEX = "README"
+# What each page answers.
+SECTIONS = ("## What it means", "## Look at", "## Mend")
+
+
+def alarms(resources):
+    """Returns the properties of all alarms by logical id."""
+    return {name: resource["Properties"] for name, resource in resources.items() if resource["Type"] in ALARM_TYPES}
+
+
+def name_of(alarm):
+    """Returns the name of an alarm without the stage: that of its page."""
+    return text_of(alarm.get("AlarmName")).removeprefix("roadcast-${Stage}-")
+
+
+def page_names(folder):
+    return {page.stem for page in folder.glob("*.md")} - {INDEX}
+
+
+def check_links(resources, pages):
+    """Returns the alarms whose description does not name their page: an alarm that notifies no one that of its composite alarm."""
+    found, known = [], alarms(resources)
+    for name, alarm in known.items():
+        page = name_of(alarm)
+        if not alarm.get("AlarmActions"):
+            owners = [other for other in known.values() if f"${{{name}}}" in text_of(other.get("AlarmRule"))]
+            page = name_of(owners[0]) if owners else page
+        elif page not in pages:
+            found.append(f"{name}: requires the page docs/operations/runbook/{page}.md")
+        if not text_of(alarm.get("AlarmDescription")).endswith(f" docs/operations/runbook/{page}.md"):
+            found.append(f"{name}: its description must end with docs/operations/runbook/{page}.md")
+    return found
+
+
+def check_pages(resources, folder):
+    """Returns the pages without an alarm, without a section, or that the index omits."""
+    found, index = [], (folder / f"{INDEX}.md").read_text(encoding="utf-8")
+    notifying = {name_of(alarm) for alarm in alarms(resources).values() if alarm.get("AlarmActions")}
+    for page in sorted(page_names(folder)):
+        text = (folder / f"{page}.md").read_text(encoding="utf-8")
+        if page not in notifying:
+            found.append(f"docs/operations/runbook/{page}.md: no alarm that notifies has this name")
+        found += [f"docs/operations/runbook/{page}.md: requires the section {section!r}" for section in SECTIONS if section not in text]
+        if f"({page}.md)" not in index:
+            found.append(f"docs/operations/runbook/{INDEX}.md: does not name {page}.md")
+    found += [
+        f"docs/operations/runbook/{INDEX}.md: {link} does not exist"
+        for link in re.findall(r"\((\w[\w-]*)\.md\)", index)
+        if link not in page_names(folder)
+    ]
+    return found
+
+
+def faults(sources):
+    """Returns the alarms without a page, the pages without an alarm, and wrong links between them."""
+    resources = sources.expanded["Resources"]
+    return check_links(resources, page_names(RUNBOOK)) + check_pages(resources, RUNBOOK)
+
+
+def _add_alarm(sources):
+    resources = sources.template["Resources"]
+    properties = {**resources["StreamThrottled"]["Properties"], "AlarmName": {"Fn::Sub": "roadcast-${Stage}-stream-empty"}}
+    resources["StreamEmpty"] = {"Type": "AWS::CloudWatch::Alarm", "Condition": "Cloud", "Properties": properties}
+
+
+def _remove_alarm(sources):
+    del sources.template["Resources"]["WorkflowFailed"]
+
+
+def _silence_alarm(sources):
+    del sources.template["Resources"]["StreamThrottled"]["Properties"]["AlarmActions"]
+
+
+def _omit_link(sources):
+    sources.template["Resources"]["QuarantineRateHigh"]["Properties"]["AlarmDescription"] = "Samples were quarantined."
+
+
+def _omit_link_of_window(sources):
+    sources.template["Resources"]["FreshnessHour"]["Properties"]["AlarmDescription"] = "Part of freshness."
+
+
+BREAKAGES = [
+    ("an alarm without a page", _add_alarm, "StreamEmpty: requires the page docs/operations/runbook/stream-empty.md"),
+    ("a page without an alarm", _remove_alarm, "runbook/workflow-failed.md: no alarm that notifies"),
+    ("a page of an alarm that notifies no one", _silence_alarm, "runbook/stream-throttled.md: no alarm that notifies"),
+    ("an alarm that does not name its page", _omit_link, "QuarantineRateHigh: its description must end with"),
+    ("a window that does not name the page of its objective", _omit_link_of_window, "FreshnessHour: its description must end with"),
+]
