@@ -3,7 +3,14 @@ use roadcast_blocks::Block;
 /// Checks that decoding arbitrary bytes terminates, and that a decoded block can be encoded, decoded again and reduced.
 pub(crate) fn check(bytes: &[u8]) {
     let _ = Block::decode(bytes);
-    let mut body = vec![0xB1];
+    for version in [1, 2] {
+        check_version(version, bytes);
+    }
+}
+
+/// Checks the bytes as those of a block of this version, after the first byte.
+fn check_version(version: u8, bytes: &[u8]) {
+    let mut body = vec![0xB0 | version];
     body.extend_from_slice(bytes);
     let checksum = crc32c(&body);
     body.extend_from_slice(&checksum.to_le_bytes());

@@ -11,7 +11,13 @@ pub(crate) struct BitWriter {
 }
 
 impl BitWriter {
+    /// Creates a writer with room for this number of bytes.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), ..Self::default() }
+    }
+
     /// Writes the lowest `width` bits of `value`, at most 64. The higher bits must be zero.
+    #[inline]
     pub(crate) fn write(&mut self, value: u64, width: u32) {
         debug_assert!(width == 64 || value >> width == 0);
         self.pending |= value << self.filled;
@@ -43,6 +49,26 @@ impl BitWriter {
         self.write(1 << width, width + 1);
         self.write(quotient & ((1 << width) - 1), width);
         self.write(value & mask(k), k);
+    }
+
+    /// Writes the Rice codes of parameter `k` of numbers. `write_long` writes a code that would have `max` zeros or more.
+    #[inline]
+    pub(crate) fn write_rice_codes(&mut self, numbers: &[u64], k: u32, max: u32, write_long: impl Fn(&mut Self, u64, u32)) {
+        for number in numbers {
+            let quotient = number >> k;
+            if quotient >= u64::from(max) {
+                write_long(self, *number, k);
+                continue;
+            }
+            let zeros = quotient as u32;
+            let low = number & mask(k);
+            if zeros + 1 + k <= 64 {
+                self.write((low << 1 | 1) << zeros, zeros + 1 + k);
+            } else {
+                self.write(1 << zeros, zeros + 1);
+                self.write(low, k);
+            }
+        }
     }
 
     /// Returns the bytes. The last byte is padded with zero bits.
@@ -108,6 +134,7 @@ impl<'a> BitReader<'a> {
         word >> (self.position % 8)
     }
 
+    #[inline]
     fn skip(&mut self, width: u32) -> Result<(), DecodeError> {
         if self.remaining() < width as usize {
             return Err(DecodeError::TooShort);
@@ -127,6 +154,7 @@ impl<'a> BitReader<'a> {
         Ok(value)
     }
 
+    #[inline]
     pub(crate) fn read_bit(&mut self) -> Result<bool, DecodeError> {
         Ok(self.read(1)? == 1)
     }
@@ -138,6 +166,48 @@ impl<'a> BitReader<'a> {
         let zeros = self.peek().trailing_zeros().min(max);
         self.skip(if zeros < max { zeros + 1 } else { zeros })?;
         Ok(zeros)
+    }
+
+    /// Reads a Rice code of parameter `k` for each of `values`, which becomes what `value_of` returns for its number. `read_long`
+    /// reads a code that has `max` zeros or more, or exceeds one peek.
+    #[inline]
+    pub(crate) fn read_rice_codes(
+        &mut self,
+        k: u32,
+        max: u32,
+        values: &mut [i64],
+        read_long: impl Fn(&mut Self, u32) -> Result<u64, DecodeError>,
+        mut value_of: impl FnMut(u64) -> i64,
+    ) -> Result<(), DecodeError> {
+        // One peek has several codes. `valid` is the number of its bits that are left.
+        let (mut word, mut valid) = (0_u64, 0);
+        for value in values {
+            let mut zeros = word.trailing_zeros();
+            if zeros >= max || zeros + 1 + k > valid {
+                word = self.peek();
+                valid = PEEK_BITS.min(self.remaining() as u32);
+                zeros = word.trailing_zeros();
+                if zeros >= max || zeros + 1 + k > valid {
+                    *value = value_of(read_long(self, k)?);
+                    (word, valid) = (0, 0);
+                    continue;
+                }
+            }
+            let width = zeros + 1 + k;
+            *value = value_of(u64::from(zeros) << k | word >> (zeros + 1) & mask(k));
+            word >>= width;
+            valid -= width;
+            self.position += width as usize;
+        }
+        Ok(())
+    }
+
+    /// Reads a prefix code: `code` returns its meaning and its number of bits, at most 57, from the next bits.
+    #[inline]
+    pub(crate) fn read_prefix<T>(&mut self, code: impl Fn(u64) -> (T, u32)) -> Result<T, DecodeError> {
+        let (meaning, width) = code(self.peek());
+        self.skip(width)?;
+        Ok(meaning)
     }
 
     /// Reads a Rice code of parameter `k`. Returns `None` without reading if it has `max` zeros or more, or exceeds one
@@ -154,7 +224,22 @@ impl<'a> BitReader<'a> {
         Some(u64::from(zeros) << k | word >> (zeros + 1) & mask(k))
     }
 
+    #[inline]
     pub(crate) fn read_golomb(&mut self, k: u32) -> Result<u64, DecodeError> {
+        let word = self.peek();
+        let width = word.trailing_zeros();
+        let all = 2 * width + 1 + k;
+        if all > PEEK_BITS || self.remaining() < all as usize {
+            return self.read_long_golomb(k);
+        }
+        self.position += all as usize;
+        let quotient = (1 << width | word >> (width + 1) & mask(width)) - 1;
+        Ok(quotient << k | word >> (2 * width + 1) & mask(k))
+    }
+
+    /// Reads a code that exceeds one peek, or fails.
+    #[cold]
+    fn read_long_golomb(&mut self, k: u32) -> Result<u64, DecodeError> {
         let width = self.read_zeros(GOLOMB_ESCAPE + 1)?;
         if width == GOLOMB_ESCAPE {
             return self.read(64);

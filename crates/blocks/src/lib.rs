@@ -34,14 +34,18 @@ mod bits;
 mod block;
 mod error;
 mod estimate;
+mod first_value;
 mod format;
 pub mod limits;
 mod presence;
 mod rice;
 mod sequence;
+mod signal_list;
 mod table;
 mod text;
 mod values;
+mod version;
+mod version_1;
 mod zigzag;
 
 pub use block::{Block, BlockEvent};

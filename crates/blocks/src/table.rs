@@ -3,7 +3,9 @@
 use roadcast_signals::Timestamp;
 
 use crate::bits::{BitReader, BitWriter};
-use crate::sequence::{self, FirstValue};
+use crate::first_value::FirstValue;
+use crate::sequence::{self, SequenceWriter};
+use crate::version::Version;
 use crate::{DecodeError, limits};
 
 /// An event of a block. Its samples are the next rows.
@@ -18,12 +20,13 @@ pub struct EventRow {
 }
 
 const HASH_BITS: u32 = 80;
+const HASH_MASK: u128 = (1 << HASH_BITS) - 1;
 const TIME_BITS: u32 = 48;
 /// The Golomb order of sample counts: uploads mostly have few samples.
 const COUNT_ORDER: u32 = 3;
 
 /// Writes the times of the samples, as steps in the coarsest tick: many clocks have a resolution of one second.
-pub(crate) fn write_times(bits: &mut BitWriter, times: &[Timestamp]) {
+pub(crate) fn write_times(bits: &mut BitWriter, sequences: &mut SequenceWriter, times: &[Timestamp]) {
     let Some((first, rest)) = times.split_first() else { return };
     let first = first.ms();
     let short = FirstValue::within(0, (1 << TIME_BITS) - 1);
@@ -33,17 +36,19 @@ pub(crate) fn write_times(bits: &mut BitWriter, times: &[Timestamp]) {
     } else {
         bits.write(first.cast_unsigned(), 64);
     }
-    let steps: Vec<i64> = rest.iter().zip(times).map(|(at, previous)| at.ms().wrapping_sub(previous.ms())).collect();
+    let mut steps: Vec<i64> = rest.iter().zip(times).map(|(at, previous)| at.ms().wrapping_sub(previous.ms())).collect();
     let tick = TICKS.iter().position(|tick| steps.iter().all(|step| step % tick == 0)).unwrap_or(TICKS.len() - 1);
     bits.write(tick as u64, 2);
-    let steps: Vec<i64> = steps.iter().map(|step| step / TICKS[tick]).collect();
-    sequence::write(bits, &steps, FirstValue::Signed);
+    for step in &mut steps {
+        *step /= TICKS[tick];
+    }
+    sequences.write(bits, &steps, FirstValue::Signed, None);
 }
 
 /// The ticks of the encoding, in milliseconds.
 const TICKS: [i64; 4] = [1000, 100, 10, 1];
 
-pub(crate) fn read_times(bits: &mut BitReader<'_>, rows: usize) -> Result<Vec<Timestamp>, DecodeError> {
+pub(crate) fn read_times(bits: &mut BitReader<'_>, version: Version, rows: usize) -> Result<Vec<Timestamp>, DecodeError> {
     if rows == 0 {
         return Ok(Vec::new());
     }
@@ -52,7 +57,7 @@ pub(crate) fn read_times(bits: &mut BitReader<'_>, rows: usize) -> Result<Vec<Ti
     let tick = TICKS[bits.read(2)? as usize];
     let mut times = Vec::with_capacity(rows);
     times.push(Timestamp::from_ms(at));
-    for step in sequence::read(bits, rows - 1, FirstValue::Signed)? {
+    for step in sequence::read(bits, version, rows - 1, FirstValue::Signed, &[])? {
         at = at.wrapping_add(step.wrapping_mul(tick));
         times.push(Timestamp::from_ms(at));
     }
@@ -60,7 +65,7 @@ pub(crate) fn read_times(bits: &mut BitReader<'_>, rows: usize) -> Result<Vec<Ti
 }
 
 /// Writes the events. `times` are the times of all samples.
-pub(crate) fn write_events(bits: &mut BitWriter, events: &[EventRow], times: &[Timestamp]) {
+pub(crate) fn write_events(bits: &mut BitWriter, sequences: &mut SequenceWriter, events: &[EventRow], times: &[Timestamp]) {
     bits.write_golomb(events.len() as u64, 2);
     let Some(first) = events.first() else { return };
     let is_uniform = events.iter().all(|event| event.samples == first.samples);
@@ -69,72 +74,77 @@ pub(crate) fn write_events(bits: &mut BitWriter, events: &[EventRow], times: &[T
         bits.write_golomb(event.samples as u64, COUNT_ORDER);
     }
 
-    let spans = spans(events, times);
-    let has_sample_times = events.iter().zip(&spans).all(|(event, (earliest, _))| time_of(event.eid) == Some(*earliest));
+    let has_sample_times = spans(events, times).all(|(event, (earliest, _))| time_of(event.eid) == Some(earliest));
     bits.write_bit(!has_sample_times);
     for event in events {
-        let hash = event.eid & ((1 << HASH_BITS) - 1);
+        let hash = event.eid & HASH_MASK;
         bits.write(hash as u64, 64);
         bits.write((hash >> 64) as u64, HASH_BITS - 64);
         if !has_sample_times {
             bits.write((event.eid >> HASH_BITS) as u64, TIME_BITS);
         }
     }
-    let delays: Vec<i64> =
-        events.iter().zip(&spans).map(|(event, (_, latest))| event.received.ms().wrapping_sub(*latest)).collect();
-    sequence::write(bits, &delays, FirstValue::Signed);
+    let delay = |(event, (_, latest)): (&EventRow, (i64, i64))| event.received.ms().wrapping_sub(latest);
+    let delays: Vec<i64> = spans(events, times).map(delay).collect();
+    sequences.write(bits, &delays, FirstValue::Signed, None);
 }
 
-pub(crate) fn read_events(bits: &mut BitReader<'_>) -> Result<EventHeaders, DecodeError> {
+pub(crate) fn read_events(bits: &mut BitReader<'_>, version: Version) -> Result<EventHeaders, DecodeError> {
     let count = limits::check_decoded(bits.read_golomb(2)?, limits::EVENTS, "events")?;
-    let mut samples = Vec::new();
-    if count > 0 {
-        let is_uniform = !bits.read_bit()?;
-        for _ in 0..if is_uniform { 1 } else { count } {
-            samples.push(limits::check_decoded(bits.read_golomb(COUNT_ORDER)?, limits::SAMPLES, "samples")?);
+    if count == 0 {
+        return Ok(EventHeaders { events: Vec::new(), samples: 0, has_sample_times: true });
+    }
+    let is_uniform = !bits.read_bit()?;
+    let mut events = Vec::with_capacity(count);
+    for _ in 0..if is_uniform { 1 } else { count } {
+        let samples = limits::check_decoded(bits.read_golomb(COUNT_ORDER)?, limits::SAMPLES, "samples")?;
+        if samples == 0 {
+            return Err(DecodeError::Malformed);
         }
-        samples.resize(count, samples[0]);
+        events.push(EventRow { eid: 0, received: Timestamp::from_ms(0), samples });
     }
-    if samples.contains(&0) {
-        return Err(DecodeError::Malformed);
+    if let Some(first) = events.first().filter(|_| is_uniform).cloned() {
+        events.resize(count, first);
     }
-    let rows = samples.iter().sum::<usize>();
-    limits::check_decoded(rows as u64, limits::SAMPLES, "samples")?;
-    let mut eids = Vec::with_capacity(count);
-    if count > 0 {
-        let has_sample_times = !bits.read_bit()?;
-        for _ in 0..count {
-            let hash = u128::from(bits.read(64)?) | u128::from(bits.read(HASH_BITS - 64)?) << 64;
-            let time = if has_sample_times { None } else { Some(bits.read(TIME_BITS)?) };
-            eids.push((time, hash));
-        }
+    let samples = events.iter().map(|event| event.samples).sum::<usize>();
+    limits::check_decoded(samples as u64, limits::SAMPLES, "samples")?;
+
+    let has_sample_times = !bits.read_bit()?;
+    for event in &mut events {
+        let hash = u128::from(bits.read(64)?) | u128::from(bits.read(HASH_BITS - 64)?) << 64;
+        let time = if has_sample_times { 0 } else { bits.read(TIME_BITS)? };
+        event.eid = u128::from(time) << HASH_BITS | hash;
     }
-    let delays = sequence::read(bits, count, FirstValue::Signed)?;
-    Ok(EventHeaders { samples, eids, delays })
+    let delays = sequence::read(bits, version, count, FirstValue::Signed, &[])?;
+    for (event, delay) in events.iter_mut().zip(delays) {
+        event.received = Timestamp::from_ms(delay);
+    }
+    Ok(EventHeaders { events, samples, has_sample_times })
 }
 
 /// Partially decoded events. [`with_times`](EventHeaders::with_times) completes them with the times of the samples, which
 /// follow in the block.
 pub(crate) struct EventHeaders {
-    pub(crate) samples: Vec<usize>,
-    eids: Vec<(Option<u64>, u128)>,
-    delays: Vec<i64>,
+    /// The received time of each is relative to its latest sample, and the id has no time if `has_sample_times`.
+    events: Vec<EventRow>,
+    /// The number of samples of all events.
+    pub(crate) samples: usize,
+    has_sample_times: bool,
 }
 
 impl EventHeaders {
     pub(crate) fn with_times(self, times: &[Timestamp]) -> Result<Vec<EventRow>, DecodeError> {
+        let Self { mut events, has_sample_times, .. } = self;
         let mut remaining = times;
-        let mut events = Vec::with_capacity(self.samples.len());
-        for ((samples, (time, hash)), delay) in self.samples.into_iter().zip(self.eids).zip(self.delays) {
-            let (own, rest) = remaining.split_at_checked(samples).ok_or(DecodeError::Malformed)?;
+        for event in &mut events {
+            let (own, rest) = remaining.split_at_checked(event.samples).ok_or(DecodeError::Malformed)?;
             remaining = rest;
             let (earliest, latest) = span(own);
-            let time = match time {
-                Some(time) => time,
-                None => u64::try_from(earliest).ok().filter(|ms| ms >> TIME_BITS == 0).ok_or(DecodeError::Malformed)?,
-            };
-            let received = Timestamp::from_ms(latest.wrapping_add(delay));
-            events.push(EventRow { eid: u128::from(time) << HASH_BITS | hash, received, samples });
+            if has_sample_times {
+                let time = u64::try_from(earliest).ok().filter(|ms| ms >> TIME_BITS == 0).ok_or(DecodeError::Malformed)?;
+                event.eid |= u128::from(time) << HASH_BITS;
+            }
+            event.received = Timestamp::from_ms(latest.wrapping_add(event.received.ms()));
         }
         Ok(events)
     }
@@ -144,16 +154,14 @@ fn time_of(eid: u128) -> Option<i64> {
     i64::try_from(eid >> HASH_BITS).ok()
 }
 
-/// Returns the earliest and the latest sample time of each event.
-fn spans(events: &[EventRow], times: &[Timestamp]) -> Vec<(i64, i64)> {
+/// Returns the events, each with the earliest and the latest of its sample times.
+fn spans<'e>(events: &'e [EventRow], times: &[Timestamp]) -> impl Iterator<Item = (&'e EventRow, (i64, i64))> {
     let mut remaining = times;
-    let mut spans = Vec::with_capacity(events.len());
-    for event in events {
+    events.iter().map(move |event| {
         let (own, rest) = remaining.split_at(event.samples.min(remaining.len()));
-        spans.push(span(own));
         remaining = rest;
-    }
-    spans
+        (event, span(own))
+    })
 }
 
 /// Returns the earliest and the latest time.

@@ -2,12 +2,13 @@
 
 mod encoding;
 mod grid;
+mod related;
 
 use roadcast_signals::{Value, Values};
 
 use crate::{EncodeError, limits};
 
-pub(crate) use encoding::{NUMBER_BYTES, max_bytes, read, read_by_path, write};
+pub(crate) use encoding::{NUMBER_BYTES, ValuesReader, ValuesWriter, max_bytes};
 
 /// Returns the size of the values as rows: [`VALUE_BYTES`](crate::limits::VALUE_BYTES) per value and per entry of a list, plus
 /// the bytes of texts.

@@ -13,12 +13,19 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use roadcast_blocks::Block;
 
-/// Blocks of one simulated drive.
+/// Blocks of one simulated drive, and blocks of version 1.
 static DRIVE: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let recorded = recordings::read("simulated").unwrap();
     let events = recordings::events_of(&recorded.vehicles[0]);
-    events.chunks(2).map(|events| Block::from_events(events).unwrap().encode()).collect()
+    let written = events.chunks(2).map(|events| Block::from_events(events).unwrap().encode());
+    let version_1 = include_str!("fixtures/version_1.txt").lines().map(|line| bytes_of(line.split(' ').next().unwrap()));
+    written.chain(version_1).collect()
 });
+
+/// Returns the bytes of a hexadecimal text.
+fn bytes_of(hex: &str) -> Vec<u8> {
+    (0..hex.len() / 2).map(|n| u8::from_str_radix(&hex[2 * n..2 * n + 2], 16).unwrap()).collect()
+}
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]

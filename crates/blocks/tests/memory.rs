@@ -9,6 +9,7 @@ use roadcast_blocks::{Block, limits};
 /// Writes bits, the lowest of each byte first, as `docs/blocks.md` specifies.
 #[derive(Default)]
 struct Bits {
+    version: u64,
     bytes: Vec<u8>,
     filled: usize,
 }
@@ -33,10 +34,12 @@ impl Bits {
     }
 
     /// Starts a block of samples that are a second apart, with signals written by path.
-    fn block(samples: u64, paths: u64) -> Self {
-        let mut bits = Self::default();
-        bits.write(0xB1, 8);
-        bits.golomb(1, 2);
+    fn block(version: u64, samples: u64, paths: u64) -> Self {
+        let mut bits = Self { version, ..Self::default() };
+        bits.write(0xB0 | version, 8);
+        if version == 1 {
+            bits.golomb(1, 2);
+        }
         bits.golomb(0, 2);
         bits.golomb(samples, 4);
         bits.write(0, 1);
@@ -45,7 +48,9 @@ impl Bits {
         bits.golomb(2, 7);
         bits.write(0, 2);
         bits.golomb(0, 4);
-        bits.write(0, 3);
+        if version == 1 {
+            bits.write(0, 3);
+        }
         bits.golomb(paths, 0);
         for path in 0..paths {
             let path = format!("p{path:04}");
@@ -53,6 +58,13 @@ impl Bits {
             path.bytes().for_each(|byte| bits.write(u64::from(byte), 8));
         }
         bits
+    }
+
+    /// Starts the values, of which not all are on grids.
+    fn start_values(&mut self) {
+        if self.version > 1 {
+            self.write(1, 1);
+        }
     }
 
     fn finish(mut self) -> Vec<u8> {
@@ -76,9 +88,10 @@ fn check(name: &str, block: Bits) -> String {
 }
 
 /// A block of `samples` samples whose signals have lists of 256 booleans.
-fn lists(samples: u64, paths: u64) -> Bits {
-    let mut bits = Bits::block(samples, paths);
+fn lists(version: u64, samples: u64, paths: u64) -> Bits {
+    let mut bits = Bits::block(version, samples, paths);
     bits.write(0, 1);
+    bits.start_values();
     for _ in 0..paths {
         bits.write(0b111, 3);
         for _ in 0..samples {
@@ -92,33 +105,38 @@ fn lists(samples: u64, paths: u64) -> Bits {
 
 #[test]
 fn list_entries_are_counted_before_they_are_allocated() {
-    // 4 MiB of lists: without a limit, 11 million entries of 24 bytes, about 260 MB.
-    assert_eq!(check("lists", lists(20, 2000)), "a block has at most 1048576 values");
-    assert_eq!(check("lists within the limits", lists(20, 200)), "decoded");
+    for version in VERSIONS {
+        // 4 MiB of lists: without a limit, 11 million entries of 24 bytes, about 260 MB.
+        assert_eq!(check("lists", lists(version, 20, 2000)), "a block has at most 1048576 values");
+        assert_eq!(check("lists within the limits", lists(version, 20, 200)), "decoded");
+    }
 }
 
 #[test]
 fn short_texts_are_counted_before_they_are_allocated() {
-    let mut bits = Bits::block(1000, 1000);
-    bits.write(0, 1);
-    for _ in 0..1000 {
-        bits.write(0b101, 3);
-        bits.golomb(1000, 0);
-        for text in 0..1000_u64 {
-            bits.golomb(1, 3);
-            bits.write(97 + text % 26, 8);
+    for version in VERSIONS {
+        let mut bits = Bits::block(version, 1000, 1000);
+        bits.write(0, 1);
+        bits.start_values();
+        for _ in 0..1000 {
+            bits.write(0b101, 3);
+            bits.golomb(1000, 0);
+            for text in 0..1000_u64 {
+                bits.golomb(1, 3);
+                bits.write(97 + text % 26, 8);
+            }
+            bits.golomb(0, 7);
+            bits.write(0, 2);
         }
-        bits.golomb(0, 7);
-        bits.write(0, 2);
+        assert_eq!(check("texts", bits), "a block has at most 131072 texts");
     }
-    assert_eq!(check("texts", bits), "a block has at most 131072 texts");
 }
 
 #[test]
 fn signals_of_the_same_presence_share_its_memory() {
     // 511 signals of 32,768 samples, nearly 2^24 cells: one presence with references to it, or each with its own.
-    for explicit in [1_u64, 511] {
-        let mut bits = Bits::block(32_768, 511);
+    for (version, explicit) in [(1, 1_u64), (1, 511), (2, 1), (2, 511)] {
+        let mut bits = Bits::block(version, 32_768, 511);
         bits.write(1, 1);
         for column in 0..511_u64 {
             bits.write(1, 1);
@@ -131,6 +149,7 @@ fn signals_of_the_same_presence_share_its_memory() {
                 bits.golomb(32_766, 1);
             }
         }
+        bits.start_values();
         for _ in 0..511 {
             bits.write(0, 1);
             bits.write(0, 4);
@@ -142,13 +161,18 @@ fn signals_of_the_same_presence_share_its_memory() {
 
 #[test]
 fn constant_numbers_of_every_sample_stay_within_the_bound() {
-    let mut bits = Bits::block(32_768, 32);
-    bits.write(0, 1);
-    for _ in 0..32 {
+    for version in VERSIONS {
+        let mut bits = Bits::block(version, 32_768, 32);
         bits.write(0, 1);
-        bits.write(0, 4);
-        bits.golomb(0, 7);
-        bits.write(0, 2);
+        bits.start_values();
+        for _ in 0..32 {
+            bits.write(0, 1);
+            bits.write(0, 4);
+            bits.golomb(0, 7);
+            bits.write(0, 2);
+        }
+        assert_eq!(check("constants", bits), "decoded");
     }
-    assert_eq!(check("constants", bits), "decoded");
 }
+
+const VERSIONS: [u64; 2] = [1, 2];

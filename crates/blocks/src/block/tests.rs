@@ -2,7 +2,7 @@
 
 mod properties;
 
-use roadcast_signals::{Catalogue, Resolution, Sample, SignalPath, Signals, Timestamp, Value};
+use roadcast_signals::{Resolution, Sample, SignalPath, Signals, Timestamp, Value};
 
 use super::*;
 use crate::DecodeError;
@@ -88,7 +88,8 @@ fn block_of_samples_has_no_events() {
 fn decode_errors_state_the_reason() {
     assert_eq!(Block::decode(b"").unwrap_err(), DecodeError::NotABlock);
     assert_eq!(Block::decode(b"{}").unwrap_err(), DecodeError::NotABlock);
-    assert_eq!(Block::decode(&[0xB2, 0, 0, 0, 0]).unwrap_err(), DecodeError::Version(2));
+    assert_eq!(Block::decode(&[0xB3, 0, 0, 0, 0]).unwrap_err(), DecodeError::Version(3));
+    assert_eq!(Block::decode(&[0xC2, 0, 0, 0, 0]).unwrap_err(), DecodeError::NotABlock);
     let at = Timestamp::from_ms(1_793_000_000_000);
     let mut bytes =
         check_round_trip(&[event(1, vec![Sample { at, signals: signals([("Vehicle.Speed", Value::Number(1.0))]) }])]);
@@ -196,7 +197,29 @@ fn counts_are_checked_before_values_are_decoded() {
 }
 
 #[test]
-fn bytes_of_version_1_are_stable() {
+fn proportional_signals_round_trip_whatever_their_reference() {
+    let rows = |fuel: &[f64], without_fuel: usize| -> Vec<Sample> {
+        let sample = |(n, fuel): (usize, &f64)| {
+            let carbon_dioxide = ("Vehicle.Powertrain.CombustionEngine.CO2EmissionRate", (fuel * 235.0).round() / 100.0);
+            let fuel = ("Vehicle.OBD.FuelRate", *fuel);
+            let present = [carbon_dioxide, fuel].into_iter().take(if n == without_fuel { 1 } else { 2 });
+            let signals = signals(present.map(|(path, value)| (path, Value::Number(value))));
+            Sample { at: Timestamp::from_ms(1_793_000_000_000).plus_ms(1000 * n as i64), signals }
+        };
+        fuel.iter().enumerate().map(sample).collect()
+    };
+    let fuel = [3.25, 9.5, 4.75, 0.5, 12.0, 7.25, 3.5, 0.75, 20.0, 2.5];
+    let off_grid = [3.25, 9.5, 4.755, 0.5, 12.0, 7.25, 3.5, 0.75, 20.0, 2.5];
+    let size = |rows: Vec<Sample>| check_round_trip(&[event(1, rows)]).len();
+    let predicted = size(rows(&fuel, fuel.len()));
+    assert!(predicted + 6 < size(rows(&fuel, 4)), "one sample without the reference");
+    // The numbers of a signal that is not written as points of its grid cannot be referred to.
+    size(rows(&off_grid, off_grid.len()));
+    size(rows(&fuel.map(|fuel| -fuel), fuel.len()));
+}
+
+/// The events of the example in `docs/blocks.md`.
+fn golden_events() -> [BlockEvent; 2] {
     let at = Timestamp::from_ms(1_793_000_000_000);
     let sample = |n: i64| Sample {
         at: at.plus_ms(n * 1000),
@@ -206,12 +229,21 @@ fn bytes_of_version_1_are_stable() {
             ("acme.note", Value::from("ok")),
         ]),
     };
-    let events = [event(7, vec![sample(0), sample(1)]), event(9, vec![sample(2)])];
-    let hex: String = check_round_trip(&events).iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, GOLDEN, "changed bytes make stored blocks unreadable: introduce a new version instead");
-    let bytes: Vec<u8> = (0..GOLDEN.len() / 2).map(|n| u8::from_str_radix(&GOLDEN[2 * n..2 * n + 2], 16).unwrap()).collect();
-    assert_same(&Block::decode(&bytes).unwrap().events(), &events);
-    assert!(Catalogue::get().version() >= 1);
+    [event(7, vec![sample(0), sample(1)]), event(9, vec![sample(2)])]
 }
 
-const GOLDEN: &str = "b100d1e81a0700000000000000000009000000000000000000c76de8035006b90b0da08032c0425a4ad8585b998bdb1b5d19b92bd14cc055bdad0500e512edde";
+#[test]
+fn bytes_of_version_2_are_stable() {
+    let hex: String = check_round_trip(&golden_events()).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, GOLDEN, "changed bytes make stored blocks unreadable: introduce a new version instead");
+}
+
+#[test]
+fn block_of_version_1_is_decoded() {
+    let bytes: Vec<u8> =
+        (0..GOLDEN_1.len() / 2).map(|n| u8::from_str_radix(&GOLDEN_1[2 * n..2 * n + 2], 16).unwrap()).collect();
+    assert_same(&Block::decode(&bytes).unwrap().events(), &golden_events());
+}
+
+const GOLDEN: &str = "b25de300000000000000000020010000000000000000e038157a00ca2077a101145014c225256cacadccc5ed8dae4cb9ab404dc055bdad05002dfb0611";
+const GOLDEN_1: &str = "b100d1e81a0700000000000000000009000000000000000000c76de8035006b90b0da08032c0425a4ad8585b998bdb1b5d19b92bd14cc055bdad0500e512edde";

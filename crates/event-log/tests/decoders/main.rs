@@ -150,9 +150,13 @@ proptest! {
     #[test]
     fn arbitrary_bytes_decode_or_fail(bytes in prop::collection::vec(any::<u8>(), 0..2000), chunk in 1_usize..600) {
         check_block(&bytes);
-        check_block(&with_checksum(&[&[0xB1], &bytes[..]].concat()));
         check_record(&bytes);
-        check_record(block_event(&with_checksum(&[&[0xB1], &bytes[..]].concat())).as_bytes());
+        // Both versions of blocks.
+        for first in [0xB1, 0xB2] {
+            let block = with_checksum(&[&[first], &bytes[..]].concat());
+            check_block(&block);
+            check_record(block_event(&block).as_bytes());
+        }
         check_bulk_file(&bytes, chunk);
         check_texts(&bytes);
         check_binary_mode(&bytes);

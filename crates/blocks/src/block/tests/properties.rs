@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::version::Version;
 
 /// A value that `accept` could accept for this path.
 fn value_of(path: &str) -> BoxedStrategy<Value> {
@@ -21,8 +22,10 @@ fn value_of(path: &str) -> BoxedStrategy<Value> {
     prop_oneof![likely => number, 1 => other].boxed()
 }
 
-const PATHS: [&str; 7] = [
+const PATHS: [&str; 9] = [
     "Vehicle.Speed",
+    "Vehicle.OBD.Speed",
+    "Vehicle.CurrentLocation.Speed",
     "Vehicle.CurrentLocation.Latitude",
     "Vehicle.OBD.EngineSpeed",
     "Vehicle.IsMoving",
@@ -87,9 +90,11 @@ proptest! {
     #[test]
     fn decoding_arbitrary_bytes_never_panics(mut bytes: Vec<u8>) {
         let _ = Block::decode(&bytes);
-        bytes.insert(0, 0xB1);
-        let _ = Block::decode(&bytes);
-        let _ = Block::decode_body(&bytes, DecodeLimits::default());
+        for version in [Version::One, Version::Two] {
+            bytes.insert(0, version.first_byte());
+            let _ = Block::decode(&bytes);
+            let _ = Block::decode_body(version, &bytes, DecodeLimits::default());
+        }
     }
 
     #[test]
@@ -104,7 +109,7 @@ proptest! {
             let index = index.index(bytes.len());
             bytes[index] = byte;
         }
-        if let Ok(block) = Block::decode_body(&bytes[..bytes.len() - 4], DecodeLimits::default()) {
+        if let Ok(block) = Block::decode_body(Version::Two, &bytes[..bytes.len() - 4], DecodeLimits::default()) {
             // A block that decodes can be converted to rows and encoded.
             let _ = (block.events(), block.encode());
         }
