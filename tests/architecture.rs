@@ -17,6 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("roadcast-traces", &[]),
     ("roadcast-blocks", &["roadcast-signals"]),
     ("roadcast-domain", &["roadcast-signals"]),
+    ("roadcast-alerts", &["roadcast-domain", "roadcast-signals"]),
     ("roadcast-ports", &["roadcast-domain", "roadcast-signals"]),
     ("roadcast-codec", &["roadcast-blocks", "roadcast-domain", "roadcast-signals"]),
     ("roadcast-event-log", &["roadcast-blocks", "roadcast-codec", "roadcast-domain", "roadcast-ports", "roadcast-signals"]),

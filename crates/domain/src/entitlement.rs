@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use roadcast_signals::{SignalPath, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Body, Event, Telemetry};
+use crate::event::{Body, Event, EventType, Telemetry};
 use crate::ids::{FleetId, SubscriptionId, VehicleId};
 use crate::package::{Package, PackageName, Packages};
 use crate::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
@@ -209,6 +209,11 @@ impl Coverage<'_> {
         self.packages.iter().any(|package| package.contains_signal(path))
     }
 
+    /// Whether events of this type are covered as entire events.
+    pub fn contains_event_type(&self, event_type: &EventType) -> bool {
+        self.packages.iter().any(|package| package.event_types.contains(event_type))
+    }
+
     /// Redacts the event to what is covered. Omits samples without a covered signal; `None` if nothing remains.
     pub fn redact(&self, event: &Event) -> Option<Event> {
         let body = match &event.body {
@@ -218,9 +223,7 @@ impl Coverage<'_> {
                 (!samples.is_empty()).then_some(Body::Telemetry(Telemetry { samples }))?
             }
             body @ (Body::Diagnostic(_) | Body::Custom(_)) => {
-                let event_type = event.event_type();
-                let covered = self.packages.iter().any(|package| package.event_types.contains(&event_type));
-                covered.then(|| body.clone())?
+                self.contains_event_type(&event.event_type()).then(|| body.clone())?
             }
         };
         Some(Event { eid: event.eid, vid: event.vid.clone(), received: event.received, body })

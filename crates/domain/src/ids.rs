@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use self::base32::{ALPHABET, symbol_at};
 
+mod alert;
 mod base32;
 mod dead_letter;
 mod delivery;
@@ -14,6 +15,7 @@ mod eid;
 mod positions;
 mod ulid;
 
+pub use alert::AlertId;
 pub use dead_letter::DeadLetterId;
 pub use delivery::DeliveryId;
 pub use eid::Eid;
@@ -107,6 +109,11 @@ random_id!(
 random_id!(
     /// The id of a webhook endpoint: `end_` and 16 base32 symbols.
     EndpointId, "end_", "an endpoint id (end_ and 16 of 0-9 a-z without i, l, o, u)"
+);
+
+random_id!(
+    /// The id of an alert rule: `rul_` and 16 base32 symbols.
+    RuleId, "rul_", "a rule id (rul_ and 16 of 0-9 a-z without i, l, o, u)"
 );
 
 /// A machine client's id, as the user pool assigned it.

@@ -7,7 +7,7 @@ mod rows;
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use crate::{Presence, SignalPath, Timestamp, Value, Values};
+use crate::{Presence, SignalDef, SignalPath, Timestamp, Value, Values};
 
 pub use builder::SamplesBuilder;
 
@@ -92,6 +92,12 @@ impl Samples {
     /// Returns the column of a signal.
     pub fn column(&self, path: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.path.as_str() == path)
+    }
+
+    /// Returns the column of a signal of the catalogue.
+    pub fn column_of(&self, def: &SignalDef) -> Option<&Column> {
+        let order = |column: &Column| column.path.def().map_or(Ordering::Greater, |other| other.number.cmp(&def.number));
+        self.columns.binary_search_by(order).ok().and_then(|index| self.columns.get(index))
     }
 
     /// Returns the times and the columns.

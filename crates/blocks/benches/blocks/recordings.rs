@@ -33,6 +33,7 @@ pub(crate) fn read(name: &str) -> Option<Recorded> {
         "simulated" => return Some(simulated()),
         "envirocar" => vec![roadcast_test_data::find("envirocar/measurements.ndjson.zst")?],
         "twizy" => in_folder("rsk_twizy")?,
+        "capmetro" => vec![roadcast_test_data::find("capmetro/vehicle_positions_2015-03-07.csv.gz")?],
         "truck" => {
             let folder = roadcast_test_data::find("fms_vss_recording")?;
             ["signalsFmsRecording.csv.gz", "signalsCovesaCvRecording.csv.gz"].map(|file| folder.join(file)).to_vec()

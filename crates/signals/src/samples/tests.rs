@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Sample, Signals};
+use crate::{Catalogue, Sample, Signals};
 
 const NAMES: [&str; 7] = [
     "Vehicle.Speed",
@@ -134,5 +134,16 @@ proptest! {
         prop_assert_eq!(&grid, &Values::Numbers(numbers));
         prop_assert_eq!(&any, &grid);
         prop_assert_ne!(&grid, &Values::Bools(vec![true; grid.len()]));
+    }
+}
+
+proptest! {
+    #[test]
+    fn column_of_a_signal_is_found_by_its_definition(rows in any_rows()) {
+        let samples = columns(&rows);
+        for name in NAMES {
+            let Some(def) = Catalogue::get().by_path(name) else { continue };
+            prop_assert_eq!(samples.column_of(def), samples.column(name));
+        }
     }
 }

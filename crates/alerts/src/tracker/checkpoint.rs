@@ -1,0 +1,124 @@
+//! Stores and restores the evaluation of a vehicle.
+
+use roadcast_domain::event::Event;
+use roadcast_domain::ids::{RuleId, VehicleId};
+use roadcast_signals::{SignalPath, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::publication::Published;
+use super::{Buffers, States, Tracker, Update};
+use crate::program::{RuleVersion, VehicleRules};
+use crate::state::{LastDiagnostic, LastValue, RuleState, State};
+
+/// What is stored of the evaluation of a vehicle: the oldest snapshot, and what was published since. It needs to be stored only if
+/// something was published; the samples since are in the event log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Checkpoint {
+    /// The time of the snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    time: Option<Timestamp>,
+    rules: Vec<StoredRule>,
+    values: Vec<StoredValue>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    diagnostic: Option<LastDiagnostic>,
+    published: Vec<Published>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    silent_until: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StoredRule {
+    rule_id: RuleId,
+    version: u64,
+    state: RuleState,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StoredValue {
+    path: SignalPath,
+    last: LastValue,
+}
+
+impl Checkpoint {
+    /// The time after which the samples of the event log are needed; `None` if all are.
+    pub const fn time(&self) -> Option<Timestamp> {
+        self.time
+    }
+
+    /// Returns the state for rules. Those that are not stored in their version begin without earlier samples.
+    fn state(&self, rules: &VehicleRules) -> State {
+        let mut state = State::new(rules);
+        state.time = self.time;
+        state.diagnostic.clone_from(&self.diagnostic);
+        for (version, state) in rules.versions().zip(&mut state.rules) {
+            let is_same = |stored: &&StoredRule| (&stored.rule_id, stored.version) == (&version.rule_id, version.version);
+            let stored = self.rules.iter().find(is_same).map(|stored| &stored.state);
+            if let Some(stored) = stored.filter(|stored| stored.nodes.len() == state.nodes.len()) {
+                state.clone_from(stored);
+            }
+        }
+        for (signal, value) in rules.signals().iter().zip(&mut state.values) {
+            let stored = self.values.iter().find(|stored| stored.path.as_str() == signal.path);
+            *value = stored.map(|stored| stored.last.clone());
+        }
+        state
+    }
+}
+
+impl Tracker {
+    /// Returns what must be stored to [restore](Self::restore) the evaluation.
+    pub fn checkpoint(&self) -> Checkpoint {
+        let State { time, rules, values, diagnostic } = self.states.oldest();
+        let rule = |(version, state): (&RuleVersion, &RuleState)| StoredRule {
+            rule_id: version.rule_id.clone(),
+            version: version.version,
+            state: state.clone(),
+        };
+        let value = |(signal, last): (&&'static _, &Option<LastValue>)| {
+            last.clone().map(|last| StoredValue { path: SignalPath::Known(signal), last })
+        };
+        Checkpoint {
+            time: *time,
+            rules: self.rules.versions().zip(rules).map(rule).collect(),
+            values: self.rules.signals().iter().zip(values).filter_map(value).collect(),
+            diagnostic: diagnostic.clone(),
+            published: self.publication.list(),
+            silent_until: self.silent_until,
+        }
+    }
+
+    /// Continues from a checkpoint, with all events of the event log that have a sample after its time, in any order. Publishes the
+    /// difference between what had been published and what these events give, which is nothing if they are those that had been
+    /// accepted.
+    ///
+    /// The rules may be others. A version of a rule that is not in the checkpoint is evaluated on these events only. Alerts of
+    /// versions that no longer exist are neither cleared nor withdrawn.
+    pub fn restore(
+        vid: VehicleId,
+        rules: VehicleRules,
+        allowed_lateness_ms: i64,
+        checkpoint: &Checkpoint,
+        events: impl IntoIterator<Item = Event>,
+        buffers: &mut Buffers,
+    ) -> (Self, Update) {
+        let mut tracker = Self::new(vid, rules, allowed_lateness_ms);
+        tracker.states = States::new(checkpoint.state(&tracker.rules));
+        tracker.silent_until = checkpoint.silent_until;
+        let has_rule = |published: &&Published| {
+            let Published { transition, .. } = published;
+            tracker.rules.version(&transition.rule_id, transition.version).is_some()
+        };
+        tracker.publication = checkpoint.published.iter().filter(has_rule).cloned().collect();
+        let mut update = Update::default();
+        let accepted = tracker.accept_all(events, &mut update);
+        if accepted.is_empty() {
+            tracker.publish(checkpoint.time, Vec::new(), true, &mut update);
+        } else {
+            tracker.evaluate(accepted, buffers, &mut update);
+        }
+        (tracker, update)
+    }
+}
