@@ -236,5 +236,5 @@ pub(crate) fn acknowledge_feed(fleet_id: &str, token: &Token, ack: &Value) -> Re
 }
 
 fn to_record(ShardRecord { shard, sequence_number, partition_key, arrived_at, data }: ShardRecord) -> Record {
-    Record { shard, raw: RawRecord { sequence_number, partition_key, arrived_at, data } }
+    Record { shard, raw: RawRecord { sequence_number, partition_key, arrived_at, data }.into() }
 }

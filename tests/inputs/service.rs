@@ -207,5 +207,5 @@ fn details() -> VehicleDetails {
 }
 
 fn to_record(ShardRecord { shard, sequence_number, partition_key, arrived_at, data }: ShardRecord) -> Record {
-    Record { shard, raw: RawRecord { sequence_number, partition_key, arrived_at, data } }
+    Record { shard, raw: RawRecord { sequence_number, partition_key, arrived_at, data }.into() }
 }

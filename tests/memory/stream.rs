@@ -82,7 +82,7 @@ fn record(fixture: &Fixture, number: usize, text: &str) -> Record {
     let (sequence_number, data) = (number.to_string(), stream_record::compress(text));
     let partition_key = fixture.vid.to_string();
     let raw = RawRecord { sequence_number, partition_key, arrived_at: fixture.clock.now(), data };
-    Record { shard: "shard".to_owned(), raw }
+    Record { shard: "shard".to_owned(), raw: raw.into() }
 }
 
 /// Records of 30 blocks each, which unpack to the limit of a record.

@@ -306,5 +306,5 @@ async fn register(memory: &Memory, clock: &ManualClock, (scheme, value): (&str, 
 
 fn record(record: ShardRecord) -> Record {
     let ShardRecord { shard, sequence_number, partition_key, arrived_at, data } = record;
-    Record { shard, raw: RawRecord { sequence_number, partition_key, arrived_at, data } }
+    Record { shard, raw: RawRecord { sequence_number, partition_key, arrived_at, data }.into() }
 }

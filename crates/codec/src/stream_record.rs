@@ -8,9 +8,10 @@
 //! minutes of it take some hundred bytes. So nothing is refused for its compression ratio. It is refused for its decoded
 //! size, before it is decoded, so that the cost of one record is bounded, whatever its sender intends.
 
+mod text;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::Read as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -29,47 +30,11 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::BLOCK_CONTENT_TYPE;
 use crate::byte_order_mark::without_byte_order_mark;
 
-/// The first bytes of a zstd frame (RFC 8878, 3.1.1).
-const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
-/// The largest window that a frame may require: 8 MiB, which every decoder must support (RFC 8878, 3.1.1.1.2).
-const WINDOW_LOG: u32 = 23;
+pub use text::{RecordTexts, decode_text};
+
 /// The compression level. Measured on uploads of 10 samples: higher levels take several times as long and save a few
 /// percent.
 const LEVEL: i32 = 3;
-
-/// Returns the text of a record, decompressed if it is a zstd frame, without a byte order mark.
-pub fn decode_text(record: &[u8]) -> Result<Cow<'_, str>, Refusal> {
-    if record.starts_with(&ZSTD_MAGIC) {
-        let text = String::from_utf8(decompress(record)?).map_err(|_| not_json("the zstd frame does not contain UTF-8"))?;
-        return Ok(match without_byte_order_mark(&text) {
-            unmarked if unmarked.len() < text.len() => Cow::Owned(unmarked.to_owned()),
-            _ => Cow::Owned(text),
-        });
-    }
-    std::str::from_utf8(record)
-        .map(|text| Cow::Borrowed(without_byte_order_mark(text)))
-        .map_err(|_| not_json("neither UTF-8 nor a zstd frame"))
-}
-
-/// Decompresses exactly one frame. A frame does not have to state its content size, so the output is counted.
-fn decompress(record: &[u8]) -> Result<Vec<u8>, Refusal> {
-    let broken = |_| not_json("the zstd frame cannot be decompressed");
-    let mut rest = record;
-    let mut text = Vec::new();
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(&mut rest).map_err(broken)?.single_frame();
-    decoder.window_log_max(WINDOW_LOG).map_err(broken)?;
-    let limit = limits::UNPACKED_RECORD_BYTES as u64;
-    decoder.by_ref().take(limit + 1).read_to_end(&mut text).map_err(broken)?;
-    if text.len() > limits::UNPACKED_RECORD_BYTES {
-        return Err(Refusal::new(
-            Reason::TooLarge,
-            JsonPointer::ROOT,
-            "the zstd frame exceeds the decompressed size limit of a record",
-        ));
-    }
-    drop(decoder);
-    if rest.is_empty() { Ok(text) } else { Err(not_json("the zstd frame is followed by other bytes")) }
-}
 
 fn not_json(detail: &str) -> Refusal {
     Refusal::new(Reason::NotJson, JsonPointer::ROOT, detail)

@@ -31,27 +31,37 @@ pub struct InvalidId {
     expected: &'static str,
 }
 
+/// Whether a byte is a symbol of an id: one of base32, in lower case.
+fn is_symbol(byte: u8) -> bool {
+    !byte.is_ascii_uppercase() && ALPHABET.contains(&byte.to_ascii_uppercase())
+}
+
+/// Returns the bytes of an id: its prefix and its symbols.
+fn text_of<const BYTES: usize>(prefix: &str, symbol: impl Fn(usize) -> u8) -> [u8; BYTES] {
+    std::array::from_fn(|index| match index.checked_sub(prefix.len()) {
+        Some(index) => symbol(index),
+        None => prefix.as_bytes().get(index).copied().unwrap_or_default(),
+    })
+}
+
 macro_rules! random_id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal, $expected:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        // The text itself and not a `String`: ids are compared and copied for every event.
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name([u8; $prefix.len() + SYMBOLS]);
 
         impl $name {
             /// Creates an id from 80 random bits. Ignores the higher bits.
             pub fn from_random_bits(bits: u128) -> Self {
-                let mut text = String::with_capacity($prefix.len() + SYMBOLS);
-                text.push_str($prefix);
-                for symbol in (0..SYMBOLS).rev() {
-                    text.push(symbol_at(bits, symbol).to_ascii_lowercase());
-                }
-                Self(text)
+                Self(text_of($prefix, |symbol| symbol_at(bits, SYMBOLS - 1 - symbol).to_ascii_lowercase() as u8))
             }
 
             /// The id as text.
             pub fn as_str(&self) -> &str {
-                &self.0
+                // Always ASCII.
+                std::str::from_utf8(&self.0).unwrap_or_default()
             }
         }
 
@@ -61,14 +71,17 @@ macro_rules! random_id {
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 let symbols = text.strip_prefix($prefix).map(str::as_bytes);
                 match symbols {
-                    Some(symbols)
-                        if symbols.len() == SYMBOLS
-                            && symbols.iter().all(|s| ALPHABET.contains(&s.to_ascii_uppercase()) && !s.is_ascii_uppercase()) =>
-                    {
-                        Ok(Self(text.to_owned()))
+                    Some(symbols) if symbols.len() == SYMBOLS && symbols.iter().all(|symbol| is_symbol(*symbol)) => {
+                        Ok(Self(text_of($prefix, |symbol| symbols.get(symbol).copied().unwrap_or_default())))
                     }
                     _ => Err(InvalidId { expected: $expected }),
                 }
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&self.as_str()).finish()
             }
         }
 
@@ -82,13 +95,13 @@ macro_rules! random_id {
 
         impl From<$name> for String {
             fn from(id: $name) -> Self {
-                id.0
+                id.as_str().to_owned()
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(self.as_str())
             }
         }
     };

@@ -1,128 +1,165 @@
-//! Reads JSON of the usual form from the front of a text.
+//! Reads JSON of the usual form from the front of a text: what most senders write. Whatever has another form is left to a general
+//! parser.
 
 /// What remains of a text. Each method reads one thing and returns `None` if the text continues in another way. Then the whole
 /// text is read by the general parser, so that nothing of it is lost.
 #[derive(Copy, Clone)]
-pub(crate) struct Cursor<'a> {
+pub struct Cursor<'a> {
     text: &'a str,
-    /// The bytes read so far: always at the boundary of a character.
-    position: usize,
+    /// The bytes not read yet: always from the boundary of a character on.
+    rest: &'a [u8],
 }
 
 impl<'a> Cursor<'a> {
-    pub(crate) fn new(text: &'a str) -> Self {
-        Self { text, position: 0 }
-    }
-
-    fn rest(&self) -> &'a [u8] {
-        self.text.as_bytes().get(self.position..).unwrap_or_default()
+    /// Creates a cursor at the start of a text.
+    pub fn new(text: &'a str) -> Self {
+        Self { text, rest: text.as_bytes() }
     }
 
     /// Returns the number of bytes read so far.
-    pub(crate) fn position(&self) -> usize {
-        self.position
+    pub fn position(&self) -> usize {
+        self.text.len() - self.rest.len()
+    }
+
+    /// Returns the number of bytes up to this byte; `None` if it does not follow.
+    pub fn distance_to(&self, byte: u8) -> Option<usize> {
+        memchr::memchr(byte, self.rest)
     }
 
     /// Returns the text from `start` to this position.
-    pub(crate) fn since(&self, start: usize) -> Option<&'a str> {
-        self.text.get(start..self.position)
+    pub fn since(&self, start: usize) -> Option<&'a str> {
+        self.text.get(start..self.position())
     }
 
     /// Skips whitespace.
     #[inline]
-    pub(crate) fn skip_whitespace(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.rest().first() {
-            self.position += 1;
+    pub fn skip_whitespace(&mut self) {
+        // One comparison where no whitespace follows, as mostly.
+        if self.rest.first().is_none_or(|byte| *byte > b' ') {
+            return;
+        }
+        while let [b' ' | b'\n' | b'\r' | b'\t', rest @ ..] = self.rest {
+            self.rest = rest;
         }
     }
 
     /// Returns the next byte after whitespace.
     #[inline]
-    pub(crate) fn peek(&mut self) -> Option<u8> {
+    pub fn peek(&mut self) -> Option<u8> {
         self.skip_whitespace();
-        self.rest().first().copied()
+        self.rest.first().copied()
     }
 
     /// Reads a byte after whitespace.
     #[inline]
-    pub(crate) fn expect(&mut self, byte: u8) -> Option<()> {
-        (self.peek()? == byte).then(|| self.position += 1)
+    pub fn expect(&mut self, byte: u8) -> Option<()> {
+        self.skip_whitespace();
+        let (first, rest) = self.rest.split_first()?;
+        (*first == byte).then(|| self.rest = rest)
     }
 
     /// Reads a byte after whitespace if it is the next one.
     #[inline]
-    pub(crate) fn accept(&mut self, byte: u8) -> bool {
+    pub fn accept(&mut self, byte: u8) -> bool {
         self.expect(byte).is_some()
     }
 
     /// Returns whether only whitespace remains.
-    pub(crate) fn is_at_end(&mut self) -> bool {
+    pub fn is_at_end(&mut self) -> bool {
         self.peek().is_none()
     }
 
     /// Reads a word without quotes, such as `true`.
-    pub(crate) fn word(&mut self, word: &str) -> Option<()> {
-        self.rest().starts_with(word.as_bytes()).then(|| self.position += word.len())
+    pub fn word(&mut self, word: &str) -> Option<()> {
+        self.rest = self.rest.strip_prefix(word.as_bytes())?;
+        Some(())
     }
 
     /// Reads this text as a string.
     #[inline]
-    pub(crate) fn exact_string(&mut self, text: &str) -> Option<()> {
+    pub fn exact_string(&mut self, text: &str) -> Option<()> {
         self.skip_whitespace();
-        let [b'"', rest @ ..] = self.rest() else { return None };
-        let is_next = rest.starts_with(text.as_bytes()) && rest.get(text.len()) == Some(&b'"');
-        is_next.then(|| self.position += text.len() + 2)
+        let [b'"', rest @ ..] = self.rest else { return None };
+        let [b'"', rest @ ..] = rest.strip_prefix(text.as_bytes())? else { return None };
+        self.rest = rest;
+        Some(())
     }
 
     /// Reads a string without escapes.
-    pub(crate) fn string(&mut self) -> Option<&'a str> {
+    pub fn string(&mut self) -> Option<&'a str> {
+        self.unchecked_string().filter(|text| is_plain(text))
+    }
+
+    /// Reads up to the end of a string that has no escapes. The caller must refuse a text with a backslash or a control
+    /// character: then it is no string, or another one.
+    pub fn unchecked_string(&mut self) -> Option<&'a str> {
         self.skip_whitespace();
-        let [b'"', rest @ ..] = self.rest() else { return None };
+        let [b'"', rest @ ..] = self.rest else { return None };
         let length = memchr::memchr(b'"', rest)?;
-        let start = self.position + 1;
+        let start = self.position() + 1;
         let text = self.text.get(start..start + length)?;
-        // The count of all, unlike `any`, is vectorized by the compiler.
-        let special = text.bytes().map(|byte| usize::from(byte < b' ') + usize::from(byte == b'\\')).sum::<usize>();
-        self.position = start + length + 1;
-        (special == 0).then_some(text)
+        self.rest = rest.get(length + 1..)?;
+        Some(text)
+    }
+
+    /// Reads an object that has members. `read` gets the name of each, and reads its value. It must refuse a name that it does not
+    /// know unless it [is plain](is_plain).
+    pub fn object(&mut self, mut read: impl FnMut(&mut Self, &'a str) -> Option<()>) -> Option<()> {
+        self.expect(b'{')?;
+        loop {
+            let name = self.unchecked_string()?;
+            self.expect(b':')?;
+            read(self, name)?;
+            if !self.accept(b',') {
+                break;
+            }
+        }
+        self.expect(b'}')
     }
 
     /// Reads a number without an exponent and with at most [`MAX_DIGITS`] digits.
     #[inline]
-    pub(crate) fn number(&mut self) -> Option<Decimal> {
-        let rest = self.rest();
-        let is_negative = rest.first() == Some(&b'-');
-        let mut at = usize::from(is_negative);
-        let first_digit = at;
-        let mut digits = 0_i64;
-        while let Some(digit) = rest.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
-            digits = digits.wrapping_mul(10).wrapping_add(i64::from(digit));
-            at += 1;
-        }
-        let whole = at - first_digit;
+    pub fn number(&mut self) -> Option<Decimal> {
+        let unsigned = self.rest.strip_prefix(b"-");
+        let (mut rest, mut digits) = (unsigned.unwrap_or(self.rest), 0);
+        let has_leading_zero = rest.first() == Some(&b'0');
+        let whole = read_digits(&mut rest, &mut digits);
         // A number has a digit before the point, and no leading zero.
-        if whole == 0 || whole > 1 && rest.get(first_digit) == Some(&b'0') {
+        if whole == 0 || whole > 1 && has_leading_zero {
             return None;
         }
         let mut decimals = 0;
-        if rest.get(at) == Some(&b'.') {
-            at += 1;
-            let first_decimal = at;
-            while let Some(digit) = rest.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
-                digits = digits.wrapping_mul(10).wrapping_add(i64::from(digit));
-                at += 1;
-            }
-            decimals = at - first_decimal;
+        if let [b'.', after @ ..] = rest {
+            rest = after;
+            decimals = read_digits(&mut rest, &mut digits);
             if decimals == 0 {
                 return None;
             }
         }
-        if whole + decimals > MAX_DIGITS || matches!(rest.get(at), Some(b'e' | b'E')) {
+        if whole + decimals > MAX_DIGITS || matches!(rest, [b'e' | b'E', ..]) {
             return None;
         }
-        self.position += at;
-        Some(Decimal { digits: if is_negative { -digits } else { digits }, decimals: u8::try_from(decimals).ok()? })
+        self.rest = rest;
+        Some(Decimal { digits: if unsigned.is_some() { -digits } else { digits }, decimals: u8::try_from(decimals).ok()? })
     }
+}
+
+/// Returns whether a text between quotation marks stands for itself: it has no escapes and no control characters.
+pub fn is_plain(text: &str) -> bool {
+    // The count of all, unlike `all`, is vectorized by the compiler.
+    text.bytes().map(|byte| usize::from(byte < b' ') + usize::from(byte == b'\\')).sum::<usize>() == 0
+}
+
+/// Reads digits from the front of `rest` and appends them to `number`, which overflows after more than [`MAX_DIGITS`] digits.
+/// Returns the number of digits.
+#[inline]
+fn read_digits(rest: &mut &[u8], number: &mut i64) -> usize {
+    let before = rest.len();
+    while let [digit @ b'0'..=b'9', after @ ..] = *rest {
+        *number = number.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'));
+        *rest = after;
+    }
+    before - rest.len()
 }
 
 /// Maximum digits of a number of the usual form: every integer of at most 15 digits is exact as a double.
@@ -131,25 +168,32 @@ const MAX_DIGITS: usize = 15;
 /// The powers of ten that a number of the usual form may have.
 const POWERS: [f64; MAX_DIGITS + 1] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
+/// The powers of ten by which a number is extended to the decimals of a grid.
+const FACTORS: [i64; 10] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000];
+
 /// A decimal number: `digits` divided by ten to the `decimals`.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Decimal {
-    pub(crate) digits: i64,
-    pub(crate) decimals: u8,
+pub struct Decimal {
+    /// The digits before and after the point, with the sign.
+    pub digits: i64,
+    /// The number of digits after the point.
+    pub decimals: u8,
 }
 
 impl Decimal {
     /// Returns the nearest double.
     #[allow(clippy::cast_precision_loss)] // at most 15 digits
-    pub(crate) fn as_f64(self) -> f64 {
+    #[inline]
+    pub fn as_f64(self) -> f64 {
         // Both operands are exact, so that the division rounds correctly.
         self.digits as f64 / POWERS[usize::from(self.decimals)]
     }
 
     /// Returns the multiple of ten to the -`decimals` that equals the number, or `None` if there is none or it may not fit.
-    pub(crate) fn point(self, decimals: u8) -> Option<i64> {
+    #[inline]
+    pub fn point(self, decimals: u8) -> Option<i64> {
         let missing = decimals.checked_sub(self.decimals)?;
-        self.digits.checked_mul(10_i64.checked_pow(u32::from(missing))?)
+        self.digits.checked_mul(*FACTORS.get(usize::from(missing))?)
     }
 }
 

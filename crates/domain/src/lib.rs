@@ -27,7 +27,7 @@
 //! - [`ids`]: identifiers. [`caller`]: the authenticated caller of an operation.
 //! - [`secret`]: the secret of a stack and the keys that are derived from it.
 //! - [`refusal`]: reasons why an event or a sample is refused.
-//! - [`sent_samples`]: samples in JSON, read into columns. [`limits`]: size limits. [`byte_budget`]: a memory limit for decoding. [`strict_json`]: JSON without duplicate members.
+//! - [`sent_samples`]: samples in JSON, read into columns. [`json_cursor`]: reads JSON of the usual form. [`limits`]: size limits. [`byte_budget`]: a memory limit for decoding. [`strict_json`]: JSON without duplicate members.
 //! - [`diagnostic`]: diagnostic trouble codes.
 
 pub mod audit;
@@ -41,7 +41,7 @@ pub mod event;
 pub mod external_id;
 pub mod fleet;
 pub mod ids;
-mod json_cursor;
+pub mod json_cursor;
 pub mod json_pointer;
 pub mod lane;
 mod limited_list;

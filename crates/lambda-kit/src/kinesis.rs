@@ -3,14 +3,16 @@
 //! Each record is decoded on its own. A record that cannot be decoded keeps its bytes as received, so that it is archived
 //! and quarantined like any other invalid record and never blocks the others.
 
+mod usual_form;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use roadcast_domain::Timestamp;
 use roadcast_domain::refusal::Reason;
 use roadcast_ports::archive::RawRecord;
 pub use roadcast_services::stream::Record;
-use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -24,7 +26,7 @@ pub struct KinesisEvent {
 }
 
 /// A record without an arrival time if it has none.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct DecodedRecord {
     record: Record,
     has_arrival_time: bool,
@@ -34,18 +36,13 @@ struct DecodedRecord {
 impl<'de> Deserialize<'de> for KinesisEvent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        struct Event<Item> {
-            #[serde(rename = "Records")]
-            records: Vec<Item>,
+        struct Event<'a> {
+            #[serde(borrow, rename = "Records")]
+            records: Vec<&'a RawValue>,
             #[serde(default, rename = "redriveId")]
             redrive_id: Option<String>,
         }
-        let json = <&RawValue>::deserialize(deserializer)?.get();
-        if let Ok(Event { records, redrive_id }) = serde_json::from_str::<Event<Envelope<'_>>>(json) {
-            return Ok(Self { records: records.into_iter().map(Envelope::decode).collect(), redrive_id });
-        }
-        // One of the records has another form, which must not make the others unreadable.
-        let Event { records, redrive_id } = serde_json::from_str::<Event<&RawValue>>(json).map_err(D::Error::custom)?;
+        let Event { records, redrive_id } = Event::deserialize(deserializer)?;
         Ok(Self { records: records.into_iter().map(decode).collect(), redrive_id })
     }
 }
@@ -89,7 +86,7 @@ impl KinesisEvent {
         let unreadable = self.records.iter().filter(|decoded| !decoded.is_readable).count();
         let record = |DecodedRecord { mut record, has_arrival_time, .. }| {
             if !has_arrival_time {
-                record.raw.arrived_at = now;
+                Arc::make_mut(&mut record.raw).arrived_at = now;
             }
             record
         };
@@ -99,13 +96,16 @@ impl KinesisEvent {
 
 /// Decodes the record of an envelope of any form.
 fn decode(envelope: &RawValue) -> DecodedRecord {
+    if let Some(decoded) = usual_form::decode(envelope.get()) {
+        return decoded;
+    }
     if let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(envelope.get()) {
         return envelope.decode();
     }
     let (sequence_number, partition_key) = (String::new(), String::new());
     let (arrived_at, data) = (Timestamp::default(), envelope.get().as_bytes().to_vec());
     let raw = RawRecord { sequence_number, partition_key, arrived_at, data };
-    DecodedRecord { record: Record { shard: String::new(), raw }, has_arrival_time: false, is_readable: false }
+    DecodedRecord { record: Record { shard: String::new(), raw: raw.into() }, has_arrival_time: false, is_readable: false }
 }
 
 impl Envelope<'_> {
@@ -129,7 +129,7 @@ impl Envelope<'_> {
             arrived_at: arrived_at.unwrap_or_default(),
             data,
         };
-        let record = Record { shard: shard.to_owned(), raw };
+        let record = Record { shard: shard.to_owned(), raw: raw.into() };
         DecodedRecord { record, has_arrival_time: arrived_at.is_some(), is_readable }
     }
 }

@@ -1,6 +1,7 @@
 //! Permanent storage of raw records and of quarantined items.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::json_pointer::JsonPointer;
@@ -21,8 +22,8 @@ pub trait Archive: Send + Sync {
 pub struct RawBatch {
     /// The shard.
     pub shard: String,
-    /// The records.
-    pub records: Vec<RawRecord>,
+    /// The records. Shared with those who process them.
+    pub records: Vec<Arc<RawRecord>>,
 }
 
 /// A record, as it was read from the stream.

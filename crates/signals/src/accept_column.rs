@@ -104,8 +104,9 @@ fn are_points_accepted(def: &SignalDef, resolution: Resolution, points: &[i64]) 
     {
         return false;
     }
-    let (Some(min), Some(max)) = (points.iter().min(), points.iter().max()) else { return true };
-    [min, max].into_iter().all(|point| point.unsigned_abs() <= MAX_POINT && def.contains(resolution.value(*point)))
+    let Some(first) = points.first() else { return true };
+    let (min, max) = points.iter().fold((*first, *first), |(min, max), point| (min.min(*point), max.max(*point)));
+    [min, max].into_iter().all(|point| point.unsigned_abs() <= MAX_POINT && def.contains(resolution.value(point)))
 }
 
 /// Returns the rows whose latitude and longitude are both exactly 0.

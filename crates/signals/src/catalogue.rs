@@ -1,3 +1,4 @@
+use crate::path_hash::PathHash;
 use crate::{Datatype, Origin, Resolution};
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -12,7 +13,7 @@ static CATALOGUE: LazyLock<Catalogue> =
 /// The table of all signals of Roadcast. `catalogue.csv` is compiled into it.
 #[derive(Debug)]
 pub struct Catalogue {
-    by_path: HashMap<&'static str, &'static SignalDef>,
+    by_path: HashMap<&'static str, &'static SignalDef, PathHash>,
 }
 
 /// One row of the catalogue.

@@ -10,6 +10,7 @@ mod columns;
 mod literal;
 mod nearest;
 mod path;
+mod path_hash;
 mod presence;
 mod rejection;
 mod resolution;

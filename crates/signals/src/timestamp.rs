@@ -45,19 +45,29 @@ impl Timestamp {
         let [y0, y1, y2, y3, b'-', n0, n1, b'-', d0, d1, b'T', h0, h1, b':', m0, m1, b':', s0, s1] = *moment else {
             return None;
         };
-        let number = |digits: &[u8]| {
-            digits.iter().try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0')))
+        // All digits are checked at the end, without a branch for each.
+        let mut largest = 0;
+        let mut number = |digits: &[u8]| {
+            digits.iter().fold(0, |number, byte| {
+                let digit = byte.wrapping_sub(b'0');
+                largest = digit.max(largest);
+                number * 10 + i64::from(digit)
+            })
         };
-        let (year, month, day) = (number(&[y0, y1, y2, y3])?, number(&[n0, n1])?, number(&[d0, d1])?);
-        let (hour, minute, second) = (number(&[h0, h1])?, number(&[m0, m1])?, number(&[s0, s1])?);
+        let (year, month, day) = (number(&[y0, y1, y2, y3]), number(&[n0, n1]), number(&[d0, d1]));
+        let (hour, minute, second) = (number(&[h0, h1]), number(&[m0, m1]), number(&[s0, s1]));
         let ms = match fraction {
             [] => 0,
+            [b'.', a, b, c] => number(&[*a, *b, *c]),
             [b'.', digits @ ..] if (1..=9).contains(&digits.len()) => {
-                let [a, b, c] = [0, 1, 2].map(|n| digits.get(n).copied().unwrap_or(b'0'));
-                number(digits).and_then(|_| number(&[a, b, c]))?
+                number(digits);
+                number(&[0, 1, 2].map(|n| digits.get(n).copied().unwrap_or(b'0')))
             }
             _ => return None,
         };
+        if largest > 9 {
+            return None;
+        }
         // A leap day and a leap second are left to the general parser.
         let last_day = match month {
             2 => 28,

@@ -151,7 +151,7 @@ async fn quarantined_event(memory: &Memory, clock: &ManualClock) -> (VehicleId, 
         data: put.data,
     };
     let processor = Functions(memory.clone(), clock.clone()).processor();
-    let outcome = processor.process_batch(&[Record { shard: put.shard, raw }]).await;
+    let outcome = processor.process_batch(&[Record { shard: put.shard, raw: raw.into() }]).await;
     assert_eq!((outcome.retry_from, memory.quarantined().len()), (None, 1));
     assert_eq!(memory.quarantined()[0].reason.to_string(), "type_unknown");
     let id = put_letter(memory, Hop::Quarantine, clock.now(), line.to_string().as_bytes()).await;

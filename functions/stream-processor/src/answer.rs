@@ -41,7 +41,8 @@ mod tests {
                 partition_key: String::new(),
                 arrived_at: SystemClock.now(),
                 data: Vec::new(),
-            },
+            }
+            .into(),
         };
         (0..3).map(record).collect()
     }

@@ -187,7 +187,7 @@ mod tests {
             arrived_at: at(arrived_at),
             data: Vec::new(),
         };
-        let records = vec![record("7", "2026-11-03T09:59:59.999Z"), record("9", "2026-11-03T10:00:00Z")];
+        let records = vec![record("7", "2026-11-03T09:59:59.999Z").into(), record("9", "2026-11-03T10:00:00Z").into()];
         let batch = RawBatch { shard: "shardId-000000000003".to_owned(), records };
         assert_eq!(raw_key(&batch).unwrap(), "raw/dt=2026-11-03/hour=09/shardId-000000000003-7-9.ndjson.zst");
         assert_eq!(raw_key(&RawBatch { records: Vec::new(), ..batch }), None);

@@ -1,5 +1,7 @@
 //! Round trips through the archive and the quarantine.
 
+use std::sync::Arc;
+
 use roadcast_aws::{ArchiveSection, OsRandomness, S3Archive, S3ArchiveReader, S3ArchivedRecords, Sdk};
 use roadcast_domain::dead_letter::{Content, ContentBucket};
 use roadcast_domain::ids::{Eid, VehicleId};
@@ -34,7 +36,7 @@ async fn raw(archive: &S3Archive, reader: &S3ArchiveReader) {
     let batch = |shard: &str, numbers: [i64; 2]| RawBatch {
         shard: shard.to_owned(),
         // Odd records are UTF-8, even ones are not.
-        records: numbers.map(|n| record(n, if n % 2 == 0 { &[b'"', b'\n', 0xFF] } else { b"\"\n" })).into(),
+        records: numbers.map(|n| Arc::new(record(n, if n % 2 == 0 { &[b'"', b'\n', 0xFF] } else { b"\"\n" }))).into(),
     };
     for numbers in [[1, 2], [1, 2], [5, 6]] {
         Archive::store(archive, &batch(&shard, numbers)).await.unwrap();
@@ -46,13 +48,15 @@ async fn raw(archive: &S3Archive, reader: &S3ArchiveReader) {
     assert_eq!(keys, [&first, &format!("raw/dt=2026-11-03/hour=10/{shard}-5-6.ndjson.zst")], "a retry overwrites itself");
 
     let lines = reader.read_raw(keys[0]).await.unwrap();
-    let stored: Vec<RawRecord> = lines
+    let stored: Vec<Arc<RawRecord>> = lines
         .iter()
-        .map(|line| RawRecord {
-            sequence_number: line.seq.clone(),
-            partition_key: line.key.clone(),
-            arrived_at: line.arrived_at,
-            data: line.data.bytes().unwrap(),
+        .map(|line| {
+            Arc::new(RawRecord {
+                sequence_number: line.seq.clone(),
+                partition_key: line.key.clone(),
+                arrived_at: line.arrived_at,
+                data: line.data.bytes().unwrap(),
+            })
         })
         .collect();
     assert_eq!(stored, batch(&shard, [1, 2]).records, "records are read back unchanged");
@@ -79,7 +83,9 @@ async fn found_by_position(archive: &S3Archive, records: &S3ArchivedRecords, rea
     };
     // The first batch starts in the hour before that of its other records. The second one overlaps it.
     for numbers in [0..4, 3..12] {
-        Archive::store(archive, &RawBatch { shard: shard.clone(), records: numbers.map(record).collect() }).await.unwrap();
+        Archive::store(archive, &RawBatch { shard: shard.clone(), records: numbers.map(|n| record(n).into()).collect() })
+            .await
+            .unwrap();
     }
     let position =
         |n: i64| RecordPosition { shard: shard.clone(), sequence_number: n.to_string(), arrived_at: before_ten.plus_ms(n) };

@@ -25,7 +25,8 @@ impl<'a> Envelope<'a> {
             return None;
         }
         let mut cursor = Cursor::new(text);
-        let mut events = Vec::new();
+        // Most records have one event.
+        let mut events = Vec::with_capacity(1);
         if cursor.accept(b'[') {
             loop {
                 events.push(read_event(&mut cursor)?);
@@ -61,17 +62,8 @@ struct Members<'a> {
 fn read_event<'a>(cursor: &mut Cursor<'a>) -> Option<Envelope<'a>> {
     cursor.skip_whitespace();
     let start = cursor.position();
-    cursor.expect(b'{')?;
     let mut members = Members::default();
-    loop {
-        let name = cursor.string()?;
-        cursor.expect(b':')?;
-        members.read(name, cursor)?;
-        if !cursor.accept(b',') {
-            break;
-        }
-    }
-    cursor.expect(b'}')?;
+    cursor.object(|cursor, name| members.read(name, cursor))?;
     members.into_envelope(cursor.since(start)?)
 }
 
@@ -136,7 +128,8 @@ impl<'a> Members<'a> {
 
 /// Reads an attribute that has only printable ASCII characters.
 fn attribute<'a>(cursor: &mut Cursor<'a>) -> Option<&'a str> {
-    let text = cursor.string()?;
-    let is_printable = text.bytes().fold(true, |is_printable, byte| is_printable & (b' '..=b'~').contains(&byte));
-    (is_printable && !text.is_empty() && text.len() <= limits::ATTRIBUTE_BYTES).then_some(text)
+    let text = cursor.unchecked_string()?;
+    let is_printable = |byte: u8| (b' '..=b'~').contains(&byte) & (byte != b'\\');
+    let are_printable = text.bytes().fold(true, |all, byte| all & is_printable(byte));
+    (are_printable && !text.is_empty() && text.len() <= limits::ATTRIBUTE_BYTES).then_some(text)
 }

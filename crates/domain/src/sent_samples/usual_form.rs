@@ -16,7 +16,8 @@ impl<'a> SentSamples<'a> {
         cursor.exact_string("samples")?;
         cursor.expect(b':')?;
         cursor.expect(b'[')?;
-        let (mut builder, mut bytes) = (SamplesBuilder::default(), Vec::new());
+        let rows = estimated_rows(cursor);
+        let (mut builder, mut bytes) = (SamplesBuilder::with_rows(rows), Vec::with_capacity(rows));
         loop {
             cursor.skip_whitespace();
             let start = cursor.position();
@@ -38,28 +39,31 @@ impl<'a> SentSamples<'a> {
     }
 }
 
+/// Returns about the number of samples up to the end of their list, mostly one more than there are.
+fn estimated_rows(cursor: &Cursor<'_>) -> usize {
+    let Some(all) = cursor.distance_to(b']') else { return 0 };
+    // The end of the signals, the end of the sample, and the comma.
+    let first = cursor.distance_to(b'}').map_or(all, |distance| distance + 3);
+    (all / first.max(1) + 1).min(MAX_ESTIMATED_ROWS)
+}
+
+/// The largest estimate, which bounds the memory that is reserved before the samples are read.
+const MAX_ESTIMATED_ROWS: usize = 64;
+
 fn read_sample(cursor: &mut Cursor<'_>, builder: &mut SamplesBuilder) -> Option<()> {
     builder.start_row(Timestamp::default());
-    cursor.expect(b'{')?;
     let (mut at, mut has_signals) = (None, false);
-    loop {
-        match cursor.string()? {
-            "at" if at.is_none() => {
-                cursor.expect(b':')?;
-                at = Some(Timestamp::parse_rfc3339(cursor.string()?).ok()?);
-            }
+    cursor.object(|cursor, name| {
+        match name {
+            "at" if at.is_none() => at = Some(Timestamp::parse_rfc3339(cursor.string()?).ok()?),
             "signals" if !has_signals => {
-                cursor.expect(b':')?;
                 read_signals(cursor, builder)?;
                 has_signals = true;
             }
             _ => return None,
         }
-        if !cursor.accept(b',') {
-            break;
-        }
-    }
-    cursor.expect(b'}')?;
+        Some(())
+    })?;
     builder.set_time(at?);
     has_signals.then_some(())
 }
@@ -68,10 +72,9 @@ fn read_signals(cursor: &mut Cursor<'_>, builder: &mut SamplesBuilder) -> Option
     cursor.expect(b'{')?;
     loop {
         // Most samples have the signals of the previous one, in the same order.
-        let is_expected = builder.expected().is_some_and(|path| cursor.exact_string(path.as_str()).is_some());
-        let path = if is_expected { None } else { Some(SignalPath::parse(cursor.string()?).ok()?) };
-        cursor.expect(b':')?;
-        read_value(cursor, builder, path)?;
+        if read_expected(cursor, builder).is_none() {
+            read_signal(cursor, builder)?;
+        }
         if !cursor.accept(b',') {
             break;
         }
@@ -79,22 +82,39 @@ fn read_signals(cursor: &mut Cursor<'_>, builder: &mut SamplesBuilder) -> Option
     cursor.expect(b'}')
 }
 
-/// Reads the value of a signal; `None` stands for the expected one.
-fn read_value(cursor: &mut Cursor<'_>, builder: &mut SamplesBuilder, path: Option<SignalPath>) -> Option<()> {
+/// Reads the signal that the previous sample has next, if its value is on the grid. Returns `None`, without a change, for any other
+/// signal.
+#[inline]
+fn read_expected(cursor: &mut Cursor<'_>, builder: &mut SamplesBuilder) -> Option<()> {
+    // A copy, which the compiler keeps in registers.
+    let mut ahead = *cursor;
+    ahead.exact_string(builder.expected()?.as_str())?;
+    ahead.expect(b':')?;
+    ahead.skip_whitespace();
+    let point = ahead.number()?.point(builder.expected_grid()?.decimals())?;
+    builder.push_expected_point(point).then(|| *cursor = ahead)
+}
+
+/// Reads any signal.
+fn read_signal(cursor: &mut Cursor<'_>, builder: &mut SamplesBuilder) -> Option<()> {
+    let expected = builder.expected().filter(|path| cursor.exact_string(path.as_str()).is_some()).cloned();
+    let path = match expected {
+        Some(path) => path,
+        None => SignalPath::parse(cursor.string()?).ok()?,
+    };
+    cursor.expect(b':')?;
     let first = cursor.peek()?;
     if first == b'-' || first.is_ascii_digit() {
         let number = cursor.number()?;
-        if path.is_none()
-            && let Some(resolution) = builder.expected_grid()
+        // The datatype and the range are checked with the whole column.
+        if let Some(resolution) = path.def().and_then(|def| def.resolution)
             && let Some(point) = number.point(resolution.decimals())
         {
-            return builder.push_expected_point(point).then_some(());
+            return builder.push_point(path, resolution, point).then_some(());
         }
-        let path = path.or_else(|| builder.expected().cloned())?;
         let number = rounded(&path, number)?;
         return builder.push_number(path, number).then_some(());
     }
-    let path = path.or_else(|| builder.expected().cloned())?;
     let value = match first {
         b'"' => Value::from(cursor.string()?),
         b't' => cursor.word("true").map(|()| Value::Bool(true))?,

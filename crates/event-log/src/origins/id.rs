@@ -19,6 +19,12 @@ enum IdForm {
 
 /// Writes `id` in the shortest form, relative to the `previous` id.
 pub(super) fn write_id(out: &mut Vec<u8>, previous: &str, id: &str) {
+    // The form of most ids. None is shorter if the step takes one byte.
+    if let Some(step) = step_of_same_width(previous, id).filter(|step| *step < 128) {
+        out.push(IdForm::Increment as u8);
+        write_number(out, step);
+        return;
+    }
     let shared = common_prefix_bytes(previous, id);
     let rest = &id[shared..];
     let mut best = vec![IdForm::Plain as u8];
@@ -113,6 +119,14 @@ fn uuid_bytes(text: &str) -> Option<Vec<u8>> {
 /// Parses the number at the end of a text: at most 18 digits, which always fit into a `u64`.
 fn trailing_number(text: &str) -> Option<u64> {
     text[number_start(text)..].parse().ok()
+}
+
+/// Returns by how much the number at the end of an id is larger than that of the previous one, if they are equal otherwise and have
+/// as many digits.
+fn step_of_same_width(previous: &str, id: &str) -> Option<u64> {
+    let start = number_start(id);
+    let is_same = previous.len() == id.len() && number_start(previous) == start && previous.get(..start) == id.get(..start);
+    if is_same { trailing_number(id)?.checked_sub(trailing_number(previous)?) } else { None }
 }
 
 fn number_start(text: &str) -> usize {

@@ -1,5 +1,7 @@
 //! [`Archive`] and [`Quarantine`]
 
+use std::sync::Arc;
+
 use roadcast_domain::ids::Eid;
 use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::refusal::Reason;
@@ -11,11 +13,13 @@ use crate::clock::Randomness;
 /// Checks every implementation of [`Archive`]. Reading it back is tested with the adapters.
 pub async fn archive(archive: &impl Archive, random: &impl Randomness) {
     let shard = format!("shardId-{}", Fixtures::new(random).word());
-    let record = |n: i64, data: &[u8]| RawRecord {
-        sequence_number: format!("{n:056}"),
-        partition_key: format!("key {n}"),
-        arrived_at: NOON.plus_ms(n),
-        data: data.to_vec(),
+    let record = |n: i64, data: &[u8]| {
+        Arc::new(RawRecord {
+            sequence_number: format!("{n:056}"),
+            partition_key: format!("key {n}"),
+            arrived_at: NOON.plus_ms(n),
+            data: data.to_vec(),
+        })
     };
     let records = vec![record(1, b"{}"), record(2, &[0xFF, 0, 0xFE]), record(3, b""), record(4, "\"é\"\n\n".as_bytes())];
     let batch = RawBatch { shard: shard.clone(), records };

@@ -1,6 +1,7 @@
 //! A batch of the stream: its records, the events in processing, and the outcome.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use roadcast_domain::event::StoredEvent;
 use roadcast_domain::ids::{Eid, VehicleId};
@@ -14,7 +15,7 @@ pub struct Record {
     /// The shard.
     pub shard: String,
     /// The record's sequence number, partition key, arrival time and bytes.
-    pub raw: RawRecord,
+    pub raw: Arc<RawRecord>,
 }
 
 /// The records of an invocation.

@@ -1,8 +1,9 @@
 //! The processing of one batch, step by step.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use roadcast_codec::stream_record;
+use roadcast_codec::stream_record::{self, RecordTexts};
 use roadcast_ports::archive::{Archive as _, Quarantine as _, QuarantinedItem, RawBatch, RawRecord};
 use roadcast_ports::clock::Clock as _;
 use roadcast_ports::port_set::PortSet;
@@ -57,7 +58,7 @@ impl<Ports: PortSet> StreamProcessor<Ports> {
             return outcome;
         }
         let started = self.clock.now();
-        let mut chunk = Chunk::default();
+        let (mut chunk, mut texts) = (Chunk::default(), RecordTexts::default());
         let mut names = match self.validator.start_batch().await {
             Ok(names) => names,
             Err(error) => {
@@ -73,7 +74,7 @@ impl<Ports: PortSet> StreamProcessor<Ports> {
                 outcome.fail(index, PortError::new(PortErrorKind::TimedOut, "start the remaining records of the batch"));
                 break;
             }
-            outcome.add(self.process_record(batch, index, &mut names, &mut chunk).await);
+            outcome.add(self.process_record(batch, index, &mut names, &mut texts, &mut chunk).await);
         }
         outcome.add(self.flush(records, chunk).await);
         outcome
@@ -85,13 +86,14 @@ impl<Ports: PortSet> StreamProcessor<Ports> {
         batch: Batch<'_>,
         record_index: usize,
         names: &mut ResolvedNames,
+        texts: &mut RecordTexts,
         chunk: &mut Chunk,
     ) -> BatchOutcome {
         let mut outcome = BatchOutcome::default();
         let records = batch.records;
         let record = &records[record_index];
         // One record at a time: the decompressed text is freed before the next record is read.
-        let text = stream_record::decode_text(&record.raw.data);
+        let text = texts.read(&record.raw.data);
         let text = text.as_ref().map_err(Clone::clone);
         match text.and_then(|text| ReceivedEvent::parse_all(batch, record_index, text)) {
             Ok(events) => {
@@ -116,9 +118,9 @@ impl<Ports: PortSet> StreamProcessor<Ports> {
 
     /// Stores the records in the archive, one object per shard.
     async fn archive(&self, records: &[Record]) -> Result<(), PortError> {
-        let mut shards: BTreeMap<&str, Vec<RawRecord>> = BTreeMap::new();
+        let mut shards: BTreeMap<&str, Vec<Arc<RawRecord>>> = BTreeMap::new();
         for record in records {
-            shards.entry(&record.shard).or_default().push(record.raw.clone());
+            shards.entry(&record.shard).or_default().push(Arc::clone(&record.raw));
         }
         for (shard, records) in shards {
             self.archive.store(&RawBatch { shard: shard.to_owned(), records }).await?;

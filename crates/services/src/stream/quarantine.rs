@@ -73,7 +73,7 @@ impl QuarantinedItemBuilder<'_> {
     }
 
     fn item(&self, reason: Reason) -> QuarantinedItem {
-        let RawRecord { sequence_number, arrived_at, .. } = &self.record.raw;
+        let RawRecord { sequence_number, arrived_at, .. } = &*self.record.raw;
         QuarantinedItem {
             reason,
             pointer: JsonPointer::ROOT,

@@ -108,13 +108,14 @@ impl<Ports: PortSet> EventValidator<Ports> {
     }
 
     /// Resolves the names that are not resolved yet, concurrently.
-    pub(super) async fn resolve(&self, names: impl Iterator<Item = &str>, resolved: &mut ResolvedNames) {
+    pub(super) async fn resolve<'n>(&self, names: impl Iterator<Item = &'n str>, resolved: &mut ResolvedNames) {
         let ResolvedNames { subjects, by_name } = resolved;
         let subjects = &*subjects;
         if by_name.len() > MAX_RESOLVED_NAMES {
             by_name.clear();
         }
-        let new: BTreeSet<String> = names.filter(|name| !by_name.contains_key(*name)).map(str::to_owned).collect();
+        let distinct: BTreeSet<&str> = names.filter(|name| !by_name.contains_key(*name)).collect();
+        let new: Vec<String> = distinct.into_iter().map(str::to_owned).collect();
         if new.is_empty() {
             return;
         }

@@ -147,7 +147,7 @@ pub(crate) fn record(vid: &VehicleId, number: usize, data: Vec<u8>) -> Record {
         arrived_at: Timestamp::parse_rfc3339(NOON).unwrap(),
         data,
     };
-    Record { shard: "shard".to_owned(), raw }
+    Record { shard: "shard".to_owned(), raw: raw.into() }
 }
 
 /// A compressed record with the maximum number of events or bytes, all with these samples.

@@ -11,6 +11,8 @@ const INDEXED_COLUMNS: usize = 32;
 /// Collects samples row by row into columns.
 #[derive(Debug, Default)]
 pub struct SamplesBuilder {
+    /// The number of rows for which each column reserves memory.
+    reserved: usize,
     times: Vec<Timestamp>,
     columns: Vec<ColumnBuilder>,
     /// The column after that of the previous value: most rows have the same signals in the same order.
@@ -37,6 +39,11 @@ enum ValuesBuilder {
 }
 
 impl SamplesBuilder {
+    /// Creates a builder that reserves memory for about this number of samples.
+    pub fn with_rows(rows: usize) -> Self {
+        Self { reserved: rows, times: Vec::with_capacity(rows), ..Self::default() }
+    }
+
     /// Starts the next sample.
     pub fn start_row(&mut self, at: Timestamp) {
         self.times.push(at);
@@ -56,6 +63,7 @@ impl SamplesBuilder {
     }
 
     /// Returns the signal that the current sample has next if it has the same signals as the previous one in the same order.
+    #[inline]
     pub fn expected(&self) -> Option<&SignalPath> {
         self.columns.get(self.next).map(|column| &column.path)
     }
@@ -73,8 +81,9 @@ impl SamplesBuilder {
 
     /// Adds a number to the current sample. Returns false if the sample has the signal already.
     pub fn push_number(&mut self, path: SignalPath, number: f64) -> bool {
+        let reserved = self.reserved;
         let numbers = |path: &SignalPath| match path.def().and_then(|def| def.resolution) {
-            Some(resolution) => ValuesBuilder::Grid { resolution, points: Vec::new() },
+            Some(resolution) => ValuesBuilder::Grid { resolution, points: Vec::with_capacity(reserved) },
             None => ValuesBuilder::Numbers(Vec::new()),
         };
         self.cell(path, numbers).is_some_and(|values| {
@@ -83,7 +92,22 @@ impl SamplesBuilder {
         })
     }
 
+    /// Adds a number to the current sample: a point of the grid of the signal in the catalogue. Returns false if the sample has the
+    /// signal already.
+    pub fn push_point(&mut self, path: SignalPath, resolution: Resolution, point: i64) -> bool {
+        let reserved = self.reserved;
+        let grid = |_: &SignalPath| ValuesBuilder::Grid { resolution, points: Vec::with_capacity(reserved) };
+        self.cell(path, grid).is_some_and(|values| {
+            match values {
+                ValuesBuilder::Grid { resolution: grid, points } if *grid == resolution => points.push(point),
+                values => values.push_number(resolution.value(point)),
+            }
+            true
+        })
+    }
+
     /// Returns the grid of the signal that [`expected`](Self::expected) returns, if all of its values are on that of the catalogue.
+    #[inline]
     pub fn expected_grid(&self) -> Option<Resolution> {
         match self.columns.get(self.next)?.values {
             ValuesBuilder::Grid { resolution, .. } => Some(resolution),
@@ -93,6 +117,7 @@ impl SamplesBuilder {
 
     /// Adds a number to the current sample: the point of [`expected_grid`](Self::expected_grid). Returns false, without a
     /// change, if there is no such grid or the sample has the signal already.
+    #[inline]
     pub fn push_expected_point(&mut self, point: i64) -> bool {
         let Some(row) = self.times.len().checked_sub(1) else { return false };
         let Some(column) = self.columns.get_mut(self.next) else { return false };
@@ -151,14 +176,24 @@ impl SamplesBuilder {
 
     /// Returns the samples in columns.
     pub fn finish(self) -> Samples {
-        let rows = self.times.len();
-        let columns = self.columns.into_iter().map(|column| column.finish(rows)).collect();
-        Samples::new(self.times, columns)
+        let Self { mut times, columns, .. } = self;
+        let rows = times.len();
+        release_unused(&mut times);
+        let columns = columns.into_iter().map(|column| column.finish(rows)).collect();
+        Samples::new(times, columns)
+    }
+}
+
+/// Releases reserved memory if less than half of it is used.
+fn release_unused<T>(values: &mut Vec<T>) {
+    if values.capacity() > 2 * values.len() {
+        values.shrink_to_fit();
     }
 }
 
 /// Marks that a row has a signal: `last` is the last row that has it, and `rows` are all, or empty if these are all rows up to
 /// it. Returns false if the row is marked already.
+#[inline]
 fn mark(last: &mut usize, rows: &mut Vec<usize>, row: usize) -> bool {
     if *last == row {
         return false;
@@ -188,7 +223,10 @@ impl ColumnBuilder {
             known @ SignalPath::Known(_) => known,
         };
         let values = match values {
-            ValuesBuilder::Grid { resolution, points } => Values::Grid { resolution, points },
+            ValuesBuilder::Grid { resolution, mut points } => {
+                release_unused(&mut points);
+                Values::Grid { resolution, points }
+            }
             ValuesBuilder::Numbers(numbers) => Values::of_numbers(&path, numbers),
             ValuesBuilder::Any(values) => Values::new(&path, values),
         };

@@ -16,6 +16,11 @@ struct Parts<'s> {
 }
 
 impl<'s> Parts<'s> {
+    /// A column without parts, of which at most this number is appended.
+    fn new(path: &'s SignalPath, parts: usize) -> Self {
+        Self { path, values: Vec::with_capacity(parts), count: 0, flags: Vec::new() }
+    }
+
     /// Appends the column of a part that starts at row `start` and has `length` rows.
     fn append(&mut self, column: &'s Column, start: usize, length: usize) {
         let is_complete = self.flags.is_empty() && self.count == start && column.presence == Presence::All;
@@ -47,9 +52,10 @@ impl<'s> Parts<'s> {
 impl Samples {
     /// Joins samples, in order.
     pub fn concat<'s>(parts: impl IntoIterator<Item = &'s Self>) -> Self {
-        let mut times: Vec<Timestamp> = Vec::new();
-        let mut columns: Vec<Parts<'s>> = Vec::new();
-        for part in parts {
+        let parts: Vec<&Self> = parts.into_iter().collect();
+        let mut times: Vec<Timestamp> = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
+        let mut columns: Vec<Parts<'s>> = Vec::with_capacity(parts.first().map_or(0, |part| part.columns.len()));
+        for part in &parts {
             // Both are sorted, so that the next column is mostly the next one.
             let mut next = 0;
             for column in &part.columns {
@@ -58,7 +64,7 @@ impl Samples {
                     next += 1;
                 }
                 if columns.get(next).is_none_or(|parts| order(parts) != Ordering::Equal) {
-                    columns.insert(next, Parts { path: &column.path, values: Vec::new(), count: 0, flags: Vec::new() });
+                    columns.insert(next, Parts::new(&column.path, parts.len()));
                 }
                 columns[next].append(column, times.len(), part.len());
                 next += 1;

@@ -76,8 +76,8 @@ impl ArchivedRecords for Memory {
         let find = |position: &RecordPosition| {
             let batches = state.archived.iter().filter(|batch| batch.shard == position.shard);
             let mut records = batches.flat_map(|batch| &batch.records);
-            let raw = records.find(|record| record.sequence_number == position.sequence_number)?.clone();
-            Some(ArchivedRecord { shard: position.shard.clone(), raw })
+            let raw = records.find(|record| record.sequence_number == position.sequence_number)?;
+            Some(ArchivedRecord { shard: position.shard.clone(), raw: (**raw).clone() })
         };
         Ok(positions.iter().filter_map(find).collect())
     }

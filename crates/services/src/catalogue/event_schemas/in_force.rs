@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use roadcast_domain::Timestamp;
 use roadcast_domain::cloudevent::Envelope;
-use roadcast_domain::event::CustomType;
+use roadcast_domain::event::{CustomType, EventType};
 use roadcast_domain::ids::VehicleId;
 use roadcast_domain::refusal::Refusal;
 use roadcast_domain::schema::{EventSchema, NoSchemas, SchemaRegistry, SchemaViolation};
@@ -74,7 +74,7 @@ impl<Ports: PortSet> CachedSchemas<Ports> {
         vid: &VehicleId,
         received: Timestamp,
     ) -> Result<ValidationOutcome, ValidationError> {
-        if envelope.event_type.parse::<CustomType>().is_err() {
+        if !matches!(EventType::from_name(&envelope.event_type), Some(EventType::Custom(_))) {
             return Ok(validate_event(envelope, data, vid, received, &NoSchemas)?);
         }
         let cached = self.confirmed_since(self.clock.now().plus_ms(1 - TTL_MS)).await?;

@@ -197,7 +197,7 @@ async fn quarantined_records_are_read_from_the_archive() {
         data: vec![0xFF],
     };
     let line = |n: i64| json!({"shard": "s", "seq": n.to_string(), "arrivedAt": clock.now().plus_ms(n)}).to_string() + "\n";
-    let batch = RawBatch { shard: "s".to_owned(), records: (0..4).map(record).collect() };
+    let batch = RawBatch { shard: "s".to_owned(), records: (0..4).map(|n| record(n).into()).collect() };
     memory.store(&batch).await.unwrap();
     // Two items of one record.
     let object = [line(1), line(1), line(3)].concat();

@@ -239,7 +239,7 @@ impl MovingNames {
     /// Returns the vehicle that is the partition key of the record that was put last.
     fn vehicle_of_newest_record(&self) -> usize {
         let newest = self.records().concat().into_iter().max_by_key(|record| record.raw.sequence_number.clone());
-        let key = newest.unwrap().raw.partition_key;
+        let key = newest.unwrap().raw.partition_key.clone();
         self.vehicles.iter().position(|vehicle| vehicle.vid.as_str() == key).unwrap()
     }
 
