@@ -1,5 +1,6 @@
 //! A client of the HTTP API. It authenticates with the token of a machine client and retries as the response demands.
 
+mod operations;
 mod records;
 mod response;
 
@@ -9,10 +10,9 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context as _, Result, bail};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
-use roadcast_domain::package::Package;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 
@@ -51,6 +51,14 @@ struct Token {
     renew_at: Instant,
 }
 
+/// The first items of a list.
+#[derive(Default)]
+pub(crate) struct Listing {
+    pub(crate) items: Vec<Value>,
+    /// Whether the list has more items.
+    pub(crate) more: bool,
+}
+
 #[derive(Deserialize)]
 struct Page<T> {
     items: Vec<T>,
@@ -59,13 +67,11 @@ struct Page<T> {
 }
 
 impl Api {
-    pub(crate) fn new(base: String, token_url: String, credentials: Credentials) -> Result<Self> {
-        // No proxy: the API is on this machine.
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(REQUEST_TIMEOUT)
-            .build()
-            .context("cannot create the HTTP client")?;
+    /// A client of the API at `base`. The proxies of the environment are used only if the API is not on this machine.
+    pub(crate) fn new(base: String, token_url: String, credentials: Credentials, is_remote: bool) -> Result<Self> {
+        let http = reqwest::Client::builder().timeout(REQUEST_TIMEOUT);
+        let http = if is_remote { http } else { http.no_proxy() };
+        let http = http.build().context("cannot create the HTTP client")?;
         Ok(Self { http, base, token_url, credentials, token: Mutex::new(None) })
     }
 
@@ -92,11 +98,17 @@ impl Api {
             .body("grant_type=client_credentials")
             .send()
             .await
-            .context("the token endpoint does not respond: check with `cargo roadcast status` that the stack is running")?;
+            .with_context(|| {
+                format!("the token endpoint {} does not respond: check the stack with `doctor`", self.token_url)
+            })?;
         let status = response.status();
         let body = response.bytes().await?;
         if !status.is_success() {
-            bail!("the token endpoint returned {status}: {}", String::from_utf8_lossy(&body));
+            bail!(
+                "the token endpoint returned {status} for the client {}: {}",
+                self.client_id(),
+                String::from_utf8_lossy(&body)
+            );
         }
         let granted: TokenResponse =
             serde_json::from_slice(&body).context("the token endpoint returned an invalid response")?;
@@ -168,10 +180,7 @@ impl Api {
             };
             tokio::time::sleep(pause).await;
         }
-        bail!(
-            "{method} {path} failed {ATTEMPTS} times, last with: {last_failure}. Check with `cargo roadcast status` that the \
-             stack is running"
-        )
+        bail!("{method} {path} failed {ATTEMPTS} times, last with: {last_failure}. Check the stack with `doctor`")
     }
 
     /// Sends JSON and parses the response. Fails if the status is not a success.
@@ -208,55 +217,12 @@ impl Api {
         self.send_with(Method::POST, path, body, Some((IDEMPOTENCY_KEY, &key))).await?.read(&format!("POST {path}"))
     }
 
-    /// The vid of the vehicle with the external id `scheme:value`; None if there is none.
-    pub(crate) async fn vehicle_named(&self, name: &str) -> Result<Option<String>> {
-        #[derive(Deserialize)]
-        struct Vehicle {
-            vid: String,
-        }
-        let name: String = name.bytes().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "%{byte:02X}");
-            text
-        });
-        let page: Page<Vehicle> = self.json(Method::GET, &format!("/vehicles?externalId={name}"), None).await?;
-        Ok(page.items.into_iter().next().map(|vehicle| vehicle.vid))
-    }
-
-    /// Registers a vehicle, or finds it if it is registered, and returns its vid.
-    pub(crate) async fn register(&self, registration: &Registration) -> Result<String> {
-        #[derive(Deserialize)]
-        struct Vehicle {
-            vid: String,
-        }
-        let body = serde_json::to_value(registration)?;
-        Ok(self.json::<Vehicle>(Method::POST, "/vehicles", Some(&body)).await?.vid)
-    }
-
-    /// All active fleets that the caller may see.
-    pub(crate) async fn fleets(&self) -> Result<Vec<Fleet>> {
-        let mut fleets: Vec<Fleet> = self.pages("/fleets").await?;
-        fleets.retain(|fleet| fleet.state == "active");
-        Ok(fleets)
-    }
-
-    /// All subscriptions of a fleet.
-    pub(crate) async fn subscriptions(&self, fleet_id: &str) -> Result<Vec<Subscription>> {
-        self.pages(&format!("/fleets/{fleet_id}/subscriptions")).await
-    }
-
-    /// All packages.
-    pub(crate) async fn packages(&self) -> Result<Vec<Package>> {
-        self.pages("/packages").await
-    }
-
     /// All items of a paginated list.
     pub(crate) async fn pages<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>> {
         let mut items = Vec::new();
         let mut cursor: Option<String> = None;
         loop {
-            let separator = if path.contains('?') { '&' } else { '?' };
-            let query = cursor.map(|cursor| format!("{separator}cursor={cursor}")).unwrap_or_default();
-            let page: Page<T> = self.json(Method::GET, &format!("{path}{query}"), None).await?;
+            let page: Page<T> = self.page(path, cursor.as_deref()).await?;
             items.extend(page.items);
             match page.next {
                 Some(next) => cursor = Some(next),
@@ -265,73 +231,39 @@ impl Api {
         }
     }
 
-    /// Creates a fleet.
-    pub(crate) async fn create_fleet(&self, name: &str) -> Result<Fleet> {
-        self.create("/fleets", &json!({ "name": name })).await
-    }
-
-    /// Creates a machine client and returns its id.
-    pub(crate) async fn create_client(&self, name: &str, role: &Role<'_>) -> Result<String> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Client {
-            client_id: String,
+    /// The first items of a paginated list, at most `limit`.
+    pub(crate) async fn first(&self, path: &str, limit: usize) -> Result<Listing> {
+        let mut listing = Listing::default();
+        let mut cursor: Option<String> = None;
+        loop {
+            let page: Page<Value> = self.page(path, cursor.as_deref()).await?;
+            listing.items.extend(page.items);
+            listing.more = page.next.is_some() || listing.items.len() > limit;
+            listing.items.truncate(limit);
+            match page.next {
+                Some(next) if listing.items.len() < limit => cursor = Some(next),
+                _ => return Ok(listing),
+            }
         }
-        Ok(self.create::<Client>("/clients", &role.client_input(name)).await?.client_id)
     }
 
-    /// Subscribes a fleet to vehicles.
-    pub(crate) async fn subscribe(&self, fleet_id: &str, vids: &[String], packages: &[&str]) -> Result<Subscription> {
-        let body = json!({ "vehicles": vids, "packages": packages });
-        self.create(&format!("/fleets/{fleet_id}/subscriptions"), &body).await
+    async fn page<T: DeserializeOwned>(&self, path: &str, cursor: Option<&str>) -> Result<Page<T>> {
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let query = cursor.map(|cursor| format!("{separator}cursor={cursor}")).unwrap_or_default();
+        self.json(Method::GET, &format!("{path}{query}"), None).await
     }
+}
 
-    /// Reads a subscription.
-    pub(crate) async fn subscription(&self, fleet_id: &str, subscription_id: &str) -> Result<Subscription> {
-        self.json(Method::GET, &format!("/fleets/{fleet_id}/subscriptions/{subscription_id}"), None).await
-    }
-
-    /// Replaces a subscription. Fails if it is changed at the same time.
-    pub(crate) async fn replace_subscription(&self, fleet_id: &str, id: &str, body: &Value) -> Result<Subscription> {
-        let path = format!("/fleets/{fleet_id}/subscriptions/{id}");
-        let (_, etag): (Value, String) = self.versioned(&path).await?;
-        self.replace(&path, &etag, body).await
-    }
-
-    /// The names of the app clients of a fleet.
-    pub(crate) async fn app_names(&self, fleet_id: &str) -> Result<Vec<String>> {
-        #[derive(Deserialize)]
-        struct Client {
-            name: String,
+/// Encodes a text for a query of a URL.
+pub(crate) fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
         }
-        let clients: Vec<Client> = self.pages(&format!("/fleets/{fleet_id}/clients")).await?;
-        Ok(clients.into_iter().map(|client| client.name).collect())
-    }
-
-    /// Sends events of a vehicle. Any status is returned as a response, except those that are retried.
-    pub(crate) async fn send_events(&self, vid: &str, events: &[Value]) -> Result<Response> {
-        let body = serde_json::to_string(events)?;
-        self.send(
-            Method::POST,
-            &format!("/vehicles/{vid}/events"),
-            Some((roadcast_domain::cloudevent::BATCH_MEDIA_TYPE, body)),
-        )
-        .await
-    }
-
-    /// Reads at most ten messages of a fleet's feed, and waits up to `wait_s` seconds for the first.
-    pub(crate) async fn feed(&self, fleet_id: &str, wait_s: u8) -> Result<Feed> {
-        let body = json!({ "max": 10, "waitSeconds": wait_s });
-        self.json(Method::POST, &format!("/fleets/{fleet_id}/feed"), Some(&body)).await
-    }
-
-    /// Acknowledges a feed response, which removes its messages from the feed.
-    pub(crate) async fn acknowledge(&self, fleet_id: &str, ack: &str) -> Result<()> {
-        let path = format!("/fleets/{fleet_id}/feed/ack");
-        let body = json!({ "ack": ack }).to_string();
-        let response = self.send(Method::POST, &path, Some(("application/json", body))).await?;
-        if response.status.is_success() { Ok(()) } else { Err(response.to_error(&format!("POST {path}")).into()) }
-    }
+        encoded
+    })
 }
 
 /// Whether another attempt may succeed.
@@ -353,5 +285,10 @@ mod tests {
     fn backoff_doubles_up_to_its_maximum() {
         assert_eq!(backoff(1), Duration::from_millis(200));
         assert_eq!(backoff(30), MAX_BACKOFF);
+    }
+
+    #[test]
+    fn query_text_is_encoded_by_byte() {
+        assert_eq!(percent_encoded("bus:a b/ü"), "bus%3Aa%20b%2F%C3%BC");
     }
 }

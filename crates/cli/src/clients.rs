@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::api::{Api, ApiError, Role};
-use crate::console::Console;
+use crate::console::{Cell, Console, Table, printable};
+use crate::location::StackLocation;
+use crate::selectors::{FleetSelector, client_id};
 use crate::stack::Stack;
-use crate::stack::layout::Layout;
 
 /// Attempts of a change while other admins change the same client.
 const ATTEMPTS: u32 = 5;
@@ -27,6 +28,8 @@ const ATTEMPTS: u32 = 5;
 A leaked secret, if the partner must not be interrupted: rotate, give it the new secret, then remove-credential. The tokens
 of the removed credential are refused within 5 seconds.
 
+  cargo roadcast --stack-name roadcast-dev clients list        On AWS
+
 CLIENT is the id of the client. `show` also accepts the id of any of its credentials, such as the one in a leaked token.")]
 pub(crate) struct ClientsArgs {
     #[command(subcommand)]
@@ -36,23 +39,30 @@ pub(crate) struct ClientsArgs {
 #[derive(Debug, Subcommand)]
 enum ClientsCommand {
     /// List all clients.
+    #[command(after_help = "Example:
+  cargo roadcast clients list --kind ingest")]
     List {
         /// List only clients of this kind.
         #[arg(long, value_parser = ["admin", "fleet", "ingest"])]
         kind: Option<String>,
     },
     /// Show a client, its vehicles and its newest changes.
+    #[command(after_help = "Example:
+  cargo roadcast clients show 4d1kq8example0client")]
     Show {
         /// Id of the client or of one of its credentials.
+        #[arg(value_parser = client_id)]
         client: String,
     },
     /// Create a client, and print its secret once.
+    #[command(after_help = "Example:
+  cargo roadcast clients create logger --source urn:example:logger")]
     Create {
         /// Display name.
         name: String,
-        /// Create an application of this fleet.
-        #[arg(long, conflicts_with_all = ["source", "admin"], required_unless_present_any = ["source", "admin"])]
-        fleet: Option<String>,
+        /// Create an application of this fleet, named by id or name.
+        #[arg(long, value_name = "FLEET", conflicts_with_all = ["source", "admin"], required_unless_present_any = ["source", "admin"])]
+        fleet: Option<FleetSelector>,
         /// Create an admin.
         #[arg(long, conflicts_with = "source")]
         admin: bool,
@@ -61,8 +71,11 @@ enum ClientsCommand {
         source: Vec<String>,
     },
     /// Change the name or the sources of a client.
+    #[command(after_help = "Example:
+  cargo roadcast clients update 4d1kq8example0client --name tracker")]
     Update {
         /// Id of the client.
+        #[arg(value_parser = client_id)]
         client: String,
         /// New display name.
         #[arg(long, required_unless_present = "source")]
@@ -72,30 +85,46 @@ enum ClientsCommand {
         source: Vec<String>,
     },
     /// Refuse all tokens of a client within 5 seconds, until it is enabled.
+    #[command(after_help = "Example:
+  cargo roadcast clients disable 4d1kq8example0client")]
     Disable {
         /// Id of the client.
+        #[arg(value_parser = client_id)]
         client: String,
     },
     /// Accept the tokens of a disabled client again.
+    #[command(after_help = "Example:
+  cargo roadcast clients enable 4d1kq8example0client")]
     Enable {
         /// Id of the client.
+        #[arg(value_parser = client_id)]
         client: String,
     },
     /// Create a second credential, and print its secret once. The first one stays valid until it is removed.
+    #[command(after_help = "Example:
+  cargo roadcast clients rotate 4d1kq8example0client")]
     Rotate {
         /// Id of the client.
+        #[arg(value_parser = client_id)]
         client: String,
     },
     /// Remove a credential: its tokens are refused within 5 seconds.
+    #[command(after_help = "Example:
+  cargo roadcast clients remove-credential 4d1kq8example0client 4d1kq8example0client")]
     RemoveCredential {
         /// Id of the client.
+        #[arg(value_parser = client_id)]
         client: String,
         /// Id of the credential.
+        #[arg(value_parser = client_id)]
         credential: String,
     },
     /// Delete a client with all its credentials. Its vehicles and events stay.
+    #[command(after_help = "Example:
+  cargo roadcast clients delete 4d1kq8example0client")]
     Delete {
         /// Id of the client.
+        #[arg(value_parser = client_id)]
         client: String,
     },
 }
@@ -129,28 +158,57 @@ struct Credential {
 }
 
 impl Client {
+    fn state(&self) -> String {
+        self.disabled_since.as_ref().map_or("enabled".to_owned(), |since| format!("disabled since {since}"))
+    }
+
+    /// The fleet or the sources of the client; empty for an admin.
+    fn owner(&self) -> String {
+        self.fleet_id.clone().unwrap_or_else(|| self.sources.clone().unwrap_or_default().join(" "))
+    }
+
     fn line(&self) -> String {
-        let state = self.disabled_since.as_ref().map_or("enabled".to_owned(), |since| format!("disabled since {since}"));
-        let of = self.fleet_id.clone().unwrap_or_else(|| self.sources.clone().unwrap_or_default().join(" "));
+        let (state, of) = (self.state(), self.owner());
         let credentials = if self.credentials.len() == 1 { "1 credential" } else { "2 credentials" };
-        format!("{}  {}  {}  {of}  {credentials}, {state}", self.id, self.kind, self.name)
+        printable(&format!("{}  {}  {}  {of}  {credentials}, {state}", self.id, self.kind, self.name))
     }
 }
 
-pub(crate) async fn run(layout: &Layout, console: &Console, args: &ClientsArgs) -> Result<ExitCode> {
-    let api = Stack::open(layout)?.admin().await?;
+fn table(clients: &[Client]) -> Table {
+    let titles = ["client", "kind", "name", "fleet or sources", "credentials", "state", "created"];
+    let mut table = Table::new(&titles, "no clients");
+    for client in clients {
+        table.row([
+            Cell::text(&client.id),
+            Cell::text(&client.kind),
+            Cell::text(&client.name),
+            Cell::text(client.owner()),
+            Cell::number(client.credentials.len()),
+            Cell::state(client.state()),
+            Cell::time(&client.created_at),
+        ]);
+    }
+    table
+}
+
+pub(crate) async fn run(location: &StackLocation, console: &Console, args: &ClientsArgs) -> Result<ExitCode> {
+    let api = Stack::open(location).await?.admin().await?;
     let (object, text) = match &args.command {
         ClientsCommand::List { kind } => {
             let query = kind.as_ref().map(|kind| format!("?kind={kind}")).unwrap_or_default();
             let clients: Vec<Client> = api.pages(&format!("/clients{query}")).await?;
-            let text = clients.iter().map(Client::line).collect::<Vec<_>>().join("\n");
-            (json!({ "clients": clients }), text)
+            let text = table(&clients).render(console.style());
+            (json!({ "items": clients }), text)
         }
         ClientsCommand::Show { client } => show(&api, client).await?,
         ClientsCommand::Create { name, fleet, admin, source } => {
             let sources: Vec<&str> = source.iter().map(String::as_str).collect();
             let other = if *admin { Role::Admin } else { Role::Ingest(&sources) };
-            let role = fleet.as_deref().map_or(other, Role::Fleet);
+            let fleet_id = match fleet {
+                Some(fleet) => Some(fleet.id(&api).await?),
+                None => None,
+            };
+            let role = fleet_id.as_deref().map_or(other, Role::Fleet);
             let created: Value = api.create("/clients", &role.client_input(name)).await?;
             let text = secret_text(&created);
             (created, text)

@@ -1,10 +1,19 @@
 //! Terminal output: progress on standard error, results on standard output.
 
+mod style;
+mod table;
+
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use roadcast_domain::Timestamp;
 use serde::Serialize;
+
+pub(crate) use style::{Cell, Style, printable};
+pub(crate) use table::{Properties, Table};
+
+use crate::simulator::now_ms;
 
 /// Prints a line to standard error.
 pub(crate) fn note(text: &str) {
@@ -15,11 +24,24 @@ pub(crate) fn note(text: &str) {
 pub(crate) struct Console {
     json: bool,
     terminal: bool,
+    style: Style,
 }
 
 impl Console {
     pub(crate) fn new(json: bool) -> Self {
-        Self { json, terminal: std::io::stderr().is_terminal() }
+        let style = if std::io::stdout().is_terminal() {
+            // https://no-color.org: any value but an empty one.
+            let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+            Style { colour, now: Some(Timestamp::from_ms(now_ms())) }
+        } else {
+            Style::PLAIN
+        };
+        Self { json, terminal: std::io::stderr().is_terminal(), style }
+    }
+
+    /// How results are written as text.
+    pub(crate) fn style(&self) -> Style {
+        self.style
     }
 
     /// Whether results are printed as JSON.

@@ -27,7 +27,7 @@ const SCALE: [u32; 5] = [100, 1_000, 10_000, 100_000, 1_000_000];
 #[command(after_help = "Examples:
   cargo roadcast cost
   cargo roadcast cost --vehicles 2500 --fleets 4 --by-fleet
-  cargo roadcast --json cost --knobs false | jq '.iot.traffic, .put_records.traffic'
+  cargo roadcast --json cost --knobs false | jq '.iot.traffic, .putRecords.traffic'
   cargo roadcast cost --webhooks                                Only what webhooks add
 
 Needs no running stack and no AWS account. Takes some minutes for 10,000 vehicles; --knobs false and --scaling false are faster.

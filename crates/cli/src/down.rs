@@ -10,6 +10,13 @@ use crate::stack::endpoint::{self, QUIESCE_TIMEOUT, STOP_TIMEOUT};
 use crate::stack::layout::Layout;
 use crate::stack::state::{RunFile, StackFile};
 
+/// Arguments of `down`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cargo roadcast down
+  cargo roadcast --dir /tmp/b down     Stop the stack of another folder")]
+pub(crate) struct DownArgs {}
+
 pub(crate) async fn run(layout: &Layout, console: &Console) -> Result<ExitCode> {
     let Some(run) = RunFile::read(layout)? else {
         console.print_result(&json!({ "stopped": false }), "No stack is running in this folder.")?;

@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, mpsc};
 use self::delivery::Delivery;
 use crate::console::{Console, note};
 use crate::shutdown::ShutdownSignal;
-use crate::simulate::parse_duration;
+use crate::time_argument::parse_duration;
 
 /// Maximum connections at a time. Others wait.
 const MAX_CONNECTIONS: usize = 64;

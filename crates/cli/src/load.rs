@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use crate::aws;
 use crate::console::{Console, Step};
+use crate::location::StackLocation;
 use crate::stack::Stack;
-use crate::stack::layout::Layout;
 
 /// How often the command checks whether the import has finished.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -43,6 +43,7 @@ struct UploadedFile {
   cargo roadcast load vehicles.ndjson.zst
   cargo roadcast load --as schemas schemas.ndjson
   cargo roadcast --json load vehicles.csv | jq .summary
+  cargo roadcast --stack-name roadcast-dev load vehicles.csv     On AWS
 
 The file name ends in .csv, .ndjson or .jsonl, optionally followed by .gz or .zst. docs/bulk-data.md describes the columns.
 The exit code is 1 if the file cannot be read to its end. A vehicle mapping grants no access: subscribe a fleet to its
@@ -75,8 +76,8 @@ impl BulkKind {
     }
 }
 
-pub(crate) async fn run(layout: &Layout, console: &Console, options: &LoadArgs) -> Result<ExitCode> {
-    let stack = Stack::open(layout)?;
+pub(crate) async fn run(location: &StackLocation, console: &Console, options: &LoadArgs) -> Result<ExitCode> {
+    let stack = Stack::open(location).await?;
     let started = Instant::now();
     let upload = UploadedFile::put(&stack, options).await?;
     let mut step = console.step("Importing");
@@ -135,7 +136,7 @@ fn result_text(summary: &Value, invalid_rows: &[Value], report: &str) -> String 
 impl UploadedFile {
     async fn put(stack: &Stack, options: &LoadArgs) -> Result<Self> {
         let name = options.file.file_name().and_then(|name| name.to_str()).context("the file name is not UTF-8")?;
-        let bucket = stack.file.output("BulkDataBucketName")?.to_owned();
+        let bucket = stack.output("BulkDataBucketName")?.to_owned();
         let s3 = aws::s3(&stack.config);
         // A unique key, so that the report of an earlier file with this name is not mistaken for the result.
         let key = format!("{}/{}/{name}", options.kind.prefix(), SystemClock.now().to_string().replace(':', "-"));
@@ -154,7 +155,7 @@ impl UploadedFile {
     /// Waits for the summary of the import and returns it.
     async fn wait(&self, stack: &Stack, step: &mut Step) -> Result<Value> {
         let dynamodb = aws_sdk_dynamodb::Client::new(&stack.config);
-        let loads = DynamoImportProgress::new(dynamodb, stack.file.output("ReferenceTableName")?);
+        let loads = DynamoImportProgress::new(dynamodb, stack.output("ReferenceTableName")?);
         let (mut rows, mut last_progress) = (0, Instant::now());
         loop {
             if let Some(text) = self.read(&format!("reports/{}.summary.json", self.key), None).await? {
@@ -167,10 +168,10 @@ impl UploadedFile {
             step.set_message(&format!("{} {rows} rows so far", self.key));
             if last_progress.elapsed() > STALL_TIMEOUT {
                 bail!(
-                    "the import of {} made no progress for {} minutes: check --as, and the endpoint's log for errors of the \
-                     reference loader",
+                    "the import of {} made no progress for {} minutes: check --as, and errors of the reference loader in {}",
                     self.key,
-                    STALL_TIMEOUT.as_secs() / 60
+                    STALL_TIMEOUT.as_secs() / 60,
+                    stack.log_of("reference-loader")
                 );
             }
             tokio::time::sleep(POLL_INTERVAL).await;

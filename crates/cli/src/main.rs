@@ -1,27 +1,41 @@
-//! `roadcast`: runs a local Roadcast stack, sends data to it and inspects it. See `roadcast --help`.
+//! `roadcast`: runs a local Roadcast stack, and uses it or a deployed one. See `roadcast --help`.
 
 mod api;
 mod args;
 mod aws;
 mod clients;
+mod completions;
+mod confirmation;
 mod console;
 mod cost;
+mod dead_letters;
+mod doctor;
 mod down;
 mod endpoints;
+mod fleets;
+mod json_text;
 mod listen;
 mod load;
+mod location;
 mod offboard;
 mod onboard;
+mod quarantine;
+mod redrives;
 mod reference;
 mod replay;
+mod selectors;
 mod shutdown;
 mod simulate;
 mod simulator;
 mod speed_factor;
 mod stack;
 mod status;
+mod subscriptions;
 mod tail;
+mod time_argument;
+mod token;
 mod up;
+mod vehicles;
 
 use std::process::ExitCode;
 
@@ -29,7 +43,7 @@ use clap::Parser;
 
 use crate::args::{Args, Command};
 use crate::console::Console;
-use crate::stack::layout::Layout;
+use crate::location::StackLocation;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -45,21 +59,29 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args, console: &Console) -> anyhow::Result<ExitCode> {
-    let layout = Layout::find(args.dir)?;
+    let location = StackLocation::choose(args.location, |name| std::env::var(name).ok())?;
     match args.command {
-        Command::Up(options) => up::run(&layout, console, options).await,
-        Command::Down => down::run(&layout, console).await,
-        Command::Status => status::run(&layout, console).await,
-        Command::Simulate(options) => simulate::run(&layout, console, &options).await,
-        Command::Replay(options) => replay::run(&layout, console, &options).await,
-        Command::Load(options) => load::run(&layout, console, &options).await,
-        Command::Onboard(options) => onboard::run(&layout, console, &options).await,
-        Command::Offboard(options) => offboard::run(&layout, console, &options).await,
-        Command::Clients(options) => clients::run(&layout, console, &options).await,
-        Command::Endpoints(options) => endpoints::run(&layout, console, &options).await,
+        Command::Up(options) => up::run(&location.local("up")?, console, options).await,
+        Command::Down(_) => down::run(&location.local("down")?, console).await,
+        Command::Status(_) => status::run(&location, console).await,
+        Command::Doctor(_) => doctor::run(&location, console).await,
+        Command::Token(options) => token::run(&location, console, &options).await,
+        Command::Tail(options) => tail::run(&location, console, &options).await,
+        Command::Simulate(options) => simulate::run(&location, console, &options).await,
+        Command::Replay(options) => replay::run(&location, console, &options).await,
+        Command::Onboard(options) => onboard::run(&location, console, &options).await,
+        Command::Offboard(options) => offboard::run(&location, console, &options).await,
+        Command::Load(options) => load::run(&location, console, &options).await,
+        Command::Fleets(options) => fleets::run(&location, console, &options).await,
+        Command::Vehicles(options) => vehicles::run(&location, console, &options).await,
+        Command::Subscriptions(options) => subscriptions::run(&location, console, &options).await,
+        Command::Clients(options) => clients::run(&location, console, &options).await,
+        Command::Endpoints(options) => endpoints::run(&location, console, &options).await,
         Command::Listen(options) => listen::run(console, &options).await,
+        Command::DeadLetters(options) => dead_letters::run(&location, console, &options).await,
+        Command::Quarantine(options) => quarantine::run(&location, console, &options).await,
         Command::Cost(options) => cost::run(console, &options).await,
-        Command::Reference(options) => reference::run(&layout, console, &options).await,
-        Command::Tail(options) => tail::run(&layout, console, &options).await,
+        Command::Reference(options) => reference::run(&location, console, &options).await,
+        Command::Completions(options) => completions::run(&options),
     }
 }

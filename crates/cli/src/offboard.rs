@@ -1,17 +1,19 @@
 //! `offboard`: offboards a fleet through the API and waits until it is done.
 
 use std::process::ExitCode;
+use std::str::FromStr as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use reqwest::Method;
+use roadcast_domain::ids::FleetId;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::console::Console;
+use crate::location::StackLocation;
 use crate::stack::Stack;
-use crate::stack::layout::Layout;
 
 /// How long to wait: the retention time of the feed's messages, and an hour for the last steps.
 const OFFBOARDING_TIMEOUT: Duration = Duration::from_hours(4 * 24 + 1);
@@ -43,8 +45,8 @@ Subscriptions are revoked; app clients, queues and the rule are deleted. The aud
 If offboarding fails, run the same command again: it runs all steps again; finished steps change nothing.")]
 pub(crate) struct OffboardArgs {
     /// Id of the fleet.
-    #[arg(value_name = "FLEET")]
-    pub(crate) fleet: String,
+    #[arg(value_name = "FLEET", value_parser = FleetId::from_str)]
+    pub(crate) fleet: FleetId,
     /// List what would be deleted, and change nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -56,10 +58,10 @@ pub(crate) struct OffboardArgs {
     pub(crate) wait: bool,
 }
 
-pub(crate) async fn run(layout: &Layout, console: &Console, options: &OffboardArgs) -> Result<ExitCode> {
-    let stack = Stack::open(layout)?;
+pub(crate) async fn run(location: &StackLocation, console: &Console, options: &OffboardArgs) -> Result<ExitCode> {
+    let stack = Stack::open(location).await?;
     let api = stack.admin().await?;
-    let fleet_id = &options.fleet;
+    let fleet_id = options.fleet.as_str();
     let path = format!("/fleets/{fleet_id}");
     let current: Fleet = api.json(Method::GET, &path, None).await?;
     if options.dry_run {

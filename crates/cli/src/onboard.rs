@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use crate::api::{Api, ExternalId, Fleet, Registration};
 use crate::console::{Console, Step};
+use crate::location::StackLocation;
 use crate::stack::Stack;
-use crate::stack::layout::Layout;
 use difference::Difference;
 use spec::{FleetSpec, VehicleSpec};
 use subscriptions::Subscriber;
@@ -29,6 +29,7 @@ const EXIT_DIFFERENT: u8 = 3;
 #[command(after_help = "Examples:
   cargo roadcast onboard --dry-run fleets.yaml     List what exists (=), what would be created (+) or differs (~)
   cargo roadcast onboard fleets.yaml
+  cargo roadcast --stack-name roadcast-dev onboard fleets.yaml     On AWS
   cargo roadcast onboard --fleet Nordwind --app nordwind-app --vehicle bus:2619 --package track-and-trace
   cargo roadcast onboard --fleet Nordwind --mapped --package telematics     All vehicles that bulk files map to the fleet
 
@@ -81,9 +82,9 @@ pub(crate) struct OnboardArgs {
     pub(crate) packages: Vec<String>,
 }
 
-pub(crate) async fn run(layout: &Layout, console: &Console, options: &OnboardArgs) -> Result<ExitCode> {
+pub(crate) async fn run(location: &StackLocation, console: &Console, options: &OnboardArgs) -> Result<ExitCode> {
     let spec = spec::load(options)?;
-    let stack = Stack::open(layout)?;
+    let stack = Stack::open(location).await?;
     let api = stack.admin().await?;
     let mut difference = Difference::default();
     let steps = spec.vehicles.len() + spec.fleets.len();

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use serde_json::json;
 
 use crate::console::Console;
+use crate::location::StackLocation;
 use crate::stack::layout::Layout;
 use crate::stack::{Stack, reference};
 
@@ -16,6 +17,7 @@ use crate::stack::{Stack, reference};
 #[command(after_help = "Examples:
   cargo roadcast reference --out site --api /dev     The page and stage `dev` of the API are served from one origin
   cargo roadcast reference --out site --api https://abc123.execute-api.eu-central-1.amazonaws.com/dev
+  cargo roadcast --stack-name roadcast-dev reference --out site     The URL is that of the stack on AWS
   aws s3 sync site s3://BUCKET --cache-control no-cache     BUCKET is the stack output ApiReferenceBucketName
 
 `cargo roadcast up` publishes the same page. npm is required: it downloads Swagger UI once.
@@ -25,7 +27,7 @@ pub(crate) struct ReferenceArgs {
     /// Output folder; created if it does not exist.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: PathBuf,
-    /// URL of the API, or a path if page and API have the same origin [default: the URL of the running stack].
+    /// URL of the API, or a path if page and API have the same origin [default: the URL of the stack].
     #[arg(long, value_name = "URL", value_parser = parse_api_address)]
     pub(crate) api: Option<String>,
 }
@@ -40,15 +42,21 @@ fn parse_api_address(text: &str) -> Result<String, String> {
     }
 }
 
-pub(crate) async fn run(layout: &Layout, console: &Console, options: &ReferenceArgs) -> Result<ExitCode> {
+pub(crate) async fn run(location: &StackLocation, console: &Console, options: &ReferenceArgs) -> Result<ExitCode> {
     let api = match &options.api {
         Some(api) => api.clone(),
-        None => Stack::open(layout)
-            .context("without --api, the page is for the API of the running stack; pass the URL of another API with --api")?
+        None => Stack::open(location)
+            .await
+            .context("without --api, the page is for the API of the stack; pass the URL of another API with --api")?
             .api_url()?,
     };
+    // The page is made of files of the workspace, also for a deployed stack.
+    let layout = match location {
+        StackLocation::Local { dir } => Layout::find(dir.clone())?,
+        StackLocation::Deployed(_) => Layout::find(None)?,
+    };
     layout.create()?;
-    let page_files = reference::page(layout, &api, console)
+    let page_files = reference::page(&layout, &api, console)
         .await?
         .context("npm is not installed: install Node.js, which includes npm, and try again")?;
     let out = &options.out;

@@ -13,19 +13,21 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use roadcast_domain::Timestamp;
 use roadcast_domain::ids::VehicleId;
 use roadcast_traces::{Format, VehicleKey};
 use serde_json::json;
 
 use crate::api::Api;
+use crate::confirmation::Confirmation;
 use crate::console::Console;
+use crate::location::StackLocation;
+use crate::selectors::FleetSelector;
 use crate::shutdown::ShutdownSignal;
 use crate::simulator::now_ms;
 use crate::speed_factor::SpeedFactor;
-use crate::stack::layout::Layout;
-use crate::stack::{Stack, demo_fleet};
+use crate::stack::{Stack, demo_fleet, tool_clients};
 use collect::Collector;
 use feed_drain::FeedDrain;
 use recordings::RecordingSummary;
@@ -44,13 +46,15 @@ const EXIT_COUNTS_DIFFER: u8 = 2;
 #[command(after_help = "Examples:
   cargo roadcast replay --wait measurements.ndjson.zst
   cargo roadcast replay --speed 10x bus-day.csv.gz
+  cargo roadcast --stack-name roadcast-dev replay --fleet Nordwind trip.csv     On AWS
   cargo roadcast --json replay --register-only trip.csv | jq .vehicles
   cargo roadcast --json replay --wait --no-subscribe trip.csv
 
 With --wait, the exit code is 2 if the counts do not match, or if an event was not delivered to the fleet.
 
 With --wait, the tool reads and acknowledges the feed of the fleet that it subscribes, also events of other vehicles. It reads
-no feed of another fleet, and none with --no-subscribe or --no-drain.")]
+no feed of another fleet, and none with --no-subscribe or --no-drain. A stack whose stage is prod is used only after a confirmation,
+or with --yes.")]
 pub(crate) struct ReplayArgs {
     /// Recordings: enviroCar NDJSON, CapMetro CSV, Twizy CSV or FMS in VSS; plain, .gz or .zst.
     #[arg(required = true, value_name = "FILE")]
@@ -67,9 +71,9 @@ pub(crate) struct ReplayArgs {
     /// Wait until all data is stored and delivered, and print the reconciliation.
     #[arg(long)]
     pub(crate) wait: bool,
-    /// Id of the fleet to subscribe to the recorded vehicles [default: the demo fleet].
+    /// Id or name of the fleet to subscribe to the recorded vehicles [default: the demo fleet of the local stack].
     #[arg(long, value_name = "FLEET", conflicts_with = "no_subscribe")]
-    pub(crate) fleet: Option<String>,
+    pub(crate) fleet: Option<FleetSelector>,
     /// Do not create a subscription.
     #[arg(long)]
     pub(crate) no_subscribe: bool,
@@ -82,20 +86,25 @@ pub(crate) struct ReplayArgs {
     /// Maximum number of concurrent uploads; uploads of one vehicle are never concurrent.
     #[arg(long, default_value_t = 12, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) concurrency: u16,
+    #[command(flatten)]
+    pub(crate) confirmation: Confirmation,
 }
 
-pub(crate) async fn run(layout: &Layout, console: &Console, options: &ReplayArgs) -> Result<ExitCode> {
+pub(crate) async fn run(location: &StackLocation, console: &Console, options: &ReplayArgs) -> Result<ExitCode> {
     let mut shutdown = ShutdownSignal::listen()?;
     tokio::select! {
-        code = replay(layout, console, options) => code,
+        code = replay(location, console, options) => code,
         () = shutdown.recv() => Ok(ExitCode::from(130)),
     }
 }
 
-async fn replay(layout: &Layout, console: &Console, options: &ReplayArgs) -> Result<ExitCode> {
-    let mut stack = Stack::open(layout)?;
+async fn replay(location: &StackLocation, console: &Console, options: &ReplayArgs) -> Result<ExitCode> {
+    let mut stack = Stack::open(location).await?;
+    let effect = if options.wait { "sends recordings, and reads and acknowledges a feed" } else { "sends recordings" };
+    options.confirmation.ask(&stack, effect)?;
     let admin = stack.admin().await?;
-    let ingest = Arc::new(demo_fleet::ingest_client(&mut stack, layout, &admin).await?);
+    let fleet_id = fleet(&stack, options, &admin).await?;
+    let ingest = Arc::new(tool_clients::ingest_client(&mut stack, &admin, Confirmation::given()).await?);
     let summary = read_recordings(console, options).await?;
     let vids = register(console, &ingest, &summary).await?;
     if options.register_only {
@@ -104,16 +113,16 @@ async fn replay(layout: &Layout, console: &Console, options: &ReplayArgs) -> Res
         console.print_result(&json!({ "vehicles": names }), &text.join("\n"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    subscribe(&stack, console, options, &admin, &vids).await?;
+    if let Some(fleet_id) = &fleet_id {
+        subscribe(console, &admin, fleet_id, &vids).await?;
+    }
 
     let started = Instant::now();
     let run_start = Timestamp::from_ms(now_ms());
     let vehicles: BTreeSet<VehicleId> = vids.values().filter_map(|vid| vid.parse().ok()).collect();
-    let feed_drain = if options.wait && !options.no_drain && !options.no_subscribe {
-        let fleet_id = options.fleet.clone().unwrap_or_else(|| stack.file.demo.fleet_id.clone());
-        Some(FeedDrain::start(&mut stack, layout, &admin, fleet_id, &vehicles).await?)
-    } else {
-        None
+    let feed_drain = match fleet_id.filter(|_| options.wait && !options.no_drain) {
+        Some(fleet_id) => Some(FeedDrain::start(&mut stack, &admin, fleet_id, Confirmation::given(), &vehicles).await?),
+        None => None,
     };
     let sent = send::send_recordings(&ingest, options, &summary, Arc::new(vids), console).await?;
     if !options.wait {
@@ -154,17 +163,24 @@ async fn register(console: &Console, ingest: &Api, summary: &RecordingSummary) -
     Ok(vids)
 }
 
-async fn subscribe(
-    stack: &Stack,
-    console: &Console,
-    options: &ReplayArgs,
-    admin: &Api,
-    vids: &BTreeMap<VehicleKey, String>,
-) -> Result<()> {
-    if options.no_subscribe || vids.is_empty() {
+/// The fleet to subscribe; None with `--no-subscribe` and `--register-only`. Only the local stack has a demo fleet.
+async fn fleet(stack: &Stack, options: &ReplayArgs, admin: &Api) -> Result<Option<String>> {
+    if options.no_subscribe || options.register_only {
+        return Ok(None);
+    }
+    match &options.fleet {
+        Some(fleet) => Ok(Some(fleet.id(admin).await?)),
+        None if stack.is_deployed() => {
+            bail!("{} has no demo fleet: choose a fleet with --fleet, or subscribe none with --no-subscribe", stack.name())
+        }
+        None => Ok(Some(stack.file.demo.fleet_id.clone())),
+    }
+}
+
+async fn subscribe(console: &Console, admin: &Api, fleet_id: &str, vids: &BTreeMap<VehicleKey, String>) -> Result<()> {
+    if vids.is_empty() {
         return Ok(());
     }
-    let fleet_id = options.fleet.as_ref().unwrap_or(&stack.file.demo.fleet_id);
     let mut step = console.step("Subscribing the fleet");
     let vids: Vec<String> = vids.values().cloned().collect();
     let created = demo_fleet::subscribe(admin, fleet_id, &vids, &PACKAGES, &mut step).await?;

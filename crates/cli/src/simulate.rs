@@ -7,22 +7,25 @@ use std::time::Duration;
 use anyhow::Result;
 use roadcast_traces::simulate::{Faults, SimConfig, Simulator};
 
+use crate::confirmation::Confirmation;
 use crate::console::{Console, note};
+use crate::location::StackLocation;
 use crate::shutdown::ShutdownSignal;
 use crate::simulator::transport::{PayloadFormat, Transport, TransportKind};
 use crate::simulator::{Simulation, SimulationCounts};
 use crate::speed_factor::SpeedFactor;
-use crate::stack::Stack;
-use crate::stack::demo_fleet;
-use crate::stack::layout::Layout;
+use crate::stack::{Stack, demo_fleet, tool_clients};
+use crate::time_argument::parse_duration;
 
 /// Arguments of `simulate`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo roadcast simulate --vehicles 5 --duration 60s
   cargo roadcast simulate --via kinesis --payload block
+  cargo roadcast --stack-name roadcast-dev simulate --duration 5m     On AWS
   cargo roadcast simulate --rate 10x --duplicates 0.05 --reorder 0.1 --clock-skew 0.02 --nonsense 0.01
 
+A stack whose stage is prod is used only after a confirmation, or with --yes.
 The exit code is 1 if an upload got no response after all retries.")]
 pub(crate) struct SimulateArgs {
     /// Number of vehicles.
@@ -58,6 +61,8 @@ pub(crate) struct SimulateArgs {
     /// Duration of the simulation in real time, such as 60s, 10m or 1h [default: until Ctrl-C].
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) duration: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) confirmation: Confirmation,
 }
 
 fn parse_fraction(text: &str) -> Result<f64, String> {
@@ -65,18 +70,6 @@ fn parse_fraction(text: &str) -> Result<f64, String> {
         Ok(fraction) if (0.0..=1.0).contains(&fraction) => Ok(fraction),
         _ => Err("expected a fraction from 0 to 1, such as 0.05".to_owned()),
     }
-}
-
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let invalid = || "expected a duration such as 60s, 10m or 1h".to_owned();
-    let (number, unit_s) = match text.strip_suffix(['s', 'm', 'h']) {
-        Some(number) if text.ends_with('h') => (number, 3600.0),
-        Some(number) if text.ends_with('m') => (number, 60.0),
-        Some(number) => (number, 1.0),
-        None => (text, 1.0),
-    };
-    let number: f64 = number.parse().map_err(|_| invalid())?;
-    Duration::try_from_secs_f64(number * unit_s).map_err(|_| invalid())
 }
 
 /// The number of samples per upload: the default, or fewer so that each vehicle has at least two uploads in a short simulation.
@@ -87,11 +80,12 @@ fn samples_per_upload(defaults: &SimConfig, duration: Option<Duration>, rate: f6
     usize::try_from(samples / 2).unwrap_or(usize::MAX).clamp(1, defaults.samples_per_upload.max(1))
 }
 
-pub(crate) async fn run(layout: &Layout, console: &Console, options: &SimulateArgs) -> Result<ExitCode> {
+pub(crate) async fn run(location: &StackLocation, console: &Console, options: &SimulateArgs) -> Result<ExitCode> {
     let mut shutdown = ShutdownSignal::listen()?;
-    let mut stack = Stack::open(layout)?;
+    let mut stack = Stack::open(location).await?;
+    options.confirmation.ask(&stack, "registers simulated vehicles and sends their data")?;
     let admin = stack.admin().await?;
-    let api = Arc::new(demo_fleet::ingest_client(&mut stack, layout, &admin).await?);
+    let api = Arc::new(tool_clients::ingest_client(&mut stack, &admin, Confirmation::given()).await?);
     let defaults = SimConfig::default();
     let config = SimConfig {
         samples_per_upload: samples_per_upload(&defaults, options.duration, options.rate.0),
@@ -152,10 +146,8 @@ mod tests {
     }
 
     #[test]
-    fn durations_have_a_unit_and_fractions_are_at_most_one() {
-        assert_eq!(parse_duration("90s").unwrap(), Duration::from_secs(90));
-        assert_eq!(parse_duration("1.5m").unwrap(), Duration::from_secs(90));
-        assert!(parse_duration("-1s").is_err());
+    fn fractions_are_at_most_one() {
+        assert!((parse_fraction("0.5").unwrap() - 0.5).abs() < f64::EPSILON);
         assert!(parse_fraction("1.2").is_err());
     }
 }

@@ -33,6 +33,7 @@ pub(crate) struct Simulation {
 
 /// Totals of a simulation, in samples except where stated.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct SimulationCounts {
     /// Number of uploads.
     pub(crate) uploads: u64,

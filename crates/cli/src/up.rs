@@ -11,7 +11,6 @@ use roadcast_traces::VehicleKey;
 use roadcast_traces::simulate::SimConfig;
 use serde_json::json;
 
-use crate::aws;
 use crate::console::{Console, note};
 use crate::shutdown::ShutdownSignal;
 use crate::simulator::transport::Transport;
@@ -22,7 +21,7 @@ use crate::stack::process::ProcessHandle;
 use crate::stack::state::{RunFile, StackFile};
 use crate::stack::{Stack, build, demo_fleet, deploy, gateway, package, recovery, reference, template, venv};
 
-const DEFAULT_PORT: u16 = 4566;
+pub(crate) const DEFAULT_PORT: u16 = 4566;
 
 /// Arguments of `up`.
 #[derive(Debug, clap::Args)]
@@ -139,10 +138,9 @@ async fn deploy_and_onboard(
     file: StackFile,
     vehicles: usize,
 ) -> Result<Stack> {
-    let config = aws::config(file.port);
+    let mut stack = Stack::local(layout, file);
     let digest = deploy::digest(&plan.packaged);
-    let deployed = deploy::outputs(&config).await?;
-    let mut stack = Stack { file, config };
+    let deployed = deploy::outputs(&stack.config).await?;
     if let Some(outputs) = deployed.filter(|_| stack.file.deployed == digest) {
         stack.file.outputs = outputs;
         note("Deploying template.yaml: no changes");
@@ -151,10 +149,10 @@ async fn deploy_and_onboard(
         gateway::set_responses(&stack, layout).await?;
         stack.file.deployed = digest;
     }
-    stack.file.write(layout)?;
-    demo_fleet::demo(&mut stack, layout, vehicles, console).await?;
+    stack.save()?;
+    demo_fleet::demo(&mut stack, vehicles, console).await?;
     stack.file.reference = reference::publish(&stack, layout, console).await;
-    stack.file.write(layout)?;
+    stack.save()?;
     Ok(stack)
 }
 
@@ -254,8 +252,8 @@ fn announce(stack: &Stack, layout: &Layout, console: &Console, options: &UpArgs,
     let seconds = began.elapsed().as_secs_f64();
     let object = json!({
         "api": api,
-        "tokenUrl": stack.token_url(),
-        "endpoint": format!("http://127.0.0.1:{}", stack.file.port),
+        "tokenUrl": stack.token_url()?,
+        "endpoint": stack.endpoint_url(),
         "port": stack.file.port,
         "reference": stack.file.reference,
         "fleetId": demo.fleet_id,
@@ -268,7 +266,7 @@ fn announce(stack: &Stack, layout: &Layout, console: &Console, options: &UpArgs,
     } else {
         "Press Ctrl-C to stop it".to_owned()
     };
-    let (status, status_json) = (layout.command("status"), layout.command("--json status"));
+    let (status, token) = (layout.command("status"), layout.command("token"));
     let tail = layout.command(&format!("tail --fleet {}", demo.fleet_id));
     let text = format!(
         "
@@ -278,16 +276,16 @@ Roadcast is running (started in {seconds:.0} s). {stop}.
   Reference  {reference}
   Tokens     {token_url}
   Fleet      {fleet_id} (Demo fleet)
-  Run `{status}` for tokens and more.
+  Run `{status}` for more, and `{token}` for a token.
 
 Try next, in another terminal:
   {tail}
-  TOKEN=$({status_json} | python3 -c 'import json,sys; print(json.load(sys.stdin)[\"tokens\"][\"admin\"])')
+  TOKEN=$({token})
   curl -H \"Authorization: Bearer $TOKEN\" {api}/vehicles
   curl -H \"Authorization: Bearer $TOKEN\" {api}/vehicles/{vid}/state
 ",
         reference = stack.file.reference.as_deref().unwrap_or("not published, see above"),
-        token_url = stack.token_url(),
+        token_url = stack.token_url()?,
         fleet_id = demo.fleet_id,
     );
     console.print_result(&object, &text)

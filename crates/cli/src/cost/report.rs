@@ -61,23 +61,23 @@ impl Report {
                 design["peak"] = json!(month.peak);
                 design["bytesPerSample"] = json!(month.sizes);
             }
-            object.insert((*name).to_owned(), design);
+            object.insert(camel_case(name), design);
         }
         for (name, bill) in &self.references {
             let mut design = self.sums(bill);
             design["items"] = json!(bill.lines);
-            object.insert((*name).to_owned(), design);
+            object.insert(camel_case(name), design);
         }
-        object.insert("put_records_with_another_fleet".to_owned(), self.sums(&self.with_another_fleet));
+        object.insert("putRecordsWithAnotherFleet".to_owned(), self.sums(&self.with_another_fleet));
         if self.options.knobs {
-            let variation = |(change, bill): &(String, Bill)| json!({"change": change, "put_records": self.sums(bill)});
+            let variation = |(change, bill): &(String, Bill)| json!({"change": change, "putRecords": self.sums(bill)});
             object.insert("variations".to_owned(), self.variations.iter().map(variation).collect());
         }
         if self.options.by_fleet {
-            object.insert("fleet_shares".to_owned(), json!(self.fleet_shares));
+            object.insert("fleetShares".to_owned(), json!(self.fleet_shares));
         }
         if self.options.scaling {
-            let row = |(vehicles, bill, iot, month): &(u32, Bill, Bill, Month)| json!({"vehicles": vehicles, "put_records": self.sums(bill), "iot": self.sums(iot), "peak": month.peak});
+            let row = |(vehicles, bill, iot, month): &(u32, Bill, Bill, Month)| json!({"vehicles": vehicles, "putRecords": self.sums(bill), "iot": self.sums(iot), "peak": month.peak});
             object.insert("scaling".to_owned(), self.scaling.iter().map(row).collect());
         }
         Value::Object(object)
@@ -227,4 +227,25 @@ fn quotas(month: &Month) -> String {
     ];
     let over: Vec<&str> = limits.iter().filter(|(_, need, limit)| need > limit).map(|(name, ..)| *name).collect();
     if over.is_empty() { "none".to_owned() } else { over.join(", ") }
+}
+
+/// The name of a design as a JSON name: `put_records` is `putRecords`.
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |name, word| {
+        let (head, rest) = word.split_at_checked(1).unwrap_or((word, ""));
+        name + &head.to_uppercase() + rest
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_names_are_in_camel_case() {
+        assert_eq!(camel_case("naive_with_delivery"), "naiveWithDelivery");
+        assert_eq!(camel_case("iot"), "iot");
+    }
 }

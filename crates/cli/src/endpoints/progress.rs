@@ -1,7 +1,7 @@
-//! Commands that wait for a result: a test event, and a redrive.
+//! A test event, and the wait for its result.
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use reqwest::Method;
@@ -33,8 +33,8 @@ pub(super) async fn test(api: &Api, console: &Console, path: &str, wait: bool) -
             attempts.retain(|attempt| attempt["deliveryId"] == id);
             let state = delivery["state"].as_str().unwrap_or_default().to_owned();
             step.finish(&state);
-            let lines: Vec<String> = attempts.iter().map(text::attempt).collect();
-            console.print_result(&json!({ "delivery": delivery, "attempts": attempts }), &lines.join("\n"))?;
+            let lines = text::attempts(&json!({ "items": attempts })).render(console.style());
+            console.print_result(&json!({ "delivery": delivery, "attempts": attempts }), &lines)?;
             return Ok(if state == "delivered" { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         if Instant::now() >= deadline {
@@ -44,27 +44,5 @@ pub(super) async fn test(api: &Api, console: &Console, path: &str, wait: bool) -
         }
         step.set_message("waiting for the first attempt");
         tokio::time::sleep(POLL_INTERVAL).await;
-    }
-}
-
-/// Returns an id for a redrive: the current time.
-pub(super) fn new_redrive_id() -> String {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    format!("cli-{}", since_epoch.as_millis())
-}
-
-/// Runs the redrive at `path` until it is finished.
-pub(super) async fn redrive(api: &Api, console: &Console, path: &str, body: &Value) -> Result<ExitCode> {
-    let id = path.rsplit('/').next().unwrap_or_default();
-    let mut step = console.step(&format!("Redrive {id}"));
-    loop {
-        let redrive: Value = api.json(Method::PUT, path, Some(body)).await?;
-        let counts = format!("{} deliveries are pending again, {} skipped", redrive["redriven"], redrive["skipped"]);
-        if redrive["state"] == "finished" {
-            step.finish(&counts);
-            console.print_result(&redrive, &format!("{id}: {counts}"))?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        step.set_message(&counts);
     }
 }

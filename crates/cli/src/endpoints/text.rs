@@ -1,37 +1,40 @@
 //! Endpoints and attempts as text for people.
 
-use std::fmt::Write as _;
-
 use serde_json::Value;
 
-fn text<'v>(value: &'v Value, member: &str) -> &'v str {
-    value[member].as_str().unwrap_or_default()
-}
+use crate::console::{Cell, Properties, Style, Table, printable};
+use crate::json_text::{joined, text};
 
 fn items(page: &Value) -> impl Iterator<Item = &Value> {
     page["items"].as_array().into_iter().flatten()
 }
 
-/// Joins the texts of a list; `all` if it is empty.
-fn joined(list: &Value, all: &str) -> String {
-    let texts: Vec<&str> = list.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    if texts.is_empty() { all.to_owned() } else { texts.join(" ") }
+/// The state of an endpoint, with the reason if Roadcast disabled it.
+fn state(endpoint: &Value) -> String {
+    match &endpoint["disabled"] {
+        Value::Null => text(endpoint, "state").to_owned(),
+        disabled => format!("disabled ({}, {})", text(disabled, "reason"), text(disabled, "at")),
+    }
 }
 
 /// An endpoint in one line.
 pub(super) fn line(endpoint: &Value) -> String {
-    let state = match &endpoint["disabled"] {
-        Value::Null => text(endpoint, "state").to_owned(),
-        disabled => format!("disabled ({}, {})", text(disabled, "reason"), text(disabled, "at")),
-    };
     let types = joined(&endpoint["eventTypes"], "all types");
-    format!("{}  {state}  {}  {types}", text(endpoint, "endpointId"), text(endpoint, "url"))
+    printable(&format!("{}  {}  {}  {types}", text(endpoint, "endpointId"), state(endpoint), text(endpoint, "url")))
 }
 
 /// The endpoints of a fleet.
-pub(super) fn list(list: &Value) -> String {
-    let lines: Vec<String> = items(list).map(line).collect();
-    if lines.is_empty() { "no endpoints".to_owned() } else { lines.join("\n") }
+pub(super) fn list(list: &Value) -> Table {
+    let mut table = Table::new(&["endpoint", "state", "url", "event types"], "no endpoints");
+    for endpoint in items(list) {
+        table.row([
+            Cell::text(text(endpoint, "endpointId")),
+            Cell::state(state(endpoint)),
+            Cell::text(text(endpoint, "url")),
+            Cell::text(joined(&endpoint["eventTypes"], "all")),
+        ]);
+    }
+    table
 }
 
 /// A new endpoint with its secret.
@@ -55,69 +58,66 @@ pub(super) fn rotated(rotated: &Value) -> String {
 }
 
 /// An endpoint with its health and its schedule.
-pub(super) fn details(endpoint: &Value) -> String {
+pub(super) fn details(endpoint: &Value, style: Style) -> String {
     let health = &endpoint["health"];
-    let mut lines = line(endpoint);
-    let mut add = |name: &str, value: &str| {
-        let _ = write!(lines, "\n{name:<12}{value}");
-    };
-    if let Some(description) = endpoint["description"].as_str() {
-        add("description", description);
-    }
-    add("packages", &joined(&endpoint["packages"], "all that the fleet is entitled to"));
-    add("headers", &joined(&endpoint["headerNames"], "none"));
-    add("order", text(endpoint, "order"));
+    let mut properties = Properties::default();
+    properties.add("endpoint", Cell::text(text(endpoint, "endpointId")));
+    properties.add("state", Cell::state(state(endpoint)));
+    properties.add("url", Cell::text(text(endpoint, "url")));
+    properties.add_some("description", endpoint["description"].as_str().map(Cell::text));
+    properties.add("event types", Cell::text(joined(&endpoint["eventTypes"], "all")));
+    properties.add("packages", Cell::text(joined(&endpoint["packages"], "all that the fleet is entitled to")));
+    properties.add("headers", Cell::text(joined(&endpoint["headerNames"], "none")));
+    properties.add("order", Cell::text(text(endpoint, "order")));
     let limit = endpoint["rateLimit"].as_u64().map_or_else(|| "none".to_owned(), |limit| format!("{limit} attempts/s"));
-    add("rate limit", &limit);
+    properties.add("rate limit", Cell::text(limit));
     let secrets = endpoint["secrets"].as_array().map_or(0, Vec::len);
     let until = endpoint["secrets"][1]["expiresAt"].as_str().map(|end| format!("; the older one expires {end}"));
-    add("secrets", &format!("{secrets}{}", until.unwrap_or_default()));
+    properties.add("secrets", Cell::text(format!("{secrets}{}", until.unwrap_or_default())));
     let circuit = match health["openUntil"].as_str() {
         Some(until) if health["circuit"] == "open" => format!("open until {until}: deliveries wait"),
         _ => text(health, "circuit").to_owned(),
     };
-    add("circuit", &circuit);
+    properties.add("circuit", Cell::state(circuit));
     let failing = match (health["failingSince"].as_str(), health["disabledFrom"].as_str()) {
         (Some(since), Some(end)) => {
             format!("{} since {since}; without a success, it is disabled {end}", health["consecutiveFailures"])
         }
         _ => "0".to_owned(),
     };
-    add("failures", &failing);
+    properties.add("failures", Cell::text(failing));
     let times = endpoint["attemptTimes"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let times: Vec<String> = times.enumerate().map(|(n, at)| format!("\n{:>4}  {at}", n + 1)).collect();
-    let _ = write!(lines, "\nattempts of an event that fails from now on (each delay ±20 %):{}", times.concat());
-    lines
+    format!(
+        "{}\nattempts of an event that fails from now on (each delay ±20 %):{}",
+        properties.render(style),
+        times.concat()
+    )
 }
 
-/// A page of attempts, newest first.
-pub(super) fn attempts(page: &Value) -> String {
-    let lines: Vec<String> = items(page).map(attempt).collect();
-    if lines.is_empty() { "no attempts".to_owned() } else { lines.join("\n") }
-}
-
-/// An attempt: a line, and the start of the response if it failed.
-pub(super) fn attempt(attempt: &Value) -> String {
-    let status = attempt["status"].as_u64().map_or_else(|| "-".to_owned(), |status| status.to_string());
-    let mut line = format!(
-        "{}  #{}  {}  {status}  {} ms  {}  {}  {}",
-        text(attempt, "at"),
-        attempt["number"],
-        text(attempt, "outcome"),
-        attempt["latencyMs"],
-        text(attempt, "eventType"),
-        attempt["vid"].as_str().unwrap_or("-"),
-        text(attempt, "deliveryId"),
-    );
-    if let Some(next) = attempt["nextAttemptAt"].as_str() {
-        let _ = write!(line, "  next {next}");
+/// A page of attempts, newest first. Below a failed one is the start of the response.
+pub(super) fn attempts(page: &Value) -> Table {
+    let titles = ["at", "#", "outcome", "status", "ms", "event type", "vehicle", "delivery", "next"];
+    let mut table = Table::new(&titles, "no attempts");
+    for attempt in items(page) {
+        table.row([
+            Cell::time(text(attempt, "at")),
+            Cell::number(&attempt["number"]),
+            Cell::state(text(attempt, "outcome")),
+            Cell::number(attempt["status"].as_u64().map_or_else(|| "-".to_owned(), |status| status.to_string())),
+            Cell::number(&attempt["latencyMs"]),
+            Cell::text(text(attempt, "eventType")),
+            Cell::text(attempt["vid"].as_str().unwrap_or("-")),
+            Cell::text(text(attempt, "deliveryId")),
+            Cell::time(text(attempt, "nextAttemptAt")),
+        ]);
+        if attempt["outcome"] != "delivered"
+            && let Some(excerpt) = attempt["excerpt"].as_str().filter(|excerpt| !excerpt.is_empty())
+        {
+            table.note(excerpt);
+        }
     }
-    if attempt["outcome"] != "delivered"
-        && let Some(excerpt) = attempt["excerpt"].as_str().filter(|excerpt| !excerpt.is_empty())
-    {
-        let _ = write!(line, "\n    {excerpt}");
-    }
-    line
+    table
 }
 
 #[cfg(test)]
@@ -134,12 +134,12 @@ mod tests {
             "health": {"circuit": "open", "openUntil": "soon", "consecutiveFailures": 7, "failingSince": "then",
                 "disabledFrom": "later", "slow": false},
             "attemptTimes": ["t1", "t2"]});
-        let expected = "end_1  active  https://a.example/  all types\n\
-            packages    all that the fleet is entitled to\nheaders     Authorization\norder       none\n\
-            rate limit  5 attempts/s\nsecrets     2; the older one expires tomorrow\n\
-            circuit     open until soon: deliveries wait\nfailures    7 since then; without a success, it is disabled later\n\
+        let expected = "endpoint     end_1\nstate        active\nurl          https://a.example/\nevent types  all\n\
+            packages     all that the fleet is entitled to\nheaders      Authorization\norder        none\n\
+            rate limit   5 attempts/s\nsecrets      2; the older one expires tomorrow\n\
+            circuit      open until soon: deliveries wait\nfailures     7 since then; without a success, it is disabled later\n\
             attempts of an event that fails from now on (each delay ±20 %):\n   1  t1\n   2  t2";
-        assert_eq!(details(&endpoint), expected);
+        assert_eq!(details(&endpoint, Style::PLAIN), expected);
     }
 
     #[test]
@@ -147,15 +147,18 @@ mod tests {
         let failed = json!({"at": "t", "number": 1, "outcome": "errorStatus", "status": 500, "latencyMs": 61,
             "eventType": "roadcast.diagnostic.v1", "vid": "veh_1", "deliveryId": "01", "excerpt": "locked",
             "nextAttemptAt": "soon"});
-        let expected = "t  #1  errorStatus  500  61 ms  roadcast.diagnostic.v1  veh_1  01  next soon\n    locked";
-        assert_eq!(attempts(&json!({ "items": [failed] })), expected);
-        assert_eq!(attempts(&json!({ "items": [] })), "no attempts");
+        let expected = "AT  #  OUTCOME      STATUS  MS  EVENT TYPE              VEHICLE  DELIVERY  NEXT\n\
+            t   1  errorStatus     500  61  roadcast.diagnostic.v1  veh_1    01        soon\n    locked";
+        assert_eq!(attempts(&json!({ "items": [failed] })).render(Style::PLAIN), expected);
+        assert_eq!(attempts(&json!({ "items": [] })).render(Style::PLAIN), "no attempts");
     }
 
     #[test]
     fn disabled_endpoint_states_why() {
         let endpoint = json!({"endpointId": "end_1", "url": "u", "state": "disabled", "eventTypes": ["a", "b"],
             "disabled": {"reason": "gone", "at": "t"}});
-        assert_eq!(list(&json!({ "items": [endpoint] })), "end_1  disabled (gone, t)  u  a b");
+        let expected = "ENDPOINT  STATE               URL  EVENT TYPES\nend_1     disabled (gone, t)  u    a b";
+        assert_eq!(list(&json!({ "items": [endpoint.clone()] })).render(Style::PLAIN), expected);
+        assert_eq!(line(&endpoint), "end_1  disabled (gone, t)  u  a b");
     }
 }

@@ -12,8 +12,8 @@ use super::{coverage, drift, fleet_vehicles, without_nulls};
 use crate::api::{Api, Subscription};
 use crate::console::Step;
 
-/// The maximum time until a subscription is active.
-const ACTIVATION_TIMEOUT: Duration = Duration::from_mins(2);
+/// The maximum time until a subscription is active. On AWS, the first one of a fleet waits for a minute and then probes its feed.
+const ACTIVATION_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// The fleet to subscribe.
 pub(super) struct Subscriber<'a> {
@@ -162,9 +162,10 @@ async fn wait_until_active(api: &Api, fleet_id: &str, mut subscription: Subscrip
         }
         if started.elapsed() > ACTIVATION_TIMEOUT {
             bail!(
-                "subscription {} is still {} after two minutes: see the endpoint's log",
+                "subscription {} is still {} after {} minutes: see the log of the function provisioner",
                 subscription.id,
-                subscription.state
+                subscription.state,
+                ACTIVATION_TIMEOUT.as_secs() / 60
             );
         }
         tokio::time::sleep(Duration::from_millis(300)).await;

@@ -51,8 +51,8 @@ impl Collector {
         let s3 = aws::s3(&stack.config);
         let dynamodb = aws_sdk_dynamodb::Client::new(&stack.config);
         Ok(Self {
-            archive: S3ArchiveReader::new(s3.into(), stack.file.output("ArchiveBucketName")?),
-            log: DynamoEventLog::new(dynamodb, stack.file.output("VehicleEventsTableName")?),
+            archive: S3ArchiveReader::new(s3.into(), stack.output("ArchiveBucketName")?),
+            log: DynamoEventLog::new(dynamodb, stack.output("VehicleEventsTableName")?),
             run_start,
             vehicles,
             read_objects: HashSet::new(),

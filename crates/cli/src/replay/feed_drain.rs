@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::api::{Api, Subscription};
+use crate::confirmation::Confirmation;
 use crate::console::Console;
 use crate::simulator::now_ms;
-use crate::stack::layout::Layout;
-use crate::stack::{Stack, demo_fleet};
+use crate::stack::{Stack, tool_clients};
 
 /// How long one feed request waits for messages, in seconds.
 const WAIT_S: u8 = 2;
@@ -68,15 +68,15 @@ impl FeedDrain {
     /// Starts to drain the feed of a fleet. Feeds of other fleets are left alone: an acknowledged event is gone for its fleet.
     pub(super) async fn start(
         stack: &mut Stack,
-        layout: &Layout,
         admin: &Api,
         fleet_id: String,
+        confirmation: Confirmation,
         vehicles: &BTreeSet<VehicleId>,
     ) -> Result<Self> {
         let packages = admin.packages().await?.into_iter().collect();
         let mut subscriptions = admin.subscriptions(&fleet_id).await?;
         subscriptions.retain(|subscription| subscription.state == "active");
-        let app = demo_fleet::feed_client(stack, layout, admin, &fleet_id).await?;
+        let app = tool_clients::feed_client(stack, admin, &fleet_id, confirmation).await?;
         let received = Arc::new(Mutex::new(ReceivedEvents { samples: HashMap::new(), last_arrival: Instant::now() }));
         let stop = Arc::<AtomicBool>::default();
         let task = tokio::spawn(drain_feed(

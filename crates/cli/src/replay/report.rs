@@ -17,7 +17,7 @@ pub(super) fn sent(sent: &SendOutcome, seconds: f64) -> Value {
     json!({
         "read": sent.read,
         "refused": sent.refused_total(),
-        "refused_reasons": sent.refused,
+        "refusedReasons": sent.refused,
         "accepted": sent.acked_samples,
         "uploads": sent.uploads,
         "seconds": seconds,
@@ -43,13 +43,13 @@ pub(super) fn reconciliation(result: &Reconciliation, delivered: Option<&Deliver
     let object = json!({
         "read": result.read,
         "refused": result.refused_total(),
-        "refused_reasons": result.refused,
+        "refusedReasons": result.refused,
         "stored": result.stored,
         "deduplicated": result.deduplicated,
         "quarantined": result.quarantined,
         "delivered": samples,
-        "undelivered_events": missing,
-        "signals_rejected": result.signals_rejected,
+        "undeliveredEvents": missing,
+        "signalsRejected": result.signals_rejected,
         "resent": result.resent,
         "differences": result.differences,
         "seconds": seconds,
@@ -117,8 +117,8 @@ mod tests {
         let (object, text) = reconciliation(&result, None, 1.0);
         assert_eq!((&object["read"], &object["refused"], &object["stored"]), (&json!(3), &json!(1), &json!(1)));
         assert_eq!(object["quarantined"], json!({"time_invalid": 1}));
-        assert_eq!(object["refused_reasons"], json!({"not_json": 1}));
-        assert_eq!((&object["delivered"], &object["signals_rejected"]), (&json!({}), &json!({})));
+        assert_eq!(object["refusedReasons"], json!({"not_json": 1}));
+        assert_eq!((&object["delivered"], &object["signalsRejected"]), (&json!({}), &json!({})));
         assert!(text.contains("All samples are accounted for"), "{text}");
     }
 
@@ -129,7 +129,7 @@ mod tests {
         assert!(counts_match(&result, None) && counts_match(&result, Some(&delivered(0))));
         assert!(!counts_match(&result, Some(&delivered(1))));
         let (object, text) = reconciliation(&result, Some(&delivered(1)), 1.0);
-        assert_eq!((&object["delivered"], &object["undelivered_events"]), (&json!({"flt_x": 1}), &json!({"flt_x": 1})));
+        assert_eq!((&object["delivered"], &object["undeliveredEvents"]), (&json!({"flt_x": 1}), &json!({"flt_x": 1})));
         assert!(text.contains("THE COUNTS DO NOT MATCH"), "{text}");
     }
 }

@@ -62,7 +62,7 @@ impl SendOutcome {
             return Ok(());
         }
         if !response.status.is_client_error() {
-            bail!("the API returned {} for an upload: see the endpoint's log", response.status);
+            bail!("the API returned {} for an upload: see the log of the function events-api", response.status);
         }
         // A response to an upload without a usable sample has a reason per sample; any other error is for the entire upload.
         let mut remaining = samples;

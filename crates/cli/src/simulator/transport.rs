@@ -82,7 +82,7 @@ impl Transport {
     pub(crate) fn to_stack(kind: TransportKind, payload: PayloadFormat, stack: &Stack, api: &Arc<Api>) -> Result<Self> {
         let stream = || -> Result<KinesisTelemetryStream> {
             let client = aws_sdk_kinesis::Client::new(&stack.config);
-            Ok(KinesisTelemetryStream::new(client.into(), stack.file.output("TelemetryStreamName")?))
+            Ok(KinesisTelemetryStream::new(client.into(), stack.output("TelemetryStreamName")?))
         };
         let channel = match kind {
             TransportKind::Http if payload == PayloadFormat::Zstd => {
@@ -92,8 +92,11 @@ impl Transport {
             TransportKind::Kinesis => Channel::Kinesis(stream()?),
             TransportKind::Iot => Channel::Iot(IotPublisher {
                 http: reqwest::Client::new(),
-                endpoint: format!("http://127.0.0.1:{}", stack.file.port),
-                rule: stack.file.output("DeviceRuleName")?.to_owned(),
+                endpoint: stack.endpoint_url().context(
+                    "--via iot is for the local stack: devices of a deployed stack publish with their own certificate; use \
+                     --via kinesis or --via http",
+                )?,
+                rule: stack.output("DeviceRuleName")?.to_owned(),
                 stream: stream()?,
             }),
         };

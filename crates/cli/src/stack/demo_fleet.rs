@@ -10,32 +10,32 @@ use roadcast_traces::simulate::{SimConfig, Simulator};
 use roadcast_traces::{VehicleDetails, VehicleKey};
 
 use super::Stack;
-use super::layout::Layout;
-use crate::api::{Api, ApiError, ExternalId, Registration, Role};
+use super::tool_clients::{feed_client, ingest_client};
+use crate::api::{Api, ApiError, ExternalId, Registration};
+use crate::confirmation::Confirmation;
 use crate::console::{Console, Step};
 
 const FLEET_NAME: &str = "Demo fleet";
-const INGEST_NAME: &str = "Demo vehicles";
 /// The `CloudEvents` source of simulated vehicles.
 pub(crate) const SIMULATOR_SOURCE: &str = "urn:roadcast:simulator";
 /// The `CloudEvents` source of replayed recordings.
 pub(crate) const REPLAY_SOURCE: &str = "urn:roadcast:replay";
 const DEMO_PACKAGES: [&str; 3] = ["telematics", "track-and-trace", "diagnostics"];
-/// The timeout of provisioning.
-const PROVISIONING_TIMEOUT: Duration = Duration::from_mins(2);
+/// The timeout of provisioning. On AWS, the first subscription of a fleet waits for a minute and then probes its feed.
+const PROVISIONING_TIMEOUT: Duration = Duration::from_mins(5);
 /// The maximum number of vehicles of a subscription.
 const VEHICLES_PER_SUBSCRIPTION: usize = roadcast_domain::limits::VEHICLES_PER_SUBSCRIPTION;
 
 /// Onboards the demo fleet and its simulated vehicles.
-pub(crate) async fn demo(stack: &mut Stack, layout: &Layout, vehicles: usize, console: &Console) -> Result<()> {
+pub(crate) async fn demo(stack: &mut Stack, vehicles: usize, console: &Console) -> Result<()> {
     let mut step = console.step("Onboarding the demo fleet");
     let admin = stack.admin().await?;
     step.set_message("fleet");
     let fleet_id = demo_fleet(stack, &admin).await?;
     stack.file.demo.fleet_id.clone_from(&fleet_id);
     step.set_message("clients");
-    feed_client(stack, layout, &admin, &fleet_id).await?;
-    let ingest = ingest_client(stack, layout, &admin).await?;
+    feed_client(stack, &admin, &fleet_id, Confirmation::given()).await?;
+    let ingest = ingest_client(stack, &admin, Confirmation::given()).await?;
     let keys = simulated(vehicles);
     let registrations = keys.iter().map(|(key, details)| (key.clone(), registration(key, Some(details))));
     let vids = register(&ingest, registrations.collect(), &mut step).await.map_err(with_advice)?;
@@ -45,7 +45,7 @@ pub(crate) async fn demo(stack: &mut Stack, layout: &Layout, vehicles: usize, co
     if let Some(created) = subscribe(&admin, &fleet_id, &vids, &DEMO_PACKAGES, &mut step).await?.into_iter().next() {
         stack.file.demo.subscription_id = created;
     }
-    stack.file.write(layout)?;
+    stack.save()?;
     step.finish(&format!("{fleet_id} with {vehicles} simulated vehicles"));
     Ok(())
 }
@@ -104,57 +104,6 @@ async fn demo_fleet(stack: &Stack, admin: &Api) -> Result<String> {
     }
 }
 
-/// The API as the ingest client of simulated and replayed vehicles. It must stay the same client, because a vehicle accepts
-/// events only from the client that registered it.
-pub(crate) async fn ingest_client(stack: &mut Stack, layout: &Layout, admin: &Api) -> Result<Api> {
-    let client_id = match find_client(stack, &stack.file.demo.ingest_client_id, INGEST_NAME).await? {
-        Some(client_id) => client_id,
-        None => admin.create_client(INGEST_NAME, &Role::Ingest(&[SIMULATOR_SOURCE, REPLAY_SOURCE])).await?,
-    };
-    if stack.file.demo.ingest_client_id != client_id {
-        stack.file.demo.ingest_client_id.clone_from(&client_id);
-        stack.file.write(layout)?;
-    }
-    stack.client(&client_id).await
-}
-
-/// The API as a client of the fleet, which is created if it does not exist.
-pub(crate) async fn feed_client(stack: &mut Stack, layout: &Layout, admin: &Api, fleet_id: &str) -> Result<Api> {
-    let name = format!("Roadcast CLI {fleet_id}");
-    let recorded = stack.file.feed_clients.get(fleet_id).cloned().unwrap_or_default();
-    let client_id = match find_client(stack, &recorded, &name).await? {
-        Some(client_id) => client_id,
-        None => admin.create_client(&name, &Role::Fleet(fleet_id)).await?,
-    };
-    if recorded != client_id {
-        stack.file.feed_clients.insert(fleet_id.to_owned(), client_id.clone());
-        stack.file.write(layout)?;
-    }
-    stack.client(&client_id).await
-}
-
-/// The id of a client in the user pool: the recorded one, or else one with the name. None if there is neither.
-async fn find_client(stack: &Stack, recorded_id: &str, name: &str) -> Result<Option<String>> {
-    if !recorded_id.is_empty() && stack.credentials(recorded_id).await?.is_some() {
-        return Ok(Some(recorded_id.to_owned()));
-    }
-    let mut pages = aws_sdk_cognitoidentityprovider::Client::new(&stack.config)
-        .list_user_pool_clients()
-        .user_pool_id(stack.file.output("UserPoolId")?)
-        .max_results(60)
-        .into_paginator()
-        .send();
-    while let Some(page) = pages.next().await {
-        let page = page.context("cannot list the clients of the user pool")?;
-        for client in page.user_pool_clients() {
-            if client.client_name() == Some(name) {
-                return Ok(client.client_id().map(str::to_owned));
-            }
-        }
-    }
-    Ok(None)
-}
-
 /// Subscribes a fleet to the vehicles that no active, unlimited subscription with these packages covers, and waits until the
 /// new subscriptions are active. Returns their ids.
 pub(crate) async fn subscribe(
@@ -188,7 +137,7 @@ pub(crate) async fn subscribe(
                 }
                 state => bail!(
                     "subscription {id} is {state} instead of active: {}",
-                    current.reason.as_deref().unwrap_or("no reason given; see the endpoint's log")
+                    current.reason.as_deref().unwrap_or("no reason given; see the log of the function provisioner")
                 ),
             }
         }

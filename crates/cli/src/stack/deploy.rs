@@ -177,7 +177,7 @@ fn status_of(stack: &Stack) -> &str {
     stack.stack_status().map_or("", |status| status.as_str())
 }
 
-fn outputs_of(stack: &Stack) -> BTreeMap<String, String> {
+pub(super) fn outputs_of(stack: &Stack) -> BTreeMap<String, String> {
     stack
         .outputs()
         .iter()

@@ -21,7 +21,7 @@ pub(crate) async fn set_responses(stack: &Stack, layout: &Layout) -> Result<()> 
     let path = layout.root().join("openapi.yaml");
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let contract = template::parse(&text)?;
-    let (id, stage) = (stack.file.output("RestApiId")?, stack.file.output("RestApiStage")?);
+    let (id, stage) = (stack.output("RestApiId")?, stack.output("RestApiStage")?);
     let api = format!("http://127.0.0.1:{}/restapis/{id}", stack.file.port);
     let http = Client::builder().no_proxy().build()?;
     for (kind, response) in contract[RESPONSES].as_object().into_iter().flatten() {

@@ -67,10 +67,7 @@ impl Layout {
         if self.dir == self.shared() {
             return format!("cargo roadcast {arguments}");
         }
-        let dir = self.dir.display().to_string();
-        let is_plain = dir.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+".contains(c));
-        let dir = if is_plain { dir } else { format!("'{}'", dir.replace('\'', r"'\''")) };
-        format!("cargo roadcast --dir {dir} {arguments}")
+        format!("cargo roadcast --dir {} {arguments}", shell_word(&self.dir.display().to_string()))
     }
 
     /// The data of the endpoint.
@@ -143,6 +140,12 @@ impl Layout {
         file.lock().context("cannot lock the workspace's .roadcast folder")?;
         Ok(file)
     }
+}
+
+/// A text as one word of a shell command, quoted if necessary.
+pub(crate) fn shell_word(text: &str) -> String {
+    let is_plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+".contains(c));
+    if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 fn is_workspace(folder: &Path) -> bool {

@@ -75,7 +75,7 @@ pub(crate) async fn publish(stack: &Stack, layout: &Layout, console: &Console) -
 }
 
 async fn upload(stack: &Stack, layout: &Layout, console: &Console) -> Result<Option<String>> {
-    let bucket = stack.file.output("ApiReferenceBucketName")?;
+    let bucket = stack.output("ApiReferenceBucketName")?;
     let Some(files) = page(layout, &stack.api_url()?, console).await? else { return Ok(None) };
     let step = console.step("Publishing the API reference");
     let s3 = aws::s3(&stack.config);

@@ -50,13 +50,6 @@ impl StackFile {
     pub(crate) fn write(&self, layout: &Layout) -> Result<()> {
         write(&layout.stack_file(), self)
     }
-
-    /// An output of the template.
-    pub(crate) fn output(&self, name: &str) -> Result<&str> {
-        self.outputs.get(name).map(String::as_str).with_context(|| {
-            format!("the deployed stack has no output {name}: run `cargo roadcast up` to deploy the current template")
-        })
-    }
 }
 
 /// The processes of a running stack.
@@ -158,6 +151,5 @@ mod tests {
     fn file_of_an_older_version_gets_defaults() {
         let file: StackFile = serde_json::from_str(r#"{"port": 1, "gone": true}"#).unwrap();
         assert_eq!(file, StackFile { port: 1, ..StackFile::default() });
-        assert!(file.output("RestApiId").is_err());
     }
 }

@@ -85,7 +85,7 @@ async fn install(bin: &Path, requirements: &Path, step: &mut crate::console::Ste
 }
 
 /// The first Python command with a supported version.
-async fn find_python() -> Result<String> {
+pub(crate) async fn find_python() -> Result<String> {
     const CHECK: &str = "import sys, venv, ensurepip; sys.exit(0 if sys.version_info >= (3, 9) else 3)";
     for name in ["python3", "python"] {
         let check = Command::new(name).args(["-c", CHECK]).stdout(Stdio::null()).stderr(Stdio::null()).status().await;
