@@ -183,7 +183,7 @@ fn table(clients: &[Client]) -> Table {
             Cell::text(&client.kind),
             Cell::text(&client.name),
             Cell::text(client.owner()),
-            Cell::number(client.credentials.len()),
+            Cell::number(&client.credentials.len()),
             Cell::state(client.state()),
             Cell::time(&client.created_at),
         ]);

@@ -3,10 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use clap::CommandFactory as _;
 use clap_complete::Shell;
-
-use crate::args::Args;
 
 /// Arguments of `completions`.
 #[derive(Debug, clap::Args)]
@@ -22,9 +19,10 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-pub(crate) fn run(options: &CompletionsArgs) -> Result<ExitCode> {
+/// Prints the completions of `tool`, the entire command line.
+pub(crate) fn run(options: &CompletionsArgs, tool: clap::Command) -> Result<ExitCode> {
     let mut script = Vec::new();
-    clap_complete::generate(options.shell, &mut Args::command().bin_name("roadcast"), "roadcast", &mut script);
+    clap_complete::generate(options.shell, &mut tool.bin_name("roadcast"), "roadcast", &mut script);
     std::io::Write::write_all(&mut std::io::stdout().lock(), &script).context("cannot write the completions")?;
     Ok(ExitCode::SUCCESS)
 }

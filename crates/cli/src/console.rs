@@ -13,7 +13,7 @@ use serde::Serialize;
 pub(crate) use style::{Cell, Style, printable};
 pub(crate) use table::{Properties, Table};
 
-use crate::simulator::now_ms;
+use crate::wall_clock::now_ms;
 
 /// Prints a line to standard error.
 pub(crate) fn note(text: &str) {

@@ -12,9 +12,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::console::{Cell, Console, Table};
+use crate::layout::Layout;
 use crate::location::StackLocation;
 use crate::stack::Stack;
-use crate::stack::layout::Layout;
 
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
@@ -53,7 +53,7 @@ impl Check {
         Self { name, state: State::Ok, found: found.into(), advice: None }
     }
 
-    fn check(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
+    fn uncertain(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { name, state: State::Check, found: found.into(), advice: Some(advice.into()) }
     }
 
@@ -71,7 +71,7 @@ impl Check {
     /// A check that needs a right that the caller lacks, or an operation that does not respond.
     fn unknown(name: &'static str, error: &Error, right: &str) -> Self {
         let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-        Self::check(name, "not checked", format!("the right {right} is needed ({})", causes.join(": ")))
+        Self::uncertain(name, "not checked", format!("the right {right} is needed ({})", causes.join(": ")))
     }
 }
 
@@ -84,7 +84,7 @@ pub(crate) async fn run(location: &StackLocation, console: &Console) -> Result<E
             machine::check(&layout, &mut checks).await;
             match Stack::open(location).await {
                 Ok(stack) => api::check(&stack, &mut checks).await,
-                Err(error) => checks.push(Check::check("stack", "not running", error.to_string())),
+                Err(error) => checks.push(Check::uncertain("stack", "not running", error.to_string())),
             }
         }
         StackLocation::Deployed(deployed) => match Stack::open(location).await {

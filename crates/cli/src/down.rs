@@ -6,8 +6,8 @@ use anyhow::Result;
 use serde_json::json;
 
 use crate::console::Console;
+use crate::layout::Layout;
 use crate::stack::endpoint::{self, QUIESCE_TIMEOUT, STOP_TIMEOUT};
-use crate::stack::layout::Layout;
 use crate::stack::state::{RunFile, StackFile};
 
 /// Arguments of `down`.

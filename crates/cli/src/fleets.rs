@@ -104,7 +104,7 @@ async fn show(api: &Api, console: &Console, fleet_id: &str) -> Result<(Value, St
     properties.add("created", Cell::time(text(&fleet, "createdAt")));
     properties.add("subscriptions", Cell::text(counts(&subscriptions)));
     properties.add("endpoints", Cell::text(counts(&endpoints)));
-    properties.add("clients", Cell::number(clients.len()));
+    properties.add("clients", Cell::number(&clients.len()));
     let mut object = fleet;
     object["subscriptions"] = json!(subscriptions);
     object["endpoints"] = json!(endpoints);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::stack::layout::{Layout, shell_word};
+use crate::layout::{Layout, shell_word};
 
 /// The environment variables of the options below.
 const DIR: &str = "ROADCAST_DIR";
@@ -91,7 +91,7 @@ impl StackLocation {
             name,
             region: args.region,
             profile: args.profile,
-            api_url: args.api_url.or_else(|| variable(API_URL)).map(without_slash),
+            api_url: args.api_url.or_else(|| variable(API_URL)).map(|url| without_slash(&url)),
             token_url: args.token_url.or_else(|| variable(TOKEN_URL)),
         }))
     }
@@ -125,7 +125,7 @@ impl StackLocation {
     }
 }
 
-fn without_slash(url: String) -> String {
+fn without_slash(url: &str) -> String {
     url.trim_end_matches('/').to_owned()
 }
 

@@ -14,6 +14,7 @@ mod down;
 mod endpoints;
 mod fleets;
 mod json_text;
+mod layout;
 mod listen;
 mod load;
 mod location;
@@ -36,10 +37,11 @@ mod time_argument;
 mod token;
 mod up;
 mod vehicles;
+mod wall_clock;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 
 use crate::args::{Args, Command};
 use crate::console::Console;
@@ -82,6 +84,6 @@ async fn run(args: Args, console: &Console) -> anyhow::Result<ExitCode> {
         Command::Quarantine(options) => quarantine::run(&location, console, &options).await,
         Command::Cost(options) => cost::run(console, &options).await,
         Command::Reference(options) => reference::run(&location, console, &options).await,
-        Command::Completions(options) => completions::run(&options),
+        Command::Completions(options) => completions::run(&options, Args::command()),
     }
 }

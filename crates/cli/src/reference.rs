@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result};
 use serde_json::json;
 
 use crate::console::Console;
+use crate::layout::Layout;
 use crate::location::StackLocation;
-use crate::stack::layout::Layout;
 use crate::stack::{Stack, reference};
 
 /// Arguments of `reference`.

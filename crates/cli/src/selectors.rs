@@ -60,7 +60,8 @@ impl FleetSelector {
 }
 
 fn listed(fleets: &[Fleet]) -> String {
-    fleets.iter().map(|fleet| format!("\n  {}  {}", fleet.id, fleet.name)).collect()
+    let lines: Vec<String> = fleets.iter().map(|fleet| format!("\n  {}  {}", fleet.id, fleet.name)).collect();
+    lines.concat()
 }
 
 /// A vehicle: its vid or an external id.

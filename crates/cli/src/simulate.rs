@@ -91,7 +91,7 @@ pub(crate) async fn run(location: &StackLocation, console: &Console, options: &S
         samples_per_upload: samples_per_upload(&defaults, options.duration, options.rate.0),
         seed: options.seed,
         vehicles: options.vehicles,
-        source: demo_fleet::SIMULATOR_SOURCE.to_owned(),
+        source: tool_clients::SIMULATOR_SOURCE.to_owned(),
         faults: Faults {
             duplicates: options.duplicates,
             reorder: options.reorder,

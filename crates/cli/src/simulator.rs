@@ -4,7 +4,7 @@ pub(crate) mod transport;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use roadcast_traces::simulate::{SimConfig, Simulator};
 use roadcast_traces::{Upload, VehicleKey};
@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::console::Step;
+use crate::wall_clock::{ms, now_ms};
 use transport::{Transport, UploadOutcome};
 
 /// The interval between simulation steps.
@@ -122,15 +123,6 @@ async fn send(
         counts.refused += vehicle.refused;
         counts.failed_uploads += vehicle.failed_uploads;
     }
-}
-
-/// The current time, in milliseconds since 1970.
-pub(crate) fn now_ms() -> i64 {
-    ms(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
-}
-
-fn ms(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

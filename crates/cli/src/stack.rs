@@ -6,7 +6,6 @@ pub(crate) mod deploy;
 pub(crate) mod deployed;
 pub(crate) mod endpoint;
 pub(crate) mod gateway;
-pub(crate) mod layout;
 pub(crate) mod package;
 pub(crate) mod process;
 pub(crate) mod recovery;
@@ -22,8 +21,8 @@ use aws_sdk_cognitoidentityprovider::operation::describe_user_pool_client::Descr
 
 use crate::api::{Api, Credentials};
 use crate::aws;
+use crate::layout::Layout;
 use crate::location::{DeployedStack, StackLocation};
-use layout::Layout;
 use state::{RunFile, StackFile};
 
 /// The credentials of the admin that uses a deployed stack, instead of the admin client of the template.
@@ -49,7 +48,7 @@ impl Stack {
     /// Opens the stack of a command. Fails if the local stack is not running, or if the deployed one cannot be read.
     pub(crate) async fn open(location: &StackLocation) -> Result<Self> {
         match location {
-            StackLocation::Local { dir } => Self::open_local(Layout::find(dir.clone())?),
+            StackLocation::Local { dir } => Self::open_local(&Layout::find(dir.clone())?),
             StackLocation::Deployed(stack) => {
                 let config = aws::deployed(stack).await?;
                 let outputs = deployed::outputs(&config, stack).await?;
@@ -60,20 +59,20 @@ impl Stack {
     }
 
     /// The running stack of a folder. Fails if none is running or deployed.
-    fn open_local(layout: Layout) -> Result<Self> {
+    fn open_local(layout: &Layout) -> Result<Self> {
         let start = layout.command("up");
-        let running = RunFile::read(&layout)?.is_some_and(|run| run.endpoint.is_alive());
+        let running = RunFile::read(layout)?.is_some_and(|run| run.endpoint.is_alive());
         if !running {
             bail!(
                 "no stack is running in {}: start it with `{start}`, or name one on AWS with --stack-name",
                 layout.dir().display()
             );
         }
-        let file = StackFile::read(&layout)?.unwrap_or_default();
+        let file = StackFile::read(layout)?.unwrap_or_default();
         if file.outputs.is_empty() {
             bail!("the stack in {} is not deployed: start it with `{start}`", layout.dir().display());
         }
-        Ok(Self::local(&layout, file))
+        Ok(Self::local(layout, file))
     }
 
     /// A local stack whose endpoint runs, in whatever state its deployment is.

@@ -84,7 +84,7 @@ fn table(subscriptions: &[Value]) -> Table {
         table.row([
             Cell::text(text(subscription, "subscriptionId")),
             Cell::state(text(subscription, "state")),
-            Cell::number(subscription["vehicles"].as_array().map_or(0, Vec::len)),
+            Cell::number(&subscription["vehicles"].as_array().map_or(0, Vec::len)),
             Cell::text(joined(&subscription["packages"], "none")),
             Cell::time(text(subscription, "validFrom")),
             subscription["validUntil"].as_str().map_or_else(|| Cell::text("no end"), Cell::time),

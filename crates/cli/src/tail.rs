@@ -17,9 +17,9 @@ use crate::console::{Console, printable};
 use crate::location::StackLocation;
 use crate::selectors::FleetSelector;
 use crate::shutdown::ShutdownSignal;
-use crate::simulator::now_ms;
 use crate::stack::{Stack, tool_clients};
 use crate::time_argument::PointInTime;
+use crate::wall_clock::now_ms;
 
 /// A day, in milliseconds.
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;

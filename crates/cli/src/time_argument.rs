@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use roadcast_domain::Timestamp;
 
-use crate::simulator::now_ms;
+use crate::wall_clock::now_ms;
 
 /// Parses a duration with a unit, such as `90s`, `10m`, `1h` or `2d`; without a unit, seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let invalid = || "expected a duration such as 60s, 10m, 1h or 2d".to_owned();
     let units = [("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86_400.0)];
     let with_unit = units.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, *seconds)));
-    let (number, unit_s) = with_unit.unwrap_or((text, 1.0));
-    let number: f64 = number.parse().map_err(|_| invalid())?;
-    Duration::try_from_secs_f64(number * unit_s).map_err(|_| invalid())
+    let (amount, seconds) = with_unit.unwrap_or((text, 1.0));
+    let amount: f64 = amount.parse().map_err(|_| invalid())?;
+    Duration::try_from_secs_f64(amount * seconds).map_err(|_| invalid())
 }
 
 /// A time: RFC 3339, or a duration before now.

@@ -12,14 +12,14 @@ use roadcast_traces::simulate::SimConfig;
 use serde_json::json;
 
 use crate::console::{Console, note};
+use crate::layout::Layout;
 use crate::shutdown::ShutdownSignal;
 use crate::simulator::transport::Transport;
 use crate::simulator::{Simulation, SimulationCounts};
 use crate::stack::endpoint::{self, Endpoint};
-use crate::stack::layout::Layout;
 use crate::stack::process::ProcessHandle;
 use crate::stack::state::{RunFile, StackFile};
-use crate::stack::{Stack, build, demo_fleet, deploy, gateway, package, recovery, reference, template, venv};
+use crate::stack::{Stack, build, demo_fleet, deploy, gateway, package, recovery, reference, template, tool_clients, venv};
 
 pub(crate) const DEFAULT_PORT: u16 = 4566;
 
@@ -176,7 +176,7 @@ async fn serve(
         })
         .collect();
     let vehicles = usize::from(options.vehicles);
-    let config = SimConfig { vehicles, source: demo_fleet::SIMULATOR_SOURCE.to_owned(), ..SimConfig::default() };
+    let config = SimConfig { vehicles, source: tool_clients::SIMULATOR_SOURCE.to_owned(), ..SimConfig::default() };
     let simulation = Simulation { config, rate: 1.0, duration: None };
     let run_simulation = async {
         if options.no_simulate {

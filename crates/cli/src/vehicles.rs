@@ -144,7 +144,7 @@ fn state_table(signals: &Value) -> Table {
         let value = signal["value"].as_str().map_or_else(|| signal["value"].to_string(), str::to_owned);
         table.row([
             Cell::text(path.as_str()),
-            Cell::number(value),
+            Cell::number(&value),
             Cell::text(text(signal, "unit")),
             Cell::time(text(signal, "at")),
         ]);

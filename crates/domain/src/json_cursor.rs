@@ -146,8 +146,8 @@ impl<'a> Cursor<'a> {
 
 /// Returns whether a text between quotation marks stands for itself: it has no escapes and no control characters.
 pub fn is_plain(text: &str) -> bool {
-    // The count of all, unlike `all`, is vectorized by the compiler.
-    text.bytes().map(|byte| usize::from(byte < b' ') + usize::from(byte == b'\\')).sum::<usize>() == 0
+    // A fold instead of `all`, which the compiler vectorizes.
+    text.bytes().fold(true, |is_plain, byte| is_plain & matches!(byte, b' '..=b'[' | b']'..))
 }
 
 /// Reads digits from the front of `rest` and appends them to `number`, which overflows after more than [`MAX_DIGITS`] digits.

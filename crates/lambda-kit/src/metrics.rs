@@ -101,7 +101,7 @@ metrics! {
     /// Dead letters of the quarantine that were stored.
     QuarantineLettersKept: Count => Log,
     /// Dead letters of webhook deliveries that were stored.
-    WebhookLettersKept: Count => CloudWatch,
+    WebhookLettersKept: Count => Log,
     /// Messages of the queue of dead letters that could not be collected, and stay there.
     DeadLettersNotCollected: Count => CloudWatch,
     /// Webhook deliveries that were stored: one for each event and endpoint.

@@ -24,9 +24,13 @@ impl PathHasher {
 impl Hasher for PathHasher {
     fn write(&mut self, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks::<8>();
-        words.iter().for_each(|word| self.add(u64::from_le_bytes(*word)));
+        for word in words {
+            self.add(u64::from_le_bytes(*word));
+        }
         let mut last = [0; 8];
-        last.iter_mut().zip(rest).for_each(|(last, byte)| *last = *byte);
+        for (last, byte) in last.iter_mut().zip(rest) {
+            *last = *byte;
+        }
         self.add(u64::from_le_bytes(last) ^ (bytes.len() as u64) << 56);
     }
 

@@ -100,7 +100,7 @@ fn rules_in_all(criterion: &mut Criterion, day: &Day) {
     let mut group = criterion.benchmark_group("lookup and an upload of 10 samples, by rules in all");
     group.throughput(Throughput::Elements(10));
     for vehicles in [100_u32, 10_000, 100_000] {
-        let set = RuleSet::new((0..vehicles).flat_map(|vehicle| rules::ten(Some(day::vid(vehicle)), vehicle)));
+        let set = RuleSet::new((0..vehicles).flat_map(|vehicle| rules::ten(Some(&day::vid(vehicle)), vehicle)));
         let mut buffers = Buffers::default();
         let mut next = 0_u32;
         measure(&mut group, &format!("{}", set.len()), || {

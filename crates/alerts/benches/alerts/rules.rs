@@ -21,7 +21,7 @@ fn ring(corners: u32) -> Vec<Value> {
 }
 
 /// Returns ten rules about one vehicle, or about all.
-pub(crate) fn ten(vehicle: Option<VehicleId>, set: u32) -> Vec<RuleVersion> {
+pub(crate) fn ten(vehicle: Option<&VehicleId>, set: u32) -> Vec<RuleVersion> {
     // Many rules with small areas fit into memory.
     let corners = if vehicle.is_some() { 10 } else { 100 };
     let line: Vec<Value> = ring(corners).into_iter().take(usize::try_from(corners).unwrap() * 4 / 5).collect();

@@ -105,7 +105,9 @@ fn body(start: Timestamp, content: Content) -> Body {
                 seconds = (seconds + reading.0).min(EVENT_SPAN_S);
                 let Sample { at, signals } = sample(start.plus_ms(seconds * 1000), reading);
                 builder.start_row(at);
-                signals.into_iter().for_each(|(path, value)| assert!(builder.push(path, value)));
+                for (path, value) in signals {
+                    assert!(builder.push(path, value));
+                }
             }
             Body::Telemetry(Telemetry { samples: builder.finish() })
         }

@@ -70,13 +70,11 @@ struct Evaluation<'h> {
 /// Whether the owner of the rule gets an observation: it has something that the rule reads.
 fn is_selected(rule: &Rule, observation: &Observation) -> bool {
     let (signals, reads_diagnostics, reads_any) = reads(&rule.condition);
-    match &observation.diagnostic {
-        Some(_) => reads_diagnostics || reads_any,
-        None => {
-            let mut read = observation.signals.keys().filter(|path| signals.contains(&path.as_str()));
-            (reads_any && !observation.signals.is_empty()) || read.next().is_some()
-        }
+    if observation.diagnostic.is_some() {
+        return reads_diagnostics || reads_any;
     }
+    let reads_one = observation.signals.keys().any(|path| signals.contains(&path.as_str()));
+    reads_one || reads_any && !observation.signals.is_empty()
 }
 
 fn evaluate_rule(version: &RuleVersion, all: &[Observation], until: Timestamp) -> Vec<Transition> {
@@ -147,7 +145,7 @@ impl Evaluation<'_> {
         let is_data = |observation: &&&Observation| {
             test.signals.is_empty() || test.signals.iter().any(|signal| observation.signals.contains_key(signal.path))
         };
-        let last = self.observations.iter().filter(is_data).next_back()?;
+        let last = self.observations.iter().rfind(is_data)?;
         let is_this_one = is_sample && std::ptr::eq(*last, *self.observations.last()?);
         Some(!is_this_one && now.ms_since(last.time) >= i64::from(test.after_s) * 1000)
     }

@@ -199,14 +199,14 @@ fn counts_are_checked_before_values_are_decoded() {
 #[test]
 fn proportional_signals_round_trip_whatever_their_reference() {
     let rows = |fuel: &[f64], without_fuel: usize| -> Vec<Sample> {
-        let sample = |(n, fuel): (usize, &f64)| {
+        let sample = |(n, fuel): (u16, &f64)| {
             let carbon_dioxide = ("Vehicle.Powertrain.CombustionEngine.CO2EmissionRate", (fuel * 235.0).round() / 100.0);
             let fuel = ("Vehicle.OBD.FuelRate", *fuel);
-            let present = [carbon_dioxide, fuel].into_iter().take(if n == without_fuel { 1 } else { 2 });
+            let present = [carbon_dioxide, fuel].into_iter().take(if usize::from(n) == without_fuel { 1 } else { 2 });
             let signals = signals(present.map(|(path, value)| (path, Value::Number(value))));
-            Sample { at: Timestamp::from_ms(1_793_000_000_000).plus_ms(1000 * n as i64), signals }
+            Sample { at: Timestamp::from_ms(1_793_000_000_000).plus_ms(1000 * i64::from(n)), signals }
         };
-        fuel.iter().enumerate().map(sample).collect()
+        (0..).zip(fuel).map(sample).collect()
     };
     let fuel = [3.25, 9.5, 4.75, 0.5, 12.0, 7.25, 3.5, 0.75, 20.0, 2.5];
     let off_grid = [3.25, 9.5, 4.755, 0.5, 12.0, 7.25, 3.5, 0.75, 20.0, 2.5];

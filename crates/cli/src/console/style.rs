@@ -20,7 +20,7 @@ impl Cell {
         Self::Text(text.into())
     }
 
-    pub(crate) fn number(number: impl ToString) -> Self {
+    pub(crate) fn number(number: &impl ToString) -> Self {
         Self::Number(number.to_string())
     }
 

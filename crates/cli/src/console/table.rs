@@ -113,8 +113,8 @@ mod tests {
     fn columns_are_aligned_and_numbers_are_at_the_right() {
         let mut table = Table::new(&["fleet", "state", "vehicles"], "no fleets");
         assert_eq!(table.render(Style::PLAIN), "no fleets");
-        table.row([Cell::text("Überland"), Cell::state("active"), Cell::number(7)]);
-        table.row([Cell::text("B"), Cell::state("offboarding"), Cell::number(1200)]);
+        table.row([Cell::text("Überland"), Cell::state("active"), Cell::number(&7)]);
+        table.row([Cell::text("B"), Cell::state("offboarding"), Cell::number(&1200)]);
         table.note("a note");
         let expected = "FLEET     STATE        VEHICLES\n\
                         Überland  active              7\n\

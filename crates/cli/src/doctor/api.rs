@@ -39,7 +39,7 @@ async fn dead_letters(admin: &Api) -> Check {
     match admin.first(&path, COUNTED_LETTERS).await {
         Ok(listing) => match listing.items.iter().filter(|letter| letter["hop"] != "quarantine").count() {
             0 => Check::ok("dead letters", "none in the last 24 hours"),
-            count => Check::check(
+            count => Check::uncertain(
                 "dead letters",
                 format!("{count} in the last 24 hours"),
                 "`dead-letters list --since 1d --state kept` lists them; docs/dead-letters.md describes what to do",

@@ -48,8 +48,8 @@ fn status(description: &Description) -> Check {
         "the events of the stack have the cause: docs/operations/first-deploy.md, \"If the first deployment fails\"";
     match status {
         "CREATE_COMPLETE" | "UPDATE_COMPLETE" => Check::ok("stack", status),
-        "UPDATE_ROLLBACK_COMPLETE" => Check::check("stack", format!("{status}: the last update failed"), advice),
-        _ if status.ends_with("_IN_PROGRESS") => Check::check("stack", status, "wait until the change is complete"),
+        "UPDATE_ROLLBACK_COMPLETE" => Check::uncertain("stack", format!("{status}: the last update failed"), advice),
+        _ if status.ends_with("_IN_PROGRESS") => Check::uncertain("stack", status, "wait until the change is complete"),
         _ => Check::wrong("stack", status, advice),
     }
 }
@@ -68,7 +68,7 @@ fn faulty_parameters(parameters: &BTreeMap<&str, &str>) -> Vec<Check> {
         ));
     }
     if value("AlarmEmail").is_empty() {
-        checks.push(Check::check("parameters", "AlarmEmail is empty", "alarms notify no one: set it in samconfig.toml"));
+        checks.push(Check::uncertain("parameters", "AlarmEmail is empty", "alarms notify no one: set it in samconfig.toml"));
     }
     if value("DeletionProtection") != "true" {
         let found = "DeletionProtection is off";
@@ -76,18 +76,18 @@ fn faulty_parameters(parameters: &BTreeMap<&str, &str>) -> Vec<Check> {
         checks.push(if is_production {
             Check::wrong("parameters", found, advice)
         } else {
-            Check::check("parameters", found, advice)
+            Check::uncertain("parameters", found, advice)
         });
     }
     if number("FeedPollSeconds") < number("BatchWindowSeconds") {
-        checks.push(Check::check(
+        checks.push(Check::uncertain(
             "parameters",
             "FeedPollSeconds is less than BatchWindowSeconds",
             "fleets are advised to read before there is something: raise FeedPollSeconds",
         ));
     }
     if ["debug", "trace"].contains(&value("LogLevel")) {
-        checks.push(Check::check(
+        checks.push(Check::uncertain(
             "parameters",
             format!("LogLevel is {}", value("LogLevel")),
             "each line is billed: set it to info",
@@ -107,7 +107,7 @@ fn outputs(found: &BTreeMap<String, String>) -> Check {
     if missing.is_empty() {
         Check::ok("template", "all outputs of this version exist")
     } else {
-        Check::check(
+        Check::uncertain(
             "template",
             format!("the outputs {} are missing", missing.join(", ")),
             "the stack is of an older version than this tool: deploy this one, or use the tool of that version",

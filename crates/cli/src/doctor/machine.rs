@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use tokio::process::Command;
 
 use super::Check;
-use crate::stack::layout::Layout;
+use crate::layout::Layout;
 use crate::stack::state::{RunFile, StackFile};
 use crate::stack::venv;
 
@@ -43,7 +43,7 @@ async fn required(name: &'static str, program: &str, advice: &str) -> Check {
 async fn optional(name: &'static str, program: &str, arguments: &[&str], advice: &str) -> Check {
     match version(program, arguments).await {
         Ok(version) => Check::ok(name, version),
-        Err(_) => Check::check(name, "not found", advice),
+        Err(_) => Check::uncertain(name, "not found", advice),
     }
 }
 
@@ -60,12 +60,12 @@ async fn disk(layout: &Layout) -> Check {
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     match available_gib(&text) {
         Some(gib) if gib >= DISK_GIB => Check::ok("disk", format!("{gib} GiB are free")),
-        Some(gib) => Check::check(
+        Some(gib) => Check::uncertain(
             "disk",
             format!("{gib} GiB are free"),
             format!("a build and a start need {DISK_GIB} GiB: free some"),
         ),
-        None => Check::check("disk", "not checked", "`df -Pk` is not available"),
+        None => Check::uncertain("disk", "not checked", "`df -Pk` is not available"),
     }
 }
 
@@ -85,7 +85,7 @@ fn port(layout: &Layout) -> Option<Check> {
     let port = if recorded == 0 { crate::up::DEFAULT_PORT } else { recorded };
     Some(match TcpListener::bind(("127.0.0.1", port)) {
         Ok(_) => Check::ok("port", format!("{port} is free")),
-        Err(error) => Check::check(
+        Err(error) => Check::uncertain(
             "port",
             format!("{port}: {error}"),
             format!("end the program that uses it, or start with `{}`", layout.command("up --port 0")),
@@ -108,6 +108,6 @@ mod tests {
     async fn missing_program_is_wrong_only_if_it_is_required() {
         let missing = "roadcast-program-that-does-not-exist";
         assert_eq!(required("a", missing, "do x").await, Check::wrong("a", "not found", "do x"));
-        assert_eq!(optional("a", missing, &[], "do x").await, Check::check("a", "not found", "do x"));
+        assert_eq!(optional("a", missing, &[], "do x").await, Check::uncertain("a", "not found", "do x"));
     }
 }

@@ -27,7 +27,7 @@ async fn concurrency(stack: &Stack) -> Check {
                 Check::ok("quota of Lambda", found)
             } else {
                 let advice = "ask for 1,000 or more in Service Quotas before fleets poll: docs/operations/quotas.md";
-                Check::check("quota of Lambda", found, advice)
+                Check::uncertain("quota of Lambda", found, advice)
             }
         }
         Err(error) => Check::unknown("quota of Lambda", &error, "lambda:GetAccountSettings"),
@@ -47,7 +47,7 @@ fn of_app_clients(count: usize) -> Check {
     if count < APP_CLIENTS_TO_RAISE {
         Check::ok("quota of Cognito", found)
     } else {
-        Check::check(
+        Check::uncertain(
             "quota of Cognito",
             found,
             "raise \"App clients per user pool\" in Service Quotas, or delete unused clients",

@@ -104,7 +104,7 @@ pub(super) fn attempts(page: &Value) -> Table {
             Cell::time(text(attempt, "at")),
             Cell::number(&attempt["number"]),
             Cell::state(text(attempt, "outcome")),
-            Cell::number(attempt["status"].as_u64().map_or_else(|| "-".to_owned(), |status| status.to_string())),
+            Cell::number(&attempt["status"].as_u64().map_or_else(|| "-".to_owned(), |status| status.to_string())),
             Cell::number(&attempt["latencyMs"]),
             Cell::text(text(attempt, "eventType")),
             Cell::text(attempt["vid"].as_str().unwrap_or("-")),

@@ -20,7 +20,7 @@ use super::send::SendOutcome;
 use crate::aws;
 use crate::console::Console;
 use crate::stack::Stack;
-use crate::stack::demo_fleet::REPLAY_SOURCE;
+use crate::stack::tool_clients::REPLAY_SOURCE;
 
 /// The interval between reads of the stores.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);

@@ -18,8 +18,8 @@ use tokio::task::JoinHandle;
 use crate::api::{Api, Subscription};
 use crate::confirmation::Confirmation;
 use crate::console::Console;
-use crate::simulator::now_ms;
 use crate::stack::{Stack, tool_clients};
+use crate::wall_clock::now_ms;
 
 /// How long one feed request waits for messages, in seconds.
 const WAIT_S: u8 = 2;

@@ -20,7 +20,7 @@ use super::ReplayArgs;
 use super::recordings::RecordingSummary;
 use crate::api::{Api, Response};
 use crate::console::Console;
-use crate::stack::demo_fleet::REPLAY_SOURCE;
+use crate::stack::tool_clients::REPLAY_SOURCE;
 
 /// The queue length of a worker. Recordings are sorted by vehicle, so reading ahead finds work for the other workers.
 const QUEUE_LENGTH: usize = 2048;

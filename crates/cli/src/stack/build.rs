@@ -17,8 +17,8 @@ use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::layout::Layout;
 use crate::console::{Console, note};
+use crate::layout::Layout;
 
 /// The zip file of a function. Its name contains a digest of its content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,10 +16,6 @@ use crate::confirmation::Confirmation;
 use crate::console::{Console, Step};
 
 const FLEET_NAME: &str = "Demo fleet";
-/// The `CloudEvents` source of simulated vehicles.
-pub(crate) const SIMULATOR_SOURCE: &str = "urn:roadcast:simulator";
-/// The `CloudEvents` source of replayed recordings.
-pub(crate) const REPLAY_SOURCE: &str = "urn:roadcast:replay";
 const DEMO_PACKAGES: [&str; 3] = ["telematics", "track-and-trace", "diagnostics"];
 /// The timeout of provisioning. On AWS, the first subscription of a fleet waits for a minute and then probes its feed.
 const PROVISIONING_TIMEOUT: Duration = Duration::from_mins(5);

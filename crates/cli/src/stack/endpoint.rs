@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use tokio::process::{Child, Command};
 
-use super::layout::Layout;
 use super::process::ProcessHandle;
 use crate::aws;
 use crate::console::{Console, note};
+use crate::layout::Layout;
 
 /// How long the endpoint may take to save its state when it is stopped.
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_mins(1);

@@ -8,8 +8,8 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 use super::Stack;
-use super::layout::Layout;
 use super::template;
+use crate::layout::Layout;
 
 const RESPONSES: &str = "x-amazon-apigateway-gateway-responses";
 /// The endpoint selects the service by the credential scope of the request, and does not verify signatures.

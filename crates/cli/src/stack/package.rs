@@ -10,8 +10,8 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::build::FunctionZip;
-use super::layout::Layout;
 use super::template::{self, Artefact, Location};
+use crate::layout::Layout;
 
 /// The bucket of the deployed artefacts.
 pub(crate) const BUCKET: &str = "roadcast-local-artefacts";

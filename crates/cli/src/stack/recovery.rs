@@ -10,9 +10,9 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::deploy::STACK_NAME;
-use super::layout::Layout;
 use super::package::BUCKET;
 use crate::console::note;
+use crate::layout::Layout;
 
 /// Moves the data of such a run to another folder. Returns whether there was any.
 pub(crate) fn move_unsaved(layout: &Layout) -> Result<bool> {

@@ -14,9 +14,9 @@ use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 
 use super::Stack;
-use super::layout::Layout;
 use crate::aws;
 use crate::console::{Console, note};
+use crate::layout::Layout;
 
 /// The folder of the page's own files in the workspace.
 const FOLDER: &str = "docs/reference";

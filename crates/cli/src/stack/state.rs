@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::layout::Layout;
 use super::process::ProcessHandle;
+use crate::layout::Layout;
 
 /// The state of a stack that is retained between runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,11 +4,14 @@ use anyhow::Result;
 use serde::Deserialize;
 
 use super::Stack;
-use super::demo_fleet::{REPLAY_SOURCE, SIMULATOR_SOURCE};
 use crate::api::{Api, Role};
 use crate::confirmation::Confirmation;
 use crate::console::note;
 
+/// The `CloudEvents` source of simulated vehicles.
+pub(crate) const SIMULATOR_SOURCE: &str = "urn:roadcast:simulator";
+/// The `CloudEvents` source of replayed recordings.
+pub(crate) const REPLAY_SOURCE: &str = "urn:roadcast:replay";
 const INGEST_NAME: &str = "Demo vehicles";
 
 /// A client in a list of the API.
@@ -33,12 +36,12 @@ struct Credential {
 /// client, because a vehicle accepts events only from the client that registered it. Asks before it creates one in production.
 pub(crate) async fn ingest_client(stack: &mut Stack, admin: &Api, confirmation: Confirmation) -> Result<Api> {
     let recorded = stack.file.demo.ingest_client_id.clone();
-    let client_id = match find(stack, admin, &recorded, "/clients?kind=ingest", INGEST_NAME).await? {
-        Some(client_id) => client_id,
-        None => {
-            confirmation.ask(stack, &format!("creates the client \"{INGEST_NAME}\""))?;
-            create(stack, admin, INGEST_NAME, &Role::Ingest(&[SIMULATOR_SOURCE, REPLAY_SOURCE])).await?
-        }
+    let found = find(stack, admin, &recorded, "/clients?kind=ingest", INGEST_NAME).await?;
+    let client_id = if let Some(client_id) = found {
+        client_id
+    } else {
+        confirmation.ask(stack, &format!("creates the client \"{INGEST_NAME}\""))?;
+        create(stack, admin, INGEST_NAME, &Role::Ingest(&[SIMULATOR_SOURCE, REPLAY_SOURCE])).await?
     };
     if recorded != client_id {
         stack.file.demo.ingest_client_id.clone_from(&client_id);
@@ -51,12 +54,12 @@ pub(crate) async fn ingest_client(stack: &mut Stack, admin: &Api, confirmation: 
 pub(crate) async fn feed_client(stack: &mut Stack, admin: &Api, fleet_id: &str, confirmation: Confirmation) -> Result<Api> {
     let name = format!("Roadcast CLI {fleet_id}");
     let recorded = stack.file.feed_clients.get(fleet_id).cloned().unwrap_or_default();
-    let client_id = match find(stack, admin, &recorded, &format!("/fleets/{fleet_id}/clients"), &name).await? {
-        Some(client_id) => client_id,
-        None => {
-            confirmation.ask(stack, &format!("creates the client \"{name}\""))?;
-            create(stack, admin, &name, &Role::Fleet(fleet_id)).await?
-        }
+    let found = find(stack, admin, &recorded, &format!("/fleets/{fleet_id}/clients"), &name).await?;
+    let client_id = if let Some(client_id) = found {
+        client_id
+    } else {
+        confirmation.ask(stack, &format!("creates the client \"{name}\""))?;
+        create(stack, admin, &name, &Role::Fleet(fleet_id)).await?
     };
     if recorded != client_id {
         stack.file.feed_clients.insert(fleet_id.to_owned(), client_id.clone());

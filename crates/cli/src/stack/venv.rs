@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
-use super::layout::Layout;
 use crate::console::Console;
+use crate::layout::Layout;
 
 const REQUIREMENTS: &str = include_str!("../../requirements.txt");
 const INSTALL: &str =

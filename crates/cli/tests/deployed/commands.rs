@@ -90,7 +90,7 @@ const CLIENT: &str = "4d1kq8example0fleet0client";
 
 const CLIENTS: [Case<'_>; 9] = [
     (&["clients", "list", "--kind", "fleet"], 0, "GET /api/clients?kind=fleet"),
-    (&["clients", "show", CLIENT], 0, "GET /api/clients/4d1kq8example0fleet0client/audit"),
+    (&["clients", "show", CLIENT], 0, "GET /api/clients/7p2mz5example0ingest0client/audit"),
     (&["clients", "create", "logger", "--source", "urn:x"], 0, "POST /api/clients"),
     (&["clients", "update", CLIENT, "--name", "x"], 0, "PUT /api/clients/4d1kq8example0fleet0client"),
     (&["clients", "disable", CLIENT], 0, "PUT /api/clients/4d1kq8example0fleet0client"),

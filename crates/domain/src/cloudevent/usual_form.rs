@@ -129,7 +129,7 @@ impl<'a> Members<'a> {
 /// Reads an attribute that has only printable ASCII characters.
 fn attribute<'a>(cursor: &mut Cursor<'a>) -> Option<&'a str> {
     let text = cursor.unchecked_string()?;
-    let is_printable = |byte: u8| (b' '..=b'~').contains(&byte) & (byte != b'\\');
+    let is_printable = |byte: u8| matches!(byte, b' '..=b'[' | b']'..=b'~');
     let are_printable = text.bytes().fold(true, |all, byte| all & is_printable(byte));
     (are_printable && !text.is_empty() && text.len() <= limits::ATTRIBUTE_BYTES).then_some(text)
 }

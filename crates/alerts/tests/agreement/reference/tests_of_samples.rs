@@ -3,7 +3,7 @@
 use roadcast_alerts::limits::SPEED_GAP_MS;
 use roadcast_alerts::rule::{Bound, Coordinates, Direction, DtcTest, FenceEvent, Geofence, Rate, Shape, Test};
 use roadcast_domain::diagnostic::TroubleCode;
-use roadcast_signals::{POSITION, Timestamp};
+use roadcast_signals::{POSITION, Timestamp, Value};
 
 use super::Observation;
 use crate::history::SPEED;
@@ -95,8 +95,7 @@ pub(super) fn names(test: &DtcTest, code: &TroubleCode) -> bool {
 }
 
 fn fence(test: &Geofence, observations: &[&Observation]) -> Option<bool> {
-    let coordinate =
-        |observation: &Observation, path: &str| observation.signals.get(path).and_then(|value| value.as_number());
+    let coordinate = |observation: &Observation, path: &str| observation.signals.get(path).and_then(Value::as_number);
     let positions = observations.iter().filter_map(|observation| {
         let [latitude, longitude] = POSITION;
         Some(Coordinates { longitude: coordinate(observation, longitude)?, latitude: coordinate(observation, latitude)? })
