@@ -1,5 +1,7 @@
 """Enrichment receives each lane of the ingest bus through a queue of its own, which retries for about a day."""
 
+from checks import arn, on_aws
+
 # The lanes: the rule, the queue, the event of the function, and the detail type of the lane.
 LANES = {
     "Telemetry": "roadcast.events.v1",
@@ -14,17 +16,6 @@ MEAN_DELAYS_S = [0.75 * min(2**failure, 300) for failure in range(1000)]
 MIN_PATIENCE_S = 20 * 3600
 
 
-def _arn(name):
-    return {"Fn::GetAtt": [name, "Arn"]}
-
-
-def _on_aws(value):
-    """Returns the value of a property on AWS: the first branch of the condition Cloud."""
-    if isinstance(value, dict) and "Fn::If" in value and value["Fn::If"][0] == "Cloud":
-        return value["Fn::If"][1]
-    return value
-
-
 def _rule_faults(resources, lane, detail_type):
     rule = resources.get(f"{lane}Rule", {}).get("Properties", {})
     targets = rule.get("Targets", [{}])
@@ -32,9 +23,9 @@ def _rule_faults(resources, lane, detail_type):
         yield f"{lane}Rule: must match the detail type {detail_type}, and no other"
     if rule.get("EventBusName") != {"Ref": "IngestBus"}:
         yield f"{lane}Rule: must be a rule of IngestBus"
-    if len(targets) != 1 or targets[0].get("Arn") != _arn(f"{lane}Queue"):
+    if len(targets) != 1 or targets[0].get("Arn") != arn(f"{lane}Queue"):
         yield f"{lane}Rule: its only target must be {lane}Queue"
-    if targets[0].get("DeadLetterConfig") != {"Arn": _arn("DeadLetters")}:
+    if targets[0].get("DeadLetterConfig") != {"Arn": arn("DeadLetters")}:
         yield f"{lane}Rule: what its target refuses must be sent to DeadLetters"
     if "RetryPolicy" not in targets[0]:
         yield f"{lane}Rule: its target needs a retry policy"
@@ -43,7 +34,7 @@ def _rule_faults(resources, lane, detail_type):
 def _queue_faults(resources, lane, timeout, attempts):
     queue = resources.get(f"{lane}Queue", {}).get("Properties", {})
     redrive = queue.get("RedrivePolicy", {})
-    if _on_aws(queue.get("VisibilityTimeout", 30)) < 6 * timeout:
+    if on_aws(queue.get("VisibilityTimeout", 30)) < 6 * timeout:
         yield f"{lane}Queue: the visibility timeout must be at least six times the timeout of Enrichment"
     if queue.get("MaximumMessageSize") != MAX_MESSAGE_BYTES:
         yield f"{lane}Queue: must accept messages of 1 MiB, because an entry has up to 1 MB"
@@ -51,7 +42,7 @@ def _queue_faults(resources, lane, timeout, attempts):
         yield f"{lane}Queue: must retain messages for 14 days"
     if queue.get("SqsManagedSseEnabled") is not True:
         yield f"{lane}Queue: must be encrypted"
-    if redrive.get("deadLetterTargetArn") != _arn("DeadLetters"):
+    if redrive.get("deadLetterTargetArn") != arn("DeadLetters"):
         yield f"{lane}Queue: its dead letters must be sent to DeadLetters"
     if redrive.get("maxReceiveCount") != {"Ref": "EnrichmentAttempts"}:
         yield f"{lane}Queue: maxReceiveCount must be the parameter EnrichmentAttempts"
@@ -60,7 +51,7 @@ def _queue_faults(resources, lane, timeout, attempts):
 
     policy = resources.get(f"{lane}QueuePolicy", {}).get("Properties", {})
     statements = policy.get("PolicyDocument", {}).get("Statement", [])
-    only_rule = {"ArnEquals": {"aws:SourceArn": _arn(f"{lane}Rule")}}
+    only_rule = {"ArnEquals": {"aws:SourceArn": arn(f"{lane}Rule")}}
     allowed = [
         statement.get("Principal") == {"Service": "events.amazonaws.com"}
         and statement.get("Action") == "sqs:SendMessage"
@@ -76,7 +67,7 @@ def _mapping_faults(resources, lane):
         resource["Properties"]
         for resource in resources.values()
         if resource["Type"] == "AWS::Lambda::EventSourceMapping"
-        and resource["Properties"].get("EventSourceArn") == _arn(f"{lane}Queue")
+        and resource["Properties"].get("EventSourceArn") == arn(f"{lane}Queue")
     ]
     if len(mappings) != 1:
         yield f"{lane}Queue: needs exactly one event source mapping"
@@ -135,11 +126,11 @@ def _mix_lanes(sources):
 
 
 def _share_a_queue(sources):
-    _properties(sources, "AlertsRule")["Targets"][0]["Arn"] = _arn("TelemetryQueue")
+    _properties(sources, "AlertsRule")["Targets"][0]["Arn"] = arn("TelemetryQueue")
 
 
 def _invoke_directly(sources):
-    _properties(sources, "TelemetryRule")["Targets"][0]["Arn"] = _arn("Enrichment")
+    _properties(sources, "TelemetryRule")["Targets"][0]["Arn"] = arn("Enrichment")
 
 
 def _drop_undeliverable(sources):

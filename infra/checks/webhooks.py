@@ -4,6 +4,8 @@ import fnmatch
 import json
 import re
 
+from checks import arn, on_aws
+
 STAGE = "dev"
 MAX_MESSAGE_BYTES = 1048576
 RETENTION_S = 1209600
@@ -18,17 +20,6 @@ KEY_USERS = {"WebhookDispatcherRole": {"kms:Decrypt"}, "EndpointsApiRole": {"kms
 PATTERN = {"detail": {"webhook": [True]}}
 # The functions that send requests to URLs of fleets, or check these URLs.
 SENDERS = ("WebhookDispatcher", "EndpointsApi")
-
-
-def _arn(name):
-    return {"Fn::GetAtt": [name, "Arn"]}
-
-
-def _on_aws(value):
-    """Returns the value of a property on AWS: the first branch of the condition Cloud."""
-    if isinstance(value, dict) and "Fn::If" in value and value["Fn::If"][0] == "Cloud":
-        return value["Fn::If"][1]
-    return value
 
 
 def _properties(resources, name):
@@ -47,12 +38,12 @@ def check_rule(resources):
     targets = rule.get("Targets", [{}])
     if rule.get("EventBusName") != {"Ref": "DeliveryBus"} or rule.get("EventPattern") != PATTERN:
         yield "WebhookRule: must match the marked entries of DeliveryBus, as provisioning does on further buses"
-    if len(targets) != 1 or targets[0].get("Arn") != _arn("WebhookEvents") or "InputPath" in targets[0]:
+    if len(targets) != 1 or targets[0].get("Arn") != arn("WebhookEvents") or "InputPath" in targets[0]:
         yield "WebhookRule: its only target must be WebhookEvents, with the whole entry, which names the fleet"
-    if "RetryPolicy" not in targets[0] or targets[0].get("DeadLetterConfig") != {"Arn": _arn("DeadLetters")}:
+    if "RetryPolicy" not in targets[0] or targets[0].get("DeadLetterConfig") != {"Arn": arn("DeadLetters")}:
         yield "WebhookRule: its target needs a retry policy, and DeadLetters for what it refuses"
     variables = _properties(resources, "Provisioner").get("Environment", {}).get("Variables", {})
-    if variables.get("WEBHOOK_RULE") != rule.get("Name") or variables.get("WEBHOOK_EVENTS_QUEUE_ARN") != _arn("WebhookEvents"):
+    if variables.get("WEBHOOK_RULE") != rule.get("Name") or variables.get("WEBHOOK_EVENTS_QUEUE_ARN") != arn("WebhookEvents"):
         yield "Provisioner: must create the rule of WebhookRule, with its target, on further delivery buses"
     rule_name = _resolved(rule.get("Name"))
     statements = [
@@ -84,14 +75,14 @@ def check_queues(resources):
     for queue, function in CONSUMERS.items():
         properties = _properties(resources, queue)
         timeout = _properties(resources, function).get("Timeout", 900)
-        if _on_aws(properties.get("VisibilityTimeout", 30)) < 6 * timeout:
+        if on_aws(properties.get("VisibilityTimeout", 30)) < 6 * timeout:
             yield f"{queue}: the visibility timeout must be at least six times the timeout of {function}"
         if properties.get("MessageRetentionPeriod") != RETENTION_S:
             yield f"{queue}: must retain messages for 14 days"
         mappings = [
             resource["Properties"]
             for resource in resources.values()
-            if resource["Type"] == "AWS::Lambda::EventSourceMapping" and resource["Properties"]["EventSourceArn"] == _arn(queue)
+            if resource["Type"] == "AWS::Lambda::EventSourceMapping" and resource["Properties"]["EventSourceArn"] == arn(queue)
         ]
         if [mapping["FunctionName"] for mapping in mappings] != [{"Ref": function}]:
             yield f"{queue}: needs exactly one event source mapping, to {function}"
@@ -125,7 +116,7 @@ def check_schedule(resources):
     schedules = [
         resource["Properties"]
         for resource in resources.values()
-        if resource["Type"] == "AWS::Scheduler::Schedule" and resource["Properties"]["Target"]["Arn"] == _arn("WebhookScheduler")
+        if resource["Type"] == "AWS::Scheduler::Schedule" and resource["Properties"]["Target"]["Arn"] == arn("WebhookScheduler")
     ]
     if [schedule.get("ScheduleExpression") for schedule in schedules] != ["rate(1 minute)"]:
         yield "WebhookScheduler: must be invoked every minute by one schedule"
@@ -152,7 +143,7 @@ def check_key(resources):
                 of_key = {action for action in actions if action.startswith("kms:")}
                 if of_key:
                     used.setdefault(name, set()).update(of_key)
-                if of_key and statement["Resource"] != _arn("WebhookKey"):
+                if of_key and statement["Resource"] != arn("WebhookKey"):
                     yield f"{name}: {', '.join(sorted(of_key))} must be limited to WebhookKey"
     if used != KEY_USERS:
         yield f"WebhookKey: may be used by {KEY_USERS} only, not by {used}"
@@ -309,7 +300,7 @@ BREAKAGES = [
     ("a short visibility timeout", _change("WebhookDeliveries", "VisibilityTimeout", 60), "WebhookDeliveries: the visibility"),
     ("a longer function timeout", _change("WebhookDispatcher", "Timeout", 120), "WebhookOrdered: the visibility timeout"),
     ("tasks that expire in four days", _change("WebhookOrdered", "MessageRetentionPeriod", None), "must retain messages for 14"),
-    ("a queue without its mapping", _change("WebhookOrderedMapping", "EventSourceArn", _arn("WebhookEvents")),
+    ("a queue without its mapping", _change("WebhookOrderedMapping", "EventSourceArn", arn("WebhookEvents")),
      "WebhookOrdered: needs exactly one event source mapping"),
     ("a mapping that waits for a batch", _change("WebhookDeliveriesMapping", "MaximumBatchingWindowInSeconds", 20),
      "WebhookDeliveries: its mapping must have batches of 10"),
