@@ -159,7 +159,7 @@ impl Deployment {
             if let LogItem::Segment(segment) = item {
                 sums.0 += segment.block.len() as f64;
                 sums.1 += segment.origins.len() as f64;
-                let samples = Block::decode(&segment.block).map_or(0, |block| block.times().len());
+                let samples = Block::count_samples(&segment.block).unwrap_or_default();
                 sums.2 += samples as f64;
             }
         }

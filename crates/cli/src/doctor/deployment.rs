@@ -225,8 +225,8 @@ mod tests {
             ("Stage", "dev"),
             ("AlarmEmail", "a@example.com"),
             ("DeletionProtection", "true"),
-            ("FeedPollSeconds", "75"),
-            ("BatchWindowSeconds", "75"),
+            ("FeedPollSeconds", "90"),
+            ("BatchWindowSeconds", "90"),
             ("LogLevel", "info"),
         ]);
         assert_eq!(faulty_parameters(&good), [Check::ok("parameters", "stage dev")]);
