@@ -9,6 +9,7 @@ use roadcast_domain::ids::{ClientId, FleetId};
 use roadcast_domain::plan::Plan;
 use roadcast_enrichment::EntryMessages;
 use roadcast_lambda_kit::deadline::Deadline;
+use roadcast_lambda_kit::event_traces::EventTraces;
 use roadcast_lambda_kit::metrics::Metrics;
 use roadcast_lambda_kit::sqs::SqsEvent;
 use roadcast_ports::PortError;
@@ -199,6 +200,7 @@ fn delivery_of_blocks_that_unpack_wide_is_bounded() {
             MemoryQueue::default(),
             SeededRandomness::new(3),
             Arc::new(Metrics::new("enrichment", "test")),
+            Arc::new(EventTraces::disabled()),
         );
         let published = fixture.memory.take_published();
         for batch in published.chunks(10) {

@@ -22,6 +22,7 @@
 //! - [`audit`]: the audit trail of a fleet.
 //! - [`dead_letter`]: what could not be processed or delivered, and redrives of it.
 //! - [`webhook`]: endpoints of fleets, deliveries to them, and their signatures.
+//! - [`trace`]: the trace of an event, and the trace context of requests.
 //!
 //! Shared building blocks:
 //! - [`ids`]: identifiers. [`caller`]: the authenticated caller of an operation.
@@ -58,6 +59,7 @@ pub mod state;
 pub mod strict_json;
 pub mod subject;
 pub mod subscription;
+pub mod trace;
 pub mod validation;
 pub mod vehicle;
 pub mod vehicle_mapping;

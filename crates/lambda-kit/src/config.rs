@@ -36,6 +36,8 @@ macro_rules! variables {
 variables! {
     Stage = "STAGE": "the name of the stage, such as dev",
     LogLevel = "LOG_LEVEL": "the log level or filter, such as info or info,roadcast_services=debug",
+    TracedEventsPerMillion = "TRACED_EVENTS_PER_MILLION": "the number of events of a million that are traced, from 0 to 1000000",
+    XRayDaemonAddress = "AWS_XRAY_DAEMON_ADDRESS": "the address of the X-Ray daemon, which Lambda sets",
     VehiclesTable = "VEHICLES_TABLE": "the name of the DynamoDB table of vehicles",
     VehicleEventsTable = "VEHICLE_EVENTS_TABLE": "the name of the DynamoDB table of vehicle events",
     VehicleStateTable = "VEHICLE_STATE_TABLE": "the name of the DynamoDB table of vehicle states (last-known values)",

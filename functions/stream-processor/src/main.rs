@@ -8,6 +8,7 @@ use roadcast_aws::{
     S3Archive, Sdk, SecretsManagerSource, SystemClock,
 };
 use roadcast_lambda_kit::config::Variable;
+use roadcast_lambda_kit::event_traces::TraceHop;
 use roadcast_lambda_kit::kinesis::KinesisEvent;
 use roadcast_lambda_kit::run::Function;
 use roadcast_ports::clock::Clock as _;
@@ -44,10 +45,10 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         clock: SystemClock,
     };
     let partial_responses = function.env.optional_parse(Variable::PartialBatchResponses, "true or false")?.unwrap_or(true);
-    let (processor, metrics) = (&processor, function.metrics.clone());
+    let (processor, metrics, traces) = (&processor, function.metrics.clone(), function.traces.clone());
     function
         .handle_events(|event: KinesisEvent| {
-            let metrics = metrics.clone();
+            let (metrics, traces) = (metrics.clone(), traces.clone());
             async move {
                 let batch = event.into_batch(processor.clock.now());
                 let outcome = match batch.redrive_id {
@@ -55,6 +56,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
                     Some(_) => processor.redrive_batch(&batch.records).await,
                 };
                 report::record_outcome(&metrics, &batch, &outcome);
+                traces.add(TraceHop::Processing, &outcome.trace_candidates);
                 match batch.redrive_id {
                     None => answer::answer(&batch.records, outcome.retry_from, partial_responses),
                     Some(_) => Ok(answer::redrive_answer(&batch.records, outcome)),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use roadcast_domain::event::StoredEvent;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::refusal::Reason;
+use roadcast_domain::trace::TraceCandidates;
 use roadcast_ports::PortError;
 use roadcast_ports::archive::{QuarantinedItem, RawRecord};
 
@@ -37,6 +38,8 @@ pub struct BatchOutcome {
     pub quarantine_causes: Vec<PortError>,
     /// Counts for metrics.
     pub counts: BatchCounts,
+    /// Of the events that were newly stored, those that may be traced.
+    pub trace_candidates: TraceCandidates,
 }
 
 impl BatchOutcome {
@@ -48,11 +51,12 @@ impl BatchOutcome {
 
     /// Adds the outcome of a part of the processing.
     pub(super) fn add(&mut self, part: Self) {
-        let Self { retry_from, failures, quarantine_causes, counts } = part;
+        let Self { retry_from, failures, quarantine_causes, counts, trace_candidates } = part;
         self.retry_from = self.retry_from.into_iter().chain(retry_from).min();
         self.failures.extend(failures);
         self.quarantine_causes.extend(quarantine_causes);
         self.counts.add(counts);
+        self.trace_candidates.extend(trace_candidates);
     }
 }
 

@@ -61,6 +61,7 @@ impl<Ports: PortSet> EventStore<Ports> {
             match result {
                 Ok(()) => {
                     self.recent.record(&log_entry);
+                    step.outcome.trace_candidates.add(log_entry.event.eid);
                     step.outcome.counts.samples_stored += log_entry.event.sample_count();
                 }
                 Err(error) if error.kind() == PortErrorKind::Rejected => {
