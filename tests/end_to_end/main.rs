@@ -80,6 +80,7 @@ const CHECKS: &[(&str, Check)] = checks![
     dead_letters::failed_enrichment_is_redriven_once_after_its_cause_is_corrected,
     webhooks::test_event_arrives_signed,
     webhooks::event_is_delivered_after_failures_in_the_packages_of_the_endpoint,
+    webhooks::trace_has_every_hop_of_an_event,
     webhooks::revoked_event_that_waits_is_not_delivered,
     webhooks::secret_is_rotated_under_load_without_a_refused_signature,
     webhooks::gone_endpoint_is_disabled_with_a_notice_until_it_is_activated,

@@ -23,6 +23,7 @@ use crate::status::StatusArgs;
 use crate::subscriptions::SubscriptionsArgs;
 use crate::tail::TailArgs;
 use crate::token::TokenArgs;
+use crate::trace::TraceArgs;
 use crate::up::UpArgs;
 use crate::vehicles::VehiclesArgs;
 
@@ -65,6 +66,8 @@ pub(crate) enum Command {
     Token(TokenArgs),
     /// Print the events of a fleet as they arrive, or read and acknowledge its feed.
     Tail(TailArgs),
+    /// Show the way of an event, from its sender to the fleets.
+    Trace(TraceArgs),
     /// Send data of simulated vehicles, optionally with faults.
     Simulate(SimulateArgs),
     /// Send recordings through the HTTP API and reconcile the result.

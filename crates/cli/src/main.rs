@@ -35,6 +35,7 @@ mod subscriptions;
 mod tail;
 mod time_argument;
 mod token;
+mod trace;
 mod up;
 mod vehicles;
 mod wall_clock;
@@ -69,6 +70,7 @@ async fn run(args: Args, console: &Console) -> anyhow::Result<ExitCode> {
         Command::Doctor(_) => doctor::run(&location, console).await,
         Command::Token(options) => token::run(&location, console, &options).await,
         Command::Tail(options) => tail::run(&location, console, &options).await,
+        Command::Trace(options) => trace::run(&location, console, &options).await,
         Command::Simulate(options) => simulate::run(&location, console, &options).await,
         Command::Replay(options) => replay::run(&location, console, &options).await,
         Command::Onboard(options) => onboard::run(&location, console, &options).await,

@@ -9,6 +9,7 @@ const FLEET: &str = "flt_3h6w9d2k5n8s1v4y";
 const VEHICLE: &str = "veh_8kq2m4x0c7r1v5zt";
 const SUBSCRIPTION: &str = "sub_5j8x1f4m7q0t3w6z";
 const ENDPOINT: &str = "end_7c0r1v5zt8kq2m4x";
+const EVENT: &str = "01KAJCQYC0000G000009YD7PJR";
 const LETTER: &str = "dlt_01kavfgf8j2k6c9d3f4g5h6j7k";
 
 /// Commands that are not for a deployed stack, with the reason.
@@ -45,7 +46,7 @@ fn check(cases: &[Case<'_>]) {
     }
 }
 
-const READING: [Case<'_>; 18] = [
+const READING: [Case<'_>; 19] = [
     (&["status"], 0, "GET /api/fleets"),
     (&["doctor"], 0, "GET /api/health"),
     (&["token"], 0, "POST /token"),
@@ -67,6 +68,7 @@ const READING: [Case<'_>; 18] = [
     (&["dead-letters", "show", LETTER], 0, "GET /api/dead-letters/dlt_01kavfgf8j2k6c9d3f4g5h6j7k"),
     (&["quarantine", "list"], 0, "GET /api/dead-letters?limit=50&hop=quarantine"),
     (&["quarantine", "show", LETTER], 0, "GET /api/dead-letters/dlt_01kavfgf8j2k6c9d3f4g5h6j7k"),
+    (&["trace", EVENT], 0, "POST /Traces"),
     (&["tail", "--fleet", FLEET, "--once"], 0, "GET /api/events?limit=100&from="),
 ];
 
@@ -157,6 +159,36 @@ fn records_of_the_stream_reach_a_deployed_stack() {
     assert!(counts["accepted"].as_u64() > Some(0), "{counts}");
     assert_eq!(counts["failedUploads"], 0, "{counts}");
     assert_eq!(fake.faults(), Vec::<String>::new());
+}
+
+#[test]
+fn messages_to_the_topic_rule_reach_a_deployed_stack() {
+    let fake = FakeAws::start("dev");
+    let tool = Tool::new(&fake);
+    let simulate = ["simulate", "--vehicles", "1", "--duration", "1.5s", "--via", "iot", "--payload", "zstd"];
+    let counts = tool.json(&simulate, 0);
+    assert!(counts["accepted"].as_u64() > Some(0), "{counts}");
+    assert_eq!(counts["failedUploads"], 0, "{counts}");
+    let requests = fake.take_requests();
+    assert!(requests.contains(&"GET /endpoint?endpointType=iot%3AData-ATS".to_owned()), "{requests:?}");
+    assert!(requests.iter().any(|request| request.starts_with("POST /topics/%24aws%2Frules%2F")), "{requests:?}");
+    assert_eq!(fake.faults(), Vec::<String>::new());
+}
+
+#[test]
+fn quotas_of_the_account_are_compared_with_their_use() {
+    let fake = FakeAws::start("dev");
+    let checks = Tool::new(&fake).json(&["doctor"], 0);
+    let found = |name: &str| {
+        let check = checks["checks"].as_array().unwrap().iter().find(|check| check["name"] == name);
+        check.map(|check| format!("{}: {}", check["state"].as_str().unwrap(), check["found"].as_str().unwrap()))
+    };
+    assert_eq!(found("quota of Kinesis").unwrap(), "ok: 3 of 200 shards of the Region");
+    assert_eq!(found("quota of EventBridge").unwrap(), "check: 81 of 100 event buses of the Region");
+    assert_eq!(found("rules per bus").unwrap(), "ok: RulesPerBus is 300, and a bus can hold 300");
+    assert!(found("quota of Cognito").unwrap().contains("of 2000 app clients"));
+    assert_eq!(found("quota of DynamoDB").unwrap(), "ok: 40000 write units per second and table");
+    assert_eq!(found("Service Quotas"), None);
 }
 
 #[test]

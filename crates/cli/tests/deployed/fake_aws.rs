@@ -1,4 +1,5 @@
-//! A server that plays CloudFormation, Cognito, S3, DynamoDB, Kinesis, Lambda, the token endpoint and the API.
+//! A server that plays CloudFormation, Cognito, S3, DynamoDB, Kinesis, Lambda, EventBridge, IoT Core, X-Ray, Service Quotas, the token
+//! endpoint and the API.
 
 use std::sync::{Arc, Mutex};
 
@@ -53,6 +54,15 @@ impl FakeAws {
     pub(crate) fn faults(&self) -> Vec<String> {
         self.shared.faults.lock().unwrap().clone()
     }
+}
+
+/// A segment of X-Ray.
+fn segment(hop: &str, start: f64) -> Value {
+    let annotations =
+        json!({ "hop": hop, "request_id": "r-1", "endpoint_id": "end_1", "number": 1, "outcome": "delivered" });
+    let document =
+        json!({ "name": "roadcast-dev-x", "start_time": start, "end_time": start + 0.5, "annotations": annotations });
+    json!({ "Id": hop, "Document": document.to_string() })
 }
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {
@@ -145,6 +155,19 @@ impl Shared {
                 let id = &request["ClientId"];
                 json!({ "UserPoolClient": { "ClientId": id, "ClientSecret": format!("secret-of-{}", id.as_str().unwrap()) } })
             }
+            "DescribeLimits" => json!({
+                // Of Kinesis, and of DynamoDB.
+                "ShardLimit": 200, "OpenShardCount": 3, "OnDemandStreamCount": 0, "OnDemandStreamCountLimit": 50,
+                "TableMaxReadCapacityUnits": 40_000, "TableMaxWriteCapacityUnits": 40_000,
+            }),
+            "ListEventBuses" if request["NextToken"].is_null() => {
+                json!({ "EventBuses": vec![json!({ "Name": "b" }); 80], "NextToken": "2" })
+            }
+            "ListEventBuses" => json!({ "EventBuses": [{ "Name": "b" }] }),
+            "ListServiceQuotas" => json!({ "Quotas": [
+                { "ServiceCode": request["ServiceCode"], "QuotaName": "App clients per user pool", "Value": 2000.0 },
+                { "ServiceCode": request["ServiceCode"], "QuotaName": "Event buses", "Value": 100.0 },
+            ]}),
             "DescribeTable" => json!({ "Table": { "TableStatus": "ACTIVE", "ItemCount": 7 } }),
             "DescribeTimeToLive" => json!({ "TimeToLiveDescription": { "TimeToLiveStatus": "ENABLED" } }),
             "PutRecords" => {
@@ -173,6 +196,12 @@ impl Shared {
             ("GET", "/2016-08-19/account-settings" | "/2016-08-19/account-settings/") => {
                 json!({ "AccountLimit": { "ConcurrentExecutions": 1000 } })
             }
+            ("POST", "/Traces") => {
+                let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+                json!({ "Traces": [{ "Id": body["TraceIds"][0], "Segments": [segment("upload", 1.0), segment("webhook", 2.5)] }] })
+            }
+            ("GET", "/endpoint") => json!({ "endpointAddress": "data.example" }),
+            ("POST", "/topics/%24aws%2Frules%2Foutput-devicerulename%2Fveh_8kq2m4x0c7r1v5zt") => json!({ "message": "OK" }),
             ("GET", _) if path.ends_with(".summary.json") => {
                 json!({ "rows": 1, "loaded": 1, "unchanged": 0, "superseded": 0, "wrong": 0, "seconds": 0.1 })
             }
