@@ -93,7 +93,7 @@ async fn read_segments(client: &SignedClient, trace_id: TraceId) -> Result<Vec<T
 /// The segments of traces of X-Ray, in order of time. Parts of segments, and segments that others wrote, are left out.
 fn segments_of(traces: &Value) -> Result<Vec<TraceSegment>> {
     let mut segments = Vec::new();
-    for segment in traces.as_array().into_iter().flatten().flat_map(|trace| trace["Segments"].as_array()).flatten() {
+    for segment in traces.as_array().into_iter().flatten().filter_map(|trace| trace["Segments"].as_array()).flatten() {
         let document = segment["Document"].as_str().context("a segment has no document")?;
         let document: Value = serde_json::from_str(document).context("a segment is not JSON")?;
         segments.extend(TraceSegment::of(&document));

@@ -61,14 +61,14 @@ impl Function {
         let (api, middleware, metrics, traces) = (&api, &middleware, &self.metrics, &self.traces);
         let handler = |event: LambdaEvent<Invocation>| async move {
             let started = Instant::now();
-            let mut traced = TracedInvocation::of(&event.context);
-            traced.caller = event.payload.trace_of_caller();
+            let mut traced_invocation = TracedInvocation::of(&event.context);
+            traced_invocation.caller = event.payload.trace_of_caller();
             let request_id = event.context.request_id.clone();
             let span = tracing::info_span!(
                 "request",
                 request_id,
                 trace_id = trace_id(&event.context),
-                caller_trace_id = traced.caller.map(|caller| caller.trace_id.to_string()),
+                caller_trace_id = traced_invocation.caller.map(|caller| caller.trace_id.to_string()),
             );
             let invocation = event.payload.with_deadline(Deadline::of(&event.context));
             let response = respond(api, middleware, invocation, &request_id).instrument(span).await;
@@ -80,7 +80,7 @@ impl Function {
             if let Some((hop, candidates)) = response.trace_candidates() {
                 traces.add(hop, candidates);
             }
-            traces.flush(&traced);
+            traces.flush(&traced_invocation);
             Ok::<_, Error>(ProxyResponse(response))
         };
         lambda_runtime::run(service_fn(handler)).await
@@ -111,7 +111,7 @@ impl Function {
         let handle = &handle;
         let handler = |event: LambdaEvent<E>| async move {
             let started = Instant::now();
-            let traced = TracedInvocation::of(&event.context);
+            let traced_invocation = TracedInvocation::of(&event.context);
             let request_id = event.context.request_id.clone();
             let span = tracing::info_span!("event", request_id, trace_id = trace_id(&event.context));
             let deadline = Deadline::of(&event.context);
@@ -124,7 +124,7 @@ impl Function {
             }
             metrics.record_value(Metric::BatchDurationMs, milliseconds(started));
             metrics.flush();
-            traces.flush(&traced);
+            traces.flush(&traced_invocation);
             result.map_err(diagnostic)
         };
         lambda_runtime::run(service_fn(handler)).await

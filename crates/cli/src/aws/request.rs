@@ -25,7 +25,7 @@ pub(crate) enum Service {
     EventBridge,
     IotControl,
     IotData,
-    ServiceQuotas,
+    Quotas,
     XRay,
 }
 
@@ -36,7 +36,7 @@ impl Service {
             Self::EventBridge => "events",
             Self::IotControl => "iot",
             Self::IotData => "iotdata",
-            Self::ServiceQuotas => "servicequotas",
+            Self::Quotas => "servicequotas",
             Self::XRay => "xray",
         }
     }
@@ -80,7 +80,7 @@ impl SignedClient {
         json_of(&response.with_context(|| format!("{service:?} refused {path}"))?)
     }
 
-    /// Publishes bytes to a path of the data plane of IoT Core at `host`.
+    /// Publishes bytes to a path of the data plane of `IoT` Core at `host`.
     pub(crate) async fn publish(&self, host: &str, path: &str, body: Vec<u8>) -> Result<()> {
         let host = format!("https://{host}");
         self.send(Service::IotData, Some(&host), (Method::POST, path), &[], body).await.map(|_| ())

@@ -1,4 +1,4 @@
-//! A server that plays CloudFormation, Cognito, S3, DynamoDB, Kinesis, Lambda, EventBridge, IoT Core, X-Ray, Service Quotas, the token
+//! A server that plays CloudFormation, Cognito, S3, DynamoDB, Kinesis, Lambda, EventBridge, `IoT` Core, X-Ray, Service Quotas, the token
 //! endpoint and the API.
 
 use std::sync::{Arc, Mutex};

@@ -55,7 +55,7 @@ impl<'c> AppliedQuotas<'c> {
                 request["NextToken"] = token;
             }
             let operation = "ServiceQuotasV20190624.ListServiceQuotas";
-            let mut page = self.client.call(Service::ServiceQuotas, operation, &request).await?;
+            let mut page = self.client.call(Service::Quotas, operation, &request).await?;
             quotas.extend(page["Quotas"].as_array().into_iter().flatten().filter_map(named_value));
             token = page["NextToken"].take();
             if token.is_null() {
