@@ -8,13 +8,13 @@ mod states;
 #[cfg(test)]
 mod tests;
 
+use roadcast_domain::alert::Alert;
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_signals::Timestamp;
 
 use self::publication::{Publication, Published};
 use self::states::States;
-use crate::alert::Alert;
 use crate::batch::{self, Batch};
 use crate::evaluate::{Evaluation, next_deadline, silent_transitions};
 use crate::limits;
@@ -151,7 +151,7 @@ impl Tracker {
         }
         for Published { transition, revision } in self.publication.replace(after, computed) {
             let Some(version) = self.rules.version(&transition.rule_id, transition.version) else { continue };
-            update.alerts.push(Alert::new(&self.vid, version, transition, revision, is_late));
+            update.alerts.push(transition.into_alert(&self.vid, version, revision, is_late));
         }
     }
 

@@ -164,7 +164,7 @@ fn encode_with(
                     encoded.push(entry);
                 }
             }
-            (_, Body::Diagnostic(_)) => encoded.push(encode_json(index, event, consent_epoch)?),
+            (_, Body::Diagnostic(_) | Body::Alert(_)) => encoded.push(encode_json(index, event, consent_epoch)?),
             (_, Body::Custom(custom)) => {
                 encoded.push(EncodedEntry { json: custom_json(event, custom, consent_epoch)?, indices: vec![index] });
             }

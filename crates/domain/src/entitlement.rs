@@ -124,7 +124,7 @@ impl Entitlement {
     /// Redacts the event to what the fleet may see at `now`. `None` if nothing remains.
     pub fn redact(&self, event: &Event, packages: &Packages, now: Timestamp) -> Option<Event> {
         debug_assert_eq!(self.vid, event.vid, "an entitlement is about one vehicle");
-        if self.vid != event.vid {
+        if self.vid != event.vid || !self.is_addressed(event) {
             return None;
         }
         self.coverage(packages, event.received, now).redact(event)
@@ -133,7 +133,7 @@ impl Entitlement {
     /// Redacts the event to what is retained for the fleet: what it could see at `now` if no grant were suspended. `None`
     /// if nothing remains.
     pub fn redact_retained(&self, event: &Event, packages: &Packages, now: Timestamp) -> Option<Event> {
-        if self.vid != event.vid {
+        if self.vid != event.vid || !self.is_addressed(event) {
             return None;
         }
         self.coverage_by(packages, event.received, |grant| grant.validity.contains(now)).redact(event)
@@ -148,7 +148,18 @@ impl Entitlement {
             let applies = |grant: &Grant| grant.is_live(now) || std::ptr::eq(grant, *held);
             self.coverage_by(packages, event.received, applies).redact(event) != visible
         };
+        if !self.is_addressed(event) {
+            return BTreeSet::new();
+        }
         suspended.filter(holds_back).map(|grant| grant.subscription_id.clone()).collect()
+    }
+
+    /// Whether the event may be for the fleet: alerts of other fleets' rules are not.
+    fn is_addressed(&self, event: &Event) -> bool {
+        match &event.body {
+            Body::Alert(alert) => alert.is_addressed_to(&self.fleet_id),
+            Body::Telemetry(_) | Body::Diagnostic(_) | Body::Custom(_) => true,
+        }
     }
 
     /// Whether the fleet may know at `now` of an event that these subscriptions held back when it was delivered, `at`: no
@@ -222,6 +233,7 @@ impl Coverage<'_> {
                 let samples = telemetry.samples.select_columns(is_covered);
                 (!samples.is_empty()).then_some(Body::Telemetry(Telemetry { samples }))?
             }
+            Body::Alert(alert) => alert.is_covered(self).then(|| event.body.clone())?,
             body @ (Body::Diagnostic(_) | Body::Custom(_)) => {
                 self.contains_event_type(&event.event_type()).then(|| body.clone())?
             }
@@ -232,3 +244,6 @@ impl Coverage<'_> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod alert_tests;

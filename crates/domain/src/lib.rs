@@ -10,6 +10,7 @@
 //! - [`validation`]: validates an event and its samples, quarantines what is invalid and produces the stored event.
 //! - [`schema`]: schemas of custom event types, used by the validation.
 //! - [`event`]: the event as it is stored, published and delivered. [`lane`]: its way to enrichment.
+//! - [`alert`]: the data of alerts.
 //! - [`state`]: the last-known value of each signal of a vehicle.
 //! - [`entitlement`]: redacts an event to what a fleet may see.
 //! - [`selection`]: filters an event by what a caller requested.
@@ -30,6 +31,7 @@
 //! - [`sent_samples`]: samples in JSON, read into columns. [`json_cursor`]: reads JSON of the usual form. [`limits`]: size limits. [`byte_budget`]: a memory limit for decoding. [`strict_json`]: JSON without duplicate members.
 //! - [`diagnostic`]: diagnostic trouble codes.
 
+pub mod alert;
 pub mod audit;
 pub mod byte_budget;
 pub mod caller;

@@ -30,7 +30,7 @@ pub fn plan(events: &[StoredEvent]) -> SegmentPlan<'_> {
         let stored = &events[same[0]];
         match stored.event.body {
             Body::Telemetry(_) => telemetry.push((stored, same.to_vec())),
-            Body::Diagnostic(_) | Body::Custom(_) => plan.singles.push((stored, same.to_vec())),
+            Body::Diagnostic(_) | Body::Alert(_) | Body::Custom(_) => plan.singles.push((stored, same.to_vec())),
         }
     }
     let mut remaining = telemetry.as_slice();

@@ -1,12 +1,13 @@
 //! What a transition was computed from.
 
+use roadcast_domain::alert::{AlertDiagnostic, AlertSignal, Cause, TransitionKind};
 use roadcast_signals::{SignalPath, Timestamp};
 
 use super::{Before, Evaluation, Instant};
 use crate::limits::CODES_PER_ALERT;
 use crate::program::{BoundRule, NodeTest};
 use crate::state::LastDiagnostic;
-use crate::transition::{AlertDiagnostic, AlertSignal, Cause, Transition, TransitionKind};
+use crate::transition::Transition;
 
 impl Evaluation<'_> {
     /// Returns a transition of a rule, with the last values of all signals that the rule reads.

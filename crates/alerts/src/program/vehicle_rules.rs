@@ -116,7 +116,7 @@ impl VehicleRules {
             Body::Diagnostic(diagnostic) if sees_diagnostics && self.reads_diagnostics => {
                 Body::Diagnostic(diagnostic.clone())
             }
-            Body::Diagnostic(_) | Body::Custom(_) => return None,
+            Body::Diagnostic(_) | Body::Alert(_) | Body::Custom(_) => return None,
         };
         Some(Event { eid: event.eid, vid: event.vid.clone(), received: event.received, body })
     }

@@ -56,7 +56,7 @@ const fn bytes_of_quarantined(item: &QuarantinedItem) -> usize {
 fn bytes_of(log_entry: &StoredEvent) -> usize {
     let copied = match &log_entry.event.body {
         Body::Custom(custom) => custom.data.get().len(),
-        Body::Telemetry(_) | Body::Diagnostic(_) => 0,
+        Body::Telemetry(_) | Body::Diagnostic(_) | Body::Alert(_) => 0,
     };
     WRITTEN_BYTES + log_entry.memory_bytes() + copied
 }

@@ -1,14 +1,12 @@
 //! The data of events of the type `roadcast.alert.v1`.
 
-use roadcast_domain::entitlement::Coverage;
-use roadcast_domain::event::EventType;
-use roadcast_domain::ids::{AlertId, Eid, RuleId, VehicleId};
-use roadcast_signals::Timestamp;
+use roadcast_signals::{SignalPath, Timestamp, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::program::RuleVersion;
-use crate::rule::Severity;
-use crate::transition::{AlertDiagnostic, AlertSignal, Cause, Transition, TransitionKind};
+use crate::diagnostic::TroubleCode;
+use crate::entitlement::Coverage;
+use crate::event::EventType;
+use crate::ids::{AlertId, Eid, FleetId, RuleId, VehicleId};
 
 /// The `source` from which the ids of alert events are computed. It is in no event.
 const SOURCE: &str = "urn:roadcast:alerts";
@@ -65,6 +63,9 @@ pub enum AlertChange {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AlertRule {
+    /// The fleet that owns the rule; absent if the operator does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet_id: Option<FleetId>,
     /// The rule.
     pub rule_id: RuleId,
     /// Its version.
@@ -75,34 +76,84 @@ pub struct AlertRule {
     pub severity: Severity,
 }
 
-impl Alert {
-    /// Returns the message about a transition of a vehicle.
-    pub(crate) fn new(vid: &VehicleId, version: &RuleVersion, transition: Transition, revision: u32, late: bool) -> Self {
-        let is_withdrawn = revision.is_multiple_of(2);
-        Self {
-            alert_id: transition.alert_id(vid),
-            change: match transition.kind {
-                _ if is_withdrawn => AlertChange::Withdrawn,
-                TransitionKind::Raised => AlertChange::Raised,
-                TransitionKind::Cleared => AlertChange::Cleared,
-            },
-            withdraws: is_withdrawn.then_some(transition.kind),
-            rule: AlertRule {
-                rule_id: transition.rule_id,
-                version: transition.version,
-                name: version.rule.name.clone(),
-                severity: version.rule.severity,
-            },
-            at: transition.at,
-            raised_at: transition.raised_at,
-            revision,
-            late: late || is_withdrawn,
-            cause: transition.cause,
-            signals: transition.signals,
-            diagnostic: transition.diagnostic,
+/// Who owns an alert rule.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RuleOwner {
+    /// A fleet: the rule concerns the vehicles that it may see, and nobody else sees its alerts.
+    Fleet(FleetId),
+    /// The operator of Roadcast: the rule concerns all vehicles, and every fleet sees its alerts that is entitled to what they
+    /// were computed from.
+    Operator,
+}
+
+impl RuleOwner {
+    /// The fleet; `None` for the operator.
+    pub const fn fleet_id(&self) -> Option<&FleetId> {
+        match self {
+            Self::Fleet(fleet_id) => Some(fleet_id),
+            Self::Operator => None,
         }
     }
+}
 
+/// How urgent an alert is.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Severity {
+    /// For information.
+    Info,
+    /// Needs attention.
+    Warning,
+    /// Needs attention at once.
+    Critical,
+}
+
+/// What happens to an alert.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TransitionKind {
+    /// It is raised.
+    Raised,
+    /// It is cleared.
+    Cleared,
+}
+
+/// The event that caused a transition.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// The event.
+    pub eid: Eid,
+    /// When it was received.
+    pub received: Timestamp,
+}
+
+/// A signal that an alert was computed from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlertSignal {
+    /// The signal.
+    pub path: SignalPath,
+    /// The value; absent if no sample had the signal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
+    /// The time of the sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+}
+
+/// The diagnostic event that an alert was computed from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertDiagnostic {
+    /// When it was read; absent if there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// Whether the malfunction indicator lamp was on; absent if unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mil: Option<bool>,
+    /// The trouble codes that the rule names, at most 16.
+    pub dtcs: Vec<TroubleCode>,
+}
+
+impl Alert {
     /// Returns what the message states, or what it withdraws.
     pub fn transition_kind(&self) -> TransitionKind {
         match (self.change, self.withdraws) {
@@ -119,6 +170,11 @@ impl Alert {
             TransitionKind::Cleared => "cleared",
         };
         Eid::for_event(vid, SOURCE, &format!("{}/{kind}/{}", self.alert_id, self.revision), self.at)
+    }
+
+    /// Whether a fleet may see the alerts of the rule: it owns the rule, or the operator does.
+    pub fn is_addressed_to(&self, fleet_id: &FleetId) -> bool {
+        self.rule.fleet_id.as_ref().is_none_or(|owner| owner == fleet_id)
     }
 
     /// Whether all that the alert was computed from is covered, and alerts are.
