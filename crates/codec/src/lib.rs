@@ -3,6 +3,7 @@
 //! | module | format |
 //! |---|---|
 //! | [`stream_record`] | records of the telemetry stream: JSON, zstd frames, events whose data is a block |
+//! | [`alert_record`] | records of alerts on the telemetry stream |
 //! | [`bus_entry`] | events on buses, in queues and in feeds: CloudEvents in JSON, or telemetry of one vehicle as a block |
 //! | [`cloudevents_http`] | CloudEvents in binary content mode, from HTTP headers and body |
 //! | [`archive_text`] | the start of the text of an archived object |
@@ -13,6 +14,7 @@
 //! | [`bytes`], [`percent`] | LEB128 numbers and length-prefixed texts; percent-encoding |
 //! | [`byte_order_mark`] | the mark that some programs write before JSON |
 
+pub mod alert_record;
 pub mod archive_text;
 pub mod bulk_file;
 pub mod bus_entry;

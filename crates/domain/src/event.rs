@@ -6,13 +6,15 @@ use roadcast_signals::{Samples, Timestamp};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::alert::Alert;
 use crate::cloudevent::SPEC_VERSION;
 use crate::diagnostic::Diagnostic;
 use crate::ids::{Eid, VehicleId};
 
+pub mod alert;
 mod event_type;
 pub mod memory;
+
+use self::alert::Alert;
 
 pub use event_type::{CustomType, EventType, InvalidTypeName};
 

@@ -31,7 +31,6 @@
 //! - [`sent_samples`]: samples in JSON, read into columns. [`json_cursor`]: reads JSON of the usual form. [`limits`]: size limits. [`byte_budget`]: a memory limit for decoding. [`strict_json`]: JSON without duplicate members.
 //! - [`diagnostic`]: diagnostic trouble codes.
 
-pub mod alert;
 pub mod audit;
 pub mod byte_budget;
 pub mod caller;
@@ -66,6 +65,7 @@ pub mod vehicle_mapping;
 pub mod vin;
 pub mod webhook;
 
+pub use event::alert;
 pub use roadcast_signals::Timestamp;
 
 /// Deserializes an optional member that is present. Rejects `null`: a caller omits the member if it has no value.

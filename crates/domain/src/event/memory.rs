@@ -4,8 +4,8 @@ use std::mem::size_of;
 
 use roadcast_signals::{Column, Presence, Samples, SignalPath, Signals, Value, Values};
 
+use super::alert::{Alert, AlertSignal};
 use super::{Body, Event, Origin, StoredEvent};
-use crate::alert::{Alert, AlertSignal};
 use crate::diagnostic::TroubleCode;
 
 /// Bytes that an allocation takes beyond the requested ones: the header of the allocator, and rounding to 16 bytes.

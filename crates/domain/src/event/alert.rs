@@ -1,14 +1,16 @@
 //! The data of events of the type `roadcast.alert.v1`.
 
+use std::collections::BTreeMap;
+
 use roadcast_signals::{SignalPath, Timestamp, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::TroubleCode;
 use crate::entitlement::Coverage;
-use crate::event::EventType;
+use crate::event::{Body, Event, EventType, Origin, StoredEvent};
 use crate::ids::{AlertId, Eid, FleetId, RuleId, VehicleId};
 
-/// The `source` from which the ids of alert events are computed. It is in no event.
+/// The `source` from which the ids of alert events are computed. No fleet gets it.
 const SOURCE: &str = "urn:roadcast:alerts";
 
 /// The data of an event `roadcast.alert.v1`: an alert was raised or cleared, or late data showed that it was not.
@@ -165,11 +167,33 @@ impl Alert {
 
     /// Returns the id of the event. A message that is computed again has the same one.
     pub fn eid(&self, vid: &VehicleId) -> Eid {
+        Eid::for_event(vid, SOURCE, &self.message_id(), self.at)
+    }
+
+    /// Returns when the alert counts as received: when its cause was. An alert that time alone caused, at its time. So who may
+    /// see it does not depend on when it was evaluated.
+    pub fn received(&self) -> Timestamp {
+        self.cause.map_or(self.at, |cause| cause.received)
+    }
+
+    /// Returns how the event about it is identified in the event log.
+    pub fn origin(&self) -> Origin {
+        Origin { source: SOURCE.to_owned(), id: self.message_id(), extensions: BTreeMap::new() }
+    }
+
+    /// Returns the event about it, as the event log stores it.
+    pub fn into_event(self, vid: VehicleId) -> StoredEvent {
+        let (eid, received, origin) = (self.eid(&vid), self.received(), self.origin());
+        StoredEvent { event: Event { eid, vid, received, body: Body::Alert(Box::new(self)) }, origin }
+    }
+
+    /// The alert, what is stated about it, and how often.
+    fn message_id(&self) -> String {
         let kind = match self.transition_kind() {
             TransitionKind::Raised => "raised",
             TransitionKind::Cleared => "cleared",
         };
-        Eid::for_event(vid, SOURCE, &format!("{}/{kind}/{}", self.alert_id, self.revision), self.at)
+        format!("{}/{kind}/{}", self.alert_id, self.revision)
     }
 
     /// Whether a fleet may see the alerts of the rule: it owns the rule, or the operator does.
