@@ -1,10 +1,8 @@
 //! The API of onboarding, and the provisioner: 256 MiB each.
 
-use std::collections::BTreeSet;
-
 use roadcast_domain::Timestamp;
 use roadcast_domain::audit::{Author, Change};
-use roadcast_domain::entitlement::Entitlement;
+use roadcast_domain::entitlement::{Entitlement, Holders};
 use roadcast_domain::fleet::{FeedDisposition, Fleet};
 use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::limits;
@@ -110,7 +108,7 @@ impl FleetFixture {
     }
 
     /// Delivers 200,000 events of the vehicles in 500 entries.
-    fn deliver(&self, held_by: &BTreeSet<SubscriptionId>) {
+    fn deliver(&self, held_by: &Holders) {
         let vehicles = vehicles(0);
         let event = |n: usize| {
             let vid = vehicles[n % VEHICLES].clone();
@@ -160,14 +158,14 @@ const RECEIPT: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}/receipt"
 fn receipt_of_many_deliveries_is_bounded() {
     let fixture = FleetFixture::new();
     let subscription = fixture.subscribe(0, SubscriptionState::Active);
-    fixture.deliver(&BTreeSet::new());
+    fixture.deliver(&Holders::None);
     fixture.assert_get("receipt", RECEIPT, json!({}));
     let fixture = FleetFixture::new();
     fixture.subscribe(0, SubscriptionState::Active);
     peak(fixture.memory.write_grants(&subscription)).0.unwrap();
     let entitlements = peak(fixture.memory.list_by_vehicle(&subscription.vehicles[0])).0.unwrap();
     assert!(matches!(&entitlements[..], [Entitlement { grants, .. }] if grants.len() == 1));
-    fixture.deliver(&BTreeSet::from([subscription.subscription_id]));
+    fixture.deliver(&Holders::any([subscription.subscription_id].into()));
     fixture.assert_get("receipt of held deliveries", RECEIPT, json!({}));
 }
 

@@ -1,7 +1,7 @@
 //! The feed index, pointers to the events that were delivered to each fleet: table `feedIndex`.
 //!
-//! An item holds its key, `feed` and `stamp`; `events`, as encoded by [`roadcast_event_log::pointers`]; `heldBy`, the
-//! subscriptions that held the events back, if there are any; and `expiresAt`, when the table deletes it.
+//! An item holds its key, `feed` and `stamp`; `events`, as encoded by [`roadcast_event_log::pointers`]; `heldBy` or
+//! `heldByAll`, the subscriptions of which any or all held the events back, if there are any; and `expiresAt`, when the table deletes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,8 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use roadcast_domain::ids::{ArrivalStamp, FleetId};
+use roadcast_domain::entitlement::Holders;
+use roadcast_domain::ids::{ArrivalStamp, FleetId, SubscriptionId};
 use roadcast_event_log::pointers;
 use roadcast_ports::PortError;
 use roadcast_ports::clock::Clock;
@@ -25,6 +26,7 @@ const RECORD: &str = "recording feed pointers";
 const READ: &str = "reading feed pointers";
 const EVENTS: &str = "events";
 const HELD_BY: &str = "heldBy";
+const HELD_BY_ALL: &str = "heldByAll";
 /// Attempts of one write. Each has a stamp of its own, so an earlier attempt that succeeded although it returned an error
 /// adds a duplicate pointer.
 const MAX_ATTEMPTS: u32 = 5;
@@ -103,8 +105,13 @@ fn encode(fleet_id: &FleetId, pointer: &FeedPointer) -> (Key, Item) {
     item.insert(EVENTS.to_owned(), AttributeValue::B(Blob::new(pointers::encode(&pointer.events))));
     item.insert(EXPIRES_AT.to_owned(), AttributeValue::N(expires_at.to_string()));
     // A set of strings cannot be empty.
-    if !pointer.held_by.is_empty() {
-        item.insert(HELD_BY.to_owned(), AttributeValue::Ss(pointer.held_by.iter().map(ToString::to_string).collect()));
+    let held_by = match &pointer.held_by {
+        Holders::None => None,
+        Holders::Any(subscriptions) => Some((HELD_BY, subscriptions)),
+        Holders::All(subscriptions) => Some((HELD_BY_ALL, subscriptions)),
+    };
+    if let Some((name, subscriptions)) = held_by {
+        item.insert(name.to_owned(), AttributeValue::Ss(subscriptions.iter().map(ToString::to_string).collect()));
     }
     (key, item)
 }
@@ -112,15 +119,19 @@ fn encode(fleet_id: &FleetId, pointer: &FeedPointer) -> (Key, Item) {
 fn decode(item: &Item) -> Result<FeedPointer, InvalidAttribute> {
     let bytes = item.get(EVENTS).and_then(|value| value.as_b().ok()).ok_or_else(|| InvalidAttribute::new(EVENTS))?;
     let events = pointers::decode(bytes.as_ref()).map_err(|error| InvalidAttribute::with_source(EVENTS, error))?;
-    let held_by = match item.get(HELD_BY) {
-        None => BTreeSet::new(),
-        Some(value) => {
-            let texts = value.as_ss().map_err(|_| InvalidAttribute::new(HELD_BY))?;
-            let ids = texts.iter().map(|text| text.parse());
-            ids.collect::<Result<_, _>>().map_err(|error| InvalidAttribute::with_source(HELD_BY, error))?
-        }
+    let held_by = match subscriptions(item, HELD_BY_ALL)? {
+        all if all.is_empty() => Holders::any(subscriptions(item, HELD_BY)?),
+        all => Holders::all(all),
     };
     Ok(FeedPointer { stamp: item::parsed(item, STAMP)?, events, held_by })
+}
+
+/// Returns the subscriptions of an attribute; none without it.
+fn subscriptions(item: &Item, name: &'static str) -> Result<BTreeSet<SubscriptionId>, InvalidAttribute> {
+    let Some(value) = item.get(name) else { return Ok(BTreeSet::new()) };
+    let texts = value.as_ss().map_err(|_| InvalidAttribute::new(name))?;
+    let ids = texts.iter().map(|text| text.parse());
+    ids.collect::<Result<_, _>>().map_err(|error| InvalidAttribute::with_source(name, error))
 }
 
 #[cfg(test)]

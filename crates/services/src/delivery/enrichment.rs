@@ -13,9 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::stream::{self, StreamExt as _};
 use roadcast_codec::bus_entry::{self, Probe};
 use roadcast_domain::Timestamp;
-use roadcast_domain::entitlement::Entitlement;
+use roadcast_domain::entitlement::{Entitlement, Holders};
 use roadcast_domain::event::{Event, EventType};
-use roadcast_domain::ids::{Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::ids::{Eid, FleetId, VehicleId};
 use roadcast_domain::package::Packages;
 use roadcast_ports::PortError;
 use roadcast_ports::bus::{DeliveryBus, FleetBatch};
@@ -135,9 +135,6 @@ pub struct IncompleteDelivery {
     /// What was not delivered. The caller logs each of them.
     pub failures: Vec<DeliveryFailure>,
 }
-
-/// The suspended subscriptions that hold back an event until one of them resumes; none for an event that is visible.
-type Holders = BTreeSet<SubscriptionId>;
 
 /// The events of an entry that a fleet receives, each in order.
 type FleetEvents = BTreeMap<Holders, Vec<RedactedEvent>>;
@@ -361,7 +358,7 @@ fn redact(
             by_holders.entry(entitlement.holders(event, packages, now)).or_default().push(retained);
         }
         if let Some(visible) = visible {
-            by_holders.entry(Holders::new()).or_default().push(visible);
+            by_holders.entry(Holders::None).or_default().push(visible);
         }
     }
     by_holders
