@@ -24,7 +24,7 @@ use roadcast_services::fleets::receipts::Receipts;
 use roadcast_services::ingest::Ingest;
 use roadcast_services::query::fleet_events::FleetEvents;
 use roadcast_services::query::{StateQueries, VehicleQueries};
-use roadcast_services::stream::{EventStore, EventValidator, Publisher, RecentEvents, StreamProcessor};
+use roadcast_services::stream::{AlertReader, EventStore, EventValidator, Publisher, RecentEvents, StreamProcessor};
 use roadcast_services::vehicles::fleet_vehicles::FleetVehicles;
 use roadcast_services::vehicles::registry::VehicleRegistry;
 use roadcast_services::webhooks::attempts::AttemptQueries;
@@ -139,6 +139,7 @@ impl Apis {
                 archive: m(),
                 quarantine: m(),
                 validator: EventValidator { subjects: CachedSubjects::new(m(), k()), schemas: CachedSchemas::new(m(), k()) },
+                alerts: AlertReader { secrets: m() },
                 publisher: Publisher { entitlements: entitlements(), bus: m(), clock: k() },
                 store: EventStore { state: m(), log: m(), recent: RecentEvents::default() },
                 clock: k(),

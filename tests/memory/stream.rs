@@ -23,7 +23,7 @@ use roadcast_services::delivery::enrichment::Enrichment;
 use roadcast_services::delivery::feed::FeedReader;
 use roadcast_services::fleets::provisioning::{Provisioning, Step, Task};
 use roadcast_services::fleets::{Onboarding, SubscriptionRequest};
-use roadcast_services::stream::{EventStore, EventValidator, Publisher, RecentEvents, Record, StreamProcessor};
+use roadcast_services::stream::{AlertReader, EventStore, EventValidator, Publisher, RecentEvents, Record, StreamProcessor};
 use roadcast_testbed::{InFlight, InMemory, Memory, MemoryQueue, QueuedMessage, SeededRandomness, port_set};
 use serde_json::json;
 
@@ -72,6 +72,7 @@ fn processor(fixture: &Fixture) -> StreamProcessor<WithDiscard> {
         archive: Discard,
         quarantine: Discard,
         validator: EventValidator { subjects: CachedSubjects::new(m(), k()), schemas: CachedSchemas::new(m(), k()) },
+        alerts: AlertReader { secrets: m() },
         publisher: Publisher { entitlements: CachedEntitlements::new(m(), k()), bus: m(), clock: k() },
         store: EventStore { state: m(), log: fixture.log(), recent: RecentEvents::default() },
         clock: k(),

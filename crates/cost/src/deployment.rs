@@ -25,7 +25,7 @@ use roadcast_services::delivery::enrichment::Enrichment;
 use roadcast_services::delivery::feed::FeedReader;
 use roadcast_services::ingest::Ingest;
 use roadcast_services::query::{StateQueries, VehicleQueries};
-use roadcast_services::stream::{EventStore, EventValidator, Publisher, RecentEvents, StreamProcessor};
+use roadcast_services::stream::{AlertReader, EventStore, EventValidator, Publisher, RecentEvents, StreamProcessor};
 use roadcast_testbed::{ManualClock, Memory, MemoryItems, fixtures, port_set};
 use roadcast_traces::VehicleKey;
 
@@ -123,6 +123,7 @@ impl Deployment {
                     subjects: CachedSubjects::new(port(meter), clock.clone()),
                     schemas: CachedSchemas::new(port(meter), clock.clone()),
                 },
+                alerts: AlertReader { secrets: memory.clone() },
                 publisher: Publisher { entitlements: entitlements(meter), bus: port(meter), clock: clock.clone() },
                 store: EventStore { state: port(meter), log: log(meter), recent: RecentEvents::default() },
                 clock: clock.clone(),

@@ -8,7 +8,10 @@
 //! flushes the events validated so far before it reads the next event. If its records take too long, the remaining records
 //! are retried. So a sender cannot make a batch fail that contains the records of other senders, whatever its own records
 //! contain.
+//!
+//! Alerts of the alert evaluator are on the stream as well. They are archived and stored, and not published again.
 
+mod alerts;
 mod batch;
 mod chunk;
 mod dedup;
@@ -20,6 +23,7 @@ mod recent_events;
 mod store;
 mod validate;
 
+pub use alerts::AlertReader;
 pub use batch::{BatchCounts, BatchOutcome, Record};
 pub use event_store::EventStore;
 pub use processor::StreamProcessor;

@@ -13,7 +13,7 @@ use roadcast_lambda_kit::run::Function;
 use roadcast_ports::clock::Clock as _;
 use roadcast_services::cache::{CachedEntitlements, CachedSubjects};
 use roadcast_services::catalogue::event_schemas::CachedSchemas;
-use roadcast_services::stream::{EventStore, EventValidator, Publisher, RecentEvents, StreamProcessor};
+use roadcast_services::stream::{AlertReader, EventStore, EventValidator, Publisher, RecentEvents, StreamProcessor};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -22,7 +22,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let reference = function.var(Variable::ReferenceTable)?;
     let secrets = SecretsManagerSource::new(sdk.secrets_manager(), function.var(Variable::StackSecretId)?);
     let bucket = function.var(Variable::ArchiveBucket)?;
-    let vehicles = DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference, secrets);
+    let vehicles = DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference, secrets.clone());
 
     let processor = StreamProcessor::<AwsPorts> {
         archive: S3Archive::new(sdk.s3(), &bucket),
@@ -31,6 +31,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             subjects: CachedSubjects::new(vehicles, SystemClock),
             schemas: CachedSchemas::new(DynamoSchemas::new(sdk.dynamodb(), &reference), SystemClock),
         },
+        alerts: AlertReader { secrets },
         publisher: Publisher {
             entitlements: CachedEntitlements::new(DynamoEntitlements::new(sdk.dynamodb(), &reference), SystemClock),
             bus: EventBridgeIngestBus::new(sdk.eventbridge(), function.var(Variable::IngestBus)?),

@@ -23,6 +23,8 @@ const QUARANTINED_COPIES: usize = 4;
 /// Validated events and invalid items that are not flushed yet.
 pub(super) struct Chunk {
     pub(super) pending: Vec<PendingEvent>,
+    /// Alerts, which are stored only.
+    pub(super) alerts: Vec<PendingEvent>,
     /// Each with the index of its record.
     pub(super) quarantined: Vec<(usize, QuarantinedItem)>,
     budget: ByteBudget,
@@ -30,7 +32,7 @@ pub(super) struct Chunk {
 
 impl Default for Chunk {
     fn default() -> Self {
-        Self { pending: Vec::new(), quarantined: Vec::new(), budget: ByteBudget::new(CHUNK_BYTES) }
+        Self { pending: Vec::new(), alerts: Vec::new(), quarantined: Vec::new(), budget: ByteBudget::new(CHUNK_BYTES) }
     }
 }
 
@@ -42,8 +44,14 @@ impl Chunk {
         self.quarantined.extend(quarantined);
     }
 
+    pub(super) fn extend_alerts(&mut self, alerts: Vec<PendingEvent>, quarantined: Vec<(usize, QuarantinedItem)>) {
+        self.budget.consume(alerts.iter().map(|alert| bytes_of(&alert.log_entry)).sum());
+        self.alerts.extend(alerts);
+        self.extend(Vec::new(), quarantined);
+    }
+
     pub(super) fn is_full(&self) -> bool {
-        self.budget.is_exceeded() || self.pending.len() >= MAX_EVENTS
+        self.budget.is_exceeded() || self.pending.len() + self.alerts.len() >= MAX_EVENTS
     }
 }
 

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use roadcast_codec::alert_record;
 use roadcast_codec::stream_record::{self, RecordTexts};
 use roadcast_ports::archive::{Archive as _, Quarantine as _, QuarantinedItem, RawBatch, RawRecord};
 use roadcast_ports::clock::Clock as _;
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::{PortError, PortErrorKind};
 
+use super::alerts::AlertReader;
 use super::batch::{Batch, BatchOutcome, Record};
 use super::chunk::Chunk;
 use super::event_store::EventStore;
@@ -28,6 +30,8 @@ pub struct StreamProcessor<Ports: PortSet> {
     pub quarantine: Ports::Quarantine,
     /// Validates events.
     pub validator: EventValidator<Ports>,
+    /// Reads the alerts of the alert evaluator.
+    pub alerts: AlertReader<Ports>,
     /// Publishes events.
     pub publisher: Publisher<Ports>,
     /// Drops stored events and stores new ones.
@@ -95,6 +99,15 @@ impl<Ports: PortSet> StreamProcessor<Ports> {
         // One record at a time: the decompressed text is freed before the next record is read.
         let text = texts.read(&record.raw.data);
         let text = text.as_ref().map_err(Clone::clone);
+        if let Ok(text) = &text
+            && alert_record::is_alert_record(text)
+        {
+            let read = self.alerts.read(batch, record_index, text).await;
+            chunk.extend_alerts(read.remaining, read.quarantined);
+            outcome.add(read.outcome);
+            outcome.add(self.flush_if_full(records, chunk).await);
+            return outcome;
+        }
         match text.and_then(|text| ReceivedEvent::parse_all(batch, record_index, text)) {
             Ok(events) => {
                 let mut budget = stream_record::record_budget();
@@ -132,10 +145,10 @@ impl<Ports: PortSet> StreamProcessor<Ports> {
         if chunk.is_full() { self.flush(records, std::mem::take(chunk)).await } else { BatchOutcome::default() }
     }
 
-    /// Flushes a chunk: quarantines its invalid items, drops its duplicates, publishes and stores the rest. Items are
+    /// Flushes a chunk: quarantines its invalid items, drops its duplicates, publishes and stores the rest, and stores its alerts. Items are
     /// quarantined before events are stored, so that the invalid samples of a stored event are in quarantine.
     async fn flush(&self, records: &[Record], chunk: Chunk) -> BatchOutcome {
-        let Chunk { pending, quarantined, .. } = chunk;
+        let Chunk { pending, alerts, quarantined, .. } = chunk;
         let mut outcome = self.store_quarantined(quarantined).await;
         let (deduplicated, states) = self.store.drop_duplicates(pending).await;
         outcome.add(deduplicated.outcome);
@@ -143,6 +156,9 @@ impl<Ports: PortSet> StreamProcessor<Ports> {
         outcome.add(published.outcome);
         outcome.add(self.store_quarantined(published.quarantined).await);
         let stored = self.store.store(records, published.remaining, states).await;
+        outcome.add(stored.outcome);
+        outcome.add(self.store_quarantined(stored.quarantined).await);
+        let stored = self.store.store_alerts(records, alerts).await;
         outcome.add(stored.outcome);
         outcome.add(self.store_quarantined(stored.quarantined).await);
         outcome

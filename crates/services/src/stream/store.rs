@@ -54,8 +54,14 @@ impl<Ports: PortSet> EventStore<Ports> {
                 }
             }
         }
+        self.append_to_log(records, merged_events, &mut step).await;
+        step
+    }
+
+    /// Appends events to the log. Quarantines those that it refuses because of their data.
+    pub(super) async fn append_to_log(&self, records: &[Record], pending: Vec<PendingEvent>, step: &mut StepResult) {
         let location = |event: PendingEvent| ((event.record, event.index, event.is_exclusive), event.log_entry);
-        let (locations, events): (Vec<_>, Vec<StoredEvent>) = merged_events.into_iter().map(location).unzip();
+        let (locations, events): (Vec<_>, Vec<StoredEvent>) = pending.into_iter().map(location).unzip();
         let appended = self.append(&events).await;
         for (((record, index, is_exclusive), log_entry), result) in locations.into_iter().zip(events).zip(appended) {
             match result {
@@ -65,12 +71,11 @@ impl<Ports: PortSet> EventStore<Ports> {
                 }
                 Err(error) if error.kind() == PortErrorKind::Rejected => {
                     let event = PendingEvent { record, index, is_exclusive, log_entry };
-                    quarantine_refused(&mut step, records, &event, error);
+                    quarantine_refused(step, records, &event, error);
                 }
                 Err(error) => step.outcome.fail(record, error),
             }
         }
-        step
     }
 
     /// Appends events to the log and returns the result of each. The events of an item that the log refuses because of its

@@ -1,5 +1,6 @@
 //! All use cases of the data flow on ports in memory.
 
+mod alerts;
 mod events;
 mod processing;
 mod reading;

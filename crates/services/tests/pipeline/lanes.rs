@@ -12,7 +12,7 @@ use roadcast_domain::state::VehicleState;
 use roadcast_event_log::SegmentedLog;
 use roadcast_services::cache::{CachedEntitlements, CachedSubjects};
 use roadcast_services::catalogue::event_schemas::CachedSchemas;
-use roadcast_services::stream::{EventStore, EventValidator, Publisher, RecentEvents, Record, StreamProcessor};
+use roadcast_services::stream::{AlertReader, EventStore, EventValidator, Publisher, RecentEvents, Record, StreamProcessor};
 use roadcast_testbed::{InFlight, Memory, MemoryItems, port_set};
 use serde_json::json;
 
@@ -60,6 +60,7 @@ fn processor(pipeline: &PipelineFixture) -> StreamProcessor<InterleavedPorts> {
             subjects: CachedSubjects::new(memory(), clock()),
             schemas: CachedSchemas::new(memory(), clock()),
         },
+        alerts: AlertReader { secrets: memory() },
         publisher: Publisher { entitlements: CachedEntitlements::new(memory(), clock()), bus: memory(), clock: clock() },
         store: EventStore {
             state: InFlight::new(memory()),

@@ -13,7 +13,7 @@ use roadcast_ports::state::StateStore as _;
 use roadcast_ports::{PortError, PortErrorKind};
 use roadcast_services::cache::{CachedEntitlements, CachedSubjects};
 use roadcast_services::catalogue::event_schemas::CachedSchemas;
-use roadcast_services::stream::{EventStore, EventValidator, Publisher, RecentEvents, Record, StreamProcessor};
+use roadcast_services::stream::{AlertReader, EventStore, EventValidator, Publisher, RecentEvents, Record, StreamProcessor};
 use roadcast_testbed::{MemoryItems, port_set};
 
 use crate::fixture::{PipelineFixture, admin, event, record};
@@ -67,6 +67,7 @@ fn processor(pipeline: &PipelineFixture, reads: usize) -> StreamProcessor<Limite
             subjects: CachedSubjects::new(memory(), clock()),
             schemas: CachedSchemas::new(memory(), clock()),
         },
+        alerts: AlertReader { secrets: memory() },
         publisher: Publisher { entitlements: CachedEntitlements::new(memory(), clock()), bus: memory(), clock: clock() },
         store: EventStore {
             state: memory(),
