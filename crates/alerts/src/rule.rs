@@ -19,6 +19,7 @@ use serde_json::Value;
 use crate::limits;
 use crate::parse::{Mistake, Mistakes, Part};
 
+pub(crate) use condition::SPEED;
 pub use condition::{Bound, Condition, Direction, DtcTest, Equals, NoData, Rate, RateUnit, Test, Threshold};
 pub use dtc_pattern::{DtcPattern, InvalidDtcPattern};
 pub use geofence::{Coordinates, FenceEvent, Geofence, Shape};

@@ -153,7 +153,7 @@ async fn forged_alert_is_quarantined_and_nobody_sees_it() {
         format!(r#"{{"alertMac":"","event":{event}}}"#).into_bytes(),
         br#"{"alertMac":"#.to_vec(),
         event.to_string().into_bytes(),
-        json!({"event": event, "alertMac": ""}).to_string().into_bytes(),
+        format!(r#"{{"event":{event},"alertMac":""}}"#).into_bytes(),
         json!([event]).to_string().into_bytes(),
     ];
     for record in &forged {
