@@ -22,6 +22,7 @@ mod offboarding;
 mod provisioning;
 mod reading;
 mod recording;
+mod restore;
 mod rights;
 mod shared;
 mod sizes;
@@ -89,6 +90,8 @@ const CHECKS: &[(&str, Check)] = checks![
     creating::events_are_accepted_in_every_content_mode,
     sizes::largest_values_of_a_vehicle_do_not_block_it,
     bulk::vehicle_file_is_imported_and_not_overwritten_by_older_files,
+    // After the checks whose events it restores.
+    restore::emptied_tables_are_restored_from_the_archive,
     offboarding::discarded_fleet_is_offboarded_at_once,
     offboarding::drained_fleet_is_offboarded,
     // The last one, because it is about the calls that all others caused.

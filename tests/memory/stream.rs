@@ -95,10 +95,9 @@ fn records_of_blocks(fixture: &Fixture, records: usize) -> Vec<Record> {
     (0..records).map(|n| record(fixture, n, &text(n))).collect()
 }
 
-#[test]
-fn batch_of_hostile_records_is_bounded() {
-    let fixture = peak(Fixture::new()).0;
-    let mut records = records_of_blocks(&fixture, 2);
+/// Records that decode to as much as the limits allow.
+pub(crate) fn hostile_records(fixture: &Fixture) -> Vec<Record> {
+    let mut records = records_of_blocks(fixture, 2);
     // Samples of few bytes, up to the limit of a decompressed record.
     let data = vec![format!(r#"{{"at":"{START}","signals":{{"a":1}}}}"#); 500].join(",");
     let event = |record: usize, n: usize| {
@@ -108,8 +107,15 @@ fn batch_of_hostile_records_is_bounded() {
     };
     for number in 2..4 {
         let events: Vec<String> = (0..160).map(|n| event(number, n)).collect();
-        records.push(record(&fixture, number, &format!("[{}]", events.join(","))));
+        records.push(record(fixture, number, &format!("[{}]", events.join(","))));
     }
+    records
+}
+
+#[test]
+fn batch_of_hostile_records_is_bounded() {
+    let fixture = peak(Fixture::new()).0;
+    let records = hostile_records(&fixture);
     let processor = processor(&fixture);
     let outcome = assert_peak("batch of hostile records", STREAM_BOUND, processor.process_batch(&records));
     assert_eq!(outcome.retry_from, None);

@@ -11,6 +11,8 @@ const FAILURES: &str = "Lambda sends failed invocations and batches to the desti
 
 const DELIVERY: &str = "Step Functions delivers the logs of the state machines with their role";
 
+const CHILDREN: &str = "Step Functions starts, follows and stops the child executions of a distributed map with this role";
+
 /// The rights.
 pub(crate) const RIGHTS: &[ListedRight] = &[
     ("*", "logs:CreateLogStream", "log-group:/aws/lambda/", LOGS),
@@ -63,6 +65,21 @@ pub(crate) const RIGHTS: &[ListedRight] = &[
     ("WorkflowRole", "logs:PutResourcePolicy", "*", DELIVERY),
     ("WorkflowRole", "logs:DescribeResourcePolicies", "*", DELIVERY),
     ("WorkflowRole", "logs:DescribeLogGroups", "*", DELIVERY),
+    ("RestoreRole", "lambda:InvokeFunction", "-archive-restorer", "the state machine invokes the function with this role"),
+    ("RestoreRole", "states:StartExecution", "stateMachine:", CHILDREN),
+    ("RestoreRole", "states:DescribeExecution", "execution:", CHILDREN),
+    ("RestoreRole", "states:StopExecution", "execution:", CHILDREN),
+    ("RestoreRole", "states:RedriveExecution", "execution:", CHILDREN),
+    ("RestoreRole", "xray:GetSamplingRules", "*", TRACES),
+    ("RestoreRole", "xray:GetSamplingTargets", "*", TRACES),
+    ("RestoreRole", "logs:CreateLogDelivery", "*", DELIVERY),
+    ("RestoreRole", "logs:GetLogDelivery", "*", DELIVERY),
+    ("RestoreRole", "logs:UpdateLogDelivery", "*", DELIVERY),
+    ("RestoreRole", "logs:DeleteLogDelivery", "*", DELIVERY),
+    ("RestoreRole", "logs:ListLogDeliveries", "*", DELIVERY),
+    ("RestoreRole", "logs:PutResourcePolicy", "*", DELIVERY),
+    ("RestoreRole", "logs:DescribeResourcePolicies", "*", DELIVERY),
+    ("RestoreRole", "logs:DescribeLogGroups", "*", DELIVERY),
 ];
 
 /// Returns the entry for a right, if it is listed.

@@ -45,8 +45,8 @@ pub use kms::KmsSealer;
 pub use lambda::{AwsRedriveTargets, RedriveTargetNames};
 pub use port_set::{AwsPorts, request_ports};
 pub use s3::{
-    ArchiveSection, ArchivedObject, ObjectText, RESUME_PREFIX, S3Archive, S3ArchiveReader, S3ArchivedRecords, S3Body,
-    S3BulkFiles, S3DeadLetterContents, archive_lines, quarantine_objects, raw_object,
+    ArchiveSection, ArchivedObject, ObjectText, RESUME_PREFIX, S3Archive, S3ArchiveReader, S3ArchivedBatches,
+    S3ArchivedRecords, S3Body, S3BulkFiles, S3DeadLetterContents, archive_lines, quarantine_objects, raw_object,
 };
 pub use sdk::{LazyClient, Sdk};
 pub use secretsmanager::SecretsManagerSource;

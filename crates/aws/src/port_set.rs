@@ -10,8 +10,8 @@ use crate::{
     DynamoFeedProofs, DynamoFleets, DynamoIdempotencyStore, DynamoImportProgress, DynamoPackages, DynamoRateCounter,
     DynamoSchemas, DynamoStateStore, DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles, DynamoWaitingDeliveries,
     EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels, KinesisTelemetryStream, KmsSealer, OsRandomness, S3Archive,
-    S3ArchivedRecords, S3BulkFiles, S3DeadLetterContents, Sdk, SecretsManagerSource, SqsDeliveryQueue, SqsFailedDeliveries,
-    SqsFeedQueue, SqsMessageDelay, StepFunctionsProvisioning, SystemClock,
+    S3ArchivedBatches, S3ArchivedRecords, S3BulkFiles, S3DeadLetterContents, Sdk, SecretsManagerSource, SqsDeliveryQueue,
+    SqsFailedDeliveries, SqsFeedQueue, SqsMessageDelay, StepFunctionsProvisioning, SystemClock,
 };
 
 /// The ports on AWS.
@@ -21,6 +21,7 @@ pub enum AwsPorts {}
 impl PortSet for AwsPorts {
     type AppClients = CognitoAppClients;
     type Archive = S3Archive;
+    type ArchivedBatches = S3ArchivedBatches;
     type ArchivedRecords = S3ArchivedRecords;
     type Attempts = DynamoAttempts;
     type BulkFiles = S3BulkFiles;

@@ -18,6 +18,7 @@ use crate::onboard::OnboardArgs;
 use crate::quarantine::QuarantineArgs;
 use crate::reference::ReferenceArgs;
 use crate::replay::ReplayArgs;
+use crate::restore::RestoreArgs;
 use crate::simulate::SimulateArgs;
 use crate::status::StatusArgs;
 use crate::subscriptions::SubscriptionsArgs;
@@ -91,6 +92,8 @@ pub(crate) enum Command {
     DeadLetters(DeadLettersArgs),
     /// List, show and reprocess data that was invalid.
     Quarantine(QuarantineArgs),
+    /// Restore events, states and arrivals from the archive.
+    Restore(RestoreArgs),
     /// Estimate the monthly AWS bill from one metered day.
     Cost(CostArgs),
     /// Write the API reference page to a folder.

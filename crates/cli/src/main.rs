@@ -24,6 +24,7 @@ mod quarantine;
 mod redrives;
 mod reference;
 mod replay;
+mod restore;
 mod selectors;
 mod shutdown;
 mod simulate;
@@ -82,6 +83,7 @@ async fn run(args: Args, console: &Console) -> anyhow::Result<ExitCode> {
         Command::Listen(options) => listen::run(console, &options).await,
         Command::DeadLetters(options) => dead_letters::run(&location, console, &options).await,
         Command::Quarantine(options) => quarantine::run(&location, console, &options).await,
+        Command::Restore(options) => restore::run(&location, console, &options).await,
         Command::Cost(options) => cost::run(console, &options).await,
         Command::Reference(options) => reference::run(&location, console, &options).await,
         Command::Completions(options) => completions::run(&options, Args::command()),

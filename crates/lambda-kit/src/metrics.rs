@@ -116,6 +116,12 @@ metrics! {
     RecordsRetried: Count => Log,
     /// Stream records whose envelope could not be decoded.
     RecordsUnreadable: Count => Log,
+    /// Samples that were restored from the archive.
+    SamplesRestored: Count => Log,
+    /// Arrivals that were restored from the archive: events, each once per fleet.
+    ArrivalsRestored: Count => Log,
+    /// Batches of the archive that could not be read, so that they were not restored.
+    BatchesUnreadable: Count => Log,
     /// Responses with a status of 500 or above. API Gateway has a metric of all of them.
     ServerErrors: Count => Log,
     /// Failed invocations. Lambda has a metric of them.

@@ -60,7 +60,7 @@ mod webhooks;
 
 #[cfg(feature = "conformance")]
 pub use self::{
-    archive::{archive, quarantine},
+    archive::{archive, archived_batches, quarantine},
     audit::audit_trail,
     bulk::{bulk_files, import_progress, vehicle_mapping_lists, vehicle_mappings},
     bus::ingest_bus,
@@ -68,7 +68,7 @@ pub use self::{
     dead_letters::{dead_letter_contents, dead_letters, redrives},
     entitlements::subscriptions_and_entitlements,
     event_log::event_log,
-    feed::{feed, feed_index},
+    feed::{feed, feed_index, restored_feed_index},
     fixtures::Fixtures,
     fleets::{fleets, offboarding_fleets, places_on_buses},
     message_delay::message_delay,

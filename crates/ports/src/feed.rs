@@ -86,8 +86,30 @@ pub trait FeedIndex: Send + Sync {
     /// the index.
     fn record(&self, deliveries: &[Delivery]) -> impl Future<Output = Result<(), PortError>> + Send;
 
+    /// Records the deliveries of a restored part to its fleet, with stamps of the time of writing, unless this part is recorded
+    /// already: all of them or, if it fails, none. Returns whether this call recorded them; false also if it did, but lost the
+    /// response and repeated the request. The index knows a part for as long as its pointers. Fails with `Rejected` if there
+    /// are more than [`DELIVERIES_PER_PART`].
+    fn record_once(
+        &self,
+        part: &RestoredPart,
+        deliveries: &[Delivery],
+    ) -> impl Future<Output = Result<bool, PortError>> + Send;
+
     /// Returns a page of one fleet's pointers, ordered by stamp.
     fn read(&self, range: &FeedRange) -> impl Future<Output = Result<FeedPage, PortError>> + Send;
+}
+
+/// The maximum number of deliveries that [`FeedIndex::record_once`] records together.
+pub const DELIVERIES_PER_PART: usize = 99;
+
+/// A part of what is restored from the archive for a fleet.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RestoredPart {
+    /// The fleet.
+    pub fleet_id: FleetId,
+    /// A digest of the events of the part.
+    pub digest: u128,
 }
 
 /// Events that were delivered to a fleet together.

@@ -1,6 +1,6 @@
 //! Port sets: the implementations of all ports in one environment.
 
-use crate::archive::{Archive, Quarantine};
+use crate::archive::{Archive, ArchivedBatches, Quarantine};
 use crate::bulk::{BulkFiles, ImportProgress, VehicleMappings};
 use crate::bus::{DeliveryBus, IngestBus};
 use crate::clients::{AppClients, Clients};
@@ -37,6 +37,8 @@ pub trait PortSet: Send + Sync + 'static {
     type Attempts: Attempts;
     /// The archive of stream records.
     type Archive: Archive;
+    /// The reads of the archive for restores.
+    type ArchivedBatches: ArchivedBatches;
     /// The reads of the archive for redrives.
     type ArchivedRecords: ArchivedRecords;
     /// The uploaded files.

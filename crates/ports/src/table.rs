@@ -45,7 +45,7 @@ pub mod prelude {
     pub use roadcast_signals::Timestamp;
 
     pub use crate::PortError;
-    pub use crate::archive::{Archive, Quarantine, QuarantinedItem, RawBatch};
+    pub use crate::archive::{Archive, ArchivedBatch, ArchivedBatches, Quarantine, QuarantinedItem, RawBatch};
     pub use crate::bus::{Batch, DeliveryBus, FleetBatch, IngestBus};
     pub use crate::clients::{AppClients, Clients, Credentials};
     pub use crate::dead_letters::{
@@ -53,7 +53,7 @@ pub mod prelude {
     };
     pub use crate::entitlements::Entitlements;
     pub use crate::event_log::{EventLog, EventPage, EventRange, TelemetryPage};
-    pub use crate::feed::{Delivery, FeedIndex, FeedPage, FeedQueue, FeedRange, Message, ReceiveOptions};
+    pub use crate::feed::{Delivery, FeedIndex, FeedPage, FeedQueue, FeedRange, Message, ReceiveOptions, RestoredPart};
     pub use crate::fleets::{FleetCreation, Fleets};
     pub use crate::message_delay::{FailedMessage, MessageDelay};
     pub use crate::packages::CustomPackages;
@@ -137,6 +137,7 @@ macro_rules! metered_ports {
             }
             FeedIndex {
                 one record(deliveries: &[Delivery]) -> ();
+                one record_once(part: &RestoredPart, deliveries: &[Delivery]) -> bool;
                 one read(range: &FeedRange) -> FeedPage;
             }
             FeedQueue {
@@ -186,6 +187,10 @@ macro_rules! unmetered_ports {
                 one process as process_redriven(batch: &RedrivenBatch) -> ProcessedBatch;
                 one enrich(lane: &str, message: &str) -> ();
                 one import(notification: &str) -> ();
+            }
+            ArchivedBatches {
+                one list as list_archived(hour: Timestamp, after: Option<&str>, limit: usize) -> Vec<ArchivedBatch>;
+                one read as read_archived(key: &str) -> Vec<ArchivedRecord>;
             }
             ArchivedRecords {
                 one quarantined(content: &Content) -> Option<Vec<RecordPosition>>;

@@ -1,4 +1,4 @@
-//! Processing of the stream: archive, validate, publish, store.
+//! Processing of the stream: archive, validate, publish, store. Restoring from the archive: validate, record, store.
 //!
 //! The order makes each step repeatable after a failure of a later one: archived records can be processed again; published
 //! events can be published again, because consumers deduplicate events by id; stored events are done, and a retry drops
@@ -13,10 +13,12 @@ mod batch;
 mod chunk;
 mod dedup;
 mod event_store;
+mod process;
 mod processor;
 mod publish;
 mod quarantine;
 mod recent_events;
+mod restorer;
 mod store;
 mod validate;
 
@@ -25,4 +27,5 @@ pub use event_store::EventStore;
 pub use processor::StreamProcessor;
 pub use publish::Publisher;
 pub use recent_events::RecentEvents;
+pub use restorer::{RecordRestorer, RestoreScope, RestoreTarget};
 pub use validate::EventValidator;

@@ -25,6 +25,11 @@ impl MemoryItems {
         lock(&self.items).values().cloned().collect()
     }
 
+    /// Removes every item.
+    pub fn clear(&self) {
+        lock(&self.items).clear();
+    }
+
     /// Refuses every item that contains this event, because of its data.
     pub fn refuse(&self, eid: Eid) {
         lock(&self.refused).insert(eid);

@@ -93,7 +93,26 @@ impl Memory {
 
     /// Returns every archived batch, in order, including repeated and overlapping ones.
     pub fn archived(&self) -> Vec<RawBatch> {
-        self.state().archived.clone()
+        self.state().archived.iter().map(|(_, batch)| batch.clone()).collect()
+    }
+
+    /// Makes the first archived batch unreadable, as if its object were damaged.
+    pub fn damage_first_batch(&self) {
+        let mut state = self.state();
+        let key = state.archived.first().and_then(|(_, batch)| ingest::batch_key(batch));
+        state.unreadable_batches.extend(key);
+    }
+
+    /// Forgets the states of all vehicles, as if their table had been emptied.
+    pub fn empty_states(&self) {
+        self.state().states.clear();
+    }
+
+    /// Forgets the feed index, as if its table had been emptied.
+    pub fn empty_feed_index(&self) {
+        let mut state = self.state();
+        state.pointers.clear();
+        state.restored_parts.clear();
     }
 
     /// Returns every quarantined item, in order, including repeated ones.

@@ -15,6 +15,8 @@ pub mod memory_adapters {
     /// Implements the port in memory.
     pub type Archive = Memory;
     /// Implements the port in memory.
+    pub type ArchivedBatches = Memory;
+    /// Implements the port in memory.
     pub type ArchivedRecords = Memory;
     /// Implements the port in memory.
     pub type Attempts = Memory;
@@ -131,6 +133,7 @@ macro_rules! port_set {
             impl $crate::PortSet for $name {
                 type AppClients = AppClients;
                 type Archive = Archive;
+                type ArchivedBatches = ArchivedBatches;
                 type ArchivedRecords = ArchivedRecords;
                 type Attempts = Attempts;
                 type BulkFiles = BulkFiles;
@@ -189,6 +192,7 @@ port_set! {
     pub enum WithFaults {
         AppClients = Faulty<Memory>;
         Archive = Faulty<Memory>;
+        ArchivedBatches = Faulty<Memory>;
         Attempts = Faulty<Memory>;
         Clients = Faulty<Memory>;
         CustomPackages = Faulty<Memory>;

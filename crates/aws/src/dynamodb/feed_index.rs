@@ -1,5 +1,6 @@
 //! The feed index, pointers to the events that were delivered to each fleet: table `feedIndex`.
 //!
+//! A restored part has an item of its own, without events, so that its pointers are written once ([`Key::restored_part`]).
 //! An item holds its key, `feed` and `stamp`; `events`, as encoded by [`roadcast_event_log::pointers`]; `heldBy`, the
 //! subscriptions that held the events back, if there are any; and `expiresAt`, when the table deletes it.
 
@@ -11,17 +12,23 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use roadcast_domain::ids::{ArrivalStamp, FleetId};
 use roadcast_event_log::pointers;
-use roadcast_ports::PortError;
 use roadcast_ports::clock::Clock;
-use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedPointer, FeedRange, INDEX_GRACE_MS, INDEX_RETENTION_MS};
+use roadcast_ports::feed::{
+    DELIVERIES_PER_PART, Delivery, FeedIndex, FeedPage, FeedPointer, FeedRange, INDEX_GRACE_MS, INDEX_RETENTION_MS,
+    RestoredPart,
+};
+use roadcast_ports::{PortError, PortErrorKind};
+use roadcast_signals::Timestamp;
 
 use crate::backoff;
 use crate::clock::SystemClock;
 use crate::dynamodb::batch_put;
 use crate::dynamodb::item::{self, InvalidAttribute, Item};
 use crate::dynamodb::keys::{EXPIRES_AT, Key, KeyRange, STAMP, next_hour};
+use crate::dynamodb::transaction::{Condition, Transaction};
 
 const RECORD: &str = "recording feed pointers";
+const RECORD_PART: &str = "recording restored feed pointers";
 const READ: &str = "reading feed pointers";
 const EVENTS: &str = "events";
 const HELD_BY: &str = "heldBy";
@@ -62,6 +69,24 @@ impl DynamoFeedIndex {
     }
 }
 
+impl DynamoFeedIndex {
+    /// Writes the pointers of a part and its mark in one request. An attempt has stamps of its own, as in [`Self::write`].
+    async fn write_part(&self, part: &RestoredPart, deliveries: &[Delivery]) -> Result<(), PortError> {
+        let now = SystemClock.now();
+        let mark = Key::restored_part(part);
+        let without_events = FeedPointer { stamp: ArrivalStamp::MIN, events: Vec::new(), held_by: BTreeSet::new() };
+        let mark_item = encode_item(&mark, &without_events, now);
+        let mut transaction = Transaction::new(&self.client, RECORD_PART);
+        transaction = transaction.put(&self.table, mark_item, &mark, Condition::Absent)?;
+        let pointers = deliveries.iter().map(|delivery| encode(&delivery.fleet_id, &FeedPointer::new(delivery, now)));
+        // Equal deliveries have one key, which a transaction may contain once.
+        for (key, item) in pointers.collect::<BTreeMap<Key, Item>>() {
+            transaction = transaction.put(&self.table, item, &key, Condition::None)?;
+        }
+        transaction.commit_once().await
+    }
+}
+
 impl FeedIndex for DynamoFeedIndex {
     async fn record(&self, deliveries: &[Delivery]) -> Result<(), PortError> {
         // A loop, because the compiler rejects a closure over borrowed deliveries here as not general enough.
@@ -70,6 +95,23 @@ impl FeedIndex for DynamoFeedIndex {
             writes.push(self.write(chunk));
         }
         stream::iter(writes).buffer_unordered(MAX_CONCURRENT_REQUESTS).try_collect().await
+    }
+
+    async fn record_once(&self, part: &RestoredPart, deliveries: &[Delivery]) -> Result<bool, PortError> {
+        if deliveries.len() > DELIVERIES_PER_PART {
+            return Err(PortError::new(PortErrorKind::Rejected, RECORD_PART));
+        }
+        let mut attempt = 1;
+        loop {
+            match self.write_part(part, deliveries).await {
+                Ok(()) => return Ok(true),
+                // The part is recorded: before, or by an attempt whose response was lost.
+                Err(error) if error.kind() == PortErrorKind::Conflict => return Ok(false),
+                Err(error) if error.is_retryable() && attempt < MAX_ATTEMPTS => backoff::wait(attempt).await,
+                Err(error) => return Err(error),
+            }
+            attempt += 1;
+        }
     }
 
     async fn read(&self, range: &FeedRange) -> Result<FeedPage, PortError> {
@@ -98,7 +140,12 @@ impl FeedIndex for DynamoFeedIndex {
 
 fn encode(fleet_id: &FleetId, pointer: &FeedPointer) -> (Key, Item) {
     let key = Key::feed_pointer(fleet_id, pointer.stamp);
-    let expires_at = pointer.stamp.time().plus_ms(INDEX_RETENTION_MS + INDEX_GRACE_MS).ms().div_euclid(1000);
+    let item = encode_item(&key, pointer, pointer.stamp.time());
+    (key, item)
+}
+
+fn encode_item(key: &Key, pointer: &FeedPointer, written_at: Timestamp) -> Item {
+    let expires_at = written_at.plus_ms(INDEX_RETENTION_MS + INDEX_GRACE_MS).ms().div_euclid(1000);
     let mut item = key.attributes();
     item.insert(EVENTS.to_owned(), AttributeValue::B(Blob::new(pointers::encode(&pointer.events))));
     item.insert(EXPIRES_AT.to_owned(), AttributeValue::N(expires_at.to_string()));
@@ -106,7 +153,7 @@ fn encode(fleet_id: &FleetId, pointer: &FeedPointer) -> (Key, Item) {
     if !pointer.held_by.is_empty() {
         item.insert(HELD_BY.to_owned(), AttributeValue::Ss(pointer.held_by.iter().map(ToString::to_string).collect()));
     }
-    (key, item)
+    item
 }
 
 fn decode(item: &Item) -> Result<FeedPointer, InvalidAttribute> {

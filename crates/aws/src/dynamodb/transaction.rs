@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::Config;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::transact_write_items::builders::TransactWriteItemsFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
@@ -192,6 +194,18 @@ impl Transaction {
 
     fn with(self, action: TransactWriteItem) -> Self {
         Self { request: self.request.transact_items(action), context: self.context }
+    }
+
+    /// Commits the transaction with one request, without the retries of the SDK: for items that the caller must rebuild for
+    /// each attempt. Fails with `Conflict` if a condition is not met, and with `Throttled` if another transaction holds one of
+    /// the items.
+    pub(crate) async fn commit_once(self) -> Result<(), PortError> {
+        let no_retries = Config::builder().retry_config(RetryConfig::disabled());
+        let Err(error) = self.request.customize().config_override(no_retries).send().await else { return Ok(()) };
+        if repetition(&error).is_some() {
+            return Err(PortError::new(PortErrorKind::Throttled, self.context).caused_by(error));
+        }
+        Err(transaction_error(self.context, error))
     }
 
     /// Commits the transaction. Fails with `Conflict` if a condition is not met. If another transaction holds one of the

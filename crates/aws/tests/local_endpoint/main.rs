@@ -24,8 +24,8 @@ use roadcast_aws::{
     CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoFeedProofs, DynamoFleets,
     DynamoIdempotencyStore, DynamoImportProgress, DynamoPackages, DynamoRateCounter, DynamoSchemas, DynamoStateStore,
     DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles, EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels,
-    KinesisTelemetryStream, OsRandomness, S3Archive, Sdk, SecretsManagerSource, SqsFeedQueue, StepFunctionsProvisioning,
-    SystemClock,
+    KinesisTelemetryStream, OsRandomness, S3Archive, S3ArchivedBatches, Sdk, SecretsManagerSource, SqsFeedQueue,
+    StepFunctionsProvisioning, SystemClock,
 };
 use roadcast_ports::conformance as suites;
 use stack::Stack;
@@ -106,7 +106,9 @@ async fn tables(sdk: &Sdk, stack: &Stack) {
     println!("entitlements");
     suites::custom_packages(&DynamoPackages::new(sdk.dynamodb(), &stack.reference), &entitlements, random).await;
     println!("packages");
-    suites::feed_index(&DynamoFeedIndex::new(sdk.dynamodb(), &stack.feed_index), &SystemClock, random).await;
+    let index = DynamoFeedIndex::new(sdk.dynamodb(), &stack.feed_index);
+    suites::feed_index(&index, &SystemClock, random).await;
+    suites::restored_feed_index(&index, &SystemClock, random).await;
     println!("feed index");
     suites::rate_counter(&DynamoRateCounter::new(sdk.dynamodb(), &stack.reference), random).await;
     println!("rate counter");
@@ -126,6 +128,8 @@ async fn streams_and_buses(sdk: &Sdk, stack: &Stack) {
     println!("telemetry stream");
     let archive = S3Archive::new(sdk.s3(), &stack.bucket);
     suites::archive(&archive, random).await;
+    let batches = S3ArchivedBatches::new(sdk.s3(), &stack.bucket);
+    suites::archived_batches(&archive, &batches, &SystemClock, random).await;
     suites::quarantine(&archive, random).await;
     println!("archive and quarantine");
     suites::ingest_bus(&EventBridgeIngestBus::new(sdk.eventbridge(), &stack.ingest_bus), random).await;

@@ -70,7 +70,7 @@ const READING: [Case<'_>; 18] = [
     (&["tail", "--fleet", FLEET, "--once"], 0, "GET /api/events?limit=100&from="),
 ];
 
-const CHANGING: [Case<'_>; 9] = [
+const CHANGING: [Case<'_>; 11] = [
     (&["tail", "--fleet", FLEET, "--once", "--ack"], 0, "POST /api/fleets/flt_3h6w9d2k5n8s1v4y/feed/ack"),
     (&["simulate", "--vehicles", "1", "--duration", "1.5s"], 0, "POST /api/vehicles/veh_8kq2m4x0c7r1v5zt/events"),
     (&["replay", "--fleet", FLEET, "FOLDER/trip.csv"], 0, "POST /api/vehicles/veh_8kq2m4x0c7r1v5zt/events"),
@@ -84,6 +84,8 @@ const CHANGING: [Case<'_>; 9] = [
     ),
     (&["dead-letters", "redrive", LETTER, "--id", "again-1"], 0, "PUT /api/redrives/again-1"),
     (&["quarantine", "reprocess", "--since", "6h"], 0, "PUT /api/redrives/cli-"),
+    (&["restore", "--from", "6h", "--vehicle", VEHICLE, "--only", "events,state"], 0, "POST /"),
+    (&["restore", "--follow", "restore-1793000000000"], 0, "POST /"),
 ];
 
 const CLIENT: &str = "4d1kq8example0fleet0client";

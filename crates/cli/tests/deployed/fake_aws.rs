@@ -1,4 +1,4 @@
-//! A server that plays CloudFormation, Cognito, S3, DynamoDB, Kinesis, Lambda, the token endpoint and the API.
+//! A server that plays CloudFormation, Cognito, S3, DynamoDB, Kinesis, Lambda, Step Functions, the token endpoint and the API.
 
 use std::sync::{Arc, Mutex};
 
@@ -152,6 +152,21 @@ impl Shared {
                 let records: Vec<Value> = records.map(|_| json!({ "SequenceNumber": "1", "ShardId": "s" })).collect();
                 json!({ "FailedRecordCount": 0, "Records": records })
             }
+            "StartExecution" => self.start_execution(&request),
+            "DescribeExecution" => self.describe_execution(&request),
+            "ListMapRuns" => json!({ "mapRuns": [{
+                "executionArn": request["executionArn"], "mapRunArn": "run", "stateMachineArn": "m", "startDate": 1.0,
+            }] }),
+            "DescribeMapRun" => {
+                let counts = json!({
+                    "pending": 1, "running": 0, "succeeded": 24, "failed": 0, "timedOut": 0, "aborted": 0, "total": 25,
+                    "resultsWritten": 0,
+                });
+                json!({
+                    "mapRunArn": "run", "executionArn": "e", "status": "RUNNING", "startDate": 1.0, "maxConcurrency": 8,
+                    "toleratedFailurePercentage": 0.0, "toleratedFailureCount": 0, "itemCounts": counts, "executionCounts": counts,
+                })
+            }
             "DescribeStreamSummary" => json!({ "StreamDescriptionSummary": {
                 "StreamName": "s", "StreamARN": "a", "StreamStatus": "ACTIVE", "RetentionPeriodHours": 24,
                 "StreamCreationTimestamp": 1.0, "EnhancedMonitoring": [], "OpenShardCount": 2,
@@ -162,6 +177,34 @@ impl Shared {
             }
         };
         Response::new(200).with_header("content-type", "application/x-amz-json-1.1").with_body(response.to_string())
+    }
+
+    /// The execution of a restore of six hours: they and the day before are the hours of the archive.
+    fn start_execution(&self, request: &Value) -> Value {
+        let input: Value = request["input"].as_str().and_then(|input| serde_json::from_str(input).ok()).unwrap_or_default();
+        let hours = input["hours"].as_array().map_or(0, Vec::len);
+        if request["stateMachineArn"] != "output-restorestatemachinearn" || !(26..=31).contains(&hours) {
+            self.fault(format!("a restore was started as {request}"));
+        }
+        json!({ "executionArn": "e", "startDate": 1.0 })
+    }
+
+    /// An execution runs until its progress was read.
+    fn describe_execution(&self, request: &Value) -> Value {
+        let is_read = self
+            .requests
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|request| request.header("x-amz-target").is_some_and(|target| target.ends_with(".DescribeMapRun")));
+        let mut execution = json!({
+            "executionArn": request["executionArn"], "stateMachineArn": "m", "startDate": 1.0, "status": "RUNNING",
+        });
+        if is_read {
+            execution["status"] = json!("SUCCEEDED");
+            execution["output"] = json!(r#"[{"records":3,"samplesStored":30}]"#);
+        }
+        execution
     }
 
     fn rest_service(&self, request: &ReceivedRequest, path: &str) -> Response {

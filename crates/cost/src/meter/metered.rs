@@ -106,6 +106,9 @@ macro_rules! price {
     (DeliveryBus::publish($entries:ident) $meter:ident, $call:expr) => {{ $meter.publish_to_fleets($entries); $call }};
 
     (FeedIndex::record($deliveries:ident) $meter:ident, $call:expr) => {{ $meter.write_pointers($deliveries); $call }};
+    (FeedIndex::record_once($part:ident, $deliveries:ident) $meter:ident, $call:expr) => {{
+        $meter.write_pointers_once($part, $deliveries); $call
+    }};
     (FeedIndex::read $args:tt $meter:ident, $call:expr) => { $call.inspect(|page| $meter.read_pointers(page)) };
     (FeedQueue::receive($fleet_id:ident, $options:ident) $meter:ident, $call:expr) => {
         $call.inspect(|found| $meter.receive($fleet_id, found))

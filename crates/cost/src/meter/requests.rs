@@ -107,6 +107,15 @@ impl Meter {
         }
     }
 
+    /// Counts a transaction, which costs twice the writes of its items, and has the item of the part.
+    pub(super) fn write_pointers_once(&self, part: &RestoredPart, deliveries: &[Delivery]) {
+        self.write_pointers(deliveries);
+        self.write_pointers(deliveries);
+        for _ in 0..2 {
+            self.dynamodb_write(Some(&part.fleet_id), POINTER_BYTES);
+        }
+    }
+
     pub(super) fn read_pointers(&self, page: &FeedPage) {
         let bytes = page.pointers.iter().map(|pointer| POINTER_BYTES + pointers::encode(&pointer.events).len()).sum();
         self.dynamodb_read(bytes);

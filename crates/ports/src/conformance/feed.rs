@@ -9,7 +9,9 @@ use super::fixtures::{Fixtures, NOON};
 use crate::PortErrorKind;
 use crate::bus::{DeliveryBus, ENTRY_BYTES, FleetBatch};
 use crate::clock::{Clock, Randomness};
-use crate::feed::{Delivery, FeedIndex, FeedPointer, FeedQueue, FeedRange, Message, ReceiveOptions};
+use crate::feed::{
+    DELIVERIES_PER_PART, Delivery, FeedIndex, FeedPointer, FeedQueue, FeedRange, Message, ReceiveOptions, RestoredPart,
+};
 use crate::provisioning::FleetChannel;
 
 /// Maximum number of receive calls until an asynchronous bus has delivered.
@@ -158,6 +160,45 @@ pub async fn feed_index(index: &impl FeedIndex, clock: &impl Clock, random: &imp
         [],
         "a fleet without deliveries has no pointers"
     );
+}
+
+/// Checks [`FeedIndex::record_once`] of every implementation.
+pub async fn restored_feed_index(index: &impl FeedIndex, clock: &impl Clock, random: &impl Randomness) {
+    let fixtures = Fixtures::new(random);
+    let before = clock.now();
+    let (mine, other) = (fixtures.fleet_id(), fixtures.fleet_id());
+    let part = |fleet_id: &FleetId, digest| RestoredPart { fleet_id: fleet_id.clone(), digest };
+    let first: Vec<Delivery> = (0..DELIVERIES_PER_PART).map(|n| delivery(&fixtures, &mine, 1 + n % 3)).collect();
+    let second = [delivery(&fixtures, &mine, 2)];
+    let of_other = [delivery(&fixtures, &other, 1)];
+    assert!(index.record_once(&part(&mine, 1), &first).await.expect("a part is recorded"), "a new part is recorded");
+    for deliveries in [&first[..], &second[..]] {
+        let is_new = index.record_once(&part(&mine, 1), deliveries).await.expect("a part is recorded again");
+        assert!(!is_new, "a part is recorded once, whatever its deliveries are");
+    }
+    assert!(index.record_once(&part(&mine, 2), &second).await.expect("another part is recorded"), "parts are distinct");
+    assert!(
+        index.record_once(&part(&other, 1), &of_other).await.expect("a part of another fleet is recorded"),
+        "parts of different fleets are distinct"
+    );
+    let too_many = vec![delivery(&fixtures, &mine, 1); DELIVERIES_PER_PART + 1];
+    let refused = index.record_once(&part(&mine, 3), &too_many).await;
+    assert_eq!(refused.map_err(|error| error.kind()), Err(PortErrorKind::Rejected), "too many deliveries are rejected");
+
+    for (fleet_id, deliveries) in [(&mine, [&first[..], &second[..]].concat()), (&other, of_other.to_vec())] {
+        let (from, to) = (ArrivalStamp::lower_bound(before), ArrivalStamp::from_time_and_salt(clock.now(), u128::MAX));
+        let range = FeedRange { fleet_id: fleet_id.clone(), from, to, limit: 1000 };
+        let mut page = index.read(&range).await.expect("the index is read");
+        let mut read = std::mem::take(&mut page.pointers);
+        while let Some(from) = page.next {
+            page = index.read(&FeedRange { from, ..range.clone() }).await.expect("the index is read");
+            read.append(&mut page.pointers);
+        }
+        assert_eq!(read.len(), deliveries.len(), "each delivery has one pointer");
+        assert!(read.iter().all(|pointer| pointer.stamp.time() >= before), "a stamp has the time of writing");
+        let is_read = |delivery: &Delivery| read.iter().any(|pointer| pointer.events == delivery.events);
+        assert!(deliveries.iter().all(is_read), "every delivery is in the index");
+    }
 }
 
 fn delivery(fixtures: &Fixtures<'_, impl Randomness>, fleet_id: &FleetId, count: usize) -> Delivery {

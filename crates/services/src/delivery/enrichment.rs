@@ -137,7 +137,7 @@ pub struct IncompleteDelivery {
 }
 
 /// The suspended subscriptions that hold back an event until one of them resumes; none for an event that is visible.
-type Holders = BTreeSet<SubscriptionId>;
+pub(super) type Holders = BTreeSet<SubscriptionId>;
 
 /// The events of an entry that a fleet receives, each in order.
 type FleetEvents = BTreeMap<Holders, Vec<RedactedEvent>>;
@@ -347,7 +347,7 @@ fn encode(entitlement: &Entitlement, events: &[Event], now: Timestamp) -> serde_
 /// Returns the events as the fleet may see them now, and the events of which more is retained than is visible, as they are
 /// retained, by the subscriptions that hold them back. An event may be in two lists: its visible part is delivered now, and
 /// the retained event once a subscription resumes.
-fn redact(
+pub(super) fn redact(
     entitlement: &Entitlement,
     events: &[Event],
     packages: &Packages,

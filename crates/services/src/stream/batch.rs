@@ -1,6 +1,6 @@
 //! A batch of the stream: its records, the events in processing, and the outcome.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use roadcast_domain::event::StoredEvent;
@@ -22,8 +22,22 @@ pub struct Record {
 #[derive(Copy, Clone)]
 pub(super) struct Batch<'a> {
     pub(super) records: &'a [Record],
-    /// Whether the records are redriven: they arrived earlier, and are processed beside the batches of the stream.
-    pub(super) is_redrive: bool,
+    /// Whether the records are redriven or restored: they arrived earlier, and are processed beside the batches of the stream.
+    pub(super) is_beside_stream: bool,
+    /// The vehicles whose events are processed; `None` for all.
+    pub(super) vehicles: Option<&'a BTreeSet<VehicleId>>,
+}
+
+impl<'a> Batch<'a> {
+    /// A batch of the stream.
+    pub(super) fn of_stream(records: &'a [Record]) -> Self {
+        Self { records, is_beside_stream: false, vehicles: None }
+    }
+
+    /// Records that arrived earlier.
+    pub(super) fn of_earlier(records: &'a [Record]) -> Self {
+        Self { records, is_beside_stream: true, vehicles: None }
+    }
 }
 
 /// The outcome of a batch.
@@ -31,6 +45,8 @@ pub(super) struct Batch<'a> {
 pub struct BatchOutcome {
     /// The index of the first record to retry; it and all records after it are retried. `None` if no retry is needed.
     pub retry_from: Option<usize>,
+    /// The index of the first record that was not started, because the batch had taken too long; it is retried.
+    pub unstarted_from: Option<usize>,
     /// The errors because of which records are retried.
     pub failures: Vec<PortError>,
     /// The errors because of which events are quarantined. Those events are not retried.
@@ -48,8 +64,9 @@ impl BatchOutcome {
 
     /// Adds the outcome of a part of the processing.
     pub(super) fn add(&mut self, part: Self) {
-        let Self { retry_from, failures, quarantine_causes, counts } = part;
+        let Self { retry_from, unstarted_from, failures, quarantine_causes, counts } = part;
         self.retry_from = self.retry_from.into_iter().chain(retry_from).min();
+        self.unstarted_from = self.unstarted_from.into_iter().chain(unstarted_from).min();
         self.failures.extend(failures);
         self.quarantine_causes.extend(quarantine_causes);
         self.counts.add(counts);
@@ -71,6 +88,8 @@ pub struct BatchCounts {
     pub events_deduplicated: usize,
     /// Entries published to the ingest bus.
     pub entries_published: usize,
+    /// Arrivals restored in the feed index: events, each once per fleet.
+    pub arrivals_restored: usize,
 }
 
 impl BatchCounts {
@@ -82,6 +101,7 @@ impl BatchCounts {
             signals_rejected,
             events_deduplicated,
             entries_published,
+            arrivals_restored,
         } = part;
         self.samples_received += samples_received;
         self.samples_stored += samples_stored;
@@ -93,6 +113,7 @@ impl BatchCounts {
         }
         self.events_deduplicated += events_deduplicated;
         self.entries_published += entries_published;
+        self.arrivals_restored += arrivals_restored;
     }
 }
 
@@ -114,7 +135,7 @@ pub(super) struct PendingEvent {
     /// Its index in the record.
     pub(super) index: usize,
     /// Whether no other batch with exclusive events of the vehicle is in progress: the partition key of its record is the id of
-    /// its vehicle, and the record is not redriven. Other events may be processed at the same time.
+    /// its vehicle, and the record is neither redriven nor restored. Other events may be processed at the same time.
     pub(super) is_exclusive: bool,
     /// The log entry that will be stored.
     pub(super) log_entry: StoredEvent,

@@ -4,7 +4,16 @@ use roadcast_domain::byte_budget::ByteBudget;
 use roadcast_domain::event::{Body, StoredEvent};
 use roadcast_ports::archive::QuarantinedItem;
 
-use super::batch::PendingEvent;
+use super::batch::{BatchOutcome, PendingEvent, Record};
+
+/// Where the chunks of a batch go.
+pub(super) trait ChunkTarget: Sync {
+    /// Whether the rest of a batch is processed after a failure. A failed chunk must then not change the result of others.
+    const CONTINUES_AFTER_FAILURE: bool;
+
+    /// Processes the events and invalid items of a chunk of these records.
+    fn flush(&self, records: &[Record], chunk: Chunk) -> impl Future<Output = BatchOutcome> + Send;
+}
 
 /// Bytes of a chunk. The function has 512 MiB of memory, which also holds the batch itself, the decompressed event that was
 /// read last, and copies of the data being written. A full batch of uploads of ten samples of 18 signals fits into one

@@ -3,6 +3,7 @@
 mod events;
 mod processing;
 mod reading;
+mod restoring;
 
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
@@ -20,6 +21,7 @@ use serde_json::json;
 
 pub(crate) use events::{NOON, delivered_events, event, signal_paths};
 pub(crate) use processing::record;
+pub(crate) use restoring::{Snapshot, restorer};
 
 /// Onboarding whose subscriptions port can fail.
 pub(crate) type Onboarding = fleets::Onboarding<WithFaults>;

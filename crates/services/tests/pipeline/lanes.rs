@@ -20,7 +20,7 @@ use crate::fixture::{PipelineFixture, admin, event, record};
 
 port_set! {
     /// Ports in memory whose stores yield before each call, so that two batches interleave.
-    enum InterleavedPorts {
+    pub(crate) enum InterleavedPorts {
         StateStore = InFlight<Memory>;
         EventLog = SegmentedLog<InFlight<MemoryItems>>;
     }
@@ -51,7 +51,7 @@ fn sent() -> impl Strategy<Value = Sent> {
     )
 }
 
-fn processor(pipeline: &PipelineFixture) -> StreamProcessor<InterleavedPorts> {
+pub(crate) fn processor(pipeline: &PipelineFixture) -> StreamProcessor<InterleavedPorts> {
     let (memory, clock) = (|| pipeline.memory.clone(), || pipeline.clock.clone());
     StreamProcessor {
         archive: memory(),
@@ -71,7 +71,7 @@ fn processor(pipeline: &PipelineFixture) -> StreamProcessor<InterleavedPorts> {
 }
 
 /// Polls two futures until both are ready: in the order of `turns` (true for the first), then in turn.
-async fn interleave(first: impl Future<Output = ()>, second: impl Future<Output = ()>, turns: Vec<bool>) {
+pub(crate) async fn interleave(first: impl Future<Output = ()>, second: impl Future<Output = ()>, turns: Vec<bool>) {
     let (mut first, mut second) = (pin!(first.fuse()), pin!(second.fuse()));
     let mut turns = turns.into_iter().chain([true, false].into_iter().cycle());
     poll_fn(|context| {

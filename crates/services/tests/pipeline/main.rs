@@ -29,6 +29,7 @@ mod quarantine;
 mod refusals;
 mod relay;
 mod response_size;
+mod restore;
 mod unmerged_tail;
 mod upload_receipts;
 mod uploads;

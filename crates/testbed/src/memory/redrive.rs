@@ -74,7 +74,7 @@ impl ArchivedRecords for Memory {
     async fn find(&self, positions: &[RecordPosition]) -> Result<Vec<ArchivedRecord>, PortError> {
         let state = self.state();
         let find = |position: &RecordPosition| {
-            let batches = state.archived.iter().filter(|batch| batch.shard == position.shard);
+            let batches = state.archived.iter().map(|(_, batch)| batch).filter(|batch| batch.shard == position.shard);
             let mut records = batches.flat_map(|batch| &batch.records);
             let raw = records.find(|record| record.sequence_number == position.sequence_number)?;
             Some(ArchivedRecord { shard: position.shard.clone(), raw: (**raw).clone() })

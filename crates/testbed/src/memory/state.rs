@@ -19,7 +19,7 @@ use roadcast_domain::vehicle::Vehicle;
 use roadcast_ports::archive::{QuarantinedItem, RawBatch};
 use roadcast_ports::bus::{Batch, FleetBatch};
 use roadcast_ports::clients::Credentials;
-use roadcast_ports::feed::FeedPointer;
+use roadcast_ports::feed::{FeedPointer, RestoredPart};
 use roadcast_ports::provisioning::{FeedProof, WorkflowRun};
 use roadcast_ports::{PortError, PortErrorKind};
 use roadcast_signals::Timestamp;
@@ -39,7 +39,10 @@ const RULES_PER_BUS: usize = 299;
 #[derive(Debug)]
 pub(super) struct MemoryState {
     pub(super) visibility_ms: i64,
-    pub(super) archived: Vec<RawBatch>,
+    /// Each with the time at which it was stored.
+    pub(super) archived: Vec<(Timestamp, RawBatch)>,
+    /// The keys of archived batches that cannot be read.
+    pub(super) unreadable_batches: BTreeSet<String>,
     pub(super) quarantined: Vec<QuarantinedItem>,
     pub(super) letters: LetterStore,
     pub(super) webhooks: WebhookStore,
@@ -48,6 +51,7 @@ pub(super) struct MemoryState {
     pub(super) deliveries: Vec<FleetBatch>,
     pub(super) undeliverable: Vec<String>,
     pub(super) pointers: BTreeMap<FleetId, Vec<FeedPointer>>,
+    pub(super) restored_parts: BTreeSet<RestoredPart>,
     pub(super) request_counts: BTreeMap<(FleetId, Timestamp), u32>,
     pub(super) responses: BTreeMap<String, ClaimedKey>,
     pub(super) events: BTreeMap<(VehicleId, Eid), StoredEvent>,
@@ -88,6 +92,7 @@ impl MemoryState {
         Self {
             visibility_ms: 30_000,
             archived: Vec::new(),
+            unreadable_batches: BTreeSet::new(),
             quarantined: Vec::new(),
             letters: LetterStore::default(),
             webhooks: WebhookStore::default(),
@@ -96,6 +101,7 @@ impl MemoryState {
             deliveries: Vec::new(),
             undeliverable: Vec::new(),
             pointers: BTreeMap::new(),
+            restored_parts: BTreeSet::new(),
             request_counts: BTreeMap::new(),
             responses: BTreeMap::new(),
             events: BTreeMap::new(),

@@ -38,9 +38,11 @@ async fn memory_passes_every_conformance_suite_repeatedly() {
         conformance::telemetry_stream(&memory, &random).await;
         conformance::ingest_bus(&memory, &random).await;
         conformance::archive(&memory, &random).await;
+        conformance::archived_batches(&memory, &memory, memory.clock(), &random).await;
         conformance::quarantine(&memory, &random).await;
         conformance::feed(&memory, &memory, &memory, "bus-a", &random).await;
         conformance::feed_index(&memory, memory.clock(), &random).await;
+        conformance::restored_feed_index(&memory, memory.clock(), &random).await;
         conformance::rate_counter(&memory, &random).await;
         conformance::idempotency_store(&memory, &random).await;
         conformance::provisioning_workflow(&memory, &random).await;
