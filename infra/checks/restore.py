@@ -1,5 +1,6 @@
-"""The workflow that restores from the archive: what Step Functions requires of a distributed map, and what the local endpoint
-ignores.
+"""The workflow that restores from the archive.
+
+The rules are about what Step Functions requires of a distributed map, and about what the local endpoint ignores.
 """
 
 from checks import on_aws

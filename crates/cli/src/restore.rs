@@ -34,7 +34,7 @@ const MAX_VEHICLES: usize = 100;
   cargo roadcast --stack-name roadcast-dev --region eu-central-1 restore --from 2d     On AWS
 
 Times are when the stream received the data. Events that are stored are skipped: run the same command again after a failure.
-With --only and without `events`, every event of the time counts as lost in the other tables. A run goes on if this command is
+With --only and without `events`, every event of the time counts as lost in the other tables. A run continues if this command is
 interrupted. The exit code is 1 if a part of the archive is not readable. docs/operations/backup.md explains what is restored.")]
 pub(crate) struct RestoreArgs {
     /// Restore what was received from this time on: RFC 3339, or how long ago.
@@ -90,7 +90,7 @@ pub(crate) async fn run(location: &StackLocation, console: &Console, options: &R
         console.print_result(&json!({ "run": run.name(), "state": "running" }), run.name())?;
         return Ok(ExitCode::SUCCESS);
     }
-    note(&format!("{0} goes on if this command is interrupted: cargo roadcast restore --follow {0}", run.name()));
+    note(&format!("{0} continues if this command is interrupted: cargo roadcast restore --follow {0}", run.name()));
     let FinishedRun { hours, counts } = run.follow(console).await?;
     let object = json!({ "run": run.name(), "state": "succeeded", "hours": hours, "counts": counts });
     console.print_result(&object, &summary(&stack, &counts))?;
