@@ -9,7 +9,6 @@ use roadcast_domain::refusal::Reason;
 use roadcast_signals::Timestamp;
 
 use crate::PortError;
-use crate::redrive::ArchivedRecord;
 
 /// Archive of all stream records in their original form.
 pub trait Archive: Send + Sync {
@@ -65,6 +64,15 @@ pub struct RawRecord {
     pub arrived_at: Timestamp,
     /// The bytes.
     pub data: Vec<u8>,
+}
+
+/// A record of the archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArchivedRecord {
+    /// The shard.
+    pub shard: String,
+    /// The record.
+    pub raw: RawRecord,
 }
 
 /// Storage of refused events and samples, with the reason.

@@ -45,7 +45,9 @@ pub mod prelude {
     pub use roadcast_signals::Timestamp;
 
     pub use crate::PortError;
-    pub use crate::archive::{Archive, ArchivedBatch, ArchivedBatches, Quarantine, QuarantinedItem, RawBatch};
+    pub use crate::archive::{
+        Archive, ArchivedBatch, ArchivedBatches, ArchivedRecord, Quarantine, QuarantinedItem, RawBatch,
+    };
     pub use crate::bus::{Batch, DeliveryBus, FleetBatch, IngestBus};
     pub use crate::clients::{AppClients, Clients, Credentials};
     pub use crate::dead_letters::{
@@ -58,9 +60,7 @@ pub mod prelude {
     pub use crate::message_delay::{FailedMessage, MessageDelay};
     pub use crate::packages::CustomPackages;
     pub use crate::provisioning::{ChannelParts, FeedProof, FeedProofs, FleetChannel, ProvisioningWorkflow, WorkflowRun};
-    pub use crate::redrive::{
-        ArchivedRecord, ArchivedRecords, ProcessedBatch, RecordPosition, RedriveTargets, RedrivenBatch,
-    };
+    pub use crate::redrive::{ArchivedRecords, ProcessedBatch, RecordPosition, RedriveTargets, RedrivenBatch};
     pub use crate::requests::{IdempotencyStore, KeyClaim, KeyedRequest, RateCounter, StoredResponse};
     pub use crate::schemas::Schemas;
     pub use crate::secrets::SecretSource;

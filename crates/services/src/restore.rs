@@ -1,7 +1,7 @@
 //! Restoring the tables of events from the archive: the events of vehicles, their states, and the index of arrivals.
 //!
 //! A run of the workflow `infra/restore.asl.json` restores the hours of the archive independently of each other. Each task
-//! continues one hour for a minute. Everything that is restored may be restored again: what is there is skipped. See
+//! continues one hour for a minute. Everything may be restored again: stored events are skipped. See
 //! `docs/decisions/0064-restore-by-hours.md`.
 
 mod counts;

@@ -3,8 +3,7 @@
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use roadcast_codec::archive_text;
-use roadcast_ports::archive::RawRecord;
-use roadcast_ports::redrive::ArchivedRecord;
+use roadcast_ports::archive::{ArchivedRecord, RawRecord};
 use roadcast_ports::{PortError, PortErrorKind};
 use serde::de::DeserializeOwned;
 

@@ -3,8 +3,7 @@
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::Object;
 use roadcast_ports::PortError;
-use roadcast_ports::archive::{ArchivedBatch, ArchivedBatches};
-use roadcast_ports::redrive::ArchivedRecord;
+use roadcast_ports::archive::{ArchivedBatch, ArchivedBatches, ArchivedRecord};
 use roadcast_signals::Timestamp;
 
 use crate::s3::archive::{RAW_PREFIX, hour_prefix};

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_s3::Client;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use roadcast_domain::dead_letter::Content;
-use roadcast_ports::redrive::{ArchivedRecord, ArchivedRecords, RecordPosition};
+use roadcast_ports::archive::ArchivedRecord;
+use roadcast_ports::redrive::{ArchivedRecords, RecordPosition};
 use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::s3::archive::{RAW_PREFIX, hour_prefix};

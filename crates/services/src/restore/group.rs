@@ -5,8 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use roadcast_ports::archive::{ArchivedBatch, ArchivedBatches};
-use roadcast_ports::redrive::ArchivedRecord;
+use roadcast_ports::archive::{ArchivedBatch, ArchivedBatches, ArchivedRecord};
 use roadcast_ports::{PortError, PortErrorKind};
 
 use super::HourProgress;

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use roadcast_ports::archive::{Archive, ArchivedBatch, ArchivedBatches, Quarantine, QuarantinedItem, RawBatch, RawRecord};
+use roadcast_ports::archive::{
+    Archive, ArchivedBatch, ArchivedBatches, ArchivedRecord, Quarantine, QuarantinedItem, RawBatch, RawRecord,
+};
 use roadcast_ports::bus::{Batch, IngestBus};
 use roadcast_ports::clock::Clock as _;
-use roadcast_ports::redrive::ArchivedRecord;
 use roadcast_ports::stream::{StreamRecord, TelemetryStream};
 use roadcast_ports::{PortError, PortErrorKind};
 use roadcast_signals::Timestamp;

@@ -1,9 +1,8 @@
 //! The targets of redrives, which only record what they get, and the records of the archive.
 
 use roadcast_domain::dead_letter::Content;
-use roadcast_ports::redrive::{
-    ArchivedRecord, ArchivedRecords, ProcessedBatch, RecordPosition, RedriveTargets, RedrivenBatch,
-};
+use roadcast_ports::archive::ArchivedRecord;
+use roadcast_ports::redrive::{ArchivedRecords, ProcessedBatch, RecordPosition, RedriveTargets, RedrivenBatch};
 use roadcast_ports::{PortError, PortErrorKind};
 use roadcast_signals::Timestamp;
 use serde_json::Value;
