@@ -19,6 +19,7 @@ use roadcast_services::catalogue::packages::PackageCatalogue;
 use roadcast_services::dead_letters::queries::DeadLetterQueries;
 use roadcast_services::dead_letters::redrive::{LetterSender, Redriver};
 use roadcast_services::delivery::feed::{FeedReader, PollInterval};
+use roadcast_services::erasure::ErasureRequests;
 use roadcast_services::fleets::receipts::Receipts;
 use roadcast_services::ingest::Ingest;
 use roadcast_services::query::fleet_events::FleetEvents;
@@ -144,6 +145,13 @@ fn onboarding(memory: &Memory, clock: &ManualClock) -> Onboarding {
             index: memory(),
             entitlements: memory(),
             clock: clock.clone(),
+        },
+        erasures: ErasureRequests {
+            erasures: memory(),
+            vehicles: memory(),
+            workflow: memory(),
+            clock: clock.clone(),
+            randomness: SeededRandomness::new(2),
         },
         fleet_vehicles: FleetVehicles { mappings: MemoryBulk::default(), fleets: memory() },
     }

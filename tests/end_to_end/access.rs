@@ -41,6 +41,7 @@ pub(crate) fn every_operation_authorizes_the_caller(shared: &Shared) {
         let ids = [
             ("{vid}", vid),
             ("{fleetId}", fleet_id),
+            ("{erasureId}", "era_0000000000000000"),
             ("{clientId}", "x"),
             ("{credentialId}", "x"),
             ("{eid}", eid.as_str().expect("an id")),
@@ -105,6 +106,7 @@ fn call(stack: &Stack, operation: &Operation, path: &str, token: Option<&str>) -
         "createSubscription" | "replaceSubscription" => {
             json!({"vehicles": ["veh_0000000000000000"], "packages": ["alerts"]})
         }
+        "eraseVehicles" => json!({"vehicles": ["veh_0000000000000000"]}),
         "putRedrive" => json!({"deadLetterIds": ["dlt_00000000000000000000000000"]}),
         "createEndpoint" | "replaceEndpoint" => json!({"url": "https://hooks.example.com/"}),
         "putEndpointRedrive" => json!({"all": true}),
@@ -150,10 +152,21 @@ fn check_collections(stack: &Stack, vid: &str, fleet_id: &str, other_fleet: &str
     for token in [other_fleet, ingest] {
         assert!([401, 403].contains(&stack.get(token, "/clients").status), "only admins list clients");
         assert!([401, 403].contains(&stack.get(token, "/dead-letters").status), "only admins list dead letters");
+        assert!([401, 403].contains(&stack.get(token, "/erasures").status), "only admins list erasures");
+        let erased = stack.post(token, "/erasures", &json!({ "vehicles": [vid] }));
+        assert!([401, 403].contains(&erased.status), "only admins erase vehicles");
     }
     registered_vehicles_belong_to_their_client(stack, vid, ingest);
     only_the_registering_client_sends_events(stack, vid, ingest);
-    BTreeSet::from(["listVehicles", "listEvents", "listFleets", "listClients", "listDeadLetters"])
+    BTreeSet::from([
+        "listVehicles",
+        "listEvents",
+        "listFleets",
+        "listClients",
+        "listDeadLetters",
+        "listErasures",
+        "eraseVehicles",
+    ])
 }
 
 /// Registering a vehicle of another client is a conflict that does not reveal its vid.

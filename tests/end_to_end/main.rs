@@ -14,6 +14,7 @@ mod contract;
 mod creating;
 mod custom;
 mod dead_letters;
+mod erasure;
 mod interrupt;
 mod kills;
 mod local;
@@ -78,6 +79,7 @@ const CHECKS: &[(&str, Check)] = checks![
     dead_letters::poison_record_is_redriven_once_after_its_cause_is_corrected,
     dead_letters::failed_batch_of_the_stream_is_redriven,
     dead_letters::failed_enrichment_is_redriven_once_after_its_cause_is_corrected,
+    erasure::erased_vehicle_is_in_no_store,
     webhooks::test_event_arrives_signed,
     webhooks::event_is_delivered_after_failures_in_the_packages_of_the_endpoint,
     webhooks::revoked_event_that_waits_is_not_delivered,

@@ -18,6 +18,7 @@ use roadcast_services::dead_letters::queries::DeadLetterQueries;
 use roadcast_services::dead_letters::redrive::{LetterSender, Redriver};
 use roadcast_services::delivery::enrichment::Enrichment;
 use roadcast_services::delivery::feed::{FeedReader, PollInterval};
+use roadcast_services::erasure::ErasureRequests;
 use roadcast_services::fleets::Onboarding;
 use roadcast_services::fleets::provisioning::Provisioning;
 use roadcast_services::fleets::receipts::Receipts;
@@ -124,6 +125,13 @@ impl Apis {
             fleets: OnboardingApi {
                 onboarding,
                 receipts: Receipts { fleets: m(), subscriptions: m(), index: m(), entitlements: m(), clock: k() },
+                erasures: ErasureRequests {
+                    erasures: m(),
+                    vehicles: m(),
+                    workflow: m(),
+                    clock: k(),
+                    randomness: SeededRandomness::new(12),
+                },
                 fleet_vehicles: FleetVehicles { mappings: bulk.clone(), fleets: m() },
             },
             middleware: Middleware::new(RequestPorts {

@@ -19,6 +19,7 @@ use roadcast_ports::feed::{Delivery, FeedIndex as _};
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::provisioning::FeedProofs as _;
 use roadcast_ports::subscriptions::Subscriptions;
+use roadcast_services::erasure::ErasureRequests;
 use roadcast_services::fleets::Onboarding;
 use roadcast_services::fleets::offboarding::{self, Offboarding};
 use roadcast_services::fleets::provisioning::{self, Provisioning};
@@ -69,6 +70,13 @@ impl FleetFixture {
         let api = OnboardingApi {
             onboarding,
             receipts: Receipts { fleets: m(), subscriptions: m(), index: m(), entitlements: m(), clock: k() },
+            erasures: ErasureRequests {
+                erasures: m(),
+                vehicles: m(),
+                workflow: m(),
+                clock: k(),
+                randomness: SeededRandomness::new(12),
+            },
             fleet_vehicles: FleetVehicles { mappings: MemoryBulk::default(), fleets: m() },
         };
         let middleware = middleware(&memory, &clock);

@@ -53,6 +53,12 @@ pub(crate) const RIGHTS: &[ListedRight] = &[
     ("DeviceRuleRole", "kinesis:PutRecord", "stream/", "IoT Core puts the messages of devices on the stream with this role"),
     ("DeviceRuleRole", "sqs:SendMessage", "-dead-letters", "IoT Core sends what it cannot put with this role"),
     ("WorkflowRole", "lambda:InvokeFunction", "-provisioner", "the state machines invoke the function with this role"),
+    (
+        "WorkflowRole",
+        "lambda:InvokeFunction",
+        "-eraser",
+        "the state machine of erasures invokes the function with this role",
+    ),
     ("WorkflowRole", "xray:GetSamplingRules", "*", TRACES),
     ("WorkflowRole", "xray:GetSamplingTargets", "*", TRACES),
     ("WorkflowRole", "logs:CreateLogDelivery", "*", DELIVERY),

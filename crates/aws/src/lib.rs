@@ -27,14 +27,15 @@ mod sdk_error;
 mod secretsmanager;
 mod sqs;
 mod stepfunctions;
+mod vehicle_erasure;
 
 pub use clock::{OsRandomness, SystemClock};
 pub use cognito::CognitoAppClients;
 pub use dynamodb::{
     DynamoAttempts, DynamoClients, DynamoDeadLetters, DynamoDeliveries, DynamoEndpointHealths, DynamoEndpointRedrives,
-    DynamoEndpoints, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoFeedProofs, DynamoFleets,
+    DynamoEndpoints, DynamoEntitlements, DynamoErasures, DynamoEventLog, DynamoFeedIndex, DynamoFeedProofs, DynamoFleets,
     DynamoIdempotencyStore, DynamoImportProgress, DynamoPackages, DynamoRateCounter, DynamoSchemas, DynamoStateStore,
-    DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles, DynamoWaitingDeliveries, keys,
+    DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles, DynamoWaitingDeliveries, ErasedTables, keys,
 };
 pub use eventbridge::{
     BusEntry, EventBridgeDeliveryBus, EventBridgeIngestBus, FEED_INPUT_PATH, NotABusArn, WebhookRule, feed_pattern,
@@ -51,4 +52,5 @@ pub use s3::{
 pub use sdk::{LazyClient, Sdk};
 pub use secretsmanager::SecretsManagerSource;
 pub use sqs::{SqsDeliveryQueue, SqsFailedDeliveries, SqsFeedQueue, SqsMessageDelay};
-pub use stepfunctions::StepFunctionsProvisioning;
+pub use stepfunctions::{StateMachines, StepFunctionsProvisioning};
+pub use vehicle_erasure::AwsVehicleErasure;

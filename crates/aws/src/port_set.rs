@@ -5,13 +5,14 @@ use roadcast_ports::port_set::{PortSet, RequestPorts};
 use roadcast_webhook_client::{HttpSender, SystemNames};
 
 use crate::{
-    AwsRedriveTargets, CognitoAppClients, DynamoAttempts, DynamoClients, DynamoDeadLetters, DynamoDeliveries,
-    DynamoEndpointHealths, DynamoEndpointRedrives, DynamoEndpoints, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex,
-    DynamoFeedProofs, DynamoFleets, DynamoIdempotencyStore, DynamoImportProgress, DynamoPackages, DynamoRateCounter,
-    DynamoSchemas, DynamoStateStore, DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles, DynamoWaitingDeliveries,
-    EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels, KinesisTelemetryStream, KmsSealer, OsRandomness, S3Archive,
-    S3ArchivedRecords, S3BulkFiles, S3DeadLetterContents, Sdk, SecretsManagerSource, SqsDeliveryQueue, SqsFailedDeliveries,
-    SqsFeedQueue, SqsMessageDelay, StepFunctionsProvisioning, SystemClock,
+    AwsRedriveTargets, AwsVehicleErasure, CognitoAppClients, DynamoAttempts, DynamoClients, DynamoDeadLetters,
+    DynamoDeliveries, DynamoEndpointHealths, DynamoEndpointRedrives, DynamoEndpoints, DynamoEntitlements, DynamoErasures,
+    DynamoEventLog, DynamoFeedIndex, DynamoFeedProofs, DynamoFleets, DynamoIdempotencyStore, DynamoImportProgress,
+    DynamoPackages, DynamoRateCounter, DynamoSchemas, DynamoStateStore, DynamoSubscriptions, DynamoVehicleMappings,
+    DynamoVehicles, DynamoWaitingDeliveries, EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels,
+    KinesisTelemetryStream, KmsSealer, OsRandomness, S3Archive, S3ArchivedRecords, S3BulkFiles, S3DeadLetterContents, Sdk,
+    SecretsManagerSource, SqsDeliveryQueue, SqsFailedDeliveries, SqsFeedQueue, SqsMessageDelay, StepFunctionsProvisioning,
+    SystemClock,
 };
 
 /// The ports on AWS.
@@ -36,6 +37,7 @@ impl PortSet for AwsPorts {
     type EndpointRedrives = DynamoEndpointRedrives;
     type Endpoints = DynamoEndpoints;
     type Entitlements = DynamoEntitlements;
+    type Erasures = DynamoErasures;
     type EventLog = DynamoEventLog;
     type FailedDeliveries = SqsFailedDeliveries;
     type FeedIndex = DynamoFeedIndex;
@@ -59,6 +61,7 @@ impl PortSet for AwsPorts {
     type StateStore = DynamoStateStore;
     type Subscriptions = DynamoSubscriptions;
     type TelemetryStream = KinesisTelemetryStream;
+    type VehicleErasure = AwsVehicleErasure;
     type VehicleMappings = DynamoVehicleMappings;
     type VehicleNames = DynamoVehicles;
     type Vehicles = DynamoVehicles;

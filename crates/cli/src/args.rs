@@ -9,6 +9,7 @@ use crate::dead_letters::DeadLettersArgs;
 use crate::doctor::DoctorArgs;
 use crate::down::DownArgs;
 use crate::endpoints::EndpointsArgs;
+use crate::erase::EraseArgs;
 use crate::fleets::FleetsArgs;
 use crate::listen::ListenArgs;
 use crate::load::LoadArgs;
@@ -91,6 +92,8 @@ pub(crate) enum Command {
     DeadLetters(DeadLettersArgs),
     /// List, show and reprocess data that was invalid.
     Quarantine(QuarantineArgs),
+    /// Erase vehicles from all stores, and follow erasures.
+    Erase(EraseArgs),
     /// Estimate the monthly AWS bill from one metered day.
     Cost(CostArgs),
     /// Write the API reference page to a folder.

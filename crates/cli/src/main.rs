@@ -12,6 +12,7 @@ mod dead_letters;
 mod doctor;
 mod down;
 mod endpoints;
+mod erase;
 mod fleets;
 mod json_text;
 mod layout;
@@ -82,6 +83,7 @@ async fn run(args: Args, console: &Console) -> anyhow::Result<ExitCode> {
         Command::Listen(options) => listen::run(console, &options).await,
         Command::DeadLetters(options) => dead_letters::run(&location, console, &options).await,
         Command::Quarantine(options) => quarantine::run(&location, console, &options).await,
+        Command::Erase(options) => erase::run(&location, console, &options).await,
         Command::Cost(options) => cost::run(console, &options).await,
         Command::Reference(options) => reference::run(&location, console, &options).await,
         Command::Completions(options) => completions::run(&options, Args::command()),

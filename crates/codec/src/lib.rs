@@ -8,6 +8,7 @@
 //! | [`archive_text`] | the start of the text of an archived object |
 //! | [`bulk_file`] | bulk files: decompression, lines, rows |
 //! | [`dead_letter`] | messages of the queue of dead letters, and failure records of Lambda |
+//! | [`erasure`] | archived records, quarantined items and dead letters without what belongs to erased vehicles |
 //! | [`telemetry_block`] | telemetry events of one vehicle as a columnar block |
 //! | [`vehicle_state`] | the last-known values of a vehicle |
 //! | [`bytes`], [`percent`] | LEB128 numbers and length-prefixed texts; percent-encoding |
@@ -20,6 +21,7 @@ pub mod byte_order_mark;
 pub mod bytes;
 pub mod cloudevents_http;
 pub mod dead_letter;
+pub mod erasure;
 pub mod failed_delivery;
 pub mod percent;
 pub mod stream_record;

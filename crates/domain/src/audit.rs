@@ -51,6 +51,8 @@ pub enum Author {
     Offboarding,
     /// The delivery of webhooks, which disables endpoints.
     Delivery,
+    /// The erasure of vehicles, which removes them from subscriptions.
+    Erasure,
 }
 
 /// The resource that was changed.

@@ -125,6 +125,11 @@ random_id!(
 );
 
 random_id!(
+    /// The id of an erasure: `era_` and 16 base32 symbols.
+    ErasureId, "era_", "an erasure id (era_ and 16 of 0-9 a-z without i, l, o, u)"
+);
+
+random_id!(
     /// The id of an alert rule: `rul_` and 16 base32 symbols.
     RuleId, "rul_", "a rule id (rul_ and 16 of 0-9 a-z without i, l, o, u)"
 );

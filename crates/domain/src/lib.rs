@@ -21,6 +21,7 @@
 //! - [`fleet`], [`plan`], [`subscription`], [`package`]: fleets, their request quota and what they subscribe to.
 //! - [`audit`]: the audit trail of a fleet.
 //! - [`dead_letter`]: what could not be processed or delivered, and redrives of it.
+//! - [`erasure`]: requests to erase what is stored about vehicles.
 //! - [`webhook`]: endpoints of fleets, deliveries to them, and their signatures.
 //!
 //! Shared building blocks:
@@ -37,6 +38,7 @@ pub mod cloudevent;
 pub mod dead_letter;
 pub mod diagnostic;
 pub mod entitlement;
+pub mod erasure;
 pub mod event;
 pub mod external_id;
 pub mod fleet;

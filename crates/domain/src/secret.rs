@@ -26,6 +26,8 @@ pub enum KeyPurpose {
     CursorKeyIds,
     /// Digests of VINs in the keys of tables.
     VinDigests,
+    /// Digests of names of erased vehicles in the keys of tables.
+    ErasedNames,
 }
 
 impl KeyPurpose {
@@ -35,6 +37,7 @@ impl KeyPurpose {
             Self::Cursors => "roadcast cursors 1",
             Self::CursorKeyIds => "roadcast cursor key ids 1",
             Self::VinDigests => "roadcast vin digests 1",
+            Self::ErasedNames => "roadcast erased names 1",
         }
     }
 }

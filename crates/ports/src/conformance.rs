@@ -28,6 +28,8 @@ mod dead_letters;
 #[cfg(feature = "conformance")]
 mod entitlements;
 #[cfg(feature = "conformance")]
+mod erasure;
+#[cfg(feature = "conformance")]
 mod event_log;
 #[cfg(feature = "conformance")]
 mod feed;
@@ -67,6 +69,7 @@ pub use self::{
     clients::{app_clients, clients},
     dead_letters::{dead_letter_contents, dead_letters, redrives},
     entitlements::subscriptions_and_entitlements,
+    erasure::{Stores as ErasedStores, erased_stores, erasures, hidden_vehicles},
     event_log::event_log,
     feed::{feed, feed_index},
     fixtures::Fixtures,

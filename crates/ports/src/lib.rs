@@ -23,6 +23,7 @@ pub mod clock;
 pub mod conformance;
 pub mod dead_letters;
 pub mod entitlements;
+pub mod erasure;
 mod error;
 pub mod event_log;
 pub mod feed;

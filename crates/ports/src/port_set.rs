@@ -7,6 +7,7 @@ use crate::clients::{AppClients, Clients};
 use crate::clock::{Clock, Randomness};
 use crate::dead_letters::{DeadLetterContents, DeadLetters, Redrives};
 use crate::entitlements::Entitlements;
+use crate::erasure::{Erasures, VehicleErasure};
 use crate::event_log::EventLog;
 use crate::feed::{FeedIndex, FeedQueue};
 use crate::fleets::Fleets;
@@ -65,6 +66,8 @@ pub trait PortSet: Send + Sync + 'static {
     type Endpoints: Endpoints;
     /// The entitlements of fleets to vehicles.
     type Entitlements: Entitlements;
+    /// The records of erasures.
+    type Erasures: Erasures;
     /// The event log.
     type EventLog: EventLog;
     /// The dead letters of webhook deliveries.
@@ -111,6 +114,8 @@ pub trait PortSet: Send + Sync + 'static {
     type Subscriptions: Subscriptions;
     /// The stream of uploads.
     type TelemetryStream: TelemetryStream;
+    /// What erasures do to the stores.
+    type VehicleErasure: VehicleErasure;
     /// The vehicles that files assign to fleets.
     type VehicleMappings: VehicleMappings;
     /// The names of vehicles.

@@ -26,10 +26,11 @@ pub mod prelude {
         ClaimOutcome, Content, DeadLetter, Redrive, RedriveClaim, RedriveId, RedriveMark,
     };
     pub use roadcast_domain::entitlement::{Entitlement, Grant};
+    pub use roadcast_domain::erasure::{ErasedStore, Erasure, ErasureScope};
     pub use roadcast_domain::event::{CustomType, StoredEvent};
     pub use roadcast_domain::fleet::{Client, ClientKind, ClientPosition, Fleet};
     pub use roadcast_domain::ids::{
-        ChangeId, ClientId, DeadLetterId, DeliveryId, Eid, EndpointId, FleetId, SubscriptionId, VehicleId,
+        ChangeId, ClientId, DeadLetterId, DeliveryId, Eid, EndpointId, ErasureId, FleetId, SubscriptionId, VehicleId,
     };
     pub use roadcast_domain::name_history::NameHistory;
     pub use roadcast_domain::package::{CustomPackage, PackageName, Packages};
@@ -52,6 +53,7 @@ pub mod prelude {
         ContentDescription, DeadLetterContents, DeadLetters, LetterListing, LetterPage, LetterPut, Redrives,
     };
     pub use crate::entitlements::Entitlements;
+    pub use crate::erasure::{ErasedPart, Erasures, VehicleErasure};
     pub use crate::event_log::{EventLog, EventPage, EventRange, TelemetryPage};
     pub use crate::feed::{Delivery, FeedIndex, FeedPage, FeedQueue, FeedRange, Message, ReceiveOptions};
     pub use crate::fleets::{FleetCreation, Fleets};
@@ -164,6 +166,16 @@ macro_rules! unmetered_ports {
                 one telemetry(range: &EventRange) -> TelemetryPage;
                 one get(vid: &VehicleId, eid: Eid) -> Option<StoredEvent>;
                 one stored_ids(vid: &VehicleId, eids: &[Eid]) -> BTreeSet<Eid>;
+            }
+            Erasures {
+                one create as create_erasure(erasure: &Erasure) -> ();
+                one get as get_erasure(erasure_id: &ErasureId) -> Option<Erasure>;
+                one list as list_erasures(after: Option<&ErasureId>, limit: usize) -> Vec<Erasure>;
+                one replace as replace_erasure(erasure: &Erasure) -> ();
+            }
+            VehicleErasure {
+                one hide(vehicle: &Vehicle, at: Timestamp) -> ();
+                one erase(store: ErasedStore, scope: &ErasureScope, after: Option<&str>) -> ErasedPart;
             }
             CustomPackages {
                 one put(package: &CustomPackage) -> ();

@@ -4,7 +4,7 @@
 //! validates, publishes and stores batches of the stream; [`delivery`] redacts events for each fleet and serves the fleet's
 //! feed; [`query`] reads from the stores. Administration: [`fleets`] manages fleets, clients and subscriptions,
 //! [`vehicles`] the registry, [`catalogue`] packages and event schemas, [`bulk`] imports files, [`dead_letters`] keeps what
-//! failed and sends it again. [`webhooks`] delivers events to endpoints of fleets. [`requests`] limits request
+//! failed and sends it again, [`erasure`] erases vehicles. [`webhooks`] delivers events to endpoints of fleets. [`requests`] limits request
 //! rates and makes requests idempotent; [`authz`] proves what a caller may do.
 
 pub mod authz;
@@ -14,6 +14,7 @@ pub mod catalogue;
 pub mod dead_letters;
 pub mod delivery;
 mod entry_packing;
+pub mod erasure;
 mod error;
 pub mod fleets;
 pub mod ingest;

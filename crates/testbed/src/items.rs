@@ -30,6 +30,16 @@ impl MemoryItems {
         lock(&self.refused).insert(eid);
     }
 
+    /// Removes the items of these vehicles, at most `limit`, and returns their number.
+    pub(crate) fn remove_of(&self, is_erased: impl Fn(&VehicleId) -> bool, limit: usize) -> usize {
+        let mut items = lock(&self.items);
+        let keys: Vec<_> = items.keys().filter(|(vid, _)| is_erased(vid)).take(limit).cloned().collect();
+        for key in &keys {
+            items.remove(key);
+        }
+        keys.len()
+    }
+
     fn check(&self, item: &LogItem) -> Result<(), PortError> {
         if item.item_bytes() > ITEM_BYTES {
             return Err(PortError::new(PortErrorKind::Rejected, "putting an item of more than 400 KB"));

@@ -2,13 +2,15 @@
 
 use roadcast_event_log::SegmentedLog;
 
-use crate::{Faulty, Memory, MemoryItems, MemoryQueue};
+use crate::{Faulty, Memory, MemoryErasure, MemoryItems, MemoryQueue};
 
 /// The adapter of each port in memory, by the name of the port.
 pub mod memory_adapters {
     use roadcast_event_log::SegmentedLog;
 
-    use crate::{ManualClock, Memory, MemoryBulk, MemoryItems, MemoryQueue, SeededRandomness, WebhookReceiver};
+    use crate::{
+        ManualClock, Memory, MemoryBulk, MemoryErasure, MemoryItems, MemoryQueue, SeededRandomness, WebhookReceiver,
+    };
 
     /// Implements the port in memory.
     pub type AppClients = Memory;
@@ -44,6 +46,8 @@ pub mod memory_adapters {
     pub type Endpoints = Memory;
     /// Implements the port in memory.
     pub type Entitlements = Memory;
+    /// Implements the port in memory.
+    pub type Erasures = Memory;
     /// Implements the port in memory.
     pub type EventLog = SegmentedLog<MemoryItems>;
     /// Implements the port in memory.
@@ -90,6 +94,8 @@ pub mod memory_adapters {
     pub type Subscriptions = Memory;
     /// Implements the port in memory.
     pub type TelemetryStream = Memory;
+    /// Implements the port in memory.
+    pub type VehicleErasure = MemoryErasure;
     /// Implements the port in memory.
     pub type VehicleMappings = MemoryBulk;
     /// Implements the port in memory.
@@ -146,6 +152,7 @@ macro_rules! port_set {
                 type EndpointRedrives = EndpointRedrives;
                 type Endpoints = Endpoints;
                 type Entitlements = Entitlements;
+                type Erasures = Erasures;
                 type EventLog = EventLog;
                 type FailedDeliveries = FailedDeliveries;
                 type FeedIndex = FeedIndex;
@@ -169,6 +176,7 @@ macro_rules! port_set {
                 type StateStore = StateStore;
                 type Subscriptions = Subscriptions;
                 type TelemetryStream = TelemetryStream;
+                type VehicleErasure = VehicleErasure;
                 type VehicleMappings = VehicleMappings;
                 type VehicleNames = VehicleNames;
                 type Vehicles = Vehicles;
@@ -201,6 +209,7 @@ port_set! {
         EndpointRedrives = Faulty<Memory>;
         Endpoints = Faulty<Memory>;
         Entitlements = Faulty<Memory>;
+        Erasures = Faulty<Memory>;
         EventLog = SegmentedLog<Faulty<MemoryItems>>;
         FailedDeliveries = Faulty<Memory>;
         FeedIndex = Faulty<Memory>;
@@ -222,6 +231,7 @@ port_set! {
         StateStore = Faulty<Memory>;
         Subscriptions = Faulty<Memory>;
         TelemetryStream = Faulty<Memory>;
+        VehicleErasure = Faulty<MemoryErasure>;
         Vehicles = Faulty<Memory>;
         WaitingDeliveries = Faulty<Memory>;
     }

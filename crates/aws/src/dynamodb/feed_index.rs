@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use roadcast_domain::ids::{ArrivalStamp, FleetId};
+use roadcast_domain::ids::{ArrivalStamp, Eid, FleetId, VehicleId};
 use roadcast_event_log::pointers;
 use roadcast_ports::PortError;
 use roadcast_ports::clock::Clock;
@@ -109,9 +109,21 @@ fn encode(fleet_id: &FleetId, pointer: &FeedPointer) -> (Key, Item) {
     (key, item)
 }
 
-fn decode(item: &Item) -> Result<FeedPointer, InvalidAttribute> {
+/// Returns the events that an item points to.
+pub(super) fn events_of(item: &Item) -> Result<Vec<(VehicleId, Eid)>, InvalidAttribute> {
     let bytes = item.get(EVENTS).and_then(|value| value.as_b().ok()).ok_or_else(|| InvalidAttribute::new(EVENTS))?;
-    let events = pointers::decode(bytes.as_ref()).map_err(|error| InvalidAttribute::with_source(EVENTS, error))?;
+    pointers::decode(bytes.as_ref()).map_err(|error| InvalidAttribute::with_source(EVENTS, error))
+}
+
+/// Returns an item that points to these events, and is equal otherwise.
+pub(super) fn with_events(item: &Item, events: &[(VehicleId, Eid)]) -> Item {
+    let mut item = item.clone();
+    item.insert(EVENTS.to_owned(), AttributeValue::B(Blob::new(pointers::encode(events))));
+    item
+}
+
+fn decode(item: &Item) -> Result<FeedPointer, InvalidAttribute> {
+    let events = events_of(item)?;
     let held_by = match item.get(HELD_BY) {
         None => BTreeSet::new(),
         Some(value) => {

@@ -1,10 +1,11 @@
 //! The keys of all tables. No other module formats a key.
 //!
 //! One child module per group of tables: `vehicle_tables` (`vehicles`, `vehicleEvents`, `vehicleState`), `feed_index`,
-//! `dead_letters`, and `reference`, which documents the layout of the `reference` table.
+//! `dead_letters`, and `reference` and `erasures`, which document the layout of the `reference` table.
 
 mod dead_letters;
 mod deliveries;
+mod erasures;
 mod feed_index;
 mod reference;
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod bulk_files;
 mod dead_letters;
 mod dynamodb;
 mod endpoint;
+mod erasure;
 mod kinesis;
 mod rare_calls;
 mod secret;
@@ -24,8 +25,8 @@ use roadcast_aws::{
     CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoFeedProofs, DynamoFleets,
     DynamoIdempotencyStore, DynamoImportProgress, DynamoPackages, DynamoRateCounter, DynamoSchemas, DynamoStateStore,
     DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles, EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels,
-    KinesisTelemetryStream, OsRandomness, S3Archive, Sdk, SecretsManagerSource, SqsFeedQueue, StepFunctionsProvisioning,
-    SystemClock,
+    KinesisTelemetryStream, OsRandomness, S3Archive, Sdk, SecretsManagerSource, SqsFeedQueue, StateMachines,
+    StepFunctionsProvisioning, SystemClock,
 };
 use roadcast_ports::conformance as suites;
 use stack::Stack;
@@ -45,6 +46,7 @@ async fn adapters_pass_the_conformance_suites() {
     archive::stored_batches_are_read_back(&sdk, &stack).await;
     bulk_files::check(&sdk, &stack).await;
     Box::pin(dead_letters::check(&sdk, &stack)).await;
+    erasure::check(&sdk, &stack).await;
     dynamodb::check(&sdk, &stack).await;
     secret::check(&sdk, &stack).await;
     kinesis::oversized_record_is_rejected_alone(&sdk, &stack).await;
@@ -141,8 +143,9 @@ async fn streams_and_buses(sdk: &Sdk, stack: &Stack) {
     // A bus that the stack does not have.
     suites::fleet_channel(&channels, &format!("{}-2", stack.delivery_bus), random).await;
     println!("feed");
-    let machine = &stack.state_machine;
-    suites::provisioning_workflow(&StepFunctionsProvisioning::new(sdk.step_functions(), machine, machine), random).await;
+    let machine = || stack.state_machine.clone();
+    let machines = StateMachines { provisioning: machine(), offboarding: machine(), erasure: machine() };
+    suites::provisioning_workflow(&StepFunctionsProvisioning::new(sdk.step_functions(), machines), random).await;
     println!("provisioning workflow");
     suites::app_clients(&CognitoAppClients::new(sdk.cognito(), &stack.user_pool), random).await;
     println!("app clients");

@@ -4,6 +4,7 @@
 
 mod dead_letters;
 mod delays;
+mod erasure;
 mod provisioning;
 mod redrives;
 mod webhooks;
@@ -96,6 +97,7 @@ pub(crate) async fn make(endpoint: &Endpoint) {
         redriver: &function("dead-letters-api"),
     };
     Box::pin(webhooks::make(&operator, functions)).await;
+    erasure::make(&operator, &function("eraser"), &secret).await;
 }
 
 /// Stores a report in several parts, resumes an import, and fails at a deleted file and a deleted part.

@@ -26,6 +26,7 @@ fn parameters() -> [(&'static str, &'static str); 9] {
         ("FeedPollSeconds", "1"),
         ("PartialBatchResponses", "false"),
         ("ProvisioningWaitSeconds", "0"),
+        ("ErasureWaitSeconds", "0"),
         // An entry that fails is a dead letter after a quarter of a minute.
         ("EnrichmentAttempts", "4"),
         // The port of `cargo roadcast listen`, and that of the end-to-end tests.

@@ -86,6 +86,15 @@ const CHANGING: [Case<'_>; 9] = [
     (&["quarantine", "reprocess", "--since", "6h"], 0, "PUT /api/redrives/cli-"),
 ];
 
+const ERASURE: &str = "era_2c5f8j1m4q7t0w3z";
+
+const ERASURES: [Case<'_>; 4] = [
+    (&["erase", "vehicles", "bus:2619", "--former-name", "bus:17"], 0, "POST /api/erasures"),
+    (&["erase", "list"], 0, "GET /api/erasures"),
+    (&["erase", "show", ERASURE], 0, "GET /api/erasures/era_2c5f8j1m4q7t0w3z"),
+    (&["erase", "restart", ERASURE], 0, "POST /api/erasures/era_2c5f8j1m4q7t0w3z/restart"),
+];
+
 const CLIENT: &str = "4d1kq8example0fleet0client";
 
 const CLIENTS: [Case<'_>; 9] = [
@@ -134,6 +143,11 @@ fn clients_are_managed_on_a_deployed_stack() {
 }
 
 #[test]
+fn vehicles_are_erased_on_a_deployed_stack() {
+    check(&ERASURES);
+}
+
+#[test]
 fn endpoints_are_managed_on_a_deployed_stack() {
     check(&ENDPOINTS);
 }
@@ -144,7 +158,7 @@ fn every_command_has_a_case() {
     let help = text_of(&Tool::new(&fake).run(&["--help"]));
     let listed = help.split("Commands:\n").nth(1).expect("commands").lines().take_while(|line| !line.is_empty());
     let listed: BTreeSet<&str> = listed.filter_map(|line| line.split_whitespace().next()).collect();
-    let cases = READING.iter().chain(&CHANGING).chain(&CLIENTS).chain(&ENDPOINTS);
+    let cases = READING.iter().chain(&CHANGING).chain(&CLIENTS).chain(&ERASURES).chain(&ENDPOINTS);
     let covered: BTreeSet<&str> = cases.map(|case| case.0[0]).chain(OTHERS.map(|(command, _)| command)).collect();
     assert_eq!(listed, covered);
 }

@@ -67,6 +67,8 @@ pub struct BatchCounts {
     pub samples_quarantined: BTreeMap<Reason, usize>,
     /// Signals rejected, by reason.
     pub signals_rejected: BTreeMap<&'static str, usize>,
+    /// Samples dropped because their vehicle was erased after they were received.
+    pub samples_erased: usize,
     /// Events dropped as duplicates.
     pub events_deduplicated: usize,
     /// Entries published to the ingest bus.
@@ -80,6 +82,7 @@ impl BatchCounts {
             samples_stored,
             samples_quarantined,
             signals_rejected,
+            samples_erased,
             events_deduplicated,
             entries_published,
         } = part;
@@ -91,6 +94,7 @@ impl BatchCounts {
         for (reason, count) in signals_rejected {
             *self.signals_rejected.entry(reason).or_default() += count;
         }
+        self.samples_erased += samples_erased;
         self.events_deduplicated += events_deduplicated;
         self.entries_published += entries_published;
     }

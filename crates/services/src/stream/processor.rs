@@ -108,6 +108,12 @@ impl<Ports: PortSet> StreamProcessor<Ports> {
             }
             Err(refusal) => {
                 outcome.counts.samples_received = 1;
+                let key = record.raw.partition_key.as_str();
+                self.validator.resolve(std::iter::once(key), names).await;
+                if names.was_erased_at(key, record.raw.arrived_at) {
+                    outcome.counts.samples_erased = 1;
+                    return outcome;
+                }
                 let item = QuarantinedItemBuilder { record }.refused(&refusal, None, &record.raw.data, 1);
                 chunk.extend(Vec::new(), vec![(record_index, item)]);
                 outcome.add(self.flush_if_full(records, chunk).await);

@@ -88,6 +88,13 @@ impl ResolvedNames {
         let history = history.as_ref().map_err(Clone::clone)?;
         Ok(history.as_ref().and_then(|history| history.holder_at(received)).cloned())
     }
+
+    /// Whether the vehicle that had the name when an event was received was erased since. The event is neither stored nor
+    /// quarantined.
+    pub(super) fn was_erased_at(&self, name: &str, received: Timestamp) -> bool {
+        let history = self.by_name.get(name).and_then(|history| history.as_ref().ok()).and_then(Option::as_ref);
+        history.is_some_and(|history| history.was_erased_at(received))
+    }
 }
 
 /// The number of names after which [`ResolvedNames`] starts again: a batch may contain more names than fit into memory.
@@ -142,6 +149,12 @@ impl<Ports: PortSet> EventValidator<Ports> {
         let builder = QuarantinedItemBuilder { record };
         let mut step = StepResult::default();
         let counts = &mut step.outcome.counts;
+        let name = event.vehicle_name().unwrap_or(&record.raw.partition_key);
+        if names.was_erased_at(name, record.raw.arrived_at) {
+            counts.samples_received = stream_record::count_samples(json);
+            counts.samples_erased = counts.samples_received;
+            return step;
+        }
         match self.validate_envelope(event, names, budget).await {
             Err(ValidationFailure::Port(error)) => {
                 counts.samples_received = stream_record::count_samples(json);

@@ -94,6 +94,7 @@ impl WorkflowFixture {
         let definition = match run {
             WorkflowRun::Provision { .. } => PROVISIONING,
             WorkflowRun::Offboard { .. } => OFFBOARDING,
+            WorkflowRun::Erase { .. } => panic!("erasures have tests of their own"),
         };
         let machine = StateMachine::parse(definition).unwrap();
         let task = |payload: Value| {

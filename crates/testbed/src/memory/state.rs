@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use roadcast_domain::audit::Change;
 use roadcast_domain::entitlement::Grant;
+use roadcast_domain::erasure::Erasure;
 use roadcast_domain::event::{CustomType, StoredEvent};
 use roadcast_domain::fleet::{Client, Fleet, FleetState};
-use roadcast_domain::ids::{ChangeId, ClientId, Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::ids::{ChangeId, ClientId, Eid, ErasureId, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::name_history::NameHistory;
 use roadcast_domain::package::{CustomPackage, PackageName, Packages};
 use roadcast_domain::schema::EventSchema;
@@ -54,6 +55,8 @@ pub(super) struct MemoryState {
     pub(super) states: BTreeMap<VehicleId, VehicleState>,
     pub(super) vehicles: BTreeMap<VehicleId, Vehicle>,
     pub(super) names: HashMap<VehicleName, NameHistory>,
+    pub(super) erased_vehicles: BTreeSet<VehicleId>,
+    pub(super) erasures: BTreeMap<ErasureId, Erasure>,
     pub(super) vehicles_version: u64,
     pub(super) fleets: BTreeMap<FleetId, Fleet>,
     /// By the fleet, `None` for ingest clients, and by id.
@@ -102,6 +105,8 @@ impl MemoryState {
             states: BTreeMap::new(),
             vehicles: BTreeMap::new(),
             names: HashMap::new(),
+            erased_vehicles: BTreeSet::new(),
+            erasures: BTreeMap::new(),
             vehicles_version: 0,
             fleets: BTreeMap::new(),
             changes: BTreeMap::new(),

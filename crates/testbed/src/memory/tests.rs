@@ -12,12 +12,14 @@ use roadcast_ports::conformance;
 use roadcast_ports::feed::{FeedQueue, ReceiveOptions};
 use roadcast_ports::provisioning::FleetChannel;
 
-use crate::{ManualClock, Memory, MemoryItems, SeededRandomness};
+use crate::{ManualClock, Memory, MemoryBulk, MemoryErasure, MemoryItems, SeededRandomness};
 
 #[tokio::test]
 async fn memory_passes_every_conformance_suite_repeatedly() {
     let (memory, random) = (Memory::default(), SeededRandomness::new(1));
     let log = SegmentedLog { items: MemoryItems::default() };
+    let (items, bulk) = (log.items.clone(), MemoryBulk::default());
+    let erasure = MemoryErasure { memory: memory.clone(), items, bulk };
     for _ in 0..2 {
         conformance::event_log(&memory, &random).await;
         conformance::event_log(&log, &random).await;
@@ -56,6 +58,10 @@ async fn memory_passes_every_conformance_suite_repeatedly() {
         conformance::endpoint_redrives(&memory, &random).await;
         conformance::waiting_deliveries(&memory, &random).await;
         conformance::sealer(&memory, &random).await;
+        conformance::erasures(&memory, &random).await;
+        conformance::hidden_vehicles(&memory, &erasure, &random).await;
+        let stores = conformance::ErasedStores { log: &log, states: &memory, subscriptions: &memory, entitlements: &memory };
+        conformance::erased_stores(&stores, &erasure, &random).await;
         conformance::delivery_queue(&memory, &random, async |is_ordered| received(&memory, is_ordered)).await;
     }
 }
