@@ -84,9 +84,9 @@ metrics! {
     SamplesQuarantined: Count => CloudWatch,
     /// Signals removed from samples that were otherwise valid.
     SignalsRejected: Count => Log,
-    /// Duplicate events: already stored before.
     /// Samples dropped because their vehicle was erased after they were received.
     SamplesErased: Count => Log,
+    /// Duplicate events: already stored before.
     EventsDeduplicated: Count => Log,
     /// Entries published on a bus.
     EntriesPublished: Count => Log,

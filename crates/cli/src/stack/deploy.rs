@@ -17,7 +17,7 @@ use crate::console::Console;
 pub(super) const STACK_NAME: &str = "roadcast-local";
 
 /// The template parameters of the local stack.
-fn parameters() -> [(&'static str, &'static str); 9] {
+fn parameters() -> [(&'static str, &'static str); 10] {
     let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
     [
         ("Stage", "local"),
