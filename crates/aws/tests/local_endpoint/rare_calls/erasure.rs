@@ -6,7 +6,7 @@ use super::{ARCHIVE, REFERENCE, VEHICLES};
 use crate::erasure::{self, Resources};
 use crate::stack;
 
-/// Erases vehicles. The tables of deliveries and of dead letters exist, and their bucket.
+/// Erases vehicles. The table of deliveries exists, and the bucket of dead letters.
 pub(super) async fn make(operator: &Sdk, eraser: &Sdk, secret: &str) {
     let table = |suffix: &str| format!("roadcast-local-{suffix}");
     let resources = Resources {
@@ -17,7 +17,7 @@ pub(super) async fn make(operator: &Sdk, eraser: &Sdk, secret: &str) {
             vehicle_state: stack::table(operator, table("vehicleState"), keys::VID, None).await,
             feed_index: stack::table(operator, table("feedIndex"), keys::FEED, Some(keys::STAMP)).await,
             deliveries: table("deliveries"),
-            dead_letters: table("deadLetters"),
+            dead_letters: stack::table(operator, table("deadLetters"), keys::PK, Some(keys::SK)).await,
         },
         archive: ARCHIVE.to_owned(),
         dead_letter_bucket: table("dead-letters-000000000000-eu-central-1"),
