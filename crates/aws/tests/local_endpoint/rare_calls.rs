@@ -72,7 +72,9 @@ pub(crate) async fn make(endpoint: &Endpoint) {
     rotate_secret(&operator, &secret).await;
     // The entry of the VIN is under the previous secret, so the vehicle decides.
     let vin = vehicle.details.vin.clone().unwrap();
-    for name in ["events-api", "stream-processor", "eraser"] {
+    let resolved = registry(&function("events-api")).resolve(&Subject::Vin(vin.clone())).await.unwrap();
+    assert_eq!(resolved.as_ref(), Some(&vehicle.vid));
+    for name in ["stream-processor", "eraser"] {
         let history = registry(&function(name)).history(&Subject::Vin(vin.clone())).await.unwrap();
         assert_eq!(history.unwrap().current(), Some(&vehicle.vid));
     }
