@@ -133,7 +133,7 @@ impl Scene<'_> {
         }
         assert_eq!(self.erase(ErasedStore::Mappings).await.removed, 1);
         let listed = mappings.list(&fleet.fleet_id, None, 10).await.unwrap();
-        assert_eq!(listed.into_iter().map(|mapping| mapping.vid).collect::<Vec<_>>(), [self.kept.clone()]);
+        assert_eq!(listed.iter().map(|mapping| &mapping.vid).collect::<Vec<_>>(), [&self.kept]);
     }
 
     async fn feed_index(&self) {

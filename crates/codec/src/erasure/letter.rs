@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn batch_keeps_the_records_of_other_vehicles_in_their_bytes() {
         let other = kinesis("a", "[]");
-        let (vid, mixed) = (erased(), kinesis("b", &format!(r#"[{{"subject":"bus:26"}},{{"subject":"bus:1"}}]"#)));
+        let (vid, mixed) = (erased(), kinesis("b", r#"[{"subject":"bus:26"},{"subject":"bus:1"}]"#));
         let records = format!(r#"{{"Records":[{other},{},{mixed}]}}"#, kinesis(vid.as_str(), "{}"));
         let as_text = json!({"requestContext": {"n": 1}, "payload": records}).to_string();
         let as_object = format!(r#"{{"payload": {records} ,"z":1}}"#);

@@ -91,8 +91,8 @@ mod tests {
         let [erased, other] = [1, 2].map(VehicleId::from_random_bits);
         let name = |text: &str| VehicleName::try_from(text.to_owned()).unwrap();
         let named = |text: &str| ErasedName { name: name(text), since: at(10), until: at(20) };
-        let names = vec![named("vin:WVWZZZ3CZEE140287"), named("bus:26")];
-        let scope = ErasureScope::new([erased.clone()], names, at(0));
+        let erased_names = vec![named("vin:WVWZZZ3CZEE140287"), named("bus:26")];
+        let scope = ErasureScope::new([erased.clone()], erased_names, at(0));
         for (subject, received, is_owned) in [
             (erased.as_str(), 5, true),
             (other.as_str(), 15, false),
