@@ -26,7 +26,7 @@ mod tracker;
 pub mod transition;
 mod window;
 
-pub use back_test::BackTest;
+pub use back_test::{BackTest, BackTestState};
 pub use parse::Mistake;
 pub use program::{RuleSet, RuleVersion, VehicleRules};
 pub use tracker::{Buffers, Checkpoint, Tracker, Update};

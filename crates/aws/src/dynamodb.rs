@@ -1,7 +1,9 @@
 //! `DynamoDB` adapters: one module per record type. [`keys`] holds the layout of the tables.
 
+mod alert_rules;
 mod attempts;
 mod attributes;
+mod back_tests;
 mod batch_get;
 mod batch_put;
 mod clients;
@@ -37,7 +39,9 @@ mod vehicles;
 mod waiting_deliveries;
 mod waiting_lines;
 
+pub use alert_rules::DynamoAlertRules;
 pub use attempts::DynamoAttempts;
+pub use back_tests::DynamoBackTests;
 pub use clients::DynamoClients;
 pub use dead_letters::DynamoDeadLetters;
 pub use deliveries::DynamoDeliveries;

@@ -31,10 +31,11 @@ mod stepfunctions;
 pub use clock::{OsRandomness, SystemClock};
 pub use cognito::CognitoAppClients;
 pub use dynamodb::{
-    DynamoAttempts, DynamoClients, DynamoDeadLetters, DynamoDeliveries, DynamoEndpointHealths, DynamoEndpointRedrives,
-    DynamoEndpoints, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoFeedProofs, DynamoFleets,
-    DynamoIdempotencyStore, DynamoImportProgress, DynamoPackages, DynamoRateCounter, DynamoSchemas, DynamoStateStore,
-    DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles, DynamoWaitingDeliveries, keys,
+    DynamoAlertRules, DynamoAttempts, DynamoBackTests, DynamoClients, DynamoDeadLetters, DynamoDeliveries,
+    DynamoEndpointHealths, DynamoEndpointRedrives, DynamoEndpoints, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex,
+    DynamoFeedProofs, DynamoFleets, DynamoIdempotencyStore, DynamoImportProgress, DynamoPackages, DynamoRateCounter,
+    DynamoSchemas, DynamoStateStore, DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles, DynamoWaitingDeliveries,
+    keys,
 };
 pub use eventbridge::{
     BusEntry, EventBridgeDeliveryBus, EventBridgeIngestBus, FEED_INPUT_PATH, NotABusArn, WebhookRule, feed_pattern,
@@ -50,5 +51,5 @@ pub use s3::{
 };
 pub use sdk::{LazyClient, Sdk};
 pub use secretsmanager::SecretsManagerSource;
-pub use sqs::{SqsDeliveryQueue, SqsFailedDeliveries, SqsFeedQueue, SqsMessageDelay};
+pub use sqs::{SqsBackTestQueue, SqsDeliveryQueue, SqsFailedDeliveries, SqsFeedQueue, SqsMessageDelay};
 pub use stepfunctions::StepFunctionsProvisioning;

@@ -5,13 +5,14 @@ use roadcast_ports::port_set::{PortSet, RequestPorts};
 use roadcast_webhook_client::{HttpSender, SystemNames};
 
 use crate::{
-    AwsRedriveTargets, CognitoAppClients, DynamoAttempts, DynamoClients, DynamoDeadLetters, DynamoDeliveries,
-    DynamoEndpointHealths, DynamoEndpointRedrives, DynamoEndpoints, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex,
-    DynamoFeedProofs, DynamoFleets, DynamoIdempotencyStore, DynamoImportProgress, DynamoPackages, DynamoRateCounter,
-    DynamoSchemas, DynamoStateStore, DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles, DynamoWaitingDeliveries,
-    EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels, KinesisTelemetryStream, KmsSealer, OsRandomness, S3Archive,
-    S3ArchivedRecords, S3BulkFiles, S3DeadLetterContents, Sdk, SecretsManagerSource, SqsDeliveryQueue, SqsFailedDeliveries,
-    SqsFeedQueue, SqsMessageDelay, StepFunctionsProvisioning, SystemClock,
+    AwsRedriveTargets, CognitoAppClients, DynamoAlertRules, DynamoAttempts, DynamoBackTests, DynamoClients,
+    DynamoDeadLetters, DynamoDeliveries, DynamoEndpointHealths, DynamoEndpointRedrives, DynamoEndpoints, DynamoEntitlements,
+    DynamoEventLog, DynamoFeedIndex, DynamoFeedProofs, DynamoFleets, DynamoIdempotencyStore, DynamoImportProgress,
+    DynamoPackages, DynamoRateCounter, DynamoSchemas, DynamoStateStore, DynamoSubscriptions, DynamoVehicleMappings,
+    DynamoVehicles, DynamoWaitingDeliveries, EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels,
+    KinesisTelemetryStream, KmsSealer, OsRandomness, S3Archive, S3ArchivedRecords, S3BulkFiles, S3DeadLetterContents, Sdk,
+    SecretsManagerSource, SqsBackTestQueue, SqsDeliveryQueue, SqsFailedDeliveries, SqsFeedQueue, SqsMessageDelay,
+    StepFunctionsProvisioning, SystemClock,
 };
 
 /// The ports on AWS.
@@ -19,10 +20,13 @@ use crate::{
 pub enum AwsPorts {}
 
 impl PortSet for AwsPorts {
+    type AlertRules = DynamoAlertRules;
     type AppClients = CognitoAppClients;
     type Archive = S3Archive;
     type ArchivedRecords = S3ArchivedRecords;
     type Attempts = DynamoAttempts;
+    type BackTestQueue = SqsBackTestQueue;
+    type BackTests = DynamoBackTests;
     type BulkFiles = S3BulkFiles;
     type Clients = DynamoClients;
     type Clock = SystemClock;

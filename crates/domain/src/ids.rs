@@ -129,6 +129,11 @@ random_id!(
     RuleId, "rul_", "a rule id (rul_ and 16 of 0-9 a-z without i, l, o, u)"
 );
 
+random_id!(
+    /// The id of a back-test of alert rules: `bkt_` and 16 base32 symbols.
+    BackTestId, "bkt_", "a back-test id (bkt_ and 16 of 0-9 a-z without i, l, o, u)"
+);
+
 /// A machine client's id, as the user pool assigned it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -32,7 +32,9 @@
 //! - [`diagnostic`]: diagnostic trouble codes.
 
 pub mod alert;
+pub mod alert_rule;
 pub mod audit;
+pub mod back_test;
 pub mod byte_budget;
 pub mod caller;
 pub mod cloudevent;

@@ -14,6 +14,8 @@
 )]
 
 #[cfg(feature = "conformance")]
+mod alerts;
+#[cfg(feature = "conformance")]
 mod archive;
 #[cfg(feature = "conformance")]
 mod audit;
@@ -60,6 +62,7 @@ mod webhooks;
 
 #[cfg(feature = "conformance")]
 pub use self::{
+    alerts::{alert_rules, back_tests},
     archive::{archive, quarantine},
     audit::audit_trail,
     bulk::{bulk_files, import_progress, vehicle_mapping_lists, vehicle_mappings},

@@ -14,6 +14,7 @@
 //!   `after`. The
 //!   list ends with an empty page.
 
+pub mod alerts;
 pub mod archive;
 pub mod batch_result;
 pub mod bulk;

@@ -1,5 +1,6 @@
 //! Port sets: the implementations of all ports in one environment.
 
+use crate::alerts::{AlertRules, BackTestQueue, BackTests};
 use crate::archive::{Archive, Quarantine};
 use crate::bulk::{BulkFiles, ImportProgress, VehicleMappings};
 use crate::bus::{DeliveryBus, IngestBus};
@@ -31,6 +32,8 @@ use crate::webhooks::{
 /// A use case has one type parameter, `Ports: PortSet`, and its fields name the ports that it uses, such as
 /// `Ports::Archive`. A port set is a type without values: it only selects the types.
 pub trait PortSet: Send + Sync + 'static {
+    /// The alert rules.
+    type AlertRules: AlertRules;
     /// The app clients of the user pool.
     type AppClients: AppClients;
     /// The attempts of webhook deliveries.
@@ -39,6 +42,10 @@ pub trait PortSet: Send + Sync + 'static {
     type Archive: Archive;
     /// The reads of the archive for redrives.
     type ArchivedRecords: ArchivedRecords;
+    /// The queue of back-tests.
+    type BackTestQueue: BackTestQueue;
+    /// The back-tests.
+    type BackTests: BackTests;
     /// The uploaded files.
     type BulkFiles: BulkFiles;
     /// The registered clients.

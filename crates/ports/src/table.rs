@@ -20,7 +20,10 @@
 pub mod prelude {
     pub use std::collections::{BTreeMap, BTreeSet};
 
+    pub use roadcast_domain::alert::RuleOwner;
+    pub use roadcast_domain::alert_rule::AlertRuleRecord;
     pub use roadcast_domain::audit::Change;
+    pub use roadcast_domain::back_test::{BackTest, BackTestAlert, BackTestTask};
     pub use roadcast_domain::caller::Scope;
     pub use roadcast_domain::dead_letter::{
         ClaimOutcome, Content, DeadLetter, Redrive, RedriveClaim, RedriveId, RedriveMark,
@@ -29,7 +32,8 @@ pub mod prelude {
     pub use roadcast_domain::event::{CustomType, StoredEvent};
     pub use roadcast_domain::fleet::{Client, ClientKind, ClientPosition, Fleet};
     pub use roadcast_domain::ids::{
-        ChangeId, ClientId, DeadLetterId, DeliveryId, Eid, EndpointId, FleetId, SubscriptionId, VehicleId,
+        BackTestId, ChangeId, ClientId, DeadLetterId, DeliveryId, Eid, EndpointId, FleetId, RuleId, SubscriptionId,
+        VehicleId,
     };
     pub use roadcast_domain::name_history::NameHistory;
     pub use roadcast_domain::package::{CustomPackage, PackageName, Packages};
@@ -45,6 +49,7 @@ pub mod prelude {
     pub use roadcast_signals::Timestamp;
 
     pub use crate::PortError;
+    pub use crate::alerts::{AlertRules, BackTestQueue, BackTests};
     pub use crate::archive::{Archive, Quarantine, QuarantinedItem, RawBatch};
     pub use crate::bus::{Batch, DeliveryBus, FleetBatch, IngestBus};
     pub use crate::clients::{AppClients, Clients, Credentials};
@@ -101,6 +106,16 @@ macro_rules! metered_ports {
                 one list_by_fleet(fleet_id: &FleetId, after: Option<&VehicleId>, limit: usize) -> Vec<Entitlement>;
                 one version() -> u64;
                 one packages() -> Packages;
+            }
+            AlertRules {
+                one create as create_alert_rule(rule: &AlertRuleRecord, owner_version: u64, change: &Change) -> ();
+                one get as get_alert_rule(owner: &RuleOwner, rule_id: &RuleId) -> Option<AlertRuleRecord>;
+                one list as list_alert_rules(owner: &RuleOwner) -> Vec<AlertRuleRecord>;
+                one replace as replace_alert_rule(rule: &AlertRuleRecord, owner_version: u64, change: &Change) -> ();
+                one remove as remove_alert_rule(rule: &AlertRuleRecord, change: &Change) -> ();
+                one version as alert_rules_version() -> u64;
+                one owner_version as alert_rules_owner_version(owner: &RuleOwner) -> u64;
+                one operator_changes(before: Option<ChangeId>, limit: usize) -> Vec<Change>;
             }
             Fleets {
                 one create_within(fleet: &Fleet, places: u32, change: &Change) -> FleetCreation;
@@ -164,6 +179,18 @@ macro_rules! unmetered_ports {
                 one telemetry(range: &EventRange) -> TelemetryPage;
                 one get(vid: &VehicleId, eid: Eid) -> Option<StoredEvent>;
                 one stored_ids(vid: &VehicleId, eids: &[Eid]) -> BTreeSet<Eid>;
+            }
+            BackTests {
+                one create as create_back_test(back_test: &BackTest) -> ();
+                one get as get_back_test(owner: &RuleOwner, back_test_id: &BackTestId) -> Option<BackTest>;
+                one list as list_back_tests(owner: &RuleOwner) -> Vec<BackTest>;
+                one replace as replace_back_test(back_test: &BackTest) -> ();
+                one remove as remove_back_test(owner: &RuleOwner, back_test_id: &BackTestId) -> ();
+                one store_alerts(back_test_id: &BackTestId, page: &str, alerts: &[BackTestAlert], expires_at: Timestamp) -> ();
+                one alerts as read_alerts(back_test_id: &BackTestId, pages: &[String]) -> Vec<BackTestAlert>;
+            }
+            BackTestQueue {
+                one send as send_back_test(task: &BackTestTask) -> ();
             }
             CustomPackages {
                 one put(package: &CustomPackage) -> ();

@@ -1,5 +1,6 @@
 //! Every port in memory, on one shared state.
 
+mod alerts;
 mod channel;
 mod channel_start;
 mod clients;

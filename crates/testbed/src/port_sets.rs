@@ -11,6 +11,8 @@ pub mod memory_adapters {
     use crate::{ManualClock, Memory, MemoryBulk, MemoryItems, MemoryQueue, SeededRandomness, WebhookReceiver};
 
     /// Implements the port in memory.
+    pub type AlertRules = Memory;
+    /// Implements the port in memory.
     pub type AppClients = Memory;
     /// Implements the port in memory.
     pub type Archive = Memory;
@@ -18,6 +20,10 @@ pub mod memory_adapters {
     pub type ArchivedRecords = Memory;
     /// Implements the port in memory.
     pub type Attempts = Memory;
+    /// Implements the port in memory.
+    pub type BackTestQueue = Memory;
+    /// Implements the port in memory.
+    pub type BackTests = Memory;
     /// Implements the port in memory.
     pub type BulkFiles = MemoryBulk;
     /// Implements the port in memory.
@@ -129,10 +135,13 @@ macro_rules! port_set {
             $(type $port = $adapter;)*
 
             impl $crate::PortSet for $name {
+                type AlertRules = AlertRules;
                 type AppClients = AppClients;
                 type Archive = Archive;
                 type ArchivedRecords = ArchivedRecords;
                 type Attempts = Attempts;
+                type BackTestQueue = BackTestQueue;
+                type BackTests = BackTests;
                 type BulkFiles = BulkFiles;
                 type Clients = Clients;
                 type Clock = Clock;
@@ -187,9 +196,12 @@ port_set! {
 port_set! {
     /// The ports in memory, with the faults of a [`FaultPlan`](crate::FaultPlan) wherever [`Faulty`] implements the port.
     pub enum WithFaults {
+        AlertRules = Faulty<Memory>;
         AppClients = Faulty<Memory>;
         Archive = Faulty<Memory>;
         Attempts = Faulty<Memory>;
+        BackTestQueue = Faulty<Memory>;
+        BackTests = Faulty<Memory>;
         Clients = Faulty<Memory>;
         CustomPackages = Faulty<Memory>;
         DeadLetterContents = Faulty<Memory>;

@@ -3,6 +3,7 @@
 //! One child module per group of tables: `vehicle_tables` (`vehicles`, `vehicleEvents`, `vehicleState`), `feed_index`,
 //! `dead_letters`, and `reference`, which documents the layout of the `reference` table.
 
+mod alerts;
 mod dead_letters;
 mod deliveries;
 mod feed_index;

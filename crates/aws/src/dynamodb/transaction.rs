@@ -124,11 +124,13 @@ impl Transaction {
         Ok(self.with(TransactWriteItem::builder().put(put).build()))
     }
 
-    /// Writes an audit record into the trail of its fleet and, if it is of a client, into the trail of the client.
+    /// Writes an audit record into the trail of its fleet and, if it is of a client, into the trail of the client; that of a rule of
+    /// the operator into the operator's trail.
     pub(crate) fn record_change(mut self, table: &str, change: &Change) -> Result<Self, PortError> {
         let of_fleet = change.fleet_id.as_ref().map(|fleet_id| Key::change(fleet_id, change.change_id));
         let of_client = change.client_id().map(|client_id| Key::client_change(client_id, change.change_id));
-        for key in of_fleet.into_iter().chain(of_client) {
+        let of_operator = change.is_of_operator_rule().then(|| Key::operator_change(change.change_id));
+        for key in of_fleet.into_iter().chain(of_client).chain(of_operator) {
             let item = item::with_record(&key, change, self.context)?;
             self = self.put(table, item, &key, Condition::None)?;
         }

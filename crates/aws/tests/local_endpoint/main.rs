@@ -21,12 +21,13 @@ use std::path::Path;
 
 use endpoint::Endpoint;
 use roadcast_aws::{
-    CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoFeedProofs, DynamoFleets,
-    DynamoIdempotencyStore, DynamoImportProgress, DynamoPackages, DynamoRateCounter, DynamoSchemas, DynamoStateStore,
-    DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles, EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels,
-    KinesisTelemetryStream, OsRandomness, S3Archive, Sdk, SecretsManagerSource, SqsFeedQueue, StepFunctionsProvisioning,
-    SystemClock,
+    CognitoAppClients, DynamoAlertRules, DynamoBackTests, DynamoClients, DynamoEntitlements, DynamoEventLog,
+    DynamoFeedIndex, DynamoFeedProofs, DynamoFleets, DynamoIdempotencyStore, DynamoImportProgress, DynamoPackages,
+    DynamoRateCounter, DynamoSchemas, DynamoStateStore, DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles,
+    EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels, KinesisTelemetryStream, OsRandomness, S3Archive, Sdk,
+    SecretsManagerSource, SqsFeedQueue, StepFunctionsProvisioning, SystemClock,
 };
+use roadcast_ports::clock::Clock as _;
 use roadcast_ports::conformance as suites;
 use stack::Stack;
 
@@ -88,7 +89,10 @@ async fn tables(sdk: &Sdk, stack: &Stack) {
     suites::fleets(&fleets, random).await;
     suites::places_on_buses(&fleets, random).await;
     suites::feed_proofs(&DynamoFeedProofs::new(sdk.dynamodb(), &stack.reference), random).await;
-    println!("fleets");
+    suites::alert_rules(&DynamoAlertRules::new(sdk.dynamodb(), &stack.reference), &fleets, random).await;
+    let back_tests = DynamoBackTests::new(sdk.dynamodb(), &stack.reference);
+    suites::back_tests(&back_tests, SystemClock.now(), random).await;
+    println!("fleets, alert rules and back-tests");
     suites::schemas(&DynamoSchemas::new(sdk.dynamodb(), &stack.reference), random).await;
     println!("schemas");
     suites::clients(&DynamoClients::new(sdk.dynamodb(), &stack.reference), random).await;

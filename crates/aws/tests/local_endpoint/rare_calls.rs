@@ -2,6 +2,7 @@
 //! large file. The end-to-end test does not cause them, so each function's adapters are called here with the access key id of
 //! the function. `tests/rights` compares the recorded calls with the rights of the functions' roles.
 
+mod alerts;
 mod dead_letters;
 mod delays;
 mod provisioning;
@@ -88,6 +89,7 @@ pub(crate) async fn make(endpoint: &Endpoint) {
     let fleet_id = provisioning::make(&function("onboarding"), &provisioner).await;
     delays::of_probes(&fleet_id, [&provisioner, &function("fleet-delivery")]).await;
     delays::of_entries(&operator, &function("enrichment")).await;
+    alerts::make(&operator, &provisioner, &function("back-tester")).await;
     let functions = webhooks::Functions {
         api: &function("endpoints-api"),
         fan_out: &function("webhook-fan-out"),

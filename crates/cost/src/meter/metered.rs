@@ -78,6 +78,17 @@ macro_rules! price {
     // Without custom packages this is a query as well.
     (Entitlements::packages $args:tt $meter:ident, $call:expr) => {{ $meter.read_references(1); $call }};
 
+    (AlertRules::create $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
+    (AlertRules::get $args:tt $meter:ident, $call:expr) => {{ $meter.read_references(1); $call }};
+    (AlertRules::list $args:tt $meter:ident, $call:expr) => { $call.inspect(|found| $meter.read_alert_rules(found)) };
+    (AlertRules::replace $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
+    (AlertRules::remove $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
+    (AlertRules::version $args:tt $meter:ident, $call:expr) => {{ $meter.read_references(1); $call }};
+    (AlertRules::owner_version $args:tt $meter:ident, $call:expr) => {{ $meter.read_references(1); $call }};
+    (AlertRules::operator_changes $args:tt $meter:ident, $call:expr) => {
+        $call.inspect(|found| $meter.read_references(found.len()))
+    };
+
     (Fleets::create_within $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
     (Fleets::update $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
     (Fleets::bus_counts $args:tt $meter:ident, $call:expr) => { $call.inspect(|found| $meter.read_references(found.len())) };

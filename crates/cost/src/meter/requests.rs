@@ -48,6 +48,10 @@ impl Meter {
         self.dynamodb_read(schemas.iter().map(|schema| schema.schema.as_str().len()).sum());
     }
 
+    pub(super) fn read_alert_rules(&self, rules: &[AlertRuleRecord]) {
+        self.dynamodb_read(rules.iter().map(|rule| REFERENCE_BYTES + rule.definition.len()).sum());
+    }
+
     pub(super) fn write_reference(&self) {
         self.dynamodb_write(None, REFERENCE_BYTES);
     }

@@ -24,6 +24,7 @@ use roadcast_ports::provisioning::{FeedProof, WorkflowRun};
 use roadcast_ports::{PortError, PortErrorKind};
 use roadcast_signals::Timestamp;
 
+use super::alerts::AlertStore;
 use super::channel_start::{ChannelStart, StartingChannel};
 use super::dead_letters::LetterStore;
 use super::queue::Queue;
@@ -41,6 +42,7 @@ pub(super) struct MemoryState {
     pub(super) visibility_ms: i64,
     pub(super) archived: Vec<RawBatch>,
     pub(super) quarantined: Vec<QuarantinedItem>,
+    pub(super) alerts: AlertStore,
     pub(super) letters: LetterStore,
     pub(super) webhooks: WebhookStore,
     pub(super) redelivered: Redelivered,
@@ -89,6 +91,7 @@ impl MemoryState {
             visibility_ms: 30_000,
             archived: Vec::new(),
             quarantined: Vec::new(),
+            alerts: AlertStore::default(),
             letters: LetterStore::default(),
             webhooks: WebhookStore::default(),
             redelivered: Redelivered::default(),

@@ -50,6 +50,8 @@ async fn memory_passes_every_conformance_suite_repeatedly() {
         conformance::fleet_channel(&memory, "bus-a", &random).await;
         conformance::feed_proofs(&memory, &random).await;
         conformance::endpoints(&memory, &memory, &random).await;
+        conformance::alert_rules(&memory, &memory, &random).await;
+        conformance::back_tests(&memory, memory.clock().now(), &random).await;
         conformance::deliveries(&memory, &random).await;
         conformance::attempts(&memory, &random).await;
         conformance::endpoint_healths(&memory, &random).await;

@@ -1,7 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+use roadcast_domain::alert::RuleOwner;
 use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::fleet::{ClientKind, ClientPosition};
-use roadcast_domain::ids::{ArrivalStamp, ChangeId, ClientId, Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::ids::{ArrivalStamp, BackTestId, ChangeId, ClientId, Eid, FleetId, RuleId, SubscriptionId, VehicleId};
 use roadcast_domain::secret::Secret;
 use roadcast_domain::vehicle_mapping::FileVersion;
 use roadcast_signals::Timestamp;
@@ -52,6 +53,12 @@ fn keys_match_the_key_schemas_of_the_template() {
         Key::epoch_by_vehicle(&vid, &fleet),
         Key::epoch_by_fleet(&fleet, &vid),
         Key::change(&fleet, ChangeId::MIN),
+        Key::alert_rule(&RuleOwner::Operator, &RuleId::from_random_bits(4)),
+        Key::alert_rules_version_of(&RuleOwner::Fleet(fleet.clone())),
+        Key::alert_rules_version(),
+        Key::operator_change(ChangeId::MIN),
+        Key::back_test(&RuleOwner::Operator, &BackTestId::from_random_bits(5)),
+        Key::back_test_alerts(&BackTestId::from_random_bits(5), "0"),
         Key::client(&client),
         Key::client_of_fleet(&fleet, &client),
         Key::listed_client(&ClientPosition { kind: ClientKind::Ingest, client_id: client.clone() }),
