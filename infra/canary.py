@@ -41,6 +41,8 @@ OF_FUNCTION = {
     "WebhookFanOut": ["WebhooksLate"],
     "WebhookDispatcher": ["WebhooksLate", "WebhooksFailing"],
     "DeadLetterCollector": ["DeadLettersNotCollected"],
+    # A back-test that fails is started again by its owner.
+    "BackTester": [],
 }
 INTEGRATION = re.compile(r"/functions/\$\{(\w+)\.Arn\}/invocations")
 

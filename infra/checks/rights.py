@@ -30,7 +30,10 @@ WRITERS = {
     # The records of fleets, subscriptions and grants.
     "fleet#*": FLEETS, "fleets": FLEETS, "vehicle#*": ONBOARDING,
     # The audit trails of fleets.
-    "audit#*": FLEETS | {"WebhookDispatcherRole"},
+    "audit#*": FLEETS | {"WebhookDispatcherRole", "AlertsApiRole"},
+    # Alert rules, and the versions by which caches detect changes.
+    "alertRules#*": {"AlertsApiRole", "ProvisionerRole"}, "alertRules": {"AlertsApiRole", "ProvisionerRole"},
+    "operatorAudit": {"AlertsApiRole"},
     # Webhook endpoints. The dispatcher disables those that are gone.
     "endpoints#*": {"EndpointsApiRole", "ProvisionerRole", "WebhookDispatcherRole"},
     # The number of fleets on each delivery bus.

@@ -7,6 +7,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod access;
+mod alerts;
 mod bulk;
 mod clients;
 mod consent;
@@ -84,6 +85,8 @@ const CHECKS: &[(&str, Check)] = checks![
     webhooks::secret_is_rotated_under_load_without_a_refused_signature,
     webhooks::gone_endpoint_is_disabled_with_a_notice_until_it_is_activated,
     webhooks::failed_delivery_is_redriven_with_one_effect,
+    alerts::rules_are_versioned_and_removed,
+    alerts::alert_is_delivered_and_agrees_with_the_back_test,
     creating::repeated_idempotency_key_creates_nothing,
     creating::vehicle_is_found_replaced_and_retired,
     creating::events_are_accepted_in_every_content_mode,

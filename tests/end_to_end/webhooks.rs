@@ -1,6 +1,6 @@
 //! Webhooks: events arrive signed at an endpoint on this machine, whatever fails on the way.
 
-mod receiver;
+pub(crate) mod receiver;
 
 use std::time::{Duration, Instant};
 

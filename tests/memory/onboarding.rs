@@ -252,9 +252,16 @@ fn offboarding_is_bounded() {
     let change = Change::fleet_changed(author(), Some(&fixture.fleet), &offboarding, now);
     peak(Fleets::update(&fixture.memory, &offboarding, &change)).0.unwrap();
     let m = || fixture.memory.clone();
-    let (fleets, clients, app_clients, subscriptions, endpoints, channel) = (m(), m(), m(), m(), m(), m());
-    let clock = fixture.clock.clone();
-    let offboarding = Offboarding::<InMemory> { fleets, clients, app_clients, subscriptions, endpoints, channel, clock };
+    let offboarding = Offboarding::<InMemory> {
+        fleets: m(),
+        clients: m(),
+        app_clients: m(),
+        subscriptions: m(),
+        endpoints: m(),
+        alert_rules: m(),
+        channel: m(),
+        clock: fixture.clock.clone(),
+    };
     for step in [Step::StopDelivery, Step::Drain, Step::Revoke, Step::RemoveQueue, Step::RemoveClients, Step::Finish] {
         let task = Task { step, fleet_id: fixture.fleet.fleet_id.clone(), attempt: 1, error: None };
         assert_peak(&format!("offboarding, {step:?}"), BOUND, offboarding.step(&task)).unwrap();

@@ -36,6 +36,9 @@ pub(crate) const RIGHTS: &[ListedRight] = &[
     ("WebhookDispatcherRole", "sqs:ReceiveMessage", "-webhook-", MESSAGES),
     ("WebhookDispatcherRole", "sqs:DeleteMessage", "-webhook-", MESSAGES),
     ("WebhookDispatcherRole", "sqs:GetQueueAttributes", "-webhook-", MESSAGES),
+    ("BackTesterRole", "sqs:ReceiveMessage", "-back-tests", MESSAGES),
+    ("BackTesterRole", "sqs:DeleteMessage", "-back-tests", MESSAGES),
+    ("BackTesterRole", "sqs:GetQueueAttributes", "-back-tests", MESSAGES),
     ("WebhookSchedulerRole", "sqs:SendMessage", "-dead-letters", FAILURES),
     (
         "WebhookScheduleRole",

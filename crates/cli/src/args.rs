@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::alerts::AlertsArgs;
 use crate::clients::ClientsArgs;
 use crate::completions::CompletionsArgs;
 use crate::cost::CostArgs;
@@ -85,6 +86,8 @@ pub(crate) enum Command {
     Clients(ClientsArgs),
     /// List, create, change, test, pause and redrive webhook endpoints, and show their attempts.
     Endpoints(EndpointsArgs),
+    /// List, create, test and delete alert rules, and print alerts as they arrive.
+    Alerts(AlertsArgs),
     /// Receive webhooks on this machine, verify their signatures and print them.
     Listen(ListenArgs),
     /// List, show and redrive what could not be processed or delivered.

@@ -1,5 +1,6 @@
 //! `roadcast`: runs a local Roadcast stack, and uses it or a deployed one. See `roadcast --help`.
 
+mod alerts;
 mod api;
 mod args;
 mod aws;
@@ -79,6 +80,7 @@ async fn run(args: Args, console: &Console) -> anyhow::Result<ExitCode> {
         Command::Subscriptions(options) => subscriptions::run(&location, console, &options).await,
         Command::Clients(options) => clients::run(&location, console, &options).await,
         Command::Endpoints(options) => endpoints::run(&location, console, &options).await,
+        Command::Alerts(options) => alerts::run(&location, console, &options).await,
         Command::Listen(options) => listen::run(console, &options).await,
         Command::DeadLetters(options) => dead_letters::run(&location, console, &options).await,
         Command::Quarantine(options) => quarantine::run(&location, console, &options).await,

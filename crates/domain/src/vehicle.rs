@@ -124,8 +124,8 @@ impl VehicleDetails {
         if invalid.is_empty() { Ok(()) } else { Err(invalid) }
     }
 
-    /// Returns the attributes that alert rules may name in their scope: make, model, year, fuel type and the free attributes. Whoever
-    /// may know that the vehicle exists may see them. A member has precedence over a free attribute of its name.
+    /// Returns the attributes that alert rules may name in their scope: make, model, year, fuel type and the free attributes. A
+    /// caller that may know that the vehicle exists may see them. A member has precedence over a free attribute of its name.
     pub fn rule_attributes(&self) -> BTreeMap<String, String> {
         let members = [
             ("make", self.make.clone()),

@@ -71,6 +71,7 @@ variables! {
     WebhookRule = "WEBHOOK_RULE": "the name of the rule on each delivery bus that sends entries to webhooks",
     WebhookQueueUrl = "WEBHOOK_QUEUE_URL": "the URL of the queue of webhook deliveries in any order",
     WebhookOrderedQueueUrl = "WEBHOOK_ORDERED_QUEUE_URL": "the URL of the queue of webhook deliveries in order",
+    BackTestQueueUrl = "BACK_TEST_QUEUE_URL": "the URL of the queue of back-tests",
     DeadLetterQueueUrl = "DEAD_LETTER_QUEUE_URL": "the URL of the queue of dead letters",
     MaxReceives = "MAX_RECEIVES": "the number of receives after which a message is a dead letter",
     LocalSinks = "LOCAL_SINKS": "the receivers on this machine that webhooks may be sent to, such as 127.0.0.1:8790,127.0.0.1:8791",

@@ -48,7 +48,7 @@ pub trait AlertRules: Send + Sync {
     /// Deletes a rule, and stores the change. Fails with `Conflict` unless the stored version is that of `rule`.
     fn remove(&self, rule: &AlertRuleRecord, change: &Change) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Returns a number that differs after every change of a rule, whoever owns it.
+    /// Returns a number that differs after every change of a rule of any owner.
     fn version(&self) -> impl Future<Output = Result<u64, PortError>> + Send;
 
     /// Returns a number that differs after every change of a rule of this owner.

@@ -7,6 +7,7 @@
 //! failed and sends it again. [`webhooks`] delivers events to endpoints of fleets. [`requests`] limits request
 //! rates and makes requests idempotent; [`authz`] proves what a caller may do.
 
+pub mod alerts;
 pub mod authz;
 pub mod bulk;
 pub mod cache;

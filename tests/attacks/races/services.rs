@@ -134,6 +134,7 @@ impl Services {
                 app_clients: m(),
                 subscriptions: m(),
                 endpoints: deployment.memory.clone(),
+                alert_rules: deployment.memory.clone(),
                 channel: m(),
                 clock: k(),
             },

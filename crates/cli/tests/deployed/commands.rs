@@ -9,6 +9,7 @@ const FLEET: &str = "flt_3h6w9d2k5n8s1v4y";
 const VEHICLE: &str = "veh_8kq2m4x0c7r1v5zt";
 const SUBSCRIPTION: &str = "sub_5j8x1f4m7q0t3w6z";
 const ENDPOINT: &str = "end_7c0r1v5zt8kq2m4x";
+const RULE: &str = "rul_4d7g0k3n6q9t2w5z";
 const LETTER: &str = "dlt_01kavfgf8j2k6c9d3f4g5h6j7k";
 
 /// Commands that are not for a deployed stack, with the reason.
@@ -118,6 +119,18 @@ const ENDPOINTS: [Case<'_>; 11] = [
     (&["endpoints", "redrive", ENDPOINT, "--all"], 0, "PUT /api/fleets/flt_3h6w9d2k5n8s1v4y/endpoints/"),
 ];
 
+const ALERTS: [Case<'_>; 9] = [
+    (&["alerts", "list"], 0, "GET /api/fleets/flt_3h6w9d2k5n8s1v4y/alert-rules"),
+    (&["alerts", "--operator", "list"], 0, "GET /api/alert-rules"),
+    (&["alerts", "show", RULE], 0, "GET /api/fleets/flt_3h6w9d2k5n8s1v4y/alert-rules/rul_4d7g0k3n6q9t2w5z"),
+    (&["alerts", "create", "FOLDER/rule.json", "--disabled"], 0, "POST /api/fleets/flt_3h6w9d2k5n8s1v4y/alert-rules"),
+    (&["alerts", "enable", RULE], 0, "PUT /api/fleets/flt_3h6w9d2k5n8s1v4y/alert-rules/rul_4d7g0k3n6q9t2w5z"),
+    (&["alerts", "disable", RULE], 0, "PUT /api/fleets/flt_3h6w9d2k5n8s1v4y/alert-rules/rul_4d7g0k3n6q9t2w5z"),
+    (&["alerts", "delete", RULE], 0, "DELETE /api/fleets/flt_3h6w9d2k5n8s1v4y/alert-rules/rul_4d7g0k3n6q9t2w5z"),
+    (&["alerts", "test", "FOLDER/rule.json", "--since", "1d"], 0, "POST /api/fleets/flt_3h6w9d2k5n8s1v4y/alert-rules/test"),
+    (&["alerts", "follow", "--once"], 0, "GET /api/events?limit=100&type=roadcast.alert.v1&from="),
+];
+
 #[test]
 fn commands_that_read_work_on_a_deployed_stack() {
     check(&READING);
@@ -139,12 +152,17 @@ fn endpoints_are_managed_on_a_deployed_stack() {
 }
 
 #[test]
+fn alert_rules_are_managed_on_a_deployed_stack() {
+    check(&ALERTS);
+}
+
+#[test]
 fn every_command_has_a_case() {
     let fake = FakeAws::start("dev");
     let help = text_of(&Tool::new(&fake).run(&["--help"]));
     let listed = help.split("Commands:\n").nth(1).expect("commands").lines().take_while(|line| !line.is_empty());
     let listed: BTreeSet<&str> = listed.filter_map(|line| line.split_whitespace().next()).collect();
-    let cases = READING.iter().chain(&CHANGING).chain(&CLIENTS).chain(&ENDPOINTS);
+    let cases = READING.iter().chain(&CHANGING).chain(&CLIENTS).chain(&ENDPOINTS).chain(&ALERTS);
     let covered: BTreeSet<&str> = cases.map(|case| case.0[0]).chain(OTHERS.map(|(command, _)| command)).collect();
     assert_eq!(listed, covered);
 }

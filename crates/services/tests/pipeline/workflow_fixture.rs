@@ -141,6 +141,7 @@ impl WorkflowFixture {
                     app_clients,
                     subscriptions,
                     endpoints: failing(),
+                    alert_rules: failing(),
                     channel,
                     clock,
                 };
