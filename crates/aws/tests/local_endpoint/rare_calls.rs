@@ -47,7 +47,7 @@ pub(crate) async fn make(endpoint: &Endpoint) {
     let function = |name: &str| Sdk::for_local_caller(endpoint.url(), REGION, &format!("roadcast-local-{name}"));
     let (random, fixtures) = (&OsRandomness, Fixtures::new(&OsRandomness));
 
-    for name in ["catalogue-api", "endpoints-api", "vehicles-api"] {
+    for name in ["alerts-api", "catalogue-api", "endpoints-api", "vehicles-api"] {
         let store = DynamoIdempotencyStore::new(function(name).dynamodb(), REFERENCE);
         suites::idempotency_store(&store, random).await;
     }
