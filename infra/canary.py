@@ -37,10 +37,13 @@ OF_ALL = ["FunctionsFailing"]
 OF_API = ["ApiErrorRateHigh", "ApiAvailabilityFiveMinutes"]
 OF_FUNCTION = {
     "StreamProcessor": ["TelemetryIteratorAgeHigh", "QuarantineRateHigh"],
+    "AlertEvaluator": ["AlertsEvaluationLate"],
     "Enrichment": ["TelemetryEnrichmentLate", "AlertsEnrichmentLate"],
     "WebhookFanOut": ["WebhooksLate"],
     "WebhookDispatcher": ["WebhooksLate", "WebhooksFailing"],
     "DeadLetterCollector": ["DeadLettersNotCollected"],
+    # A back-test that fails is started again by its owner.
+    "BackTester": [],
 }
 INTEGRATION = re.compile(r"/functions/\$\{(\w+)\.Arn\}/invocations")
 

@@ -24,6 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "roadcast-services",
         &[
+            "roadcast-alerts",
             "roadcast-blocks",
             "roadcast-codec",
             "roadcast-domain",

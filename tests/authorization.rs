@@ -12,6 +12,8 @@ use roadcast_domain::webhook::TargetRules;
 use roadcast_event_log::SegmentedLog;
 use roadcast_lambda_kit::http::{Api, Invocation, Middleware, respond};
 use roadcast_ports::port_set::RequestPorts;
+use roadcast_services::alerts::back_tests::BackTestManagement;
+use roadcast_services::alerts::rules::AlertRuleManagement;
 use roadcast_services::authz::{Admin, Proof as _};
 use roadcast_services::cache::{CachedEntitlements, CachedVehicles};
 use roadcast_services::catalogue::event_schemas::{CachedSchemas, SchemaRegistration};
@@ -19,6 +21,7 @@ use roadcast_services::catalogue::packages::PackageCatalogue;
 use roadcast_services::dead_letters::queries::DeadLetterQueries;
 use roadcast_services::dead_letters::redrive::{LetterSender, Redriver};
 use roadcast_services::delivery::feed::{FeedReader, PollInterval};
+use roadcast_services::erasure::ErasureRequests;
 use roadcast_services::fleets::receipts::Receipts;
 use roadcast_services::ingest::Ingest;
 use roadcast_services::query::fleet_events::FleetEvents;
@@ -31,7 +34,7 @@ use roadcast_services::webhooks::redrive::EndpointRedriver;
 use roadcast_testbed::{InMemory, ManualClock, Memory, MemoryBulk, MemoryItems, SeededRandomness};
 use serde_json::{Value, json};
 
-use super::{Catalogue, DeadLetters, Endpoints, Events, Feed, Onboarding, Vehicles, contract_operations, read};
+use super::{Alerts, Catalogue, DeadLetters, Endpoints, Events, Feed, Onboarding, Vehicles, contract_operations, read};
 
 const PAGE: &str = "docs/authorization.md";
 
@@ -104,6 +107,8 @@ impl Deployment {
             "vid" => json!("veh_0000000000000009"),
             "subscriptionId" => json!("sub_0000000000000009"),
             "endpointId" => json!("end_0000000000000009"),
+            "ruleId" => json!("rul_0000000000000009"),
+            "backTestId" => json!("bkt_0000000000000009"),
             _ => json!("none"),
         };
         let path: serde_json::Map<String, Value> = parameters.map(|name| (name.to_owned(), value(name))).collect();
@@ -144,6 +149,13 @@ fn onboarding(memory: &Memory, clock: &ManualClock) -> Onboarding {
             index: memory(),
             entitlements: memory(),
             clock: clock.clone(),
+        },
+        erasures: ErasureRequests {
+            erasures: memory(),
+            vehicles: memory(),
+            workflow: memory(),
+            clock: clock.clone(),
+            randomness: SeededRandomness::new(2),
         },
         fleet_vehicles: FleetVehicles { mappings: MemoryBulk::default(), fleets: memory() },
     }
@@ -239,6 +251,21 @@ fn endpoints(memory: &Memory, clock: &ManualClock) -> Endpoints {
     }
 }
 
+fn alerts(memory: &Memory, clock: &ManualClock) -> Alerts {
+    let m = || memory.clone();
+    let rules = AlertRuleManagement { rules: m(), fleets: m(), clock: clock.clone(), randomness: SeededRandomness::new(4) };
+    let back_tests = BackTestManagement {
+        back_tests: m(),
+        queue: m(),
+        rules: m(),
+        fleets: m(),
+        entitlements: CachedEntitlements::new(memory.clone(), clock.clone()),
+        clock: clock.clone(),
+        randomness: SeededRandomness::new(5),
+    };
+    Alerts { rules, back_tests }
+}
+
 fn feed(memory: &Memory, clock: &ManualClock) -> Feed {
     let entitlements = CachedEntitlements::new(memory.clone(), clock.clone());
     let feed_reader = FeedReader { queue: memory.clone(), entitlements, clock: clock.clone() };
@@ -253,6 +280,7 @@ async fn all_statuses() -> BTreeMap<(String, String), Statuses> {
     deployment.call_all(&events(memory, clock), &mut statuses).await;
     deployment.call_all(&vehicles(memory, clock), &mut statuses).await;
     deployment.call_all(&catalogue(memory, clock), &mut statuses).await;
+    deployment.call_all(&alerts(memory, clock), &mut statuses).await;
     deployment.call_all(&dead_letters(memory, clock), &mut statuses).await;
     deployment.call_all(&endpoints(memory, clock), &mut statuses).await;
     deployment.call_all(&feed(memory, clock), &mut statuses).await;

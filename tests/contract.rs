@@ -62,6 +62,7 @@ fn contract_operations() -> Operations {
 type Events = roadcast_events_api::EventsApi<InMemory>;
 type Vehicles = roadcast_vehicles_api::VehiclesApi<InMemory>;
 type Catalogue = roadcast_catalogue_api::CatalogueApi<InMemory>;
+type Alerts = roadcast_alerts_api::AlertsApi<InMemory>;
 type DeadLetters = roadcast_dead_letters_api::DeadLettersApi<InMemory>;
 type Endpoints = roadcast_endpoints_api::EndpointsApi<InMemory>;
 type Feed = roadcast_fleet_delivery::FleetDelivery<InMemory>;
@@ -80,6 +81,7 @@ fn code_operations() -> Operations {
     add::<Events>(&mut operations, "EventsApi");
     add::<Vehicles>(&mut operations, "VehiclesApi");
     add::<Catalogue>(&mut operations, "CatalogueApi");
+    add::<Alerts>(&mut operations, "AlertsApi");
     add::<DeadLetters>(&mut operations, "DeadLettersApi");
     add::<Endpoints>(&mut operations, "EndpointsApi");
     add::<Feed>(&mut operations, "FleetDelivery");
@@ -131,6 +133,7 @@ fn code_and_contract_have_the_same_parameters() {
     check::<Events>(&contract);
     check::<Vehicles>(&contract);
     check::<Catalogue>(&contract);
+    check::<Alerts>(&contract);
     check::<DeadLetters>(&contract);
     check::<Endpoints>(&contract);
     check::<Feed>(&contract);

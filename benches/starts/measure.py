@@ -5,7 +5,7 @@ usage: measure.py --certificates DIR [--runs N] [--write PAGE] NAME=KIND=COMMAND
 
 Each COMMAND is a bootstrap. It is started N times, in turn with the others, against a Runtime API on 127.0.0.1, and gets four
 events: two health checks, then twice a request that reads from AWS. AWS is a TLS server on 127.0.0.1 that knows no item. KIND
-is the function whose request is sent: vehicles-api or events-api. Printed are medians; CPU times are those of the process with
+is the function whose request is sent: vehicles-api or events-api; or zip, if only the size is measured. Printed are medians; CPU times are those of the process with
 all its threads, from the clock of the kernel. Compare the rows of one run only. Linux; standard library.
 """
 import argparse, datetime, http.server, io, json, os, platform, select, shlex, shutil, socket, ssl, statistics, subprocess, threading
@@ -19,6 +19,7 @@ RUNTIME_HEADERS = (b"Lambda-Runtime-Aws-Request-Id: 8476a536-e9f4-11e8-9739-2dfe
                    b"Lambda-Runtime-Trace-Id: Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1\r\n")
 VEHICLE = "veh_0123456789abcdef"
 RESOURCES = {"vehicles-api": "/vehicles/{vid}", "events-api": "/vehicles/{vid}/events"}
+SIZE_ONLY = "zip"
 TABLES = ("REFERENCE_TABLE", "VEHICLES_TABLE", "VEHICLE_EVENTS_TABLE", "VEHICLE_STATE_TABLE", "FEED_INDEX_TABLE", "TELEMETRY_STREAM",
           "STACK_SECRET_ID")
 
@@ -170,7 +171,8 @@ def table(rows, runs):
              "in turn.\n", "| function | zip, MB | " + " | ".join(title for title, _, _ in COLUMNS) + " |",
              "|---|" + "--:|" * (len(COLUMNS) + 1)]
     for name, size, results in rows:
-        values = [f"{statistics.median(result[key] for result in results):.{digits}f}" for _, key, digits in COLUMNS]
+        values = [f"{statistics.median(result[key] for result in results):.{digits}f}" if results else "–"
+                  for _, key, digits in COLUMNS]
         lines.append(f"| {name} | {f'{size:.2f}' if size else '–'} | " + " | ".join(values) + " |")
     return "\n".join(lines) + "\n\n"
 
@@ -194,7 +196,7 @@ def main():
     functions = [(name, kind, shlex.split(command)) for name, kind, command in (f.split("=", 2) for f in options.functions)]
     results = {name: [] for name, _, _ in functions}
     for _ in range(options.runs):
-        for name, kind, command in functions:
+        for name, kind, command in (function for function in functions if function[1] != SIZE_ONLY):
             results[name].append(start_once(command, kind, endpoint, options.certificates))
     text = table([(name, zipped_mb(command), results[name]) for name, _, command in functions], options.runs)
     print(text)

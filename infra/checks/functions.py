@@ -63,7 +63,9 @@ def feeding_queues(resources):
         if resource["Type"] != "AWS::Lambda::EventSourceMapping":
             continue
         source, function = resource["Properties"]["EventSourceArn"], resource["Properties"]["FunctionName"]
-        if isinstance(source, dict) and resources.get(source["Fn::GetAtt"][0], {}).get("Type") == "AWS::SQS::Queue":
+        # The stream is the source of a mapping by a condition, a queue directly.
+        name = source.get("Fn::GetAtt", [None])[0] if isinstance(source, dict) else None
+        if resources.get(name, {}).get("Type") == "AWS::SQS::Queue":
             yield function["Ref"], source
 
 

@@ -25,6 +25,7 @@ NAME_LIMITS = {
     ("AWS::IAM::ManagedPolicy", "ManagedPolicyName"): 128,
     ("AWS::IoT::Policy", "PolicyName"): 128,
     ("AWS::IoT::TopicRule", "RuleName"): 128,
+    ("AWS::Kinesis::StreamConsumer", "ConsumerName"): 128,
     ("AWS::Kinesis::Stream", "Name"): 128,
     ("AWS::Lambda::Function", "FunctionName"): 64,
     ("AWS::Logs::LogGroup", "LogGroupName"): 512,

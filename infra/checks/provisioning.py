@@ -3,13 +3,15 @@
 import fnmatch
 
 DEFINITION = "infra/provisioning.asl.json"
-DEFINITIONS = (DEFINITION, "infra/offboarding.asl.json")
+DEFINITIONS = (DEFINITION, "infra/offboarding.asl.json", "infra/erasure.asl.json")
 # The state that handles failures has no other state to go to if it fails.
 FAILURE_HANDLER = "HandleFailure"
 # The states from which `Activate` may follow: events passed now, or passed since the last change.
 PROOFS = {"ProbeFeed", "IsProven"}
 # SetQueueAttributes: a change can take up to 60 seconds.
 QUEUE_CHANGE_SECONDS = 60
+# The retention of the stream: 24 hours.
+STREAM_RETENTION_SECONDS = 24 * 60 * 60
 # Provisioner: a round of probes, its last request and the calls of AWS.
 ROUND_SECONDS = 45
 STAGE = "dev"
@@ -105,12 +107,15 @@ def check_parameters(template):
     found = []
     if parameters.get("ProvisioningWaitSeconds", {}).get("Default", 0) < QUEUE_CHANGE_SECONDS:
         found.append(f"ProvisioningWaitSeconds: the default must be at least {QUEUE_CHANGE_SECONDS}")
+    if parameters.get("ErasureWaitSeconds", {}).get("Default", 0) <= STREAM_RETENTION_SECONDS:
+        found.append("ErasureWaitSeconds: the default must be longer than the retention of the stream")
     if not 1 <= parameters.get("RulesPerBus", {}).get("Default", 0) <= 300:
         found.append("RulesPerBus: the default must not exceed the default quota, 300")
     for function, variable, value in (
         ("Provisioner", "PROVISIONING_WAIT_SECONDS", {"Ref": "ProvisioningWaitSeconds"}),
         ("Provisioner", "FEED_DEAD_LETTER_QUEUE_ARN", {"Fn::GetAtt": ["DeadLetters", "Arn"]}),
         ("Onboarding", "RULES_PER_BUS", {"Ref": "RulesPerBus"}),
+        ("Eraser", "ERASURE_WAIT_SECONDS", {"Ref": "ErasureWaitSeconds"}),
     ):
         if resources[function]["Properties"]["Environment"]["Variables"].get(variable) != value:
             found.append(f"{function}: {variable} must be {value}")
@@ -156,6 +161,10 @@ def _shorten_wait(sources):
     sources.template["Parameters"]["ProvisioningWaitSeconds"]["Default"] = 30
 
 
+def _end_erasures_early(sources):
+    sources.template["Parameters"]["ErasureWaitSeconds"]["Default"] = 3600
+
+
 def _statement(sources, role, sid):
     return statement(sources.template["Resources"], role, sid)
 
@@ -182,6 +191,7 @@ BREAKAGES = [
     ("a step that is not retried", _remove_retry, "ProbeFeed must be retried"),
     ("a failure that is not handled", _remove_catch, "Drain must leave every error to HandleFailure"),
     ("a wait that is too short", _shorten_wait, "ProvisioningWaitSeconds: the default must be at least 60"),
+    ("an erasure that ends too early", _end_erasures_early, "ErasureWaitSeconds: the default must be longer"),
     ("enrichment that can publish to one bus only", _publish_to_one_bus, "EnrichmentRole: PutEvents must allow"),
     ("rules that can be created on one bus only", _create_rules_on_one_bus, "ProvisionerRole: ManageFeedRules must allow"),
     ("dead letters of fleets that are refused", _refuse_dead_letters, "the rules of fleets on roadcast-dev-delivery must be"),

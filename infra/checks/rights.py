@@ -25,24 +25,33 @@ WRITES = {f"dynamodb:{action}" for action in ("PutItem", "UpdateItem", "DeleteIt
 ONBOARDING = {"OnboardingRole", "ProvisionerRole"}
 # The record of a fleet states what its endpoints want.
 FLEETS = ONBOARDING | {"EndpointsApiRole"}
+ERASER = {"EraserRole"}
 # Which roles may write the kinds of items that decide who may see what.
 WRITERS = {
     # The records of fleets, subscriptions and grants.
-    "fleet#*": FLEETS, "fleets": FLEETS, "vehicle#*": ONBOARDING,
+    "fleet#*": FLEETS | ERASER, "fleets": FLEETS, "vehicle#*": ONBOARDING | ERASER,
     # The audit trails of fleets.
-    "audit#*": FLEETS | {"WebhookDispatcherRole"},
+    "audit#*": FLEETS | ERASER | {"WebhookDispatcherRole", "AlertsApiRole"},
+    # Alert rules, and the versions by which caches detect changes.
+    "alertRules#*": {"AlertsApiRole", "ProvisionerRole"}, "alertRules": {"AlertsApiRole", "ProvisionerRole"},
+    "operatorAudit": {"AlertsApiRole"},
     # Webhook endpoints. The dispatcher disables those that are gone.
     "endpoints#*": {"EndpointsApiRole", "ProvisionerRole", "WebhookDispatcherRole"},
     # The number of fleets on each delivery bus.
     "buses": ONBOARDING,
     # The roles and credentials of machine clients.
     "client#*": ONBOARDING, "clients": ONBOARDING,
-    "entitlements": ONBOARDING | {"CatalogueApiRole"},
+    "entitlements": ONBOARDING | ERASER | {"CatalogueApiRole"},
     "packages": {"CatalogueApiRole"},
     "schemas": {"CatalogueApiRole", "ReferenceLoaderRole"}, "schema#*": {"CatalogueApiRole", "ReferenceLoaderRole"},
     # The names of vehicles.
-    "vin#*": {"VehiclesApiRole", "ReferenceLoaderRole"}, "external#*": {"VehiclesApiRole", "ReferenceLoaderRole"},
-    "vehicles": {"VehiclesApiRole"}, "owned#*": {"VehiclesApiRole"},
+    "vin#*": {"VehiclesApiRole", "ReferenceLoaderRole"} | ERASER,
+    "external#*": {"VehiclesApiRole", "ReferenceLoaderRole"} | ERASER,
+    "vehicles": {"VehiclesApiRole"} | ERASER, "owned#*": {"VehiclesApiRole"} | ERASER,
+    # What was erased, and the requests for it.
+    "erased#*": ERASER, "erasures": {"OnboardingRole"} | ERASER,
+    # The mappings of bulk files.
+    "mapped#*": {"ReferenceLoaderRole"} | ERASER,
 }
 
 

@@ -202,6 +202,8 @@ impl Deployment {
                         self.offboarding().step(&task).await.unwrap();
                     }
                 }
+                // No attack erases vehicles: `services/tests/erasure` does.
+                WorkflowRun::Erase { .. } => {}
             }
         }
     }
@@ -209,8 +211,9 @@ impl Deployment {
     fn offboarding(&self) -> Offboarding<ListedPorts> {
         let memory = || self.memory.clone();
         let (fleets, clients, app_clients) = (memory(), memory(), memory());
-        let (subscriptions, endpoints, channel, clock) = (memory(), memory(), memory(), self.clock.clone());
-        Offboarding { fleets, clients, app_clients, subscriptions, endpoints, channel, clock }
+        let (subscriptions, endpoints, alert_rules, channel) = (memory(), memory(), memory(), memory());
+        let clock = self.clock.clone();
+        Offboarding { fleets, clients, app_clients, subscriptions, endpoints, alert_rules, channel, clock }
     }
 
     /// Returns everything that is stored, as text.

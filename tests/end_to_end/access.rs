@@ -41,6 +41,7 @@ pub(crate) fn every_operation_authorizes_the_caller(shared: &Shared) {
         let ids = [
             ("{vid}", vid),
             ("{fleetId}", fleet_id),
+            ("{erasureId}", "era_0000000000000000"),
             ("{clientId}", "x"),
             ("{credentialId}", "x"),
             ("{eid}", eid.as_str().expect("an id")),
@@ -50,6 +51,8 @@ pub(crate) fn every_operation_authorizes_the_caller(shared: &Shared) {
             ("{deadLetterId}", "dlt_00000000000000000000000000"),
             ("{redriveId}", "none"),
             ("{endpointId}", endpoint_id),
+            ("{ruleId}", "rul_0000000000000000"),
+            ("{backTestId}", "bkt_0000000000000000"),
             ("{deliveryId}", "00000000000000000000000000"),
             ("{subscriptionId}", subscription["subscriptionId"].as_str().expect("an id")),
         ];
@@ -105,8 +108,13 @@ fn call(stack: &Stack, operation: &Operation, path: &str, token: Option<&str>) -
         "createSubscription" | "replaceSubscription" => {
             json!({"vehicles": ["veh_0000000000000000"], "packages": ["alerts"]})
         }
+        "eraseVehicles" => json!({"vehicles": ["veh_0000000000000000"]}),
         "putRedrive" => json!({"deadLetterIds": ["dlt_00000000000000000000000000"]}),
         "createEndpoint" | "replaceEndpoint" => json!({"url": "https://hooks.example.com/"}),
+        "createAlertRule" | "replaceAlertRule" | "createAlertRuleOfOperator" | "replaceAlertRuleOfOperator" => alert_rule(),
+        "testAlertRule" | "testAlertRuleOfOperator" => {
+            json!({"rule": alert_rule(), "vehicles": ["veh_0000000000000000"]})
+        }
         "putEndpointRedrive" => json!({"all": true}),
         "readFeed" | "rotateEndpointSecret" | "testEndpoint" => json!({}),
         "acknowledgeFeed" => json!({"ack": "QUJD"}),
@@ -122,6 +130,10 @@ fn call(stack: &Stack, operation: &Operation, path: &str, token: Option<&str>) -
 
 /// A registered event type.
 const TYPE: &str = "com.example.access.v1";
+
+fn alert_rule() -> Value {
+    json!({"name": "Unauthorized", "severity": "info", "condition": {"milOn": {}}, "enabled": false})
+}
 
 fn schema() -> Value {
     json!({"type": TYPE, "schema": {"type": "object"}})
@@ -150,10 +162,33 @@ fn check_collections(stack: &Stack, vid: &str, fleet_id: &str, other_fleet: &str
     for token in [other_fleet, ingest] {
         assert!([401, 403].contains(&stack.get(token, "/clients").status), "only admins list clients");
         assert!([401, 403].contains(&stack.get(token, "/dead-letters").status), "only admins list dead letters");
+        assert!([401, 403].contains(&stack.get(token, "/erasures").status), "only admins list erasures");
+        let erased = stack.post(token, "/erasures", &json!({ "vehicles": [vid] }));
+        assert!([401, 403].contains(&erased.status), "only admins erase vehicles");
+        for path in ["/alert-rules", "/alert-rules/audit", "/back-tests"] {
+            assert!([401, 403].contains(&stack.get(token, path).status), "only admins read {path}");
+        }
+        for path in ["/alert-rules", "/alert-rules/test"] {
+            let status = stack.post(token, path, &alert_rule()).status;
+            assert!([401, 403].contains(&status), "only admins send to {path}");
+        }
     }
     registered_vehicles_belong_to_their_client(stack, vid, ingest);
     only_the_registering_client_sends_events(stack, vid, ingest);
-    BTreeSet::from(["listVehicles", "listEvents", "listFleets", "listClients", "listDeadLetters"])
+    BTreeSet::from([
+        "listVehicles",
+        "listEvents",
+        "listFleets",
+        "listClients",
+        "listDeadLetters",
+        "listErasures",
+        "eraseVehicles",
+        "listAlertRulesOfOperator",
+        "listAlertRuleChangesOfOperator",
+        "listBackTestsOfOperator",
+        "createAlertRuleOfOperator",
+        "testAlertRuleOfOperator",
+    ])
 }
 
 /// Registering a vehicle of another client is a conflict that does not reveal its vid.

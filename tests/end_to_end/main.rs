@@ -7,6 +7,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod access;
+mod alerts;
 mod bulk;
 mod clients;
 mod consent;
@@ -14,6 +15,7 @@ mod contract;
 mod creating;
 mod custom;
 mod dead_letters;
+mod erasure;
 mod interrupt;
 mod kills;
 mod local;
@@ -22,6 +24,7 @@ mod offboarding;
 mod provisioning;
 mod reading;
 mod recording;
+mod restore;
 mod rights;
 mod shared;
 mod sizes;
@@ -78,17 +81,23 @@ const CHECKS: &[(&str, Check)] = checks![
     dead_letters::poison_record_is_redriven_once_after_its_cause_is_corrected,
     dead_letters::failed_batch_of_the_stream_is_redriven,
     dead_letters::failed_enrichment_is_redriven_once_after_its_cause_is_corrected,
+    erasure::erased_vehicle_is_in_no_store,
     webhooks::test_event_arrives_signed,
     webhooks::event_is_delivered_after_failures_in_the_packages_of_the_endpoint,
+    webhooks::trace_has_every_hop_of_an_event,
     webhooks::revoked_event_that_waits_is_not_delivered,
     webhooks::secret_is_rotated_under_load_without_a_refused_signature,
     webhooks::gone_endpoint_is_disabled_with_a_notice_until_it_is_activated,
     webhooks::failed_delivery_is_redriven_with_one_effect,
+    alerts::rules_are_versioned_and_removed,
+    alerts::alert_is_delivered_and_agrees_with_the_back_test,
     creating::repeated_idempotency_key_creates_nothing,
     creating::vehicle_is_found_replaced_and_retired,
     creating::events_are_accepted_in_every_content_mode,
     sizes::largest_values_of_a_vehicle_do_not_block_it,
     bulk::vehicle_file_is_imported_and_not_overwritten_by_older_files,
+    // After the checks whose events it restores.
+    restore::emptied_tables_are_restored_from_the_archive,
     offboarding::discarded_fleet_is_offboarded_at_once,
     offboarding::drained_fleet_is_offboarded,
     // The last one, because it is about the calls that all others caused.

@@ -19,7 +19,7 @@ pub(crate) struct Trips {
     /// The vehicle to whose positions the fleet is subscribed.
     pub(crate) subscribed: String,
     /// The vehicle without a subscription.
-    unsubscribed: String,
+    pub(crate) unsubscribed: String,
     /// The number of samples of each vehicle.
     pub(crate) samples: usize,
     /// The id and a token of the subscribed fleet.

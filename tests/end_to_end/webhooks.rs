@@ -1,12 +1,13 @@
 //! Webhooks: events arrive signed at an endpoint on this machine, whatever fails on the way.
 
-mod receiver;
+pub(crate) mod receiver;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::consent::{send, until, vehicle};
+use crate::consent::{drain, send, until, vehicle};
 use crate::shared::Shared;
 use crate::stack::{Response, Stack};
 use receiver::{Receiver, event, is_signed_with};
@@ -160,6 +161,30 @@ pub(crate) fn event_is_delivered_after_failures_in_the_packages_of_the_endpoint(
     let statuses = [200, 500, 500, 500].map(|status| json!(status));
     assert_eq!(outcomes, numbers.iter().zip(&statuses).collect::<Vec<_>>(), "newest first");
     assert_eq!(attempts[1]["excerpt"], "status 500");
+    endpoint.delete();
+}
+
+pub(crate) fn trace_has_every_hop_of_an_event(shared: &Shared) {
+    let stack = shared.stack();
+    let receiver = Receiver::start(&[204]);
+    let vid = vehicle(stack, "webhook-trace");
+    let fleet = stack.fleet(&[&vid], &["telematics"]);
+    let endpoint = Endpoint::create(stack, &fleet, "/trace", &json!({}));
+    let eid = send(stack, &vid, 1);
+    let request = receiver.wait_for(&endpoint.target, 1).remove(0);
+    drain(stack, &fleet);
+
+    let (mut trace, mut hops) = (Value::Null, BTreeSet::new());
+    until("the trace has every hop", DELIVERY_TIMEOUT, || {
+        trace = stack.command(&["trace", &eid]);
+        let segments = trace["segments"].as_array().expect("segments").iter();
+        hops = segments.map(|segment| segment["hop"].as_str().expect("a hop").to_owned()).collect();
+        hops.len() == 5
+    });
+    assert_eq!(hops.into_iter().collect::<Vec<_>>(), ["enrichment", "feed", "processing", "upload", "webhook"], "{trace}");
+    let sent = request.header("traceparent").expect("a trace context");
+    let trace_id = trace["traceId"].as_str().expect("an id");
+    assert!(sent.starts_with(&format!("00-{trace_id}-")) && sent.ends_with("-01"), "{sent}");
     endpoint.delete();
 }
 

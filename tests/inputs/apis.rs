@@ -18,13 +18,14 @@ use roadcast_services::dead_letters::queries::DeadLetterQueries;
 use roadcast_services::dead_letters::redrive::{LetterSender, Redriver};
 use roadcast_services::delivery::enrichment::Enrichment;
 use roadcast_services::delivery::feed::{FeedReader, PollInterval};
+use roadcast_services::erasure::ErasureRequests;
 use roadcast_services::fleets::Onboarding;
 use roadcast_services::fleets::provisioning::Provisioning;
 use roadcast_services::fleets::receipts::Receipts;
 use roadcast_services::ingest::Ingest;
 use roadcast_services::query::fleet_events::FleetEvents;
 use roadcast_services::query::{StateQueries, VehicleQueries};
-use roadcast_services::stream::{EventStore, EventValidator, Publisher, RecentEvents, StreamProcessor};
+use roadcast_services::stream::{AlertReader, EventStore, EventValidator, Publisher, RecentEvents, StreamProcessor};
 use roadcast_services::vehicles::fleet_vehicles::FleetVehicles;
 use roadcast_services::vehicles::registry::VehicleRegistry;
 use roadcast_services::webhooks::attempts::AttemptQueries;
@@ -124,6 +125,13 @@ impl Apis {
             fleets: OnboardingApi {
                 onboarding,
                 receipts: Receipts { fleets: m(), subscriptions: m(), index: m(), entitlements: m(), clock: k() },
+                erasures: ErasureRequests {
+                    erasures: m(),
+                    vehicles: m(),
+                    workflow: m(),
+                    clock: k(),
+                    randomness: SeededRandomness::new(12),
+                },
                 fleet_vehicles: FleetVehicles { mappings: bulk.clone(), fleets: m() },
             },
             middleware: Middleware::new(RequestPorts {
@@ -139,6 +147,7 @@ impl Apis {
                 archive: m(),
                 quarantine: m(),
                 validator: EventValidator { subjects: CachedSubjects::new(m(), k()), schemas: CachedSchemas::new(m(), k()) },
+                alerts: AlertReader { secrets: m() },
                 publisher: Publisher { entitlements: entitlements(), bus: m(), clock: k() },
                 store: EventStore { state: m(), log: m(), recent: RecentEvents::default() },
                 clock: k(),

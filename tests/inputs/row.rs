@@ -28,7 +28,7 @@ impl Row {
     pub(crate) fn run(&self) -> Result<(), String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let mut service = Service::start().await;
+            let mut service = Box::pin(Service::start()).await;
             for (number, step) in (self.steps)().into_iter().enumerate() {
                 let failed = |error| format!("{}, step {}: {error}", self.test_name(), number + 1);
                 step.run(&mut service).await.map_err(failed)?;

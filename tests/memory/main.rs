@@ -16,5 +16,6 @@ mod onboarding;
 mod peak;
 mod reference_loader;
 mod request;
+mod restore;
 mod stream;
 mod vehicles_api;

@@ -1,10 +1,8 @@
 //! The API of onboarding, and the provisioner: 256 MiB each.
 
-use std::collections::BTreeSet;
-
 use roadcast_domain::Timestamp;
 use roadcast_domain::audit::{Author, Change};
-use roadcast_domain::entitlement::Entitlement;
+use roadcast_domain::entitlement::{Entitlement, Holders};
 use roadcast_domain::fleet::{FeedDisposition, Fleet};
 use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::limits;
@@ -19,6 +17,7 @@ use roadcast_ports::feed::{Delivery, FeedIndex as _};
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::provisioning::FeedProofs as _;
 use roadcast_ports::subscriptions::Subscriptions;
+use roadcast_services::erasure::ErasureRequests;
 use roadcast_services::fleets::Onboarding;
 use roadcast_services::fleets::offboarding::{self, Offboarding};
 use roadcast_services::fleets::provisioning::{self, Provisioning};
@@ -69,6 +68,13 @@ impl FleetFixture {
         let api = OnboardingApi {
             onboarding,
             receipts: Receipts { fleets: m(), subscriptions: m(), index: m(), entitlements: m(), clock: k() },
+            erasures: ErasureRequests {
+                erasures: m(),
+                vehicles: m(),
+                workflow: m(),
+                clock: k(),
+                randomness: SeededRandomness::new(12),
+            },
             fleet_vehicles: FleetVehicles { mappings: MemoryBulk::default(), fleets: m() },
         };
         let middleware = middleware(&memory, &clock);
@@ -110,7 +116,7 @@ impl FleetFixture {
     }
 
     /// Delivers 200,000 events of the vehicles in 500 entries.
-    fn deliver(&self, held_by: &BTreeSet<SubscriptionId>) {
+    fn deliver(&self, held_by: &Holders) {
         let vehicles = vehicles(0);
         let event = |n: usize| {
             let vid = vehicles[n % VEHICLES].clone();
@@ -160,14 +166,14 @@ const RECEIPT: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}/receipt"
 fn receipt_of_many_deliveries_is_bounded() {
     let fixture = FleetFixture::new();
     let subscription = fixture.subscribe(0, SubscriptionState::Active);
-    fixture.deliver(&BTreeSet::new());
+    fixture.deliver(&Holders::None);
     fixture.assert_get("receipt", RECEIPT, json!({}));
     let fixture = FleetFixture::new();
     fixture.subscribe(0, SubscriptionState::Active);
     peak(fixture.memory.write_grants(&subscription)).0.unwrap();
     let entitlements = peak(fixture.memory.list_by_vehicle(&subscription.vehicles[0])).0.unwrap();
     assert!(matches!(&entitlements[..], [Entitlement { grants, .. }] if grants.len() == 1));
-    fixture.deliver(&BTreeSet::from([subscription.subscription_id]));
+    fixture.deliver(&Holders::any([subscription.subscription_id].into()));
     fixture.assert_get("receipt of held deliveries", RECEIPT, json!({}));
 }
 
@@ -252,9 +258,16 @@ fn offboarding_is_bounded() {
     let change = Change::fleet_changed(author(), Some(&fixture.fleet), &offboarding, now);
     peak(Fleets::update(&fixture.memory, &offboarding, &change)).0.unwrap();
     let m = || fixture.memory.clone();
-    let (fleets, clients, app_clients, subscriptions, endpoints, channel) = (m(), m(), m(), m(), m(), m());
-    let clock = fixture.clock.clone();
-    let offboarding = Offboarding::<InMemory> { fleets, clients, app_clients, subscriptions, endpoints, channel, clock };
+    let offboarding = Offboarding::<InMemory> {
+        fleets: m(),
+        clients: m(),
+        app_clients: m(),
+        subscriptions: m(),
+        endpoints: m(),
+        alert_rules: m(),
+        channel: m(),
+        clock: fixture.clock.clone(),
+    };
     for step in [Step::StopDelivery, Step::Drain, Step::Revoke, Step::RemoveQueue, Step::RemoveClients, Step::Finish] {
         let task = Task { step, fleet_id: fixture.fleet.fleet_id.clone(), attempt: 1, error: None };
         assert_peak(&format!("offboarding, {step:?}"), BOUND, offboarding.step(&task)).unwrap();

@@ -9,6 +9,7 @@ use roadcast_domain::ids::{ClientId, FleetId};
 use roadcast_domain::plan::Plan;
 use roadcast_enrichment::EntryMessages;
 use roadcast_lambda_kit::deadline::Deadline;
+use roadcast_lambda_kit::event_traces::EventTraces;
 use roadcast_lambda_kit::metrics::Metrics;
 use roadcast_lambda_kit::sqs::SqsEvent;
 use roadcast_ports::PortError;
@@ -23,7 +24,7 @@ use roadcast_services::delivery::enrichment::Enrichment;
 use roadcast_services::delivery::feed::FeedReader;
 use roadcast_services::fleets::provisioning::{Provisioning, Step, Task};
 use roadcast_services::fleets::{Onboarding, SubscriptionRequest};
-use roadcast_services::stream::{EventStore, EventValidator, Publisher, RecentEvents, Record, StreamProcessor};
+use roadcast_services::stream::{AlertReader, EventStore, EventValidator, Publisher, RecentEvents, Record, StreamProcessor};
 use roadcast_testbed::{InFlight, InMemory, Memory, MemoryQueue, QueuedMessage, SeededRandomness, port_set};
 use serde_json::json;
 
@@ -72,6 +73,7 @@ fn processor(fixture: &Fixture) -> StreamProcessor<WithDiscard> {
         archive: Discard,
         quarantine: Discard,
         validator: EventValidator { subjects: CachedSubjects::new(m(), k()), schemas: CachedSchemas::new(m(), k()) },
+        alerts: AlertReader { secrets: m() },
         publisher: Publisher { entitlements: CachedEntitlements::new(m(), k()), bus: m(), clock: k() },
         store: EventStore { state: m(), log: fixture.log(), recent: RecentEvents::default() },
         clock: k(),
@@ -95,10 +97,9 @@ fn records_of_blocks(fixture: &Fixture, records: usize) -> Vec<Record> {
     (0..records).map(|n| record(fixture, n, &text(n))).collect()
 }
 
-#[test]
-fn batch_of_hostile_records_is_bounded() {
-    let fixture = peak(Fixture::new()).0;
-    let mut records = records_of_blocks(&fixture, 2);
+/// Records that decode to as much as the limits allow.
+pub(crate) fn hostile_records(fixture: &Fixture) -> Vec<Record> {
+    let mut records = records_of_blocks(fixture, 2);
     // Samples of few bytes, up to the limit of a decompressed record.
     let data = vec![format!(r#"{{"at":"{START}","signals":{{"a":1}}}}"#); 500].join(",");
     let event = |record: usize, n: usize| {
@@ -108,8 +109,15 @@ fn batch_of_hostile_records_is_bounded() {
     };
     for number in 2..4 {
         let events: Vec<String> = (0..160).map(|n| event(number, n)).collect();
-        records.push(record(&fixture, number, &format!("[{}]", events.join(","))));
+        records.push(record(fixture, number, &format!("[{}]", events.join(","))));
     }
+    records
+}
+
+#[test]
+fn batch_of_hostile_records_is_bounded() {
+    let fixture = peak(Fixture::new()).0;
+    let records = hostile_records(&fixture);
     let processor = processor(&fixture);
     let outcome = assert_peak("batch of hostile records", STREAM_BOUND, processor.process_batch(&records));
     assert_eq!(outcome.retry_from, None);
@@ -199,6 +207,7 @@ fn delivery_of_blocks_that_unpack_wide_is_bounded() {
             MemoryQueue::default(),
             SeededRandomness::new(3),
             Arc::new(Metrics::new("enrichment", "test")),
+            Arc::new(EventTraces::disabled()),
         );
         let published = fixture.memory.take_published();
         for batch in published.chunks(10) {

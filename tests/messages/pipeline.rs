@@ -26,7 +26,7 @@ use roadcast_services::fleets::provisioning::{Provisioning, Step, Task};
 use roadcast_services::fleets::{Onboarding, SubscriptionRequest};
 use roadcast_services::ingest::Ingest;
 use roadcast_services::stream::{
-    BatchOutcome, EventStore, EventValidator, Publisher, RecentEvents, Record, StreamProcessor,
+    AlertReader, BatchOutcome, EventStore, EventValidator, Publisher, RecentEvents, Record, StreamProcessor,
 };
 use roadcast_services::vehicles::registry::VehicleRegistry;
 use roadcast_testbed::{InMemory, ManualClock, Memory, MemoryItems, SeededRandomness, ShardRecord};
@@ -35,7 +35,7 @@ use serde_json::{Value, json};
 /// The arrival time of all records.
 const NOW: &str = "2026-11-20T08:15:06.120Z";
 /// The packages that the fleet subscribes to.
-const PACKAGES: [&str; 3] = ["telematics", "track-and-trace", "diagnostics"];
+const PACKAGES: [&str; 4] = ["telematics", "track-and-trace", "diagnostics", "alerts"];
 /// The custom type of [`Pipeline::register_tyres`], which adds it to the package `diagnostics`.
 pub(crate) const TYRE: &str = "com.example.tyre.v1";
 
@@ -152,6 +152,7 @@ impl Pipeline {
                 subjects: CachedSubjects::new(self.memory.clone(), self.clock.clone()),
                 schemas: CachedSchemas::new(self.memory.clone(), self.clock.clone()),
             },
+            alerts: AlertReader { secrets: self.memory.clone() },
             publisher: Publisher {
                 entitlements: CachedEntitlements::new(self.memory.clone(), self.clock.clone()),
                 bus: self.memory.clone(),

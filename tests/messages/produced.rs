@@ -10,7 +10,7 @@ use roadcast_domain::ids::FleetId;
 use serde_json::{Value, json};
 
 use crate::pipeline::Pipeline;
-use crate::webhooks;
+use crate::{alerts, webhooks};
 
 /// The first bytes of a zstd frame.
 const ZSTD: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
@@ -81,6 +81,8 @@ pub(crate) async fn produce() -> Produced {
     let probe_delivery = pipeline.memory.deliveries().pop().expect("the probe is delivered");
     let probe_message = pipeline.memory.queued(&pipeline.fleet_id).pop().expect("the probe arrives");
 
+    let (alert_record, alerts) = alerts::produce(&pipeline).await;
+
     let webhooks = webhooks::produce(&pipeline, &entry(&delivery)).await;
     let mut messages = webhooks.messages;
     messages.extend(BTreeMap::from([
@@ -91,6 +93,8 @@ pub(crate) async fn produce() -> Produced {
         ("RawLine", lines(&raw).into_iter().filter(is_plain).collect()),
         ("QuarantineLine", quarantined.iter().flat_map(lines).collect()),
         ("IngestEntry", vec![entry(&BusEntry::ingest("roadcast-dev-ingest", published))]),
+        ("AlertRecord", vec![alert_record]),
+        ("AlertEntry", vec![entry(&BusEntry::ingest("roadcast-dev-ingest", &alerts))]),
         ("DeliveryEntry", vec![entry(&delivery)]),
         ("FeedMessage", vec![parse(message)]),
         ("ProbeEntry", vec![entry(&BusEntry::ingest("roadcast-dev-ingest", &probe))]),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::DeliveryId;
+use roadcast_domain::trace::EventSampling;
 use roadcast_domain::webhook::{Endpoint, TargetRules};
 use roadcast_ports::clock::Clock as _;
 use roadcast_ports::webhooks::{DeliveryTask, WaitingDeliveries, WaitingDelivery, WaitingLine};
@@ -22,7 +23,7 @@ use crate::pipeline::Pipeline;
 /// What the code wrote.
 pub(crate) struct Produced {
     pub(crate) messages: BTreeMap<&'static str, Vec<Value>>,
-    /// The headers that sign a request.
+    /// The headers that sign a request, and its trace context.
     pub(crate) headers: Value,
 }
 
@@ -58,6 +59,7 @@ pub(crate) async fn produce(pipeline: &Pipeline, delivery_entry: &Value) -> Prod
         sender: receiver.clone(),
         clock: k(),
         randomness: SeededRandomness::new(8),
+        sampling: EventSampling::NONE,
     };
     let attempt_task = next_task(pipeline);
     handle(&dispatcher, &attempt_task).await;
@@ -81,7 +83,7 @@ pub(crate) async fn produce(pipeline: &Pipeline, delivery_entry: &Value) -> Prod
     let line_task = next_task(pipeline);
 
     let header = |name: &str| delivery.header(name).to_owned();
-    let names = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+    let names = ["webhook-id", "webhook-timestamp", "webhook-signature", "traceparent"];
     let parse = |bytes: &[u8]| serde_json::from_slice(bytes).expect("JSON");
     Produced {
         messages: BTreeMap::from([

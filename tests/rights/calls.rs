@@ -52,7 +52,7 @@ fn action<'o>(service: &str, operation: &'o str) -> Option<&'o str> {
             "dynamodb",
             "GetItem" | "BatchGetItem" | "Query" | "Scan" | "PutItem" | "UpdateItem" | "DeleteItem" | "BatchWriteItem",
         )
-        | ("kinesis", "PutRecord" | "PutRecords")
+        | ("kinesis", "PutRecord" | "PutRecords" | "ListShards" | "GetShardIterator" | "GetRecords")
         | ("kms", "Encrypt" | "Decrypt")
         | ("secretsmanager", "GetSecretValue")
         | ("states", "StartExecution")
@@ -78,7 +78,10 @@ fn action<'o>(service: &str, operation: &'o str) -> Option<&'o str> {
             | "DeleteMessage"
             | "ChangeMessageVisibility",
         )
-        | ("s3", "GetObject" | "GetObjectVersion" | "PutObject" | "DeleteObject" | "AbortMultipartUpload") => operation,
+        | (
+            "s3",
+            "GetObject" | "GetObjectVersion" | "PutObject" | "DeleteObject" | "AbortMultipartUpload" | "DeleteObjectVersion",
+        ) => operation,
         ("events", "PutRule/Tags" | "CreateEventBus/Tags") => "TagResource",
         ("sqs", "CreateQueue/Tags") => "TagQueue",
         ("sqs", "SendMessageBatch" | "DeleteMessageBatch" | "ChangeMessageVisibilityBatch") => {
@@ -88,6 +91,7 @@ fn action<'o>(service: &str, operation: &'o str) -> Option<&'o str> {
         ("s3", "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload") => "PutObject",
         // To callers without this right, S3 returns 403 for an object that does not exist.
         ("s3", "missing-object" | "GET-bucket") => "ListBucket",
+        ("s3", "GET-versions") => "ListBucketVersions",
         ("lambda", "Invoke") => "InvokeFunction",
         _ => return None,
     };

@@ -11,6 +11,8 @@ const FAILURES: &str = "Lambda sends failed invocations and batches to the desti
 
 const DELIVERY: &str = "Step Functions delivers the logs of the state machines with their role";
 
+const CHILDREN: &str = "Step Functions starts, follows and stops the child executions of a distributed map with this role";
+
 /// The rights.
 pub(crate) const RIGHTS: &[ListedRight] = &[
     ("*", "logs:CreateLogStream", "log-group:/aws/lambda/", LOGS),
@@ -24,6 +26,30 @@ pub(crate) const RIGHTS: &[ListedRight] = &[
     ("StreamProcessorRole", "kinesis:ListShards", "stream/", STREAM),
     ("StreamProcessorRole", "s3:PutObject", "-dead-letters-", FAILURES),
     ("StreamProcessorRole", "s3:ListBucket", "-dead-letters-", FAILURES),
+    ("AlertEvaluatorRole", "kinesis:DescribeStream", "stream/", STREAM),
+    ("AlertEvaluatorRole", "kinesis:DescribeStreamSummary", "stream/", STREAM),
+    ("AlertEvaluatorRole", "kinesis:ListShards", "stream/", STREAM),
+    (
+        "AlertEvaluatorRole",
+        "kinesis:SubscribeToShard",
+        "consumer/",
+        "the event source mapping reads by enhanced fan-out with the role of the function",
+    ),
+    (
+        "AlertEvaluatorRole",
+        "kinesis:DescribeStreamConsumer",
+        "consumer/",
+        "the event source mapping reads by enhanced fan-out with the role of the function",
+    ),
+    ("AlertEvaluatorRole", "s3:PutObject", "-dead-letters-", FAILURES),
+    ("AlertEvaluatorRole", "s3:ListBucket", "-dead-letters-", FAILURES),
+    ("AlertClockRole", "sqs:SendMessage", "-dead-letters", FAILURES),
+    (
+        "AlertScheduleRole",
+        "lambda:InvokeFunction",
+        "-alert-clock",
+        "EventBridge Scheduler invokes the function with this role",
+    ),
     ("EnrichmentRole", "sqs:ReceiveMessage", "-enrichment-", MESSAGES),
     ("EnrichmentRole", "sqs:DeleteMessage", "-enrichment-", MESSAGES),
     ("EnrichmentRole", "sqs:GetQueueAttributes", "-enrichment-", MESSAGES),
@@ -36,6 +62,9 @@ pub(crate) const RIGHTS: &[ListedRight] = &[
     ("WebhookDispatcherRole", "sqs:ReceiveMessage", "-webhook-", MESSAGES),
     ("WebhookDispatcherRole", "sqs:DeleteMessage", "-webhook-", MESSAGES),
     ("WebhookDispatcherRole", "sqs:GetQueueAttributes", "-webhook-", MESSAGES),
+    ("BackTesterRole", "sqs:ReceiveMessage", "-back-tests", MESSAGES),
+    ("BackTesterRole", "sqs:DeleteMessage", "-back-tests", MESSAGES),
+    ("BackTesterRole", "sqs:GetQueueAttributes", "-back-tests", MESSAGES),
     ("WebhookSchedulerRole", "sqs:SendMessage", "-dead-letters", FAILURES),
     (
         "WebhookScheduleRole",
@@ -53,6 +82,12 @@ pub(crate) const RIGHTS: &[ListedRight] = &[
     ("DeviceRuleRole", "kinesis:PutRecord", "stream/", "IoT Core puts the messages of devices on the stream with this role"),
     ("DeviceRuleRole", "sqs:SendMessage", "-dead-letters", "IoT Core sends what it cannot put with this role"),
     ("WorkflowRole", "lambda:InvokeFunction", "-provisioner", "the state machines invoke the function with this role"),
+    (
+        "WorkflowRole",
+        "lambda:InvokeFunction",
+        "-eraser",
+        "the state machine of erasures invokes the function with this role",
+    ),
     ("WorkflowRole", "xray:GetSamplingRules", "*", TRACES),
     ("WorkflowRole", "xray:GetSamplingTargets", "*", TRACES),
     ("WorkflowRole", "logs:CreateLogDelivery", "*", DELIVERY),
@@ -63,6 +98,21 @@ pub(crate) const RIGHTS: &[ListedRight] = &[
     ("WorkflowRole", "logs:PutResourcePolicy", "*", DELIVERY),
     ("WorkflowRole", "logs:DescribeResourcePolicies", "*", DELIVERY),
     ("WorkflowRole", "logs:DescribeLogGroups", "*", DELIVERY),
+    ("RestoreRole", "lambda:InvokeFunction", "-archive-restorer", "the state machine invokes the function with this role"),
+    ("RestoreRole", "states:StartExecution", "stateMachine:", CHILDREN),
+    ("RestoreRole", "states:DescribeExecution", "execution:", CHILDREN),
+    ("RestoreRole", "states:StopExecution", "execution:", CHILDREN),
+    ("RestoreRole", "states:RedriveExecution", "execution:", CHILDREN),
+    ("RestoreRole", "xray:GetSamplingRules", "*", TRACES),
+    ("RestoreRole", "xray:GetSamplingTargets", "*", TRACES),
+    ("RestoreRole", "logs:CreateLogDelivery", "*", DELIVERY),
+    ("RestoreRole", "logs:GetLogDelivery", "*", DELIVERY),
+    ("RestoreRole", "logs:UpdateLogDelivery", "*", DELIVERY),
+    ("RestoreRole", "logs:DeleteLogDelivery", "*", DELIVERY),
+    ("RestoreRole", "logs:ListLogDeliveries", "*", DELIVERY),
+    ("RestoreRole", "logs:PutResourcePolicy", "*", DELIVERY),
+    ("RestoreRole", "logs:DescribeResourcePolicies", "*", DELIVERY),
+    ("RestoreRole", "logs:DescribeLogGroups", "*", DELIVERY),
 ];
 
 /// Returns the entry for a right, if it is listed.

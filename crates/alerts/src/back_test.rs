@@ -2,6 +2,7 @@
 
 use roadcast_domain::event::Event;
 use roadcast_signals::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
 use crate::evaluate::{Evaluation, silent_transitions};
@@ -9,6 +10,11 @@ use crate::program::VehicleRules;
 use crate::state::State;
 use crate::transition::Transition;
 use crate::window::Window;
+
+/// What is kept of an interrupted back-test: the state after all samples before a time. The events since are in the event log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BackTestState(State);
 
 /// The evaluation of the rules of a vehicle on events of the event log.
 ///
@@ -27,6 +33,21 @@ impl<'r> BackTest<'r> {
     /// Starts an evaluation without earlier samples. The rules raise alerts from their `active_from` on.
     pub fn new(rules: &'r VehicleRules) -> Self {
         Self { rules, state: State::new(rules), pending: Window::default(), batch: Batch::default() }
+    }
+
+    /// Returns what must be kept to [`resume`](Self::resume) the evaluation. Events that were not evaluated are not part of it.
+    pub fn state(&self) -> BackTestState {
+        BackTestState(self.state.clone())
+    }
+
+    /// Continues an evaluation with the same rules, with all events that have a sample at or after the time up to which they were
+    /// complete. `None` if the state is not that of these rules.
+    pub fn resume(rules: &'r VehicleRules, BackTestState(state): BackTestState) -> Option<Self> {
+        let new = State::new(rules);
+        let has_same_shape = state.values.len() == new.values.len()
+            && state.rules.len() == new.rules.len()
+            && state.rules.iter().zip(&new.rules).all(|(stored, new)| stored.nodes.len() == new.nodes.len());
+        has_same_shape.then(|| Self { rules, state, pending: Window::default(), batch: Batch::default() })
     }
 
     /// Adds events of the vehicle, in any order. They must be what [`VehicleRules::select`] returned. Repeated events are ignored,

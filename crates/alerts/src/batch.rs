@@ -51,7 +51,7 @@ fn stated_times(event: &Event) -> impl Iterator<Item = Timestamp> {
     let (samples, diagnostic) = match &event.body {
         Body::Telemetry(telemetry) => (telemetry.samples.times(), None),
         Body::Diagnostic(diagnostic) => (&[][..], Some(diagnostic.at)),
-        Body::Custom(_) => (&[][..], None),
+        Body::Alert(_) | Body::Custom(_) => (&[][..], None),
     };
     samples.iter().copied().chain(diagnostic)
 }
@@ -121,7 +121,7 @@ impl Batch {
     pub(crate) fn diagnostic<'e>(&self, row: usize, events: &[&'e Event]) -> Option<&'e Diagnostic> {
         match &self.event(row, events)?.body {
             Body::Diagnostic(diagnostic) => Some(diagnostic),
-            Body::Telemetry(_) | Body::Custom(_) => None,
+            Body::Telemetry(_) | Body::Alert(_) | Body::Custom(_) => None,
         }
     }
 }

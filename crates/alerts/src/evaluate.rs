@@ -4,6 +4,7 @@ mod evidence;
 mod silence;
 mod step;
 
+use roadcast_domain::alert::TransitionKind;
 use std::ops::Range;
 
 use roadcast_domain::event::Event;
@@ -12,7 +13,7 @@ use roadcast_signals::Timestamp;
 use crate::batch::Batch;
 use crate::program::{BoundRule, VehicleRules};
 use crate::state::{LastDiagnostic, LastValue, RuleState, State};
-use crate::transition::{Transition, TransitionKind};
+use crate::transition::Transition;
 
 pub(crate) use silence::{next_deadline, silent_transitions};
 

@@ -4,6 +4,8 @@
 pub const NAME_BYTES: usize = 128;
 /// Maximum conditions of one rule, combinations included. Each is evaluated for each sample.
 pub const CONDITIONS_PER_RULE: usize = 32;
+/// Maximum signals that one rule reads. An alert has the last value of each, and must fit into a webhook.
+pub const SIGNALS_PER_RULE: usize = 64;
 /// Maximum depth of nested conditions.
 pub const CONDITION_DEPTH: usize = 8;
 /// Maximum seconds of a duration of a rule: seven days.

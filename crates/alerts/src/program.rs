@@ -6,6 +6,7 @@ mod vehicle_rules;
 
 use std::sync::Arc;
 
+use roadcast_domain::alert::RuleOwner;
 use roadcast_domain::ids::RuleId;
 use roadcast_signals::{SignalDef, Timestamp};
 
@@ -20,6 +21,8 @@ pub use vehicle_rules::VehicleRules;
 /// A version of a rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleVersion {
+    /// Who owns it.
+    pub owner: RuleOwner,
     /// The rule.
     pub rule_id: RuleId,
     /// The version, from 1.

@@ -11,6 +11,7 @@ mod scope;
 #[cfg(test)]
 mod tests;
 
+use roadcast_domain::alert::Severity;
 use roadcast_domain::strict_json::parse_strict_json;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,6 +19,7 @@ use serde_json::Value;
 use crate::limits;
 use crate::parse::{Mistake, Mistakes, Part};
 
+pub(crate) use condition::SPEED;
 pub use condition::{Bound, Condition, Direction, DtcTest, Equals, NoData, Rate, RateUnit, Test, Threshold};
 pub use dtc_pattern::{DtcPattern, InvalidDtcPattern};
 pub use geofence::{Coordinates, FenceEvent, Geofence, Shape};
@@ -43,18 +45,6 @@ pub struct Rule {
     /// When no alerts are raised.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
-}
-
-/// How urgent an alert is.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Severity {
-    /// For information.
-    Info,
-    /// Needs attention.
-    Warning,
-    /// Needs attention at once.
-    Critical,
 }
 
 /// A rule has mistakes.

@@ -66,6 +66,9 @@ pub(crate) enum Memory {
 /// How many numbers are kept for a rate at most, without the oldest one.
 pub(crate) const RATE_STEPS: i64 = 16;
 
+/// Estimated bytes of a value outside of its place, such as a text.
+const VALUE_BYTES: usize = 32;
+
 /// The last value of a signal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LastValue {
@@ -90,6 +93,15 @@ impl State {
             values: vec![None; rules.signals().len()],
             diagnostic: None,
         }
+    }
+}
+
+impl State {
+    /// Returns about how many bytes it takes in memory. Numbers that are kept for a rate are not counted one by one.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let nodes: usize = self.rules.iter().map(|rule| rule.nodes.len() * size_of::<NodeState>()).sum();
+        let values = self.values.len() * (size_of::<Option<LastValue>>() + VALUE_BYTES);
+        size_of::<Self>() + self.rules.len() * size_of::<RuleState>() + nodes + values
     }
 }
 

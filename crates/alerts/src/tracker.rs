@@ -8,13 +8,13 @@ mod states;
 #[cfg(test)]
 mod tests;
 
+use roadcast_domain::alert::Alert;
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_signals::Timestamp;
 
 use self::publication::{Publication, Published};
 use self::states::States;
-use crate::alert::Alert;
 use crate::batch::{self, Batch};
 use crate::evaluate::{Evaluation, next_deadline, silent_transitions};
 use crate::limits;
@@ -91,6 +91,17 @@ impl Tracker {
         self.states.head().time
     }
 
+    /// Returns the accepted events that late samples may need, with the samples that were in time, in the order of their ids. With
+    /// them, the evaluation can be [restored](Self::restore) although the event log does not have them yet.
+    pub fn kept_events(&self) -> impl Iterator<Item = &Event> {
+        self.window.events()
+    }
+
+    /// Returns about how many bytes it takes in memory.
+    pub fn memory_bytes(&self) -> usize {
+        self.window.bytes() + self.states.memory_bytes() + self.publication.memory_bytes()
+    }
+
     /// Whether an alert is raised.
     pub fn has_alerts(&self) -> bool {
         self.states.head().rules.iter().any(|rule| rule.raised_at.is_some())
@@ -110,6 +121,18 @@ impl Tracker {
         self.silent_until = self.silent_until.max(Some(now));
         let after = self.states.head().time;
         self.publish(after, Vec::new(), false, &mut update);
+        update
+    }
+
+    /// Compares what was published with messages that were, or may have been: the newest of each transition counts. Publishes what
+    /// differs, so that a message is withdrawn that was published before its [checkpoint](Self::checkpoint) was stored.
+    pub fn reconcile<'a>(&mut self, messages: impl IntoIterator<Item = &'a Alert>) -> Update {
+        let mut update = Update::default();
+        let oldest = self.states.oldest().time;
+        for Published { transition, revision } in self.publication.reconcile(oldest, messages) {
+            let Some(version) = self.rules.version(&transition.rule_id, transition.version) else { continue };
+            update.alerts.push(transition.into_alert(&self.vid, version, revision, true));
+        }
         update
     }
 
@@ -151,7 +174,7 @@ impl Tracker {
         }
         for Published { transition, revision } in self.publication.replace(after, computed) {
             let Some(version) = self.rules.version(&transition.rule_id, transition.version) else { continue };
-            update.alerts.push(Alert::new(&self.vid, version, transition, revision, is_late));
+            update.alerts.push(transition.into_alert(&self.vid, version, revision, is_late));
         }
     }
 

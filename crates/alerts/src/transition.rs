@@ -1,9 +1,11 @@
 //! Transitions of alerts.
 
-use roadcast_domain::diagnostic::TroubleCode;
-use roadcast_domain::ids::{AlertId, Eid, RuleId, VehicleId};
-use roadcast_signals::{SignalPath, Timestamp, Value};
+use roadcast_domain::alert::{Alert, AlertChange, AlertDiagnostic, AlertRule, AlertSignal, Cause, TransitionKind};
+use roadcast_domain::ids::{AlertId, RuleId, VehicleId};
+use roadcast_signals::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::program::RuleVersion;
 
 /// An alert is raised or cleared. The same rules on the same samples always have the same transitions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,16 +32,6 @@ pub struct Transition {
     pub diagnostic: Option<AlertDiagnostic>,
 }
 
-/// What happens to an alert.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum TransitionKind {
-    /// It is raised.
-    Raised,
-    /// It is cleared.
-    Cleared,
-}
-
 /// The identity of a transition of a vehicle. What it was computed from does not belong to it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -56,41 +48,6 @@ pub struct TransitionKey {
     pub raised_at: Timestamp,
 }
 
-/// The event that caused a transition.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cause {
-    /// The event.
-    pub eid: Eid,
-    /// When it was received.
-    pub received: Timestamp,
-}
-
-/// A signal that an alert was computed from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AlertSignal {
-    /// The signal.
-    pub path: SignalPath,
-    /// The value; absent if no sample had the signal.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub value: Option<Value>,
-    /// The time of the sample.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<Timestamp>,
-}
-
-/// The diagnostic event that an alert was computed from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AlertDiagnostic {
-    /// When it was read; absent if there was none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<Timestamp>,
-    /// Whether the malfunction indicator lamp was on; absent if unknown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mil: Option<bool>,
-    /// The trouble codes that the rule names, at most [`CODES_PER_ALERT`](crate::limits::CODES_PER_ALERT).
-    pub dtcs: Vec<TroubleCode>,
-}
-
 impl Transition {
     /// Returns its identity.
     pub fn key(&self) -> TransitionKey {
@@ -98,8 +55,50 @@ impl Transition {
         TransitionKey { at, rule_id: self.rule_id.clone(), version, kind, raised_at }
     }
 
+    /// Returns the transition that a message states or withdraws.
+    pub(crate) fn of_alert(alert: &Alert) -> Self {
+        Self {
+            rule_id: alert.rule.rule_id.clone(),
+            version: alert.rule.version,
+            kind: alert.transition_kind(),
+            at: alert.at,
+            raised_at: alert.raised_at,
+            cause: alert.cause,
+            signals: alert.signals.clone(),
+            diagnostic: alert.diagnostic.clone(),
+        }
+    }
+
     /// Returns the id of the alert.
     pub fn alert_id(&self, vid: &VehicleId) -> AlertId {
         AlertId::for_alert(&self.rule_id, self.version, vid, self.raised_at)
+    }
+
+    /// Returns the message about it, by the version of the rule.
+    pub(crate) fn into_alert(self, vid: &VehicleId, version: &RuleVersion, revision: u32, late: bool) -> Alert {
+        let is_withdrawn = revision.is_multiple_of(2);
+        Alert {
+            alert_id: self.alert_id(vid),
+            change: match self.kind {
+                _ if is_withdrawn => AlertChange::Withdrawn,
+                TransitionKind::Raised => AlertChange::Raised,
+                TransitionKind::Cleared => AlertChange::Cleared,
+            },
+            withdraws: is_withdrawn.then_some(self.kind),
+            rule: AlertRule {
+                fleet_id: version.owner.fleet_id().cloned(),
+                rule_id: self.rule_id,
+                version: self.version,
+                name: version.rule.name.clone(),
+                severity: version.rule.severity,
+            },
+            at: self.at,
+            raised_at: self.raised_at,
+            revision,
+            late: late || is_withdrawn,
+            cause: self.cause,
+            signals: self.signals,
+            diagnostic: self.diagnostic,
+        }
     }
 }

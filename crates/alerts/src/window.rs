@@ -13,12 +13,14 @@ use crate::batch;
 pub(crate) struct Window {
     events: BTreeMap<Eid, Kept>,
     samples: usize,
+    bytes: usize,
 }
 
 #[derive(Clone, Debug)]
 struct Kept {
     event: Event,
     samples: usize,
+    bytes: usize,
     last: Timestamp,
 }
 
@@ -40,23 +42,31 @@ impl Window {
         self.samples
     }
 
+    /// The bytes of the events in memory.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn extend(&mut self, events: Vec<Event>) {
         for event in events {
             let Some(last) = batch::times(&event).max() else { continue };
             let samples = batch::times(&event).count();
+            let bytes = event.memory_bytes();
             self.samples += samples;
-            self.events.insert(event.eid, Kept { event, samples, last });
+            self.bytes += bytes;
+            self.events.insert(event.eid, Kept { event, samples, bytes, last });
         }
     }
 
     /// Removes events without a sample after a time.
     pub(crate) fn forget_until(&mut self, time: Option<Timestamp>) {
         let Some(time) = time else { return };
-        let samples = &mut self.samples;
+        let (samples, bytes) = (&mut self.samples, &mut self.bytes);
         self.events.retain(|_, kept| {
             let is_kept = kept.last > time;
             if !is_kept {
                 *samples -= kept.samples;
+                *bytes -= kept.bytes;
             }
             is_kept
         });

@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use roadcast_alerts::limits::ALLOWED_LATENESS_MS;
 use roadcast_alerts::rule::Rule;
-use roadcast_alerts::transition::{Transition, TransitionKind};
+use roadcast_alerts::transition::Transition;
 use roadcast_alerts::{BackTest, Buffers, RuleSet, RuleVersion, Tracker, VehicleRules};
+use roadcast_domain::alert::{RuleOwner, TransitionKind};
 use roadcast_domain::event::{Body, Event, Telemetry};
 use roadcast_domain::ids::{AlertId, Eid, RuleId, VehicleId};
 use roadcast_signals::{POSITION, Sample, Timestamp, Value};
@@ -28,6 +29,7 @@ fn vid() -> VehicleId {
 
 fn rules_of(conditions: &[serde_json::Value]) -> VehicleRules {
     let version = |(index, condition): (usize, &serde_json::Value)| RuleVersion {
+        owner: RuleOwner::Operator,
         rule_id: RuleId::from_random_bits(index as u128),
         version: 1,
         active_from: Timestamp::default(),

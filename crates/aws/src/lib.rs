@@ -27,28 +27,31 @@ mod sdk_error;
 mod secretsmanager;
 mod sqs;
 mod stepfunctions;
+mod vehicle_erasure;
 
 pub use clock::{OsRandomness, SystemClock};
 pub use cognito::CognitoAppClients;
 pub use dynamodb::{
-    DynamoAttempts, DynamoClients, DynamoDeadLetters, DynamoDeliveries, DynamoEndpointHealths, DynamoEndpointRedrives,
-    DynamoEndpoints, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoFeedProofs, DynamoFleets,
-    DynamoIdempotencyStore, DynamoImportProgress, DynamoPackages, DynamoRateCounter, DynamoSchemas, DynamoStateStore,
-    DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles, DynamoWaitingDeliveries, keys,
+    DynamoAlertRules, DynamoAlertState, DynamoAttempts, DynamoBackTests, DynamoClients, DynamoDeadLetters, DynamoDeliveries,
+    DynamoEndpointHealths, DynamoEndpointRedrives, DynamoEndpoints, DynamoEntitlements, DynamoErasures, DynamoEventLog,
+    DynamoFeedIndex, DynamoFeedProofs, DynamoFleets, DynamoIdempotencyStore, DynamoImportProgress, DynamoPackages,
+    DynamoRateCounter, DynamoSchemas, DynamoStateStore, DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles,
+    DynamoWaitingDeliveries, ErasedTables, keys,
 };
 pub use eventbridge::{
     BusEntry, EventBridgeDeliveryBus, EventBridgeIngestBus, FEED_INPUT_PATH, NotABusArn, WebhookRule, feed_pattern,
 };
 pub use fleet_channels::FleetChannels;
-pub use kinesis::KinesisTelemetryStream;
+pub use kinesis::{KinesisStreamClock, KinesisStreamReader, KinesisTelemetryStream};
 pub use kms::KmsSealer;
 pub use lambda::{AwsRedriveTargets, RedriveTargetNames};
 pub use port_set::{AwsPorts, request_ports};
 pub use s3::{
-    ArchiveSection, ArchivedObject, ObjectText, RESUME_PREFIX, S3Archive, S3ArchiveReader, S3ArchivedRecords, S3Body,
-    S3BulkFiles, S3DeadLetterContents, archive_lines, quarantine_objects, raw_object,
+    ArchiveSection, ArchivedObject, ObjectText, RESUME_PREFIX, S3Archive, S3ArchiveReader, S3ArchivedBatches,
+    S3ArchivedRecords, S3Body, S3BulkFiles, S3DeadLetterContents, archive_lines, quarantine_objects, raw_object,
 };
 pub use sdk::{LazyClient, Sdk};
 pub use secretsmanager::SecretsManagerSource;
-pub use sqs::{SqsDeliveryQueue, SqsFailedDeliveries, SqsFeedQueue, SqsMessageDelay};
-pub use stepfunctions::StepFunctionsProvisioning;
+pub use sqs::{SqsBackTestQueue, SqsDeliveryQueue, SqsFailedDeliveries, SqsFeedQueue, SqsMessageDelay};
+pub use stepfunctions::{StateMachines, StepFunctionsProvisioning};
+pub use vehicle_erasure::AwsVehicleErasure;

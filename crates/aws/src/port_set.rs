@@ -5,13 +5,15 @@ use roadcast_ports::port_set::{PortSet, RequestPorts};
 use roadcast_webhook_client::{HttpSender, SystemNames};
 
 use crate::{
-    AwsRedriveTargets, CognitoAppClients, DynamoAttempts, DynamoClients, DynamoDeadLetters, DynamoDeliveries,
-    DynamoEndpointHealths, DynamoEndpointRedrives, DynamoEndpoints, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex,
-    DynamoFeedProofs, DynamoFleets, DynamoIdempotencyStore, DynamoImportProgress, DynamoPackages, DynamoRateCounter,
-    DynamoSchemas, DynamoStateStore, DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles, DynamoWaitingDeliveries,
-    EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels, KinesisTelemetryStream, KmsSealer, OsRandomness, S3Archive,
-    S3ArchivedRecords, S3BulkFiles, S3DeadLetterContents, Sdk, SecretsManagerSource, SqsDeliveryQueue, SqsFailedDeliveries,
-    SqsFeedQueue, SqsMessageDelay, StepFunctionsProvisioning, SystemClock,
+    AwsRedriveTargets, AwsVehicleErasure, CognitoAppClients, DynamoAlertRules, DynamoAlertState, DynamoAttempts,
+    DynamoBackTests, DynamoClients, DynamoDeadLetters, DynamoDeliveries, DynamoEndpointHealths, DynamoEndpointRedrives,
+    DynamoEndpoints, DynamoEntitlements, DynamoErasures, DynamoEventLog, DynamoFeedIndex, DynamoFeedProofs, DynamoFleets,
+    DynamoIdempotencyStore, DynamoImportProgress, DynamoPackages, DynamoRateCounter, DynamoSchemas, DynamoStateStore,
+    DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles, DynamoWaitingDeliveries, EventBridgeDeliveryBus,
+    EventBridgeIngestBus, FleetChannels, KinesisStreamClock, KinesisStreamReader, KinesisTelemetryStream, KmsSealer,
+    OsRandomness, S3Archive, S3ArchivedBatches, S3ArchivedRecords, S3BulkFiles, S3DeadLetterContents, Sdk,
+    SecretsManagerSource, SqsBackTestQueue, SqsDeliveryQueue, SqsFailedDeliveries, SqsFeedQueue, SqsMessageDelay,
+    StepFunctionsProvisioning, SystemClock,
 };
 
 /// The ports on AWS.
@@ -19,10 +21,15 @@ use crate::{
 pub enum AwsPorts {}
 
 impl PortSet for AwsPorts {
+    type AlertRules = DynamoAlertRules;
+    type AlertCheckpoints = DynamoAlertState;
     type AppClients = CognitoAppClients;
     type Archive = S3Archive;
+    type ArchivedBatches = S3ArchivedBatches;
     type ArchivedRecords = S3ArchivedRecords;
     type Attempts = DynamoAttempts;
+    type BackTestQueue = SqsBackTestQueue;
+    type BackTests = DynamoBackTests;
     type BulkFiles = S3BulkFiles;
     type Clients = DynamoClients;
     type Clock = SystemClock;
@@ -36,6 +43,7 @@ impl PortSet for AwsPorts {
     type EndpointRedrives = DynamoEndpointRedrives;
     type Endpoints = DynamoEndpoints;
     type Entitlements = DynamoEntitlements;
+    type Erasures = DynamoErasures;
     type EventLog = DynamoEventLog;
     type FailedDeliveries = SqsFailedDeliveries;
     type FeedIndex = DynamoFeedIndex;
@@ -56,9 +64,13 @@ impl PortSet for AwsPorts {
     type Schemas = DynamoSchemas;
     type Sealer = KmsSealer;
     type SecretSource = SecretsManagerSource;
+    type ShardEvaluations = DynamoAlertState;
     type StateStore = DynamoStateStore;
+    type StreamClock = KinesisStreamClock;
+    type StreamReader = KinesisStreamReader;
     type Subscriptions = DynamoSubscriptions;
     type TelemetryStream = KinesisTelemetryStream;
+    type VehicleErasure = AwsVehicleErasure;
     type VehicleMappings = DynamoVehicleMappings;
     type VehicleNames = DynamoVehicles;
     type Vehicles = DynamoVehicles;

@@ -1,5 +1,5 @@
-//! Step Functions adapter: the provisioning and offboarding workflows.
+//! Step Functions adapter: the workflows of provisioning, offboarding and erasure.
 
 mod provisioning;
 
-pub use provisioning::StepFunctionsProvisioning;
+pub use provisioning::{StateMachines, StepFunctionsProvisioning};

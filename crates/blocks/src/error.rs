@@ -34,6 +34,14 @@ pub enum DecodeError {
     /// The bytes are not the output of a correct writer.
     #[error("malformed block")]
     Malformed,
+    /// The block does not have the hashes of its event ids, and they were not given.
+    #[error("the block has {events} events without the hashes of their ids, and {hashes} hashes were given")]
+    Hashes {
+        /// The number of events.
+        events: usize,
+        /// The number of hashes that were given.
+        hashes: usize,
+    },
     /// The catalogue of this crate does not have this signal number.
     #[error("signal {0} is not in the catalogue of this reader")]
     Signal(u64),

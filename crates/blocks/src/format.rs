@@ -7,7 +7,7 @@ use crate::block::Block;
 use crate::limits::{DecodeLimits, DecodedCounts};
 use crate::table::{EventHeaders, EventRow, read_events, read_times, write_events, write_times};
 use crate::values::{ValuesReader, ValuesWriter};
-use crate::version::Version;
+use crate::version::{Hashes, Version};
 use crate::{DecodeError, limits, presence, signal_list};
 
 const CHECKSUM_BYTES: usize = 4;
@@ -24,13 +24,28 @@ pub struct BlockHead {
 impl Block {
     /// Encodes the block. The same block always has the same bytes.
     pub fn encode(&self) -> Vec<u8> {
+        self.encode_as(Hashes::Written)
+    }
+
+    /// Encodes the block without the hashes of the event ids, ten bytes each, for a reader that computes them from what else it has
+    /// of the events: see [`decode_with_hashes`](Self::decode_with_hashes).
+    pub fn encode_without_hashes(&self) -> Vec<u8> {
+        self.encode_as(Hashes::Omitted)
+    }
+
+    /// Returns whether these are the bytes of a block without the hashes of its event ids.
+    pub fn omits_hashes(bytes: &[u8]) -> bool {
+        matches!(Version::of(bytes), Ok((_, Hashes::Omitted)))
+    }
+
+    fn encode_as(&self, hashes: Hashes) -> Vec<u8> {
         let columns = self.columns();
         let values: usize = columns.iter().map(|column| column.values.len()).sum();
         // Mostly sufficient: two bytes per value, and what precedes the values.
         let mut bits = BitWriter::with_capacity(2 * values + 64 + 16 * self.events.len());
         let mut writer = ValuesWriter::default();
-        bits.write(u64::from(Version::Two.first_byte()), 8);
-        write_events(&mut bits, &mut writer.sequences, &self.events, self.times());
+        bits.write(u64::from(Version::Two.first_byte(hashes)), 8);
+        write_events(&mut bits, &mut writer.sequences, &self.events, self.times(), hashes);
         if self.events.is_empty() {
             bits.write_golomb(self.times().len() as u64, 4);
         }
@@ -58,14 +73,26 @@ impl Block {
     /// Like [`decode`](Self::decode), but refuses a block that exceeds `limits`, before its values are decoded: a few bytes can
     /// represent as many values as a block may have.
     pub fn decode_limited(bytes: &[u8], limits: DecodeLimits) -> Result<Self, DecodeError> {
-        let (version, body) = verified_body(bytes)?;
-        Self::decode_body(version, body, limits)
+        Self::decode_limited_with_hashes(bytes, limits, &[])
+    }
+
+    /// Like [`decode`](Self::decode). `hashes` are those of the event ids, in order, in the lowest 80 bits; not used if the block has
+    /// them.
+    pub fn decode_with_hashes(bytes: &[u8], hashes: &[u128]) -> Result<Self, DecodeError> {
+        Self::decode_limited_with_hashes(bytes, DecodeLimits::default(), hashes)
+    }
+
+    fn decode_limited_with_hashes(bytes: &[u8], limits: DecodeLimits, hashes: &[u128]) -> Result<Self, DecodeError> {
+        let (version, written, body) = verified_body(bytes)?;
+        let mut block = Self::decode_body(version, written, body, limits)?;
+        written.complete(&mut block.events, hashes)?;
+        Ok(block)
     }
 
     /// Returns the number of samples that the header of the block states. The samples are not decoded.
     pub fn count_samples(bytes: &[u8]) -> Result<usize, DecodeError> {
-        let (version, body) = verified_body(bytes)?;
-        read_head(&mut BitReader::new(body), version).map(|(_, rows)| rows)
+        let (version, hashes, body) = verified_body(bytes)?;
+        read_head(&mut BitReader::new(body), version, hashes).map(|(_, rows)| rows)
     }
 
     /// Returns the ids of the events, in order. Neither signals nor values are decoded, so that the memory does not depend
@@ -77,18 +104,30 @@ impl Block {
     /// Returns the events and the times of the samples. Neither signals nor values are decoded, so that the memory does not
     /// depend on them.
     pub fn decode_head(bytes: &[u8]) -> Result<BlockHead, DecodeError> {
-        let (version, body) = verified_body(bytes)?;
+        Self::decode_head_with_hashes(bytes, &[])
+    }
+
+    /// Like [`decode_head`](Self::decode_head), with hashes as for [`decode_with_hashes`](Self::decode_with_hashes).
+    pub fn decode_head_with_hashes(bytes: &[u8], hashes: &[u128]) -> Result<BlockHead, DecodeError> {
+        let (version, written, body) = verified_body(bytes)?;
         let mut bits = BitReader::new(body);
-        let (events, rows) = read_head(&mut bits, version)?;
+        let (events, rows) = read_head(&mut bits, version, written)?;
         let times = read_times(&mut bits, version, rows)?;
-        Ok(BlockHead { events: events.with_times(&times)?, times })
+        let mut events = events.with_times(&times)?;
+        written.complete(&mut events, hashes)?;
+        Ok(BlockHead { events, times })
     }
 
     /// Like [`decode`](Self::decode), but without verification of marker, version and checksum. Also used by tests with
     /// invalid bytes.
-    pub(crate) fn decode_body(version: Version, body: &[u8], limits: DecodeLimits) -> Result<Self, DecodeError> {
+    pub(crate) fn decode_body(
+        version: Version,
+        hashes: Hashes,
+        body: &[u8],
+        limits: DecodeLimits,
+    ) -> Result<Self, DecodeError> {
         let mut bits = BitReader::new(body);
-        let (events, rows) = read_head(&mut bits, version)?;
+        let (events, rows) = read_head(&mut bits, version, hashes)?;
         limits::check_decoded(rows as u64, limits.samples, "samples")?;
         let times = read_times(&mut bits, version, rows)?;
         let events = events.with_times(&times)?;
@@ -124,25 +163,25 @@ impl Block {
     }
 }
 
-/// Verifies marker, version and checksum. Returns the version and the bytes before the checksum.
-fn verified_body(bytes: &[u8]) -> Result<(Version, &[u8]), DecodeError> {
+/// Verifies marker, version and checksum. Returns the version, whether there are hashes, and the bytes before the checksum.
+fn verified_body(bytes: &[u8]) -> Result<(Version, Hashes, &[u8]), DecodeError> {
     limits::check_decoded(bytes.len() as u64, limits::BYTES, "bytes")?;
-    let version = Version::of(bytes)?;
+    let (version, hashes) = Version::of(bytes)?;
     let (body, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(DecodeError::TooShort)?;
     if crc32c::crc32c(body) != u32::from_le_bytes(*checksum) {
         return Err(DecodeError::Checksum);
     }
-    Ok((version, body))
+    Ok((version, hashes, body))
 }
 
 /// Reads the part before the times: the events and the number of samples.
-fn read_head(bits: &mut BitReader<'_>, version: Version) -> Result<(EventHeaders, usize), DecodeError> {
+fn read_head(bits: &mut BitReader<'_>, version: Version, hashes: Hashes) -> Result<(EventHeaders, usize), DecodeError> {
     bits.read(8)?;
     if version == Version::One {
         // The catalogue version of the writer.
         bits.read_golomb(2)?;
     }
-    let events = read_events(bits, version)?;
+    let events = read_events(bits, version, hashes)?;
     let rows = match events.samples {
         0 => limits::check_decoded(bits.read_golomb(4)?, limits::SAMPLES, "samples")?,
         samples => samples,

@@ -5,7 +5,7 @@ use roadcast_signals::Timestamp;
 use crate::bits::{BitReader, BitWriter};
 use crate::first_value::FirstValue;
 use crate::sequence::{self, SequenceWriter};
-use crate::version::Version;
+use crate::version::{Hashes, Version};
 use crate::{DecodeError, limits};
 
 /// An event of a block. Its samples are the next rows.
@@ -65,7 +65,13 @@ pub(crate) fn read_times(bits: &mut BitReader<'_>, version: Version, rows: usize
 }
 
 /// Writes the events. `times` are the times of all samples.
-pub(crate) fn write_events(bits: &mut BitWriter, sequences: &mut SequenceWriter, events: &[EventRow], times: &[Timestamp]) {
+pub(crate) fn write_events(
+    bits: &mut BitWriter,
+    sequences: &mut SequenceWriter,
+    events: &[EventRow],
+    times: &[Timestamp],
+    hashes: Hashes,
+) {
     bits.write_golomb(events.len() as u64, 2);
     let Some(first) = events.first() else { return };
     let is_uniform = events.iter().all(|event| event.samples == first.samples);
@@ -77,9 +83,11 @@ pub(crate) fn write_events(bits: &mut BitWriter, sequences: &mut SequenceWriter,
     let has_sample_times = spans(events, times).all(|(event, (earliest, _))| time_of(event.eid) == Some(earliest));
     bits.write_bit(!has_sample_times);
     for event in events {
-        let hash = event.eid & HASH_MASK;
-        bits.write(hash as u64, 64);
-        bits.write((hash >> 64) as u64, HASH_BITS - 64);
+        if hashes == Hashes::Written {
+            let hash = event.eid & HASH_MASK;
+            bits.write(hash as u64, 64);
+            bits.write((hash >> 64) as u64, HASH_BITS - 64);
+        }
         if !has_sample_times {
             bits.write((event.eid >> HASH_BITS) as u64, TIME_BITS);
         }
@@ -89,7 +97,7 @@ pub(crate) fn write_events(bits: &mut BitWriter, sequences: &mut SequenceWriter,
     sequences.write(bits, &delays, FirstValue::Signed, None);
 }
 
-pub(crate) fn read_events(bits: &mut BitReader<'_>, version: Version) -> Result<EventHeaders, DecodeError> {
+pub(crate) fn read_events(bits: &mut BitReader<'_>, version: Version, hashes: Hashes) -> Result<EventHeaders, DecodeError> {
     let count = limits::check_decoded(bits.read_golomb(2)?, limits::EVENTS, "events")?;
     if count == 0 {
         return Ok(EventHeaders { events: Vec::new(), samples: 0, has_sample_times: true });
@@ -111,7 +119,10 @@ pub(crate) fn read_events(bits: &mut BitReader<'_>, version: Version) -> Result<
 
     let has_sample_times = !bits.read_bit()?;
     for event in &mut events {
-        let hash = u128::from(bits.read(64)?) | u128::from(bits.read(HASH_BITS - 64)?) << 64;
+        let hash = match hashes {
+            Hashes::Written => u128::from(bits.read(64)?) | u128::from(bits.read(HASH_BITS - 64)?) << 64,
+            Hashes::Omitted => 0,
+        };
         let time = if has_sample_times { 0 } else { bits.read(TIME_BITS)? };
         event.eid = u128::from(time) << HASH_BITS | hash;
     }
@@ -147,6 +158,22 @@ impl EventHeaders {
             event.received = Timestamp::from_ms(latest.wrapping_add(event.received.ms()));
         }
         Ok(events)
+    }
+}
+
+impl Hashes {
+    /// Completes the ids of events with the hashes, if the block does not have them.
+    pub(crate) fn complete(self, events: &mut [EventRow], hashes: &[u128]) -> Result<(), DecodeError> {
+        if self == Self::Written {
+            return Ok(());
+        }
+        if events.len() != hashes.len() {
+            return Err(DecodeError::Hashes { events: events.len(), hashes: hashes.len() });
+        }
+        for (event, hash) in events.iter_mut().zip(hashes) {
+            event.eid |= hash & HASH_MASK;
+        }
+        Ok(())
     }
 }
 

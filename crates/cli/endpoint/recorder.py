@@ -109,7 +109,8 @@ def _queue_calls(operation, body):
 
 # The member of a request that names its resource.
 _RESOURCE_MEMBERS = {
-    "kinesis": lambda body: generalized_name(body.get("StreamName") or body["StreamARN"]),
+    # An iterator does not name its stream, and the stack has one.
+    "kinesis": lambda body: generalized_name(body.get("StreamName") or body.get("StreamARN") or "roadcast-local-telemetry"),
     "secretsmanager": lambda body: _SECRET_SUFFIX.sub("", generalized_name(body["SecretId"])),
     "states": lambda body: generalized_name(body["stateMachineArn"]),
     # The ids of the user pool and of the key are generated, and there is one of each.
@@ -130,13 +131,19 @@ def json_calls(service, operation, body, dynamodb):
         yield operation, _RESOURCE_MEMBERS[service](body), ()
 
 
+def _deletion(parameters, multipart):
+    if multipart:
+        return "AbortMultipartUpload"
+    return "DeleteObjectVersion" if "versionId" in parameters else "DeleteObject"
+
+
 def s3_call(method, path, query, status):
     """Returns operation and resource of a request to S3 with the bucket in the path. Of a missing object, it is the bucket:
     S3 returns 404 to callers that may list the bucket, and 403 to others."""
     bucket, _, key = unquote(path).lstrip("/").partition("/")
     parameters = dict(parse_qsl(query, keep_blank_values=True))
     if not key:
-        return f"{method} bucket", bucket
+        return f"{method} {'versions' if 'versions' in parameters else 'bucket'}", bucket
     if status == _NOT_FOUND and method in ("GET", "HEAD"):
         return "missing object", bucket
     multipart = "uploadId" in parameters or "uploads" in parameters
@@ -145,7 +152,7 @@ def s3_call(method, path, query, status):
         "HEAD": "HeadObject",
         "PUT": "UploadPart" if multipart else "PutObject",
         "POST": "CreateMultipartUpload" if "uploads" in parameters else "CompleteMultipartUpload",
-        "DELETE": "AbortMultipartUpload" if multipart else "DeleteObject",
+        "DELETE": _deletion(parameters, multipart),
     }
     folders = []
     for folder in key.split("/")[:-1]:

@@ -79,7 +79,8 @@ class S3Calls(unittest.TestCase):
                                         ("POST", "uploads", "CreateMultipartUpload"),
                                         ("PUT", "partNumber=1&uploadId=u", "UploadPart"),
                                         ("POST", "uploadId=u", "CompleteMultipartUpload"),
-                                        ("DELETE", "uploadId=u", "AbortMultipartUpload"), ("DELETE", "", "DeleteObject")):
+                                        ("DELETE", "uploadId=u", "AbortMultipartUpload"), ("DELETE", "", "DeleteObject"),
+                                        ("DELETE", "versionId=1", "DeleteObjectVersion")):
             self.assertEqual(s3_call(method, "/bulk/reports/a", query, 200), (expected, "bulk/reports/*"))
 
     def test_missing_object_is_a_call_on_the_bucket(self):

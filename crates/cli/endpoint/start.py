@@ -1,14 +1,16 @@
-"""Starts the local AWS endpoint with the check of origins, methods `ANY`, a request that prepares its end and, if a file is
-named, a recording of the calls of functions."""
+"""Starts the local AWS endpoint with the check of origins, methods `ANY`, traces, a request that prepares its end and, if a
+file is named, a recording of the calls of functions."""
 
 import importlib
 import json
 import os
+import sys
 
 from any_method import read_any_methods
 from invocations import Invocations
 from origin_check import checked, respond
 from recorder import Recorder, named_credentials
+from traces import Traces
 
 # `POST` to it stops the event source mappings and waits for running invocations. Send it before the endpoint is stopped.
 _QUIESCE_PATH = "/_roadcast/quiesce"
@@ -16,6 +18,8 @@ _QUIESCE_PATH = "/_roadcast/quiesce"
 _TIMEOUT_S = 45
 # The file to which the calls of functions are appended; unset, nothing is recorded.
 _RECORDED_CALLS = "ROADCAST_RECORDED_CALLS"
+# The port of the endpoint. Segments of traces are received at the UDP port with this number.
+_PORT = "GATEWAY_PORT"
 
 
 def with_quiesce(app, invocations):
@@ -52,7 +56,12 @@ def main():
     if path:
         functions.execution_credentials = named_credentials(functions.execution_credentials)
         app = Recorder(path, partition_attribute).recorded(app)
-    endpoint.app = checked(with_quiesce(app, invocations))
+    traces = Traces()
+    try:
+        traces.listen(int(os.environ[_PORT]))
+    except (KeyError, ValueError, OSError) as error:
+        print(f"traces are not kept: {error}", file=sys.stderr)
+    endpoint.app = checked(with_quiesce(traces.served(app), invocations))
     endpoint.main()
 
 

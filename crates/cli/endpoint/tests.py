@@ -1,6 +1,8 @@
 """Tests of the Python part of the local stack. `cargo test -p roadcast-cli endpoint` runs them."""
 
 import asyncio
+import json
+import socket
 import threading
 import time
 import types
@@ -10,6 +12,7 @@ from any_method import read_any_methods
 from invocations import Invocations
 from origin_check import checked, refusal
 from start import with_quiesce
+from traces import Traces
 
 
 def headers(**fields):
@@ -117,6 +120,66 @@ class Quiesce(unittest.TestCase):
         sent = asyncio.run(call(app, {"type": "http", "method": "POST", "path": "/_roadcast/quiesce"}))
         self.assertEqual((sent[0]["status"], sent[1]["body"]), (200, b'{"running": 0}'))
         sent = asyncio.run(call(app, {"type": "http", "method": "GET", "path": "/other"}))
+        self.assertEqual(sent[0]["status"], 204)
+
+
+def datagram(trace_id, segment_id, **members):
+    return b'{"format":"json","version":1}\n' + json.dumps({"trace_id": trace_id, "id": segment_id, **members}).encode()
+
+
+class SegmentsOfTraces(unittest.TestCase):
+    def documents(self, traces, *trace_ids):
+        found = traces.get(trace_ids)["Traces"]
+        return {trace["Id"]: [json.loads(segment["Document"]) for segment in trace["Segments"]] for trace in found}
+
+    def test_segments_are_found_by_trace_and_replaced_by_id(self):
+        traces = Traces()
+        for segment_id, end in (("a", 1), ("b", 2), ("a", 3)):
+            traces.add(datagram("1-x", segment_id, end_time=end))
+        traces.add(datagram("1-y", "c"))
+        found = self.documents(traces, "1-x", "1-unknown")
+        self.assertEqual([(segment["id"], segment["end_time"]) for segment in found["1-x"]], [("a", 3), ("b", 2)])
+        self.assertEqual(list(found), ["1-x"])
+
+    def test_what_is_no_segment_is_ignored_and_old_traces_are_dropped(self):
+        traces = Traces()
+        for text in (b"", b"{}", b"header\n", b"header\n[1]", b"header\n{\"id\": 1}", b"header\n\xff"):
+            traces.add(text)
+        for number in range(5_001):
+            traces.add(datagram(f"1-{number}", "a"))
+        for number in range(300):
+            traces.add(datagram("1-5000", str(number)))
+        found = self.documents(traces, "1-0", "1-1", "1-5000")
+        self.assertEqual({trace: len(segments) for trace, segments in found.items()}, {"1-1": 1, "1-5000": 200})
+
+    def test_datagrams_are_received_and_read_over_http(self):
+        traces = Traces()
+        daemon = traces.listen(0)
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sender.sendto(datagram("1-x", "a"), daemon.getsockname())
+        deadline = time.monotonic() + 5
+        while not traces.get(["1-x"])["Traces"] and time.monotonic() < deadline:
+            time.sleep(0.01)
+        sender.close()
+        daemon.close()
+
+        async def post(body):
+            sent = []
+            parts = [{"body": body[:5], "more_body": True}, {"body": body[5:]}]
+
+            async def receive():
+                return parts.pop(0)
+
+            async def send(message):
+                sent.append(message)
+
+            await traces.served(accepting)({"type": "http", "method": "POST", "path": "/Traces"}, receive, send)
+            return sent[0]["status"], json.loads(sent[1]["body"])
+
+        status, response = asyncio.run(post(b'{"TraceIds": ["1-x"]}'))
+        self.assertEqual((status, response["Traces"][0]["Id"]), (200, "1-x"))
+        self.assertEqual(asyncio.run(post(b'{"TraceIds": 1}'))[0], 400)
+        sent = asyncio.run(call(traces.served(accepting), {"type": "http", "method": "GET", "path": "/Traces"}))
         self.assertEqual(sent[0]["status"], 204)
 
 

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::alerts::AlertsArgs;
 use crate::clients::ClientsArgs;
 use crate::completions::CompletionsArgs;
 use crate::cost::CostArgs;
@@ -9,6 +10,7 @@ use crate::dead_letters::DeadLettersArgs;
 use crate::doctor::DoctorArgs;
 use crate::down::DownArgs;
 use crate::endpoints::EndpointsArgs;
+use crate::erase::EraseArgs;
 use crate::fleets::FleetsArgs;
 use crate::listen::ListenArgs;
 use crate::load::LoadArgs;
@@ -18,11 +20,13 @@ use crate::onboard::OnboardArgs;
 use crate::quarantine::QuarantineArgs;
 use crate::reference::ReferenceArgs;
 use crate::replay::ReplayArgs;
+use crate::restore::RestoreArgs;
 use crate::simulate::SimulateArgs;
 use crate::status::StatusArgs;
 use crate::subscriptions::SubscriptionsArgs;
 use crate::tail::TailArgs;
 use crate::token::TokenArgs;
+use crate::trace::TraceArgs;
 use crate::up::UpArgs;
 use crate::vehicles::VehiclesArgs;
 
@@ -65,6 +69,8 @@ pub(crate) enum Command {
     Token(TokenArgs),
     /// Print the events of a fleet as they arrive, or read and acknowledge its feed.
     Tail(TailArgs),
+    /// Show the way of an event, from its sender to the fleets.
+    Trace(TraceArgs),
     /// Send data of simulated vehicles, optionally with faults.
     Simulate(SimulateArgs),
     /// Send recordings through the HTTP API and reconcile the result.
@@ -85,12 +91,18 @@ pub(crate) enum Command {
     Clients(ClientsArgs),
     /// List, create, change, test, pause and redrive webhook endpoints, and show their attempts.
     Endpoints(EndpointsArgs),
+    /// List, create, test and delete alert rules, and print alerts as they arrive.
+    Alerts(AlertsArgs),
     /// Receive webhooks on this machine, verify their signatures and print them.
     Listen(ListenArgs),
     /// List, show and redrive what could not be processed or delivered.
     DeadLetters(DeadLettersArgs),
     /// List, show and reprocess data that was invalid.
     Quarantine(QuarantineArgs),
+    /// Restore events, states and arrivals from the archive.
+    Restore(RestoreArgs),
+    /// Erase vehicles from all stores, and follow erasures.
+    Erase(EraseArgs),
     /// Estimate the monthly AWS bill from one metered day.
     Cost(CostArgs),
     /// Write the API reference page to a folder.

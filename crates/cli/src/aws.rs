@@ -1,10 +1,14 @@
 //! Configurations of SDK clients: of the local endpoint, and of AWS.
 
+mod request;
+
 use anyhow::{Result, ensure};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 
 use crate::location::DeployedStack;
+
+pub(crate) use request::{Service, SignedClient};
 
 /// The AWS region of the local stack.
 pub(crate) const REGION: &str = "eu-central-1";

@@ -91,7 +91,7 @@ pub(crate) async fn run(location: &StackLocation, console: &Console) -> Result<E
             Ok(stack) => {
                 deployment::check(&stack, deployed, &mut checks).await;
                 api::check(&stack, &mut checks).await;
-                quotas::check(&stack, &mut checks).await;
+                quotas::check(&stack, deployed, &mut checks).await;
             }
             Err(error) => checks.push(Check::failed("stack", &error)),
         },

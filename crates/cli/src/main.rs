@@ -1,5 +1,6 @@
 //! `roadcast`: runs a local Roadcast stack, and uses it or a deployed one. See `roadcast --help`.
 
+mod alerts;
 mod api;
 mod args;
 mod aws;
@@ -12,6 +13,7 @@ mod dead_letters;
 mod doctor;
 mod down;
 mod endpoints;
+mod erase;
 mod fleets;
 mod json_text;
 mod layout;
@@ -24,6 +26,7 @@ mod quarantine;
 mod redrives;
 mod reference;
 mod replay;
+mod restore;
 mod selectors;
 mod shutdown;
 mod simulate;
@@ -35,6 +38,7 @@ mod subscriptions;
 mod tail;
 mod time_argument;
 mod token;
+mod trace;
 mod up;
 mod vehicles;
 mod wall_clock;
@@ -69,6 +73,7 @@ async fn run(args: Args, console: &Console) -> anyhow::Result<ExitCode> {
         Command::Doctor(_) => doctor::run(&location, console).await,
         Command::Token(options) => token::run(&location, console, &options).await,
         Command::Tail(options) => tail::run(&location, console, &options).await,
+        Command::Trace(options) => trace::run(&location, console, &options).await,
         Command::Simulate(options) => simulate::run(&location, console, &options).await,
         Command::Replay(options) => replay::run(&location, console, &options).await,
         Command::Onboard(options) => onboard::run(&location, console, &options).await,
@@ -79,9 +84,12 @@ async fn run(args: Args, console: &Console) -> anyhow::Result<ExitCode> {
         Command::Subscriptions(options) => subscriptions::run(&location, console, &options).await,
         Command::Clients(options) => clients::run(&location, console, &options).await,
         Command::Endpoints(options) => endpoints::run(&location, console, &options).await,
+        Command::Alerts(options) => alerts::run(&location, console, &options).await,
         Command::Listen(options) => listen::run(console, &options).await,
         Command::DeadLetters(options) => dead_letters::run(&location, console, &options).await,
         Command::Quarantine(options) => quarantine::run(&location, console, &options).await,
+        Command::Restore(options) => restore::run(&location, console, &options).await,
+        Command::Erase(options) => erase::run(&location, console, &options).await,
         Command::Cost(options) => cost::run(console, &options).await,
         Command::Reference(options) => reference::run(&location, console, &options).await,
         Command::Completions(options) => completions::run(&options, Args::command()),

@@ -110,6 +110,11 @@ pub(crate) fn redrive_id(text: &str) -> Result<String, String> {
     if is_valid { Ok(text.to_owned()) } else { Err("expected 1 to 64 letters, digits, `_` and `-`".to_owned()) }
 }
 
+/// The name of a run of `restore`.
+pub(crate) fn run_name(text: &str) -> Result<String, String> {
+    redrive_id(text).map_err(|_| "expected the name of a run, as `restore` prints it".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -109,7 +109,7 @@ pub(crate) async fn run(location: &StackLocation, console: &Console, options: &S
     let vids = demo_fleet::register(&api, registrations, &mut step).await?;
     step.finish(&format!("{} vehicles", vids.len()));
 
-    let transport = Arc::new(Transport::to_stack(options.via, options.payload, &stack, &api)?);
+    let transport = Arc::new(Transport::to_stack(options.via, options.payload, &stack, &api).await?);
     let simulation = Simulation { config, rate: options.rate.0, duration: options.duration };
     let mut step = console.step("Simulating");
     let mut counts = SimulationCounts::default();

@@ -164,7 +164,7 @@ fn encode_with(
                     encoded.push(entry);
                 }
             }
-            (_, Body::Diagnostic(_)) => encoded.push(encode_json(index, event, consent_epoch)?),
+            (_, Body::Diagnostic(_) | Body::Alert(_)) => encoded.push(encode_json(index, event, consent_epoch)?),
             (_, Body::Custom(custom)) => {
                 encoded.push(EncodedEntry { json: custom_json(event, custom, consent_epoch)?, indices: vec![index] });
             }
@@ -264,7 +264,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use roadcast_domain::event::StoredEvent;
     use roadcast_signals::{SignalPath, Value};
-    use roadcast_testbed::fixtures::{diagnostic_event, driving_event};
+    use roadcast_testbed::fixtures::{alert_event, diagnostic_event, driving_event};
 
     use super::*;
 
@@ -272,6 +272,7 @@ mod tests {
     fn events_round_trip_in_both_formats() {
         let mut events: Vec<StoredEvent> = (0..9).map(|n| driving_event(1, n, n * 10, 10)).collect();
         events.insert(4, diagnostic_event(1, 41));
+        events.push(alert_event(1, 95));
         let events: Vec<Event> = events.into_iter().map(|stored| stored.event).collect();
         for format in [DeliveryFormat::Json, DeliveryFormat::Blocks] {
             let encoded = encode(&events.iter().collect::<Vec<_>>(), format, Some(3)).unwrap();
@@ -284,8 +285,8 @@ mod tests {
                 }
             }
             assert_eq!(decoded_events.into_iter().flatten().collect::<Vec<_>>(), events, "{format:?}");
-            // The diagnostic event has its own CloudEvent; the nine telemetry events share one, or have one each.
-            assert_eq!(encoded.len(), if format == DeliveryFormat::Blocks { 2 } else { 10 });
+            // The diagnostic event and the alert have their own CloudEvents; the nine telemetry events share one, or have one each.
+            assert_eq!(encoded.len(), if format == DeliveryFormat::Blocks { 3 } else { 11 });
         }
     }
 

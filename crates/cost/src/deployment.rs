@@ -25,7 +25,7 @@ use roadcast_services::delivery::enrichment::Enrichment;
 use roadcast_services::delivery::feed::FeedReader;
 use roadcast_services::ingest::Ingest;
 use roadcast_services::query::{StateQueries, VehicleQueries};
-use roadcast_services::stream::{EventStore, EventValidator, Publisher, RecentEvents, StreamProcessor};
+use roadcast_services::stream::{AlertReader, EventStore, EventValidator, Publisher, RecentEvents, StreamProcessor};
 use roadcast_testbed::{ManualClock, Memory, MemoryItems, fixtures, port_set};
 use roadcast_traces::VehicleKey;
 
@@ -123,6 +123,7 @@ impl Deployment {
                     subjects: CachedSubjects::new(port(meter), clock.clone()),
                     schemas: CachedSchemas::new(port(meter), clock.clone()),
                 },
+                alerts: AlertReader { secrets: memory.clone() },
                 publisher: Publisher { entitlements: entitlements(meter), bus: port(meter), clock: clock.clone() },
                 store: EventStore { state: port(meter), log: log(meter), recent: RecentEvents::default() },
                 clock: clock.clone(),
@@ -159,7 +160,7 @@ impl Deployment {
             if let LogItem::Segment(segment) = item {
                 sums.0 += segment.block.len() as f64;
                 sums.1 += segment.origins.len() as f64;
-                let samples = Block::decode(&segment.block).map_or(0, |block| block.times().len());
+                let samples = Block::count_samples(&segment.block).unwrap_or_default();
                 sums.2 += samples as f64;
             }
         }

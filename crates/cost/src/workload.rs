@@ -14,7 +14,7 @@ pub struct Workload {
 /// Days per month.
 pub(crate) const DAYS: f64 = 30.0;
 /// Batch window of the stream processor in the template, in seconds.
-pub(crate) const WINDOW_S: u16 = 75;
+pub(crate) const WINDOW_S: u16 = 90;
 /// Hours per month.
 pub(crate) const HOURS: f64 = 730.0;
 /// Samples of a vehicle per second of driving.

@@ -5,19 +5,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use crate::alert_rule::AlertRuleRecord;
 use crate::fleet::{Client, Fleet};
-use crate::ids::{ChangeId, ClientId, EndpointId, FleetId, SubscriptionId};
+use crate::ids::{ChangeId, ClientId, EndpointId, FleetId, RuleId, SubscriptionId};
 use crate::subscription::{Subscription, SubscriptionState};
 use crate::webhook::Endpoint;
 
-/// A change to a fleet, a client, a subscription or a webhook endpoint. It is in the audit trail of its fleet; a change to a
-/// client is also in the audit trail of the client. Contains neither a secret nor a VIN, because none of these resources does.
+/// A change to a fleet, a client, a subscription, a webhook endpoint or an alert rule. It is in the audit trail of its fleet; a
+/// change to a client is also in the audit trail of the client. Rules of the operator have an audit trail of their own. Contains
+/// neither a secret nor a VIN, because none of these resources does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
     /// Position in the audit trail: a ULID with the time of the change. The same change always has the same id.
     pub change_id: ChangeId,
-    /// The fleet; absent for an ingest client, which has no fleet.
+    /// The fleet; absent for an ingest client and a rule of the operator, which have no fleet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fleet_id: Option<FleetId>,
     /// Time of the change.
@@ -51,6 +53,8 @@ pub enum Author {
     Offboarding,
     /// The delivery of webhooks, which disables endpoints.
     Delivery,
+    /// The erasure of vehicles, which removes them from subscriptions.
+    Erasure,
 }
 
 /// The resource that was changed.
@@ -74,6 +78,11 @@ pub enum ChangedResource {
         /// The endpoint.
         endpoint_id: EndpointId,
     },
+    /// An alert rule of the fleet, or of the operator.
+    AlertRule {
+        /// The rule.
+        rule_id: RuleId,
+    },
 }
 
 impl ChangedResource {
@@ -84,14 +93,19 @@ impl ChangedResource {
     fn endpoint(endpoint: &Endpoint) -> Self {
         Self::Endpoint { endpoint_id: endpoint.endpoint_id.clone() }
     }
+
+    fn alert_rule(rule: &AlertRuleRecord) -> Self {
+        Self::AlertRule { rule_id: rule.rule_id.clone() }
+    }
 }
 
 /// Members that are omitted: they are part of the change itself or follow from it.
-const OMITTED_MEMBERS: [&str; 10] = [
+const OMITTED_MEMBERS: [&str; 11] = [
     "fleetId",
     "clientId",
     "subscriptionId",
     "endpointId",
+    "ruleId",
     "version",
     "createdAt",
     "updatedAt",
@@ -125,8 +139,16 @@ impl Change {
     pub const fn client_id(&self) -> Option<&ClientId> {
         match &self.resource {
             ChangedResource::Client { client_id } => Some(client_id),
-            ChangedResource::Fleet | ChangedResource::Subscription { .. } | ChangedResource::Endpoint { .. } => None,
+            ChangedResource::Fleet
+            | ChangedResource::Subscription { .. }
+            | ChangedResource::Endpoint { .. }
+            | ChangedResource::AlertRule { .. } => None,
         }
+    }
+
+    /// Whether the change is of a rule of the operator.
+    pub const fn is_of_operator_rule(&self) -> bool {
+        self.fleet_id.is_none() && matches!(self.resource, ChangedResource::AlertRule { .. })
     }
 
     /// A subscription was created (`before` is `None`) or updated. `before` and `after` have the version that was read; the
@@ -151,6 +173,19 @@ impl Change {
     pub fn endpoint_removed(by: Author, endpoint: &Endpoint, at: Timestamp) -> Self {
         let (fleet_id, resource) = (Some(&endpoint.fleet_id), ChangedResource::endpoint(endpoint));
         Self::new(fleet_id, at, by, resource, Some(endpoint_members(endpoint)), Map::new(), endpoint.version + 1)
+    }
+
+    /// An alert rule was created (`before` is `None`) or replaced. `after` has the next version.
+    pub fn alert_rule_changed(by: Author, before: Option<&AlertRuleRecord>, after: &AlertRuleRecord) -> Self {
+        let (fleet_id, resource) = (after.owner.fleet_id(), ChangedResource::alert_rule(after));
+        let (before, members) = (before.map(alert_rule_members), alert_rule_members(after));
+        Self::new(fleet_id, after.updated_at, by, resource, before, members, after.version)
+    }
+
+    /// An alert rule was removed.
+    pub fn alert_rule_removed(by: Author, rule: &AlertRuleRecord, at: Timestamp) -> Self {
+        let (fleet_id, resource) = (rule.owner.fleet_id(), ChangedResource::alert_rule(rule));
+        Self::new(fleet_id, at, by, resource, Some(alert_rule_members(rule)), Map::new(), rule.version + 1)
     }
 
     /// The provisioning workflow moved a subscription from state `from` to the state of `after`.
@@ -194,6 +229,7 @@ impl Change {
             ChangedResource::Client { client_id } => client_id.as_str(),
             ChangedResource::Subscription { subscription_id } => subscription_id.as_str(),
             ChangedResource::Endpoint { endpoint_id } => endpoint_id.as_str(),
+            ChangedResource::AlertRule { rule_id } => rule_id.as_str(),
         };
         let hash = resource_id.bytes().fold(0_u64, |hash, byte| hash.rotate_left(5) ^ u64::from(byte));
         let salt = u128::from(sequence) << 64 | u128::from(hash);
@@ -230,6 +266,19 @@ fn endpoint_members(endpoint: &Endpoint) -> Map<String, Value> {
     }
     for secret in members.get_mut("secrets").and_then(Value::as_array_mut).into_iter().flatten() {
         secret.as_object_mut().map(|secret| secret.remove("sealed"));
+    }
+    members
+}
+
+/// Maximum bytes of the definition of an alert rule in the audit trail. A page of changes must fit into a response.
+const DEFINITION_BYTES: usize = 4096;
+
+/// The members of an alert rule that belong into the audit trail. Of a long definition there is a digest, which shows that it changed.
+fn alert_rule_members(rule: &AlertRuleRecord) -> Map<String, Value> {
+    let mut members = members(rule);
+    if rule.definition.len() > DEFINITION_BYTES {
+        let digest = format!("sha256:{}", hex_of(&Sha256::digest(rule.definition.as_bytes())));
+        members.insert("definition".to_owned(), Value::String(digest));
     }
     members
 }

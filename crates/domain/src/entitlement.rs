@@ -10,6 +10,10 @@ use crate::ids::{FleetId, SubscriptionId, VehicleId};
 use crate::package::{Package, PackageName, Packages};
 use crate::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
 
+mod holders;
+
+pub use holders::Holders;
+
 /// The part of an entitlement that one subscription grants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -124,7 +128,7 @@ impl Entitlement {
     /// Redacts the event to what the fleet may see at `now`. `None` if nothing remains.
     pub fn redact(&self, event: &Event, packages: &Packages, now: Timestamp) -> Option<Event> {
         debug_assert_eq!(self.vid, event.vid, "an entitlement is about one vehicle");
-        if self.vid != event.vid {
+        if self.vid != event.vid || !self.is_addressed(event) {
             return None;
         }
         self.coverage(packages, event.received, now).redact(event)
@@ -133,30 +137,60 @@ impl Entitlement {
     /// Redacts the event to what is retained for the fleet: what it could see at `now` if no grant were suspended. `None`
     /// if nothing remains.
     pub fn redact_retained(&self, event: &Event, packages: &Packages, now: Timestamp) -> Option<Event> {
-        if self.vid != event.vid {
+        if self.vid != event.vid || !self.is_addressed(event) {
             return None;
         }
         self.coverage_by(packages, event.received, |grant| grant.validity.contains(now)).redact(event)
     }
 
-    /// Returns the suspended subscriptions that hold back a part of the event: with one of them active, the fleet would see
-    /// more of it at `now`.
-    pub fn holders(&self, event: &Event, packages: &Packages, now: Timestamp) -> BTreeSet<SubscriptionId> {
+    /// Returns the subscriptions that hold back a part of the event. Of an alert: several that show it only together, if one of them
+    /// is suspended. Of every other event: the suspended ones, each of which would show more of it at `now` if it were active.
+    pub fn holders(&self, event: &Event, packages: &Packages, now: Timestamp) -> Holders {
         let visible = self.redact(event, packages, now);
+        if self.redact_retained(event, packages, now) == visible {
+            return Holders::None;
+        }
+        if matches!(event.body, Body::Alert(_)) {
+            return Holders::all(self.needed_together(event, packages, now));
+        }
         let suspended = self.grants.iter().filter(|grant| grant.suspended && grant.validity.contains(now));
         let holds_back = |held: &&Grant| {
             let applies = |grant: &Grant| grant.is_live(now) || std::ptr::eq(grant, *held);
             self.coverage_by(packages, event.received, applies).redact(event) != visible
         };
-        suspended.filter(holds_back).map(|grant| grant.subscription_id.clone()).collect()
+        Holders::any(suspended.filter(holds_back).map(|grant| grant.subscription_id.clone()).collect())
     }
 
-    /// Whether the fleet may know at `now` of an event that these subscriptions held back when it was delivered, `at`: no
-    /// subscription held it back, or one of them is active again.
-    pub fn has_released(&self, held_by: &BTreeSet<SubscriptionId>, at: Timestamp, now: Timestamp) -> bool {
-        let is_released =
-            |grant: &Grant| held_by.contains(&grant.subscription_id) && grant.is_live(now) && grant.validity.contains(at);
-        held_by.is_empty() || self.grants.iter().any(is_released)
+    /// Returns subscriptions that together show the event, and none of which can be omitted. As few suspended ones as possible.
+    fn needed_together(&self, event: &Event, packages: &Packages, now: Timestamp) -> BTreeSet<SubscriptionId> {
+        let mut needed: Vec<&Grant> = self.grants.iter().filter(|grant| grant.validity.contains(now)).collect();
+        needed.sort_by_key(|grant| !grant.suspended);
+        let mut index = 0;
+        while index < needed.len() {
+            let omitted = needed.remove(index);
+            let applies = |grant: &Grant| needed.iter().any(|other| std::ptr::eq(*other, grant));
+            if self.coverage_by(packages, event.received, applies).redact(event).is_none() {
+                needed.insert(index, omitted);
+                index += 1;
+            }
+        }
+        needed.into_iter().map(|grant| grant.subscription_id.clone()).collect()
+    }
+
+    /// Whether the event may be for the fleet: alerts of other fleets' rules are not.
+    fn is_addressed(&self, event: &Event) -> bool {
+        match &event.body {
+            Body::Alert(alert) => alert.is_addressed_to(&self.fleet_id),
+            Body::Telemetry(_) | Body::Diagnostic(_) | Body::Custom(_) => true,
+        }
+    }
+
+    /// Whether the fleet may know at `now` of an event that was held back when it was delivered, `at`.
+    pub fn has_released(&self, held_by: &Holders, at: Timestamp, now: Timestamp) -> bool {
+        held_by.are_released(|subscription_id| {
+            let mut grants = self.grants.iter().filter(|grant| grant.subscription_id == *subscription_id);
+            grants.any(|grant| grant.is_live(now) && grant.validity.contains(at))
+        })
     }
 
     /// Returns the form of telemetry: blocks if every valid grant requests them, otherwise JSON, because a fleet that
@@ -222,6 +256,7 @@ impl Coverage<'_> {
                 let samples = telemetry.samples.select_columns(is_covered);
                 (!samples.is_empty()).then_some(Body::Telemetry(Telemetry { samples }))?
             }
+            Body::Alert(alert) => alert.is_covered(self).then(|| event.body.clone())?,
             body @ (Body::Diagnostic(_) | Body::Custom(_)) => {
                 self.contains_event_type(&event.event_type()).then(|| body.clone())?
             }

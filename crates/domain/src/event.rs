@@ -10,8 +10,11 @@ use crate::cloudevent::SPEC_VERSION;
 use crate::diagnostic::Diagnostic;
 use crate::ids::{Eid, VehicleId};
 
+pub mod alert;
 mod event_type;
 pub mod memory;
+
+use self::alert::Alert;
 
 pub use event_type::{CustomType, EventType, InvalidTypeName};
 
@@ -39,6 +42,8 @@ pub enum Body {
     Telemetry(Telemetry),
     /// Diagnostic trouble codes.
     Diagnostic(Diagnostic),
+    /// An alert rule raised or cleared an alert.
+    Alert(Box<Alert>),
     /// Data of a custom type.
     Custom(Custom),
 }
@@ -98,6 +103,7 @@ impl Event {
         match &self.body {
             Body::Telemetry(_) => EventType::Telemetry,
             Body::Diagnostic(_) => EventType::Diagnostic,
+            Body::Alert(_) => EventType::Alert,
             Body::Custom(custom) => EventType::Custom(custom.event_type.clone()),
         }
     }
@@ -106,7 +112,7 @@ impl Event {
     pub fn sample_count(&self) -> usize {
         match &self.body {
             Body::Telemetry(telemetry) => telemetry.samples.len(),
-            Body::Diagnostic(_) | Body::Custom(_) => 1,
+            Body::Diagnostic(_) | Body::Alert(_) | Body::Custom(_) => 1,
         }
     }
 
@@ -115,7 +121,7 @@ impl Event {
     pub fn time(&self) -> Timestamp {
         let times = match &self.body {
             Body::Telemetry(telemetry) => telemetry.samples.times(),
-            Body::Diagnostic(_) | Body::Custom(_) => &[],
+            Body::Diagnostic(_) | Body::Alert(_) | Body::Custom(_) => &[],
         };
         times.iter().copied().min().unwrap_or_else(|| self.eid.time())
     }
@@ -142,8 +148,8 @@ impl Event {
         let body = match written.event_type {
             EventType::Telemetry => Body::Telemetry(serde_json::from_str(written.data.get())?),
             EventType::Diagnostic => Body::Diagnostic(serde_json::from_str(written.data.get())?),
+            EventType::Alert => Body::Alert(serde_json::from_str(written.data.get())?),
             EventType::Custom(event_type) => Body::Custom(Custom { event_type, data: written.data.to_owned() }),
-            EventType::Alert => return Err(InvalidStoredEvent::UnsupportedType),
         };
         let event = Self { eid: written.id, vid: written.subject, received: written.receivedtime, body };
         Ok((event, written.consentepoch))
@@ -195,9 +201,6 @@ pub enum InvalidStoredEvent {
     /// The text is not of the form of such an event.
     #[error("not an event that Roadcast wrote: {0}")]
     Malformed(#[from] serde_json::Error),
-    /// The type is one of which no events are stored yet.
-    #[error("events of this type are not stored")]
-    UnsupportedType,
 }
 
 #[cfg(test)]

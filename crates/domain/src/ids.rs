@@ -125,8 +125,18 @@ random_id!(
 );
 
 random_id!(
+    /// The id of an erasure: `era_` and 16 base32 symbols.
+    ErasureId, "era_", "an erasure id (era_ and 16 of 0-9 a-z without i, l, o, u)"
+);
+
+random_id!(
     /// The id of an alert rule: `rul_` and 16 base32 symbols.
     RuleId, "rul_", "a rule id (rul_ and 16 of 0-9 a-z without i, l, o, u)"
+);
+
+random_id!(
+    /// The id of a back-test of alert rules: `bkt_` and 16 base32 symbols.
+    BackTestId, "bkt_", "a back-test id (bkt_ and 16 of 0-9 a-z without i, l, o, u)"
 );
 
 /// A machine client's id, as the user pool assigned it.

@@ -19,6 +19,10 @@ pub const FORMER_HOLDER_MS: i64 = 25 * 60 * 60 * 1000;
 /// then of an unknown vehicle.
 pub const MAX_FORMER_HOLDERS: usize = 16;
 
+/// How long it is kept that a name was that of an erased vehicle, in milliseconds: longer than any queue keeps a message, which is
+/// 14 days, and not longer than a digest of the name under the secret of the stack is found, which is 15 days.
+pub const ERASED_HOLDER_MS: i64 = 15 * 24 * 60 * 60 * 1000;
+
 /// The holders of a name, or of a vehicle id, over time. Their intervals do not overlap.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -42,6 +46,19 @@ struct FormerHolder {
     vid: VehicleId,
     since: Timestamp,
     until: Timestamp,
+    /// Whether the vehicle was erased. What was received about it is dropped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    erased: bool,
+}
+
+impl FormerHolder {
+    fn held_at(&self, received: Timestamp) -> bool {
+        self.since <= received && received < self.until
+    }
+
+    const fn retention_ms(&self) -> i64 {
+        if self.erased { ERASED_HOLDER_MS } else { FORMER_HOLDER_MS }
+    }
 }
 
 impl NameHistory {
@@ -50,8 +67,14 @@ impl NameHistory {
         let since = Timestamp::from_ms(i64::MIN);
         match retired_at {
             None => Self { current: Some(Holder { vid, since }), former: Vec::new() },
-            Some(until) => Self { current: None, former: vec![FormerHolder { vid, since, until }] },
+            Some(until) => Self { current: None, former: vec![FormerHolder { vid, since, until, erased: false }] },
         }
+    }
+
+    /// Returns the history of the id of an erased vehicle: whatever is received about it, at any time, is dropped.
+    pub fn of_erased_vehicle_id(vid: VehicleId) -> Self {
+        let (since, until) = (Timestamp::from_ms(i64::MIN), Timestamp::from_ms(i64::MAX));
+        Self { current: None, former: vec![FormerHolder { vid, since, until, erased: true }] }
     }
 
     /// Returns the vehicle that has the name.
@@ -59,12 +82,53 @@ impl NameHistory {
         self.current.as_ref().map(|holder| &holder.vid)
     }
 
-    /// Returns the vehicle that had the name when an event was received; `None` if no vehicle had it, or if too many have
-    /// had it since.
+    /// Returns when the vehicle that has the name took it.
+    pub fn current_since(&self) -> Option<Timestamp> {
+        self.current.as_ref().map(|holder| holder.since)
+    }
+
+    /// Returns the vehicle that had the name when an event was received; `None` if no vehicle had it, if too many have
+    /// had it since, or if the vehicle was erased.
     pub fn holder_at(&self, received: Timestamp) -> Option<&VehicleId> {
         let current = self.current.as_ref().filter(|holder| holder.since <= received).map(|holder| &holder.vid);
-        let held_then = |holder: &&FormerHolder| holder.since <= received && received < holder.until;
-        current.or_else(|| self.former.iter().rev().find(held_then).map(|holder| &holder.vid))
+        current.or_else(|| self.former_at(received).filter(|holder| !holder.erased).map(|holder| &holder.vid))
+    }
+
+    /// Whether the vehicle that had the name when an event was received was erased. The event is dropped, not quarantined.
+    pub fn was_erased_at(&self, received: Timestamp) -> bool {
+        let is_held = self.current.as_ref().is_some_and(|holder| holder.since <= received);
+        !is_held && self.former_at(received).is_some_and(|holder| holder.erased)
+    }
+
+    fn former_at(&self, received: Timestamp) -> Option<&FormerHolder> {
+        self.former.iter().rev().find(|holder| holder.held_at(received))
+    }
+
+    /// Returns the history after the vehicle was erased at this time. It releases the name, and what was received while it had
+    /// the name is dropped.
+    #[must_use]
+    pub fn erased(&self, vid: &VehicleId, at: Timestamp) -> Self {
+        let mut history = self.released_by(vid, at).unwrap_or_else(|| self.clone());
+        for holder in history.former.iter_mut().filter(|holder| holder.vid == *vid) {
+            holder.erased = true;
+        }
+        history
+    }
+
+    /// Returns this history, of a name that was free at the end of `earlier`, with the holders of `earlier` before it.
+    #[must_use]
+    pub fn after(&self, earlier: &Self) -> Self {
+        let Some(end) = earlier.former.iter().map(|holder| holder.until).max() else { return self.clone() };
+        let mut history = self.clone();
+        if let Some(current) = &mut history.current {
+            current.since = current.since.max(end);
+        }
+        let later = self.former.iter().filter(|holder| !earlier.former.contains(holder)).cloned();
+        let later =
+            later.map(|holder| FormerHolder { since: holder.since.max(end), until: holder.until.max(end), ..holder });
+        history.former = earlier.former.iter().cloned().chain(later).collect();
+        history.former.drain(..history.former.len().saturating_sub(MAX_FORMER_HOLDERS));
+        history
     }
 
     /// Returns the history after a vehicle took the name at this time; `None` if another vehicle has it. A name that was
@@ -85,22 +149,21 @@ impl NameHistory {
     pub fn released_by(&self, vid: &VehicleId, at: Timestamp) -> Option<Self> {
         let Holder { vid, since } = self.current.clone().filter(|holder| holder.vid == *vid)?;
         let mut former = self.former_since(at);
-        former.push(FormerHolder { vid, since, until: since.max(at.plus_ms(RELEASE_DELAY_MS)) });
+        former.push(FormerHolder { vid, since, until: since.max(at.plus_ms(RELEASE_DELAY_MS)), erased: false });
         former.drain(..former.len().saturating_sub(MAX_FORMER_HOLDERS));
         Some(Self { current: None, former })
     }
 
     /// Returns when the history of a name that no vehicle has can be deleted; `None` if a vehicle has the name.
     pub fn expires_at(&self) -> Option<Timestamp> {
-        match (&self.current, self.former.last()) {
-            (None, Some(last)) => Some(last.until.plus_ms(FORMER_HOLDER_MS)),
-            (Some(_), _) | (None, None) => None,
-        }
+        let is_free = self.current.is_none();
+        let needed_until = self.former.iter().map(|holder| holder.until.plus_ms(holder.retention_ms()));
+        needed_until.max().filter(|_| is_free)
     }
 
     /// Returns the former holders whose events can still be in the stream at this time.
     fn former_since(&self, now: Timestamp) -> Vec<FormerHolder> {
-        let is_needed = |holder: &&FormerHolder| now.ms_since(holder.until) < FORMER_HOLDER_MS;
+        let is_needed = |holder: &&FormerHolder| now.ms_since(holder.until) < holder.retention_ms();
         self.former.iter().filter(is_needed).cloned().collect()
     }
 }
@@ -179,6 +242,29 @@ mod tests {
         assert_eq!((active.current(), active.holder_at(at(-1))), (Some(&vid(1)), Some(&vid(1))));
         let retired = NameHistory::of_vehicle_id(vid(1), Some(at(10)));
         assert_eq!((retired.current(), retired.holder_at(at(9)), retired.holder_at(at(10))), (None, Some(&vid(1)), None));
+    }
+
+    #[test]
+    fn data_of_an_erased_vehicle_is_dropped_for_a_new_holder_of_its_name() {
+        let erased = NameHistory::default().held_by(&vid(1), at(1_000)).unwrap().erased(&vid(1), at(50_000));
+        let registered = NameHistory::default().held_by(&vid(2), at(50_500)).unwrap().after(&erased);
+        let cases = [(999, false, None), (1_000, true, None), (51_999, true, None), (52_000, false, Some(2))];
+        for (received, is_erased, holder) in cases {
+            assert_eq!(registered.was_erased_at(at(received)), is_erased, "{received}");
+            assert_eq!(registered.holder_at(at(received)), holder.map(vid).as_ref(), "{received}");
+            assert_eq!(erased.holder_at(at(received)), None);
+        }
+        assert_eq!(erased.expires_at(), Some(at(52_000 + ERASED_HOLDER_MS)));
+        let id = NameHistory::of_erased_vehicle_id(vid(1));
+        assert!(id.was_erased_at(at(0)) && id.was_erased_at(at(i64::MAX - 1)) && id.current().is_none());
+    }
+
+    #[test]
+    fn events_of_other_former_holders_are_kept() {
+        let moved = moved(1).held_by(&vid(7), at(2 * HOUR_MS)).unwrap().erased(&vid(7), at(3 * HOUR_MS));
+        assert_eq!((moved.holder_at(at(HOUR_MS / 2)), moved.was_erased_at(at(HOUR_MS / 2))), (Some(&vid(1)), false));
+        assert!(moved.was_erased_at(at(2 * HOUR_MS)));
+        assert_eq!(moved.after(&moved), moved, "a repeated erasure adds nothing");
     }
 
     proptest! {

@@ -42,11 +42,13 @@ pub enum Reason {
     NoValidSignal,
     /// The event cannot be stored, for example because it is too large.
     Unstorable,
+    /// A record of an alert that Roadcast did not write.
+    AlertNotAuthentic,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::NotJson,
         Self::TooLarge,
         Self::NotACloudEvent,
@@ -64,6 +66,7 @@ impl Reason {
         Self::TimeOutOfWindow,
         Self::NoValidSignal,
         Self::Unstorable,
+        Self::AlertNotAuthentic,
     ];
 
     /// Returns the stable code.
@@ -86,6 +89,7 @@ impl Reason {
             Self::TimeOutOfWindow => "time_out_of_window",
             Self::NoValidSignal => "no_valid_signal",
             Self::Unstorable => "unstorable",
+            Self::AlertNotAuthentic => "alert_not_authentic",
         }
     }
 
@@ -109,6 +113,7 @@ impl Reason {
             Self::TimeOutOfWindow => "at must be within the 5 minutes in which most samples of the event are",
             Self::NoValidSignal => "the sample has no valid signal",
             Self::Unstorable => "the event is too large to be stored",
+            Self::AlertNotAuthentic => "only Roadcast writes records of alerts",
         }
     }
 

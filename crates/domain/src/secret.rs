@@ -26,6 +26,10 @@ pub enum KeyPurpose {
     CursorKeyIds,
     /// Digests of VINs in the keys of tables.
     VinDigests,
+    /// MACs of the records of alerts on the stream.
+    AlertRecords,
+    /// Digests of names of erased vehicles in the keys of tables.
+    ErasedNames,
 }
 
 impl KeyPurpose {
@@ -35,6 +39,8 @@ impl KeyPurpose {
             Self::Cursors => "roadcast cursors 1",
             Self::CursorKeyIds => "roadcast cursor key ids 1",
             Self::VinDigests => "roadcast vin digests 1",
+            Self::AlertRecords => "roadcast alert records 1",
+            Self::ErasedNames => "roadcast erased names 1",
         }
     }
 }
@@ -74,6 +80,13 @@ impl DerivedKey {
     /// Returns the HMAC-SHA256 of a message.
     pub fn mac(&self, message: &[u8]) -> [u8; 32] {
         hmac_sha256(&self.0, message)
+    }
+
+    /// Whether `mac` is the HMAC-SHA256 of a message. The duration does not depend on where they differ.
+    pub fn verifies(&self, message: &[u8], mac: &[u8]) -> bool {
+        let mut hmac = hmac_sha256_with(&self.0);
+        hmac.update(message);
+        hmac.verify_slice(mac).is_ok()
     }
 }
 
@@ -152,11 +165,20 @@ mod tests {
 
     #[test]
     fn keys_differ_by_secret_and_purpose() {
-        let purposes = [KeyPurpose::Cursors, KeyPurpose::CursorKeyIds, KeyPurpose::VinDigests];
+        let purposes = [KeyPurpose::Cursors, KeyPurpose::CursorKeyIds, KeyPurpose::VinDigests, KeyPurpose::AlertRecords];
         let keys: Vec<_> = [1, 2].into_iter().flat_map(|byte| purposes.map(|purpose| secret(byte).key(purpose))).collect();
         for (index, key) in keys.iter().enumerate() {
             assert!(!keys[..index].contains(key), "{index}");
         }
+    }
+
+    #[test]
+    fn key_verifies_only_its_own_mac_of_the_message() {
+        let key = secret(1).key(KeyPurpose::AlertRecords);
+        let mac = key.mac(b"message");
+        assert!(key.verifies(b"message", &mac));
+        assert!(!key.verifies(b"massage", &mac) && !key.verifies(b"message", &mac[..31]) && !key.verifies(b"message", b""));
+        assert!(!secret(2).key(KeyPurpose::AlertRecords).verifies(b"message", &mac));
     }
 
     #[test]

@@ -58,8 +58,8 @@ impl Selection {
                 samples.retain_columns(|path| self.contains_signal(path.as_str()));
                 (!samples.is_empty()).then_some(Body::Telemetry(Telemetry { samples }))?
             }
-            Body::Diagnostic(_) | Body::Custom(_) if self.signals.is_some() => return None,
-            body @ (Body::Diagnostic(_) | Body::Custom(_)) => {
+            Body::Diagnostic(_) | Body::Alert(_) | Body::Custom(_) if self.signals.is_some() => return None,
+            body @ (Body::Diagnostic(_) | Body::Alert(_) | Body::Custom(_)) => {
                 let is_selected = self.package.as_ref().is_none_or(|package| package.event_types.contains(&event_type));
                 is_selected.then_some(body)?
             }

@@ -73,7 +73,7 @@ pub struct VehicleState {
 
 /// Maximum length of the unmerged tail, the part of the event log that is newer than the state, in milliseconds. Writing a
 /// vehicle's state with each of its batches would cost as much as writing its events.
-pub const TAIL_MS: i64 = 15 * 60 * 1000;
+pub const TAIL_MS: i64 = 30 * 60 * 1000;
 
 fn is_coordinate(path: &SignalPath) -> bool {
     POSITION.contains(&path.as_str())

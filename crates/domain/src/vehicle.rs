@@ -124,6 +124,19 @@ impl VehicleDetails {
         if invalid.is_empty() { Ok(()) } else { Err(invalid) }
     }
 
+    /// Returns the attributes that alert rules may name in their scope: make, model, year, fuel type and the free attributes. A
+    /// caller that may know that the vehicle exists may see them. A member has precedence over a free attribute of its name.
+    pub fn rule_attributes(&self) -> BTreeMap<String, String> {
+        let members = [
+            ("make", self.make.clone()),
+            ("model", self.model.clone()),
+            ("modelYear", self.model_year.map(|year| year.to_string())),
+            ("fuelType", self.fuel_type.clone()),
+        ];
+        let members = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        self.attributes.clone().into_iter().chain(members).collect()
+    }
+
     /// Returns warnings for the caller: doubtful values that are accepted.
     pub fn warnings(&self) -> Vec<&'static str> {
         let doubtful = self.vin.as_ref().is_some_and(|vin| !vin.has_valid_check_digit());
@@ -138,6 +151,19 @@ impl VehicleDetails {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn members_have_precedence_over_free_attributes_in_rules() {
+        let attributes = [("make", "x"), ("depot", "north")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let details = VehicleDetails {
+            make: Some("Renault".to_owned()),
+            model_year: Some(2015),
+            attributes: attributes.into(),
+            ..VehicleDetails::default()
+        };
+        let expected = [("depot", "north"), ("make", "Renault"), ("modelYear", "2015")];
+        assert_eq!(details.rule_attributes(), expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+    }
 
     #[test]
     fn vehicle_without_unique_attribute_is_invalid() {

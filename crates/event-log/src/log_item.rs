@@ -4,7 +4,7 @@ use std::future::Future;
 
 use roadcast_domain::event::{Body, StoredEvent};
 use roadcast_domain::ids::{Eid, VehicleId};
-use roadcast_ports::event_log::StoredTelemetry;
+use roadcast_ports::event_log::{StoredBlock, StoredTelemetry};
 use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::encoded_event::EncodedEvent;
@@ -70,7 +70,12 @@ impl LogItem {
     /// Returns the telemetry of the item, without decoding a block; `None` if it has none.
     pub(crate) fn into_telemetry(self) -> Result<Option<StoredTelemetry>, PortError> {
         match self {
-            Self::Segment(segment) => Ok(Some(StoredTelemetry::Block(segment.block))),
+            Self::Segment(segment) => {
+                let decode_error =
+                    |error| PortError::new(PortErrorKind::Internal, "decode the origins of a segment").caused_by(error);
+                let hashes = segment.hashes().map_err(decode_error)?;
+                Ok(Some(StoredTelemetry::Block(StoredBlock { bytes: segment.block, hashes })))
+            }
             Self::Event(_) => {
                 let event = self.events()?.pop().map(|stored| stored.event);
                 let event = event.filter(|event| matches!(event.body, Body::Telemetry(_)));

@@ -36,7 +36,8 @@ pub struct Segment {
     /// Sort key within the vehicle's log: the first event's id and a digest of all event ids. The same events always have
     /// the same key; different events have different keys.
     pub key: String,
-    /// The encoded block of its events.
+    /// The encoded block of its events. It has no hashes of event ids, because they follow from the vehicle and the origins; those of
+    /// earlier releases have them.
     pub block: Vec<u8>,
     /// The encoded origins of its events, see [`origins`].
     pub origins: Vec<u8>,
@@ -70,7 +71,8 @@ impl Segment {
     /// Decodes the events, in `eid` order.
     pub fn events(&self) -> Result<Vec<StoredEvent>, SegmentDecodeError> {
         let origins = origins::decode(&self.origins)?;
-        let events = events_of_block(&self.vid, Block::decode(&self.block)?);
+        let hashes = self.hashes_of(&origins);
+        let events = events_of_block(&self.vid, Block::decode_with_hashes(&self.block, &hashes)?);
         if events.len() != origins.len() {
             return Err(SegmentDecodeError::Counts { events: events.len(), origins: origins.len() });
         }
@@ -79,14 +81,36 @@ impl Segment {
 
     /// Returns the ids of the events, in order. Decodes no samples.
     pub fn eids(&self) -> Result<Vec<Eid>, SegmentDecodeError> {
-        Ok(Block::decode_eids(&self.block)?.into_iter().map(Eid::from_bits).collect())
+        let head = Block::decode_head_with_hashes(&self.block, &self.hashes()?)?;
+        Ok(head.events.into_iter().map(|event| Eid::from_bits(event.eid)).collect())
+    }
+
+    /// Returns the hashes of the event ids, in order, without which the block cannot be decoded. Empty if the block has them.
+    pub fn hashes(&self) -> Result<Vec<u128>, OriginsDecodeError> {
+        if !Block::omits_hashes(&self.block) {
+            return Ok(Vec::new());
+        }
+        Ok(self.hashes_of(&origins::decode(&self.origins)?))
+    }
+
+    fn hashes_of(&self, origins: &[Origin]) -> Vec<u128> {
+        if !Block::omits_hashes(&self.block) {
+            return Vec::new();
+        }
+        let time = Timestamp::default();
+        origins.iter().map(|origin| Eid::for_event(&self.vid, &origin.source, &origin.id, time).hash()).collect()
     }
 
     /// Creates the segment of telemetry events of one vehicle, in `eid` order. Returns `None` if `events` is empty or
     /// exceeds the limits of a block.
     pub(crate) fn new(events: &[&StoredEvent]) -> Option<Self> {
         let first = &events.first()?.event;
-        let block = encode_block(events.iter().map(|stored| &stored.event))?.encode();
+        let block = encode_block(events.iter().map(|stored| &stored.event))?;
+        let follows_from_origin = |StoredEvent { event, origin }: &StoredEvent| {
+            Eid::for_event(&first.vid, &origin.source, &origin.id, event.eid.time()) == event.eid
+        };
+        let can_omit_hashes = events.iter().all(|stored| follows_from_origin(stored));
+        let block = if can_omit_hashes { block.encode_without_hashes() } else { block.encode() };
         let origins: Vec<&Origin> = events.iter().map(|stored| &stored.origin).collect();
         let key = segment_key(events.iter().map(|stored| stored.event.eid))?;
         Some(Self { vid: first.vid.clone(), key, block, origins: origins::encode(&origins).ok()? })

@@ -30,7 +30,7 @@ pub fn plan(events: &[StoredEvent]) -> SegmentPlan<'_> {
         let stored = &events[same[0]];
         match stored.event.body {
             Body::Telemetry(_) => telemetry.push((stored, same.to_vec())),
-            Body::Diagnostic(_) | Body::Custom(_) => plan.singles.push((stored, same.to_vec())),
+            Body::Diagnostic(_) | Body::Alert(_) | Body::Custom(_) => plan.singles.push((stored, same.to_vec())),
         }
     }
     let mut remaining = telemetry.as_slice();
@@ -97,8 +97,8 @@ fn fill_segment(events: &[IndexedEvent<'_>]) -> (usize, Option<Segment>) {
 /// A segment is tried with one more event unless it would exceed the write unit by more than this part of it.
 const SLACK: usize = 32;
 
-/// Bytes of an event in a segment besides its samples: the hash of its id, its received time, and its origin.
-const EVENT_BYTES: usize = 10 + 2 + 8;
+/// Bytes of an event in a segment besides its samples: its received time, and its origin.
+const EVENT_BYTES: usize = 2 + 8;
 
 /// Estimates the item bytes of segments of the first event, the first two, and so on.
 fn estimated_bytes(events: &[IndexedEvent<'_>]) -> Vec<usize> {

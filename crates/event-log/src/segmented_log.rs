@@ -102,7 +102,7 @@ impl<Items: EventItems> EventLog for SegmentedLog<Items> {
                 }
                 let Some(item) = item.into_telemetry()? else { continue };
                 bytes += match &item {
-                    StoredTelemetry::Block(block) => block.len(),
+                    StoredTelemetry::Block(block) => block.memory_bytes(),
                     StoredTelemetry::Event(event) => event.memory_bytes(),
                 };
                 page.items.push(item);

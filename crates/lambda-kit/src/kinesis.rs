@@ -186,6 +186,22 @@ pub fn retry_from(records: &[Record], index: Option<usize>) -> BatchResponse {
     batch_response(Some(sequence.unwrap_or_default()))
 }
 
+/// Returns the response to a batch. `None`: the batch succeeded. Fails if records must be retried and `partial_responses` is
+/// false, because the event source mapping ignores the response then: it repeats the entire batch. Records that were processed
+/// are processed again, without effect.
+pub fn answer(
+    records: &[Record],
+    index: Option<usize>,
+    partial_responses: bool,
+) -> Result<BatchResponse, lambda_runtime::Error> {
+    match index {
+        Some(index) if !partial_responses => {
+            Err(format!("record {index} of {} cannot be processed yet; the entire batch is repeated", records.len()).into())
+        }
+        _ => Ok(retry_from(records, index)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -225,6 +241,20 @@ mod tests {
             serde_json::to_string(&batch_response(Some("17"))).unwrap(),
             r#"{"batchItemFailures":[{"itemIdentifier":"17"}]}"#
         );
+    }
+
+    #[test]
+    fn invocation_fails_if_partial_responses_are_ignored() {
+        let records = batch().records;
+        assert!(answer(&records, Some(1), false).unwrap_err().to_string().contains("record 1 of 4"));
+        assert_eq!(answer(&records, None, false).unwrap(), batch_response(None));
+    }
+
+    #[test]
+    fn partial_response_names_the_record_to_retry_from() {
+        let records = batch().records;
+        assert_eq!(answer(&records, Some(0), true).unwrap(), retry_from(&records, Some(0)));
+        assert_eq!(answer(&records, None, true).unwrap(), batch_response(None));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! The `main.rs` of a function starts a [`run::Function`], creates its adapters and passes them to its use case. [`run`] is
 //! the event loop, [`deadline`] states when an invocation ends, [`config`] reads the environment, [`logging`] and
-//! [`metrics`] report, [`http`], [`kinesis`], [`eventbridge`], [`sqs`] and [`s3`] read events, [`queue_batches`] processes the
+//! [`metrics`] report, [`event_traces`] writes traces, [`http`], [`kinesis`], [`eventbridge`], [`sqs`] and [`s3`] read events, [`queue_batches`] processes the
 //! messages of a queue, [`auth`] finds the caller, [`cursor`] and [`token`] encode opaque tokens, and [`problem`] describes
 //! errors.
 
@@ -11,6 +11,7 @@ pub mod auth;
 pub mod config;
 pub mod cursor;
 pub mod deadline;
+pub mod event_traces;
 pub mod eventbridge;
 pub mod http;
 pub mod kinesis;

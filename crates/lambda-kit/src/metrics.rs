@@ -84,6 +84,8 @@ metrics! {
     SamplesQuarantined: Count => CloudWatch,
     /// Signals removed from samples that were otherwise valid.
     SignalsRejected: Count => Log,
+    /// Samples dropped because their vehicle was erased after they were received.
+    SamplesErased: Count => Log,
     /// Duplicate events: already stored before.
     EventsDeduplicated: Count => Log,
     /// Entries published on a bus.
@@ -112,10 +114,28 @@ metrics! {
     WebhookAttemptsFailed: Count => CloudWatch,
     /// Webhook endpoints that were disabled, because they are gone or failed for days.
     EndpointsDisabled: Count => CloudWatch,
+    /// Samples that the alert evaluator read, duplicates included.
+    SamplesEvaluated: Count => Log,
+    /// Alerts that were published: raised, cleared and withdrawn.
+    AlertsPublished: Count => Log,
+    /// Alerts whose owner may not see all that they were computed from.
+    AlertsHidden: Count => Log,
+    /// Samples that alert rules ignored because they were too late.
+    SamplesTooLate: Count => Log,
+    /// Evaluations of alert rules that were restored from their checkpoint and the event log.
+    EvaluationsRestored: Count => Log,
+    /// Stream records that the alert evaluator read again.
+    RecordsReadAgain: Count => Log,
     /// Stream records that must be retried.
     RecordsRetried: Count => Log,
     /// Stream records whose envelope could not be decoded.
     RecordsUnreadable: Count => Log,
+    /// Samples that were restored from the archive.
+    SamplesRestored: Count => Log,
+    /// Arrivals that were restored from the archive: events, each once per fleet.
+    ArrivalsRestored: Count => Log,
+    /// Batches of the archive that could not be read, so that they were not restored.
+    BatchesUnreadable: Count => Log,
     /// Responses with a status of 500 or above. API Gateway has a metric of all of them.
     ServerErrors: Count => Log,
     /// Failed invocations. Lambda has a metric of them.

@@ -15,7 +15,8 @@ use tracing::Instrument as _;
 
 use crate::config::{Env, Variable};
 use crate::deadline::Deadline;
-use crate::http::{Api, Invocation, Middleware, ProxyResponse, respond};
+use crate::event_traces::{EventTraces, TracedInvocation, daemon_address};
+use crate::http::{Api, ApiResponse as _, Invocation, Middleware, ProxyResponse, respond};
 use crate::logging;
 use crate::metrics::{Metric, Metrics};
 
@@ -25,16 +26,23 @@ pub struct Function {
     pub env: Env,
     /// The metrics.
     pub metrics: Arc<Metrics>,
+    /// The traces of events.
+    pub traces: Arc<EventTraces>,
 }
 
 impl Function {
-    /// Installs the logger and counts the cold start. Fails if the stage is not set.
+    /// Installs the logger and counts the cold start. Fails if the stage is not set, or if a value is invalid.
     pub fn start(name: &'static str) -> Result<Self, Error> {
         let env = Env::from_process();
         logging::init(name, env.optional(Variable::Stage).unwrap_or_default(), env.optional(Variable::LogLevel));
-        let metrics = Arc::new(Metrics::new(name, env.required(Variable::Stage)?));
+        let stage = env.required(Variable::Stage)?;
+        let sampling =
+            env.optional_parse(Variable::TracedEventsPerMillion, "a number from 0 to 1000000")?.unwrap_or_default();
+        let daemon = env.optional(Variable::XRayDaemonAddress).and_then(daemon_address);
+        let traces = Arc::new(EventTraces::new(name, &stage, sampling, daemon));
+        let metrics = Arc::new(Metrics::new(name, stage));
         metrics.record(Metric::ColdStart, 1);
-        Ok(Self { env, metrics })
+        Ok(Self { env, metrics, traces })
     }
 
     /// Returns the value of a required environment variable.
@@ -50,11 +58,18 @@ impl Function {
     ) -> Result<(), Error> {
         let first_admin = self.env.optional(Variable::FirstAdminClientId).map(ClientId::new);
         let middleware = middleware.with_first_admin(first_admin);
-        let (api, middleware, metrics) = (&api, &middleware, &self.metrics);
+        let (api, middleware, metrics, traces) = (&api, &middleware, &self.metrics, &self.traces);
         let handler = |event: LambdaEvent<Invocation>| async move {
             let started = Instant::now();
+            let mut traced_invocation = TracedInvocation::of(&event.context);
+            traced_invocation.caller = event.payload.trace_of_caller();
             let request_id = event.context.request_id.clone();
-            let span = tracing::info_span!("request", request_id, trace_id = trace_id(&event.context));
+            let span = tracing::info_span!(
+                "request",
+                request_id,
+                trace_id = trace_id(&event.context),
+                caller_trace_id = traced_invocation.caller.map(|caller| caller.trace_id.to_string()),
+            );
             let invocation = event.payload.with_deadline(Deadline::of(&event.context));
             let response = respond(api, middleware, invocation, &request_id).instrument(span).await;
             if response.status() >= StatusCode::INTERNAL_SERVER_ERROR {
@@ -62,6 +77,10 @@ impl Function {
             }
             metrics.record_value(Metric::RequestDurationMs, milliseconds(started));
             metrics.flush();
+            if let Some((hop, candidates)) = response.trace_candidates() {
+                traces.add(hop, candidates);
+            }
+            traces.flush(&traced_invocation);
             Ok::<_, Error>(ProxyResponse(response))
         };
         lambda_runtime::run(service_fn(handler)).await
@@ -88,10 +107,11 @@ impl Function {
         F: Fn(E, Deadline) -> Fut + Send + Sync,
         Fut: Future<Output = Result<R, Error>> + Send,
     {
-        let metrics = &self.metrics;
+        let (metrics, traces) = (&self.metrics, &self.traces);
         let handle = &handle;
         let handler = |event: LambdaEvent<E>| async move {
             let started = Instant::now();
+            let traced_invocation = TracedInvocation::of(&event.context);
             let request_id = event.context.request_id.clone();
             let span = tracing::info_span!("event", request_id, trace_id = trace_id(&event.context));
             let deadline = Deadline::of(&event.context);
@@ -104,6 +124,7 @@ impl Function {
             }
             metrics.record_value(Metric::BatchDurationMs, milliseconds(started));
             metrics.flush();
+            traces.flush(&traced_invocation);
             result.map_err(diagnostic)
         };
         lambda_runtime::run(service_fn(handler)).await

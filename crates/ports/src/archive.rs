@@ -17,6 +17,33 @@ pub trait Archive: Send + Sync {
     fn store(&self, batch: &RawBatch) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
+/// Reads of the archive in the order in which it was written, to restore what was stored from it.
+pub trait ArchivedBatches: Send + Sync {
+    /// Lists the batches whose first record arrived in the hour that starts at `hour`, ordered by key: at most `limit` ones
+    /// after the key `after`. The list ends with an empty page.
+    fn list(
+        &self,
+        hour: Timestamp,
+        after: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<ArchivedBatch>, PortError>> + Send;
+
+    /// Returns the records of a batch, in the order in which they were archived; none if the batch does not exist (any more).
+    /// Fails with `Rejected` if the batch is not readable or larger than any that the archive stores.
+    fn read(&self, key: &str) -> impl Future<Output = Result<Vec<ArchivedRecord>, PortError>> + Send;
+}
+
+/// A batch in the archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArchivedBatch {
+    /// The key.
+    pub key: String,
+    /// When the batch was last written, in full seconds. Its records arrived before.
+    pub written_at: Timestamp,
+    /// The stored size in bytes.
+    pub bytes: u64,
+}
+
 /// Records of one shard, in the order of the shard. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawBatch {
@@ -37,6 +64,15 @@ pub struct RawRecord {
     pub arrived_at: Timestamp,
     /// The bytes.
     pub data: Vec<u8>,
+}
+
+/// A record of the archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArchivedRecord {
+    /// The shard.
+    pub shard: String,
+    /// The record.
+    pub raw: RawRecord,
 }
 
 /// Storage of refused events and samples, with the reason.

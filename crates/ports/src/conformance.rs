@@ -14,6 +14,10 @@
 )]
 
 #[cfg(feature = "conformance")]
+mod alert_state;
+#[cfg(feature = "conformance")]
+mod alerts;
+#[cfg(feature = "conformance")]
 mod archive;
 #[cfg(feature = "conformance")]
 mod audit;
@@ -27,6 +31,8 @@ mod clients;
 mod dead_letters;
 #[cfg(feature = "conformance")]
 mod entitlements;
+#[cfg(feature = "conformance")]
+mod erasure;
 #[cfg(feature = "conformance")]
 mod event_log;
 #[cfg(feature = "conformance")]
@@ -60,15 +66,18 @@ mod webhooks;
 
 #[cfg(feature = "conformance")]
 pub use self::{
-    archive::{archive, quarantine},
+    alert_state::{alert_checkpoints, shard_evaluations},
+    alerts::{alert_rules, back_tests},
+    archive::{archive, archived_batches, quarantine},
     audit::audit_trail,
     bulk::{bulk_files, import_progress, vehicle_mapping_lists, vehicle_mappings},
     bus::ingest_bus,
     clients::{app_clients, clients},
     dead_letters::{dead_letter_contents, dead_letters, redrives},
     entitlements::subscriptions_and_entitlements,
+    erasure::{Stores as ErasedStores, erased_stores, erasures, hidden_vehicles},
     event_log::event_log,
-    feed::{feed, feed_index},
+    feed::{feed, feed_index, restored_feed_index},
     fixtures::Fixtures,
     fleets::{fleets, offboarding_fleets, places_on_buses},
     message_delay::message_delay,
@@ -78,7 +87,7 @@ pub use self::{
     schemas::schemas,
     secrets::secret_source,
     state::state_store,
-    stream::telemetry_stream,
+    stream::{stream_reads, telemetry_stream},
     subscriptions::subscriptions,
     vehicles::{vehicle_names, vehicles},
     webhooks::{

@@ -72,11 +72,27 @@ pub struct TelemetryPage {
     pub next: Option<Eid>,
 }
 
+/// An encoded block, with what is needed to decode it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredBlock {
+    /// The bytes of the block.
+    pub bytes: Vec<u8>,
+    /// The hashes of the event ids, in order; empty if the block has them.
+    pub hashes: Vec<u128>,
+}
+
+impl StoredBlock {
+    /// Returns the size of the encoded block in memory.
+    pub fn memory_bytes(&self) -> usize {
+        self.bytes.len() + size_of_val(&self.hashes[..])
+    }
+}
+
 /// An item of the log with telemetry.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StoredTelemetry {
     /// An encoded block of one or more events.
-    Block(Vec<u8>),
+    Block(StoredBlock),
     /// An event that exceeds the limits of a block.
     Event(Event),
 }

@@ -1,10 +1,10 @@
 //! The feed of a fleet: its queue, and the index of delivered events.
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
-use roadcast_domain::ids::{ArrivalStamp, Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::entitlement::Holders;
+use roadcast_domain::ids::{ArrivalStamp, Eid, FleetId, VehicleId};
 use roadcast_signals::Timestamp;
 
 use crate::PortError;
@@ -86,8 +86,30 @@ pub trait FeedIndex: Send + Sync {
     /// the index.
     fn record(&self, deliveries: &[Delivery]) -> impl Future<Output = Result<(), PortError>> + Send;
 
+    /// Records the deliveries of a restored part to its fleet, with stamps of the time of writing, unless this part is recorded
+    /// already: all of them or, if it fails, none. Returns whether this call recorded them; false also if it did, but lost the
+    /// response and repeated the request. The index knows a part for as long as its pointers. Fails with `Rejected` if there
+    /// are more than [`DELIVERIES_PER_PART`].
+    fn record_once(
+        &self,
+        part: &RestoredPart,
+        deliveries: &[Delivery],
+    ) -> impl Future<Output = Result<bool, PortError>> + Send;
+
     /// Returns a page of one fleet's pointers, ordered by stamp.
     fn read(&self, range: &FeedRange) -> impl Future<Output = Result<FeedPage, PortError>> + Send;
+}
+
+/// The maximum number of deliveries that [`FeedIndex::record_once`] records together.
+pub const DELIVERIES_PER_PART: usize = 99;
+
+/// A part of what is restored from the archive for a fleet.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RestoredPart {
+    /// The fleet.
+    pub fleet_id: FleetId,
+    /// A digest of the events of the part.
+    pub digest: u128,
 }
 
 /// Events that were delivered to a fleet together.
@@ -97,8 +119,8 @@ pub struct Delivery {
     pub fleet_id: FleetId,
     /// The events.
     pub events: Vec<(VehicleId, Eid)>,
-    /// The suspended subscriptions that hold the events back. Empty if the fleet could see them when they were delivered.
-    pub held_by: BTreeSet<SubscriptionId>,
+    /// The suspended subscriptions that hold the events back; none if the fleet could see them when they were delivered.
+    pub held_by: Holders,
 }
 
 /// A pointer to events that were delivered to a fleet.
@@ -109,7 +131,7 @@ pub struct FeedPointer {
     /// The events.
     pub events: Vec<(VehicleId, Eid)>,
     /// The subscriptions that held the events back when they were delivered.
-    pub held_by: BTreeSet<SubscriptionId>,
+    pub held_by: Holders,
 }
 
 /// A range of a fleet's pointers.
@@ -141,7 +163,7 @@ impl FeedPointer {
         // Any mixing function is sufficient: different pointers of one millisecond get different stamps, and the same
         // pointer gets the same stamp. The same events can be visible in part and held back in full.
         let salt = events.iter().fold(0_u128, |salt, (_, eid)| salt.rotate_left(7) ^ eid.hash());
-        let holders = held_by.iter().flat_map(|subscription_id| subscription_id.as_str().bytes());
+        let holders = held_by.subscriptions().flat_map(|subscription_id| subscription_id.as_str().bytes());
         let salt = holders.fold(salt, |salt, byte| salt.rotate_left(7) ^ u128::from(byte));
         Self { stamp: ArrivalStamp::from_time_and_salt(now, salt), events: events.clone(), held_by: held_by.clone() }
     }

@@ -14,6 +14,8 @@
 //!   `after`. The
 //!   list ends with an empty page.
 
+pub mod alert_state;
+pub mod alerts;
 pub mod archive;
 pub mod batch_result;
 pub mod bulk;
@@ -23,6 +25,7 @@ pub mod clock;
 pub mod conformance;
 pub mod dead_letters;
 pub mod entitlements;
+pub mod erasure;
 mod error;
 pub mod event_log;
 pub mod feed;

@@ -1,12 +1,15 @@
 //! Port sets: the implementations of all ports in one environment.
 
-use crate::archive::{Archive, Quarantine};
+use crate::alert_state::{AlertCheckpoints, ShardEvaluations};
+use crate::alerts::{AlertRules, BackTestQueue, BackTests};
+use crate::archive::{Archive, ArchivedBatches, Quarantine};
 use crate::bulk::{BulkFiles, ImportProgress, VehicleMappings};
 use crate::bus::{DeliveryBus, IngestBus};
 use crate::clients::{AppClients, Clients};
 use crate::clock::{Clock, Randomness};
 use crate::dead_letters::{DeadLetterContents, DeadLetters, Redrives};
 use crate::entitlements::Entitlements;
+use crate::erasure::{Erasures, VehicleErasure};
 use crate::event_log::EventLog;
 use crate::feed::{FeedIndex, FeedQueue};
 use crate::fleets::Fleets;
@@ -18,7 +21,7 @@ use crate::requests::{IdempotencyStore, RateCounter};
 use crate::schemas::Schemas;
 use crate::secrets::SecretSource;
 use crate::state::StateStore;
-use crate::stream::TelemetryStream;
+use crate::stream::{StreamClock, StreamReader, TelemetryStream};
 use crate::subscriptions::Subscriptions;
 use crate::vehicles::{VehicleNames, Vehicles};
 use crate::webhooks::{
@@ -31,14 +34,24 @@ use crate::webhooks::{
 /// A use case has one type parameter, `Ports: PortSet`, and its fields name the ports that it uses, such as
 /// `Ports::Archive`. A port set is a type without values: it only selects the types.
 pub trait PortSet: Send + Sync + 'static {
+    /// The checkpoints of the evaluations of alert rules.
+    type AlertCheckpoints: AlertCheckpoints;
+    /// The alert rules.
+    type AlertRules: AlertRules;
     /// The app clients of the user pool.
     type AppClients: AppClients;
     /// The attempts of webhook deliveries.
     type Attempts: Attempts;
     /// The archive of stream records.
     type Archive: Archive;
+    /// The reads of the archive for restores.
+    type ArchivedBatches: ArchivedBatches;
     /// The reads of the archive for redrives.
     type ArchivedRecords: ArchivedRecords;
+    /// The queue of back-tests.
+    type BackTestQueue: BackTestQueue;
+    /// The back-tests.
+    type BackTests: BackTests;
     /// The uploaded files.
     type BulkFiles: BulkFiles;
     /// The registered clients.
@@ -65,6 +78,8 @@ pub trait PortSet: Send + Sync + 'static {
     type Endpoints: Endpoints;
     /// The entitlements of fleets to vehicles.
     type Entitlements: Entitlements;
+    /// The records of erasures.
+    type Erasures: Erasures;
     /// The event log.
     type EventLog: EventLog;
     /// The dead letters of webhook deliveries.
@@ -105,12 +120,20 @@ pub trait PortSet: Send + Sync + 'static {
     type Sealer: Sealer;
     /// The secret of the stack.
     type SecretSource: SecretSource + Clone + 'static;
+    /// Which instance evaluates a shard of the stream.
+    type ShardEvaluations: ShardEvaluations;
     /// The last-known values of vehicles.
     type StateStore: StateStore;
+    /// The clock of the stream.
+    type StreamClock: StreamClock;
+    /// The reads of the stream beside its consumers.
+    type StreamReader: StreamReader;
     /// The subscriptions.
     type Subscriptions: Subscriptions;
     /// The stream of uploads.
     type TelemetryStream: TelemetryStream;
+    /// What erasures do to the stores.
+    type VehicleErasure: VehicleErasure;
     /// The vehicles that files assign to fleets.
     type VehicleMappings: VehicleMappings;
     /// The names of vehicles.

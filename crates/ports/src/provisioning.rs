@@ -3,13 +3,13 @@
 use std::future::Future;
 
 use roadcast_domain::fleet::Fleet;
-use roadcast_domain::ids::{FleetId, SubscriptionId};
+use roadcast_domain::ids::{ErasureId, FleetId, SubscriptionId};
 use roadcast_signals::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::PortError;
 
-/// The workflows that provision subscriptions and offboard fleets.
+/// The workflows that provision subscriptions, offboard fleets and erase vehicles.
 pub trait ProvisioningWorkflow: Send + Sync {
     /// Starts a run. Starting the same run again succeeds without a change.
     fn start(&self, run: &WorkflowRun) -> impl Future<Output = Result<(), PortError>> + Send;
@@ -35,6 +35,13 @@ pub enum WorkflowRun {
         /// The number of the attempt, from 1.
         attempt: u32,
     },
+    /// Erases what is stored about vehicles.
+    Erase {
+        /// The erasure.
+        erasure_id: ErasureId,
+        /// The number of the attempt, from 1.
+        attempt: u32,
+    },
 }
 
 impl WorkflowRun {
@@ -43,6 +50,7 @@ impl WorkflowRun {
         match self {
             Self::Provision { subscription_id, attempt, .. } => format!("{subscription_id}-{attempt}"),
             Self::Offboard { fleet_id, attempt, .. } => format!("{fleet_id}-{attempt}"),
+            Self::Erase { erasure_id, attempt } => format!("{erasure_id}-{attempt}"),
         }
     }
 }

@@ -7,7 +7,7 @@ use roadcast_domain::dead_letter::{Content, RedriveId};
 use roadcast_signals::Timestamp;
 
 use crate::PortError;
-use crate::archive::RawRecord;
+use crate::archive::ArchivedRecord;
 
 /// Where redrives send dead letters. Everything that is sent may be sent again; its effect is as if it was sent once.
 pub trait RedriveTargets: Send + Sync {
@@ -60,13 +60,4 @@ pub struct RecordPosition {
     pub sequence_number: String,
     /// When the stream accepted the record.
     pub arrived_at: Timestamp,
-}
-
-/// A record of the archive.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ArchivedRecord {
-    /// The shard.
-    pub shard: String,
-    /// The record.
-    pub raw: RawRecord,
 }

@@ -20,16 +20,21 @@
 pub mod prelude {
     pub use std::collections::{BTreeMap, BTreeSet};
 
+    pub use roadcast_domain::alert::RuleOwner;
+    pub use roadcast_domain::alert_rule::AlertRuleRecord;
     pub use roadcast_domain::audit::Change;
+    pub use roadcast_domain::back_test::{BackTest, BackTestAlert, BackTestTask};
     pub use roadcast_domain::caller::Scope;
     pub use roadcast_domain::dead_letter::{
         ClaimOutcome, Content, DeadLetter, Redrive, RedriveClaim, RedriveId, RedriveMark,
     };
     pub use roadcast_domain::entitlement::{Entitlement, Grant};
+    pub use roadcast_domain::erasure::{ErasedStore, Erasure, ErasureScope};
     pub use roadcast_domain::event::{CustomType, StoredEvent};
     pub use roadcast_domain::fleet::{Client, ClientKind, ClientPosition, Fleet};
     pub use roadcast_domain::ids::{
-        ChangeId, ClientId, DeadLetterId, DeliveryId, Eid, EndpointId, FleetId, SubscriptionId, VehicleId,
+        BackTestId, ChangeId, ClientId, DeadLetterId, DeliveryId, Eid, EndpointId, ErasureId, FleetId, RuleId,
+        SubscriptionId, VehicleId,
     };
     pub use roadcast_domain::name_history::NameHistory;
     pub use roadcast_domain::package::{CustomPackage, PackageName, Packages};
@@ -45,27 +50,30 @@ pub mod prelude {
     pub use roadcast_signals::Timestamp;
 
     pub use crate::PortError;
-    pub use crate::archive::{Archive, Quarantine, QuarantinedItem, RawBatch};
+    pub use crate::alert_state::{AlertCheckpoint, AlertCheckpoints, EvaluationKey, ShardEvaluations};
+    pub use crate::alerts::{AlertRules, BackTestQueue, BackTests};
+    pub use crate::archive::{
+        Archive, ArchivedBatch, ArchivedBatches, ArchivedRecord, Quarantine, QuarantinedItem, RawBatch, RawRecord,
+    };
     pub use crate::bus::{Batch, DeliveryBus, FleetBatch, IngestBus};
     pub use crate::clients::{AppClients, Clients, Credentials};
     pub use crate::dead_letters::{
         ContentDescription, DeadLetterContents, DeadLetters, LetterListing, LetterPage, LetterPut, Redrives,
     };
     pub use crate::entitlements::Entitlements;
+    pub use crate::erasure::{ErasedPart, Erasures, VehicleErasure};
     pub use crate::event_log::{EventLog, EventPage, EventRange, TelemetryPage};
-    pub use crate::feed::{Delivery, FeedIndex, FeedPage, FeedQueue, FeedRange, Message, ReceiveOptions};
+    pub use crate::feed::{Delivery, FeedIndex, FeedPage, FeedQueue, FeedRange, Message, ReceiveOptions, RestoredPart};
     pub use crate::fleets::{FleetCreation, Fleets};
     pub use crate::message_delay::{FailedMessage, MessageDelay};
     pub use crate::packages::CustomPackages;
     pub use crate::provisioning::{ChannelParts, FeedProof, FeedProofs, FleetChannel, ProvisioningWorkflow, WorkflowRun};
-    pub use crate::redrive::{
-        ArchivedRecord, ArchivedRecords, ProcessedBatch, RecordPosition, RedriveTargets, RedrivenBatch,
-    };
+    pub use crate::redrive::{ArchivedRecords, ProcessedBatch, RecordPosition, RedriveTargets, RedrivenBatch};
     pub use crate::requests::{IdempotencyStore, KeyClaim, KeyedRequest, RateCounter, StoredResponse};
     pub use crate::schemas::Schemas;
     pub use crate::secrets::SecretSource;
     pub use crate::state::{StateStore, StoredState};
-    pub use crate::stream::{StreamRecord, TelemetryStream};
+    pub use crate::stream::{ReadStart, StreamClock, StreamReader, StreamRecord, TelemetryStream};
     pub use crate::subscriptions::Subscriptions;
     pub use crate::vehicles::{VehicleListing, VehiclePage, VehicleRegistration, Vehicles};
     pub use crate::webhooks::{
@@ -102,6 +110,16 @@ macro_rules! metered_ports {
                 one version() -> u64;
                 one packages() -> Packages;
             }
+            AlertRules {
+                one create as create_alert_rule(rule: &AlertRuleRecord, owner_version: u64, change: &Change) -> ();
+                one get as get_alert_rule(owner: &RuleOwner, rule_id: &RuleId) -> Option<AlertRuleRecord>;
+                one list as list_alert_rules(owner: &RuleOwner) -> Vec<AlertRuleRecord>;
+                one replace as replace_alert_rule(rule: &AlertRuleRecord, owner_version: u64, change: &Change) -> ();
+                one remove as remove_alert_rule(rule: &AlertRuleRecord, change: &Change) -> ();
+                one version as alert_rules_version() -> u64;
+                one owner_version as alert_rules_owner_version(owner: &RuleOwner) -> u64;
+                one operator_changes(before: Option<ChangeId>, limit: usize) -> Vec<Change>;
+            }
             Fleets {
                 one create_within(fleet: &Fleet, places: u32, change: &Change) -> FleetCreation;
                 one update(fleet: &Fleet, change: &Change) -> ();
@@ -129,6 +147,23 @@ macro_rules! metered_ports {
             TelemetryStream {
                 each put(; records: StreamRecord) -> ();
             }
+            StreamReader {
+                one read as read_stream(shard: &str, from: &ReadStart, limit: usize) -> Vec<RawRecord>;
+            }
+            StreamClock {
+                one tick(data: &[u8]) -> usize;
+            }
+            AlertCheckpoints {
+                one get as get_checkpoint(key: &EvaluationKey) -> Option<AlertCheckpoint>;
+                one replace as replace_checkpoint(key: &EvaluationKey, checkpoint: &AlertCheckpoint) -> ();
+            }
+            ShardEvaluations {
+                one instance(shard: &str) -> Option<String>;
+                one take(shard: &str, instance: &str) -> ();
+                each watch(shard: &str; keys: EvaluationKey) -> ();
+                each unwatch(shard: &str; keys: EvaluationKey) -> ();
+                one watched(shard: &str, after: Option<&EvaluationKey>, limit: usize) -> Vec<EvaluationKey>;
+            }
             IngestBus {
                 each publish(; entries: Batch) -> ();
             }
@@ -137,6 +172,7 @@ macro_rules! metered_ports {
             }
             FeedIndex {
                 one record(deliveries: &[Delivery]) -> ();
+                one record_once(part: &RestoredPart, deliveries: &[Delivery]) -> bool;
                 one read(range: &FeedRange) -> FeedPage;
             }
             FeedQueue {
@@ -165,6 +201,28 @@ macro_rules! unmetered_ports {
                 one get(vid: &VehicleId, eid: Eid) -> Option<StoredEvent>;
                 one stored_ids(vid: &VehicleId, eids: &[Eid]) -> BTreeSet<Eid>;
             }
+            Erasures {
+                one create as create_erasure(erasure: &Erasure) -> ();
+                one get as get_erasure(erasure_id: &ErasureId) -> Option<Erasure>;
+                one list as list_erasures(after: Option<&ErasureId>, limit: usize) -> Vec<Erasure>;
+                one replace as replace_erasure(erasure: &Erasure) -> ();
+            }
+            VehicleErasure {
+                one hide(vehicle: &Vehicle, at: Timestamp) -> ();
+                one erase(store: ErasedStore, scope: &ErasureScope, after: Option<&str>) -> ErasedPart;
+            }
+            BackTests {
+                one create as create_back_test(back_test: &BackTest) -> ();
+                one get as get_back_test(owner: &RuleOwner, back_test_id: &BackTestId) -> Option<BackTest>;
+                one list as list_back_tests(owner: &RuleOwner) -> Vec<BackTest>;
+                one replace as replace_back_test(back_test: &BackTest) -> ();
+                one remove as remove_back_test(owner: &RuleOwner, back_test_id: &BackTestId) -> ();
+                one store_alerts(back_test_id: &BackTestId, page: &str, alerts: &[BackTestAlert], expires_at: Timestamp) -> ();
+                one alerts as read_alerts(back_test_id: &BackTestId, pages: &[String]) -> Vec<BackTestAlert>;
+            }
+            BackTestQueue {
+                one send as send_back_test(task: &BackTestTask) -> ();
+            }
             CustomPackages {
                 one put(package: &CustomPackage) -> ();
                 one get(name: &PackageName) -> Option<CustomPackage>;
@@ -186,6 +244,10 @@ macro_rules! unmetered_ports {
                 one process as process_redriven(batch: &RedrivenBatch) -> ProcessedBatch;
                 one enrich(lane: &str, message: &str) -> ();
                 one import(notification: &str) -> ();
+            }
+            ArchivedBatches {
+                one list as list_archived(hour: Timestamp, after: Option<&str>, limit: usize) -> Vec<ArchivedBatch>;
+                one read as read_archived(key: &str) -> Vec<ArchivedRecord>;
             }
             ArchivedRecords {
                 one quarantined(content: &Content) -> Option<Vec<RecordPosition>>;

@@ -31,7 +31,7 @@ pub trait Vehicles: Send + Sync {
         }
     }
 
-    /// Returns the vehicle with this id; `None` if it is not registered.
+    /// Returns the vehicle with this id; `None` if it is not registered, or was erased.
     fn get(&self, vid: &VehicleId) -> impl Future<Output = Result<Option<Vehicle>, PortError>> + Send;
 
     /// Replaces a vehicle. Fails with `Conflict` unless the stored version is the one before `vehicle.version`, or if one
@@ -48,7 +48,7 @@ pub trait Vehicles: Send + Sync {
         async move { Ok(self.history(subject).await?.and_then(|history| history.current().cloned())) }
     }
 
-    /// Returns the number of replacements that changed the names, the owner or the retirement of a vehicle; see
+    /// Returns the number of erasures and of replacements that changed the names, the owner or the retirement of a vehicle; see
     /// [`Vehicle::resolves_like`]. It is incremented in the transaction of the replacement. A registration does not
     /// increment it: it takes nothing from another vehicle.
     fn version(&self) -> impl Future<Output = Result<u64, PortError>> + Send;

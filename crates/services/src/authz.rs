@@ -43,7 +43,7 @@ use roadcast_domain::caller::{Caller, CallerId, Scope};
 
 use crate::ServiceError;
 
-pub use groups::{AnyClient, FleetManager, FleetReader, Manager, Reader, Sender};
+pub use groups::{AnyClient, FleetManager, FleetReader, Manager, Reader, RuleManager, Sender};
 pub use roles::{Admin, FleetOwner, IngestClient};
 
 /// A proof that the caller of an operation may call it.

@@ -4,6 +4,7 @@
 //! and vehicles stay valid until the version of all entitlements, or of all vehicles, changes, and the version is read every
 //! [`TTL_MS`]. A warm function therefore reads two items every few seconds, regardless of the number of vehicles.
 
+mod alert_rules;
 mod endpoints;
 mod entitlements;
 mod fleets;
@@ -17,6 +18,8 @@ use lru::LruCache;
 use roadcast_domain::Timestamp;
 use roadcast_ports::PortError;
 
+pub use alert_rules::CachedAlertRules;
+pub(crate) use alert_rules::OwnerRules;
 pub use endpoints::{CachedEndpoints, OpenedTexts};
 pub use entitlements::CachedEntitlements;
 pub use fleets::{CachedClients, CachedFleets, CachedPlans};

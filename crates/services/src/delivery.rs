@@ -2,3 +2,4 @@
 
 pub mod enrichment;
 pub mod feed;
+pub mod restored_arrivals;

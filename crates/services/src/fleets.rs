@@ -9,6 +9,7 @@
 //! | app_clients | app clients, created and deleted in the user pool and in the reference data |
 //! | subscriptions | creates, lists and changes subscriptions, and retries their provisioning |
 //! | subscription_changes | the ordered change of a subscription, which narrows grants first |
+//! | vehicle_removal | removes erased vehicles from subscriptions |
 //! | revocation | suspends, resumes and revokes subscriptions |
 //! | provisioning | the steps of the workflow that makes a subscription active |
 //! | feed_prober | sends probes to a feed, to prove that events pass |
@@ -27,6 +28,7 @@ pub mod receipts;
 mod revocation;
 mod subscription_changes;
 mod subscriptions;
+mod vehicle_removal;
 
 pub use clients::ClientUpdate;
 pub use feed_prober::FeedProber;
@@ -34,3 +36,4 @@ pub use onboarding::Onboarding;
 pub use placement::DeliveryBuses;
 pub use revocation::Transition;
 pub use subscriptions::SubscriptionRequest;
+pub(crate) use vehicle_removal::remove_vehicles;

@@ -4,9 +4,11 @@
 //! validates, publishes and stores batches of the stream; [`delivery`] redacts events for each fleet and serves the fleet's
 //! feed; [`query`] reads from the stores. Administration: [`fleets`] manages fleets, clients and subscriptions,
 //! [`vehicles`] the registry, [`catalogue`] packages and event schemas, [`bulk`] imports files, [`dead_letters`] keeps what
-//! failed and sends it again. [`webhooks`] delivers events to endpoints of fleets. [`requests`] limits request
+//! failed and sends it again, [`restore`] restores the tables of events from the archive, [`erasure`] erases vehicles.
+//! [`webhooks`] delivers events to endpoints of fleets. [`requests`] limits request
 //! rates and makes requests idempotent; [`authz`] proves what a caller may do.
 
+pub mod alerts;
 pub mod authz;
 pub mod bulk;
 pub mod cache;
@@ -14,6 +16,7 @@ pub mod catalogue;
 pub mod dead_letters;
 pub mod delivery;
 mod entry_packing;
+pub mod erasure;
 mod error;
 pub mod fleets;
 pub mod ingest;
@@ -21,6 +24,7 @@ mod log_scan;
 pub mod query;
 pub mod requests;
 pub mod response_budget;
+pub mod restore;
 pub mod stream;
 pub mod vehicles;
 mod version_condition;

@@ -48,6 +48,14 @@ impl MemoryBulk {
         lock(&self.0).mappings.values().cloned().collect()
     }
 
+    /// Removes the mappings of these vehicles and returns their number.
+    pub(crate) fn remove_mappings_of(&self, is_erased: impl Fn(&VehicleId) -> bool) -> usize {
+        let mappings = &mut lock(&self.0).mappings;
+        let before = mappings.len();
+        mappings.retain(|(_, vid), _| !is_erased(vid));
+        before - mappings.len()
+    }
+
     /// Returns the number of mapping writes, including those rejected as older than the stored version.
     pub fn puts(&self) -> usize {
         lock(&self.0).puts

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 
 use roadcast_domain::Timestamp;
+use roadcast_domain::alert::{Alert, AlertChange, AlertRule, AlertSignal, Cause, Severity};
 use roadcast_domain::audit::{Author, Change};
 use roadcast_domain::diagnostic::Diagnostic;
 use roadcast_domain::event::{Body, Event, Origin, StoredEvent, Telemetry};
 use roadcast_domain::fleet::{Client, Fleet};
-use roadcast_domain::ids::{Eid, FleetId, VehicleId};
+use roadcast_domain::ids::{AlertId, Eid, FleetId, RuleId, VehicleId};
 use roadcast_domain::plan::Plan;
 use roadcast_signals::{Sample, SignalPath, Signals, Value};
 
@@ -61,6 +62,32 @@ pub fn diagnostic_event(vid: u128, s: i64) -> StoredEvent {
     let mut stored = driving_event(vid, s, s, 1);
     stored.event.body = Body::Diagnostic(Diagnostic { at: at(s), mil: Some(true), dtcs: Vec::new() });
     stored
+}
+
+/// Returns an alert of the operator about the speed of a vehicle, raised `s` seconds after [`NOON`].
+pub fn speed_alert(vid: &VehicleId, s: i64) -> Alert {
+    let rule_id = RuleId::from_random_bits(1);
+    let path = SignalPath::parse("Vehicle.Speed").expect("test fixture");
+    Alert {
+        alert_id: AlertId::for_alert(&rule_id, 1, vid, at(s)),
+        change: AlertChange::Raised,
+        withdraws: None,
+        rule: AlertRule { fleet_id: None, rule_id, version: 1, name: "Too fast".to_owned(), severity: Severity::Warning },
+        at: at(s),
+        raised_at: at(s),
+        revision: 1,
+        late: false,
+        cause: Some(Cause { eid: Eid::for_event(vid, "urn:test:car", "cause", at(s)), received: at(s + 1) }),
+        signals: vec![AlertSignal { path, value: Some(Value::Number(131.5)), at: Some(at(s)) }],
+        diagnostic: None,
+    }
+}
+
+/// Returns the event of a [`speed_alert`].
+pub fn alert_event(vid: u128, s: i64) -> StoredEvent {
+    let vid = VehicleId::from_random_bits(vid);
+    let alert = speed_alert(&vid, s);
+    alert.into_event(vid)
 }
 
 /// Returns the audit entry of a new client.

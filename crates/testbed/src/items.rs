@@ -25,9 +25,24 @@ impl MemoryItems {
         lock(&self.items).values().cloned().collect()
     }
 
+    /// Removes every item.
+    pub fn clear(&self) {
+        lock(&self.items).clear();
+    }
+
     /// Refuses every item that contains this event, because of its data.
     pub fn refuse(&self, eid: Eid) {
         lock(&self.refused).insert(eid);
+    }
+
+    /// Removes the items of these vehicles, at most `limit`, and returns their number.
+    pub(crate) fn remove_of(&self, is_erased: impl Fn(&VehicleId) -> bool, limit: usize) -> usize {
+        let mut items = lock(&self.items);
+        let keys: Vec<_> = items.keys().filter(|(vid, _)| is_erased(vid)).take(limit).cloned().collect();
+        for key in &keys {
+            items.remove(key);
+        }
+        keys.len()
     }
 
     fn check(&self, item: &LogItem) -> Result<(), PortError> {

@@ -24,7 +24,7 @@ pub use faulty::{Fault, FaultPlan, Faulty};
 pub use fifo_queue::MemoryFifoQueue;
 pub use in_flight::InFlight;
 pub use items::MemoryItems;
-pub use memory::{ChannelStart, Memory};
+pub use memory::{ChannelStart, Memory, MemoryErasure};
 pub use message_queue::{MemoryQueue, QueueConfig, QueuedMessage};
 pub use port_sets::{InMemory, WithFaults};
 pub use random::SeededRandomness;

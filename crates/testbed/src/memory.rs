@@ -1,10 +1,13 @@
 //! Every port in memory, on one shared state.
 
+mod alert_state;
+mod alerts;
 mod channel;
 mod channel_start;
 mod clients;
 mod dead_letters;
 mod delivery;
+mod erasure;
 mod event_log;
 mod fleets;
 mod ingest;
@@ -26,6 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use roadcast_domain::event::StoredEvent;
 use roadcast_domain::ids::{ClientId, Eid, FleetId, VehicleId};
 use roadcast_domain::package::Packages;
+use roadcast_domain::state::VehicleState;
 use roadcast_ports::archive::{QuarantinedItem, RawBatch};
 use roadcast_ports::bus::{Batch, FleetBatch};
 use roadcast_ports::clock::Clock as _;
@@ -34,6 +38,7 @@ use roadcast_ports::provisioning::WorkflowRun;
 
 use crate::{ManualClock, MemoryFifoQueue, MemoryQueue, MemoryStream, QueueConfig, lock};
 pub use channel_start::ChannelStart;
+pub use erasure::MemoryErasure;
 pub use redrive::Redelivered;
 
 use queue::Queue;
@@ -93,7 +98,26 @@ impl Memory {
 
     /// Returns every archived batch, in order, including repeated and overlapping ones.
     pub fn archived(&self) -> Vec<RawBatch> {
-        self.state().archived.clone()
+        self.state().archived.iter().map(|(_, batch)| batch.clone()).collect()
+    }
+
+    /// Makes the first archived batch unreadable, as if its object were damaged.
+    pub fn damage_first_batch(&self) {
+        let mut state = self.state();
+        let key = state.archived.first().and_then(|(_, batch)| ingest::batch_key(batch));
+        state.unreadable_batches.extend(key);
+    }
+
+    /// Forgets the states of all vehicles, as if their table had been emptied.
+    pub fn empty_states(&self) {
+        self.state().states.clear();
+    }
+
+    /// Forgets the feed index, as if its table had been emptied.
+    pub fn empty_feed_index(&self) {
+        let mut state = self.state();
+        state.pointers.clear();
+        state.restored_parts.clear();
     }
 
     /// Returns every quarantined item, in order, including repeated ones.
@@ -129,6 +153,25 @@ impl Memory {
     /// Returns every event in the log, ordered by vehicle and `eid`.
     pub fn events(&self) -> Vec<StoredEvent> {
         self.state().events.values().cloned().collect()
+    }
+
+    /// Returns the state of each vehicle that has one.
+    pub fn states(&self) -> BTreeMap<VehicleId, VehicleState> {
+        self.state().states.clone()
+    }
+
+    /// Returns a text for each grant and each epoch, with fleet and vehicle.
+    pub fn grant_texts(&self) -> Vec<String> {
+        let state = self.state();
+        let grants = state.grants.iter().map(|((vid, fleet_id), grants)| format!("{fleet_id} {vid} {grants:?}"));
+        grants.chain(state.epochs.keys().map(|(fleet_id, vid)| format!("{fleet_id} {vid} epoch"))).collect()
+    }
+
+    /// Returns a text for each vehicle of each subscription.
+    pub fn subscription_vehicles(&self) -> Vec<String> {
+        let state = self.state();
+        let vehicles = state.subscriptions.values().flat_map(|of| of.vehicles.iter().map(|vid| (&of.subscription_id, vid)));
+        vehicles.map(|(subscription_id, vid)| format!("{subscription_id} {vid}")).collect()
     }
 
     /// Returns the workflows that were started, in order, each once.

@@ -2,22 +2,34 @@
 
 use roadcast_event_log::SegmentedLog;
 
-use crate::{Faulty, Memory, MemoryItems, MemoryQueue};
+use crate::{Faulty, Memory, MemoryErasure, MemoryItems, MemoryQueue};
 
 /// The adapter of each port in memory, by the name of the port.
 pub mod memory_adapters {
     use roadcast_event_log::SegmentedLog;
 
-    use crate::{ManualClock, Memory, MemoryBulk, MemoryItems, MemoryQueue, SeededRandomness, WebhookReceiver};
+    use crate::{
+        ManualClock, Memory, MemoryBulk, MemoryErasure, MemoryItems, MemoryQueue, SeededRandomness, WebhookReceiver,
+    };
 
+    /// Implements the port in memory.
+    pub type AlertCheckpoints = Memory;
+    /// Implements the port in memory.
+    pub type AlertRules = Memory;
     /// Implements the port in memory.
     pub type AppClients = Memory;
     /// Implements the port in memory.
     pub type Archive = Memory;
     /// Implements the port in memory.
+    pub type ArchivedBatches = Memory;
+    /// Implements the port in memory.
     pub type ArchivedRecords = Memory;
     /// Implements the port in memory.
     pub type Attempts = Memory;
+    /// Implements the port in memory.
+    pub type BackTestQueue = Memory;
+    /// Implements the port in memory.
+    pub type BackTests = Memory;
     /// Implements the port in memory.
     pub type BulkFiles = MemoryBulk;
     /// Implements the port in memory.
@@ -44,6 +56,8 @@ pub mod memory_adapters {
     pub type Endpoints = Memory;
     /// Implements the port in memory.
     pub type Entitlements = Memory;
+    /// Implements the port in memory.
+    pub type Erasures = Memory;
     /// Implements the port in memory.
     pub type EventLog = SegmentedLog<MemoryItems>;
     /// Implements the port in memory.
@@ -85,11 +99,19 @@ pub mod memory_adapters {
     /// Implements the port in memory.
     pub type SecretSource = Memory;
     /// Implements the port in memory.
+    pub type ShardEvaluations = Memory;
+    /// Implements the port in memory.
     pub type StateStore = Memory;
+    /// Implements the port in memory.
+    pub type StreamClock = Memory;
+    /// Implements the port in memory.
+    pub type StreamReader = Memory;
     /// Implements the port in memory.
     pub type Subscriptions = Memory;
     /// Implements the port in memory.
     pub type TelemetryStream = Memory;
+    /// Implements the port in memory.
+    pub type VehicleErasure = MemoryErasure;
     /// Implements the port in memory.
     pub type VehicleMappings = MemoryBulk;
     /// Implements the port in memory.
@@ -129,10 +151,15 @@ macro_rules! port_set {
             $(type $port = $adapter;)*
 
             impl $crate::PortSet for $name {
+                type AlertCheckpoints = AlertCheckpoints;
+                type AlertRules = AlertRules;
                 type AppClients = AppClients;
                 type Archive = Archive;
+                type ArchivedBatches = ArchivedBatches;
                 type ArchivedRecords = ArchivedRecords;
                 type Attempts = Attempts;
+                type BackTestQueue = BackTestQueue;
+                type BackTests = BackTests;
                 type BulkFiles = BulkFiles;
                 type Clients = Clients;
                 type Clock = Clock;
@@ -146,6 +173,7 @@ macro_rules! port_set {
                 type EndpointRedrives = EndpointRedrives;
                 type Endpoints = Endpoints;
                 type Entitlements = Entitlements;
+                type Erasures = Erasures;
                 type EventLog = EventLog;
                 type FailedDeliveries = FailedDeliveries;
                 type FeedIndex = FeedIndex;
@@ -166,9 +194,13 @@ macro_rules! port_set {
                 type Schemas = Schemas;
                 type Sealer = Sealer;
                 type SecretSource = SecretSource;
+                type ShardEvaluations = ShardEvaluations;
                 type StateStore = StateStore;
+                type StreamClock = StreamClock;
+                type StreamReader = StreamReader;
                 type Subscriptions = Subscriptions;
                 type TelemetryStream = TelemetryStream;
+                type VehicleErasure = VehicleErasure;
                 type VehicleMappings = VehicleMappings;
                 type VehicleNames = VehicleNames;
                 type Vehicles = Vehicles;
@@ -187,9 +219,14 @@ port_set! {
 port_set! {
     /// The ports in memory, with the faults of a [`FaultPlan`](crate::FaultPlan) wherever [`Faulty`] implements the port.
     pub enum WithFaults {
+        AlertCheckpoints = Faulty<Memory>;
+        AlertRules = Faulty<Memory>;
         AppClients = Faulty<Memory>;
         Archive = Faulty<Memory>;
+        ArchivedBatches = Faulty<Memory>;
         Attempts = Faulty<Memory>;
+        BackTestQueue = Faulty<Memory>;
+        BackTests = Faulty<Memory>;
         Clients = Faulty<Memory>;
         CustomPackages = Faulty<Memory>;
         DeadLetterContents = Faulty<Memory>;
@@ -201,6 +238,7 @@ port_set! {
         EndpointRedrives = Faulty<Memory>;
         Endpoints = Faulty<Memory>;
         Entitlements = Faulty<Memory>;
+        Erasures = Faulty<Memory>;
         EventLog = SegmentedLog<Faulty<MemoryItems>>;
         FailedDeliveries = Faulty<Memory>;
         FeedIndex = Faulty<Memory>;
@@ -219,9 +257,12 @@ port_set! {
         Schemas = Faulty<Memory>;
         Sealer = Faulty<Memory>;
         SecretSource = Faulty<Memory>;
+        ShardEvaluations = Faulty<Memory>;
         StateStore = Faulty<Memory>;
+        StreamReader = Faulty<Memory>;
         Subscriptions = Faulty<Memory>;
         TelemetryStream = Faulty<Memory>;
+        VehicleErasure = Faulty<MemoryErasure>;
         Vehicles = Faulty<Memory>;
         WaitingDeliveries = Faulty<Memory>;
     }

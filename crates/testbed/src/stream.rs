@@ -1,7 +1,8 @@
 use std::sync::{Arc, Mutex};
 
+use roadcast_ports::archive::RawRecord;
 use roadcast_ports::clock::Clock;
-use roadcast_ports::stream::{StreamRecord, TelemetryStream};
+use roadcast_ports::stream::{ReadStart, StreamClock, StreamReader, StreamRecord, TelemetryStream};
 use roadcast_ports::{PortError, PortErrorKind};
 use roadcast_signals::Timestamp;
 
@@ -41,11 +42,16 @@ impl MemoryStream {
 
     /// Stores `data` unchanged under a partition key and returns the record.
     pub fn put_bytes(&self, partition_key: &str, data: &[u8]) -> ShardRecord {
+        let shard = hash_bucket(partition_key, 0, self.shard_count());
+        self.put_into(shard, partition_key, data)
+    }
+
+    /// Stores `data` in a shard, as with an explicit hash key.
+    fn put_into(&self, shard: usize, partition_key: &str, data: &[u8]) -> ShardRecord {
         let mut shards = lock(&self.shards);
         let stored: usize = shards.iter().map(Vec::len).sum();
-        let shard = hash_bucket(partition_key, 0, shards.len());
         let record = ShardRecord {
-            shard: format!("shardId-{shard:012}"),
+            shard: shard_id(shard),
             // As long as in Kinesis, and more than 128 bits, as there.
             sequence_number: format!("4960{:052}", stored + 1),
             partition_key: partition_key.to_owned(),
@@ -83,6 +89,40 @@ impl TelemetryStream for MemoryStream {
         };
         records.iter().map(put).collect()
     }
+}
+
+impl StreamReader for MemoryStream {
+    async fn read(&self, shard: &str, from: &ReadStart, limit: usize) -> Result<Vec<RawRecord>, PortError> {
+        let shards = lock(&self.shards);
+        let Some(records) = shards.iter().enumerate().find(|(index, _)| shard_id(*index) == shard) else {
+            return Err(PortError::new(PortErrorKind::Internal, "reading a shard that does not exist"));
+        };
+        let follows = |record: &&ShardRecord| match from {
+            ReadStart::At(time) => record.arrived_at >= *time,
+            ReadStart::After(sequence_number) => record.sequence_number > *sequence_number,
+        };
+        let raw = |record: &ShardRecord| RawRecord {
+            sequence_number: record.sequence_number.clone(),
+            partition_key: record.partition_key.clone(),
+            arrived_at: record.arrived_at,
+            data: record.data.clone(),
+        };
+        Ok(records.1.iter().filter(follows).take(limit).map(raw).collect())
+    }
+}
+
+impl StreamClock for MemoryStream {
+    async fn tick(&self, data: &[u8]) -> Result<usize, PortError> {
+        let shards = self.shard_count();
+        for shard in 0..shards {
+            self.put_into(shard, "clock", data);
+        }
+        Ok(shards)
+    }
+}
+
+fn shard_id(shard: usize) -> String {
+    format!("shardId-{shard:012}")
 }
 
 /// Returns the bucket of a key, below `buckets`. Kinesis uses MD5 for its shards; any fixed hash assigns a key consistently.

@@ -15,7 +15,7 @@ use roadcast_ports::vehicles::Vehicles;
 use roadcast_services::cache::{CachedEntitlements, CachedSubjects};
 use roadcast_services::catalogue::event_schemas::{CachedSchemas, SchemaRegistration};
 use roadcast_services::dead_letters::redrive::LetterSender;
-use roadcast_services::stream::{EventStore, EventValidator, Publisher, RecentEvents, Record, StreamProcessor};
+use roadcast_services::stream::{AlertReader, EventStore, EventValidator, Publisher, RecentEvents, Record, StreamProcessor};
 use roadcast_testbed::{ManualClock, Memory, port_set};
 use serde_json::Value;
 
@@ -39,6 +39,7 @@ impl Functions {
             archive: m(),
             quarantine: m(),
             validator: EventValidator { subjects: CachedSubjects::new(m(), k()), schemas: CachedSchemas::new(m(), k()) },
+            alerts: AlertReader { secrets: m() },
             publisher: Publisher { entitlements: CachedEntitlements::new(m(), k()), bus: m(), clock: k() },
             store: EventStore { state: m(), log: m(), recent: RecentEvents::default() },
             clock: k(),

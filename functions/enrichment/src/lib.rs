@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roadcast_lambda_kit::deadline::Deadline;
+use roadcast_lambda_kit::event_traces::{EventTraces, TraceHop};
 use roadcast_lambda_kit::eventbridge::BusEvent;
 use roadcast_lambda_kit::logging;
 use roadcast_lambda_kit::metrics::{Metric, Metrics};
@@ -26,6 +27,7 @@ pub struct EntryMessages<Ports: PortSet> {
     enrichment: Enrichment<Ports>,
     batches: QueueBatches<Ports>,
     metrics: Arc<Metrics>,
+    traces: Arc<EventTraces>,
     attempts: Attempts,
 }
 
@@ -36,10 +38,11 @@ impl<Ports: PortSet> EntryMessages<Ports> {
         delay: Ports::MessageDelay,
         randomness: Ports::Randomness,
         metrics: Arc<Metrics>,
+        traces: Arc<EventTraces>,
     ) -> Self {
         // An entry that is dropped at the deadline is repeated, as after any other failure.
         let batches = QueueBatches { delay, randomness, concurrent: CONCURRENT_ENTRIES, min_time: Duration::ZERO };
-        Self { enrichment, batches, metrics, attempts: Attempts::default() }
+        Self { enrichment, batches, metrics, traces, attempts: Attempts::default() }
     }
 
     /// Handles a batch and returns the messages to deliver again. Those that are not handled by the deadline are among them.
@@ -64,10 +67,12 @@ impl<Ports: PortSet> EntryMessages<Ports> {
         let events: Vec<&str> = entry.events().collect();
         let progress = self.attempts.progress(&message_id);
         let delivered = self.enrichment.deliver_rest(&events, &progress).await;
-        let counts = delivered.as_ref().map_or_else(|incomplete| incomplete.counts, |counts| *counts);
-        self.metrics.record(Metric::EventsDelivered, counts.events_delivered);
-        self.metrics.record(Metric::EventsDeliveredLate, counts.events_delivered_late);
-        self.metrics.record(Metric::EntriesPublished, counts.entries_published);
+        let counts = delivered.as_ref().unwrap_or_else(|incomplete| &incomplete.counts);
+        let (metrics, traces) = (&self.metrics, &self.traces);
+        metrics.record(Metric::EventsDelivered, counts.events_delivered);
+        metrics.record(Metric::EventsDeliveredLate, counts.events_delivered_late);
+        metrics.record(Metric::EntriesPublished, counts.entries_published);
+        traces.add(TraceHop::Enrichment, &counts.trace_candidates);
         for failure in delivered.as_ref().err().into_iter().flat_map(|incomplete| &incomplete.failures) {
             let (entry_id, error) = (&entry.id, logging::error_chain(failure));
             tracing::error!(entry_id, error, "a part of entry {entry_id} was not delivered: {error}");

@@ -29,6 +29,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         SqsMessageDelay::new(sdk.sqs(), queue_urls),
         OsRandomness,
         function.metrics.clone(),
+        function.traces.clone(),
     );
     let messages = &messages;
     function.handle_batches(|event: SqsEvent, deadline| async move { Ok(messages.handle(event, deadline).await) }).await

@@ -9,7 +9,8 @@ mod upload_body;
 
 use http::StatusCode;
 use roadcast_domain::ids::VehicleId;
-use roadcast_lambda_kit::http::{Api, ApiRequest as _, Call, Operation, Response, response, serve};
+use roadcast_domain::trace::TraceHop;
+use roadcast_lambda_kit::http::{Api, ApiRequest as _, ApiResponse as _, Call, Operation, Response, response, serve};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::port_set::PortSet;
 use roadcast_services::authz::Sender;
@@ -46,13 +47,17 @@ impl<Ports: PortSet> EventsApi<Ports> {
         let body = upload_body::events_json(request)?;
         let to_problem = |error| ingest_problem::upload_problem(error, upload_body::is_batch(&body));
         let events = self.ingest.upload(&caller, &vid, &body).await.map_err(to_problem)?;
-        response::json(StatusCode::ACCEPTED, &accepted_event::upload_receipt(&events))
+        let passed = events.iter().map(|event| event.eid).collect();
+        let response = response::json(StatusCode::ACCEPTED, &accepted_event::upload_receipt(&events))?;
+        Ok(response.with_trace_candidates(TraceHop::Upload, passed))
     }
 
     async fn send_events(&self, Call { request, caller, .. }: Call<'_, (), Sender>) -> Result<Response, Problem> {
         let body = upload_body::events_json(request)?;
         let to_problem = |error| ingest_problem::upload_problem(error, upload_body::is_batch(&body));
         let receipt = self.ingest.batch(&caller, &body).await.map_err(to_problem)?;
-        BatchReceiptView::of(receipt).into_response()
+        let passed = receipt.events.iter().filter_map(|event| Some(event.outcome.as_ref().ok()?.eid)).collect();
+        let response = BatchReceiptView::of(receipt).into_response()?;
+        Ok(response.with_trace_candidates(TraceHop::Upload, passed))
     }
 }

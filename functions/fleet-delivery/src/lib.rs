@@ -4,6 +4,7 @@ mod requests;
 
 use http::header::RETRY_AFTER;
 use roadcast_domain::ids::FleetId;
+use roadcast_domain::trace::TraceHop;
 use roadcast_lambda_kit::http::{Api, ApiRequest as _, ApiResponse as _, Call, Operation, Response, response, serve};
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::clock::Clock as _;
@@ -59,9 +60,11 @@ impl<Ports: PortSet> FleetDelivery<Ports> {
             tracing::error!(%fleet_id, error, "an unreadable message stays in the queue of fleet {fleet_id}: {error}");
         }
         let next_poll_seconds = self.poll_interval.next_s(&feed, max.get(), self.feed_reader.clock.now());
+        let passed = feed.events.iter().map(|delivered| delivered.event.eid).collect();
         let events = feed.cloud_events().map_err(Problem::internal)?;
         let ack = AckToken { ack_handles: feed.ack_handles }.encode(&fleet_id);
         response::ok(&FeedResponse { events, ack, next_poll_seconds })?
+            .with_trace_candidates(TraceHop::Feed, passed)
             .with_header(RETRY_AFTER, next_poll_seconds.to_string())
     }
 

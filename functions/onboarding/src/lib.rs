@@ -1,6 +1,7 @@
-//! The HTTP API of onboarding: fleets, clients and subscriptions.
+//! The HTTP API of onboarding: fleets, clients and subscriptions, and erasures of vehicles.
 
 mod clients;
+mod erasures;
 mod fleet_vehicles;
 mod fleets;
 mod subscriptions;
@@ -11,6 +12,7 @@ use roadcast_lambda_kit::http::{Api, ApiRequest as _, Call, Operation, Response,
 use roadcast_lambda_kit::problem::Problem;
 use roadcast_ports::port_set::PortSet;
 use roadcast_services::authz::Reader;
+use roadcast_services::erasure::ErasureRequests;
 use roadcast_services::fleets::Onboarding;
 use roadcast_services::fleets::receipts::Receipts;
 use roadcast_services::response_budget::take_fitting;
@@ -50,6 +52,8 @@ pub struct OnboardingApi<Ports: PortSet> {
     pub onboarding: Onboarding<Ports>,
     /// Reports what subscriptions delivered.
     pub receipts: Receipts<Ports>,
+    /// Erases vehicles.
+    pub erasures: ErasureRequests<Ports>,
     /// Lists the vehicles that bulk files assign to fleets.
     pub fleet_vehicles: FleetVehicles<Ports>,
 }
@@ -79,6 +83,10 @@ impl<Ports: PortSet> Api for OnboardingApi<Ports> {
             .with_idempotency_key()
             .with_secret(restore!(add_client_secret)),
         Operation::new("DELETE", CREDENTIAL, serve!(remove_credential)),
+        Operation::new("GET", "/erasures", serve!(list_erasures)),
+        Operation::new("POST", "/erasures", serve!(erase_vehicles)).with_idempotency_key(),
+        Operation::new("GET", "/erasures/{erasureId}", serve!(get_erasure)),
+        Operation::new("POST", "/erasures/{erasureId}/restart", serve!(restart_erasure)),
         Operation::new("GET", SUBSCRIPTIONS, serve!(list_subscriptions)),
         Operation::new("POST", SUBSCRIPTIONS, serve!(subscribe)).with_idempotency_key(),
         Operation::new("GET", SUBSCRIPTION, serve!(get_subscription)),

@@ -1,14 +1,16 @@
 //! The Lambda function for the operations of onboarding.
 
 use roadcast_aws::{
-    AwsPorts, CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoFeedIndex, DynamoFleets, DynamoSubscriptions,
-    DynamoVehicleMappings, DynamoVehicles, OsRandomness, Sdk, SecretsManagerSource, StepFunctionsProvisioning, SystemClock,
+    AwsPorts, CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoErasures, DynamoFeedIndex, DynamoFleets,
+    DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles, OsRandomness, Sdk, SecretsManagerSource, StateMachines,
+    StepFunctionsProvisioning, SystemClock,
 };
 use roadcast_domain::ids::ClientId;
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::http::Middleware;
 use roadcast_lambda_kit::run::Function;
 use roadcast_onboarding::OnboardingApi;
+use roadcast_services::erasure::ErasureRequests;
 use roadcast_services::fleets::receipts::Receipts;
 use roadcast_services::fleets::{DeliveryBuses, Onboarding};
 use roadcast_services::vehicles::fleet_vehicles::FleetVehicles;
@@ -22,8 +24,13 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let sdk = Sdk::load().await;
     let reference = function.var(Variable::ReferenceTable)?;
     let secrets = SecretsManagerSource::new(sdk.secrets_manager(), function.var(Variable::StackSecretId)?);
-    let provisioning = function.var(Variable::ProvisioningStateMachineArn)?;
-    let offboarding = function.var(Variable::OffboardingStateMachineArn)?;
+    let state_machines = StateMachines {
+        provisioning: function.var(Variable::ProvisioningStateMachineArn)?,
+        offboarding: function.var(Variable::OffboardingStateMachineArn)?,
+        erasure: function.var(Variable::ErasureStateMachineArn)?,
+    };
+    let workflow = StepFunctionsProvisioning::new(sdk.step_functions(), state_machines);
+    let vehicles = DynamoVehicles::new(sdk.dynamodb(), function.var(Variable::VehiclesTable)?, &reference, secrets.clone());
 
     let rules_per_bus = function.env.optional_parse(Variable::RulesPerBus, "a number of rules")?.unwrap_or(RULES_PER_BUS);
 
@@ -33,14 +40,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             clients: DynamoClients::new(sdk.dynamodb(), &reference),
             app_clients: CognitoAppClients::new(sdk.cognito(), function.var(Variable::UserPoolId)?),
             subscriptions: DynamoSubscriptions::new(sdk.dynamodb(), &reference),
-            vehicles: DynamoVehicles::new(
-                sdk.dynamodb(),
-                function.var(Variable::VehiclesTable)?,
-                &reference,
-                secrets.clone(),
-            ),
+            vehicles: vehicles.clone(),
             entitlements: DynamoEntitlements::new(sdk.dynamodb(), &reference),
-            workflow: StepFunctionsProvisioning::new(sdk.step_functions(), provisioning, offboarding),
+            workflow: workflow.clone(),
             delivery_buses: DeliveryBuses { first: function.var(Variable::DeliveryBus)?, rules_per_bus },
             first_admin: function.env.optional(Variable::FirstAdminClientId).map(ClientId::new),
             clock: SystemClock,
@@ -52,6 +54,13 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             index: DynamoFeedIndex::new(sdk.dynamodb(), function.var(Variable::FeedIndexTable)?),
             entitlements: DynamoEntitlements::new(sdk.dynamodb(), &reference),
             clock: SystemClock,
+        },
+        erasures: ErasureRequests {
+            erasures: DynamoErasures::new(sdk.dynamodb(), &reference),
+            vehicles,
+            workflow,
+            clock: SystemClock,
+            randomness: OsRandomness,
         },
         fleet_vehicles: FleetVehicles {
             mappings: DynamoVehicleMappings::new(sdk.dynamodb(), &reference),

@@ -1,8 +1,8 @@
 //! The Lambda function that executes the steps of the state machines for provisioning and offboarding.
 
 use roadcast_aws::{
-    AwsPorts, CognitoAppClients, DynamoClients, DynamoEndpoints, DynamoFeedProofs, DynamoFleets, DynamoSubscriptions,
-    EventBridgeIngestBus, FleetChannels, OsRandomness, Sdk, SqsFeedQueue, SystemClock, WebhookRule,
+    AwsPorts, CognitoAppClients, DynamoAlertRules, DynamoClients, DynamoEndpoints, DynamoFeedProofs, DynamoFleets,
+    DynamoSubscriptions, EventBridgeIngestBus, FleetChannels, OsRandomness, Sdk, SqsFeedQueue, SystemClock, WebhookRule,
 };
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::run::{Function, NamedError};
@@ -61,8 +61,17 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         clock: SystemClock,
     };
     let endpoints = DynamoEndpoints::new(sdk.dynamodb(), &reference);
-    let offboarding =
-        &Offboarding::<AwsPorts> { fleets, clients, app_clients, subscriptions, endpoints, channel, clock: SystemClock };
+    let alert_rules = DynamoAlertRules::new(sdk.dynamodb(), &reference);
+    let offboarding = &Offboarding::<AwsPorts> {
+        fleets,
+        clients,
+        app_clients,
+        subscriptions,
+        endpoints,
+        alert_rules,
+        channel,
+        clock: SystemClock,
+    };
     function
         .handle_events(|task: Task| async move {
             match task {

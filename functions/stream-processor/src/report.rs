@@ -16,6 +16,7 @@ pub(crate) fn record_outcome(metrics: &Metrics, batch: &Batch, outcome: &BatchOu
         (Metric::SamplesStored, counts.samples_stored),
         (Metric::SamplesQuarantined, quarantined),
         (Metric::SignalsRejected, rejected),
+        (Metric::SamplesErased, counts.samples_erased),
         (Metric::EventsDeduplicated, counts.events_deduplicated),
         (Metric::EntriesPublished, counts.entries_published),
         (Metric::RecordsUnreadable, batch.unreadable),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roadcast_lambda_kit::deadline::Deadline;
+use roadcast_lambda_kit::event_traces::EventTraces;
 use roadcast_lambda_kit::logging;
 use roadcast_lambda_kit::metrics::Metrics;
 use roadcast_lambda_kit::queue_batches::QueueBatches;
@@ -29,6 +30,7 @@ pub struct TaskMessages<Ports: PortSet> {
     failed: Ports::FailedDeliveries,
     max_receives: u32,
     metrics: Arc<Metrics>,
+    traces: Arc<EventTraces>,
 }
 
 impl<Ports: PortSet> TaskMessages<Ports> {
@@ -40,9 +42,10 @@ impl<Ports: PortSet> TaskMessages<Ports> {
         failed: Ports::FailedDeliveries,
         max_receives: u32,
         metrics: Arc<Metrics>,
+        traces: Arc<EventTraces>,
     ) -> Self {
         let batches = QueueBatches { delay, randomness, concurrent: CONCURRENT_TASKS, min_time: MIN_TIME };
-        Self { dispatcher, batches, failed, max_receives, metrics }
+        Self { dispatcher, batches, failed, max_receives, metrics, traces }
     }
 
     /// Handles a batch and returns the messages to deliver again. Those that are not handled by the deadline are among them.
@@ -67,7 +70,7 @@ impl<Ports: PortSet> TaskMessages<Ports> {
         let queue = if message.is_ordered() { QueueKind::Ordered } else { QueueKind::Standard };
         let handled = self.dispatcher.handle(&task, queue).await;
         if let Ok(report) = &handled {
-            report::record(&self.metrics, report);
+            report::record(&self.metrics, &self.traces, report);
         }
         is_done(message_id, handled.as_ref().err())
     }

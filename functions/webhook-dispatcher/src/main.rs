@@ -43,11 +43,13 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             sender: HttpSender::new(SenderSettings::of_this_machine(rules)?, SystemClock)?,
             clock: SystemClock,
             randomness: OsRandomness,
+            sampling: function.traces.sampling(),
         },
         (SqsMessageDelay::new(sdk.sqs(), [url, ordered_url]), OsRandomness),
         failed,
         function.env.optional_parse(Variable::MaxReceives, "a number of receives")?.unwrap_or(MAX_RECEIVES),
         function.metrics.clone(),
+        function.traces.clone(),
     );
     let messages = &messages;
     function.handle_batches(|event: SqsEvent, deadline| async move { Ok(messages.handle(event, deadline).await) }).await

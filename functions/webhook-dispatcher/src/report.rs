@@ -1,12 +1,15 @@
-//! Metrics and logs of tasks: one line for each attempt.
+//! Metrics, logs and traces of tasks: one line for each attempt.
 
 use roadcast_domain::webhook::{Attempt, AttemptOutcome};
+use roadcast_lambda_kit::event_traces::EventTraces;
 use roadcast_lambda_kit::metrics::{Metric, Metrics};
 use roadcast_services::webhooks::dispatcher::{TaskReport, TaskResult};
 
 /// Counts and logs what a task resulted in.
-pub(crate) fn record(metrics: &Metrics, report: &TaskReport) {
-    for attempt in &report.attempts {
+pub(crate) fn record(metrics: &Metrics, traces: &EventTraces, report: &TaskReport) {
+    for made in &report.attempts {
+        let attempt = &made.attempt;
+        traces.add_attempt(made);
         metrics.record(Metric::WebhookAttempts, 1);
         metrics.record(Metric::WebhookAttemptsFailed, usize::from(attempt.outcome != AttemptOutcome::Delivered));
         log_attempt(attempt);
@@ -16,7 +19,7 @@ pub(crate) fn record(metrics: &Metrics, report: &TaskReport) {
         tracing::warn!(%endpoint_id, ?reason, "endpoint {endpoint_id} was disabled: {reason:?}");
     }
     if report.has_opened_circuit || report.has_closed_circuit {
-        let endpoint_id = report.attempts.last().map(|attempt| attempt.key.endpoint_id.to_string()).unwrap_or_default();
+        let endpoint_id = report.attempts.last().map(|made| made.attempt.key.endpoint_id.to_string()).unwrap_or_default();
         let state = if report.has_closed_circuit { "closed" } else { "open" };
         tracing::info!(endpoint_id, state, "the circuit of endpoint {endpoint_id} is {state}");
     }

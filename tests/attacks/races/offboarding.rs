@@ -72,6 +72,8 @@ async fn run(services: &Services, run: &WorkflowRun) -> bool {
             }
             true
         }
+        // The fleets of these races have no erasures.
+        WorkflowRun::Erase { .. } => true,
     }
 }
 
@@ -84,6 +86,7 @@ async fn send_and_run(deployment: &Deployment, services: &Services, request: Req
         let is_own = |run: &&WorkflowRun| match run {
             WorkflowRun::Provision { subscription_id, .. } => subscription == Some(json!(subscription_id)),
             WorkflowRun::Offboard { .. } => subscription.is_none(),
+            WorkflowRun::Erase { .. } => false,
         };
         if let Some(started) = runs.iter().rev().find(is_own) {
             run(services, started).await;

@@ -12,6 +12,7 @@ use roadcast_services::cache::CachedEntitlements;
 use roadcast_services::catalogue::event_schemas::SchemaRegistration;
 use roadcast_services::catalogue::packages::PackageCatalogue;
 use roadcast_services::delivery::feed::{FeedReader, PollInterval};
+use roadcast_services::erasure::ErasureRequests;
 use roadcast_services::fleets::Onboarding;
 use roadcast_services::fleets::offboarding::Offboarding;
 use roadcast_services::fleets::provisioning::Provisioning;
@@ -109,6 +110,13 @@ impl Services {
             fleets: OnboardingApi {
                 onboarding,
                 receipts: Receipts { fleets: m(), subscriptions: m(), index: m(), entitlements: m(), clock: k() },
+                erasures: ErasureRequests {
+                    erasures: deployment.memory.clone(),
+                    vehicles: m(),
+                    workflow: m(),
+                    clock: k(),
+                    randomness: SeededRandomness::new(12),
+                },
                 fleet_vehicles: FleetVehicles { mappings: deployment.bulk.clone(), fleets: m() },
             },
             middleware: Middleware::new(ports).with_first_admin(Some(ClientId::new("admin"))),
@@ -134,6 +142,7 @@ impl Services {
                 app_clients: m(),
                 subscriptions: m(),
                 endpoints: deployment.memory.clone(),
+                alert_rules: deployment.memory.clone(),
                 channel: m(),
                 clock: k(),
             },

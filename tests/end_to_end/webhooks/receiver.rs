@@ -14,7 +14,7 @@ const PORT: u16 = 8791;
 const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A receiver. It ends when it is dropped.
-pub(super) struct Receiver {
+pub(crate) struct Receiver {
     sink: Sink,
     // After the sink, which ends on it.
     _runtime: Runtime,
@@ -22,7 +22,7 @@ pub(super) struct Receiver {
 
 impl Receiver {
     /// Starts a receiver that responds with these statuses, one for each request; the last one repeats.
-    pub(super) fn start(statuses: &[u16]) -> Self {
+    pub(crate) fn start(statuses: &[u16]) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let reactions =
             statuses.iter().map(|&status| Reaction::Respond(Response::new(status).with_body(format!("status {status}"))));
@@ -31,19 +31,19 @@ impl Receiver {
     }
 
     /// Returns the URL of a path.
-    pub(super) fn url(path: &str) -> String {
+    pub(crate) fn url(path: &str) -> String {
         format!("http://127.0.0.1:{PORT}{path}")
     }
 
     /// Returns the requests to a path so far.
-    pub(super) fn requests(&self, path: &str) -> Vec<ReceivedRequest> {
+    pub(crate) fn requests(&self, path: &str) -> Vec<ReceivedRequest> {
         let mut requests = self.sink.requests();
         requests.retain(|request| request.path == path);
         requests
     }
 
     /// Waits until a path got this number of requests, and returns them.
-    pub(super) fn wait_for(&self, path: &str, count: usize) -> Vec<ReceivedRequest> {
+    pub(crate) fn wait_for(&self, path: &str, count: usize) -> Vec<ReceivedRequest> {
         let started = Instant::now();
         loop {
             let requests = self.requests(path);
@@ -57,7 +57,7 @@ impl Receiver {
 }
 
 /// Whether a request has a signature of the secret.
-pub(super) fn is_signed_with(request: &ReceivedRequest, secret: &str) -> bool {
+pub(crate) fn is_signed_with(request: &ReceivedRequest, secret: &str) -> bool {
     let secret: SigningSecret = secret.parse().expect("a secret");
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a time after 1970");
     let now = Timestamp::from_ms(i64::try_from(since_epoch.as_millis()).expect("a time"));
@@ -65,7 +65,7 @@ pub(super) fn is_signed_with(request: &ReceivedRequest, secret: &str) -> bool {
 }
 
 /// Returns the event of a request.
-pub(super) fn event(request: &ReceivedRequest) -> Value {
+pub(crate) fn event(request: &ReceivedRequest) -> Value {
     let media_type = request.header("content-type").unwrap_or_default();
     assert!(media_type.starts_with("application/cloudevents+json"), "{media_type}");
     serde_json::from_slice(&request.body).expect("the body is JSON")

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use roadcast_alerts::RuleVersion;
 use roadcast_alerts::rule::Rule;
+use roadcast_domain::alert::RuleOwner;
 use roadcast_domain::ids::{RuleId, VehicleId};
 use serde_json::{Value, json};
 
@@ -49,6 +50,7 @@ pub(crate) fn ten(vehicle: Option<&VehicleId>, set: u32) -> Vec<RuleVersion> {
             rule["scope"] = json!({"vehicles": [vehicle]});
         }
         RuleVersion {
+            owner: RuleOwner::Operator,
             rule_id: RuleId::from_random_bits(u128::from(set) * 16 + index as u128),
             version: 1,
             active_from: start(),

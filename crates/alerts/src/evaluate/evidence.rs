@@ -1,12 +1,13 @@
 //! What a transition was computed from.
 
-use roadcast_signals::{SignalPath, Timestamp};
+use roadcast_domain::alert::{AlertDiagnostic, AlertSignal, Cause, TransitionKind};
+use roadcast_signals::{SignalPath, Timestamp, Value};
 
 use super::{Before, Evaluation, Instant};
 use crate::limits::CODES_PER_ALERT;
 use crate::program::{BoundRule, NodeTest};
 use crate::state::LastDiagnostic;
-use crate::transition::{AlertDiagnostic, AlertSignal, Cause, Transition, TransitionKind};
+use crate::transition::Transition;
 
 impl Evaluation<'_> {
     /// Returns a transition of a rule, with the last values of all signals that the rule reads.
@@ -40,6 +41,8 @@ impl Evaluation<'_> {
         });
         let of_state = || before.values.get(signal)?.as_ref().map(|last| (last.at, last.value.clone()));
         let (at, value) = of_row.or_else(of_state).unzip();
+        // A list may be too long for an alert, and no condition tests its entries.
+        let value = value.filter(|value| !matches!(value, Value::List(_)));
         Some(AlertSignal { path: SignalPath::Known(def), value, at })
     }
 

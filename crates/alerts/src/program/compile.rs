@@ -5,9 +5,7 @@ use roadcast_signals::{Catalogue, Datatype, POSITION, SignalDef, Value};
 use super::{CompiledRule, Input, Node, NodeTest, Reading, RuleVersion};
 use crate::fence::Fence;
 use crate::quiet::Quiet;
-use crate::rule::{Condition, Equals, Test};
-
-const SPEED: &str = "Vehicle.Speed";
+use crate::rule::{Condition, Equals, SPEED, Test};
 
 #[derive(Default)]
 struct Compiler {

@@ -49,6 +49,11 @@ impl RuleSet {
         self.rules.len()
     }
 
+    /// Whether a rule names attributes of vehicles.
+    pub fn names_attributes(&self) -> bool {
+        self.rules.iter().any(|rule| !rule.version.rule.scope.attributes.is_empty())
+    }
+
     /// Whether there are no rules.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use roadcast_domain::alert::Alert;
 use roadcast_domain::event::{Body, Event, Telemetry};
-use roadcast_domain::ids::RuleId;
+use roadcast_domain::ids::{RuleId, VehicleId};
 use roadcast_signals::{Column, Presence, Samples, SignalDef};
 
 use super::{CompiledRule, Input, RuleVersion};
+use crate::transition::Transition;
 
 /// The rules of one owner that concern one vehicle.
 #[derive(Clone, Debug)]
@@ -87,6 +89,12 @@ impl VehicleRules {
         self.versions().find(|other| (&other.rule_id, other.version) == (rule_id, version))
     }
 
+    /// Returns the first message about a transition of a vehicle, as it is published if no data is late; `None` if it is of no rule.
+    pub fn alert(&self, vid: &VehicleId, transition: Transition) -> Option<Alert> {
+        let version = self.version(&transition.rule_id, transition.version)?;
+        Some(transition.into_alert(vid, version, 1, false))
+    }
+
     /// Returns the signals that the rules read.
     pub fn signals(&self) -> &[&'static SignalDef] {
         &self.signals
@@ -116,7 +124,7 @@ impl VehicleRules {
             Body::Diagnostic(diagnostic) if sees_diagnostics && self.reads_diagnostics => {
                 Body::Diagnostic(diagnostic.clone())
             }
-            Body::Diagnostic(_) | Body::Custom(_) => return None,
+            Body::Diagnostic(_) | Body::Alert(_) | Body::Custom(_) => return None,
         };
         Some(Event { eid: event.eid, vid: event.vid.clone(), received: event.received, body })
     }

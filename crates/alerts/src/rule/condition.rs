@@ -3,8 +3,10 @@
 mod bound;
 mod read;
 
+use std::collections::BTreeSet;
+
 use roadcast_domain::diagnostic::DtcStatus;
-use roadcast_signals::{SignalDef, Value};
+use roadcast_signals::{POSITION, SignalDef, Value};
 use serde::{Serialize, Serializer};
 
 use super::{DtcPattern, Geofence, is_zero};
@@ -52,6 +54,30 @@ pub enum Test {
     Any(Vec<Condition>),
     /// This does not hold.
     Not(Box<Condition>),
+}
+
+/// The signal of tests of braking and acceleration.
+pub(crate) const SPEED: &str = "Vehicle.Speed";
+
+impl Condition {
+    /// Adds the paths of the signals that the condition reads.
+    fn add_signals(&self, paths: &mut BTreeSet<&'static str>) {
+        match &self.test {
+            Test::Threshold(test) => paths.extend([test.signal.path]),
+            Test::Equals(test) => paths.extend([test.signal.path]),
+            Test::Rate(test) => paths.extend([test.signal.path]),
+            Test::HarshBraking(_) | Test::HarshAcceleration(_) => paths.extend([SPEED]),
+            Test::Dtc(_) | Test::MilOn {} => {}
+            Test::Geofence(_) => paths.extend(POSITION),
+            Test::NoData(test) => paths.extend(test.signals.iter().map(|signal| signal.path)),
+            Test::All(conditions) | Test::Any(conditions) => {
+                for condition in conditions {
+                    condition.add_signals(paths);
+                }
+            }
+            Test::Not(condition) => condition.add_signals(paths),
+        }
+    }
 }
 
 /// A test of a number.

@@ -33,6 +33,27 @@ impl Scope {
             && self.attributes.iter().all(|(name, value)| attributes.get(name) == Some(value))
     }
 
+    /// Returns how many of these scopes contain the same vehicle at most, whatever vehicles there are. It is an upper bound: a vehicle
+    /// has one value of each attribute, and only the first attribute of a scope counts.
+    pub fn most_rules_of_one_vehicle<'s>(scopes: impl IntoIterator<Item = &'s Self>) -> usize {
+        let mut of_all = 0;
+        let mut by_vehicle: BTreeMap<&VehicleId, usize> = BTreeMap::new();
+        let mut by_attribute: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+        for scope in scopes {
+            if let Some(vehicles) = &scope.vehicles {
+                for vid in vehicles {
+                    *by_vehicle.entry(vid).or_default() += 1;
+                }
+            } else if let Some((name, value)) = scope.attributes.first_key_value() {
+                *by_attribute.entry(name).or_default().entry(value).or_default() += 1;
+            } else {
+                of_all += 1;
+            }
+        }
+        let most_of_attribute = by_attribute.values().map(|by_value| by_value.values().max().copied().unwrap_or_default());
+        of_all + most_of_attribute.sum::<usize>() + by_vehicle.values().max().copied().unwrap_or_default()
+    }
+
     pub(super) fn read(part: &Part<'_>, mistakes: &mut Mistakes) -> Option<Self> {
         let members = part.members(&["vehicles", "attributes"], mistakes)?;
         let vehicles = members.or_default("vehicles", mistakes, |part, mistakes| {
@@ -59,4 +80,29 @@ fn read_attributes(part: &Part<'_>, mistakes: &mut Mistakes) -> Option<BTreeMap<
     };
     let attributes: Vec<Option<(String, String)>> = object.iter().map(attribute).collect();
     attributes.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn most_rules_of_one_vehicle_is_an_upper_bound() {
+        let attributes = |names: &[(&str, &str)]| Scope {
+            vehicles: None,
+            attributes: names.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        };
+        let vehicles = |vids: &[u128]| Scope {
+            vehicles: Some(vids.iter().map(|bits| VehicleId::from_random_bits(*bits)).collect()),
+            ..Scope::default()
+        };
+        let check =
+            |scopes: &[Scope], expected| assert_eq!(Scope::most_rules_of_one_vehicle(scopes), expected, "{scopes:?}");
+        check(&[], 0);
+        check(&[Scope::default(), Scope::default()], 2);
+        check(&[attributes(&[("make", "a")]), attributes(&[("make", "b")]), attributes(&[("make", "b")])], 2);
+        check(&[attributes(&[("make", "a")]), attributes(&[("depot", "b")])], 2);
+        check(&[vehicles(&[1, 2]), vehicles(&[2, 3]), vehicles(&[3])], 2);
+        check(&[Scope::default(), attributes(&[("make", "a"), ("depot", "x")]), vehicles(&[1])], 3);
+    }
 }

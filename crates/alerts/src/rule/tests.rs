@@ -1,4 +1,9 @@
 use proptest::prelude::*;
+use roadcast_domain::alert::{Alert, AlertChange, AlertDiagnostic, AlertRule, AlertSignal, Cause};
+use roadcast_domain::diagnostic::{DtcStatus, TroubleCode};
+use roadcast_domain::ids::{AlertId, Eid, FleetId, RuleId, VehicleId};
+use roadcast_domain::webhook::Endpoint;
+use roadcast_signals::{Catalogue, MAX_TEXT_BYTES, SignalPath, Timestamp};
 use serde_json::{Value, json};
 
 use super::*;
@@ -36,6 +41,54 @@ fn rule_round_trips_through_json() {
     assert_eq!(written["condition"]["any"][5], example()["condition"]["any"][5]);
     assert_eq!(written["schedule"], example()["schedule"]);
     assert_eq!(written["scope"], example()["scope"]);
+}
+
+/// Conditions without data that read the first signals of the catalogue.
+fn reading(signals: usize) -> Value {
+    let paths: Vec<&str> = Catalogue::get().iter().take(signals).map(|def| def.path).collect();
+    json!({"any": paths.chunks(32).map(|paths| json!({"noData": {"afterS": 60, "signals": paths}})).collect::<Vec<_>>()})
+}
+
+#[test]
+fn rule_reads_a_limited_number_of_signals() {
+    let rule = |signals| json!({"name": "r", "severity": "info", "condition": reading(signals)});
+    assert!(Rule::from_value(&rule(limits::SIGNALS_PER_RULE)).is_ok());
+    assert_eq!(pointers(&reading(limits::SIGNALS_PER_RULE + 1)), [""]);
+}
+
+#[test]
+fn largest_alert_fits_into_a_webhook() {
+    let at = Timestamp::from_ms(1_793_000_000_000);
+    let (vid, rule_id) = (VehicleId::from_random_bits(1), RuleId::from_random_bits(1));
+    // Each of them takes two bytes in JSON.
+    let text = roadcast_signals::Value::from("\"".repeat(MAX_TEXT_BYTES).as_str());
+    let mut paths: Vec<&str> = Catalogue::get().iter().map(|def| def.path).collect();
+    paths.sort_by_key(|path| std::cmp::Reverse(path.len()));
+    let signal =
+        |path: &&str| AlertSignal { path: SignalPath::parse(path).unwrap(), value: Some(text.clone()), at: Some(at) };
+    let code = TroubleCode { code: "P0301".parse().unwrap(), status: DtcStatus::Permanent };
+    let alert = Alert {
+        alert_id: AlertId::for_alert(&rule_id, 1, &vid, at),
+        change: AlertChange::Withdrawn,
+        withdraws: Some(roadcast_domain::alert::TransitionKind::Cleared),
+        rule: AlertRule {
+            fleet_id: Some(FleetId::from_random_bits(1)),
+            rule_id,
+            version: u64::MAX,
+            name: "\"".repeat(limits::NAME_BYTES),
+            severity: Severity::Critical,
+        },
+        at,
+        raised_at: at,
+        revision: u32::MAX,
+        late: true,
+        cause: Some(Cause { eid: Eid::MIN, received: at }),
+        signals: paths.iter().take(limits::SIGNALS_PER_RULE).map(signal).collect(),
+        diagnostic: Some(AlertDiagnostic { at: Some(at), mil: Some(true), dtcs: vec![code; limits::CODES_PER_ALERT] }),
+    };
+    let event = alert.into_event(vid).event;
+    let bytes = serde_json::to_string(&event.to_cloud_event().with_consent_epoch(1)).unwrap().len();
+    assert!(bytes <= Endpoint::MAX_BODY_BYTES, "{bytes} bytes");
 }
 
 #[test]

@@ -32,7 +32,7 @@ impl Tracker {
         let mut accepted: Vec<Event> = Vec::new();
         let mut eids: BTreeSet<Eid> = BTreeSet::new();
         for event in events {
-            if event.vid != self.vid || matches!(event.body, Body::Custom(_)) {
+            if event.vid != self.vid || matches!(event.body, Body::Alert(_) | Body::Custom(_)) {
                 continue;
             }
             if self.window.contains(event.eid) || eids.contains(&event.eid) {

@@ -1,5 +1,6 @@
 //! Stores and restores the evaluation of a vehicle.
 
+use roadcast_domain::alert::Alert;
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{RuleId, VehicleId};
 use roadcast_signals::{SignalPath, Timestamp};
@@ -9,6 +10,7 @@ use super::publication::Published;
 use super::{Buffers, States, Tracker, Update};
 use crate::program::{RuleVersion, VehicleRules};
 use crate::state::{LastDiagnostic, LastValue, RuleState, State};
+use crate::transition::Transition;
 
 /// What is stored of the evaluation of a vehicle: the oldest snapshot, and what was published since. It needs to be stored only if
 /// something was published; the samples since are in the event log.
@@ -46,6 +48,20 @@ impl Checkpoint {
     /// The time after which the samples of the event log are needed; `None` if all are.
     pub const fn time(&self) -> Option<Timestamp> {
         self.time
+    }
+
+    /// Whether a message was published before the checkpoint was stored. Of transitions up to its [time](Self::time), all were.
+    pub fn has_published(&self, message: &Alert) -> bool {
+        let key = Transition::of_alert(message).key();
+        let is_newest = |published: &Published| published.transition.key() == key && published.revision >= message.revision;
+        Some(message.at) <= self.time || self.published.iter().any(is_newest)
+    }
+
+    /// Returns the time up to which something was published, or the silence of the vehicle evaluated. To [restore](Tracker::restore) an
+    /// evaluation, all events up to this time are needed at once; later ones can be pushed.
+    pub fn end(&self) -> Option<Timestamp> {
+        let published = self.published.iter().map(|published| published.transition.at).max();
+        published.max(self.silent_until)
     }
 
     /// Returns the state for rules. Those that are not stored in their version begin without earlier samples.

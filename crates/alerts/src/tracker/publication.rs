@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use roadcast_domain::alert::Alert;
 use roadcast_signals::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::transition::{Transition, TransitionKey};
+
+/// Estimated bytes of a transition, with its key and some signals.
+const TRANSITION_BYTES: usize = 1024;
 
 /// The transitions that were published, or published and withdrawn, as long as they can change.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,9 +60,44 @@ impl Publication {
         changes
     }
 
+    /// Takes over the revisions of messages about transitions after a time. Returns what must be published because what they state
+    /// is not what is published.
+    pub(super) fn reconcile<'a>(
+        &mut self,
+        after: Option<Timestamp>,
+        messages: impl IntoIterator<Item = &'a Alert>,
+    ) -> Vec<Published> {
+        let mut newest: BTreeMap<TransitionKey, Published> = BTreeMap::new();
+        for message in messages {
+            let published = Published { transition: Transition::of_alert(message), revision: message.revision };
+            let key = published.transition.key();
+            if Some(key.at) > after && newest.get(&key).is_none_or(|other| other.revision < published.revision) {
+                newest.insert(key, published);
+            }
+        }
+        let mut changes = Vec::new();
+        for (key, message) in newest {
+            let is_computed = self.transitions.get(&key).is_some_and(Published::is_present);
+            let published = self.transitions.entry(key).or_insert_with(|| Published { revision: 0, ..message.clone() });
+            if message.revision > published.revision {
+                published.revision = message.revision;
+                if published.is_present() != is_computed {
+                    published.revision = published.revision.saturating_add(1);
+                    changes.push(published.clone());
+                }
+            }
+        }
+        changes
+    }
+
     /// Removes transitions up to a time, which cannot change any more.
     pub(super) fn forget_until(&mut self, time: Option<Timestamp>) {
         self.transitions.retain(|key, _| Some(key.at) > time);
+    }
+
+    /// Returns about how many bytes the transitions take in memory.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.transitions.len() * TRANSITION_BYTES
     }
 
     /// Returns the transitions.

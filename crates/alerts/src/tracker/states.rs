@@ -32,6 +32,11 @@ impl States {
         &self.head
     }
 
+    /// Returns about how many bytes the states take in memory.
+    pub(super) fn memory_bytes(&self) -> usize {
+        (self.snapshots.len() + 1) * self.head.memory_bytes()
+    }
+
     /// The oldest state.
     pub(super) fn oldest(&self) -> &State {
         self.snapshots.front().unwrap_or(&self.head)

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use roadcast_domain::alert::{AlertChange, RuleOwner};
 use roadcast_domain::entitlement::Coverage;
 use roadcast_domain::event::{Body, Telemetry};
 use roadcast_domain::ids::RuleId;
@@ -9,7 +10,6 @@ use roadcast_signals::{Sample, SignalPath, Value};
 use serde_json::json;
 
 use super::*;
-use crate::alert::AlertChange;
 use crate::rule::Rule;
 use crate::{RuleSet, RuleVersion};
 
@@ -26,6 +26,7 @@ fn at(seconds: i64) -> Timestamp {
 fn version(id: u128, condition: &serde_json::Value) -> RuleVersion {
     let rule = json!({"name": "Fast", "severity": "warning", "condition": condition});
     RuleVersion {
+        owner: RuleOwner::Operator,
         rule_id: RuleId::from_random_bits(id),
         version: 1,
         active_from: at(0),

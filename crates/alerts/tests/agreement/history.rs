@@ -36,7 +36,7 @@ pub(crate) fn times(event: &Event) -> Vec<Timestamp> {
     let times = match &event.body {
         Body::Telemetry(telemetry) => telemetry.samples.times().to_vec(),
         Body::Diagnostic(diagnostic) => vec![diagnostic.at],
-        Body::Custom(_) => Vec::new(),
+        Body::Alert(_) | Body::Custom(_) => Vec::new(),
     };
     times.into_iter().map(|at| at.min(event.received)).collect()
 }

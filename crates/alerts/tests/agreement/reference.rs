@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use roadcast_alerts::RuleVersion;
 use roadcast_alerts::VehicleRules;
 use roadcast_alerts::rule::{Condition, NoData, Rule, Test};
-use roadcast_alerts::transition::{AlertDiagnostic, AlertSignal, Cause, Transition, TransitionKind};
+use roadcast_alerts::transition::Transition;
+use roadcast_domain::alert::{AlertDiagnostic, AlertSignal, Cause, TransitionKind};
 use roadcast_domain::diagnostic::Diagnostic;
 use roadcast_domain::event::Body;
 use roadcast_domain::ids::Eid;
@@ -36,7 +37,7 @@ fn observations(history: &History) -> Vec<Observation> {
                 telemetry.samples.to_rows().into_iter().map(|sample| (sample.at, sample.signals, None)).collect()
             }
             Body::Diagnostic(diagnostic) => vec![(diagnostic.at, Signals::new(), Some(diagnostic.clone()))],
-            Body::Custom(_) => Vec::new(),
+            Body::Alert(_) | Body::Custom(_) => Vec::new(),
         };
         for (index, (stated, signals, diagnostic)) in rows.into_iter().enumerate() {
             let time = stated.min(event.received);

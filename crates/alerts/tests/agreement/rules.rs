@@ -5,6 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use roadcast_alerts::RuleVersion;
 use roadcast_alerts::rule::Rule;
+use roadcast_domain::alert::RuleOwner;
 use roadcast_domain::ids::RuleId;
 use serde_json::{Value, json};
 
@@ -130,6 +131,7 @@ pub(crate) fn any_versions() -> impl Strategy<Value = Vec<RuleVersion>> {
     let active_from = prop_oneof![3 => Just(0_i64), 1 => 0..SPAN_S];
     prop::collection::vec((any_rule(), active_from), 1..4).prop_map(|rules| {
         let version = |(index, (rule, seconds)): (usize, (Rule, i64))| RuleVersion {
+            owner: RuleOwner::Operator,
             rule_id: RuleId::from_random_bits(index as u128),
             version: 1,
             active_from: start().plus_ms(seconds * 1000),

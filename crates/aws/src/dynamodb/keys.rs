@@ -1,10 +1,13 @@
 //! The keys of all tables. No other module formats a key.
 //!
 //! One child module per group of tables: `vehicle_tables` (`vehicles`, `vehicleEvents`, `vehicleState`), `feed_index`,
-//! `dead_letters`, and `reference`, which documents the layout of the `reference` table.
+//! `dead_letters`, `alert_state`, and `reference` and `erasures`, which document the layout of the `reference` table.
 
+mod alert_state;
+mod alerts;
 mod dead_letters;
 mod deliveries;
+mod erasures;
 mod feed_index;
 mod reference;
 #[cfg(test)]
@@ -15,6 +18,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
+pub(crate) use alert_state::parse_watched;
 pub(crate) use feed_index::next_hour;
 
 /// Partition key of `vehicles`, `vehicleEvents` and `vehicleState`.

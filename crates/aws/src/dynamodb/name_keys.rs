@@ -28,6 +28,11 @@ impl NameKeys {
         Ok(Self::of_secrets(if has_vin { Some(source.secrets().await?) } else { None }))
     }
 
+    /// Returns the formatter for `names` and for the digests that are kept of erased ones.
+    pub(crate) async fn load_for_digests(source: &impl SecretSource, names: &[VehicleName]) -> Result<Self, PortError> {
+        Ok(Self::of_secrets(if names.is_empty() { None } else { Some(source.secrets().await?) }))
+    }
+
     /// Returns the formatter with secrets, or for external ids only.
     pub(crate) const fn of_secrets(secrets: Option<Arc<StackSecrets>>) -> Self {
         Self { secrets }
@@ -48,6 +53,18 @@ impl NameKeys {
             (VehicleName::External(id), _) => vec![Key::external_id(id)],
             (VehicleName::Vin(vin), secrets) => keys(vin, secrets.into_iter().flat_map(StackSecrets::all)),
         }
+    }
+
+    /// Returns the keys of the digests that are kept of a name if its vehicle was erased, also under the pending secret. A secret
+    /// is found as long as a digest is kept.
+    pub(crate) fn erased(&self, name: &VehicleName) -> Vec<Key> {
+        let secrets = self.secrets.iter().flat_map(|secrets| secrets.all());
+        secrets.map(|secret| Key::erased_name(name, secret)).collect()
+    }
+
+    /// Returns the keys of the digests of `names`, each once.
+    pub(crate) fn erased_of(&self, names: &[VehicleName]) -> BTreeSet<Key> {
+        names.iter().flat_map(|name| self.erased(name)).collect()
     }
 
     /// Returns the keys of `names` under which their entries are stored, each once: a transaction must not contain an item

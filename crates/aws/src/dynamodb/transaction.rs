@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::Config;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::transact_write_items::builders::TransactWriteItemsFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
@@ -124,11 +126,13 @@ impl Transaction {
         Ok(self.with(TransactWriteItem::builder().put(put).build()))
     }
 
-    /// Writes an audit record into the trail of its fleet and, if it is of a client, into the trail of the client.
+    /// Writes an audit record into the trail of its fleet and, if it is of a client, into the trail of the client; that of a rule of
+    /// the operator into the operator's trail.
     pub(crate) fn record_change(mut self, table: &str, change: &Change) -> Result<Self, PortError> {
         let of_fleet = change.fleet_id.as_ref().map(|fleet_id| Key::change(fleet_id, change.change_id));
         let of_client = change.client_id().map(|client_id| Key::client_change(client_id, change.change_id));
-        for key in of_fleet.into_iter().chain(of_client) {
+        let of_operator = change.is_of_operator_rule().then(|| Key::operator_change(change.change_id));
+        for key in of_fleet.into_iter().chain(of_client).chain(of_operator) {
             let item = item::with_record(&key, change, self.context)?;
             self = self.put(table, item, &key, Condition::None)?;
         }
@@ -192,6 +196,18 @@ impl Transaction {
 
     fn with(self, action: TransactWriteItem) -> Self {
         Self { request: self.request.transact_items(action), context: self.context }
+    }
+
+    /// Commits the transaction with one request, without the retries of the SDK: for items that the caller must rebuild for
+    /// each attempt. Fails with `Conflict` if a condition is not met, and with `Throttled` if another transaction holds one of
+    /// the items.
+    pub(crate) async fn commit_once(self) -> Result<(), PortError> {
+        let no_retries = Config::builder().retry_config(RetryConfig::disabled());
+        let Err(error) = self.request.customize().config_override(no_retries).send().await else { return Ok(()) };
+        if repetition(&error).is_some() {
+            return Err(PortError::new(PortErrorKind::Throttled, self.context).caused_by(error));
+        }
+        Err(transaction_error(self.context, error))
     }
 
     /// Commits the transaction. Fails with `Conflict` if a condition is not met. If another transaction holds one of the

@@ -1,5 +1,6 @@
 //! The vehicle registry: tables `vehicles` and, for names and owners, `reference`.
 
+mod hide;
 mod names;
 
 use std::collections::{BTreeSet, HashMap};
@@ -116,10 +117,33 @@ impl DynamoVehicles {
         new.commit().await.map(|()| VehicleRegistration::New)
     }
 
+    /// Returns the history of a name, with that of erased vehicles which had it; `None` if it has none.
+    async fn full_history(&self, name: VehicleName) -> Result<Option<NameHistory>, PortError> {
+        let names = [name];
+        let keys = Box::pin(NameKeys::load_for_digests(&self.secrets, &names)).await?;
+        let wanted = &keys.stored_of(&names) | &keys.erased_of(&names);
+        let entries = self.entries(&keys, wanted, RESOLVE).await?;
+        let history = self.verified(&names, &entries).await?.pop().flatten();
+        let erased = keys.erased_of(&names).iter().find_map(|key| entries.get(key)).map(|entry| entry.history.clone());
+        Ok(match (history, erased) {
+            (history, None) => history,
+            (history, Some(erased)) => Some(history.unwrap_or_default().after(&erased)),
+        })
+    }
+
     /// Returns the history of each name, in order; `None` if it has no entry.
     async fn histories(&self, names: &[VehicleName]) -> Result<Vec<Option<NameHistory>>, PortError> {
         let keys = self.name_keys(names).await?;
         let entries = self.entries(&keys, keys.stored_of(names), RESOLVE).await?;
+        self.verified(names, &entries).await
+    }
+
+    /// Returns the histories of names that are certain.
+    async fn verified(
+        &self,
+        names: &[VehicleName],
+        entries: &NameEntries<'_>,
+    ) -> Result<Vec<Option<NameHistory>>, PortError> {
         // A function that does not know the previous secret any more leaves its entries, so that the vehicle decides.
         let found: Vec<_> = names.iter().map(|name| entries.find(name)).collect();
         let unverified =
@@ -209,7 +233,7 @@ impl Vehicles for DynamoVehicles {
 
     async fn get(&self, vid: &VehicleId) -> Result<Option<Vehicle>, PortError> {
         let item = item::get(&self.client, &self.vehicles, &Key::vehicle(vid), READ).await?;
-        item.as_ref().map(item::record).transpose().map_err(|error| error.into_port_error(READ))
+        item.filter(|item| !is_erased(item)).map(|item| decode(&item, READ)).transpose()
     }
 
     async fn replace(&self, vehicle: &Vehicle) -> Result<(), PortError> {
@@ -252,13 +276,33 @@ impl Vehicles for DynamoVehicles {
     async fn history(&self, subject: &Subject) -> Result<Option<NameHistory>, PortError> {
         let name = match subject {
             Subject::Vid(vid) => {
-                let vehicle = self.get(vid).await?;
-                return Ok(vehicle.map(|vehicle| NameHistory::of_vehicle_id(vehicle.vid, vehicle.retired_at)));
+                let item = item::get(&self.client, &self.vehicles, &Key::vehicle(vid), READ).await?;
+                let history = |item: Item| {
+                    if is_erased(&item) {
+                        return Ok(NameHistory::of_erased_vehicle_id(vid.clone()));
+                    }
+                    let vehicle = decode(&item, READ)?;
+                    Ok(NameHistory::of_vehicle_id(vehicle.vid, vehicle.retired_at))
+                };
+                return item.map(history).transpose();
             }
             Subject::Vin(vin) => VehicleName::Vin(vin.clone()),
             Subject::External(id) => VehicleName::External(id.clone()),
         };
-        Ok(self.histories(std::slice::from_ref(&name)).await?.pop().flatten())
+        self.full_history(name).await
+    }
+
+    async fn resolve(&self, subject: &Subject) -> Result<Option<VehicleId>, PortError> {
+        // The current vehicle is in the entry of the name. The digests of erased names are not needed.
+        let name = match subject {
+            Subject::Vid(vid) => {
+                let vehicle = self.get(vid).await?;
+                return Ok(vehicle.filter(|vehicle| vehicle.retired_at.is_none()).map(|vehicle| vehicle.vid));
+            }
+            Subject::Vin(vin) => VehicleName::Vin(vin.clone()),
+            Subject::External(id) => VehicleName::External(id.clone()),
+        };
+        Ok(self.resolve_all(&[name]).await?.pop().flatten())
     }
 
     async fn version(&self) -> Result<u64, PortError> {
@@ -302,8 +346,17 @@ fn encode(vehicle: &Vehicle, context: &'static str) -> Result<Item, PortError> {
     Ok(item)
 }
 
+/// Whether the vehicle of an item was erased: it is not a vehicle any more.
+fn is_erased(item: &Item) -> bool {
+    item.contains_key(hide::ERASED_AT)
+}
+
+fn decode(item: &Item, context: &'static str) -> Result<Vehicle, PortError> {
+    item::record(item).map_err(|error| error.into_port_error(context))
+}
+
 fn decode_all(items: &[Item]) -> Result<Vec<Vehicle>, PortError> {
-    items.iter().map(item::record).collect::<Result<_, _>>().map_err(|error| error.into_port_error(LIST))
+    items.iter().filter(|item| !is_erased(item)).map(|item| decode(item, LIST)).collect()
 }
 
 #[cfg(test)]

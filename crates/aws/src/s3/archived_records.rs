@@ -3,26 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::operation::get_object::GetObjectError;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use roadcast_codec::archive_text;
 use roadcast_domain::dead_letter::Content;
-use roadcast_ports::archive::RawRecord;
-use roadcast_ports::redrive::{ArchivedRecord, ArchivedRecords, RecordPosition};
+use roadcast_ports::archive::ArchivedRecord;
+use roadcast_ports::redrive::{ArchivedRecords, RecordPosition};
 use roadcast_ports::{PortError, PortErrorKind};
-use serde::de::DeserializeOwned;
 
 use crate::s3::archive::{RAW_PREFIX, hour_prefix};
-use crate::s3::archive_lines::{QuarantineLine, RawLine, parse_lines};
+use crate::s3::archive_lines::{QuarantineLine, RawLine};
+use crate::s3::archive_object::{archived_record, read_lines};
 use crate::sdk::LazyClient;
 use crate::sdk_error::port_error;
 
 const READ_QUARANTINE: &str = "reading a quarantine object";
 const LIST: &str = "listing the archive of an hour";
 const READ: &str = "reading archived records";
-/// The largest object that is read, compressed, and its text. A batch of the stream has 6 MB at most.
-const OBJECT_BYTES: usize = 16 * 1024 * 1024;
-const TEXT_BYTES: usize = 64 * 1024 * 1024;
 /// The largest number of pages of 1,000 keys that are listed for an hour of a shard. An hour has 720 batches of 5 s in each of
 /// ten concurrent batches of a shard.
 const MAX_PAGES: usize = 20;
@@ -30,7 +25,7 @@ const MAX_PAGES: usize = 20;
 const MAX_OBJECTS: usize = 200;
 /// A batch may start in the hour before that of a record in it.
 const HOUR_MS: i64 = 60 * 60 * 1000;
-/// Objects that are read at the same time. One takes up to [`TEXT_BYTES`].
+/// Objects that are read at the same time. One takes up to [`TEXT_BYTES`](super::archive_object::TEXT_BYTES).
 const CONCURRENT_READS: usize = 2;
 
 /// The archive in one bucket.
@@ -46,27 +41,10 @@ impl S3ArchivedRecords {
         Self { client, bucket: bucket.into() }
     }
 
-    /// Reads the lines of an object; `None` if it does not exist.
-    async fn lines<T: DeserializeOwned>(&self, key: &str, context: &'static str) -> Result<Option<Vec<T>>, PortError> {
-        let output = match self.client.get_object().bucket(&self.bucket).key(key).send().await {
-            Ok(output) => output,
-            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => return Ok(None),
-            Err(error) => return Err(port_error(context, error)),
-        };
-        if output.content_length.is_some_and(|bytes| usize::try_from(bytes).map_or(true, |bytes| bytes > OBJECT_BYTES)) {
-            return Err(PortError::new(PortErrorKind::Rejected, context));
-        }
-        let body = output.body.collect().await;
-        let body = body.map_err(|error| PortError::new(PortErrorKind::Unavailable, context).caused_by(error))?;
-        let text = archive_text::decompress(&body.to_vec(), TEXT_BYTES);
-        let text = text.ok_or_else(|| PortError::new(PortErrorKind::Rejected, context))?;
-        let lines = parse_lines(&text).map_err(|error| PortError::new(PortErrorKind::Rejected, context).caused_by(error))?;
-        Ok(Some(lines))
-    }
-
     /// Reads the lines of a batch that are wanted, by shard and sequence number.
     async fn wanted_lines(&self, key: &str, wanted: &BTreeSet<(&str, &str)>) -> Result<Vec<RawLine>, PortError> {
-        let mut lines: Vec<RawLine> = self.lines(key, READ).await?.unwrap_or_default();
+        let lines = read_lines::<RawLine>(&self.client, &self.bucket, key, READ).await?;
+        let mut lines = lines.unwrap_or_default();
         lines.retain(|line| wanted.contains(&(line.shard.as_str(), line.seq.as_str())));
         Ok(lines)
     }
@@ -94,7 +72,10 @@ impl S3ArchivedRecords {
 
 impl ArchivedRecords for S3ArchivedRecords {
     async fn quarantined(&self, content: &Content) -> Result<Option<Vec<RecordPosition>>, PortError> {
-        let Some(lines) = self.lines::<QuarantineLine>(&content.key, READ_QUARANTINE).await? else { return Ok(None) };
+        let Some(lines) = read_lines::<QuarantineLine>(&self.client, &self.bucket, &content.key, READ_QUARANTINE).await?
+        else {
+            return Ok(None);
+        };
         let mut seen = BTreeSet::new();
         let position = |line: QuarantineLine| RecordPosition {
             shard: line.shard,
@@ -129,10 +110,8 @@ impl ArchivedRecords for S3ArchivedRecords {
         let lines: Vec<Vec<RawLine>> = stream::iter(reads).buffered(CONCURRENT_READS).try_collect().await?;
         let mut found = BTreeMap::new();
         for line in lines.into_iter().flatten() {
-            let data = line.data.bytes().map_err(|error| PortError::new(PortErrorKind::Rejected, READ).caused_by(error))?;
-            let RawLine { shard, seq, key, arrived_at, .. } = line;
-            let raw = RawRecord { sequence_number: seq.clone(), partition_key: key, arrived_at, data };
-            found.entry((shard.clone(), seq)).or_insert(ArchivedRecord { shard, raw });
+            let record = archived_record(line, READ)?;
+            found.entry((record.shard.clone(), record.raw.sequence_number.clone())).or_insert(record);
         }
         let in_order = |position: &RecordPosition| found.remove(&(position.shard.clone(), position.sequence_number.clone()));
         Ok(positions.iter().filter_map(in_order).collect())

@@ -1,4 +1,4 @@
-//! The provisioning and offboarding workflows.
+//! The workflows of provisioning, offboarding and erasure.
 
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::operation::start_execution::StartExecutionError;
@@ -15,14 +15,24 @@ const START: &str = "starting a workflow";
 #[derive(Clone, Debug)]
 pub struct StepFunctionsProvisioning {
     client: LazyClient<Client>,
-    provisioning_arn: String,
-    offboarding_arn: String,
+    state_machines: StateMachines,
+}
+
+/// The ARNs of the state machines.
+#[derive(Clone, Debug)]
+pub struct StateMachines {
+    /// Provisions subscriptions.
+    pub provisioning: String,
+    /// Offboards fleets.
+    pub offboarding: String,
+    /// Erases vehicles.
+    pub erasure: String,
 }
 
 impl StepFunctionsProvisioning {
     /// Creates the adapter for the given state machines.
-    pub fn new(client: LazyClient<Client>, provisioning_arn: impl Into<String>, offboarding_arn: impl Into<String>) -> Self {
-        Self { client, provisioning_arn: provisioning_arn.into(), offboarding_arn: offboarding_arn.into() }
+    pub const fn new(client: LazyClient<Client>, state_machines: StateMachines) -> Self {
+        Self { client, state_machines }
     }
 }
 
@@ -31,8 +41,9 @@ impl ProvisioningWorkflow for StepFunctionsProvisioning {
         let input = serde_json::to_string(run);
         let input = input.map_err(|error| PortError::new(PortErrorKind::Internal, START).caused_by(error))?;
         let state_machine_arn = match run {
-            WorkflowRun::Provision { .. } => &self.provisioning_arn,
-            WorkflowRun::Offboard { .. } => &self.offboarding_arn,
+            WorkflowRun::Provision { .. } => &self.state_machines.provisioning,
+            WorkflowRun::Offboard { .. } => &self.state_machines.offboarding,
+            WorkflowRun::Erase { .. } => &self.state_machines.erasure,
         };
         let request = self.client.start_execution().state_machine_arn(state_machine_arn);
         match request.name(run.name()).input(input).send().await {

@@ -5,6 +5,7 @@ use roadcast_aws::keys::{EXPIRES_AT, Key};
 use roadcast_aws::{
     DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoSubscriptions, OsRandomness, Sdk, SystemClock,
 };
+use roadcast_domain::entitlement::Holders;
 use roadcast_domain::ids::{ArrivalStamp, Eid, FleetId, VehicleId};
 use roadcast_ports::PortErrorKind;
 use roadcast_ports::clock::{Clock, Randomness};
@@ -63,7 +64,7 @@ async fn feed_pointer_is_stored_with_its_expiry(sdk: &Sdk, stack: &Stack) {
     let now = SystemClock.now();
     let fleet_id = FleetId::from_random_bits(OsRandomness.bits());
     let index = DynamoFeedIndex::new(sdk.dynamodb(), &stack.feed_index);
-    index.record(&[Delivery { fleet_id: fleet_id.clone(), events: Vec::new(), held_by: [].into() }]).await.unwrap();
+    index.record(&[Delivery { fleet_id: fleet_id.clone(), events: Vec::new(), held_by: Holders::None }]).await.unwrap();
     let range =
         FeedRange { fleet_id: fleet_id.clone(), from: ArrivalStamp::lower_bound(now), to: ArrivalStamp::MAX, limit: 1 };
     let pointer = index.read(&range).await.unwrap().pointers.remove(0);

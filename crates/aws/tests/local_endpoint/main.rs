@@ -10,6 +10,7 @@ mod bulk_files;
 mod dead_letters;
 mod dynamodb;
 mod endpoint;
+mod erasure;
 mod kinesis;
 mod rare_calls;
 mod secret;
@@ -21,12 +22,14 @@ use std::path::Path;
 
 use endpoint::Endpoint;
 use roadcast_aws::{
-    CognitoAppClients, DynamoClients, DynamoEntitlements, DynamoEventLog, DynamoFeedIndex, DynamoFeedProofs, DynamoFleets,
-    DynamoIdempotencyStore, DynamoImportProgress, DynamoPackages, DynamoRateCounter, DynamoSchemas, DynamoStateStore,
-    DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles, EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels,
-    KinesisTelemetryStream, OsRandomness, S3Archive, Sdk, SecretsManagerSource, SqsFeedQueue, StepFunctionsProvisioning,
-    SystemClock,
+    CognitoAppClients, DynamoAlertRules, DynamoAlertState, DynamoBackTests, DynamoClients, DynamoEntitlements,
+    DynamoEventLog, DynamoFeedIndex, DynamoFeedProofs, DynamoFleets, DynamoIdempotencyStore, DynamoImportProgress,
+    DynamoPackages, DynamoRateCounter, DynamoSchemas, DynamoStateStore, DynamoSubscriptions, DynamoVehicleMappings,
+    DynamoVehicles, EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels, KinesisStreamClock, KinesisStreamReader,
+    KinesisTelemetryStream, OsRandomness, S3Archive, S3ArchivedBatches, Sdk, SecretsManagerSource, SqsFeedQueue,
+    StateMachines, StepFunctionsProvisioning, SystemClock,
 };
+use roadcast_ports::clock::Clock as _;
 use roadcast_ports::conformance as suites;
 use stack::Stack;
 
@@ -45,6 +48,7 @@ async fn adapters_pass_the_conformance_suites() {
     archive::stored_batches_are_read_back(&sdk, &stack).await;
     bulk_files::check(&sdk, &stack).await;
     Box::pin(dead_letters::check(&sdk, &stack)).await;
+    erasure::check(&sdk, &stack).await;
     dynamodb::check(&sdk, &stack).await;
     secret::check(&sdk, &stack).await;
     kinesis::oversized_record_is_rejected_alone(&sdk, &stack).await;
@@ -88,7 +92,10 @@ async fn tables(sdk: &Sdk, stack: &Stack) {
     suites::fleets(&fleets, random).await;
     suites::places_on_buses(&fleets, random).await;
     suites::feed_proofs(&DynamoFeedProofs::new(sdk.dynamodb(), &stack.reference), random).await;
-    println!("fleets");
+    suites::alert_rules(&DynamoAlertRules::new(sdk.dynamodb(), &stack.reference), &fleets, random).await;
+    let back_tests = DynamoBackTests::new(sdk.dynamodb(), &stack.reference);
+    suites::back_tests(&back_tests, SystemClock.now(), random).await;
+    println!("fleets, alert rules and back-tests");
     suites::schemas(&DynamoSchemas::new(sdk.dynamodb(), &stack.reference), random).await;
     println!("schemas");
     suites::clients(&DynamoClients::new(sdk.dynamodb(), &stack.reference), random).await;
@@ -106,7 +113,9 @@ async fn tables(sdk: &Sdk, stack: &Stack) {
     println!("entitlements");
     suites::custom_packages(&DynamoPackages::new(sdk.dynamodb(), &stack.reference), &entitlements, random).await;
     println!("packages");
-    suites::feed_index(&DynamoFeedIndex::new(sdk.dynamodb(), &stack.feed_index), &SystemClock, random).await;
+    let index = DynamoFeedIndex::new(sdk.dynamodb(), &stack.feed_index);
+    suites::feed_index(&index, &SystemClock, random).await;
+    suites::restored_feed_index(&index, &SystemClock, random).await;
     println!("feed index");
     suites::rate_counter(&DynamoRateCounter::new(sdk.dynamodb(), &stack.reference), random).await;
     println!("rate counter");
@@ -118,14 +127,26 @@ async fn tables(sdk: &Sdk, stack: &Stack) {
     println!("vehicle mappings");
     suites::import_progress(&DynamoImportProgress::new(sdk.dynamodb(), &stack.reference), random).await;
     println!("import progress");
+    let alert_state = DynamoAlertState::new(sdk.dynamodb(), &stack.alert_state);
+    suites::alert_checkpoints(&alert_state, &SystemClock, random).await;
+    suites::shard_evaluations(&alert_state, random).await;
+    println!("state of the alert evaluator");
 }
 
 async fn streams_and_buses(sdk: &Sdk, stack: &Stack) {
     let random = &OsRandomness;
     suites::telemetry_stream(&KinesisTelemetryStream::new(sdk.kinesis(), &stack.stream), random).await;
     println!("telemetry stream");
+    let (stream, reader) = (sdk.kinesis(), KinesisStreamReader::new(sdk.kinesis(), &stack.stream));
+    let (stream, clock) =
+        (KinesisTelemetryStream::new(stream, &stack.stream), KinesisStreamClock::new(sdk.kinesis(), &stack.stream));
+    let shards = (&["shardId-000000000000"][..], SystemClock.now());
+    suites::stream_reads(&stream, &reader, &clock, shards, random).await;
+    println!("reads and clock of the stream");
     let archive = S3Archive::new(sdk.s3(), &stack.bucket);
     suites::archive(&archive, random).await;
+    let batches = S3ArchivedBatches::new(sdk.s3(), &stack.bucket);
+    suites::archived_batches(&archive, &batches, &SystemClock, random).await;
     suites::quarantine(&archive, random).await;
     println!("archive and quarantine");
     suites::ingest_bus(&EventBridgeIngestBus::new(sdk.eventbridge(), &stack.ingest_bus), random).await;
@@ -141,8 +162,9 @@ async fn streams_and_buses(sdk: &Sdk, stack: &Stack) {
     // A bus that the stack does not have.
     suites::fleet_channel(&channels, &format!("{}-2", stack.delivery_bus), random).await;
     println!("feed");
-    let machine = &stack.state_machine;
-    suites::provisioning_workflow(&StepFunctionsProvisioning::new(sdk.step_functions(), machine, machine), random).await;
+    let machine = || stack.state_machine.clone();
+    let machines = StateMachines { provisioning: machine(), offboarding: machine(), erasure: machine() };
+    suites::provisioning_workflow(&StepFunctionsProvisioning::new(sdk.step_functions(), machines), random).await;
     println!("provisioning workflow");
     suites::app_clients(&CognitoAppClients::new(sdk.cognito(), &stack.user_pool), random).await;
     println!("app clients");

@@ -2,8 +2,10 @@
 //! large file. The end-to-end test does not cause them, so each function's adapters are called here with the access key id of
 //! the function. `tests/rights` compares the recorded calls with the rights of the functions' roles.
 
+mod alerts;
 mod dead_letters;
 mod delays;
+mod erasure;
 mod provisioning;
 mod redrives;
 mod webhooks;
@@ -46,7 +48,7 @@ pub(crate) async fn make(endpoint: &Endpoint) {
     let function = |name: &str| Sdk::for_local_caller(endpoint.url(), REGION, &format!("roadcast-local-{name}"));
     let (random, fixtures) = (&OsRandomness, Fixtures::new(&OsRandomness));
 
-    for name in ["catalogue-api", "endpoints-api", "vehicles-api"] {
+    for name in ["alerts-api", "catalogue-api", "endpoints-api", "vehicles-api"] {
         let store = DynamoIdempotencyStore::new(function(name).dynamodb(), REFERENCE);
         suites::idempotency_store(&store, random).await;
     }
@@ -71,7 +73,9 @@ pub(crate) async fn make(endpoint: &Endpoint) {
     rotate_secret(&operator, &secret).await;
     // The entry of the VIN is under the previous secret, so the vehicle decides.
     let vin = vehicle.details.vin.clone().unwrap();
-    for name in ["events-api", "stream-processor"] {
+    let resolved = registry(&function("events-api")).resolve(&Subject::Vin(vin.clone())).await.unwrap();
+    assert_eq!(resolved.as_ref(), Some(&vehicle.vid));
+    for name in ["alert-evaluator", "archive-restorer", "stream-processor", "eraser"] {
         let history = registry(&function(name)).history(&Subject::Vin(vin.clone())).await.unwrap();
         assert_eq!(history.unwrap().current(), Some(&vehicle.vid));
     }
@@ -88,6 +92,7 @@ pub(crate) async fn make(endpoint: &Endpoint) {
     let fleet_id = provisioning::make(&function("onboarding"), &provisioner).await;
     delays::of_probes(&fleet_id, [&provisioner, &function("fleet-delivery")]).await;
     delays::of_entries(&operator, &function("enrichment")).await;
+    alerts::make(&operator, &provisioner, &function("back-tester")).await;
     let functions = webhooks::Functions {
         api: &function("endpoints-api"),
         fan_out: &function("webhook-fan-out"),
@@ -96,6 +101,7 @@ pub(crate) async fn make(endpoint: &Endpoint) {
         redriver: &function("dead-letters-api"),
     };
     Box::pin(webhooks::make(&operator, functions)).await;
+    erasure::make(&operator, &function("eraser"), &secret).await;
 }
 
 /// Stores a report in several parts, resumes an import, and fails at a deleted file and a deleted part.

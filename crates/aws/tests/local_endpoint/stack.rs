@@ -33,6 +33,7 @@ pub(crate) struct Stack {
     pub(crate) user_pool: String,
     pub(crate) secret: String,
     pub(crate) deliveries: String,
+    pub(crate) alert_state: String,
     pub(crate) key: String,
     pub(crate) webhook_queue: String,
     pub(crate) ordered_webhook_queue: String,
@@ -66,6 +67,7 @@ impl Stack {
             user_pool: user_pool(sdk, name("users")).await,
             secret: secret(sdk, name("secret")).await,
             deliveries: table(sdk, name("deliveries"), keys::PK, Some(keys::SK)).await,
+            alert_state: table(sdk, name("alertState"), keys::PK, Some(keys::SK)).await,
             key: key(sdk).await,
             webhook_queue: queue(sdk, name("webhook-deliveries"), &[]).await,
             ordered_webhook_queue: queue(

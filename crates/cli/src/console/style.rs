@@ -88,7 +88,7 @@ pub(crate) fn printable(text: &str) -> String {
 /// The colour of a state, by its first word.
 fn colour_of(state: &str) -> Option<&'static str> {
     Some(match state.split([' ', ':']).next().unwrap_or_default() {
-        "active" | "enabled" | "delivered" | "redriven" | "finished" | "ok" | "closed" => GREEN,
+        "active" | "enabled" | "complete" | "delivered" | "redriven" | "finished" | "ok" | "closed" => GREEN,
         "pending" | "provisioning" | "suspended" | "offboarding" | "paused" | "redriving" | "kept" | "running" | "check"
         | "halfOpen" => YELLOW,
         "revoked" | "offboarded" | "retired" | "disabled" | "failed" | "wrong" | "open" => RED,

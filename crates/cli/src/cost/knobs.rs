@@ -4,7 +4,7 @@ use roadcast_cost::{Knobs, Payload};
 use roadcast_domain::subscription::DeliveryFormat;
 
 /// Batch windows to compare with, in seconds.
-const WINDOWS_S: [u16; 3] = [30, 90, 120];
+const WINDOWS_S: [u16; 3] = [30, 75, 120];
 /// Intervals between the reads of a feed to compare with, in seconds.
 const POLLS_S: [u16; 2] = [15, 300];
 /// Numbers of fleets that receive the data of each vehicle.

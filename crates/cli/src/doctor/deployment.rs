@@ -15,7 +15,7 @@ use crate::stack::{Stack, deployed, template};
 /// The template of this version of the tool.
 const TEMPLATE: &str = include_str!("../../../../template.yaml");
 /// The outputs with the names of tables, and whether items of the table expire.
-const TABLES: [(&str, bool); 7] = [
+const TABLES: [(&str, bool); 8] = [
     ("VehiclesTableName", false),
     ("VehicleEventsTableName", false),
     ("VehicleStateTableName", false),
@@ -23,6 +23,7 @@ const TABLES: [(&str, bool); 7] = [
     ("ReferenceTableName", true),
     ("DeadLettersTableName", true),
     ("DeliveriesTableName", true),
+    ("AlertStateTableName", true),
 ];
 
 pub(super) async fn check(stack: &Stack, deployed: &DeployedStack, checks: &mut Vec<Check>) {
@@ -225,8 +226,8 @@ mod tests {
             ("Stage", "dev"),
             ("AlarmEmail", "a@example.com"),
             ("DeletionProtection", "true"),
-            ("FeedPollSeconds", "75"),
-            ("BatchWindowSeconds", "75"),
+            ("FeedPollSeconds", "90"),
+            ("BatchWindowSeconds", "90"),
             ("LogLevel", "info"),
         ]);
         assert_eq!(faulty_parameters(&good), [Check::ok("parameters", "stage dev")]);

@@ -1,9 +1,10 @@
 //! How simulated vehicles send: over HTTP, as records of the stream, or as `IoT` messages.
 
+mod iot;
+
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
-use reqwest::header::HOST;
+use anyhow::Result;
 use roadcast_aws::KinesisTelemetryStream;
 use roadcast_codec::{BLOCK_CONTENT_TYPE, stream_record};
 use roadcast_domain::event::Telemetry;
@@ -12,6 +13,7 @@ use serde_json::Value;
 
 use crate::api::Api;
 use crate::stack::Stack;
+use iot::IotPublisher;
 
 /// How simulated vehicles send.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -20,7 +22,9 @@ pub(crate) enum TransportKind {
     Http,
     #[value(help = "Records of the stream, by PutRecords")]
     Kinesis,
-    #[value(help = "Messages to the topic rule of IoT Core (Basic Ingest); locally, the tool runs its Kinesis action")]
+    #[value(
+        help = "Messages to the topic rule of IoT Core (Basic Ingest); locally, the tool puts the record that its action would put"
+    )]
     Iot,
 }
 
@@ -50,18 +54,6 @@ enum Channel {
     Iot(IotPublisher),
 }
 
-/// A publisher to the data plane of `IoT` Core.
-///
-/// The local endpoint accepts a message and finds its rule, but does not run the rule's Kinesis action. The publisher
-/// therefore puts the record that the action would put: the unchanged message, with the last part of its topic as the
-/// partition key.
-struct IotPublisher {
-    http: reqwest::Client,
-    endpoint: String,
-    rule: String,
-    stream: KinesisTelemetryStream,
-}
-
 /// The outcome of an upload.
 pub(crate) enum UploadOutcome {
     /// Accepted by the service.
@@ -79,7 +71,12 @@ impl Transport {
     }
 
     /// A transport to a running stack. Fails if the kind does not support the payload format.
-    pub(crate) fn to_stack(kind: TransportKind, payload: PayloadFormat, stack: &Stack, api: &Arc<Api>) -> Result<Self> {
+    pub(crate) async fn to_stack(
+        kind: TransportKind,
+        payload: PayloadFormat,
+        stack: &Stack,
+        api: &Arc<Api>,
+    ) -> Result<Self> {
         let stream = || -> Result<KinesisTelemetryStream> {
             let client = aws_sdk_kinesis::Client::new(&stack.config);
             Ok(KinesisTelemetryStream::new(client.into(), stack.output("TelemetryStreamName")?))
@@ -90,15 +87,7 @@ impl Transport {
             }
             TransportKind::Http => Channel::Http(Arc::clone(api)),
             TransportKind::Kinesis => Channel::Kinesis(stream()?),
-            TransportKind::Iot => Channel::Iot(IotPublisher {
-                http: reqwest::Client::new(),
-                endpoint: stack.endpoint_url().context(
-                    "--via iot is for the local stack: devices of a deployed stack publish with their own certificate; use \
-                     --via kinesis or --via http",
-                )?,
-                rule: stack.output("DeviceRuleName")?.to_owned(),
-                stream: stream()?,
-            }),
+            TransportKind::Iot => Channel::Iot(IotPublisher::of(stack, stream()?).await?),
         };
         Ok(Self { channel, payload })
     }
@@ -116,10 +105,7 @@ impl Transport {
                 Err(_) => UploadOutcome::Failed,
             },
             Channel::Kinesis(stream) => put(stream, vid, self.record(&events)).await,
-            Channel::Iot(publisher) => match publisher.publish(vid, self.record(&events)).await {
-                Ok(outcome) => outcome,
-                Err(_) => UploadOutcome::Failed,
-            },
+            Channel::Iot(publisher) => publisher.publish(vid, self.record(&events)).await,
         }
     }
 
@@ -133,19 +119,8 @@ impl Transport {
     }
 }
 
-impl IotPublisher {
-    async fn publish(&self, vid: &str, record: Vec<u8>) -> Result<UploadOutcome> {
-        let url = format!("{}/topics/$aws/rules/{}/{vid}", self.endpoint, self.rule);
-        let request = self.http.post(url).header(HOST, "data-ats.iot.eu-central-1.localhost").body(record.clone());
-        let response = request.send().await.context("cannot publish to the topic of the rule")?;
-        if !response.status().is_success() {
-            return Ok(UploadOutcome::Rejected);
-        }
-        Ok(put(&self.stream, vid, record).await)
-    }
-}
-
-async fn put(stream: &KinesisTelemetryStream, vid: &str, data: Vec<u8>) -> UploadOutcome {
+/// Puts a record onto the stream.
+pub(super) async fn put(stream: &KinesisTelemetryStream, vid: &str, data: Vec<u8>) -> UploadOutcome {
     let Ok(vid) = vid.parse() else { return UploadOutcome::Rejected };
     match stream.put(&[StreamRecord { vid, data }]).await.pop() {
         Some(Ok(())) => UploadOutcome::Accepted,

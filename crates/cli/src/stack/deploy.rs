@@ -17,7 +17,7 @@ use crate::console::Console;
 pub(super) const STACK_NAME: &str = "roadcast-local";
 
 /// The template parameters of the local stack.
-fn parameters() -> [(&'static str, &'static str); 9] {
+fn parameters() -> [(&'static str, &'static str); 11] {
     let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
     [
         ("Stage", "local"),
@@ -26,11 +26,13 @@ fn parameters() -> [(&'static str, &'static str); 9] {
         ("FeedPollSeconds", "1"),
         ("PartialBatchResponses", "false"),
         ("ProvisioningWaitSeconds", "0"),
+        ("ErasureWaitSeconds", "0"),
         // An entry that fails is a dead letter after a quarter of a minute.
         ("EnrichmentAttempts", "4"),
         // The port of `cargo roadcast listen`, and that of the end-to-end tests.
         ("LocalSinks", "127.0.0.1:8790,127.0.0.1:8791"),
         ("LogLevel", "info"),
+        ("TracedEventsPerMillion", "1000000"),
     ]
 }
 

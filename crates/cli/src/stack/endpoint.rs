@@ -67,6 +67,8 @@ impl Endpoint {
             .env("AWS_REGION", aws::REGION)
             .env("AWS_DEFAULT_REGION", aws::REGION)
             .env("MINISTACK_REGION", aws::REGION)
+            // UDP: `crates/cli/endpoint/traces.py` replaces the daemon.
+            .env("AWS_XRAY_DAEMON_ADDRESS", format!("127.0.0.1:{port}"))
             .env("NO_PROXY", "127.0.0.1,localhost")
             .env("LOG_LEVEL", "WARNING")
             // The MQTT listener would bind all interfaces, and is not used.

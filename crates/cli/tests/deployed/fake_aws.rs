@@ -1,4 +1,5 @@
-//! A server that plays CloudFormation, Cognito, S3, DynamoDB, Kinesis, Lambda, the token endpoint and the API.
+//! A server that plays CloudFormation, Cognito, S3, DynamoDB, Kinesis, Lambda, EventBridge, Step Functions, `IoT` Core, X-Ray, Service
+//! Quotas, the token endpoint and the API.
 
 use std::sync::{Arc, Mutex};
 
@@ -53,6 +54,15 @@ impl FakeAws {
     pub(crate) fn faults(&self) -> Vec<String> {
         self.shared.faults.lock().unwrap().clone()
     }
+}
+
+/// A segment of X-Ray.
+fn segment(hop: &str, start: f64) -> Value {
+    let annotations =
+        json!({ "hop": hop, "request_id": "r-1", "endpoint_id": "end_1", "number": 1, "outcome": "delivered" });
+    let document =
+        json!({ "name": "roadcast-dev-x", "start_time": start, "end_time": start + 0.5, "annotations": annotations });
+    json!({ "Id": hop, "Document": document.to_string() })
 }
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {
@@ -145,12 +155,40 @@ impl Shared {
                 let id = &request["ClientId"];
                 json!({ "UserPoolClient": { "ClientId": id, "ClientSecret": format!("secret-of-{}", id.as_str().unwrap()) } })
             }
+            "DescribeLimits" => json!({
+                // Of Kinesis, and of DynamoDB.
+                "ShardLimit": 200, "OpenShardCount": 3, "OnDemandStreamCount": 0, "OnDemandStreamCountLimit": 50,
+                "TableMaxReadCapacityUnits": 40_000, "TableMaxWriteCapacityUnits": 40_000,
+            }),
+            "ListEventBuses" if request["NextToken"].is_null() => {
+                json!({ "EventBuses": vec![json!({ "Name": "b" }); 80], "NextToken": "2" })
+            }
+            "ListEventBuses" => json!({ "EventBuses": [{ "Name": "b" }] }),
+            "ListServiceQuotas" => json!({ "Quotas": [
+                { "ServiceCode": request["ServiceCode"], "QuotaName": "App clients per user pool", "Value": 2000.0 },
+                { "ServiceCode": request["ServiceCode"], "QuotaName": "Event buses", "Value": 100.0 },
+            ]}),
             "DescribeTable" => json!({ "Table": { "TableStatus": "ACTIVE", "ItemCount": 7 } }),
             "DescribeTimeToLive" => json!({ "TimeToLiveDescription": { "TimeToLiveStatus": "ENABLED" } }),
             "PutRecords" => {
                 let records = request["Records"].as_array().expect("records").iter();
                 let records: Vec<Value> = records.map(|_| json!({ "SequenceNumber": "1", "ShardId": "s" })).collect();
                 json!({ "FailedRecordCount": 0, "Records": records })
+            }
+            "StartExecution" => self.start_execution(&request),
+            "DescribeExecution" => self.describe_execution(&request),
+            "ListMapRuns" => json!({ "mapRuns": [{
+                "executionArn": request["executionArn"], "mapRunArn": "run", "stateMachineArn": "m", "startDate": 1.0,
+            }] }),
+            "DescribeMapRun" => {
+                let counts = json!({
+                    "pending": 1, "running": 0, "succeeded": 24, "failed": 0, "timedOut": 0, "aborted": 0, "total": 25,
+                    "resultsWritten": 0,
+                });
+                json!({
+                    "mapRunArn": "run", "executionArn": "e", "status": "RUNNING", "startDate": 1.0, "maxConcurrency": 8,
+                    "toleratedFailurePercentage": 0.0, "toleratedFailureCount": 0, "itemCounts": counts, "executionCounts": counts,
+                })
             }
             "DescribeStreamSummary" => json!({ "StreamDescriptionSummary": {
                 "StreamName": "s", "StreamARN": "a", "StreamStatus": "ACTIVE", "RetentionPeriodHours": 24,
@@ -164,6 +202,34 @@ impl Shared {
         Response::new(200).with_header("content-type", "application/x-amz-json-1.1").with_body(response.to_string())
     }
 
+    /// The execution of a restore of six hours: they and the day before are the hours of the archive.
+    fn start_execution(&self, request: &Value) -> Value {
+        let input: Value = request["input"].as_str().and_then(|input| serde_json::from_str(input).ok()).unwrap_or_default();
+        let hours = input["hours"].as_array().map_or(0, Vec::len);
+        if request["stateMachineArn"] != "output-restorestatemachinearn" || !(26..=31).contains(&hours) {
+            self.fault(format!("a restore was started as {request}"));
+        }
+        json!({ "executionArn": "e", "startDate": 1.0 })
+    }
+
+    /// An execution runs until its progress was read.
+    fn describe_execution(&self, request: &Value) -> Value {
+        let is_read = self
+            .requests
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|request| request.header("x-amz-target").is_some_and(|target| target.ends_with(".DescribeMapRun")));
+        let mut execution = json!({
+            "executionArn": request["executionArn"], "stateMachineArn": "m", "startDate": 1.0, "status": "RUNNING",
+        });
+        if is_read {
+            execution["status"] = json!("SUCCEEDED");
+            execution["output"] = json!(r#"[{"records":3,"samplesStored":30}]"#);
+        }
+        execution
+    }
+
     fn rest_service(&self, request: &ReceivedRequest, path: &str) -> Response {
         let arn = format!("arn:aws:lambda:{REGION}:1:function:roadcast-{}-enrichment", self.stage);
         let json = match (request.method.as_str(), path) {
@@ -173,6 +239,12 @@ impl Shared {
             ("GET", "/2016-08-19/account-settings" | "/2016-08-19/account-settings/") => {
                 json!({ "AccountLimit": { "ConcurrentExecutions": 1000 } })
             }
+            ("POST", "/Traces") => {
+                let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+                json!({ "Traces": [{ "Id": body["TraceIds"][0], "Segments": [segment("upload", 1.0), segment("webhook", 2.5)] }] })
+            }
+            ("GET", "/endpoint") => json!({ "endpointAddress": "data.example" }),
+            ("POST", "/topics/%24aws%2Frules%2Foutput-devicerulename%2Fveh_8kq2m4x0c7r1v5zt") => json!({ "message": "OK" }),
             ("GET", _) if path.ends_with(".summary.json") => {
                 json!({ "rows": 1, "loaded": 1, "unchanged": 0, "superseded": 0, "wrong": 0, "seconds": 0.1 })
             }

@@ -10,12 +10,14 @@ fn production_is_not_touched_without_a_confirmation() {
     let fake = FakeAws::start("prod");
     let tool = Tool::new(&fake);
     let trip = tool.file("trip.csv");
-    let commands: [&[&str]; 5] = [
+    let commands: [&[&str]; 7] = [
+        &["erase", "vehicles", "veh_8kq2m4x0c7r1v5zt"],
         &["simulate", "--vehicles", "1", "--duration", "1s"],
         &["replay", "--fleet", FLEET, &trip],
         &["tail", "--fleet", FLEET, "--once", "--ack"],
         &["tail", "--fleet", FLEET, "--once"],
         &["token", "--fleet", FLEET],
+        &["restore", "--from", "1h"],
     ];
     for arguments in commands {
         fake.take_requests();

@@ -35,10 +35,9 @@ fn refusals_of_a_deployed_stack_state_what_to_do() {
     let fake = FakeAws::start("dev");
     let tool = Tool::new(&fake);
     let trip = tool.file("trip.csv");
-    let cases: [(&[&str], &str); 4] = [
+    let cases: [(&[&str], &str); 3] = [
         (&["fleets", "show", "Absent"], "list them with `cargo roadcast fleets list`"),
         (&["replay", &trip], "choose a fleet with --fleet"),
-        (&["simulate", "--via", "iot", "--duration", "1s"], "use --via kinesis or --via http"),
         (&["dead-letters", "redrive"], "name the letters, or choose them with --hop"),
     ];
     for (arguments, expected) in cases {

@@ -29,6 +29,8 @@ impl Tool {
         std::fs::write(folder.join("config"), config).unwrap();
         std::fs::write(folder.join("credentials"), "").unwrap();
         std::fs::write(folder.join("trip.csv"), "field,signal,value,delay\ncurrent,Vehicle.Speed,1,0\n").unwrap();
+        let rule = r#"{"name": "Lamp on", "severity": "info", "condition": {"milOn": {}}}"#;
+        std::fs::write(folder.join("rule.json"), rule).unwrap();
         std::fs::write(folder.join("vehicles.csv"), "fleetId,externalId\n").unwrap();
         Self { folder }
     }

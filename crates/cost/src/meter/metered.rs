@@ -78,6 +78,17 @@ macro_rules! price {
     // Without custom packages this is a query as well.
     (Entitlements::packages $args:tt $meter:ident, $call:expr) => {{ $meter.read_references(1); $call }};
 
+    (AlertRules::create $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
+    (AlertRules::get $args:tt $meter:ident, $call:expr) => {{ $meter.read_references(1); $call }};
+    (AlertRules::list $args:tt $meter:ident, $call:expr) => { $call.inspect(|found| $meter.read_alert_rules(found)) };
+    (AlertRules::replace $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
+    (AlertRules::remove $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
+    (AlertRules::version $args:tt $meter:ident, $call:expr) => {{ $meter.read_references(1); $call }};
+    (AlertRules::owner_version $args:tt $meter:ident, $call:expr) => {{ $meter.read_references(1); $call }};
+    (AlertRules::operator_changes $args:tt $meter:ident, $call:expr) => {
+        $call.inspect(|found| $meter.read_references(found.len()))
+    };
+
     (Fleets::create_within $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
     (Fleets::update $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
     (Fleets::bus_counts $args:tt $meter:ident, $call:expr) => { $call.inspect(|found| $meter.read_references(found.len())) };
@@ -102,10 +113,30 @@ macro_rules! price {
     (Clients::changes $args:tt $meter:ident, $call:expr) => { $call.inspect(|found| $meter.read_references(found.len())) };
 
     (TelemetryStream::put($records:ident) $meter:ident, $call:expr) => {{ $meter.put_records($records); $call }};
+    (StreamReader::read $args:tt $meter:ident, $call:expr) => {{ $meter.read_stream(); $call }};
+    (StreamClock::tick $args:tt $meter:ident, $call:expr) => { $call.inspect(|shards| $meter.tick(*shards)) };
+    (AlertCheckpoints::get $args:tt $meter:ident, $call:expr) => {
+        $call.inspect(|found| $meter.read_checkpoint(found.as_ref()))
+    };
+    (AlertCheckpoints::replace($key:ident, $checkpoint:ident) $meter:ident, $call:expr) => {{
+        $meter.write_checkpoint($checkpoint); $call
+    }};
+    (ShardEvaluations::instance $args:tt $meter:ident, $call:expr) => {{ $meter.read_references(1); $call }};
+    (ShardEvaluations::take $args:tt $meter:ident, $call:expr) => {{ $meter.write_reference(); $call }};
+    (ShardEvaluations::watch($shard:ident, $keys:ident) $meter:ident, $call:expr) => {{
+        $meter.write_watches($keys); $call
+    }};
+    (ShardEvaluations::unwatch($shard:ident, $keys:ident) $meter:ident, $call:expr) => {{
+        $meter.write_watches($keys); $call
+    }};
+    (ShardEvaluations::watched $args:tt $meter:ident, $call:expr) => { $call.inspect(|found| $meter.read_watches(found)) };
     (IngestBus::publish($entries:ident) $meter:ident, $call:expr) => {{ $meter.publish_to_ingest($entries); $call }};
     (DeliveryBus::publish($entries:ident) $meter:ident, $call:expr) => {{ $meter.publish_to_fleets($entries); $call }};
 
     (FeedIndex::record($deliveries:ident) $meter:ident, $call:expr) => {{ $meter.write_pointers($deliveries); $call }};
+    (FeedIndex::record_once($part:ident, $deliveries:ident) $meter:ident, $call:expr) => {{
+        $meter.write_pointers_once($part, $deliveries); $call
+    }};
     (FeedIndex::read $args:tt $meter:ident, $call:expr) => { $call.inspect(|page| $meter.read_pointers(page)) };
     (FeedQueue::receive($fleet_id:ident, $options:ident) $meter:ident, $call:expr) => {
         $call.inspect(|found| $meter.receive($fleet_id, found))

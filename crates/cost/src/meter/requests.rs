@@ -13,6 +13,10 @@ const REFERENCE_BYTES: usize = 400;
 const STATE_BYTES: usize = 3 + 20 + 3 + 4 + 5;
 /// Size of a pointer's item in bytes, without its events: attribute names, key, expiry.
 const POINTER_BYTES: usize = 4 + 34 + 5 + 26 + 6 + 9 + 6;
+/// Size of the item of a checkpoint in bytes, without its content: attribute names, keys, revision, expiry.
+const CHECKPOINT_BYTES: usize = 2 + 28 + 2 + 20 + 8 + 4 + 7 + 9 + 6;
+/// Size of the item of a watched evaluation in bytes: attribute names and keys.
+const WATCH_BYTES: usize = 2 + 26 + 2 + 41;
 
 impl Meter {
     fn dynamodb_read(&self, bytes: usize) {
@@ -48,6 +52,10 @@ impl Meter {
         self.dynamodb_read(schemas.iter().map(|schema| schema.schema.as_str().len()).sum());
     }
 
+    pub(super) fn read_alert_rules(&self, rules: &[AlertRuleRecord]) {
+        self.dynamodb_read(rules.iter().map(|rule| REFERENCE_BYTES + rule.definition.len()).sum());
+    }
+
     pub(super) fn write_reference(&self) {
         self.dynamodb_write(None, REFERENCE_BYTES);
     }
@@ -78,6 +86,36 @@ impl Meter {
         self.wait(waits::KINESIS);
     }
 
+    /// Reads of the stream are free; they only take time.
+    pub(super) fn read_stream(&self) {
+        self.wait(waits::KINESIS);
+    }
+
+    #[allow(clippy::cast_precision_loss)] // a stream has few shards
+    pub(super) fn tick(&self, shards: usize) {
+        self.count(Item::KinesisPutUnit, shards as f64);
+        self.wait(waits::KINESIS);
+    }
+
+    pub(super) fn read_checkpoint(&self, checkpoint: Option<&AlertCheckpoint>) {
+        self.dynamodb_read(checkpoint.map_or(0, |checkpoint| CHECKPOINT_BYTES + checkpoint.content.len()));
+    }
+
+    /// Counts the write of a checkpoint. It replaces the one before, so that its storage is not counted.
+    pub(super) fn write_checkpoint(&self, checkpoint: &AlertCheckpoint) {
+        self.dynamodb_write(None, CHECKPOINT_BYTES + checkpoint.content.len());
+    }
+
+    pub(super) fn write_watches(&self, keys: &[EvaluationKey]) {
+        for _ in keys {
+            self.dynamodb_write(None, WATCH_BYTES);
+        }
+    }
+
+    pub(super) fn read_watches(&self, keys: &[EvaluationKey]) {
+        self.dynamodb_read(WATCH_BYTES * keys.len());
+    }
+
     /// The rule's target, the queue of enrichment, is billed as a send request.
     pub(super) fn publish_to_ingest(&self, entries: &[Batch]) {
         for entry in entries {
@@ -104,6 +142,15 @@ impl Meter {
             self.dynamodb_write(Some(&delivery.fleet_id), bytes);
             // Pointers expire after 14 days: about half of a month's items are stored at any time.
             self.count_stored(bytes / 2);
+        }
+    }
+
+    /// Counts a transaction, which costs twice the writes of its items, and has the item of the part.
+    pub(super) fn write_pointers_once(&self, part: &RestoredPart, deliveries: &[Delivery]) {
+        self.write_pointers(deliveries);
+        self.write_pointers(deliveries);
+        for _ in 0..2 {
+            self.dynamodb_write(Some(&part.fleet_id), POINTER_BYTES);
         }
     }
 

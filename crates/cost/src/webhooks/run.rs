@@ -3,6 +3,7 @@
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::{Eid, FleetId, VehicleId};
+use roadcast_domain::trace::EventSampling;
 use roadcast_domain::webhook::{AttemptOutcome, Endpoint, TargetRules};
 use roadcast_ports::clock::Clock as _;
 use roadcast_ports::webhooks::{DeliveryTask, WebhookResponse};
@@ -107,6 +108,7 @@ impl Functions {
                 sender: Metered::new(receiver.clone(), &meter),
                 clock: k(),
                 randomness: SeededRandomness::new(1),
+                sampling: EventSampling::NONE,
             },
             scheduler: LineScheduler { waiting: m(), queue: m(), clock: k() },
             receiver,

@@ -4,6 +4,7 @@ use std::mem::size_of;
 
 use roadcast_signals::{Column, Presence, Samples, SignalPath, Signals, Value, Values};
 
+use super::alert::{Alert, AlertSignal};
 use super::{Body, Event, Origin, StoredEvent};
 use crate::diagnostic::TroubleCode;
 
@@ -28,6 +29,7 @@ impl Event {
                 let code = 2 * size_of::<TroubleCode>() + ALLOCATION_BYTES;
                 ALLOCATION_BYTES + diagnostic.dtcs.iter().map(|dtc| code + dtc.code.as_str().len()).sum::<usize>()
             }
+            Body::Alert(alert) => alert_bytes(alert),
             Body::Custom(custom) => ALLOCATION_BYTES + custom.data.get().len(),
         };
         size_of::<Self>() + NAME_BYTES + body
@@ -52,6 +54,22 @@ impl Origin {
             + map_bytes(self.extensions.len(), entry)
             + self.extensions.iter().map(extension).sum::<usize>()
     }
+}
+
+/// Returns an upper bound of what an alert takes.
+fn alert_bytes(alert: &Alert) -> usize {
+    let owner = alert.rule.fleet_id.as_ref().map_or(0, |fleet_id| text_bytes(fleet_id.as_str()));
+    let rule = owner + text_bytes(alert.rule.rule_id.as_str()) + text_bytes(&alert.rule.name);
+    let signal = |signal: &AlertSignal| {
+        let value = signal.value.as_ref().map_or(0, value_bytes);
+        2 * size_of::<AlertSignal>() + text_bytes(signal.path.as_str()) + value
+    };
+    let signals = ALLOCATION_BYTES + alert.signals.iter().map(signal).sum::<usize>();
+    let diagnostic = alert.diagnostic.as_ref().map_or(0, |diagnostic| {
+        let code = |code: &TroubleCode| 2 * size_of::<TroubleCode>() + text_bytes(code.code.as_str());
+        ALLOCATION_BYTES + diagnostic.dtcs.iter().map(code).sum::<usize>()
+    });
+    size_of::<Alert>() + ALLOCATION_BYTES + rule + signals + diagnostic
 }
 
 /// Returns an upper bound of what samples in columns own.

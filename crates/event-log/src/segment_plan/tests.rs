@@ -1,7 +1,9 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
+use roadcast_blocks::Block;
 use roadcast_domain::Timestamp;
+use roadcast_domain::ids::Eid;
 use roadcast_testbed::fixtures::{diagnostic_event, driving_event};
 
 use super::*;
@@ -32,13 +34,28 @@ fn check_plan(events: &[StoredEvent]) -> Vec<(usize, usize)> {
 
 #[test]
 fn segment_fills_one_write_unit_and_does_not_exceed_it() {
-    let events: Vec<StoredEvent> = (0..12).map(|n| driving_event(1, n, n * 10, 10)).collect();
+    let events: Vec<StoredEvent> = (0..24).map(|n| driving_event(1, n, n * 5, 10)).collect();
     let sizes = check_plan(&events);
-    // Twelve uploads in one bucket need several segments, so the first one must be filled up.
+    // 24 uploads in one bucket need several segments, so the first one must be filled up.
     assert!(sizes.len() >= 2 && sizes[0].1 > WRITE_UNIT_BYTES * 3 / 4, "{sizes:?}");
     let one_more: Vec<&StoredEvent> = events[..=sizes[0].0].iter().collect();
     let larger = Segment::new(&one_more).unwrap();
     assert!(larger.item_bytes() > WRITE_UNIT_BYTES, "one more event must not fit");
+}
+
+#[test]
+fn segment_has_hashes_only_if_they_do_not_follow_from_origins() {
+    let events: Vec<StoredEvent> = (0..6).map(|n| driving_event(1, n, n * 10, 10)).collect();
+    let mut with_another_id = events.clone();
+    with_another_id[3].event.eid = Eid::from_time_and_salt(events[3].event.eid.time(), 17);
+    for (events, has_hashes) in [(events, false), (with_another_id, true)] {
+        let segment = Segment::new(&events.iter().collect::<Vec<_>>()).unwrap();
+        assert_eq!(Block::omits_hashes(&segment.block), !has_hashes);
+        assert_eq!(segment.hashes().unwrap().len(), if has_hashes { 0 } else { events.len() });
+        let eids: Vec<Eid> = events.iter().map(|stored| stored.event.eid).collect();
+        assert_eq!(segment.eids().unwrap(), eids);
+        assert_eq!(segment.events().unwrap(), events);
+    }
 }
 
 #[test]

@@ -50,6 +50,7 @@ fn with_checksum(body: &[u8]) -> Vec<u8> {
 fn check_block(bytes: &[u8]) {
     let decoded = bounded("block", limits::MEMORY, || Block::decode(bytes));
     bounded("ids of a block", 4 * MIB, || Block::decode_eids(bytes)).ok();
+    bounded("block with a hash", limits::MEMORY, || Block::decode_with_hashes(bytes, &[1])).ok();
     bounded("samples of a block", MIB, || Block::count_samples(bytes)).ok();
     // What a sender may send: the memory of rows is bounded as well.
     let sent = bounded("limited block", 24 * MIB, || {
@@ -151,8 +152,8 @@ proptest! {
     fn arbitrary_bytes_decode_or_fail(bytes in prop::collection::vec(any::<u8>(), 0..2000), chunk in 1_usize..600) {
         check_block(&bytes);
         check_record(&bytes);
-        // Both versions of blocks.
-        for first in [0xB1, 0xB2] {
+        // Both versions of blocks, and without hashes.
+        for first in [0xB1, 0xB2, 0xBA] {
             let block = with_checksum(&[&[first], &bytes[..]].concat());
             check_block(&block);
             check_record(block_event(&block).as_bytes());

@@ -5,10 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use http::header::HOST;
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
 use lambda_http::request::LambdaRequest;
+use roadcast_domain::trace::TraceContext;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::{Body, Request, Response};
+use super::{ApiRequest as _, Body, Request, Response};
 use crate::deadline::Deadline;
 use crate::problem::Problem;
 
@@ -37,6 +38,11 @@ impl Invocation {
             request.extensions_mut().insert(deadline);
         }
         self
+    }
+
+    /// Returns the trace of the caller, from a valid header `traceparent`. Callers set it as they like: it identifies nothing.
+    pub fn trace_of_caller(&self) -> Option<TraceContext> {
+        self.0.as_ref().ok()?.header(TraceContext::HEADER)?.parse().ok()
     }
 
     /// Returns the request. Fails with `internal-error` if the event is not one: API Gateway creates the events, so the
@@ -85,7 +91,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::http::ApiRequest as _;
     use crate::http::response;
     use crate::http::testing::{invocation, request};
 

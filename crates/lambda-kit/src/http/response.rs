@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use roadcast_domain::trace::{TraceCandidates, TraceHop};
 use roadcast_ports::requests::StoredResponse;
 use serde::Serialize;
 use serde_json::Value;
@@ -51,6 +52,13 @@ pub(super) fn forbid_caching(response: &mut Response) {
 #[derive(Copy, Clone)]
 struct SecretMember(&'static str);
 
+/// The events that the request passed on. It is an extension of the response.
+#[derive(Clone)]
+struct PassedEvents {
+    hop: TraceHop,
+    candidates: TraceCandidates,
+}
+
 /// Accessors and changes of a response.
 pub trait ApiResponse: Sized {
     /// Sets a header. Fails with `internal-error` if the value contains control characters.
@@ -59,6 +67,13 @@ pub trait ApiResponse: Sized {
     /// Marks a member of the body as secret: it is not stored with the response to a request with an `Idempotency-Key`.
     #[must_use]
     fn with_secret(self, member: &'static str) -> Self;
+
+    /// States which events the request passed on. They are not part of what is sent.
+    #[must_use]
+    fn with_trace_candidates(self, hop: TraceHop, candidates: TraceCandidates) -> Self;
+
+    /// Returns the events that the request passed on.
+    fn trace_candidates(&self) -> Option<(TraceHop, &TraceCandidates)>;
 
     /// Returns a header by its lower-case name.
     fn header(&self, name: &str) -> Option<&str>;
@@ -77,6 +92,15 @@ impl ApiResponse for Response {
     fn with_secret(mut self, member: &'static str) -> Self {
         self.extensions_mut().insert(SecretMember(member));
         self
+    }
+
+    fn with_trace_candidates(mut self, hop: TraceHop, candidates: TraceCandidates) -> Self {
+        self.extensions_mut().insert(PassedEvents { hop, candidates });
+        self
+    }
+
+    fn trace_candidates(&self) -> Option<(TraceHop, &TraceCandidates)> {
+        self.extensions().get().map(|PassedEvents { hop, candidates }| (*hop, candidates))
     }
 
     fn header(&self, name: &str) -> Option<&str> {

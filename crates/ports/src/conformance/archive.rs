@@ -1,14 +1,15 @@
-//! [`Archive`] and [`Quarantine`]
+//! [`Archive`], [`ArchivedBatches`] and [`Quarantine`]
 
 use std::sync::Arc;
 
 use roadcast_domain::ids::Eid;
 use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::refusal::Reason;
+use roadcast_signals::Timestamp;
 
 use super::fixtures::{Fixtures, NOON};
-use crate::archive::{Archive, Quarantine, QuarantinedItem, RawBatch, RawRecord};
-use crate::clock::Randomness;
+use crate::archive::{Archive, ArchivedBatches, Quarantine, QuarantinedItem, RawBatch, RawRecord};
+use crate::clock::{Clock, Randomness};
 
 /// Checks every implementation of [`Archive`]. Reading it back is tested with the adapters.
 pub async fn archive(archive: &impl Archive, random: &impl Randomness) {
@@ -27,6 +28,60 @@ pub async fn archive(archive: &impl Archive, random: &impl Randomness) {
     archive.store(&batch).await.expect("the same batch is stored again");
     let overlapping = RawBatch { shard, records: batch.records[2..].to_vec() };
     archive.store(&overlapping).await.expect("an overlapping batch is stored");
+}
+
+/// Checks every implementation of [`ArchivedBatches`] on what is stored in `archive`.
+pub async fn archived_batches(
+    archive: &impl Archive,
+    batches: &impl ArchivedBatches,
+    clock: &impl Clock,
+    random: &impl Randomness,
+) {
+    // An hour of its own, because the batches of an hour are listed for all shards.
+    const HOUR_MS: i64 = 60 * 60 * 1000;
+    let hour = Timestamp::from_ms(i64::try_from(random.bits() % 400_000).unwrap_or_default() * HOUR_MS);
+    let shard = format!("shardId-{}", Fixtures::new(random).word());
+    let record = |n: i64| {
+        let (sequence_number, partition_key) = (format!("{n:056}"), format!("key {n}"));
+        let arrived_at = hour.plus_ms(HOUR_MS - 5 + n);
+        Arc::new(RawRecord { sequence_number, partition_key, arrived_at, data: vec![0xFF, b'"', b'0'] })
+    };
+    let batch = |numbers: &[i64]| RawBatch { shard: shard.clone(), records: numbers.iter().map(|n| record(*n)).collect() };
+    // A batch belongs to the hour of its first record. The third one is a retry of the second one with other boundaries.
+    let before = clock.now();
+    let stored = [batch(&[1, 2]), batch(&[3, 4, 5]), batch(&[4, 5, 6]), batch(&[8])];
+    for batch in &stored {
+        archive.store(batch).await.expect("a batch is stored");
+    }
+    let mut keys: Vec<String> = Vec::new();
+    loop {
+        let page = batches.list(hour, keys.last().map(String::as_str), 2).await.expect("batches are listed");
+        assert!(page.len() <= 2, "a page has at most `limit` keys");
+        if page.is_empty() {
+            break;
+        }
+        for batch in page {
+            let is_recent = batch.written_at.plus_ms(60_000) > before;
+            assert!(!batch.key.contains(&shard) || is_recent, "a batch states when it was written");
+            assert!(batch.bytes > 0, "a batch states its size");
+            keys.push(batch.key);
+        }
+    }
+    assert!(keys.is_sorted(), "batches are ordered by key");
+    let mut found = Vec::new();
+    for key in &keys {
+        let records = batches.read(key).await.expect("a batch is read");
+        if records.iter().all(|record| record.shard == shard) {
+            found.push(records.into_iter().map(|record| record.raw).collect::<Vec<_>>());
+        }
+    }
+    let expected: Vec<Vec<RawRecord>> =
+        stored[..3].iter().map(|batch| batch.records.iter().map(|record| (**record).clone()).collect()).collect();
+    assert_eq!(found, expected, "the batches of the hour are read back unchanged, in order");
+    let missing = format!("{}x", keys[0]);
+    assert_eq!(batches.read(&missing).await.expect("a missing batch is read"), [], "a missing batch has no records");
+    let other = batches.list(hour.plus_ms(-HOUR_MS), None, 1000).await.expect("batches are listed");
+    assert!(other.iter().all(|batch| !keys.contains(&batch.key)), "another hour has other batches");
 }
 
 /// Checks every implementation of [`Quarantine`]. Reading it back is tested with the adapters.

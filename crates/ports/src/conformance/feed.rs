@@ -1,7 +1,6 @@
 //! [`FleetChannel`], [`DeliveryBus`] and [`FeedQueue`] together, and [`FeedIndex`]
 
-use std::collections::BTreeSet;
-
+use roadcast_domain::entitlement::Holders;
 use roadcast_domain::ids::{ArrivalStamp, FleetId, SubscriptionId};
 use serde_json::Value;
 
@@ -9,7 +8,9 @@ use super::fixtures::{Fixtures, NOON};
 use crate::PortErrorKind;
 use crate::bus::{DeliveryBus, ENTRY_BYTES, FleetBatch};
 use crate::clock::{Clock, Randomness};
-use crate::feed::{Delivery, FeedIndex, FeedPointer, FeedQueue, FeedRange, Message, ReceiveOptions};
+use crate::feed::{
+    DELIVERIES_PER_PART, Delivery, FeedIndex, FeedPointer, FeedQueue, FeedRange, Message, ReceiveOptions, RestoredPart,
+};
 use crate::provisioning::FleetChannel;
 
 /// Maximum number of receive calls until an asynchronous bus has delivered.
@@ -113,10 +114,11 @@ pub async fn feed_index(index: &impl FeedIndex, clock: &impl Clock, random: &imp
     // More than any service writes in one request.
     let deliveries: Vec<Delivery> =
         (0..60).flat_map(|n| [&mine, &other].map(|fleet_id| delivery(&fixtures, fleet_id, 1 + n % 3))).collect();
-    // The same events as of another delivery, which a subscription holds back.
-    let held_by = [random.bits(), random.bits()].map(SubscriptionId::from_random_bits).into();
-    let held = Delivery { held_by, ..deliveries[0].clone() };
-    let deliveries: Vec<Delivery> = deliveries.into_iter().chain([held]).collect();
+    // The same events as of another delivery, which subscriptions hold back.
+    let subscriptions = || [random.bits(), random.bits()].map(SubscriptionId::from_random_bits).into();
+    let held = [Holders::any(subscriptions()), Holders::all(subscriptions())];
+    let held = held.map(|held_by| Delivery { held_by, ..deliveries[0].clone() });
+    let deliveries: Vec<Delivery> = deliveries.into_iter().chain(held).collect();
     index.record(&deliveries).await.expect("deliveries are recorded");
     let repeated = &deliveries[..2];
     index.record(repeated).await.expect("the same deliveries are recorded again");
@@ -141,10 +143,10 @@ pub async fn feed_index(index: &impl FeedIndex, clock: &impl Clock, random: &imp
         for Delivery { events, held_by, .. } in deliveries.iter().filter(|delivery| delivery.fleet_id == mine) {
             let is_of_delivery = |pointer: &&FeedPointer| pointer.events == *events && pointer.held_by == *held_by;
             let found = read.iter().filter(is_of_delivery).count();
-            let expected = if *events == repeated[0].events && held_by.is_empty() { 1..=2 } else { 1..=1 };
+            let expected = if *events == repeated[0].events && held_by.is_none() { 1..=2 } else { 1..=1 };
             assert!(expected.contains(&found), "pages of {limit} contain a pointer once per recording");
         }
-        assert!(read.len() <= 62, "a fleet has only its own pointers");
+        assert!(read.len() <= 63, "a fleet has only its own pointers");
     }
     let yesterday = before.plus_ms(-24 * 60 * 60 * 1000);
     let mut page = index.read(&range(10, ArrivalStamp::lower_bound(yesterday))).await.expect("the index is read");
@@ -160,12 +162,51 @@ pub async fn feed_index(index: &impl FeedIndex, clock: &impl Clock, random: &imp
     );
 }
 
+/// Checks [`FeedIndex::record_once`] of every implementation.
+pub async fn restored_feed_index(index: &impl FeedIndex, clock: &impl Clock, random: &impl Randomness) {
+    let fixtures = Fixtures::new(random);
+    let before = clock.now();
+    let (mine, other) = (fixtures.fleet_id(), fixtures.fleet_id());
+    let part = |fleet_id: &FleetId, digest| RestoredPart { fleet_id: fleet_id.clone(), digest };
+    let first: Vec<Delivery> = (0..DELIVERIES_PER_PART).map(|n| delivery(&fixtures, &mine, 1 + n % 3)).collect();
+    let second = [delivery(&fixtures, &mine, 2)];
+    let of_other = [delivery(&fixtures, &other, 1)];
+    assert!(index.record_once(&part(&mine, 1), &first).await.expect("a part is recorded"), "a new part is recorded");
+    for deliveries in [&first[..], &second[..]] {
+        let is_new = index.record_once(&part(&mine, 1), deliveries).await.expect("a part is recorded again");
+        assert!(!is_new, "a part is recorded once, whatever its deliveries are");
+    }
+    assert!(index.record_once(&part(&mine, 2), &second).await.expect("another part is recorded"), "parts are distinct");
+    assert!(
+        index.record_once(&part(&other, 1), &of_other).await.expect("a part of another fleet is recorded"),
+        "parts of different fleets are distinct"
+    );
+    let too_many = vec![delivery(&fixtures, &mine, 1); DELIVERIES_PER_PART + 1];
+    let refused = index.record_once(&part(&mine, 3), &too_many).await;
+    assert_eq!(refused.map_err(|error| error.kind()), Err(PortErrorKind::Rejected), "too many deliveries are rejected");
+
+    for (fleet_id, deliveries) in [(&mine, [&first[..], &second[..]].concat()), (&other, of_other.to_vec())] {
+        let (from, to) = (ArrivalStamp::lower_bound(before), ArrivalStamp::from_time_and_salt(clock.now(), u128::MAX));
+        let range = FeedRange { fleet_id: fleet_id.clone(), from, to, limit: 1000 };
+        let mut page = index.read(&range).await.expect("the index is read");
+        let mut read = std::mem::take(&mut page.pointers);
+        while let Some(from) = page.next {
+            page = index.read(&FeedRange { from, ..range.clone() }).await.expect("the index is read");
+            read.append(&mut page.pointers);
+        }
+        assert_eq!(read.len(), deliveries.len(), "each delivery has one pointer");
+        assert!(read.iter().all(|pointer| pointer.stamp.time() >= before), "a stamp has the time of writing");
+        let is_read = |delivery: &Delivery| read.iter().any(|pointer| pointer.events == delivery.events);
+        assert!(deliveries.iter().all(is_read), "every delivery is in the index");
+    }
+}
+
 fn delivery(fixtures: &Fixtures<'_, impl Randomness>, fleet_id: &FleetId, count: usize) -> Delivery {
     let event = |_| {
         let stored = fixtures.telemetry(&fixtures.vid(), NOON);
         (stored.event.vid, stored.event.eid)
     };
-    Delivery { fleet_id: fleet_id.clone(), events: (0..count).map(event).collect(), held_by: BTreeSet::new() }
+    Delivery { fleet_id: fleet_id.clone(), events: (0..count).map(event).collect(), held_by: Holders::None }
 }
 
 async fn publish(bus: &impl DeliveryBus, batches: &[FleetBatch]) {

@@ -1,6 +1,6 @@
 //! [`ProvisioningWorkflow`], [`FleetChannel`] and [`FeedProofs`]
 
-use roadcast_domain::ids::SubscriptionId;
+use roadcast_domain::ids::{ErasureId, SubscriptionId};
 
 use super::fixtures::{Fixtures, NOON};
 use crate::PortErrorKind;
@@ -20,6 +20,8 @@ pub async fn provisioning_workflow(workflow: &impl ProvisioningWorkflow, random:
     }
     let run = WorkflowRun::Offboard { fleet_id, attempt: 1 };
     workflow.start(&run).await.expect("an offboarding run is started");
+    let run = WorkflowRun::Erase { erasure_id: ErasureId::from_random_bits(random.bits()), attempt: 1 };
+    workflow.start(&run).await.expect("an erasure is started");
 }
 
 /// Checks every implementation of [`FleetChannel`], in addition to [`feed`](super::feed). The delivery bus `bus_name`

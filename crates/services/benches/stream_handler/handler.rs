@@ -16,7 +16,7 @@ use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles as _;
 use roadcast_services::cache::{CachedEntitlements, CachedSubjects};
 use roadcast_services::catalogue::event_schemas::CachedSchemas;
-use roadcast_services::stream::{EventStore, EventValidator, Publisher, RecentEvents, StreamProcessor};
+use roadcast_services::stream::{AlertReader, EventStore, EventValidator, Publisher, RecentEvents, StreamProcessor};
 use roadcast_signals::Timestamp;
 use roadcast_testbed::{ManualClock, Memory, MemoryItems, fixtures, port_set};
 
@@ -77,6 +77,7 @@ impl Handler {
                 subjects: CachedSubjects::new(memory.clone(), clock.clone()),
                 schemas: CachedSchemas::new(memory.clone(), clock.clone()),
             },
+            alerts: AlertReader { secrets: memory.clone() },
             publisher: Publisher {
                 entitlements: CachedEntitlements::new(memory.clone(), clock.clone()),
                 bus: memory.clone(),

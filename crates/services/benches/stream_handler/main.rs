@@ -33,6 +33,10 @@ use roadcast_domain::subscription::DeliveryFormat;
 use tokio::runtime::Runtime;
 use workload::{Form, SAMPLES_PER_BATCH, batch};
 
+/// That of the function. `.cargo/config.toml` has the setting that the template has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Batches before the measured ones: the first fills caches and states.
 const WARM_UP: usize = 2;
 /// The batches of two state buckets of five minutes: in each, every state is merged once.

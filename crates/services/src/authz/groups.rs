@@ -1,5 +1,6 @@
 //! Proofs of one role of several. They are proofs because each of their variants contains one.
 
+use roadcast_domain::alert::RuleOwner;
 use roadcast_domain::audit::Author;
 use roadcast_domain::caller::{Caller, CallerId, Scope};
 use roadcast_domain::ids::{ClientId, FleetId};
@@ -22,7 +23,7 @@ pub enum Reader {
 #[derive(Clone, Debug)]
 pub struct FleetReader(FleetId);
 
-/// The caller may manage webhook endpoints: an admin those of every fleet, a client of a fleet those of its fleet.
+/// The caller may manage webhook endpoints and alert rules: an admin those of every fleet, a client of a fleet those of its fleet.
 #[derive(Clone, Debug)]
 pub enum Manager {
     /// An admin.
@@ -31,11 +32,19 @@ pub enum Manager {
     Fleet(FleetOwner),
 }
 
-/// The caller may manage the endpoints of this fleet.
+/// The caller may manage the endpoints and the alert rules of this fleet.
 #[derive(Clone, Debug)]
 pub struct FleetManager {
     fleet_id: FleetId,
     by: Manager,
+}
+
+/// The caller may manage the alert rules and back-tests of this owner: a manager of the fleet those of the fleet, an admin those of
+/// the operator.
+#[derive(Clone, Debug)]
+pub struct RuleManager {
+    owner: RuleOwner,
+    author: Author,
 }
 
 /// The caller may send events, and register and modify vehicles: an admin all of them, an ingest client its own.
@@ -96,7 +105,7 @@ impl FleetReader {
 }
 
 impl Manager {
-    /// Returns the proof that the caller may manage the endpoints of the fleet. Fails with `NotFound` if the caller is a client
+    /// Returns the proof that the caller may manage what belongs to the fleet. Fails with `NotFound` if the caller is a client
     /// of another fleet, which must not learn that the fleet exists.
     pub fn of_fleet(self, fleet_id: &FleetId) -> Result<FleetManager, ServiceError> {
         if let Self::Fleet(owner) = &self {
@@ -113,7 +122,9 @@ impl Proof for Manager {
         match caller {
             Caller::Admin(_) => Admin::prove(caller).map(Self::Admin),
             Caller::Fleet(_) => FleetOwner::prove(caller).map(Self::Fleet),
-            Caller::Ingest { .. } => Err(ServiceError::Forbidden("ingest clients may send events, not manage endpoints")),
+            Caller::Ingest { .. } => {
+                Err(ServiceError::Forbidden("ingest clients may send events, not manage endpoints and alert rules"))
+            }
         }
     }
 
@@ -142,6 +153,30 @@ impl FleetManager {
     /// Whether the caller is an admin, who may allow other ports than 443 and sees deliveries that the fleet may not see.
     pub const fn is_admin(&self) -> bool {
         matches!(self.by, Manager::Admin(_))
+    }
+}
+
+impl RuleManager {
+    /// Returns the owner.
+    pub const fn owner(&self) -> &RuleOwner {
+        &self.owner
+    }
+
+    /// Returns the author of the caller's changes in the audit trail.
+    pub fn author(&self) -> Author {
+        self.author.clone()
+    }
+}
+
+impl From<FleetManager> for RuleManager {
+    fn from(manager: FleetManager) -> Self {
+        Self { author: manager.author(), owner: RuleOwner::Fleet(manager.fleet_id) }
+    }
+}
+
+impl From<Admin> for RuleManager {
+    fn from(admin: Admin) -> Self {
+        Self { owner: RuleOwner::Operator, author: admin.author() }
     }
 }
 

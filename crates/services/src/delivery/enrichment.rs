@@ -13,10 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::stream::{self, StreamExt as _};
 use roadcast_codec::bus_entry::{self, Probe};
 use roadcast_domain::Timestamp;
-use roadcast_domain::entitlement::Entitlement;
+use roadcast_domain::entitlement::{Entitlement, Holders};
 use roadcast_domain::event::{Event, EventType};
-use roadcast_domain::ids::{Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::ids::{Eid, FleetId, VehicleId};
 use roadcast_domain::package::Packages;
+use roadcast_domain::trace::TraceCandidates;
 use roadcast_ports::PortError;
 use roadcast_ports::bus::{DeliveryBus, FleetBatch};
 use roadcast_ports::clock::Clock;
@@ -50,7 +51,7 @@ pub struct Enrichment<Ports: PortSet> {
 }
 
 /// The counts of an entry.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EnrichmentCounts {
     /// Events received.
     pub events_received: usize,
@@ -60,6 +61,8 @@ pub struct EnrichmentCounts {
     pub events_delivered_late: usize,
     /// Entries published to delivery buses.
     pub entries_published: usize,
+    /// Of the events that were delivered, those that may be traced.
+    pub trace_candidates: TraceCandidates,
 }
 
 /// Why a part of an entry was not delivered.
@@ -136,9 +139,6 @@ pub struct IncompleteDelivery {
     pub failures: Vec<DeliveryFailure>,
 }
 
-/// The suspended subscriptions that hold back an event until one of them resumes; none for an event that is visible.
-type Holders = BTreeSet<SubscriptionId>;
-
 /// The events of an entry that a fleet receives, each in order.
 type FleetEvents = BTreeMap<Holders, Vec<RedactedEvent>>;
 
@@ -181,6 +181,7 @@ impl<Ports: PortSet> Enrichment<Ports> {
             counts.events_delivered += delivered.events_delivered;
             counts.events_delivered_late += delivered.events_delivered_late;
             counts.entries_published += delivered.entries_published;
+            counts.trace_candidates.extend(delivered.trace_candidates);
             failures.extend(failed);
         }
         if failures.is_empty() { Ok(counts) } else { Err(IncompleteDelivery { counts, failures }) }
@@ -228,6 +229,8 @@ impl<Ports: PortSet> Enrichment<Ports> {
                     progress.set(&group.parts, Stage::Published);
                     counts.entries_published += 1;
                     counts.events_delivered += group.events.iter().map(|event| event.events.len()).sum::<usize>();
+                    let delivered = group.events.iter().flat_map(|event| &event.events);
+                    counts.trace_candidates.extend(delivered.map(|(_, eid)| *eid));
                     counts.events_delivered_late += group.received_before(self.clock.now().plus_ms(-LATE_MS));
                     unrecorded.push(group);
                 }
@@ -347,7 +350,7 @@ fn encode(entitlement: &Entitlement, events: &[Event], now: Timestamp) -> serde_
 /// Returns the events as the fleet may see them now, and the events of which more is retained than is visible, as they are
 /// retained, by the subscriptions that hold them back. An event may be in two lists: its visible part is delivered now, and
 /// the retained event once a subscription resumes.
-fn redact(
+pub(super) fn redact(
     entitlement: &Entitlement,
     events: &[Event],
     packages: &Packages,
@@ -361,7 +364,7 @@ fn redact(
             by_holders.entry(entitlement.holders(event, packages, now)).or_default().push(retained);
         }
         if let Some(visible) = visible {
-            by_holders.entry(Holders::new()).or_default().push(visible);
+            by_holders.entry(Holders::None).or_default().push(visible);
         }
     }
     by_holders

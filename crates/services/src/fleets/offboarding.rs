@@ -3,11 +3,13 @@
 //! Delivery stops first; then the fleet may drain its feed, if the offboarding request allows it. The subscriptions are
 //! revoked only afterwards, because a feed is redacted to what the fleet may see at the time of reading.
 
+use roadcast_domain::alert::RuleOwner;
 use roadcast_domain::audit::{Author, Change};
 use roadcast_domain::fleet::{FeedDisposition, Fleet, FleetState, OffboardingStatus};
 use roadcast_domain::ids::FleetId;
 use roadcast_domain::limits;
 use roadcast_domain::subscription::{Subscription, SubscriptionState};
+use roadcast_ports::alerts::AlertRules as _;
 use roadcast_ports::clock::Clock;
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::port_set::PortSet;
@@ -19,6 +21,7 @@ use super::app_clients::FleetClients;
 use super::revocation::revoke_all;
 use super::subscription_changes::has_subscription;
 use crate::ServiceError;
+use crate::alerts::removal::remove_all_rules;
 use crate::webhooks::removal::remove_all;
 
 /// The delay of a queue's message count, in milliseconds: before that, a count of zero does not prove that the queue is
@@ -40,6 +43,8 @@ pub struct Offboarding<Ports: PortSet> {
     pub subscriptions: Ports::Subscriptions,
     /// The webhook endpoints.
     pub endpoints: Ports::Endpoints,
+    /// The alert rules.
+    pub alert_rules: Ports::AlertRules,
     /// The fleets' queues and rules.
     pub channel: Ports::FleetChannel,
     /// The clock.
@@ -69,7 +74,7 @@ pub enum Step {
     StopDelivery,
     /// Checks whether the feed is drained.
     Drain,
-    /// Revokes every subscription, and deletes the webhook endpoints, to which nothing can be delivered any more.
+    /// Revokes every subscription, and deletes the webhook endpoints and the alert rules, which have no effect any more.
     Revoke,
     /// Deletes the fleet's feed queue.
     RemoveQueue,
@@ -109,6 +114,7 @@ impl<Ports: PortSet> Offboarding<Ports> {
             Step::Revoke => {
                 revoke_all(&self.subscriptions, &self.clock, &Author::Offboarding, &fleet.fleet_id).await?;
                 remove_all(&self.endpoints, &self.fleets, &self.clock, &Author::Offboarding, &fleet.fleet_id).await?;
+                remove_all_rules(&self.alert_rules, &self.clock, &Author::Offboarding, &fleet.fleet_id).await?;
             }
             Step::RemoveQueue => self.channel.remove_queue(&fleet).await?,
             Step::RemoveClients => self.fleet_clients().remove_where(&fleet, &Author::Offboarding, |_| true).await?,
@@ -138,14 +144,16 @@ impl<Ports: PortSet> Offboarding<Ports> {
     /// Marks the fleet as offboarded. Fails with `Conflict` if a resource remains: a concurrent provisioning workflow may
     /// have created it again.
     async fn finish(&self, fleet: Fleet) -> Result<(), ServiceError> {
-        const RESOURCES_REMAIN: ServiceError =
-            ServiceError::Conflict("the fleet still has a queue, a rule, a client, an endpoint or a subscription");
+        const RESOURCES_REMAIN: ServiceError = ServiceError::Conflict(
+            "the fleet still has a queue, a rule, a client, an endpoint, an alert rule or a subscription",
+        );
         if self.channel.status(&fleet).await? != ChannelParts::NONE || self.fleet_clients().exist(&fleet).await? {
             return Err(RESOURCES_REMAIN);
         }
         let is_live = |subscription: &Subscription| subscription.state != SubscriptionState::Revoked;
         let has_endpoints = !self.endpoints.list(&fleet.fleet_id).await?.is_empty();
-        if has_endpoints || has_subscription(&self.subscriptions, &fleet.fleet_id, is_live).await? {
+        let has_rules = !self.alert_rules.list(&RuleOwner::Fleet(fleet.fleet_id.clone())).await?.is_empty();
+        if has_endpoints || has_rules || has_subscription(&self.subscriptions, &fleet.fleet_id, is_live).await? {
             return Err(RESOURCES_REMAIN);
         }
         let offboarded = fleet.clone().finish_offboarding();

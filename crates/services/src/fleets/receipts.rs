@@ -6,12 +6,13 @@
 
 mod audit_walk;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::pin::pin;
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use roadcast_domain::Timestamp;
+use roadcast_domain::entitlement::Holders;
 use roadcast_domain::ids::{ArrivalStamp, Eid, FleetId, SubscriptionId, VehicleId};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::entitlements::Entitlements;
@@ -115,7 +116,7 @@ impl DeliveryTally {
 struct HeldDelivery {
     eid: Eid,
     at: Timestamp,
-    held_by: Arc<BTreeSet<SubscriptionId>>,
+    held_by: Arc<Holders>,
 }
 
 /// The deliveries of the index.
@@ -182,7 +183,7 @@ impl<Ports: PortSet> Receipts<Ports> {
                 let (at, held_by) = (pointer.stamp.time(), Arc::new(pointer.held_by));
                 for (vid, eid) in pointer.events {
                     let Some(tally) = tallies.get_mut(&vid) else { continue };
-                    if !held_by.is_empty() {
+                    if !held_by.is_none() {
                         events += 1;
                         held.entry(vid).or_default().push(HeldDelivery { eid, at, held_by: Arc::clone(&held_by) });
                     } else if tally.add(eid, at) {

@@ -1,11 +1,12 @@
 //! A batch of the stream: its records, the events in processing, and the outcome.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use roadcast_domain::event::StoredEvent;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::refusal::Reason;
+use roadcast_domain::trace::TraceCandidates;
 use roadcast_ports::PortError;
 use roadcast_ports::archive::{QuarantinedItem, RawRecord};
 
@@ -22,8 +23,22 @@ pub struct Record {
 #[derive(Copy, Clone)]
 pub(super) struct Batch<'a> {
     pub(super) records: &'a [Record],
-    /// Whether the records are redriven: they arrived earlier, and are processed beside the batches of the stream.
-    pub(super) is_redrive: bool,
+    /// Whether the records are redriven or restored: they arrived earlier, and are processed beside the batches of the stream.
+    pub(super) is_beside_stream: bool,
+    /// The vehicles whose events are processed; `None` for all.
+    pub(super) vehicles: Option<&'a BTreeSet<VehicleId>>,
+}
+
+impl<'a> Batch<'a> {
+    /// A batch of the stream.
+    pub(super) fn of_stream(records: &'a [Record]) -> Self {
+        Self { records, is_beside_stream: false, vehicles: None }
+    }
+
+    /// Records that arrived earlier.
+    pub(super) fn of_earlier(records: &'a [Record]) -> Self {
+        Self { records, is_beside_stream: true, vehicles: None }
+    }
 }
 
 /// The outcome of a batch.
@@ -31,12 +46,16 @@ pub(super) struct Batch<'a> {
 pub struct BatchOutcome {
     /// The index of the first record to retry; it and all records after it are retried. `None` if no retry is needed.
     pub retry_from: Option<usize>,
+    /// The index of the first record that was not started, because the batch had taken too long; it is retried.
+    pub unstarted_from: Option<usize>,
     /// The errors because of which records are retried.
     pub failures: Vec<PortError>,
     /// The errors because of which events are quarantined. Those events are not retried.
     pub quarantine_causes: Vec<PortError>,
     /// Counts for metrics.
     pub counts: BatchCounts,
+    /// Of the events that were newly stored, those that may be traced.
+    pub trace_candidates: TraceCandidates,
 }
 
 impl BatchOutcome {
@@ -48,11 +67,13 @@ impl BatchOutcome {
 
     /// Adds the outcome of a part of the processing.
     pub(super) fn add(&mut self, part: Self) {
-        let Self { retry_from, failures, quarantine_causes, counts } = part;
+        let Self { retry_from, unstarted_from, failures, quarantine_causes, counts, trace_candidates } = part;
         self.retry_from = self.retry_from.into_iter().chain(retry_from).min();
+        self.unstarted_from = self.unstarted_from.into_iter().chain(unstarted_from).min();
         self.failures.extend(failures);
         self.quarantine_causes.extend(quarantine_causes);
         self.counts.add(counts);
+        self.trace_candidates.extend(trace_candidates);
     }
 }
 
@@ -67,10 +88,14 @@ pub struct BatchCounts {
     pub samples_quarantined: BTreeMap<Reason, usize>,
     /// Signals rejected, by reason.
     pub signals_rejected: BTreeMap<&'static str, usize>,
+    /// Samples dropped because their vehicle was erased after they were received.
+    pub samples_erased: usize,
     /// Events dropped as duplicates.
     pub events_deduplicated: usize,
     /// Entries published to the ingest bus.
     pub entries_published: usize,
+    /// Arrivals restored in the feed index: events, each once per fleet.
+    pub arrivals_restored: usize,
 }
 
 impl BatchCounts {
@@ -80,8 +105,10 @@ impl BatchCounts {
             samples_stored,
             samples_quarantined,
             signals_rejected,
+            samples_erased,
             events_deduplicated,
             entries_published,
+            arrivals_restored,
         } = part;
         self.samples_received += samples_received;
         self.samples_stored += samples_stored;
@@ -91,8 +118,10 @@ impl BatchCounts {
         for (reason, count) in signals_rejected {
             *self.signals_rejected.entry(reason).or_default() += count;
         }
+        self.samples_erased += samples_erased;
         self.events_deduplicated += events_deduplicated;
         self.entries_published += entries_published;
+        self.arrivals_restored += arrivals_restored;
     }
 }
 
@@ -114,7 +143,7 @@ pub(super) struct PendingEvent {
     /// Its index in the record.
     pub(super) index: usize,
     /// Whether no other batch with exclusive events of the vehicle is in progress: the partition key of its record is the id of
-    /// its vehicle, and the record is not redriven. Other events may be processed at the same time.
+    /// its vehicle, and the record is neither redriven nor restored. Other events may be processed at the same time.
     pub(super) is_exclusive: bool,
     /// The log entry that will be stored.
     pub(super) log_entry: StoredEvent,

@@ -4,7 +4,16 @@ use roadcast_domain::byte_budget::ByteBudget;
 use roadcast_domain::event::{Body, StoredEvent};
 use roadcast_ports::archive::QuarantinedItem;
 
-use super::batch::PendingEvent;
+use super::batch::{BatchOutcome, PendingEvent, Record};
+
+/// Where the chunks of a batch go.
+pub(super) trait ChunkTarget: Sync {
+    /// Whether the rest of a batch is processed after a failure. A failed chunk must then not change the result of others.
+    const CONTINUES_AFTER_FAILURE: bool;
+
+    /// Processes the events and invalid items of a chunk of these records.
+    fn flush(&self, records: &[Record], chunk: Chunk) -> impl Future<Output = BatchOutcome> + Send;
+}
 
 /// Bytes of a chunk. The function has 512 MiB of memory, which also holds the batch itself, the decompressed event that was
 /// read last, and copies of the data being written. A full batch of uploads of ten samples of 18 signals fits into one
@@ -23,6 +32,8 @@ const QUARANTINED_COPIES: usize = 4;
 /// Validated events and invalid items that are not flushed yet.
 pub(super) struct Chunk {
     pub(super) pending: Vec<PendingEvent>,
+    /// Alerts, which are stored only.
+    pub(super) alerts: Vec<PendingEvent>,
     /// Each with the index of its record.
     pub(super) quarantined: Vec<(usize, QuarantinedItem)>,
     budget: ByteBudget,
@@ -30,7 +41,7 @@ pub(super) struct Chunk {
 
 impl Default for Chunk {
     fn default() -> Self {
-        Self { pending: Vec::new(), quarantined: Vec::new(), budget: ByteBudget::new(CHUNK_BYTES) }
+        Self { pending: Vec::new(), alerts: Vec::new(), quarantined: Vec::new(), budget: ByteBudget::new(CHUNK_BYTES) }
     }
 }
 
@@ -42,8 +53,14 @@ impl Chunk {
         self.quarantined.extend(quarantined);
     }
 
+    pub(super) fn extend_alerts(&mut self, alerts: Vec<PendingEvent>, quarantined: Vec<(usize, QuarantinedItem)>) {
+        self.budget.consume(alerts.iter().map(|alert| bytes_of(&alert.log_entry)).sum());
+        self.alerts.extend(alerts);
+        self.extend(Vec::new(), quarantined);
+    }
+
     pub(super) fn is_full(&self) -> bool {
-        self.budget.is_exceeded() || self.pending.len() >= MAX_EVENTS
+        self.budget.is_exceeded() || self.pending.len() + self.alerts.len() >= MAX_EVENTS
     }
 }
 
@@ -56,7 +73,7 @@ const fn bytes_of_quarantined(item: &QuarantinedItem) -> usize {
 fn bytes_of(log_entry: &StoredEvent) -> usize {
     let copied = match &log_entry.event.body {
         Body::Custom(custom) => custom.data.get().len(),
-        Body::Telemetry(_) | Body::Diagnostic(_) => 0,
+        Body::Telemetry(_) | Body::Diagnostic(_) | Body::Alert(_) => 0,
     };
     WRITTEN_BYTES + log_entry.memory_bytes() + copied
 }

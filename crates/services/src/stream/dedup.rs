@@ -23,11 +23,19 @@ impl<Ports: PortSet> EventStore<Ports> {
         mut pending: Vec<PendingEvent>,
     ) -> (StepResult, HashMap<VehicleId, StoredState>) {
         let mut outcome = BatchOutcome::default();
-        let before = pending.len();
-        sort_by_vehicle(&mut pending);
-        pending.dedup_by(|later, first| later.eid() == first.eid() && later.vid() == first.vid());
-        outcome.counts.events_deduplicated += before - pending.len();
+        outcome.counts.events_deduplicated += drop_repeated(&mut pending);
+        let (mut step, states) = self.look_up_all(pending, true).await;
+        step.outcome.add(outcome);
+        (step, states)
+    }
 
+    /// Returns the stored states of the events' vehicles. Drops the events of those that cannot be read now.
+    pub(super) async fn read_states(&self, pending: Vec<PendingEvent>) -> (StepResult, HashMap<VehicleId, StoredState>) {
+        self.look_up_all(pending, false).await
+    }
+
+    /// Looks up sorted events, in the log too if `in_log`.
+    async fn look_up_all(&self, pending: Vec<PendingEvent>, in_log: bool) -> (StepResult, HashMap<VehicleId, StoredState>) {
         let vehicles: Vec<(VehicleId, Vec<(Eid, bool)>)> = pending
             .chunk_by(|a, b| a.vid() == b.vid())
             .map(|events| {
@@ -36,29 +44,36 @@ impl<Ports: PortSet> EventStore<Ports> {
             })
             .collect();
         let look_ups = vehicles.into_iter().map(|(vid, events)| async move {
-            let result = self.look_up(&vid, events).await;
+            let result = self.look_up(&vid, events, in_log).await;
             (vid, result)
         });
         let looked_up = stream::iter(look_ups).buffer_unordered(CONCURRENCY).collect().await;
-        let (mut step, states) = drop_stored(pending, looked_up);
-        step.outcome.add(outcome);
-        (step, states)
+        drop_stored(pending, looked_up)
     }
 
     /// Reads a vehicle's stored state and which of these events are stored. Each event has a flag whether it is
-    /// exclusive. Only then do the watermark and the newest stored event show that it cannot be stored yet.
-    async fn look_up(&self, vid: &VehicleId, events: Vec<(Eid, bool)>) -> LookUp {
+    /// exclusive. Only then do the watermark and the newest stored event show that it cannot be stored yet. Without `in_log`,
+    /// none counts as stored.
+    async fn look_up(&self, vid: &VehicleId, events: Vec<(Eid, bool)>, in_log: bool) -> LookUp {
         let stored_state = self.state.read(vid).await?;
         let may_be_stored = |(eid, is_exclusive): &(Eid, bool)| {
             !is_exclusive || (stored_state.state.may_contain(eid.time()) && !self.recent.is_newer(vid, *eid))
         };
         let candidates: Vec<Eid> = events.into_iter().filter(may_be_stored).map(|(eid, _)| eid).collect();
-        if candidates.is_empty() {
+        if candidates.is_empty() || !in_log {
             return Ok((stored_state, BTreeSet::new()));
         }
         let stored = self.log.stored_ids(vid, &candidates).await?;
         Ok((stored_state, stored))
     }
+}
+
+/// Sorts events by vehicle and `eid`, and drops those that occur twice. Returns how many it dropped.
+pub(super) fn drop_repeated(pending: &mut Vec<PendingEvent>) -> usize {
+    let before = pending.len();
+    sort_by_vehicle(pending);
+    pending.dedup_by(|later, first| later.eid() == first.eid() && later.vid() == first.vid());
+    before - pending.len()
 }
 
 /// Drops the events that are stored, and those of vehicles whose look-up failed. Also returns the stored states of the other

@@ -28,6 +28,21 @@ impl<Ports: PortSet> EventStore<Ports> {
         &self,
         records: &[Record],
         pending: Vec<PendingEvent>,
+        states: HashMap<VehicleId, StoredState>,
+    ) -> StepResult {
+        let mut merged = self.merge_all(records, pending, states).await;
+        let appended = self.append_to_log(records, std::mem::take(&mut merged.remaining)).await;
+        merged.quarantined.extend(appended.quarantined);
+        merged.outcome.add(appended.outcome);
+        merged
+    }
+
+    /// Merges events into the states of their vehicles, as far as necessary. Quarantines those that a state refuses because of
+    /// their data; the others remain.
+    pub(super) async fn merge_all(
+        &self,
+        records: &[Record],
+        pending: Vec<PendingEvent>,
         mut states: HashMap<VehicleId, StoredState>,
     ) -> StepResult {
         let mut step = StepResult::default();
@@ -40,7 +55,6 @@ impl<Ports: PortSet> EventStore<Ports> {
         let after_merge: Vec<(Vec<PendingEvent>, Result<RefusedEvents, PortError>)> =
             stream::iter(merges).buffer_unordered(CONCURRENCY).collect().await;
 
-        let mut merged_events = Vec::new();
         for (pending, result) in after_merge {
             match result {
                 Err(error) => step.outcome.fail(first_record(&pending), error),
@@ -48,19 +62,26 @@ impl<Ports: PortSet> EventStore<Ports> {
                     for event in pending {
                         match refused.get(&event.log_entry.event.eid) {
                             Some(error) => quarantine_refused(&mut step, records, &event, error.clone()),
-                            None => merged_events.push(event),
+                            None => step.remaining.push(event),
                         }
                     }
                 }
             }
         }
+        step
+    }
+
+    /// Appends events to the log. Quarantines those that it refuses because of their data. No event remains.
+    pub(super) async fn append_to_log(&self, records: &[Record], pending: Vec<PendingEvent>) -> StepResult {
+        let mut step = StepResult::default();
         let location = |event: PendingEvent| ((event.record, event.index, event.is_exclusive), event.log_entry);
-        let (locations, events): (Vec<_>, Vec<StoredEvent>) = merged_events.into_iter().map(location).unzip();
+        let (locations, events): (Vec<_>, Vec<StoredEvent>) = pending.into_iter().map(location).unzip();
         let appended = self.append(&events).await;
         for (((record, index, is_exclusive), log_entry), result) in locations.into_iter().zip(events).zip(appended) {
             match result {
                 Ok(()) => {
                     self.recent.record(&log_entry);
+                    step.outcome.trace_candidates.add(log_entry.event.eid);
                     step.outcome.counts.samples_stored += log_entry.event.sample_count();
                 }
                 Err(error) if error.kind() == PortErrorKind::Rejected => {

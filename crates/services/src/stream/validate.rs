@@ -42,8 +42,8 @@ pub(super) struct ReceivedEvent<'a> {
     pub(super) record_index: usize,
     /// The index of the event in the record.
     pub(super) index: usize,
-    /// Whether the record is redriven.
-    pub(super) is_redrive: bool,
+    /// Whether the record is redriven or restored.
+    pub(super) is_beside_stream: bool,
     /// The event, in the bytes of the sender.
     pub(super) json: &'a str,
     /// Its envelope, or why it is invalid.
@@ -53,9 +53,9 @@ pub(super) struct ReceivedEvent<'a> {
 impl<'a> ReceivedEvent<'a> {
     /// Parses the events in the text of a record.
     pub(super) fn parse_all(batch: Batch<'a>, record_index: usize, text: &'a str) -> Result<Vec<Self>, Refusal> {
-        let Batch { records, is_redrive } = batch;
+        let Batch { records, is_beside_stream, .. } = batch;
         let record = &records[record_index];
-        let received = |(index, (json, envelope))| Self { record, record_index, index, is_redrive, json, envelope };
+        let received = |(index, (json, envelope))| Self { record, record_index, index, is_beside_stream, json, envelope };
         if let Some(events) = Envelope::read_usual(text) {
             return Ok(events
                 .into_iter()
@@ -87,6 +87,22 @@ impl ResolvedNames {
         let Some(history) = self.by_name.get(name) else { return Ok(None) };
         let history = history.as_ref().map_err(Clone::clone)?;
         Ok(history.as_ref().and_then(|history| history.holder_at(received)).cloned())
+    }
+
+    /// Whether the event is of one of these vehicles, or may be: its name could not be resolved.
+    pub(super) fn may_be_of(&self, event: &ReceivedEvent<'_>, vehicles: &BTreeSet<VehicleId>) -> bool {
+        let Some(name) = event.vehicle_name() else { return false };
+        match self.holder_at(name, event.record.raw.arrived_at) {
+            Ok(holder) => holder.is_some_and(|vid| vehicles.contains(&vid)),
+            Err(_) => true,
+        }
+    }
+
+    /// Whether the vehicle that had the name when an event was received was erased since. The event is neither stored nor
+    /// quarantined.
+    pub(super) fn was_erased_at(&self, name: &str, received: Timestamp) -> bool {
+        let history = self.by_name.get(name).and_then(|history| history.as_ref().ok()).and_then(Option::as_ref);
+        history.is_some_and(|history| history.was_erased_at(received))
     }
 }
 
@@ -138,10 +154,16 @@ impl<Ports: PortSet> EventValidator<Ports> {
         names: &ResolvedNames,
         budget: &mut ByteBudget,
     ) -> StepResult {
-        let ReceivedEvent { record, record_index, index, is_redrive, json, .. } = event;
+        let ReceivedEvent { record, record_index, index, is_beside_stream, json, .. } = event;
         let builder = QuarantinedItemBuilder { record };
         let mut step = StepResult::default();
         let counts = &mut step.outcome.counts;
+        let name = event.vehicle_name().unwrap_or(&record.raw.partition_key);
+        if names.was_erased_at(name, record.raw.arrived_at) {
+            counts.samples_received = stream_record::count_samples(json);
+            counts.samples_erased = counts.samples_received;
+            return step;
+        }
         match self.validate_envelope(event, names, budget).await {
             Err(ValidationFailure::Port(error)) => {
                 counts.samples_received = stream_record::count_samples(json);
@@ -159,7 +181,7 @@ impl<Ports: PortSet> EventValidator<Ports> {
                 let items = invalid.map(|sample| (record_index, builder.sample(&vid, validation.eid, sample)));
                 step.quarantined.extend(items);
                 if let Some(log_entry) = validation.accepted {
-                    let is_exclusive = !is_redrive && record.raw.partition_key == vid.as_str();
+                    let is_exclusive = !is_beside_stream && record.raw.partition_key == vid.as_str();
                     step.remaining.push(PendingEvent { record: record_index, index, is_exclusive, log_entry });
                 }
             }

@@ -16,6 +16,7 @@ mod request;
 use std::sync::Arc;
 
 use roadcast_domain::Timestamp;
+use roadcast_domain::trace::EventSampling;
 use roadcast_domain::webhook::{
     AttemptOutcome, Delivery, DeliveryKey, DeliveryState, DisabledReason, DropReason, Endpoint, EndpointStatus,
     FailureReason,
@@ -25,7 +26,7 @@ use roadcast_ports::clock::Clock as _;
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::webhooks::{Deliveries as _, DeliveryTask, WaitingDeliveries as _, WaitingDelivery, WaitingLine};
 
-pub use report::{TaskReport, TaskResult, WaitReason};
+pub use report::{MadeAttempt, TaskReport, TaskResult, WaitReason};
 
 use super::tasks::{QueueKind, send_later};
 use crate::cache::{CachedEndpoints, CachedEntitlements, OpenedTexts};
@@ -76,6 +77,8 @@ pub struct Dispatcher<Ports: PortSet> {
     pub clock: Ports::Clock,
     /// The source of jitter.
     pub randomness: Ports::Randomness,
+    /// Which events are traced.
+    pub sampling: EventSampling,
 }
 
 /// What follows for a delivery.
@@ -235,10 +238,11 @@ impl<Ports: PortSet> Dispatcher<Ports> {
         report: &mut TaskReport,
     ) -> Result<Step, PortError> {
         let started = self.clock.now();
-        let request = self.request(&delivery, endpoint, json, started).await?;
+        let trace = self.trace_of(&delivery);
+        let request = self.request(&delivery, endpoint, json, trace, started).await?;
         let response = roadcast_ports::webhooks::WebhookSender::post(&self.sender, &request).await;
         drop(request);
-        let after = self.store_outcome(&delivery, endpoint, started, &response, report).await?;
+        let after = self.store_outcome(&delivery, endpoint, (trace, started), &response, report).await?;
         let health = self.update_health(endpoint, permit, &response, report).await;
         if response.outcome == AttemptOutcome::Gone {
             self.disable(endpoint, DisabledReason::Gone, report).await?;

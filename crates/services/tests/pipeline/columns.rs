@@ -131,7 +131,7 @@ fn expected(uploads: &[Upload], vids: &[VehicleId], received: &[Timestamp]) -> E
 fn rows_of(event: &Event) -> Vec<Sample> {
     match &event.body {
         Body::Telemetry(telemetry) => telemetry.samples.to_rows(),
-        Body::Diagnostic(_) | Body::Custom(_) => Vec::new(),
+        Body::Diagnostic(_) | Body::Alert(_) | Body::Custom(_) => Vec::new(),
     }
 }
 

@@ -20,6 +20,8 @@ use roadcast_services::query::EventsRange;
 use roadcast_services::query::fleet_events::{ArrivalPosition, FleetEventsRange};
 use roadcast_testbed::FaultPlan;
 
+pub(crate) use receipts::counted_events;
+
 use crate::fixture::{PipelineFixture, admin, admin_of, client_of, signal_paths};
 
 const SPEED: &str = "Vehicle.Speed";

@@ -16,7 +16,7 @@ use roadcast_ports::event_log::{EventLog, EventPage, EventRange, TelemetryPage};
 use roadcast_services::cache::{CachedEntitlements, CachedSubjects};
 use roadcast_services::catalogue::event_schemas::CachedSchemas;
 use roadcast_services::stream::{
-    BatchOutcome, EventStore, EventValidator, Publisher, RecentEvents, Record, StreamProcessor,
+    AlertReader, BatchOutcome, EventStore, EventValidator, Publisher, RecentEvents, Record, StreamProcessor,
 };
 use roadcast_signals::{Sample, SignalPath, Signals, Value};
 use roadcast_testbed::{ManualClock, Memory, PortSet, port_set};
@@ -117,7 +117,7 @@ pub(crate) async fn process<Ports>(
 ) -> BatchOutcome
 where
     Ports: PortSet<Archive = Memory, Vehicles = Memory, Schemas = Memory, Clock = SlowClock>,
-    Ports: PortSet<Entitlements = Memory, IngestBus = Memory, StateStore = Memory>,
+    Ports: PortSet<Entitlements = Memory, IngestBus = Memory, StateStore = Memory, SecretSource = Memory>,
 {
     let memory = || pipeline.memory.clone();
     let clock = SlowClock { clock: pipeline.clock.clone(), step_ms };
@@ -128,6 +128,7 @@ where
             subjects: CachedSubjects::new(memory(), clock.clone()),
             schemas: CachedSchemas::new(memory(), clock.clone()),
         },
+        alerts: AlertReader { secrets: memory() },
         publisher: Publisher {
             entitlements: CachedEntitlements::new(memory(), clock.clone()),
             bus: memory(),

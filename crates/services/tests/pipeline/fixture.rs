@@ -1,8 +1,10 @@
 //! All use cases of the data flow on ports in memory.
 
+mod alerts;
 mod events;
 mod processing;
 mod reading;
+mod restoring;
 
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
@@ -20,6 +22,7 @@ use serde_json::json;
 
 pub(crate) use events::{NOON, delivered_events, event, signal_paths};
 pub(crate) use processing::record;
+pub(crate) use restoring::{Snapshot, restorer};
 
 /// Onboarding whose subscriptions port can fail.
 pub(crate) type Onboarding = fleets::Onboarding<WithFaults>;

@@ -13,7 +13,7 @@ use roadcast_domain::selection::Selection;
 use roadcast_event_log::SegmentedLog;
 use roadcast_ports::PortError;
 use roadcast_ports::clock::Clock as _;
-use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedRange, INDEX_GRACE_MS, INDEX_RETENTION_MS};
+use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedRange, INDEX_GRACE_MS, INDEX_RETENTION_MS, RestoredPart};
 use roadcast_services::ServiceError;
 use roadcast_services::cache::CachedEntitlements;
 use roadcast_services::fleets::{SubscriptionRequest, Transition};
@@ -220,6 +220,10 @@ struct InterruptedIndex {
 impl FeedIndex for InterruptedIndex {
     async fn record(&self, deliveries: &[Delivery]) -> Result<(), PortError> {
         self.memory.record(deliveries).await
+    }
+
+    async fn record_once(&self, part: &RestoredPart, deliveries: &[Delivery]) -> Result<bool, PortError> {
+        self.memory.record_once(part, deliveries).await
     }
 
     async fn read(&self, range: &FeedRange) -> Result<FeedPage, PortError> {

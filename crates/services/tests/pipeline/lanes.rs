@@ -12,7 +12,7 @@ use roadcast_domain::state::VehicleState;
 use roadcast_event_log::SegmentedLog;
 use roadcast_services::cache::{CachedEntitlements, CachedSubjects};
 use roadcast_services::catalogue::event_schemas::CachedSchemas;
-use roadcast_services::stream::{EventStore, EventValidator, Publisher, RecentEvents, Record, StreamProcessor};
+use roadcast_services::stream::{AlertReader, EventStore, EventValidator, Publisher, RecentEvents, Record, StreamProcessor};
 use roadcast_testbed::{InFlight, Memory, MemoryItems, port_set};
 use serde_json::json;
 
@@ -20,7 +20,7 @@ use crate::fixture::{PipelineFixture, admin, event, record};
 
 port_set! {
     /// Ports in memory whose stores yield before each call, so that two batches interleave.
-    enum InterleavedPorts {
+    pub(crate) enum InterleavedPorts {
         StateStore = InFlight<Memory>;
         EventLog = SegmentedLog<InFlight<MemoryItems>>;
     }
@@ -51,7 +51,7 @@ fn sent() -> impl Strategy<Value = Sent> {
     )
 }
 
-fn processor(pipeline: &PipelineFixture) -> StreamProcessor<InterleavedPorts> {
+pub(crate) fn processor(pipeline: &PipelineFixture) -> StreamProcessor<InterleavedPorts> {
     let (memory, clock) = (|| pipeline.memory.clone(), || pipeline.clock.clone());
     StreamProcessor {
         archive: memory(),
@@ -60,6 +60,7 @@ fn processor(pipeline: &PipelineFixture) -> StreamProcessor<InterleavedPorts> {
             subjects: CachedSubjects::new(memory(), clock()),
             schemas: CachedSchemas::new(memory(), clock()),
         },
+        alerts: AlertReader { secrets: memory() },
         publisher: Publisher { entitlements: CachedEntitlements::new(memory(), clock()), bus: memory(), clock: clock() },
         store: EventStore {
             state: InFlight::new(memory()),
@@ -71,7 +72,7 @@ fn processor(pipeline: &PipelineFixture) -> StreamProcessor<InterleavedPorts> {
 }
 
 /// Polls two futures until both are ready: in the order of `turns` (true for the first), then in turn.
-async fn interleave(first: impl Future<Output = ()>, second: impl Future<Output = ()>, turns: Vec<bool>) {
+pub(crate) async fn interleave(first: impl Future<Output = ()>, second: impl Future<Output = ()>, turns: Vec<bool>) {
     let (mut first, mut second) = (pin!(first.fuse()), pin!(second.fuse()));
     let mut turns = turns.into_iter().chain([true, false].into_iter().cycle());
     poll_fn(|context| {

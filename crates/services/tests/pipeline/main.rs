@@ -3,6 +3,7 @@
 // Tests fail on the first unexpected result.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod alerts;
 mod batch_time;
 mod block_budget;
 mod clients;
@@ -29,6 +30,8 @@ mod quarantine;
 mod refusals;
 mod relay;
 mod response_size;
+mod restore;
+mod traces;
 mod unmerged_tail;
 mod upload_receipts;
 mod uploads;

@@ -8,12 +8,13 @@ use roadcast_domain::event::StoredEvent;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_domain::state::VehicleState;
 use roadcast_event_log::SegmentedLog;
+use roadcast_ports::clock::Clock as _;
 use roadcast_ports::event_log::{EventLog, EventPage, EventRange, TelemetryPage};
 use roadcast_ports::state::StateStore as _;
 use roadcast_ports::{PortError, PortErrorKind};
 use roadcast_services::cache::{CachedEntitlements, CachedSubjects};
 use roadcast_services::catalogue::event_schemas::CachedSchemas;
-use roadcast_services::stream::{EventStore, EventValidator, Publisher, RecentEvents, Record, StreamProcessor};
+use roadcast_services::stream::{AlertReader, EventStore, EventValidator, Publisher, RecentEvents, Record, StreamProcessor};
 use roadcast_testbed::{MemoryItems, port_set};
 
 use crate::fixture::{PipelineFixture, admin, event, record};
@@ -67,6 +68,7 @@ fn processor(pipeline: &PipelineFixture, reads: usize) -> StreamProcessor<Limite
             subjects: CachedSubjects::new(memory(), clock()),
             schemas: CachedSchemas::new(memory(), clock()),
         },
+        alerts: AlertReader { secrets: memory() },
         publisher: Publisher { entitlements: CachedEntitlements::new(memory(), clock()), bus: memory(), clock: clock() },
         store: EventStore {
             state: memory(),
@@ -86,7 +88,10 @@ async fn merge_of_a_long_tail_continues_where_it_was_interrupted() {
         record(pipeline.memory.stream().put_bytes(vid.as_str(), event.as_bytes()))
     };
     // The first event creates the state. The next 2,500 are of the same interval, so that they are in the log only.
-    let tail: Vec<Record> = (0..2_501).map(|n| put(n, 1800 - i64::try_from(n).unwrap() / 10)).collect();
+    let (mut state, now) = (VehicleState::default(), pipeline.clock.now());
+    state.advance_watermark(&vid, now.plus_ms(-3_600_000));
+    let start_s = now.ms_since(state.watermark.unwrap()) / 1000;
+    let tail: Vec<Record> = (0..2_501).map(|n| put(n, start_s - i64::try_from(n).unwrap() / 10)).collect();
     for batch in tail.chunks(500) {
         assert_eq!(processor(&pipeline, usize::MAX).process_batch(batch).await.retry_from, None);
     }

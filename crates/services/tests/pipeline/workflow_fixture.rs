@@ -30,6 +30,7 @@ const WAIT_S: u32 = 60;
 port_set! {
     /// Ports that fail, with an ingest bus whose entries are enriched at once.
     pub(crate) enum WorkflowPorts {
+        AlertRules = Faulty<Memory>;
         AppClients = Faulty<Memory>;
         Clients = Faulty<Memory>;
         Endpoints = Faulty<Memory>;
@@ -94,6 +95,7 @@ impl WorkflowFixture {
         let definition = match run {
             WorkflowRun::Provision { .. } => PROVISIONING,
             WorkflowRun::Offboard { .. } => OFFBOARDING,
+            WorkflowRun::Erase { .. } => panic!("erasures have tests of their own"),
         };
         let machine = StateMachine::parse(definition).unwrap();
         let task = |payload: Value| {
@@ -141,6 +143,7 @@ impl WorkflowFixture {
                     app_clients,
                     subscriptions,
                     endpoints: failing(),
+                    alert_rules: failing(),
                     channel,
                     clock,
                 };

@@ -67,7 +67,7 @@ pub(crate) async fn fleet(memory: &Memory, number: u128, vids: &[VehicleId]) -> 
         subscription_id: SubscriptionId::from_random_bits(number),
         fleet_id: fleet_id.clone(),
         vehicles: vids.to_vec(),
-        packages: ["diagnostics", "telematics", "track-and-trace"].map(|name| name.parse().unwrap()).into(),
+        packages: ["alerts", "diagnostics", "telematics", "track-and-trace"].map(|name| name.parse().unwrap()).into(),
         delivery_format: DeliveryFormat::Json,
         validity: Validity { valid_from: now.plus_ms(-3_600_000), valid_until: None },
         state: SubscriptionState::Active,

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use roadcast_domain::Timestamp;
-use roadcast_domain::ids::DeliveryId;
+use roadcast_domain::ids::{DeliveryId, Eid};
+use roadcast_domain::trace::{TraceContext, TraceId};
 use roadcast_domain::webhook::signature::{ReceivedHeaders, verify};
 use roadcast_domain::webhook::{AttemptOutcome, EndpointUrl, SigningSecret};
 use roadcast_ports::webhooks::{WebhookRequest, WebhookResponse};
 use roadcast_testbed::WebhookReceiver;
+
+use crate::simulation::sampling;
 
 /// The time of an attempt without an answer, in milliseconds.
 const TIMEOUT_MS: u32 = 15_000;
@@ -32,6 +35,15 @@ pub(crate) struct Behaviour {
 
 pub(crate) fn header<'r>(request: &'r WebhookRequest, name: &str) -> Option<&'r str> {
     request.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
+}
+
+/// The trace context is one that the receiver could compute itself, but for the flag: it learns nothing from it.
+fn check_trace(request: &WebhookRequest) {
+    let context: TraceContext = header(request, TraceContext::HEADER).unwrap().parse().unwrap();
+    let event: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+    let eid: Eid = event["id"].as_str().unwrap().parse().unwrap();
+    assert_eq!(context.trace_id, TraceId::of_event(eid), "{event}");
+    assert_eq!(context.is_sampled, sampling().includes(eid));
 }
 
 /// Has the endpoint with this URL behave in this way.
@@ -67,6 +79,7 @@ impl Behaviour {
             return WebhookReceiver::response(503, 30);
         }
         let id: DeliveryId = headers.id.unwrap().parse().unwrap();
+        check_trace(request);
         let mut accepted = self.accepted.lock().unwrap();
         if accepted.iter().all(|(earlier, _)| *earlier != id) {
             accepted.push((id, now));

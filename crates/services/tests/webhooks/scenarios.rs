@@ -1,5 +1,6 @@
 //! Single behaviours of the functions.
 
+mod alerts;
 mod endpoints;
 mod enrichment;
 mod packages;

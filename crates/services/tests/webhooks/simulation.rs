@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use roadcast_domain::Timestamp;
+use roadcast_domain::trace::EventSampling;
 use roadcast_ports::clock::Clock as _;
 use roadcast_ports::webhooks::DeliveryTask;
 use roadcast_services::cache::{CachedEndpoints, CachedEntitlements, OpenedTexts};
@@ -20,6 +21,11 @@ use crate::ports::{Simulated, SlowReceiver};
 /// The dispatcher's and the fan-out's concurrent invocations.
 const CONCURRENCY: usize = 8;
 const MINUTE_MS: i64 = 60_000;
+
+/// Half of the events are traced.
+pub(crate) fn sampling() -> EventSampling {
+    EventSampling::per_million(500_000).expect("a rate")
+}
 
 /// How much goes wrong.
 #[derive(Copy, Clone, Debug, Default)]
@@ -102,6 +108,7 @@ impl Simulation {
             sender: SlowReceiver { clock: clock(), receiver: Arc::clone(&self.receiver) },
             clock: clock(),
             randomness: SeededRandomness::new(seed),
+            sampling: sampling(),
         }
     }
 

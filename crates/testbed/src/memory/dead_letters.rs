@@ -33,10 +33,38 @@ impl LetterStore {
     }
 }
 
+impl LetterStore {
+    /// Returns the keys of the objects, and the letters.
+    pub(super) fn objects(&self) -> Vec<String> {
+        self.contents.keys().cloned().collect()
+    }
+
+    /// Replaces or removes an object.
+    pub(super) fn rewrite(&mut self, key: &str, bytes: Option<Vec<u8>>) {
+        match bytes {
+            Some(bytes) => self.contents.insert(key.to_owned(), bytes),
+            None => self.contents.remove(key),
+        };
+    }
+
+    /// Removes the letters whose bytes were in an object that does not exist any more, and returns their number.
+    pub(super) fn remove_without_content(&mut self, exists: impl Fn(&Content) -> bool) -> usize {
+        let before = self.letters.len();
+        let contents = &self.contents;
+        self.letters.retain(|_, letter| contents.contains_key(&letter.content.key) || exists(&letter.content));
+        before - self.letters.len()
+    }
+}
+
 impl Memory {
     /// Returns every dead letter, oldest first.
     pub fn dead_letters(&self) -> Vec<DeadLetter> {
         self.state().letters.letters.values().cloned().collect()
+    }
+
+    /// Returns the bytes of an object.
+    pub fn letter_object(&self, key: &str) -> Option<Vec<u8>> {
+        self.state().letters.content(key)
     }
 
     /// Stores an object with bytes of a dead letter, as AWS or the quarantine does.

@@ -1,10 +1,13 @@
 //! The delivery bus, the queues that its rules target, and the feed index.
 
 use roadcast_domain::ids::FleetId;
-use roadcast_ports::PortError;
 use roadcast_ports::bus::{DeliveryBus, FleetBatch};
 use roadcast_ports::clock::Clock;
-use roadcast_ports::feed::{Delivery, FeedIndex, FeedPage, FeedPointer, FeedQueue, FeedRange, Message, ReceiveOptions};
+use roadcast_ports::feed::{
+    DELIVERIES_PER_PART, Delivery, FeedIndex, FeedPage, FeedPointer, FeedQueue, FeedRange, Message, ReceiveOptions,
+    RestoredPart,
+};
+use roadcast_ports::{PortError, PortErrorKind};
 use roadcast_signals::Timestamp;
 
 use super::Memory;
@@ -20,6 +23,16 @@ impl DeliveryBus for Memory {
 }
 
 impl MemoryState {
+    fn record(&mut self, deliveries: &[Delivery], now: Timestamp) {
+        for delivery in deliveries {
+            let pointers = self.pointers.entry(delivery.fleet_id.clone()).or_default();
+            pointers.push(FeedPointer::new(delivery, now));
+            // The stamp is the key: the same pointer in the same millisecond is stored once.
+            pointers.sort_by_key(|pointer| pointer.stamp);
+            pointers.dedup_by_key(|pointer| pointer.stamp);
+        }
+    }
+
     fn deliver(&mut self, entry: &FleetBatch, now: Timestamp) -> Result<(), PortError> {
         check_entry(&entry.events)?;
         self.deliveries.push(entry.clone());
@@ -94,16 +107,20 @@ impl FeedQueue for Memory {
 
 impl FeedIndex for Memory {
     async fn record(&self, deliveries: &[Delivery]) -> Result<(), PortError> {
-        let now = self.clock.now();
-        let mut state = self.state();
-        for delivery in deliveries {
-            let pointers = state.pointers.entry(delivery.fleet_id.clone()).or_default();
-            pointers.push(FeedPointer::new(delivery, now));
-            // The stamp is the key: the same pointer in the same millisecond is stored once.
-            pointers.sort_by_key(|pointer| pointer.stamp);
-            pointers.dedup_by_key(|pointer| pointer.stamp);
-        }
+        self.state().record(deliveries, self.clock.now());
         Ok(())
+    }
+
+    async fn record_once(&self, part: &RestoredPart, deliveries: &[Delivery]) -> Result<bool, PortError> {
+        if deliveries.len() > DELIVERIES_PER_PART {
+            return Err(PortError::new(PortErrorKind::Rejected, "recording restored feed pointers"));
+        }
+        let mut state = self.state();
+        let is_new = state.restored_parts.insert(part.clone());
+        if is_new {
+            state.record(deliveries, self.clock.now());
+        }
+        Ok(is_new)
     }
 
     async fn read(&self, range: &FeedRange) -> Result<FeedPage, PortError> {

@@ -1,9 +1,8 @@
 //! The targets of redrives, which only record what they get, and the records of the archive.
 
 use roadcast_domain::dead_letter::Content;
-use roadcast_ports::redrive::{
-    ArchivedRecord, ArchivedRecords, ProcessedBatch, RecordPosition, RedriveTargets, RedrivenBatch,
-};
+use roadcast_ports::archive::ArchivedRecord;
+use roadcast_ports::redrive::{ArchivedRecords, ProcessedBatch, RecordPosition, RedriveTargets, RedrivenBatch};
 use roadcast_ports::{PortError, PortErrorKind};
 use roadcast_signals::Timestamp;
 use serde_json::Value;
@@ -74,7 +73,7 @@ impl ArchivedRecords for Memory {
     async fn find(&self, positions: &[RecordPosition]) -> Result<Vec<ArchivedRecord>, PortError> {
         let state = self.state();
         let find = |position: &RecordPosition| {
-            let batches = state.archived.iter().filter(|batch| batch.shard == position.shard);
+            let batches = state.archived.iter().map(|(_, batch)| batch).filter(|batch| batch.shard == position.shard);
             let mut records = batches.flat_map(|batch| &batch.records);
             let raw = records.find(|record| record.sequence_number == position.sequence_number)?;
             Some(ArchivedRecord { shard: position.shard.clone(), raw: (**raw).clone() })

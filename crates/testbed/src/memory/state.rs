@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use roadcast_domain::audit::Change;
 use roadcast_domain::entitlement::Grant;
+use roadcast_domain::erasure::Erasure;
 use roadcast_domain::event::{CustomType, StoredEvent};
 use roadcast_domain::fleet::{Client, Fleet, FleetState};
-use roadcast_domain::ids::{ChangeId, ClientId, Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::ids::{ChangeId, ClientId, Eid, ErasureId, FleetId, SubscriptionId, VehicleId};
 use roadcast_domain::name_history::NameHistory;
 use roadcast_domain::package::{CustomPackage, PackageName, Packages};
 use roadcast_domain::schema::EventSchema;
@@ -19,11 +20,13 @@ use roadcast_domain::vehicle::Vehicle;
 use roadcast_ports::archive::{QuarantinedItem, RawBatch};
 use roadcast_ports::bus::{Batch, FleetBatch};
 use roadcast_ports::clients::Credentials;
-use roadcast_ports::feed::FeedPointer;
+use roadcast_ports::feed::{FeedPointer, RestoredPart};
 use roadcast_ports::provisioning::{FeedProof, WorkflowRun};
 use roadcast_ports::{PortError, PortErrorKind};
 use roadcast_signals::Timestamp;
 
+use super::alert_state::EvaluationStore;
+use super::alerts::AlertStore;
 use super::channel_start::{ChannelStart, StartingChannel};
 use super::dead_letters::LetterStore;
 use super::queue::Queue;
@@ -39,21 +42,29 @@ const RULES_PER_BUS: usize = 299;
 #[derive(Debug)]
 pub(super) struct MemoryState {
     pub(super) visibility_ms: i64,
-    pub(super) archived: Vec<RawBatch>,
+    /// Each with the time at which it was stored.
+    pub(super) archived: Vec<(Timestamp, RawBatch)>,
+    /// The keys of archived batches that cannot be read.
+    pub(super) unreadable_batches: BTreeSet<String>,
     pub(super) quarantined: Vec<QuarantinedItem>,
+    pub(super) alerts: AlertStore,
     pub(super) letters: LetterStore,
     pub(super) webhooks: WebhookStore,
+    pub(super) alert_state: EvaluationStore,
     pub(super) redelivered: Redelivered,
     pub(super) published: Vec<Batch>,
     pub(super) deliveries: Vec<FleetBatch>,
     pub(super) undeliverable: Vec<String>,
     pub(super) pointers: BTreeMap<FleetId, Vec<FeedPointer>>,
+    pub(super) restored_parts: BTreeSet<RestoredPart>,
     pub(super) request_counts: BTreeMap<(FleetId, Timestamp), u32>,
     pub(super) responses: BTreeMap<String, ClaimedKey>,
     pub(super) events: BTreeMap<(VehicleId, Eid), StoredEvent>,
     pub(super) states: BTreeMap<VehicleId, VehicleState>,
     pub(super) vehicles: BTreeMap<VehicleId, Vehicle>,
     pub(super) names: HashMap<VehicleName, NameHistory>,
+    pub(super) erased_vehicles: BTreeSet<VehicleId>,
+    pub(super) erasures: BTreeMap<ErasureId, Erasure>,
     pub(super) vehicles_version: u64,
     pub(super) fleets: BTreeMap<FleetId, Fleet>,
     /// By the fleet, `None` for ingest clients, and by id.
@@ -88,20 +99,26 @@ impl MemoryState {
         Self {
             visibility_ms: 30_000,
             archived: Vec::new(),
+            unreadable_batches: BTreeSet::new(),
             quarantined: Vec::new(),
+            alerts: AlertStore::default(),
             letters: LetterStore::default(),
             webhooks: WebhookStore::default(),
+            alert_state: EvaluationStore::default(),
             redelivered: Redelivered::default(),
             published: Vec::new(),
             deliveries: Vec::new(),
             undeliverable: Vec::new(),
             pointers: BTreeMap::new(),
+            restored_parts: BTreeSet::new(),
             request_counts: BTreeMap::new(),
             responses: BTreeMap::new(),
             events: BTreeMap::new(),
             states: BTreeMap::new(),
             vehicles: BTreeMap::new(),
             names: HashMap::new(),
+            erased_vehicles: BTreeSet::new(),
+            erasures: BTreeMap::new(),
             vehicles_version: 0,
             fleets: BTreeMap::new(),
             changes: BTreeMap::new(),

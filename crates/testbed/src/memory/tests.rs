@@ -12,12 +12,14 @@ use roadcast_ports::conformance;
 use roadcast_ports::feed::{FeedQueue, ReceiveOptions};
 use roadcast_ports::provisioning::FleetChannel;
 
-use crate::{ManualClock, Memory, MemoryItems, SeededRandomness};
+use crate::{ManualClock, Memory, MemoryBulk, MemoryErasure, MemoryItems, SeededRandomness};
 
 #[tokio::test]
 async fn memory_passes_every_conformance_suite_repeatedly() {
     let (memory, random) = (Memory::default(), SeededRandomness::new(1));
     let log = SegmentedLog { items: MemoryItems::default() };
+    let (items, bulk) = (log.items.clone(), MemoryBulk::default());
+    let erasure = MemoryErasure { memory: memory.clone(), items, bulk };
     for _ in 0..2 {
         conformance::event_log(&memory, &random).await;
         conformance::event_log(&log, &random).await;
@@ -36,11 +38,17 @@ async fn memory_passes_every_conformance_suite_repeatedly() {
         conformance::subscriptions_and_entitlements(&memory, &memory, &random).await;
         conformance::custom_packages(&memory, &memory, &random).await;
         conformance::telemetry_stream(&memory, &random).await;
+        let shards = (&["shardId-000000000000"][..], memory.clock().now());
+        conformance::stream_reads(&memory, &memory, &memory, shards, &random).await;
+        conformance::alert_checkpoints(&memory, memory.clock(), &random).await;
+        conformance::shard_evaluations(&memory, &random).await;
         conformance::ingest_bus(&memory, &random).await;
         conformance::archive(&memory, &random).await;
+        conformance::archived_batches(&memory, &memory, memory.clock(), &random).await;
         conformance::quarantine(&memory, &random).await;
         conformance::feed(&memory, &memory, &memory, "bus-a", &random).await;
         conformance::feed_index(&memory, memory.clock(), &random).await;
+        conformance::restored_feed_index(&memory, memory.clock(), &random).await;
         conformance::rate_counter(&memory, &random).await;
         conformance::idempotency_store(&memory, &random).await;
         conformance::provisioning_workflow(&memory, &random).await;
@@ -50,12 +58,18 @@ async fn memory_passes_every_conformance_suite_repeatedly() {
         conformance::fleet_channel(&memory, "bus-a", &random).await;
         conformance::feed_proofs(&memory, &random).await;
         conformance::endpoints(&memory, &memory, &random).await;
+        conformance::alert_rules(&memory, &memory, &random).await;
+        conformance::back_tests(&memory, memory.clock().now(), &random).await;
         conformance::deliveries(&memory, &random).await;
         conformance::attempts(&memory, &random).await;
         conformance::endpoint_healths(&memory, &random).await;
         conformance::endpoint_redrives(&memory, &random).await;
         conformance::waiting_deliveries(&memory, &random).await;
         conformance::sealer(&memory, &random).await;
+        conformance::erasures(&memory, &random).await;
+        conformance::hidden_vehicles(&memory, &erasure, &random).await;
+        let stores = conformance::ErasedStores { log: &log, states: &memory, subscriptions: &memory, entitlements: &memory };
+        conformance::erased_stores(&stores, &erasure, &random).await;
         conformance::delivery_queue(&memory, &random, async |is_ordered| received(&memory, is_ordered)).await;
     }
 }

@@ -60,6 +60,9 @@ impl Vehicles for Memory {
     async fn history(&self, subject: &Subject) -> Result<Option<NameHistory>, PortError> {
         let state = self.state();
         let name = match subject.clone() {
+            Subject::Vid(vid) if state.erased_vehicles.contains(&vid) => {
+                return Ok(Some(NameHistory::of_erased_vehicle_id(vid)));
+            }
             Subject::Vid(vid) => {
                 let vehicle = state.vehicles.get(&vid);
                 return Ok(vehicle.map(|vehicle| NameHistory::of_vehicle_id(vid, vehicle.retired_at)));

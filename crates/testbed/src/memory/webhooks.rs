@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use roadcast_domain::dead_letter::RedriveId;
-use roadcast_domain::ids::{DeliveryId, EndpointId, FleetId};
+use roadcast_domain::ids::{DeliveryId, EndpointId, FleetId, VehicleId};
 use roadcast_domain::webhook::{Attempt, Delivery, DeliveryKey, Endpoint, EndpointHealth, EndpointRedrive};
 use roadcast_ports::webhooks::{
     AttemptPage, AttemptPosition, Attempts, Deliveries, DeliveryPut, DeliveryQueue, DeliveryTask, EndpointRedrives,
@@ -73,6 +73,22 @@ impl Memory {
     /// Returns whether a slot of an endpoint is taken at `now`.
     pub fn has_taken_slots(&self, endpoint_id: &EndpointId, now: Timestamp) -> bool {
         self.state().webhooks.slots.iter().any(|((of_slot, _), until)| of_slot == endpoint_id && *until > now)
+    }
+}
+
+impl WebhookStore {
+    /// Removes the deliveries of these vehicles, their attempts and what waits for them, and returns their number.
+    pub(super) fn remove_of(&mut self, is_erased: impl Fn(&VehicleId) -> bool) -> usize {
+        let count = |store: &Self| {
+            store.deliveries.len() + store.attempts.values().map(BTreeMap::len).sum::<usize>() + store.lines.len()
+        };
+        let before = count(self);
+        self.deliveries.retain(|_, delivery| !delivery.payload.vid().is_some_and(&is_erased));
+        for attempts in self.attempts.values_mut() {
+            attempts.retain(|_, attempt| !attempt.vid.as_ref().is_some_and(&is_erased));
+        }
+        self.lines.retain(|line, _| !line.vid.as_ref().is_some_and(&is_erased));
+        before - count(self)
     }
 }
 

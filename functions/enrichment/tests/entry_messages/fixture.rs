@@ -15,6 +15,7 @@ use roadcast_domain::plan::Plan;
 use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
 use roadcast_enrichment::EntryMessages;
 use roadcast_lambda_kit::deadline::Deadline;
+use roadcast_lambda_kit::event_traces::EventTraces;
 use roadcast_lambda_kit::metrics::Metrics;
 use roadcast_lambda_kit::sqs::SqsEvent;
 use roadcast_ports::fleets::Fleets;
@@ -140,7 +141,8 @@ impl Fixture {
         };
         let delay = Faulty::new(self.queue.clone(), faults.delay.clone());
         let metrics = Arc::new(Metrics::new("enrichment", "test"));
-        EntryMessages::new(enrichment, delay, SeededRandomness::new(7), metrics)
+        let traces = Arc::new(EventTraces::disabled());
+        EntryMessages::new(enrichment, delay, SeededRandomness::new(7), metrics, traces)
     }
 
     /// Returns the mapping of the queue, with the properties of the template.

@@ -1,5 +1,7 @@
 //! Reads conditions.
 
+use std::collections::BTreeSet;
+
 use roadcast_domain::diagnostic::DtcStatus;
 use roadcast_signals::{Catalogue, Datatype, SignalDef, Value};
 
@@ -33,7 +35,14 @@ impl Condition {
     /// Reads the condition of a rule.
     pub(in crate::rule) fn read_root(part: &Part<'_>, mistakes: &mut Mistakes) -> Option<Self> {
         let mut remaining = Remaining { conditions: limits::CONDITIONS_PER_RULE };
-        Self::read(part, limits::CONDITION_DEPTH, &mut remaining, mistakes)
+        let condition = Self::read(part, limits::CONDITION_DEPTH, &mut remaining, mistakes)?;
+        let mut paths = BTreeSet::new();
+        condition.add_signals(&mut paths);
+        if paths.len() > limits::SIGNALS_PER_RULE {
+            let detail = format!("a rule may read {} signals; this one reads {}", limits::SIGNALS_PER_RULE, paths.len());
+            return part.mistake(detail, mistakes);
+        }
+        Some(condition)
     }
 
     fn read(part: &Part<'_>, depth: usize, remaining: &mut Remaining, mistakes: &mut Mistakes) -> Option<Self> {

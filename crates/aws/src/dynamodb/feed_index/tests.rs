@@ -11,11 +11,14 @@ use crate::fake_aws::{FakeAws, Request, Response};
 fn pointer_expires_an_hour_after_the_retention_of_14_days() {
     let now = Timestamp::parse_rfc3339("2026-11-03T09:59:59.999Z").unwrap();
     let events = vec![(VehicleId::from_random_bits(1), Eid::lower_bound(now))];
-    let held_by = [SubscriptionId::from_random_bits(3)].into();
+    let held_by = Holders::any([SubscriptionId::from_random_bits(3)].into());
     let delivery = Delivery { fleet_id: FleetId::from_random_bits(2), events: events.clone(), held_by };
     let pointer = FeedPointer::new(&delivery, now);
     let (_, item) = encode(&delivery.fleet_id, &pointer);
     assert_eq!(decode(&item).unwrap(), pointer);
+    let held_by = Holders::all([4, 5].map(SubscriptionId::from_random_bits).into());
+    let by_several = FeedPointer { held_by, ..pointer };
+    assert_eq!(decode(&encode(&delivery.fleet_id, &by_several).1).unwrap(), by_several);
     assert_eq!(pointers::decode(item[EVENTS].as_b().unwrap().as_ref()).unwrap(), events);
     let expires_at: i64 = item[EXPIRES_AT].as_n().unwrap().parse().unwrap();
     assert_eq!(expires_at, Timestamp::parse_rfc3339("2026-11-17T10:59:59Z").unwrap().ms() / 1000);
@@ -24,7 +27,7 @@ fn pointer_expires_an_hour_after_the_retention_of_14_days() {
 /// Records one delivery for each of the fleets with the numbers from 0.
 async fn record(fake: &FakeAws, fleets: u128) -> Result<(), PortErrorKind> {
     let index = DynamoFeedIndex::new(fake.sdk().dynamodb(), "feedIndex");
-    let delivery = |n| Delivery { fleet_id: FleetId::from_random_bits(n), events: Vec::new(), held_by: BTreeSet::new() };
+    let delivery = |n| Delivery { fleet_id: FleetId::from_random_bits(n), events: Vec::new(), held_by: Holders::None };
     index.record(&(0..fleets).map(delivery).collect::<Vec<_>>()).await.map_err(|error| error.kind())
 }
 

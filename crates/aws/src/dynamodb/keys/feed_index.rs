@@ -1,6 +1,7 @@
-//! Keys of `feedIndex`: one partition per fleet and hour of the stamp.
+//! Keys of `feedIndex`: one partition per fleet and hour of the stamp, and one per restored part.
 
 use roadcast_domain::ids::{ArrivalStamp, FleetId};
+use roadcast_ports::feed::RestoredPart;
 use roadcast_signals::Timestamp;
 
 use super::{FEED, Key, KeyRange, STAMP};
@@ -9,6 +10,13 @@ impl Key {
     /// A feed pointer.
     pub fn feed_pointer(fleet_id: &FleetId, stamp: ArrivalStamp) -> Self {
         Self { partition: (FEED, feed_partition(fleet_id, stamp.time())), sort: Some((STAMP, stamp.to_string())) }
+    }
+
+    /// The mark of a restored part. It has the form of a pointer without events, in a partition that no reader of a feed reads.
+    pub fn restored_part(part: &RestoredPart) -> Self {
+        let RestoredPart { fleet_id, digest } = part;
+        let partition = format!("restored#{fleet_id}#{digest:032x}");
+        Self { partition: (FEED, partition), sort: Some((STAMP, ArrivalStamp::MIN.to_string())) }
     }
 }
 

@@ -19,6 +19,12 @@
 //! | `client#<clientId>` | `audit#<changeId>` | an audit record: a change of the client; also in the trail of its fleet |
 //! | `fleet#<fleetId>` | `client#<clientId>` | a copy of the client, for the list of the fleet's clients |
 //! | `endpoints#<fleetId>` | `<endpointId>` | a webhook endpoint |
+//! | `alertRules#<fleetId>`, `alertRules#operator` | `<ruleId>` | an alert rule of the fleet, or of the operator |
+//! | `alertRules#<fleetId>`, `alertRules#operator` | `version` | the number of changes to these rules |
+//! | `alertRules` | `version` | the number of changes to all alert rules |
+//! | `backTests#<fleetId>`, `backTests#operator` | `<backTestId>` | a back-test of the fleet, or of the operator; expires |
+//! | `backTest#<backTestId>` | `<page>` | a page of the alerts of a back-test; expires |
+//! | `operatorAudit` | `audit#<changeId>` | an audit record: a change of an alert rule of the operator |
 //! | `owned#<clientId>` | `<vid>` | a vehicle that the client registered |
 //! | `vin#<HMAC of the VIN>` | `vehicle` | the vehicles that have and had this VIN; the key of the HMAC is derived from the secret of the stack; may expire |
 //! | `external#<scheme>#<value>` | `vehicle` | the vehicles that have and had this external id; may expire |
@@ -215,7 +221,7 @@ impl Key {
         Self::reference(format!("request#{digest}"), META)
     }
 
-    fn reference(pk: impl Into<String>, sk: impl Into<String>) -> Self {
+    pub(super) fn reference(pk: impl Into<String>, sk: impl Into<String>) -> Self {
         Self { partition: (PK, pk.into()), sort: Some((SK, sk.into())) }
     }
 }
@@ -267,7 +273,7 @@ impl KeyRange {
         Self::audit_records(client_partition(client_id), before)
     }
 
-    fn audit_records(partition: String, before: Option<ChangeId>) -> Self {
+    pub(super) fn audit_records(partition: String, before: Option<ChangeId>) -> Self {
         let mut range = Self { descending: true, ..Self::reference(partition, "audit#".to_owned()) };
         if let Some(before) = before {
             // The largest smaller id. If `before` is the smallest id, this is `before` itself, which no change has.
@@ -327,7 +333,7 @@ impl KeyRange {
     }
 
     /// All sort keys of a partition that begin with `prefix`.
-    fn reference(pk: String, prefix: String) -> Self {
+    pub(super) fn reference(pk: String, prefix: String) -> Self {
         let to = format!("{prefix}{AFTER_ANY_ID}");
         Self { partition: (PK, pk), sort: SK, from: prefix, to, consistent: true, descending: false }
     }

@@ -1,9 +1,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+use roadcast_domain::alert::RuleOwner;
 use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::fleet::{ClientKind, ClientPosition};
-use roadcast_domain::ids::{ArrivalStamp, ChangeId, ClientId, Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::ids::{ArrivalStamp, BackTestId, ChangeId, ClientId, Eid, FleetId, RuleId, SubscriptionId, VehicleId};
 use roadcast_domain::secret::Secret;
 use roadcast_domain::vehicle_mapping::FileVersion;
+use roadcast_ports::alert_state::EvaluationKey;
 use roadcast_signals::Timestamp;
 use serde_norway::Value;
 use sha2::{Digest as _, Sha256};
@@ -42,6 +44,10 @@ fn keys_match_the_key_schemas_of_the_template() {
     check("Vehicles", &Key::vehicle(&vid));
     check("VehicleEvents", &Key::event_item(&vid, Eid::MIN.to_string()));
     check("VehicleState", &Key::state(&vid));
+    let evaluation = EvaluationKey { vid: vid.clone(), owner: RuleOwner::Fleet(fleet.clone()) };
+    check("AlertState", &Key::alert_checkpoint(&evaluation));
+    check("AlertState", &Key::shard_instance("shardId-000000000000"));
+    check("AlertState", &Key::watched_evaluation("shardId-000000000000", &evaluation));
     check("FeedIndex", &Key::feed_pointer(&fleet, ArrivalStamp::MIN));
     for key in [
         Key::fleet(&fleet),
@@ -52,6 +58,12 @@ fn keys_match_the_key_schemas_of_the_template() {
         Key::epoch_by_vehicle(&vid, &fleet),
         Key::epoch_by_fleet(&fleet, &vid),
         Key::change(&fleet, ChangeId::MIN),
+        Key::alert_rule(&RuleOwner::Operator, &RuleId::from_random_bits(4)),
+        Key::alert_rules_version_of(&RuleOwner::Fleet(fleet.clone())),
+        Key::alert_rules_version(),
+        Key::operator_change(ChangeId::MIN),
+        Key::back_test(&RuleOwner::Operator, &BackTestId::from_random_bits(5)),
+        Key::back_test_alerts(&BackTestId::from_random_bits(5), "0"),
         Key::client(&client),
         Key::client_of_fleet(&fleet, &client),
         Key::listed_client(&ClientPosition { kind: ClientKind::Ingest, client_id: client.clone() }),
@@ -75,7 +87,7 @@ fn keys_match_the_key_schemas_of_the_template() {
 
 #[test]
 fn expiry_attribute_matches_the_template() {
-    for resource in ["FeedIndex", "Reference"] {
+    for resource in ["FeedIndex", "Reference", "AlertState"] {
         let table = table(resource);
         assert_eq!(table["TimeToLiveSpecification"]["AttributeName"].as_str(), Some(EXPIRES_AT), "{resource}");
     }
@@ -117,6 +129,20 @@ fn fleet_grants_after_a_vehicle_skip_only_the_items_of_that_vehicle() {
     assert!(contains(&rest, &Key::grant_by_fleet(&fleet, &second, &subscription)));
     assert!(!contains(&rest, &Key::subscription(&fleet, &subscription)));
     assert!(!contains(&rest, &Key::fleet(&fleet)));
+}
+
+#[test]
+fn watched_evaluations_after_one_are_the_following_ones() {
+    let key = |vehicle, owner| EvaluationKey { vid: VehicleId::from_random_bits(vehicle), owner };
+    let fleet = RuleOwner::Fleet(FleetId::from_random_bits(2));
+    let keys = [key(1, fleet.clone()), key(1, RuleOwner::Operator), key(2, fleet)];
+    let watched = |key: &EvaluationKey| Key::watched_evaluation("shard", key);
+    let after = KeyRange::watched_evaluations("shard", Some(&keys[0]));
+    assert_eq!(keys.each_ref().map(|key| contains(&after, &watched(key))), [false, true, true]);
+    assert!(contains(&KeyRange::watched_evaluations("shard", None), &watched(&keys[0])));
+    for key in keys {
+        assert_eq!(super::parse_watched(&watched(&key).sort.unwrap().1), Some(key));
+    }
 }
 
 #[test]

@@ -62,6 +62,11 @@ impl<'k> NameEntries<'k> {
         Self::new(keys, BTreeMap::new())
     }
 
+    /// Returns the entry with this key.
+    pub(super) fn get(&self, key: &Key) -> Option<&NameEntry> {
+        self.by_key.get(key)
+    }
+
     /// Returns the entry of a name: under the current secret, or else under the previous one. An entry with a holder is
     /// preferred: a function that does not know the current secret as such yet writes the other entry only.
     pub(super) fn find(&self, name: &VehicleName) -> Option<FoundEntry<'_>> {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::version::Version;
+use crate::version::{Hashes, Version};
 
 /// A value that `accept` could accept for this path.
 fn value_of(path: &str) -> BoxedStrategy<Value> {
@@ -90,11 +90,28 @@ proptest! {
     #[test]
     fn decoding_arbitrary_bytes_never_panics(mut bytes: Vec<u8>) {
         let _ = Block::decode(&bytes);
-        for version in [Version::One, Version::Two] {
-            bytes.insert(0, version.first_byte());
-            let _ = Block::decode(&bytes);
-            let _ = Block::decode_body(version, &bytes, DecodeLimits::default());
+        for (version, hashes) in [(Version::One, Hashes::Written), (Version::Two, Hashes::Written), (Version::Two, Hashes::Omitted)]
+        {
+            bytes.insert(0, version.first_byte(hashes));
+            let _ = (Block::decode(&bytes), Block::decode_with_hashes(&bytes, &[1]));
+            let _ = Block::decode_body(version, hashes, &bytes, DecodeLimits::default());
         }
+    }
+
+    #[test]
+    fn block_without_hashes_is_completed_with_them(events in prop::collection::vec(any_event(), 1..6)) {
+        let block = Block::from_events(&events).unwrap();
+        let bytes = block.encode_without_hashes();
+        prop_assert!(Block::omits_hashes(&bytes) && !Block::omits_hashes(&block.encode()));
+        prop_assert!(bytes.len() <= block.encode().len() - 10 * events.len() + 1);
+        let hashes: Vec<u128> = events.iter().map(|event| event.eid & ((1 << 80) - 1)).collect();
+        prop_assert_eq!(Block::decode_with_hashes(&bytes, &hashes).unwrap(), block.clone());
+        let head = Block::decode_head_with_hashes(&bytes, &hashes).unwrap();
+        prop_assert_eq!((&head.events[..], &head.times[..]), (block.event_rows(), block.times()));
+        let missing = DecodeError::Hashes { events: events.len(), hashes: 0 };
+        prop_assert_eq!(Block::decode(&bytes).unwrap_err(), missing.clone());
+        prop_assert_eq!(Block::decode_eids(&bytes).unwrap_err(), missing);
+        prop_assert_eq!(Block::decode_with_hashes(&block.encode(), &[]).unwrap(), block);
     }
 
     #[test]
@@ -109,7 +126,7 @@ proptest! {
             let index = index.index(bytes.len());
             bytes[index] = byte;
         }
-        if let Ok(block) = Block::decode_body(Version::Two, &bytes[..bytes.len() - 4], DecodeLimits::default()) {
+        if let Ok(block) = Block::decode_body(Version::Two, Hashes::Written, &bytes[..bytes.len() - 4], DecodeLimits::default()) {
             // A block that decodes can be converted to rows and encoded.
             let _ = (block.events(), block.encode());
         }

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use roadcast_codec::dead_letter::StreamFailure;
-use roadcast_ports::redrive::ArchivedRecord;
+use roadcast_ports::archive::ArchivedRecord;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;

@@ -5,11 +5,13 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use roadcast_domain::Timestamp;
+use roadcast_domain::entitlement::Holders;
+use roadcast_domain::event::EventType;
 use roadcast_domain::ids::FleetId;
 use roadcast_domain::webhook::WebhookInterest;
 use roadcast_ports::feed::Delivery;
 
-use super::{FleetEvents, Holders, RedactedEvent};
+use super::{FleetEvents, RedactedEvent};
 use crate::entry_packing::{entry_share, pack};
 
 /// Maximum number of parts of an entry that are remembered. More parts are delivered again by a retry.
@@ -83,9 +85,11 @@ impl Group {
         interest.is_some_and(|interest| self.events.iter().any(|event| interest.wants(event.event_type.as_str())))
     }
 
-    /// Returns how many of the events were received before `time`.
+    /// Returns how many of the events were received before `time`, without alerts: an alert counts as received when its cause was,
+    /// which may be long before it was evaluated.
     pub(super) fn received_before(&self, time: Timestamp) -> usize {
-        self.events.iter().flat_map(|event| &event.received).filter(|received| **received < time).count()
+        let events = self.events.iter().filter(|event| event.event_type != EventType::Alert);
+        events.flat_map(|event| &event.received).filter(|received| **received < time).count()
     }
 
     pub(super) fn into_delivery(self, fleet_id: &FleetId) -> Delivery {

@@ -10,7 +10,7 @@ const DELIVERY_S: i64 = 5;
 /// several shards are due at different times, and a read that is too early finds nothing.
 const CORRECTION: i64 = 4;
 /// The longest advised interval, in seconds, unless the configuration states another one: the batch window of the template.
-const DEFAULT_LONGEST_S: u16 = 75;
+const DEFAULT_LONGEST_S: u16 = 90;
 
 /// Advises when to read a feed again. See `docs/decisions/0051-poll-intervals.md`.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use roadcast_domain::Timestamp;
 use roadcast_domain::event::memory::signals_bytes;
 use roadcast_domain::event::{Body, Event};
 use roadcast_domain::ids::Eid;
-use roadcast_ports::event_log::StoredTelemetry;
+use roadcast_ports::event_log::{StoredBlock, StoredTelemetry};
 use roadcast_signals::{Column, POSITION, Presence, Samples, SignalPath, Signals, Value, ValueIndex, Values};
 
 use super::coverages::{CoverageIndex, Coverages};
@@ -36,7 +36,7 @@ pub(super) struct Source {
 /// The values of an item.
 pub(super) enum Content {
     /// A block that is not decoded.
-    Encoded(Vec<u8>),
+    Encoded(StoredBlock),
     /// Columns, of which a query returns a part.
     Columns(Box<SourceColumns>),
     /// What a query returns, by row.
@@ -57,8 +57,8 @@ impl Source {
     /// Reads the events and times of a stored item. The values of an event that is not in a block are redacted at once.
     pub(super) fn open(item: StoredTelemetry, coverages: &mut Coverages<'_>, now: Timestamp) -> Result<Self, DecodeError> {
         match item {
-            StoredTelemetry::Block(bytes) => {
-                let BlockHead { events, times } = Block::decode_head(&bytes)?;
+            StoredTelemetry::Block(block) => {
+                let BlockHead { events, times } = Block::decode_head_with_hashes(&block.bytes, &block.hashes)?;
                 let mut first_row = 0;
                 let event = |row: EventRow| {
                     let event = SourceEvent {
@@ -71,7 +71,7 @@ impl Source {
                     event
                 };
                 let events = events.into_iter().map(event).collect();
-                Ok(Self { events, times, content: Content::Encoded(bytes), remaining: 0 })
+                Ok(Self { events, times, content: Content::Encoded(block), remaining: 0 })
             }
             StoredTelemetry::Event(event) => Ok(Self::from_event(event, coverages, now)),
         }
@@ -91,8 +91,8 @@ impl Source {
 
     /// Decodes the values if that was not done yet.
     pub(super) fn decode(&mut self) -> Result<(), DecodeError> {
-        if let Content::Encoded(bytes) = &self.content {
-            self.content = Content::Columns(Box::new(SourceColumns::new(Block::decode(bytes)?)));
+        if let Content::Encoded(StoredBlock { bytes, hashes }) = &self.content {
+            self.content = Content::Columns(Box::new(SourceColumns::new(Block::decode_with_hashes(bytes, hashes)?)));
         }
         Ok(())
     }
@@ -116,7 +116,7 @@ impl Source {
     /// The bytes that the item takes in memory.
     pub(super) fn memory_bytes(&self) -> usize {
         let content = match &self.content {
-            Content::Encoded(bytes) => bytes.len(),
+            Content::Encoded(block) => block.memory_bytes(),
             Content::Columns(columns) => columns.memory_bytes(),
             Content::Rows(rows) => rows.values().map(|signals| ROW_BYTES + signals_bytes(signals)).sum(),
         };

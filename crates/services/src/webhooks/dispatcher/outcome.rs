@@ -2,13 +2,14 @@
 
 use roadcast_codec::failed_delivery;
 use roadcast_domain::Timestamp;
+use roadcast_domain::trace::TraceContext;
 use roadcast_domain::webhook::{Attempt, AttemptOutcome, Delivery, DeliveryState, Endpoint, PastAttempt};
 use roadcast_ports::clock::Clock as _;
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::webhooks::{Attempts as _, Deliveries as _, FailedDeliveries as _, WebhookResponse};
 use roadcast_ports::{PortError, PortErrorKind};
 
-use super::report::TaskReport;
+use super::report::{MadeAttempt, TaskReport};
 use super::{Dispatcher, Step};
 
 /// How often the result of a successful attempt is stored again after a concurrent change.
@@ -21,7 +22,7 @@ impl<Ports: PortSet> Dispatcher<Ports> {
         &self,
         delivery: &Delivery,
         endpoint: &Endpoint,
-        started: Timestamp,
+        (trace, started): (TraceContext, Timestamp),
         response: &WebhookResponse,
         report: &mut TaskReport,
     ) -> Result<Delivery, PortError> {
@@ -46,7 +47,7 @@ impl<Ports: PortSet> Dispatcher<Ports> {
             excerpt: response.excerpt.clone(),
             next_attempt_at: after_of(delivery).next_attempt_at,
         };
-        report.attempts.push(attempt.clone());
+        report.attempts.push(MadeAttempt { attempt: attempt.clone(), trace });
         self.attempts.record(&[attempt]).await?;
         for _ in 0..STORE_ATTEMPTS {
             let after = after_of(&before);

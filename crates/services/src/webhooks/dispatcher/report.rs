@@ -1,13 +1,14 @@
 //! What a task resulted in, for the log.
 
 use roadcast_domain::ids::EndpointId;
+use roadcast_domain::trace::TraceContext;
 use roadcast_domain::webhook::{Attempt, DeliveryState, DisabledReason};
 
 /// What a task resulted in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TaskReport {
     /// The attempts that were made: at most one, or several of an ordered line. Each is one line of the log.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<MadeAttempt>,
     /// The deliveries that ended, each with its terminal state.
     pub ended: Vec<DeliveryState>,
     /// The endpoint that was disabled.
@@ -18,6 +19,15 @@ pub struct TaskReport {
     pub has_closed_circuit: bool,
     /// What follows.
     pub result: TaskResult,
+}
+
+/// An attempt that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeAttempt {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// The trace context that was sent to the endpoint.
+    pub trace: TraceContext,
 }
 
 /// What follows after a task.

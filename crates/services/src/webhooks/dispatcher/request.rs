@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use roadcast_domain::Timestamp;
+use roadcast_domain::trace::{SpanId, TraceContext, TraceId};
 use roadcast_domain::webhook::signature::{ID_HEADER, SIGNATURE_HEADER, SigningSecret, TIMESTAMP_HEADER, sign};
-use roadcast_domain::webhook::{Delivery, Endpoint};
+use roadcast_domain::webhook::{Delivery, Endpoint, Payload};
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::webhooks::WebhookRequest;
 use roadcast_ports::{PortError, PortErrorKind};
@@ -15,12 +16,25 @@ use super::Dispatcher;
 const CLOUD_EVENT: &str = "application/cloudevents+json; charset=utf-8";
 
 impl<Ports: PortSet> Dispatcher<Ports> {
-    /// Returns the request, signed at `now` with every secret that is in force then.
+    /// Returns the trace context of the next attempt: a step of the trace of the event. The fleet learns nothing from it: the id of the
+    /// trace is that of the event, and whether the event is traced depends on this id only.
+    pub(super) fn trace_of(&self, delivery: &Delivery) -> TraceContext {
+        let trace_id = match &delivery.payload {
+            Payload::Event { eid, .. } => TraceId::of_event(*eid),
+            Payload::Notice { .. } => TraceId::of_notice(delivery.key.delivery_id),
+        };
+        let span_id = SpanId::of_attempt(&delivery.key, delivery.attempts.saturating_add(1));
+        TraceContext { trace_id, span_id, is_sampled: self.sampling.includes_trace(trace_id) }
+    }
+
+    /// Returns the request, signed at `now` with every secret that is in force then. The trace context is not signed, because it is not
+    /// part of the message.
     pub(super) async fn request(
         &self,
         delivery: &Delivery,
         endpoint: &Endpoint,
         json: String,
+        trace: TraceContext,
         now: Timestamp,
     ) -> Result<WebhookRequest, PortError> {
         let mut secrets = Vec::with_capacity(Endpoint::MAX_SECRETS);
@@ -35,6 +49,7 @@ impl<Ports: PortSet> Dispatcher<Ports> {
                 serde_json::from_str(&text).map_err(|error| internal("reading headers", error))?;
             headers.extend(opened);
         }
+        headers.push((TraceContext::HEADER.to_owned(), trace.to_string()));
         let body = json.into_bytes();
         let id = delivery.key.delivery_id.to_string();
         let signed = sign(&secrets, &id, now, &body);

@@ -154,7 +154,7 @@ fn is_header_name(name: &str) -> bool {
 
 /// Whether a header belongs to the request itself, or states the signature.
 fn is_reserved(name: &str) -> bool {
-    const RESERVED: [&str; 14] = [
+    const RESERVED: [&str; 16] = [
         "accept-encoding",
         "connection",
         "content-encoding",
@@ -165,6 +165,8 @@ fn is_reserved(name: &str) -> bool {
         "keep-alive",
         "proxy-authorization",
         "te",
+        "traceparent",
+        "tracestate",
         "trailer",
         "transfer-encoding",
         "upgrade",

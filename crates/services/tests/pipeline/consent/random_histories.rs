@@ -25,8 +25,15 @@ use crate::fixture::{PipelineFixture, admin, admin_of, client_of};
 /// A signal of an event of a vehicle.
 type EventSignal = (VehicleId, Eid, String);
 
+/// Stands for an entire alert, in the place of the path of a signal.
+const ALERT: &str = "alert";
+
 fn event_signals(event: &Event) -> BTreeSet<EventSignal> {
-    let Body::Telemetry(telemetry) = &event.body else { return BTreeSet::new() };
+    let telemetry = match &event.body {
+        Body::Telemetry(telemetry) => telemetry,
+        Body::Alert(_) => return BTreeSet::from([(event.vid.clone(), event.eid, ALERT.to_owned())]),
+        Body::Diagnostic(_) | Body::Custom(_) => return BTreeSet::new(),
+    };
     let paths = telemetry.samples.columns().iter().map(|column| &column.path);
     paths.map(|path| (event.vid.clone(), event.eid, path.to_string())).collect()
 }
@@ -52,7 +59,11 @@ impl ExpectedSubscription {
     }
 
     fn covers(&self, vid: &VehicleId, path: &str, received: Timestamp, now: Timestamp) -> bool {
-        let package = if path == SPEED { "telematics" } else { "track-and-trace" };
+        let package = match path {
+            SPEED => "telematics",
+            ALERT => "alerts",
+            _ => "track-and-trace",
+        };
         self.vehicles.contains(vid)
             && self.packages.iter().any(|name| name.as_str() == package)
             && self.holds(received)
@@ -70,6 +81,8 @@ struct ConsentHistory {
     /// Signals that were queued and have been covered since, including by suspended subscriptions.
     due: BTreeSet<EventSignal>,
     enriched: BTreeSet<(VehicleId, Eid)>,
+    /// Alerts of the rules of another fleet.
+    foreign: BTreeSet<Eid>,
     drained: BTreeSet<EventSignal>,
 }
 
@@ -81,7 +94,8 @@ impl ConsentHistory {
         let fleet = pipeline.onboarding().create_fleet(&admin(), "A fleet", Plan::Standard).await.unwrap().fleet_id;
         let position = ArrivalPosition::first_at(pipeline.clock.now());
         let (expected, due, enriched, drained) = (Vec::new(), BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        Self { pipeline, fleet, vehicles, expected, position, due, enriched, drained }
+        let foreign = BTreeSet::new();
+        Self { pipeline, fleet, vehicles, expected, position, due, enriched, foreign, drained }
     }
 
     fn caller<P: Proof>(&self) -> P {
@@ -94,12 +108,18 @@ impl ConsentHistory {
         self.expected.iter().any(|expected| counts(expected.state) && expected.covers(vid, path, received, now))
     }
 
+    /// Whether a signal of an event, or an alert with its signal, is covered.
+    fn is_covered(&self, (vid, eid, path): &EventSignal, received: Timestamp, suspended: bool) -> bool {
+        let covered = |path| self.covered(vid, path, received, suspended);
+        covered(path) && (path != ALERT || covered(SPEED) && !self.foreign.contains(eid))
+    }
+
     /// Returns the stored signals that are covered now.
     fn visible(&self) -> BTreeSet<EventSignal> {
         let mut visible = BTreeSet::new();
         for stored in self.pipeline.stored_events() {
-            let covered = |path: &str| self.covered(&stored.event.vid, path, stored.event.received, false);
-            visible.extend(event_signals(&stored.event).into_iter().filter(|(_, _, path)| covered(path)));
+            let signals = event_signals(&stored.event).into_iter();
+            visible.extend(signals.filter(|signal| self.is_covered(signal, stored.event.received, false)));
         }
         visible
     }
@@ -113,8 +133,8 @@ impl ConsentHistory {
             .map(|stored| ((stored.event.vid, stored.event.eid), stored.event.received))
             .collect();
         let due = std::mem::take(&mut self.due);
-        let is_covered = |(vid, eid, path): &EventSignal| self.covered(vid, path, received[&(vid.clone(), *eid)], true);
-        self.due = due.into_iter().filter(is_covered).collect();
+        let received = |signal: &EventSignal| received[&(signal.0.clone(), signal.1)];
+        self.due = due.into_iter().filter(|signal| self.is_covered(signal, received(signal), true)).collect();
     }
 
     async fn process(&mut self) {
@@ -123,7 +143,7 @@ impl ConsentHistory {
             if self.enriched.insert((stored.event.vid.clone(), stored.event.eid)) {
                 let covered = event_signals(&stored.event)
                     .into_iter()
-                    .filter(|(vid, _, path)| self.covered(vid, path, stored.event.received, true));
+                    .filter(|signal| self.is_covered(signal, stored.event.received, true));
                 self.due.extend(covered.collect::<Vec<_>>());
             }
         }
@@ -223,6 +243,15 @@ impl ConsentHistory {
             Action::Upload(vehicle, ago) => {
                 self.pipeline.upload(&self.vehicles[*vehicle], &n.to_string(), &[(*ago, 50.0)]).await;
             }
+            Action::Alert(vehicle, owner) => {
+                let other = FleetId::from_random_bits(7);
+                let owner = [None, Some(&self.fleet), Some(&other)][*owner];
+                let alert = self.pipeline.alert(&self.vehicles[*vehicle], owner, n as u128);
+                self.pipeline.raise(&alert).await;
+                if owner == Some(&other) {
+                    self.foreign.insert(alert.event.eid);
+                }
+            }
             Action::Process => self.process().await,
             Action::PollFeed(acknowledge) => self.poll_feed(*acknowledge).await?,
             Action::PollFleetEvents => drop(self.poll_fleet_events().await?),
@@ -291,6 +320,8 @@ enum Action {
     Change(usize, SubscriptionTerms),
     Transition(usize, Transition),
     Upload(usize, i64),
+    /// Of a vehicle, and of the operator, the fleet or another fleet.
+    Alert(usize, usize),
     Process,
     PollFeed(bool),
     PollFleetEvents,
@@ -300,7 +331,7 @@ enum Action {
 
 fn terms() -> impl Strategy<Value = SubscriptionTerms> {
     let vehicles = prop::sample::subsequence(vec![0, 1], 1..=2);
-    let packages = prop::sample::subsequence(PACKAGES.to_vec(), 1..=2);
+    let packages = prop::sample::subsequence([&PACKAGES[..], &["alerts"]].concat(), 1..=3);
     let until = prop::option::weighted(0.3, 130_i16..400);
     (vehicles, packages, prop::option::weighted(0.3, -100_i8..100), until, any::<bool>()).prop_map(
         |(vehicles, packages, from_s, until_s, blocks)| SubscriptionTerms { vehicles, packages, from_s, until_s, blocks },
@@ -315,6 +346,7 @@ fn action() -> impl Strategy<Value = Action> {
         2 => (0_usize..4).prop_map(|which| Action::Transition(which, Transition::Suspend)),
         2 => (0_usize..4).prop_map(|which| Action::Transition(which, Transition::Resume)),
         6 => (0_usize..2, 0_i64..500).prop_map(|(vehicle, ago)| Action::Upload(vehicle, ago)),
+        4 => (0_usize..2, 0_usize..3).prop_map(|(vehicle, owner)| Action::Alert(vehicle, owner)),
         4 => Just(Action::Process),
         4 => any::<bool>().prop_map(Action::PollFeed),
         2 => Just(Action::PollFleetEvents),

@@ -3,7 +3,7 @@
 use roadcast_domain::Timestamp;
 use roadcast_domain::audit::{Author, Change};
 use roadcast_domain::fleet::Fleet;
-use roadcast_domain::ids::FleetId;
+use roadcast_domain::ids::{FleetId, SubscriptionId};
 use roadcast_domain::subscription::DeliveryFormat;
 use roadcast_ports::clock::Clock as _;
 use roadcast_ports::fleets::Fleets as _;
@@ -26,6 +26,12 @@ fn receipts_of(pipeline: &PipelineFixture) -> Receipts<InMemory> {
     }
 }
 
+/// Returns the number of events in the receipt of a subscription to one vehicle.
+pub(crate) async fn counted_events(pipeline: &PipelineFixture, fleet: &FleetId, id: &SubscriptionId) -> usize {
+    let own = client_of::<Reader>(fleet).of_fleet(fleet).unwrap();
+    receipts_of(pipeline).receipt(&own, id, None, None).await.unwrap().vehicles[0].events
+}
+
 #[tokio::test]
 async fn receipt_counts_what_was_held_back_only_after_resuming() {
     for packages in [&["telematics"][..], &["telematics", "track-and-trace"]] {
@@ -39,10 +45,7 @@ async fn receipt_counts_what_was_held_back_only_after_resuming() {
         if sees_a_part {
             pipeline.subscribe(&fleet, other).await;
         }
-        let counted = async || {
-            let own = client_of::<Reader>(&fleet).of_fleet(&fleet).unwrap();
-            receipts_of(&pipeline).receipt(&own, &id, None, None).await.unwrap().vehicles[0].events
-        };
+        let counted = async || counted_events(&pipeline, &fleet, &id).await;
         pipeline.upload(&vid, "before", &[(60, 50.0)]).await;
         pipeline.process_all(|_| FaultPlan::healthy()).await;
         pipeline.clock.advance_ms(10_000);

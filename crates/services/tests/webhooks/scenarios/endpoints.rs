@@ -60,7 +60,9 @@ fn invalid_settings_are_named_with_their_pointers() {
         url: "https://169.254.169.254/latest".parse().unwrap(),
         packages: ["no-such-package".parse().unwrap()].into(),
         headers: Some(
-            [("Host", "x"), ("host", "x"), ("webhook-id", "x"), ("x-key", "a\nb")].map(|(n, v)| (n.into(), v.into())).into(),
+            [("Host", "x"), ("host", "x"), ("traceparent", "x"), ("webhook-id", "x"), ("x-key", "a\nb")]
+                .map(|(n, v)| (n.into(), v.into()))
+                .into(),
         ),
         rate_limit: Some(0),
         ..settings("a", DeliveryOrder::None)
@@ -70,8 +72,16 @@ fn invalid_settings_are_named_with_their_pointers() {
     };
     let mut pointers: Vec<&str> = fields.iter().map(|field| field.pointer.as_str()).collect();
     pointers.sort_unstable();
-    let expected =
-        ["/headers/Host", "/headers/host", "/headers/webhook-id", "/headers/x-key", "/packages/0", "/rateLimit", "/url"];
+    let expected = [
+        "/headers/Host",
+        "/headers/host",
+        "/headers/traceparent",
+        "/headers/webhook-id",
+        "/headers/x-key",
+        "/packages/0",
+        "/rateLimit",
+        "/url",
+    ];
     assert_eq!(pointers, expected);
     let any_port = EndpointSettings { any_port: true, ..settings("a", DeliveryOrder::None) };
     let refused = block_on(management.create(&manager_of(&setup.fleet_id), any_port.clone()));

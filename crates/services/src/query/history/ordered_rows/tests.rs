@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use roadcast_blocks::{Block, BlockEvent};
 use roadcast_domain::ids::Eid;
 use roadcast_domain::selection::Selection;
-use roadcast_ports::event_log::StoredTelemetry;
+use roadcast_ports::event_log::{StoredBlock, StoredTelemetry};
 use roadcast_signals::{Sample, SignalPath, Value};
 
 use super::*;
@@ -23,7 +23,7 @@ fn signals(at: i64) -> Signals {
 fn item(number: usize, times: &Times) -> StoredTelemetry {
     let samples = times.iter().map(|at| Sample { at: Timestamp::from_ms(*at), signals: signals(*at) }).collect();
     let event = BlockEvent { eid: number as u128, received: Timestamp::from_ms(0), samples };
-    StoredTelemetry::Block(Block::from_events(&[event]).unwrap().encode())
+    StoredTelemetry::Block(StoredBlock { bytes: Block::from_events(&[event]).unwrap().encode(), hashes: Vec::new() })
 }
 
 /// Reads all rows with at most `max_bytes`: rows that were removed are read again.

@@ -1,0 +1,340 @@
+//! Evaluates the events of vehicles.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::stream::{self, StreamExt as _};
+use roadcast_alerts::{Update, VehicleRules};
+use roadcast_domain::Timestamp;
+use roadcast_domain::event::Event;
+use roadcast_domain::ids::VehicleId;
+use roadcast_ports::alert_state::EvaluationKey;
+use roadcast_ports::port_set::PortSet;
+use roadcast_ports::{PortError, PortErrorKind};
+
+use super::evaluations::Evaluation;
+use super::outcome::{EvaluationCounts, EvaluationOutcome};
+use super::owners::VehicleOwner;
+use super::restore::Restored;
+use super::shards::Shard;
+use super::{AlertEvaluator, State};
+
+/// Vehicles that are evaluated before their alerts are published, and evaluations are evicted.
+const GROUP: usize = 64;
+/// Evaluations that are restored concurrently.
+const RESTORES: usize = 8;
+/// Attempts to publish what differs from what another instance published.
+const ROUNDS: usize = 3;
+
+/// Which records are evaluated.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// Records from before the batch. Nothing is published.
+    Missing,
+    /// Those of the batch.
+    Live,
+}
+
+/// What is evaluated of a vehicle.
+#[derive(Default)]
+pub(super) struct Input {
+    /// The events, in the order of their arrival.
+    events: Vec<Event>,
+    /// How many of them were pending.
+    pending: usize,
+    /// The record to retry from if the evaluation fails.
+    record: usize,
+    /// The time that has passed, if it may have an effect.
+    pub(super) time: Option<Timestamp>,
+    /// Whether the store knows that the silence of the vehicle is watched.
+    pub(super) is_watched: bool,
+}
+
+/// What is evaluated, by vehicle.
+#[derive(Default)]
+pub(super) struct Inputs(BTreeMap<VehicleId, Input>);
+
+/// The evaluations that have something to publish or to store, each with the record to retry from.
+type Touched = BTreeMap<EvaluationKey, usize>;
+
+/// An evaluation that is not in memory, or no longer right.
+struct Cold {
+    key: EvaluationKey,
+    owner: VehicleOwner,
+    existing: Option<Evaluation>,
+    rules: VehicleRules,
+    /// The events that the log may not have.
+    known: Vec<Event>,
+    time: Option<Timestamp>,
+}
+
+impl Inputs {
+    /// Returns what a shard has not finished. If it fails again, it is retried with this record.
+    pub(super) fn unfinished(shard: &mut Shard, record: usize) -> Self {
+        let mut inputs = Self::default();
+        for (vid, events) in shard.take_pending() {
+            inputs.0.insert(vid, Input { pending: events.len(), events, record, ..Input::default() });
+        }
+        for key in &shard.unfinished {
+            inputs.of_vehicle(&key.vid, record);
+        }
+        inputs
+    }
+
+    /// Adds the events of a record.
+    pub(super) fn add(&mut self, events: Vec<Event>, record: usize) {
+        for event in events {
+            let vid = event.vid.clone();
+            self.of_vehicle(&vid, record).events.push(event);
+        }
+    }
+
+    /// Returns the input of a vehicle, to add to it.
+    pub(super) fn of_vehicle(&mut self, vid: &VehicleId, record: usize) -> &mut Input {
+        self.0.entry(vid.clone()).or_insert_with(|| Input { record, ..Input::default() })
+    }
+}
+
+impl Cold {
+    /// Returns what is needed to restore an evaluation; `None` if nothing happened that its rules read.
+    fn new(
+        key: EvaluationKey,
+        owner: VehicleOwner,
+        rules: VehicleRules,
+        existing: Option<Evaluation>,
+        input: &Input,
+    ) -> Option<Self> {
+        let kept = existing.iter().flat_map(|existing| existing.tracker.kept_events());
+        let known: Vec<Event> = kept.chain(&input.events).filter_map(|event| owner.view.select(&rules, event)).collect();
+        let is_concerned = existing.is_some() || !known.is_empty() || (input.time.is_some() && rules.is_timed());
+        is_concerned.then_some(Self { key, owner, existing, rules, known, time: input.time })
+    }
+}
+
+impl<Ports: PortSet> AlertEvaluator<Ports> {
+    /// Evaluates vehicles, and publishes and stores what changes, a group of vehicles after the other.
+    pub(super) async fn evaluate(
+        &self,
+        state: &mut State,
+        shard: &mut Shard,
+        inputs: Inputs,
+        pass: Pass,
+        outcome: &mut EvaluationOutcome,
+    ) {
+        let mut inputs = inputs.0.into_iter();
+        loop {
+            let group: BTreeMap<VehicleId, Input> = inputs.by_ref().take(GROUP).collect();
+            if group.is_empty() {
+                return;
+            }
+            let times: BTreeMap<VehicleId, Option<Timestamp>> =
+                group.iter().map(|(vid, input)| (vid.clone(), input.time)).collect();
+            let mut touched = self.evaluate_group(state, shard, group, pass, outcome).await;
+            for round in 0..ROUNDS {
+                if pass == Pass::Missing || touched.is_empty() {
+                    break;
+                }
+                // Another instance has published something about these, so they are restored, and the difference is published.
+                let conflicts = self.publish_and_store(state, shard, &touched, outcome).await;
+                let mut again = Inputs::default();
+                for (key, record) in conflicts {
+                    if round + 1 == ROUNDS {
+                        outcome.fail(record, PortError::new(PortErrorKind::Throttled, "store the checkpoint of a vehicle"));
+                    }
+                    again.of_vehicle(&key.vid, record).time = times.get(&key.vid).copied().flatten();
+                }
+                touched = self.evaluate_group(state, shard, again.0, pass, outcome).await;
+            }
+            state.evaluations.evict();
+        }
+    }
+
+    async fn evaluate_group(
+        &self,
+        state: &mut State,
+        shard: &mut Shard,
+        group: BTreeMap<VehicleId, Input>,
+        pass: Pass,
+        outcome: &mut EvaluationOutcome,
+    ) -> Touched {
+        let mut touched = Touched::new();
+        let mut owners = match self.owners.of_vehicles(group.keys().cloned().collect()).await {
+            Ok(owners) => owners,
+            Err(error) => {
+                for (vid, input) in group {
+                    keep(shard, vid, input, error.clone(), outcome);
+                }
+                return touched;
+            }
+        };
+        let mut cold = Vec::new();
+        let mut failed = Vec::new();
+        for (vid, input) in &group {
+            let owners = match owners.remove(vid).unwrap_or_else(|| Ok(Vec::new())) {
+                Ok(owners) => owners,
+                Err(error) => {
+                    failed.push((vid.clone(), error));
+                    continue;
+                }
+            };
+            forget_former_owners(state, shard, vid, &owners);
+            let mut is_pending = false;
+            for owner in owners {
+                let key = EvaluationKey { vid: vid.clone(), owner: owner.owner.clone() };
+                let mut existing = state.evaluations.take(&key);
+                if let Some(evaluation) =
+                    existing.take_if(|evaluation| pass == Pass::Missing || is_right(evaluation, &owner))
+                {
+                    let evaluation = self.push(evaluation, &owner, input, pass, &mut outcome.counts);
+                    if evaluation.is_doubtful {
+                        shard.unfinished.insert(key.clone());
+                    }
+                    if state.evaluations.put(key.clone(), evaluation) {
+                        touched.insert(key, input.record);
+                    }
+                    continue;
+                }
+                let rules = owner.rules(vid);
+                if rules.is_empty() {
+                    state.evaluations.forget(&key);
+                    shard.unfinished.remove(&key);
+                } else if pass == Pass::Missing {
+                    is_pending = true;
+                } else {
+                    cold.extend(Cold::new(key, owner, rules, existing, input));
+                }
+            }
+            if is_pending {
+                shard.add_pending(vid.clone(), input.events.clone());
+            }
+        }
+        let mut attempts = Vec::new();
+        for cold in cold {
+            attempts.push(self.restore(cold));
+        }
+        let restored: Vec<_> = stream::iter(attempts).buffer_unordered(RESTORES).collect().await;
+        for (key, owner, existing, result) in restored {
+            let Some(input) = group.get(&key.vid) else { continue };
+            let is_watched = input.is_watched || existing.as_ref().is_some_and(|existing| existing.is_watched);
+            match result {
+                Ok(restored) => {
+                    outcome.counts.restored += 1;
+                    shard.unfinished.remove(&key);
+                    let evaluation = restored_evaluation(restored, &owner, &shard.id, is_watched, &mut outcome.counts);
+                    // Also if it has no work: it is no longer unfinished.
+                    touched.insert(key.clone(), input.record);
+                    state.evaluations.put(key, evaluation);
+                }
+                Err(error) => {
+                    failed.push((key.vid.clone(), error));
+                    if let Some(existing) = existing {
+                        shard.unfinished.insert(key.clone());
+                        state.evaluations.put(key, Evaluation { is_doubtful: true, ..existing });
+                    }
+                }
+            }
+        }
+        let mut group = group;
+        for (vid, error) in failed {
+            match group.remove(&vid) {
+                Some(input) => keep(shard, vid, input, error, outcome),
+                None => outcome.failures.push(error),
+            }
+        }
+        touched
+    }
+
+    /// Evaluates the events of a vehicle with an evaluation in memory.
+    fn push(
+        &self,
+        mut evaluation: Evaluation,
+        owner: &VehicleOwner,
+        input: &Input,
+        pass: Pass,
+        counts: &mut EvaluationCounts,
+    ) -> Evaluation {
+        let rules = evaluation.tracker.rules();
+        let events: Vec<Event> = input.events.iter().filter_map(|event| owner.view.select(rules, event)).collect();
+        // One after the other, an evaluation raises whatever the other instance raised, however it got the events.
+        let size = if pass == Pass::Missing { 1 } else { events.len().max(1) };
+        let mut events = events.into_iter();
+        while events.len() > 0 {
+            let update = self.restorer.push(&mut evaluation.tracker, events.by_ref().take(size));
+            take_update(&mut evaluation, update, counts);
+        }
+        pass_time(&mut evaluation, input, counts);
+        if pass == Pass::Missing && (!evaluation.unpublished.is_empty() || !owner.is_basis(&evaluation.basis)) {
+            evaluation.unpublished.clear();
+            evaluation.is_doubtful = true;
+        }
+        evaluation.view.clone_from(&owner.view);
+        evaluation
+    }
+
+    async fn restore(&self, cold: Cold) -> (EvaluationKey, VehicleOwner, Option<Evaluation>, Result<Restored, PortError>) {
+        let Cold { key, owner, existing, rules, known, time } = cold;
+        let restored = self.restorer.restore(&key, rules, &owner.view, known, time).await;
+        (key, owner, existing, restored)
+    }
+}
+
+/// Forgets the evaluations of a vehicle whose owners have no rules any more, or may no longer see it.
+fn forget_former_owners(state: &mut State, shard: &mut Shard, vid: &VehicleId, owners: &[VehicleOwner]) {
+    let is_former = |key: &EvaluationKey| key.vid == *vid && !owners.iter().any(|owner| owner.owner == key.owner);
+    let unfinished = shard.unfinished.extract_if(.., |key| is_former(key));
+    for key in unfinished.chain(state.evaluations.with_deadline(vid)).filter(is_former).collect::<Vec<_>>() {
+        state.evaluations.forget(&key);
+    }
+}
+
+/// Whether an evaluation can continue.
+fn is_right(evaluation: &Evaluation, owner: &VehicleOwner) -> bool {
+    !evaluation.is_doubtful && owner.is_basis(&evaluation.basis)
+}
+
+fn restored_evaluation(
+    restored: Restored,
+    owner: &VehicleOwner,
+    shard: &Arc<str>,
+    is_watched: bool,
+    counts: &mut EvaluationCounts,
+) -> Evaluation {
+    let Restored { tracker, update, revision, is_outdated } = restored;
+    let mut evaluation = Evaluation {
+        tracker,
+        basis: owner.basis(),
+        view: owner.view.clone(),
+        revision,
+        unpublished: Vec::new(),
+        is_unsaved: is_outdated,
+        is_doubtful: false,
+        shard: Arc::clone(shard),
+        is_watched,
+    };
+    take_update(&mut evaluation, update, counts);
+    evaluation
+}
+
+/// Lets time pass for an evaluation.
+fn pass_time(evaluation: &mut Evaluation, input: &Input, counts: &mut EvaluationCounts) {
+    if let Some(time) = input.time.filter(|_| evaluation.tracker.rules().is_timed()) {
+        let update = evaluation.tracker.advance(time);
+        take_update(evaluation, update, counts);
+    }
+}
+
+fn take_update(evaluation: &mut Evaluation, update: Update, counts: &mut EvaluationCounts) {
+    counts.too_late += update.too_late;
+    counts.evaluated_again += update.evaluated_again;
+    evaluation.unpublished.extend(update.alerts);
+}
+
+/// Keeps the events of a vehicle that are in no batch, because its evaluation failed.
+fn keep(shard: &mut Shard, vid: VehicleId, input: Input, error: PortError, outcome: &mut EvaluationOutcome) {
+    let Input { mut events, pending, record, .. } = input;
+    events.truncate(pending);
+    if !events.is_empty() {
+        shard.add_pending(vid, events);
+    }
+    outcome.fail(record, error);
+}
