@@ -124,15 +124,23 @@ impl Tracker {
         update
     }
 
-    /// Compares what was published with messages that were, or may have been: the newest of each transition counts. Publishes what
-    /// differs, so that a message is withdrawn that was published before its [checkpoint](Self::checkpoint) was stored.
-    pub fn reconcile<'a>(&mut self, messages: impl IntoIterator<Item = &'a Alert>) -> Update {
+    /// Compares what was published with messages that may have been, or not: the newest of each transition counts. Publishes what
+    /// differs, so that a message is withdrawn that was published before its checkpoint was stored. `checkpoint` is that from
+    /// which the evaluation was restored, and `since` what was published since.
+    pub fn reconcile<'a>(
+        &mut self,
+        checkpoint: Option<&Checkpoint>,
+        since: &[Alert],
+        messages: impl IntoIterator<Item = &'a Alert>,
+    ) -> Update {
+        let mut stated = checkpoint.map(Checkpoint::revisions).unwrap_or_default();
+        stated.extend(since.iter().map(|alert| (Transition::of_alert(alert).key(), alert.revision)));
         let mut update = Update::default();
-        let oldest = self.states.oldest().time;
-        for Published { transition, revision } in self.publication.reconcile(oldest, messages) {
+        for Published { transition, revision } in self.publication.reconcile(&stated, messages) {
             let Some(version) = self.rules.version(&transition.rule_id, transition.version) else { continue };
             update.alerts.push(transition.into_alert(&self.vid, version, revision, true));
         }
+        self.publication.forget_until(self.states.oldest().time);
         update
     }
 

@@ -1,5 +1,7 @@
 //! Stores and restores the evaluation of a vehicle.
 
+use std::collections::BTreeMap;
+
 use roadcast_domain::alert::Alert;
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{RuleId, VehicleId};
@@ -10,7 +12,7 @@ use super::publication::Published;
 use super::{Buffers, States, Tracker, Update};
 use crate::program::{RuleVersion, VehicleRules};
 use crate::state::{LastDiagnostic, LastValue, RuleState, State};
-use crate::transition::Transition;
+use crate::transition::{Transition, TransitionKey};
 
 /// What is stored of the evaluation of a vehicle: the oldest snapshot, and what was published since. It needs to be stored only if
 /// something was published; the samples since are in the event log.
@@ -62,6 +64,11 @@ impl Checkpoint {
     pub fn end(&self) -> Option<Timestamp> {
         let published = self.published.iter().map(|published| published.transition.at).max();
         published.max(self.silent_until)
+    }
+
+    /// Returns the revisions of what was published.
+    pub(super) fn revisions(&self) -> BTreeMap<TransitionKey, u32> {
+        self.published.iter().map(|published| (published.transition.key(), published.revision)).collect()
     }
 
     /// Returns the state for rules. Those that are not stored in their version begin without earlier samples.

@@ -60,32 +60,33 @@ impl Publication {
         changes
     }
 
-    /// Takes over the revisions of messages about transitions after a time. Returns what must be published because what they state
-    /// is not what is published.
+    /// Takes over the revisions of messages. `stated` has the revision of each transition that was stated or withdrawn otherwise, also
+    /// of those that cannot change any more. Returns what must be published because it is not what the messages state.
     pub(super) fn reconcile<'a>(
         &mut self,
-        after: Option<Timestamp>,
+        stated: &BTreeMap<TransitionKey, u32>,
         messages: impl IntoIterator<Item = &'a Alert>,
     ) -> Vec<Published> {
         let mut newest: BTreeMap<TransitionKey, Published> = BTreeMap::new();
         for message in messages {
             let published = Published { transition: Transition::of_alert(message), revision: message.revision };
             let key = published.transition.key();
-            if Some(key.at) > after && newest.get(&key).is_none_or(|other| other.revision < published.revision) {
+            if newest.get(&key).is_none_or(|other| other.revision < published.revision) {
                 newest.insert(key, published);
             }
         }
         let mut changes = Vec::new();
-        for (key, message) in newest {
-            let is_computed = self.transitions.get(&key).is_some_and(Published::is_present);
-            let published = self.transitions.entry(key).or_insert_with(|| Published { revision: 0, ..message.clone() });
-            if message.revision > published.revision {
-                published.revision = message.revision;
-                if published.is_present() != is_computed {
-                    published.revision = published.revision.saturating_add(1);
-                    changes.push(published.clone());
-                }
+        for (key, mut message) in newest {
+            let revision = stated.get(&key).copied().unwrap_or_default();
+            if message.revision <= revision {
+                continue;
             }
+            let is_stated = !revision.is_multiple_of(2);
+            if message.is_present() != is_stated {
+                message.revision = message.revision.saturating_add(1);
+                changes.push(message.clone());
+            }
+            self.transitions.insert(key, message);
         }
         changes
     }

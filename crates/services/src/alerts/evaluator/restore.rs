@@ -102,7 +102,8 @@ impl<Ports: PortSet> Restorer<Ports> {
         if let Some(time) = silences.chain(time).max().filter(|_| tracker.rules().is_timed()) {
             add(&mut update, tracker.advance(time));
         }
-        add(&mut update, tracker.reconcile(&unconfirmed));
+        let reconciled = tracker.reconcile(checkpoint.as_ref(), &update.alerts, &unconfirmed);
+        add(&mut update, reconciled);
         update.alerts.splice(0..0, unconfirmed);
         let end = checkpoint.as_ref().and_then(Checkpoint::end);
         let is_outdated = end.is_some_and(|end| now.ms_since(end) > OUTDATED_MS);

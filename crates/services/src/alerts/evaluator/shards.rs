@@ -51,6 +51,12 @@ pub(super) struct Shard {
     is_current: bool,
     /// Where to continue to read what is missing.
     missing_from: Option<ReadStart>,
+    /// Whether the evaluations of the shard must be restored from the records of the stream that the log does not have.
+    must_start_anew: bool,
+    /// The first record of the batch, without its data.
+    first: Option<RawRecord>,
+    /// Whether the log has all that arrived before the batch, except in the last minutes; `None` if nobody has looked.
+    is_log_recent: Option<bool>,
     /// Events that were read again, of vehicles whose evaluations are not in memory.
     pub(super) pending: BTreeMap<VehicleId, Vec<Event>>,
     /// The bytes of these events.
@@ -76,6 +82,9 @@ impl Shard {
             position: None,
             is_current: false,
             missing_from: None,
+            must_start_anew: false,
+            first: None,
+            is_log_recent: None,
             pending: BTreeMap::new(),
             pending_bytes: 0,
             unfinished: BTreeSet::new(),
@@ -92,6 +101,11 @@ impl Shard {
                 self.missing_from = Some(ReadStart::After(record.sequence_number.clone()));
             }
         }
+    }
+
+    /// States that what is in memory and in the log is not enough to restore an evaluation.
+    pub(super) fn start_anew(&mut self) {
+        self.must_start_anew = true;
     }
 
     /// States that nothing is missing.
@@ -136,11 +150,17 @@ impl<Ports: PortSet> ShardReader<Ports> {
         first: &RawRecord,
         validator: &EventValidator<Ports>,
     ) -> Result<bool, PortError> {
+        shard.first = Some(RawRecord { data: Vec::new(), ..first.clone() });
+        shard.is_log_recent = None;
         let taken_by = self.evaluations.instance(&shard.id).await?;
-        if taken_by.as_deref() == Some(instance) && (shard.is_current || shard.missing_from.is_some()) {
+        let is_followed = (shard.is_current || shard.missing_from.is_some()) && !shard.must_start_anew;
+        if taken_by.as_deref() == Some(instance) && is_followed {
             return Ok(false);
         }
-        let is_near = |(_, arrived_at): &(String, Timestamp)| first.arrived_at.ms_since(*arrived_at) <= MAX_BEHIND_MS;
+        let must_start_anew = shard.must_start_anew;
+        let is_near = |(_, arrived_at): &(String, Timestamp)| {
+            first.arrived_at.ms_since(*arrived_at) <= MAX_BEHIND_MS && !must_start_anew
+        };
         let position = shard.position.take_if(|position| is_near(position));
         let (start, is_new) = match &position {
             Some((sequence_number, _)) => (ReadStart::After(sequence_number.clone()), false),
@@ -150,12 +170,28 @@ impl<Ports: PortSet> ShardReader<Ports> {
             self.evaluations.take(&shard.id, instance).await?;
         }
         if is_new {
-            *shard = Shard { watched: Watched::After(None), ..Shard::new(&shard.id) };
+            let first = shard.first.take();
+            *shard = Shard { watched: Watched::After(None), first, ..Shard::new(&shard.id) };
         }
         shard.position = position;
         shard.is_current = false;
         shard.missing_from = Some(start);
         Ok(is_new)
+    }
+
+    /// Whether the log has all that arrived before the batch, except in the last minutes. Looks once for a batch.
+    pub(super) async fn is_log_recent(
+        &self,
+        shard: &mut Shard,
+        validator: &EventValidator<Ports>,
+    ) -> Result<bool, PortError> {
+        let (None, Some(first)) = (shard.is_log_recent, &shard.first) else {
+            return Ok(shard.is_log_recent.unwrap_or_default());
+        };
+        let start = ReadStart::At(first.arrived_at.plus_ms(-LOOK_BACKS_MS[0]));
+        let is_recent = self.is_log_complete(&shard.id, &start, first, validator).await?;
+        shard.is_log_recent = Some(is_recent);
+        Ok(is_recent)
     }
 
     /// Returns the next records of a shard that are missing before `first`, at most `limit`, and whether they are all.

@@ -149,7 +149,10 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
             let has_deadline = state.evaluations.has_deadline(key);
             match state.evaluations.get_mut(key) {
                 Some(evaluation) if has_deadline && !evaluation.is_watched => begun.insert(key.clone()),
-                Some(evaluation) if !has_deadline && evaluation.is_watched => ended.insert(key.clone()),
+                // What is not published and stored must be found by another instance.
+                Some(evaluation) if !has_deadline && evaluation.is_watched && !evaluation.has_work() => {
+                    ended.insert(key.clone())
+                }
                 _ => false,
             };
         }

@@ -96,6 +96,11 @@ impl Inputs {
 }
 
 impl Cold {
+    /// Whether another instance may have stored a checkpoint since the evaluation was in memory.
+    fn is_taken_over(&self) -> bool {
+        self.existing.as_ref().is_some_and(|existing| existing.is_doubtful)
+    }
+
     /// Returns what is needed to restore an evaluation; `None` if nothing happened that its rules read.
     fn new(
         key: EvaluationKey,
@@ -187,6 +192,7 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
                 {
                     let evaluation = self.push(evaluation, &owner, input, pass, &mut outcome.counts);
                     if evaluation.is_doubtful {
+                        is_pending = true;
                         shard.unfinished.insert(key.clone());
                     }
                     if state.evaluations.put(key.clone(), evaluation) {
@@ -206,6 +212,29 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
             }
             if is_pending {
                 shard.add_pending(vid.clone(), input.events.clone());
+            }
+        }
+        if cold.iter().any(Cold::is_taken_over) {
+            // Without the log, the samples in memory may begin after the checkpoint that another instance has stored.
+            let error = match self.shards.is_log_recent(shard, &self.validator).await {
+                Ok(true) => None,
+                Ok(false) => {
+                    shard.start_anew();
+                    Some(PortError::new(PortErrorKind::Throttled, "restore vehicles while the log is behind"))
+                }
+                Err(error) => Some(error),
+            };
+            if let Some(error) = error {
+                for Cold { key, existing, .. } in cold {
+                    if let Some(existing) = existing {
+                        shard.unfinished.insert(key.clone());
+                        state.evaluations.put(key, existing);
+                    }
+                }
+                for (vid, input) in group {
+                    keep(shard, vid, input, error.clone(), outcome);
+                }
+                return touched;
             }
         }
         let mut attempts = Vec::new();
@@ -255,20 +284,39 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
     ) -> Evaluation {
         let rules = evaluation.tracker.rules();
         let events: Vec<Event> = input.events.iter().filter_map(|event| owner.view.select(rules, event)).collect();
-        // One after the other, an evaluation raises whatever the other instance raised, however it got the events.
-        let size = if pass == Pass::Missing { 1 } else { events.len().max(1) };
-        let mut events = events.into_iter();
-        while events.len() > 0 {
-            let update = self.restorer.push(&mut evaluation.tracker, events.by_ref().take(size));
-            take_update(&mut evaluation, update, counts);
+        match pass {
+            Pass::Missing => self.push_missing(&mut evaluation, owner, events, counts),
+            Pass::Live if events.is_empty() => {}
+            Pass::Live => {
+                let update = self.restorer.push(&mut evaluation.tracker, events);
+                take_update(&mut evaluation, update, counts);
+            }
         }
         pass_time(&mut evaluation, input, counts);
-        if pass == Pass::Missing && (!evaluation.unpublished.is_empty() || !owner.is_basis(&evaluation.basis)) {
-            evaluation.unpublished.clear();
-            evaluation.is_doubtful = true;
-        }
         evaluation.view.clone_from(&owner.view);
         evaluation
+    }
+
+    /// Evaluates events that another instance may have evaluated, until something would be raised. Then the evaluation keeps what it
+    /// has for its restoration: its window must not move on, because the log may be behind it. One event after the other raises
+    /// whatever the other instance raised, however it got them.
+    fn push_missing(
+        &self,
+        evaluation: &mut Evaluation,
+        owner: &VehicleOwner,
+        events: Vec<Event>,
+        counts: &mut EvaluationCounts,
+    ) {
+        evaluation.is_doubtful |= !evaluation.unpublished.is_empty() || !owner.is_basis(&evaluation.basis);
+        for event in events {
+            if evaluation.is_doubtful {
+                break;
+            }
+            let update = self.restorer.push(&mut evaluation.tracker, [event]);
+            take_update(evaluation, update, counts);
+            evaluation.is_doubtful = !evaluation.unpublished.is_empty();
+        }
+        evaluation.unpublished.clear();
     }
 
     async fn restore(&self, cold: Cold) -> (EvaluationKey, VehicleOwner, Option<Evaluation>, Result<Restored, PortError>) {
