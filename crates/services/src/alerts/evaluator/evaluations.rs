@@ -84,7 +84,12 @@ impl Evaluations {
     }
 
     /// Adds an evaluation. Returns whether there is something to publish or to store.
-    pub(super) fn put(&mut self, key: EvaluationKey, evaluation: Evaluation) -> bool {
+    pub(super) fn put(&mut self, key: EvaluationKey, mut evaluation: Evaluation) -> bool {
+        // Another instance may have raised the silence in between, and no longer watches it.
+        let before = self.deadline_by_key.get(&key).map(|(deadline, _)| *deadline);
+        if before.is_some_and(|before| Some(before) <= evaluation.tracker.time()) {
+            evaluation.is_watched = false;
+        }
         let deadline = evaluation.tracker.rules().is_timed().then(|| evaluation.tracker.next_deadline()).flatten();
         self.set_deadline(&key, deadline.map(|deadline| (deadline, Arc::clone(&evaluation.shard))));
         let has_work = evaluation.has_work() || self.has_deadline(&key) != evaluation.is_watched;

@@ -214,28 +214,15 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
                 shard.add_pending(vid.clone(), input.events.clone());
             }
         }
-        if cold.iter().any(Cold::is_taken_over) {
-            // Without the log, the samples in memory may begin after the checkpoint that another instance has stored.
-            let error = match self.shards.is_log_recent(shard, &self.validator).await {
-                Ok(true) => None,
-                Ok(false) => {
-                    shard.start_anew();
-                    Some(PortError::new(PortErrorKind::Throttled, "restore vehicles while the log is behind"))
-                }
-                Err(error) => Some(error),
-            };
-            if let Some(error) = error {
-                for Cold { key, existing, .. } in cold {
-                    if let Some(existing) = existing {
-                        shard.unfinished.insert(key.clone());
-                        state.evaluations.put(key, existing);
-                    }
-                }
-                for (vid, input) in group {
-                    keep(shard, vid, input, error.clone(), outcome);
-                }
-                return touched;
+        if let Err(error) = self.check_restorable(shard, &cold).await {
+            for (key, existing) in cold.into_iter().filter_map(|cold| Some((cold.key, cold.existing?))) {
+                shard.unfinished.insert(key.clone());
+                state.evaluations.put(key, existing);
             }
+            for (vid, input) in group {
+                keep(shard, vid, input, error.clone(), outcome);
+            }
+            return touched;
         }
         let mut attempts = Vec::new();
         for cold in cold {
@@ -271,6 +258,17 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
             }
         }
         touched
+    }
+
+    /// Fails if evaluations that another instance may have continued cannot be restored. While the log is behind, the samples in memory
+    /// may begin after the checkpoint that the other instance has stored; then the instance starts anew.
+    async fn check_restorable(&self, shard: &mut Shard, cold: &[Cold]) -> Result<(), PortError> {
+        let is_taken_over = cold.iter().any(Cold::is_taken_over);
+        if !is_taken_over || self.shards.is_log_recent(shard, &self.validator).await? {
+            return Ok(());
+        }
+        shard.start_anew();
+        Err(PortError::new(PortErrorKind::Throttled, "restore vehicles while the log is behind"))
     }
 
     /// Evaluates the events of a vehicle with an evaluation in memory.
