@@ -52,10 +52,10 @@ pub(super) struct Shard {
     /// Where to continue to read what is missing.
     missing_from: Option<ReadStart>,
     /// Whether the evaluations of the shard must be restored from the records of the stream that the log does not have.
-    must_start_anew: bool,
+    must_start_again: bool,
     /// The first record of the batch, without its data.
     first: Option<RawRecord>,
-    /// Whether the log has all that arrived before the batch, except in the last minutes; `None` if nobody has looked.
+    /// Whether the log has all that arrived before the batch, except in the last minutes; `None` if that was not looked up.
     is_log_recent: Option<bool>,
     /// Events that were read again, of vehicles whose evaluations are not in memory.
     pub(super) pending: BTreeMap<VehicleId, Vec<Event>>,
@@ -82,7 +82,7 @@ impl Shard {
             position: None,
             is_current: false,
             missing_from: None,
-            must_start_anew: false,
+            must_start_again: false,
             first: None,
             is_log_recent: None,
             pending: BTreeMap::new(),
@@ -104,8 +104,8 @@ impl Shard {
     }
 
     /// States that what is in memory and in the log is not enough to restore an evaluation.
-    pub(super) fn start_anew(&mut self) {
-        self.must_start_anew = true;
+    pub(super) fn start_again(&mut self) {
+        self.must_start_again = true;
     }
 
     /// States that nothing is missing.
@@ -153,13 +153,13 @@ impl<Ports: PortSet> ShardReader<Ports> {
         shard.first = Some(RawRecord { data: Vec::new(), ..first.clone() });
         shard.is_log_recent = None;
         let taken_by = self.evaluations.instance(&shard.id).await?;
-        let is_followed = (shard.is_current || shard.missing_from.is_some()) && !shard.must_start_anew;
+        let is_followed = (shard.is_current || shard.missing_from.is_some()) && !shard.must_start_again;
         if taken_by.as_deref() == Some(instance) && is_followed {
             return Ok(false);
         }
-        let must_start_anew = shard.must_start_anew;
+        let must_start_again = shard.must_start_again;
         let is_near = |(_, arrived_at): &(String, Timestamp)| {
-            first.arrived_at.ms_since(*arrived_at) <= MAX_BEHIND_MS && !must_start_anew
+            first.arrived_at.ms_since(*arrived_at) <= MAX_BEHIND_MS && !must_start_again
         };
         let position = shard.position.take_if(|position| is_near(position));
         let (start, is_new) = match &position {

@@ -261,13 +261,13 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
     }
 
     /// Fails if evaluations that another instance may have continued cannot be restored. While the log is behind, the samples in memory
-    /// may begin after the checkpoint that the other instance has stored; then the instance starts anew.
+    /// may begin after the checkpoint that the other instance has stored; then the instance starts again.
     async fn check_restorable(&self, shard: &mut Shard, cold: &[Cold]) -> Result<(), PortError> {
         let is_taken_over = cold.iter().any(Cold::is_taken_over);
         if !is_taken_over || self.shards.is_log_recent(shard, &self.validator).await? {
             return Ok(());
         }
-        shard.start_anew();
+        shard.start_again();
         Err(PortError::new(PortErrorKind::Throttled, "restore vehicles while the log is behind"))
     }
 
