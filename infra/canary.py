@@ -38,6 +38,7 @@ OF_API = ["ApiErrorRateHigh", "ApiAvailabilityFiveMinutes"]
 OF_FUNCTION = {
     "StreamProcessor": ["TelemetryIteratorAgeHigh", "QuarantineRateHigh"],
     "AlertEvaluator": ["AlertsEvaluationLate"],
+    "AlertNotifier": ["AlertNoticesLate"],
     "Enrichment": ["TelemetryEnrichmentLate", "AlertsEnrichmentLate"],
     "WebhookFanOut": ["WebhooksLate"],
     "WebhookDispatcher": ["WebhooksLate", "WebhooksFailing"],

@@ -259,6 +259,7 @@ fn alerts(memory: &Memory, clock: &ManualClock) -> Alerts {
         queue: m(),
         rules: m(),
         fleets: m(),
+        vehicles: m(),
         entitlements: CachedEntitlements::new(memory.clone(), clock.clone()),
         clock: clock.clone(),
         randomness: SeededRandomness::new(5),

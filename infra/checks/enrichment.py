@@ -7,6 +7,8 @@ LANES = {
     "Telemetry": "roadcast.events.v1",
     "Alerts": "roadcast.alerts.v1",
 }
+# The rules of the bus that do not lead to enrichment: infra/checks/notices.py.
+OF_NOTICES = ("AlertNoticesRule", "IncidentRule")
 MAX_MESSAGE_BYTES = 1048576
 # The batch size that Lambda allows without a batching window, which would delay alerts.
 BATCH_SIZE = 10
@@ -109,9 +111,9 @@ def faults(sources):
         found += _alarm_faults(resources, lane)
     for name, resource in resources.items():
         properties = resource.get("Properties", {})
-        of_lane = name in {f"{lane}Rule" for lane in LANES}
+        of_lane = name in {f"{lane}Rule" for lane in LANES} or name in OF_NOTICES
         if resource["Type"] == "AWS::Events::Rule" and properties.get("EventBusName") == {"Ref": "IngestBus"} and not of_lane:
-            found.append(f"{name}: entries of IngestBus reach enrichment by the rules of its lanes only")
+            found.append(f"{name}: entries of IngestBus reach enrichment by the rules of its lanes only, and notices by theirs")
         if resource["Type"] == "AWS::Lambda::EventInvokeConfig" and properties.get("FunctionName") == {"Ref": "Enrichment"}:
             found.append(f"{name}: Enrichment is not invoked asynchronously")
     return found

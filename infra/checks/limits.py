@@ -20,6 +20,8 @@ NAME_LIMITS = {
     ("AWS::Cognito::UserPoolClient", "ClientName"): 128,
     ("AWS::Cognito::UserPoolDomain", "Domain"): 63,
     ("AWS::DynamoDB::Table", "TableName"): 255,
+    ("AWS::Events::ApiDestination", "Name"): 64,
+    ("AWS::Events::Connection", "Name"): 64,
     ("AWS::Events::EventBus", "Name"): 256,
     ("AWS::Events::Rule", "Name"): 64,
     ("AWS::IAM::ManagedPolicy", "ManagedPolicyName"): 128,

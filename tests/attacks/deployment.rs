@@ -13,7 +13,7 @@ use roadcast_services::stream::{BatchOutcome, Record};
 use roadcast_testbed::{ManualClock, Memory, MemoryBulk, ShardRecord};
 use serde_json::{Value, json};
 
-use crate::apis::{Apis, Catalogue, DeadLetters, Endpoints, Events, Feed, Fleets, ListedPorts, Vehicles};
+use crate::apis::{Alerts, Apis, Catalogue, DeadLetters, Endpoints, Events, Feed, Fleets, ListedPorts, Vehicles};
 use crate::request::{Answer, Request, Token, answer, has_operation, request};
 use crate::webhooks::{self, WebhookIds};
 
@@ -38,7 +38,7 @@ pub(crate) struct Deployment {
     pub(crate) memory: Memory,
     pub(crate) bulk: MemoryBulk,
     pub(crate) clock: ManualClock,
-    pub(crate) apis: Apis,
+    pub(crate) apis: Box<Apis>,
     pub(crate) admin: Token,
     pub(crate) ingest: Token,
     processed: AtomicUsize,
@@ -60,7 +60,7 @@ impl Deployment {
         let clock = ManualClock::at(Timestamp::parse_rfc3339(Self::START).unwrap());
         let (memory, bulk) = (Memory::new(clock.clone()), MemoryBulk::default());
         memory.set_visibility_ms(100);
-        let apis = Apis::new(&memory, &bulk, &clock);
+        let apis = Box::new(Apis::new(&memory, &bulk, &clock));
         let (processed, workflows) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let (admin, ingest) = (Token::new("admin", "roadcast/admin"), Token::new("", "roadcast/ingest"));
         let mut deployment = Self { memory, bulk, clock, apis, admin, ingest, processed, workflows };
@@ -127,8 +127,11 @@ impl Deployment {
 
     /// Returns the answer to an event of the function that has its operation. None if no function has it.
     pub(crate) async fn answer(&self, event: &Value) -> Option<Answer> {
-        let Apis { events, vehicles, catalogue, dead_letters, endpoints, feed, fleets, middleware, .. } = &self.apis;
-        if has_operation::<Events>(event) {
+        let Apis { alerts, events, vehicles, catalogue, dead_letters, endpoints, feed, fleets, middleware, .. } =
+            &*self.apis;
+        if has_operation::<Alerts>(event) {
+            Some(answer(alerts, middleware, event).await)
+        } else if has_operation::<Events>(event) {
             Some(answer(events, middleware, event).await)
         } else if has_operation::<Vehicles>(event) {
             Some(answer(vehicles, middleware, event).await)
@@ -149,8 +152,10 @@ impl Deployment {
 
     /// Returns the answers of all functions to an event.
     pub(crate) async fn answers(&self, event: &Value) -> Vec<Answer> {
-        let Apis { events, vehicles, catalogue, dead_letters, endpoints, feed, fleets, middleware, .. } = &self.apis;
+        let Apis { alerts, events, vehicles, catalogue, dead_letters, endpoints, feed, fleets, middleware, .. } =
+            &*self.apis;
         vec![
+            answer(alerts, middleware, event).await,
             answer(events, middleware, event).await,
             answer(vehicles, middleware, event).await,
             answer(catalogue, middleware, event).await,

@@ -8,6 +8,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 // The table of inputs uses the same functions on the same ports.
+mod alerts;
 #[allow(dead_code)] // the import of files
 #[path = "../inputs/apis.rs"]
 mod apis;

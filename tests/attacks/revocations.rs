@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::alerts::{self, ALERT_EXCERPT, ALERT_SPEED, AlertIds, TYPE};
 use crate::deployment::{Deployment, FleetIds, SPEED, Subscribed, VIN, read_feed};
 use crate::request::{Request, request};
 use crate::webhooks::EXCERPT;
@@ -17,45 +18,87 @@ const END: &str = "2026-01-01T12:02:00Z";
 /// The time from the start of a deployment until then, in milliseconds.
 const END_MS: i64 = 120_000;
 
+/// The name of the path that reads the feed.
+const FEED: &str = "feed";
+
 /// A way to read.
 struct ReadPath {
     name: &'static str,
-    request: fn(&FleetIds) -> Request,
+    request: fn(&FleetIds, &AlertIds) -> Request,
     /// What its answer contains while it is readable.
     marker: &'static str,
 }
 
-const READ_PATHS: [ReadPath; 11] = [
-    ReadPath { name: "vehicle", request: |fleet| of_vehicle(fleet, "/vehicles/{vid}"), marker: VIN },
-    ReadPath { name: "vehicles", request: |fleet| request("GET", "/vehicles").by(&fleet.token), marker: VIN },
-    ReadPath { name: "state", request: |fleet| of_vehicle(fleet, "/vehicles/{vid}/state"), marker: SPEED },
-    ReadPath { name: "events", request: |fleet| of_vehicle(fleet, "/vehicles/{vid}/events"), marker: SPEED },
+/// The number of names that [`readable`] returns before a revocation: a read of the feed returns telemetry and alerts.
+const READABLE: usize = READ_PATHS.len() + 1;
+
+const READ_PATHS: [ReadPath; 17] = [
+    ReadPath { name: "vehicle", request: |fleet, _| of_vehicle(fleet, "/vehicles/{vid}"), marker: VIN },
+    ReadPath { name: "vehicles", request: |fleet, _| request("GET", "/vehicles").by(&fleet.token), marker: VIN },
+    ReadPath { name: "state", request: |fleet, _| of_vehicle(fleet, "/vehicles/{vid}/state"), marker: SPEED },
+    ReadPath { name: "events", request: |fleet, _| of_vehicle(fleet, "/vehicles/{vid}/events"), marker: SPEED },
     ReadPath {
         name: "event",
-        request: |fleet| of_vehicle(fleet, "/vehicles/{vid}/events/{eid}").path("eid", &fleet.eid),
+        request: |fleet, _| of_vehicle(fleet, "/vehicles/{vid}/events/{eid}").path("eid", &fleet.eid),
         marker: SPEED,
     },
-    ReadPath { name: "samples", request: |fleet| of_vehicle(fleet, "/vehicles/{vid}/history"), marker: SPEED },
+    ReadPath { name: "samples", request: |fleet, _| of_vehicle(fleet, "/vehicles/{vid}/history"), marker: SPEED },
     ReadPath {
         name: "windows",
-        request: |fleet| of_vehicle(fleet, "/vehicles/{vid}/history").query("resolution", "60s"),
+        request: |fleet, _| of_vehicle(fleet, "/vehicles/{vid}/history").query("resolution", "60s"),
         marker: SPEED,
     },
-    ReadPath { name: "arrivals", request: |fleet| request("GET", "/events").by(&fleet.token), marker: SPEED },
+    ReadPath { name: "arrivals", request: |fleet, _| request("GET", "/events").by(&fleet.token), marker: SPEED },
     ReadPath {
         name: "attempts",
-        request: |fleet| of_endpoint(fleet, "/fleets/{fleetId}/endpoints/{endpointId}/attempts"),
+        request: |fleet, _| of_endpoint(fleet, "/fleets/{fleetId}/endpoints/{endpointId}/attempts"),
         marker: EXCERPT,
     },
     ReadPath {
         name: "delivery",
-        request: |fleet| {
+        request: |fleet, _| {
             let resource = "/fleets/{fleetId}/endpoints/{endpointId}/deliveries/{deliveryId}";
             of_endpoint(fleet, resource).path("deliveryId", &fleet.webhook.delivery_id)
         },
         marker: "\"eid\"",
     },
-    ReadPath { name: "feed", request: |fleet| read_feed(&fleet.fleet_id, &fleet.token), marker: SPEED },
+    ReadPath { name: FEED, request: |fleet, _| read_feed(&fleet.fleet_id, &fleet.token), marker: SPEED },
+    ReadPath {
+        name: "alerts",
+        request: |fleet, _| of_vehicle(fleet, "/vehicles/{vid}/events").query("type", TYPE),
+        marker: ALERT_SPEED,
+    },
+    ReadPath {
+        name: "alert",
+        request: |fleet, alert| of_vehicle(fleet, "/vehicles/{vid}/events/{eid}").path("eid", &alert.eid),
+        marker: ALERT_SPEED,
+    },
+    ReadPath {
+        name: "arrivals of alerts",
+        request: |fleet, _| request("GET", "/events").query("type", TYPE).by(&fleet.token),
+        marker: ALERT_SPEED,
+    },
+    ReadPath {
+        name: "attempts of alerts",
+        request: |fleet, _| of_endpoint(fleet, "/fleets/{fleetId}/endpoints/{endpointId}/attempts"),
+        marker: ALERT_EXCERPT,
+    },
+    ReadPath {
+        name: "delivery of an alert",
+        request: |fleet, alert| {
+            let resource = "/fleets/{fleetId}/endpoints/{endpointId}/deliveries/{deliveryId}";
+            of_endpoint(fleet, resource).path("deliveryId", &alert.delivery_id)
+        },
+        marker: "\"eid\"",
+    },
+    ReadPath {
+        name: "back-test",
+        request: |fleet, alert| {
+            let request = request("GET", "/fleets/{fleetId}/back-tests/{backTestId}").path("fleetId", &fleet.fleet_id);
+            request.path("backTestId", &alert.back_test_id).by(&fleet.token)
+        },
+        marker: ALERT_SPEED,
+    },
 ];
 
 fn of_vehicle(fleet: &FleetIds, resource: &'static str) -> Request {
@@ -77,7 +120,7 @@ struct Revocation {
     unaffected: &'static [&'static str],
 }
 
-const ALL: Subscribed = Subscribed { packages: &["telematics", "identification"], valid_until: None };
+const ALL: Subscribed = Subscribed { packages: &["telematics", "identification", "alerts"], valid_until: None };
 const SUBSCRIPTION: &str = "/fleets/{fleetId}/subscriptions/{subscriptionId}";
 
 const REVOCATIONS: [Revocation; 10] = [
@@ -96,20 +139,20 @@ const REVOCATIONS: [Revocation; 10] = [
     Revocation {
         name: "fewer packages",
         subscribed: ALL,
-        change: Some(|fleet| replace(fleet, &json!({"vehicles": [fleet.vid], "packages": ["track-and-trace"]}))),
+        change: Some(|fleet| replace(fleet, &json!({"vehicles": [fleet.vid], "packages": ["track-and-trace", "alerts"]}))),
         unaffected: &[],
     },
     Revocation {
         name: "another vehicle",
         subscribed: ALL,
         change: Some(|fleet| {
-            replace(fleet, &json!({"vehicles": [OTHER_VID], "packages": ["telematics", "identification"]}))
+            replace(fleet, &json!({"vehicles": [OTHER_VID], "packages": ["telematics", "identification", "alerts"]}))
         }),
         unaffected: &[],
     },
     Revocation {
         name: "end of the validity",
-        subscribed: Subscribed { packages: &["telematics", "identification"], valid_until: Some(END) },
+        subscribed: Subscribed { packages: &["telematics", "identification", "alerts"], valid_until: Some(END) },
         change: None,
         unaffected: &[],
     },
@@ -117,7 +160,7 @@ const REVOCATIONS: [Revocation; 10] = [
         name: "earlier end of the validity",
         subscribed: ALL,
         change: Some(|fleet| {
-            let packages = ["telematics", "identification"];
+            let packages = ["telematics", "identification", "alerts"];
             replace(
                 fleet,
                 &json!({"vehicles": [fleet.vid], "packages": packages,
@@ -128,7 +171,7 @@ const REVOCATIONS: [Revocation; 10] = [
     },
     Revocation {
         name: "smaller custom package",
-        subscribed: Subscribed { packages: &["speed", "identification"], valid_until: None },
+        subscribed: Subscribed { packages: &["speed", "identification", "alerts"], valid_until: None },
         change: Some(|_| {
             let package = json!({"signals": ["Vehicle.CurrentLocation.Latitude"]});
             request("PUT", "/packages/{name}").path("name", "speed").header("if-match", "\"1\"").json(&package)
@@ -173,13 +216,16 @@ fn replace(fleet: &FleetIds, body: &Value) -> Request {
 }
 
 /// Returns the names of the read paths that return data.
-async fn readable(deployment: &Deployment, fleet: &FleetIds) -> Vec<&'static str> {
+async fn readable(deployment: &Deployment, fleet: &FleetIds, alert: &AlertIds) -> Vec<&'static str> {
     let mut readable = Vec::new();
     for ReadPath { name, request, marker } in READ_PATHS {
-        let answer = deployment.send(&request(fleet)).await;
+        let answer = deployment.send(&request(fleet, alert)).await;
         assert!([200, 403, 404].contains(&answer.status), "{name}: {answer:?}");
         if answer.text.contains(marker) {
             readable.push(name);
+        }
+        if name == FEED && answer.text.contains(ALERT_SPEED) {
+            readable.push("alerts in the feed");
         }
     }
     readable
@@ -193,12 +239,13 @@ async fn last_read_ms(revocation: &Revocation, cached_since_ms: i64) -> Result<i
     let package = request("PUT", "/packages/{name}").path("name", "speed").by(&deployment.admin);
     deployment.send(&package.json(&json!({"signals": ["Vehicle.Speed"]}))).await;
     let fleet = deployment.first_fleet(subscribed).await;
+    let alert = alerts::raise(&deployment, &fleet).await;
     let other = deployment.fleet("other", "WVWZZZ3CZEE000002", "11", &ALL).await;
     // The validity ends by itself, so the reads before it are at least a millisecond earlier.
     let cached_since_ms = if change.is_none() { cached_since_ms.max(1) } else { cached_since_ms };
     deployment.clock.advance_ms(END_MS - cached_since_ms);
-    let before = readable(&deployment, &fleet).await;
-    if before.len() != READ_PATHS.len() {
+    let before = readable(&deployment, &fleet, &alert).await;
+    if before.len() != READABLE {
         return Err(format!("{name}: only {before:?} are readable before it"));
     }
     deployment.clock.advance_ms(cached_since_ms);
@@ -212,7 +259,7 @@ async fn last_read_ms(revocation: &Revocation, cached_since_ms: i64) -> Result<i
     }
     let mut last = -1;
     for elapsed in (0..=2 * TIMEOUT_MS / STEP_MS).map(|step| step * STEP_MS) {
-        let found = readable(&deployment, &fleet).await;
+        let found = readable(&deployment, &fleet, &alert).await;
         if let Some(missing) = unaffected.iter().find(|path| !found.contains(path)) {
             return Err(format!("{name}: {missing} is not readable {elapsed} ms after it"));
         }
@@ -240,7 +287,7 @@ pub(crate) async fn nothing_is_readable_after_five_seconds() {
             }
         }
     }
-    let (paths, revocations) = (READ_PATHS.len(), REVOCATIONS.len());
+    let (paths, revocations) = (READABLE, REVOCATIONS.len());
     let (last, name) = largest;
     println!("{paths} read paths x {revocations} revocations: the last read was {last} ms after one ({name})");
     assert!(failures.is_empty(), "{}", failures.join("\n"));

@@ -17,6 +17,16 @@ pub(crate) const EXCERPT: &str = "the receiver is full";
 
 /// Stores a failed delivery of the last event of the vehicle that was published to the fleet, with an attempt, and returns its id.
 pub(crate) async fn store_delivery(memory: &Memory, fleet_id: &str, vid: &str, eid: &str, endpoint_id: &str) -> String {
+    store_delivery_of(memory, (fleet_id, vid, eid, endpoint_id), "roadcast.telemetry.v1", EXCERPT).await
+}
+
+/// As [`store_delivery`], of an event of this type and with this start of the response.
+pub(crate) async fn store_delivery_of(
+    memory: &Memory,
+    (fleet_id, vid, eid, endpoint_id): (&str, &str, &str, &str),
+    event_type: &str,
+    excerpt: &str,
+) -> String {
     let fleet_id: FleetId = fleet_id.parse().unwrap();
     let (vid, endpoint_id): (VehicleId, EndpointId) = (vid.parse().unwrap(), endpoint_id.parse().unwrap());
     let mut published =
@@ -24,7 +34,7 @@ pub(crate) async fn store_delivery(memory: &Memory, fleet_id: &str, vid: &str, e
     let cloud_event = published.rfind(|event| event.contains(vid.as_str())).expect("an event was published");
     let eid = eid.parse().unwrap();
     let key = DeliveryKey { delivery_id: DeliveryId::for_event(&endpoint_id, eid, &cloud_event), endpoint_id };
-    let event_type = "roadcast.telemetry.v1".to_owned();
+    let event_type = event_type.to_owned();
     let payload = Payload::Event { vid: vid.clone(), eid, event_type: event_type.clone(), cloud_event };
     let at = eid.time();
     let failed = Delivery::new(key.clone(), fleet_id.clone(), payload, at).failed(FailureReason::AttemptsExhausted, at);
@@ -39,7 +49,7 @@ pub(crate) async fn store_delivery(memory: &Memory, fleet_id: &str, vid: &str, e
         outcome: AttemptOutcome::ErrorStatus,
         status: Some(500),
         latency_ms: 1,
-        excerpt: Some(EXCERPT.to_owned()),
+        excerpt: Some(excerpt.to_owned()),
         next_attempt_at: None,
     };
     Attempts::record(memory, &[attempt]).await.unwrap();

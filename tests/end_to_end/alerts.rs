@@ -11,24 +11,28 @@ use crate::stack::Stack;
 use crate::webhooks::receiver::{Receiver, event, is_signed_with};
 
 /// The maximum time until a change is effective everywhere.
-const CHANGE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CHANGE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The maximum time until an alert is everywhere, with the start of functions.
-const ALERT_TIMEOUT: Duration = Duration::from_mins(2);
-const ALERT: &str = "roadcast.alert.v1";
+pub(crate) const ALERT_TIMEOUT: Duration = Duration::from_mins(2);
+pub(crate) const ALERT: &str = "roadcast.alert.v1";
 const PACKAGES: [&str; 2] = ["telematics", "alerts"];
 
 fn rule(name: &str) -> Value {
-    let condition = json!({"threshold": {"signal": "Vehicle.Speed", "above": 130, "hysteresis": 10}});
+    rule_above(name, 130)
+}
+
+fn rule_above(name: &str, limit: u32) -> Value {
+    let condition = json!({"threshold": {"signal": "Vehicle.Speed", "above": limit, "hysteresis": 10}});
     json!({"name": name, "severity": "warning", "condition": condition})
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a time after 1970");
     Timestamp::from_ms(i64::try_from(since_epoch.as_millis()).expect("a time"))
 }
 
 /// Sends these speeds as samples of one event, a second apart, that end now.
-fn drive(stack: &Stack, vid: &str, id: &str, speeds: &[f64]) {
+pub(crate) fn drive(stack: &Stack, vid: &str, id: &str, speeds: &[f64]) {
     let end = now();
     let at = |index: usize| end.plus_ms(-1000 * i64::try_from(speeds.len() - index).expect("few samples")).to_string();
     let sample = |(index, speed): (usize, &f64)| json!({"at": at(index), "signals": {"Vehicle.Speed": speed}});
@@ -46,6 +50,11 @@ fn alerts(stack: &Stack, token: &str, vid: &str) -> Vec<Value> {
         return Vec::new();
     }
     response.json()["events"].as_array().expect("events").iter().map(|event| event["data"].clone()).collect()
+}
+
+/// The number of events about a vehicle.
+fn of_vehicle(page: &Value, vid: &str) -> usize {
+    page["events"].as_array().expect("events").iter().filter(|event| event["subject"] == vid).count()
 }
 
 /// Runs a back-test, and returns its alerts without the vehicle.
@@ -75,6 +84,11 @@ pub(crate) fn alert_is_delivered_and_agrees_with_the_back_test(shared: &Shared) 
     let created = stack.post(&token, &format!("/fleets/{fleet_id}/alert-rules"), &rule("Too fast"));
     assert_eq!((created.status, created.header("etag")), (201, Some("\"1\"")), "{}", created.body);
     let created = created.json();
+    // These raise an alert after the revocation only.
+    for (token, fleet_id) in [(&token, &fleet_id), (&other_token, &other_fleet)] {
+        let faster = stack.post(token, &format!("/fleets/{fleet_id}/alert-rules"), &rule_above("Far too fast", 145));
+        assert_eq!(faster.status, 201, "{}", faster.body);
+    }
     std::thread::sleep(CHANGE_TIMEOUT);
 
     drive(stack, &vid, "fast", &[100.0, 135.0, 140.0, 125.0, 110.0]);
@@ -87,12 +101,9 @@ pub(crate) fn alert_is_delivered_and_agrees_with_the_back_test(shared: &Shared) 
     let live = alerts(stack, &token, &vid);
     let changes: Vec<&Value> = live.iter().map(|alert| &alert["change"]).collect();
     assert_eq!(changes, ["raised", "cleared"], "{live:?}");
-    let arrived = || {
-        // The fleet has no other events of this type.
-        let page = stack.json(&token, &format!("/events?type={ALERT}&limit=10"));
-        page["events"].as_array().expect("events").iter().filter(|event| event["subject"] == json!(vid)).count() == 2
-    };
-    until("both changes arrived", ALERT_TIMEOUT, arrived);
+    // The fleet has no other events of this type.
+    let arrived = || of_vehicle(&stack.json(&token, &format!("/events?type={ALERT}&limit=10")), &vid);
+    until("both changes arrived", ALERT_TIMEOUT, || arrived() == 2);
     let mut in_feed = 0;
     until("the alert is in the feed", ALERT_TIMEOUT, || {
         let feed = stack.feed(&token, &fleet_id, 1);
@@ -117,11 +128,17 @@ pub(crate) fn alert_is_delivered_and_agrees_with_the_back_test(shared: &Shared) 
     std::thread::sleep(CHANGE_TIMEOUT);
     let until_then = receiver.requests(target).len();
     drive(stack, &vid, "fast again", &[100.0, 150.0, 100.0]);
+    until("the other fleet gets its alert", ALERT_TIMEOUT, || !alerts(stack, &other_token, &vid).is_empty());
     let silent = json!({"ruleId": created["ruleId"], "vehicles": [vid]});
     assert_eq!(back_test(stack, &token, &fleet_id, &silent), [] as [Value; 0], "revoked data is not tested");
     std::thread::sleep(CHANGE_TIMEOUT);
     assert_eq!(receiver.requests(target).len(), until_then, "no alert later than 5 s after the revocation");
+    // Neither the new alert is visible, nor those from before.
     assert_eq!(alerts(stack, &token, &vid), [] as [Value; 0]);
+    assert_eq!(arrived(), 0);
+    for _ in 0..3 {
+        assert_eq!(of_vehicle(&stack.feed(&token, &fleet_id, 1), &vid), 0);
+    }
     let path = format!("/fleets/{fleet_id}/endpoints/{}", endpoint["endpointId"].as_str().expect("an id"));
     assert_eq!(stack.call("DELETE", &path, Some(&token), &[("if-match", "*")], "").status, 204);
 }

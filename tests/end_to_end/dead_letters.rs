@@ -1,10 +1,11 @@
-//! Dead letters: what failed is listed, shown and redriven, with one effect.
+//! Dead letters: what failed is listed, shown and redriven, with one effect, by the commands of `docs/dead-letters.md`.
 
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::consent::{drain, send, vehicle};
 use crate::shared::Shared;
@@ -13,6 +14,8 @@ use crate::stack::Stack;
 const CHECK: &str = "com.example.wheel-check.v1";
 /// The maximum time until a failure is a letter, or an event is stored.
 const TIMEOUT: Duration = Duration::from_mins(2);
+/// For how long functions do not see a new schema.
+const SCHEMA_CACHE: Duration = Duration::from_secs(6);
 /// The variable with the address of DynamoDB for a function.
 const TABLES: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 
@@ -50,6 +53,14 @@ fn letter(stack: &Stack, hop: &str, text: &str) -> Value {
     })
 }
 
+/// Lists kept letters with the tool, finds this one, and returns it as the tool shows it.
+fn look_at(stack: &Stack, command: &str, filter: &[&str], id: &str) -> Value {
+    let listed = stack.command(&[&[command, "list", "--since", "1d", "--state", "kept"], filter].concat());
+    let letters = listed["items"].as_array().expect("letters");
+    assert!(letters.iter().any(|letter| letter["deadLetterId"] == id), "{listed}");
+    stack.command(&[command, "show", id])
+}
+
 fn stored_ids(stack: &Stack, vid: &str) -> Vec<Value> {
     let events = stack.all(stack.admin(), &format!("/vehicles/{vid}/events"), "events");
     events.iter().map(|event| event["id"].clone()).collect()
@@ -62,29 +73,30 @@ pub(crate) fn poison_record_is_redriven_once_after_its_cause_is_corrected(shared
     let record = json!({"StreamName": stack.resource("TelemetryStreamName"), "PartitionKey": vid, "Data": data});
     stack.aws("kinesis", "Kinesis_20131202.PutRecord", &record);
 
-    let shown = letter(stack, "quarantine", "\\\"poison\\\"");
+    let found = letter(stack, "quarantine", "\\\"poison\\\"");
+    let letter = found["deadLetterId"].as_str().expect("an id");
+    let shown = look_at(stack, "quarantine", &[], letter);
     assert_eq!((&shown["reason"], &shown["state"]), (&json!("type_unknown"), &json!("kept")), "{shown}");
-    let ids = json!({"deadLetterIds": [shown["deadLetterId"]]});
-    let failed = redrive(stack, "too-early", &ids);
+    let failed = stack.command_with_code(&["quarantine", "reprocess", letter, "--id", "too-early"], 1);
     assert_eq!(failed["failures"][0]["reason"], "quarantined-again", "{failed}");
 
-    let schema = json!({"type": CHECK, "schema": {"type": "object"}});
-    assert_eq!(stack.post(stack.admin(), "/schemas", &schema).status, 201);
-    // Schemas are cached for some seconds.
-    let mut attempts = 0;
-    let redriven = until("a redrive", || {
-        attempts += 1;
-        let redriven = redrive(stack, &format!("registered-{attempts}"), &ids);
-        (redriven["redriven"] == 1).then_some(redriven)
-    });
+    // What made the record invalid is corrected.
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("checks.ndjson");
+    let schema = json!({"type": CHECK, "version": 1, "schema": {"type": "object"}});
+    std::fs::write(&file, schema.to_string()).expect("the file is written");
+    let loaded = stack.command(&["load", "--as", "schemas", file.to_str().expect("a path")]);
+    assert_eq!(loaded["summary"]["loaded"], 1, "{loaded}");
+    std::thread::sleep(SCHEMA_CACHE);
+    let redriven = stack.command(&["quarantine", "reprocess", letter, "--id", "schema-registered"]);
+    assert_eq!((&redriven["redriven"], &redriven["failed"]), (&json!(1), &json!(0)), "{redriven}");
     let stored = stored_ids(stack, &vid);
     assert_eq!(stored.len(), 1, "{stored:?}");
-    let id = redriven["redriveId"].as_str().expect("an id");
-    assert_eq!(redrive(stack, id, &ids), redriven, "a repeated redrive returns its record");
-    assert_eq!(redrive(stack, "another", &ids)["skipped"], 1);
+    let again = stack.command(&["quarantine", "reprocess", letter, "--id", "schema-registered"]);
+    assert_eq!(again, redriven, "a repeated redrive returns its record");
+    assert_eq!(stack.command(&["quarantine", "reprocess", letter])["skipped"], 1);
     assert_eq!(stored_ids(stack, &vid), stored);
-    let path = format!("/dead-letters/{}", shown["deadLetterId"].as_str().expect("an id"));
-    assert_eq!(stack.json(stack.admin(), &path)["state"], "redriven");
+    assert_eq!(stack.command(&["quarantine", "show", letter])["state"], "redriven");
 }
 
 pub(crate) fn failed_enrichment_is_redriven_once_after_its_cause_is_corrected(shared: &Shared) {
@@ -94,18 +106,21 @@ pub(crate) fn failed_enrichment_is_redriven_once_after_its_cause_is_corrected(sh
     // Nothing listens on port 9, so enrichment reads no entitlement.
     stack.set_variable("enrichment", TABLES, Some("http://127.0.0.1:9"));
     let eid = send(stack, &vid, 1);
-    let shown = letter(stack, "enrichment", &vid);
+    let found = letter(stack, "enrichment", &vid);
+    let letter = found["deadLetterId"].as_str().expect("an id");
+    assert_eq!(look_at(stack, "dead-letters", &["--hop", "enrichment"], letter), found);
     stack.set_variable("enrichment", TABLES, None);
     assert_eq!(drain(stack, &fleet).0.len(), 0, "nothing is delivered while enrichment fails");
 
-    let ids = json!({"deadLetterIds": [shown["deadLetterId"]]});
-    let redriven = redrive(stack, "enriched", &ids);
+    let redriven = stack.command(&["dead-letters", "redrive", letter, "--id", "enriched"]);
     assert_eq!((&redriven["redriven"], &redriven["failed"]), (&json!(1), &json!(0)), "{redriven}");
     let expected = (vid.clone(), eid);
     let delivered = until("the delivery", || Some(drain(stack, &fleet).0).filter(|events| !events.is_empty()));
     assert_eq!(delivered.into_iter().collect::<Vec<_>>(), std::slice::from_ref(&expected));
-    assert_eq!(redrive(stack, "enriched", &ids), redriven, "a repeated redrive returns its record");
-    assert_eq!(redrive(stack, "enriched-again", &ids)["skipped"], 1);
+    let again = stack.command(&["dead-letters", "redrive", letter, "--id", "enriched"]);
+    assert_eq!(again, redriven, "a repeated redrive returns its record");
+    assert_eq!(stack.command(&["dead-letters", "redrive", letter])["skipped"], 1);
+    assert_eq!(stack.command(&["dead-letters", "show", letter])["state"], "redriven");
     assert_eq!(drain(stack, &fleet).0.len(), 0, "the event is delivered once");
 }
 

@@ -10,6 +10,8 @@ use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
 use crate::contract::Contract;
+use crate::notices::INCIDENT_PATH;
+use crate::webhooks::receiver::INCIDENT_PORT;
 
 /// A response of the API. It conforms to the contract.
 #[derive(Debug)]
@@ -73,7 +75,9 @@ impl Stack {
         let mut up = tool(dir);
         // The endpoint inherits it.
         up.env("ROADCAST_RECORDED_CALLS", recorded_calls(dir));
-        let output = up.args(["up", "--detach", "--port", "0", "--no-simulate"]).output().expect("cargo runs");
+        let endpoint = format!("http://127.0.0.1:{INCIDENT_PORT}{INCIDENT_PATH}");
+        up.args(["up", "--detach", "--port", "0", "--no-simulate", "--incident-endpoint", &endpoint]);
+        let output = up.output().expect("cargo runs");
         json_of(&output, "up");
         let status = json_of(&tool(dir).arg("status").output().expect("cargo runs"), "status");
         let text = |value: &Value| value.as_str().expect("a text").to_owned();

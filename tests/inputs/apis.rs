@@ -1,5 +1,6 @@
 //! The functions on ports in memory. The types of all use cases are named in this file only.
 
+use roadcast_alerts_api::AlertsApi;
 use roadcast_catalogue_api::CatalogueApi;
 use roadcast_dead_letters_api::DeadLettersApi;
 use roadcast_domain::ids::ClientId;
@@ -10,6 +11,8 @@ use roadcast_fleet_delivery::FleetDelivery;
 use roadcast_lambda_kit::http::Middleware;
 use roadcast_onboarding::OnboardingApi;
 use roadcast_ports::port_set::RequestPorts;
+use roadcast_services::alerts::back_tests::BackTestManagement;
+use roadcast_services::alerts::rules::AlertRuleManagement;
 use roadcast_services::bulk::{DEFAULT_WINDOW_ROWS, VehicleImport};
 use roadcast_services::cache::{CachedEntitlements, CachedFleets, CachedSubjects, CachedVehicles};
 use roadcast_services::catalogue::event_schemas::{CachedSchemas, SchemaRegistration};
@@ -46,6 +49,7 @@ port_set! {
 
 pub(crate) type Events = EventsApi<ListedPorts>;
 pub(crate) type Vehicles = VehiclesApi<ListedPorts>;
+pub(crate) type Alerts = AlertsApi<ListedPorts>;
 pub(crate) type Catalogue = CatalogueApi<ListedPorts>;
 pub(crate) type DeadLetters = DeadLettersApi<ListedPorts>;
 pub(crate) type Endpoints = EndpointsApi<ListedPorts>;
@@ -61,6 +65,7 @@ pub(crate) type Import = VehicleImport<ListedPorts>;
 pub(crate) struct Apis {
     pub(crate) events: Events,
     pub(crate) vehicles: Vehicles,
+    pub(crate) alerts: Alerts,
     pub(crate) catalogue: Catalogue,
     pub(crate) dead_letters: DeadLetters,
     pub(crate) endpoints: Endpoints,
@@ -112,6 +117,7 @@ impl Apis {
                     state: m(),
                 },
             },
+            alerts: alerts(memory, clock),
             catalogue: CatalogueApi {
                 packages: PackageCatalogue { packages: m(), schemas: m(), clock: k() },
                 schemas: SchemaRegistration { schemas: m(), clock: k() },
@@ -187,6 +193,23 @@ impl Apis {
                 window_rows: DEFAULT_WINDOW_ROWS,
             },
         }
+    }
+}
+
+fn alerts(memory: &M, clock: &Clock) -> Alerts {
+    let (m, k) = (|| memory.clone(), || clock.clone());
+    AlertsApi {
+        rules: AlertRuleManagement { rules: m(), fleets: m(), clock: k(), randomness: SeededRandomness::new(6) },
+        back_tests: BackTestManagement {
+            back_tests: m(),
+            queue: m(),
+            rules: m(),
+            fleets: m(),
+            vehicles: m(),
+            entitlements: CachedEntitlements::new(m(), k()),
+            clock: k(),
+            randomness: SeededRandomness::new(7),
+        },
     }
 }
 

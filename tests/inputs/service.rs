@@ -23,7 +23,7 @@ use roadcast_testbed::{ManualClock, Memory, MemoryBulk, ShardRecord, fixtures};
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
-use crate::apis::{Apis, Catalogue, DeadLetters, Endpoints, Events, Feed, Fleets, Vehicles};
+use crate::apis::{Alerts, Apis, Catalogue, DeadLetters, Endpoints, Events, Feed, Fleets, Vehicles};
 use crate::step::Request;
 
 /// Who sends a request. Each is registered.
@@ -106,6 +106,8 @@ impl Service {
             self.respond(&apis.events, &event).await
         } else if has(&operations::<Vehicles>()) {
             self.respond(&apis.vehicles, &event).await
+        } else if has(&operations::<Alerts>()) {
+            self.respond(&apis.alerts, &event).await
         } else if has(&operations::<Catalogue>()) {
             self.respond(&apis.catalogue, &event).await
         } else if has(&operations::<DeadLetters>()) {

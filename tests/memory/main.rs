@@ -7,9 +7,11 @@
 // Tests may panic. Figures are small enough for any number type.
 #![allow(clippy::cast_possible_wrap, clippy::cast_precision_loss, clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod alerts;
 mod catalogue_api;
 mod dead_letters;
 mod endpoints_api;
+mod eraser;
 mod events_api;
 mod fixture;
 mod onboarding;

@@ -3,6 +3,7 @@
 use roadcast_codec::{alert_record, bus_entry};
 use roadcast_domain::Timestamp;
 use roadcast_domain::alert::Alert;
+use roadcast_domain::alert_notice::AlertNotice;
 use roadcast_domain::event::{Event, StoredEvent};
 use roadcast_domain::ids::{AlertId, Eid, FleetId, RuleId, VehicleId};
 use roadcast_domain::lane::Lane;
@@ -10,6 +11,8 @@ use roadcast_domain::subscription::DeliveryFormat;
 use roadcast_lambda_kit::eventbridge::BusEvent;
 use roadcast_ports::bus::Batch;
 use roadcast_ports::secrets::SecretSource as _;
+use roadcast_services::alerts::notifier::{AlertNotifier, NotifierCounts};
+use roadcast_testbed::InMemory;
 use serde_json::{Value, json};
 
 use crate::contract::Contract;
@@ -46,15 +49,39 @@ async fn record(pipeline: &Pipeline, event: &Event) -> Vec<u8> {
     alert_record::write(event, &pipeline.memory.secrets().await.expect("the secret")).expect("a record")
 }
 
-/// The record of an alert of the fleet, and the entry of alerts of the operator.
-pub(crate) async fn produce(pipeline: &Pipeline) -> (Value, Batch) {
+/// What the code writes about alerts.
+pub(crate) struct Alerts {
+    /// The record of an alert of the fleet.
+    pub(crate) record: Value,
+    /// The entry of alerts of the operator.
+    pub(crate) entry: Batch,
+    /// The notice of the first of them.
+    pub(crate) notice: AlertNotice,
+}
+
+/// Writes an alert of the fleet and alerts of the operator.
+pub(crate) async fn produce(pipeline: &Pipeline) -> Alerts {
     let [of_fleet, _] = alerts(&pipeline.car, Some(&pipeline.fleet_id));
     let record = record(pipeline, &of_fleet.event).await;
     let of_operator = alerts(&pipeline.car, None);
     let events: Vec<&Event> = of_operator.iter().map(|alert| &alert.event).collect();
     let encoded = bus_entry::encode(&events, DeliveryFormat::Blocks, None).expect("JSON");
-    let entry = Batch { lane: Lane::Alerts, events: encoded.into_iter().map(|entry| entry.json).collect() };
-    (serde_json::from_slice(&record).expect("JSON"), entry)
+    let events: Vec<String> = encoded.into_iter().map(|entry| entry.json).collect();
+    let detail = format!(r#"{{"notice":true,"events":[{}]}}"#, events.first().expect("an event"));
+    let memory = &pipeline.memory;
+    let notifier = AlertNotifier::<InMemory> {
+        sent: memory.clone(),
+        bus: memory.clone(),
+        topic: memory.clone(),
+        clock: memory.clock().clone(),
+        stage: "dev".to_owned(),
+    };
+    notifier.notify(&detail).await.expect("the notice is sent");
+    Alerts {
+        record: serde_json::from_slice(&record).expect("JSON"),
+        entry: Batch { lane: Lane::Alerts, for_notices: true, events },
+        notice: memory.notices_on_bus().remove(0),
+    }
 }
 
 #[tokio::test]
@@ -93,5 +120,34 @@ async fn golden_entry_of_alerts_is_delivered_and_matches_the_contract() {
         let raised = other.as_array_mut().unwrap().iter_mut().find(|event| event["data"]["change"] == "raised").unwrap();
         raised["data"][name] = wrong;
         assert!(contract.check("FeedMessage", &other).is_err(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn golden_request_of_a_notice_is_sent_and_a_golden_notice_is_put_on_the_bus() {
+    let contract = Contract::read();
+    let golden = |message: &str| golden::read(&contract, message).remove(0);
+    let pipeline = Pipeline::new().await;
+    let memory = &pipeline.memory;
+    let notifier = AlertNotifier::<InMemory> {
+        sent: memory.clone(),
+        bus: memory.clone(),
+        topic: memory.clone(),
+        clock: memory.clock().clone(),
+        stage: "dev".to_owned(),
+    };
+    for (message, published) in [("NoticeRequest", 1), ("NoticeEntry", 1)] {
+        let counts = notifier.notify(&golden(message).to_string()).await.unwrap();
+        assert_eq!(counts, NotifierCounts { sent: 1, repeated: 0, ignored: 0 }, "{message}");
+        assert_eq!(memory.published_notices().len(), published, "{message}");
+    }
+    let on_bus = memory.notices_on_bus();
+    let notice = golden("AlertNotice");
+    assert_eq!((on_bus.len(), serde_json::to_value(&on_bus[0]).unwrap()), (2, notice.clone()));
+    assert_eq!(on_bus[0], on_bus[1]);
+    for (name, wrong) in [("withdraws", json!("raised")), ("value", json!(131.5)), ("summary", json!("x".repeat(100)))] {
+        let mut other = notice.clone();
+        other[name] = wrong;
+        assert!(contract.check("AlertNotice", &other).is_err(), "{name}");
     }
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod alerts;
+mod back_tests;
 mod contract;
 mod golden;
 mod pipeline;
@@ -24,9 +25,12 @@ use roadcast_lambda_kit::eventbridge::BusEvent;
 use serde_json::{Value, json};
 
 /// Messages that only Roadcast writes.
-const OWN_MESSAGES: [&str; 14] = [
+const OWN_MESSAGES: [&str; 18] = [
     "AlertRecord",
     "AlertEntry",
+    "NoticeRequest",
+    "NoticeEntry",
+    "AlertNotice",
     "IngestEntry",
     "DeliveryEntry",
     "FeedMessage",
@@ -37,17 +41,20 @@ const OWN_MESSAGES: [&str; 14] = [
     "QuarantineLine",
     "AttemptTask",
     "LineTask",
+    "BackTestTask",
     "WebhookNotice",
     "FailedDelivery",
 ];
-/// Their optional members, each with the end of its path.
-const OPTIONAL: [&str; 10] = [
+/// Their optional members, each with the end of its path, which begins with the message.
+const OPTIONAL: [&str; 12] = [
+    "BackTestTask/fleetId",
     "mil",
     "vid",
     "eid",
     "index",
     "status",
     "rule/fleetId",
+    "detail/notice",
     "data/cause",
     "data/signals",
     "data/diagnostic",
@@ -113,7 +120,7 @@ fn schema_rejects_renamed_and_missing_members() {
                     contract.check(message, &renamed).is_err(),
                     "{message}{pointer}: the schema accepts a renamed {name}"
                 );
-                let path = format!("{pointer}/{name}");
+                let path = format!("/{message}{pointer}/{name}");
                 if !OPTIONAL.iter().any(|optional| path.ends_with(&format!("/{optional}"))) {
                     assert!(
                         contract.check(message, &without).is_err(),
@@ -290,10 +297,13 @@ fn channel_addresses_equal_those_of_the_template() {
     assert_eq!(contract.address("ingestBus"), property("IngestBus", "Name"));
     assert_eq!(contract.address("telemetryQueue"), property("TelemetryQueue", "QueueName"));
     assert_eq!(contract.address("alertsQueue"), property("AlertsQueue", "QueueName"));
+    assert_eq!(contract.address("alertNotices"), property("AlertNotices", "QueueName"));
+    assert_eq!(contract.address("operatorAlerts"), property("OperatorAlerts", "TopicName"));
     assert_eq!(contract.address("deliveryBus"), property("DeliveryBus", "Name"));
     assert_eq!(contract.address("webhookEvents"), property("WebhookEvents", "QueueName"));
     assert_eq!(contract.address("webhookDeliveries"), property("WebhookDeliveries", "QueueName"));
     assert_eq!(contract.address("webhookOrdered"), property("WebhookOrdered", "QueueName"));
+    assert_eq!(contract.address("backTests"), property("BackTestTasks", "QueueName"));
     assert_eq!(contract.address("deadLetters"), property("DeadLetters", "QueueName"));
     for function in ["FleetDelivery", "Provisioner"] {
         let prefix = template_text(&[function, "Properties", "Environment", "Variables", "FEED_QUEUE_PREFIX"]);
@@ -311,6 +321,21 @@ fn channel_addresses_equal_those_of_the_template() {
     let payload = ["DeviceRule", "Properties", "TopicRulePayload"];
     assert_eq!(template_text(&[&payload[..], &["Actions", "0", "Kinesis", "PartitionKey"]].concat()), "${topic(1)}");
     assert_eq!(template_text(&[&payload[..], &["Sql"]].concat()), "SELECT *");
+}
+
+#[test]
+fn rules_of_notices_match_what_the_code_writes() {
+    let contract = Contract::read();
+    for (rule, message, selected) in
+        [("AlertNoticesRule", "AlertEntry", "NoticeRequest"), ("IncidentRule", "NoticeEntry", "AlertNotice")]
+    {
+        let entry = golden::read(&contract, message).remove(0);
+        for name in ["source", "detail-type"] {
+            assert_eq!(entry[name], template_text(&[rule, "Properties", "EventPattern", name, "0"]), "{rule}: {name}");
+        }
+        assert_eq!(template_text(&[rule, "Properties", "Targets", "0", "InputPath"]), "$.detail", "{rule}");
+        contract.check(selected, &entry["detail"]).unwrap_or_else(|error| panic!("{rule}: {error}"));
+    }
 }
 
 #[test]

@@ -183,7 +183,8 @@ impl Pipeline {
     /// Sends a probe to the fleet, and returns its entry on the ingest bus.
     pub(crate) async fn probe(&self) -> Batch {
         let probe = Probe { fleet_id: self.fleet_id.clone(), round: 0x2A, number: 1, time: self.clock.now() };
-        let entry = Batch { lane: Lane::Telemetry, events: vec![probe.encode().expect("a probe is JSON")] };
+        let entry =
+            Batch { lane: Lane::Telemetry, for_notices: false, events: vec![probe.encode().expect("a probe is JSON")] };
         self.enrich(&[&entry.events[0]]).await.expect("passed");
         entry
     }

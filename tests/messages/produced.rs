@@ -10,7 +10,7 @@ use roadcast_domain::ids::FleetId;
 use serde_json::{Value, json};
 
 use crate::pipeline::Pipeline;
-use crate::{alerts, webhooks};
+use crate::{alerts, back_tests, webhooks};
 
 /// The first bytes of a zstd frame.
 const ZSTD: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
@@ -81,7 +81,13 @@ pub(crate) async fn produce() -> Produced {
     let probe_delivery = pipeline.memory.deliveries().pop().expect("the probe is delivered");
     let probe_message = pipeline.memory.queued(&pipeline.fleet_id).pop().expect("the probe arrives");
 
-    let (alert_record, alerts) = alerts::produce(&pipeline).await;
+    let alerts = alerts::produce(&pipeline).await;
+    let alert_entry = entry(&BusEntry::ingest("roadcast-dev-ingest", &alerts.entry));
+    let notice_entry = entry(&BusEntry::notice("roadcast-dev-ingest", &alerts.notice).expect("JSON"));
+    // Each alert of the operator has its own entry; the golden entry has two.
+    let request = json!({ "notice": alert_entry["detail"]["notice"], "events": [alert_entry["detail"]["events"][0]] });
+
+    let back_test = back_tests::produce(&pipeline).await;
 
     let webhooks = webhooks::produce(&pipeline, &entry(&delivery)).await;
     let mut messages = webhooks.messages;
@@ -93,8 +99,12 @@ pub(crate) async fn produce() -> Produced {
         ("RawLine", lines(&raw).into_iter().filter(is_plain).collect()),
         ("QuarantineLine", quarantined.iter().flat_map(lines).collect()),
         ("IngestEntry", vec![entry(&BusEntry::ingest("roadcast-dev-ingest", published))]),
-        ("AlertRecord", vec![alert_record]),
-        ("AlertEntry", vec![entry(&BusEntry::ingest("roadcast-dev-ingest", &alerts))]),
+        ("AlertRecord", vec![alerts.record]),
+        ("BackTestTask", vec![back_test]),
+        ("AlertEntry", vec![alert_entry]),
+        ("NoticeRequest", vec![request]),
+        ("AlertNotice", vec![notice_entry["detail"].clone()]),
+        ("NoticeEntry", vec![notice_entry]),
         ("DeliveryEntry", vec![entry(&delivery)]),
         ("FeedMessage", vec![parse(message)]),
         ("ProbeEntry", vec![entry(&BusEntry::ingest("roadcast-dev-ingest", &probe))]),

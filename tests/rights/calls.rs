@@ -55,6 +55,7 @@ fn action<'o>(service: &str, operation: &'o str) -> Option<&'o str> {
         | ("kinesis", "PutRecord" | "PutRecords" | "ListShards" | "GetShardIterator" | "GetRecords")
         | ("kms", "Encrypt" | "Decrypt")
         | ("secretsmanager", "GetSecretValue")
+        | ("sns", "Publish")
         | ("states", "StartExecution")
         | (
             "cognito-idp",
@@ -111,7 +112,7 @@ fn arn(service: &str, name: &str) -> Option<String> {
         "states" => format!("stateMachine:{name}"),
         "cognito-idp" => format!("userpool/{name}"),
         "lambda" => format!("function:{name}"),
-        "sqs" => name.to_owned(),
+        "sns" | "sqs" => name.to_owned(),
         _ => return None,
     };
     Some(format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"))

@@ -142,7 +142,7 @@ impl Template {
         }
         let resource_type = self.root["Resources"][name]["Type"].as_str()?;
         match resource_type {
-            "AWS::SecretsManager::Secret" | "AWS::Serverless::StateMachine" => self.arn(name),
+            "AWS::SecretsManager::Secret" | "AWS::Serverless::StateMachine" | "AWS::SNS::Topic" => self.arn(name),
             _ => self.name(name),
         }
     }
@@ -161,6 +161,7 @@ impl Template {
         let member = match resource["Type"].as_str()? {
             "AWS::DynamoDB::Table" => "TableName",
             "AWS::S3::Bucket" => "BucketName",
+            "AWS::SNS::Topic" => "TopicName",
             "AWS::SQS::Queue" => "QueueName",
             "AWS::Logs::LogGroup" => "LogGroupName",
             "AWS::Serverless::Function" => "FunctionName",
@@ -179,6 +180,9 @@ impl Template {
             "AWS::DynamoDB::Table" => ("dynamodb", format!("table/{name}")),
             "AWS::Kinesis::Stream" => ("kinesis", format!("stream/{name}")),
             "AWS::Events::EventBus" => ("events", format!("event-bus/{name}")),
+            // The suffix of its ARN is generated.
+            "AWS::Events::ApiDestination" => ("events", format!("api-destination/{name}")),
+            "AWS::SNS::Topic" => ("sns", name),
             "AWS::SQS::Queue" => ("sqs", name),
             "AWS::Serverless::Function" => ("lambda", format!("function:{name}")),
             "AWS::Serverless::StateMachine" => ("states", format!("stateMachine:{name}")),

@@ -5,7 +5,7 @@ use roadcast_signals::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
-use crate::evaluate::{Evaluation, silent_transitions};
+use crate::evaluate::{Evaluation, pass_silence, silent_transitions};
 use crate::program::VehicleRules;
 use crate::state::State;
 use crate::transition::Transition;
@@ -14,7 +14,7 @@ use crate::window::Window;
 /// What is kept of an interrupted back-test: the state after all samples before a time. The events since are in the event log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct BackTestState(State);
+pub struct BackTestState(pub(crate) State);
 
 /// The evaluation of the rules of a vehicle on events of the event log.
 ///
@@ -72,6 +72,13 @@ impl<'r> BackTest<'r> {
         let transitions = evaluation.run(&mut self.state, 0..end);
         self.pending.forget_until(Some(time.plus_ms(-1)));
         in_order(transitions)
+    }
+
+    /// Evaluates the samples and the silence up to a time. Returns the transitions, by time, and the state after them.
+    pub fn state_at(mut self, time: Timestamp) -> (Vec<Transition>, BackTestState) {
+        let mut transitions = self.complete_before(time.plus_ms(1));
+        transitions.extend(in_order(pass_silence(self.rules, &mut self.state, time)));
+        (transitions, BackTestState(self.state))
     }
 
     /// Evaluates the samples up to a time, and the silence after the last one. Returns the transitions, by time.

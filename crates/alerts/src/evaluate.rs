@@ -15,7 +15,7 @@ use crate::program::{BoundRule, VehicleRules};
 use crate::state::{LastDiagnostic, LastValue, RuleState, State};
 use crate::transition::Transition;
 
-pub(crate) use silence::{next_deadline, silent_transitions};
+pub(crate) use silence::{next_deadline, pass_silence, silent_transitions};
 
 /// The evaluation of a batch: what does not change while it runs.
 pub(crate) struct Evaluation<'b> {

@@ -8,6 +8,9 @@ pub const CONDITIONS_PER_RULE: usize = 32;
 pub const SIGNALS_PER_RULE: usize = 64;
 /// Maximum depth of nested conditions.
 pub const CONDITION_DEPTH: usize = 8;
+/// Minimum seconds after an alert in which no other one is raised about the same vehicle; also the default. Limits the alerts of a
+/// rule whose condition changes with each sample.
+pub const MIN_COOLDOWN_S: u32 = 60;
 /// Maximum seconds of a duration of a rule: seven days.
 pub const MAX_DURATION_S: u32 = 7 * 24 * 60 * 60;
 /// Maximum seconds over which a rate is computed: a day.
@@ -42,6 +45,9 @@ pub const RULES_PER_VEHICLE: usize = 200;
 pub const ALLOWED_LATENESS_MS: i64 = 15 * 60 * 1000;
 /// Maximum samples of one vehicle that are kept for the evaluation of late data: 15 minutes at 10 Hz.
 pub const KEPT_SAMPLES: usize = 9000;
+/// Maximum estimated bytes of the transitions of one vehicle that are kept for late data. Beyond it, the oldest are forgotten and the
+/// allowed lateness is shorter.
+pub const KEPT_TRANSITION_BYTES: usize = 1024 * 1024;
 /// Maximum trouble codes that an alert names.
 pub const CODES_PER_ALERT: usize = 16;
 /// After two readings of the speed that are further apart, in milliseconds, no acceleration is computed.

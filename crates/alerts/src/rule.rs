@@ -39,8 +39,8 @@ pub struct Rule {
     pub scope: Scope,
     /// An alert is raised when the condition begins to hold, and cleared when it no longer holds.
     pub condition: Condition,
-    /// For how many seconds after an alert was raised no other one is raised about the same vehicle.
-    #[serde(skip_serializing_if = "is_zero")]
+    /// For how many seconds after an alert was raised no other one is raised about the same vehicle. A rule that is read has at least
+    /// [`limits::MIN_COOLDOWN_S`].
     pub cooldown_s: u32,
     /// When no alerts are raised.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,8 +82,9 @@ impl Rule {
         let severity = members.required("severity", mistakes).and_then(|part| part.one_of(&SEVERITIES, mistakes));
         let scope = members.or_default("scope", mistakes, Scope::read);
         let condition = members.required("condition", mistakes).and_then(|part| Condition::read_root(&part, mistakes));
-        let cooldown_s =
-            members.or_default("cooldownS", mistakes, |part, mistakes| part.seconds(0, limits::MAX_DURATION_S, mistakes));
+        let cooldown_s = members.get("cooldownS").map_or(Some(limits::MIN_COOLDOWN_S), |part| {
+            part.seconds(limits::MIN_COOLDOWN_S, limits::MAX_DURATION_S, mistakes)
+        });
         let schedule = members.or_default("schedule", mistakes, |part, mistakes| Schedule::read(part, mistakes).map(Some));
         Some(Self {
             name: name?.to_owned(),

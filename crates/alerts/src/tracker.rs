@@ -8,7 +8,7 @@ mod states;
 #[cfg(test)]
 mod tests;
 
-use roadcast_domain::alert::Alert;
+use roadcast_domain::alert::{Alert, TransitionKind};
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{Eid, VehicleId};
 use roadcast_signals::Timestamp;
@@ -102,9 +102,14 @@ impl Tracker {
         self.window.bytes() + self.states.memory_bytes() + self.publication.memory_bytes()
     }
 
-    /// Whether an alert is raised.
+    /// Whether an alert is raised, by a sample or by silence.
     pub fn has_alerts(&self) -> bool {
-        self.states.head().rules.iter().any(|rule| rule.raised_at.is_some())
+        let head = self.states.head();
+        let is_silent = |until| {
+            let mut transitions = silent_transitions(&self.rules, head, until).into_iter();
+            transitions.any(|transition| transition.kind == TransitionKind::Raised)
+        };
+        head.rules.iter().any(|rule| rule.raised_at.is_some()) || self.silent_until.is_some_and(is_silent)
     }
 
     /// Evaluates events, in the order of their arrival. They must be what [`VehicleRules::select`] returned.
@@ -196,7 +201,9 @@ impl Tracker {
                 self.window.forget_until(oldest);
                 self.publication.forget_until(oldest);
             }
-            if self.window.samples() <= limits::KEPT_SAMPLES {
+            if self.window.samples() <= limits::KEPT_SAMPLES
+                && self.publication.memory_bytes() <= limits::KEPT_TRANSITION_BYTES
+            {
                 return;
             }
             is_changed = self.states.forget_oldest();

@@ -27,13 +27,17 @@ fn vid() -> VehicleId {
     VehicleId::from_random_bits(1)
 }
 
+fn parse(condition: &serde_json::Value) -> Rule {
+    Rule::from_value(&json!({"name": "r", "severity": "info", "condition": condition})).unwrap()
+}
+
 fn rules_of(conditions: &[serde_json::Value]) -> VehicleRules {
     let version = |(index, condition): (usize, &serde_json::Value)| RuleVersion {
         owner: RuleOwner::Operator,
         rule_id: RuleId::from_random_bits(index as u128),
         version: 1,
         active_from: Timestamp::default(),
-        rule: Arc::new(Rule::from_value(&json!({"name": "r", "severity": "info", "condition": condition})).unwrap()),
+        rule: Arc::new(Rule { cooldown_s: 0, ..parse(condition) }),
     };
     RuleSet::new(conditions.iter().enumerate().map(version)).for_vehicle(&vid(), &BTreeMap::new())
 }

@@ -4,12 +4,16 @@
 //! "Using Lambda to process records from Amazon Kinesis Data Streams". Every rule names the section that it follows. Choices
 //! that the guide leaves open are documented where they are made. Time comes from the [`ManualClock`]; nothing sleeps.
 //!
-//! Not modelled: the poll rate of once per second, tumbling windows, enhanced fan-out, starting positions other than
-//! `TRIM_HORIZON`, filters, and limits on concurrency.
+//! By default, a mapping has each record at once. [`EventSourceMapping::with_reads`] makes it poll, within the limits of a shard, or
+//! read by enhanced fan-out.
+//!
+//! Not modelled: tumbling windows, starting positions other than `TRIM_HORIZON`, filters, limits on concurrency, and how much a
+//! mapping reads ahead of its function (here, everything).
 
 mod batch_queue;
 mod config;
 mod payload;
+mod reads;
 
 use std::collections::BTreeMap;
 
@@ -19,8 +23,12 @@ use roadcast_signals::Timestamp;
 
 pub use config::MappingConfig;
 pub use payload::{kinesis_event, record_bytes};
+pub use reads::{
+    CATCH_UP_POLL_MS, FAN_OUT_DELAY_MS, POLL_MS, READ_BYTES, READ_BYTES_PER_S, READ_RECORDS, READS_PER_S, Reads, SharedReads,
+};
 
 use batch_queue::{BatchDisposition, BatchQueue, PendingBatch};
+use reads::Position;
 use roadcast_testbed::{ManualClock, MemoryStream, ShardRecord, hash_bucket};
 
 /// The response of a function that reports failures by record.
@@ -28,6 +36,8 @@ use roadcast_testbed::{ManualClock, MemoryStream, ShardRecord, hash_bucket};
 pub struct BatchResponse {
     /// Sequence numbers of the failed records; empty if all records succeeded.
     pub batch_item_failures: Vec<String>,
+    /// How long the invocation took, in milliseconds of virtual time. Until then, the queue of the batch has no other one.
+    pub duration_ms: i64,
 }
 
 impl BatchResponse {
@@ -38,7 +48,13 @@ impl BatchResponse {
 
     /// Returns the response for a batch that failed at this record; later records were not processed.
     pub fn failed_from(sequence_number: impl Into<String>) -> Self {
-        Self { batch_item_failures: vec![sequence_number.into()] }
+        Self { batch_item_failures: vec![sequence_number.into()], duration_ms: 0 }
+    }
+
+    /// Returns the response with the duration of the invocation.
+    #[must_use]
+    pub fn after_ms(self, duration_ms: i64) -> Self {
+        Self { duration_ms, ..self }
     }
 }
 
@@ -97,8 +113,9 @@ pub struct EventSourceMapping {
     config: MappingConfig,
     stream: MemoryStream,
     clock: ManualClock,
-    /// Number of records read, by shard.
-    read: Vec<usize>,
+    reads: Reads,
+    /// By shard.
+    positions: Vec<Position>,
     /// By shard and index of the queue.
     queues: BTreeMap<(usize, usize), BatchQueue>,
     /// Number of records that succeeded or were discarded.
@@ -116,7 +133,8 @@ impl EventSourceMapping {
         let queues = keys.map(|key| (key, BatchQueue::new(now))).collect();
         Self {
             config,
-            read: vec![0; shards],
+            reads: Reads::Immediate,
+            positions: vec![Position::default(); shards],
             queues,
             stream,
             clock,
@@ -124,6 +142,12 @@ impl EventSourceMapping {
             discarded: Vec::new(),
             invocations: Vec::new(),
         }
+    }
+
+    /// Returns the mapping with another way to get records.
+    #[must_use]
+    pub fn with_reads(self, reads: Reads) -> Self {
+        Self { reads, ..self }
     }
 
     /// Invokes the function once for every queue with a batch that is due, all concurrently, and applies the responses.
@@ -163,10 +187,14 @@ impl EventSourceMapping {
         }
     }
 
-    /// Returns the time at which the next batch is due, in the past if it is overdue; `None` if no record waits.
+    /// Returns the time at which the next batch is due or the next records are read, in the past if it is overdue; `None` if no record
+    /// waits.
     pub fn next_due(&mut self) -> Option<Timestamp> {
         self.read_stream();
-        self.queues.values().filter_map(|queue| queue.due(&self.config)).min()
+        let batches = self.queues.values().filter_map(|queue| queue.due(&self.config));
+        let positions = self.positions.iter().enumerate();
+        let next_reads = positions.filter_map(|(shard, position)| position.next_read(&self.reads, &self.stream, shard));
+        batches.chain(next_reads).min()
     }
 
     /// Drops the batches in progress and continues from the checkpoint, like a mapping that was disabled and enabled:
@@ -201,9 +229,9 @@ impl EventSourceMapping {
     }
 
     fn read_stream(&mut self) {
-        for (shard, read) in self.read.iter_mut().enumerate() {
-            for record in self.stream.read(shard, *read) {
-                *read += 1;
+        let now = self.clock.now();
+        for (shard, position) in self.positions.iter_mut().enumerate() {
+            for record in position.read(&self.reads, &self.stream, shard, now) {
                 // Another salt than for the shard, so that the keys of one shard are distributed over all its queues.
                 let index = hash_bucket(&record.partition_key, 1, self.config.parallelization_factor.clamp(1, 10));
                 if let Some(queue) = self.queues.get_mut(&(shard, index)) {
@@ -237,7 +265,7 @@ impl EventSourceMapping {
         let Some(queue) = self.queues.get_mut(&key) else { return };
         let before = batch.records.len();
         // Handlers may advance the clock; retries are scheduled from the time after the response.
-        let now = self.clock.now();
+        let now = self.clock.now().plus_ms(response.map_or(0, |response| response.duration_ms));
         let (remaining, discarded) = queue.complete(&self.config, batch, disposition, now);
         self.completed += before - remaining;
         if let Some(records) = discarded {

@@ -25,6 +25,7 @@ mod s3;
 mod sdk;
 mod sdk_error;
 mod secretsmanager;
+mod sns;
 mod sqs;
 mod stepfunctions;
 mod vehicle_erasure;
@@ -35,8 +36,8 @@ pub use dynamodb::{
     DynamoAlertRules, DynamoAlertState, DynamoAttempts, DynamoBackTests, DynamoClients, DynamoDeadLetters, DynamoDeliveries,
     DynamoEndpointHealths, DynamoEndpointRedrives, DynamoEndpoints, DynamoEntitlements, DynamoErasures, DynamoEventLog,
     DynamoFeedIndex, DynamoFeedProofs, DynamoFleets, DynamoIdempotencyStore, DynamoImportProgress, DynamoPackages,
-    DynamoRateCounter, DynamoSchemas, DynamoStateStore, DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles,
-    DynamoWaitingDeliveries, ErasedTables, keys,
+    DynamoRateCounter, DynamoSchemas, DynamoSentNotices, DynamoStateStore, DynamoSubscriptions, DynamoVehicleMappings,
+    DynamoVehicles, DynamoWaitingDeliveries, ErasedTables, keys,
 };
 pub use eventbridge::{
     BusEntry, EventBridgeDeliveryBus, EventBridgeIngestBus, FEED_INPUT_PATH, NotABusArn, WebhookRule, feed_pattern,
@@ -52,6 +53,7 @@ pub use s3::{
 };
 pub use sdk::{LazyClient, Sdk};
 pub use secretsmanager::SecretsManagerSource;
+pub use sns::SnsNoticeTopic;
 pub use sqs::{SqsBackTestQueue, SqsDeliveryQueue, SqsFailedDeliveries, SqsFeedQueue, SqsMessageDelay};
 pub use stepfunctions::{StateMachines, StepFunctionsProvisioning};
 pub use vehicle_erasure::AwsVehicleErasure;

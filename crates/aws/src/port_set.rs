@@ -8,12 +8,12 @@ use crate::{
     AwsRedriveTargets, AwsVehicleErasure, CognitoAppClients, DynamoAlertRules, DynamoAlertState, DynamoAttempts,
     DynamoBackTests, DynamoClients, DynamoDeadLetters, DynamoDeliveries, DynamoEndpointHealths, DynamoEndpointRedrives,
     DynamoEndpoints, DynamoEntitlements, DynamoErasures, DynamoEventLog, DynamoFeedIndex, DynamoFeedProofs, DynamoFleets,
-    DynamoIdempotencyStore, DynamoImportProgress, DynamoPackages, DynamoRateCounter, DynamoSchemas, DynamoStateStore,
-    DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles, DynamoWaitingDeliveries, EventBridgeDeliveryBus,
-    EventBridgeIngestBus, FleetChannels, KinesisStreamClock, KinesisStreamReader, KinesisTelemetryStream, KmsSealer,
-    OsRandomness, S3Archive, S3ArchivedBatches, S3ArchivedRecords, S3BulkFiles, S3DeadLetterContents, Sdk,
-    SecretsManagerSource, SqsBackTestQueue, SqsDeliveryQueue, SqsFailedDeliveries, SqsFeedQueue, SqsMessageDelay,
-    StepFunctionsProvisioning, SystemClock,
+    DynamoIdempotencyStore, DynamoImportProgress, DynamoPackages, DynamoRateCounter, DynamoSchemas, DynamoSentNotices,
+    DynamoStateStore, DynamoSubscriptions, DynamoVehicleMappings, DynamoVehicles, DynamoWaitingDeliveries,
+    EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels, KinesisStreamClock, KinesisStreamReader,
+    KinesisTelemetryStream, KmsSealer, OsRandomness, S3Archive, S3ArchivedBatches, S3ArchivedRecords, S3BulkFiles,
+    S3DeadLetterContents, Sdk, SecretsManagerSource, SnsNoticeTopic, SqsBackTestQueue, SqsDeliveryQueue,
+    SqsFailedDeliveries, SqsFeedQueue, SqsMessageDelay, StepFunctionsProvisioning, SystemClock,
 };
 
 /// The ports on AWS.
@@ -55,6 +55,8 @@ impl PortSet for AwsPorts {
     type ImportProgress = DynamoImportProgress;
     type IngestBus = EventBridgeIngestBus;
     type MessageDelay = SqsMessageDelay;
+    type NoticeBus = EventBridgeIngestBus;
+    type NoticeTopic = SnsNoticeTopic;
     type ProvisioningWorkflow = StepFunctionsProvisioning;
     type Quarantine = S3Archive;
     type Randomness = OsRandomness;
@@ -64,6 +66,7 @@ impl PortSet for AwsPorts {
     type Schemas = DynamoSchemas;
     type Sealer = KmsSealer;
     type SecretSource = SecretsManagerSource;
+    type SentNotices = DynamoSentNotices;
     type ShardEvaluations = DynamoAlertState;
     type StateStore = DynamoStateStore;
     type StreamClock = KinesisStreamClock;

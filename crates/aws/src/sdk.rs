@@ -44,6 +44,7 @@ struct Clients {
     s3: OnceLock<LazyClient<aws_sdk_s3::Client>>,
     secrets_manager: OnceLock<LazyClient<aws_sdk_secretsmanager::Client>>,
     step_functions: OnceLock<LazyClient<aws_sdk_sfn::Client>>,
+    sns: OnceLock<LazyClient<aws_sdk_sns::Client>>,
     sqs: OnceLock<LazyClient<aws_sdk_sqs::Client>>,
 }
 
@@ -157,6 +158,11 @@ impl Sdk {
     /// Client for state machines.
     pub fn step_functions(&self) -> LazyClient<aws_sdk_sfn::Client> {
         self.lazy(&self.clients.step_functions, aws_sdk_sfn::Client::new)
+    }
+
+    /// Client for topics.
+    pub fn sns(&self) -> LazyClient<aws_sdk_sns::Client> {
+        self.lazy(&self.clients.sns, aws_sdk_sns::Client::new)
     }
 
     /// Client for queues.

@@ -62,6 +62,7 @@ impl VehicleErasure for AwsVehicleErasure {
             ErasedStore::Mappings => self.tables.mappings(scope, after).await,
             ErasedStore::Events => self.tables.events(scope).await,
             ErasedStore::States => self.tables.states(scope).await,
+            ErasedStore::AlertState => self.tables.alert_state(scope, after).await,
             ErasedStore::FeedIndex => self.tables.feed_index(scope, after).await,
             ErasedStore::Deliveries => self.tables.deliveries(scope, after).await,
             ErasedStore::Archive => self.objects.raw(scope, after).await,

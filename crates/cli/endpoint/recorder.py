@@ -131,6 +131,12 @@ def json_calls(service, operation, body, dynamodb):
         yield operation, _RESOURCE_MEMBERS[service](body), ()
 
 
+def form_calls(body):
+    """Yields the parts of a request to SNS, whose protocol is a form."""
+    members = dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True))
+    yield members["Action"], generalized_name(members["TopicArn"]), ()
+
+
 def _deletion(parameters, multipart):
     if multipart:
         return "AbortMultipartUpload"
@@ -206,6 +212,11 @@ class Recorder:
                 self._record_json(caller, service, operation, body)
                 await app(scope, _replayed(messages, receive), send)
                 return
+            if service == "sns":
+                messages = await _messages(receive)
+                self._record_form(caller, service, b"".join(message.get("body", b"") for message in messages))
+                await app(scope, _replayed(messages, receive), send)
+                return
 
             async def recording_send(message):
                 if message["type"] == "http.response.start":
@@ -226,6 +237,14 @@ class Recorder:
             calls = [(operation, "*", ())]
         for part, resource, keys in calls:
             self._record(caller, service, part, resource, keys)
+
+    def _record_form(self, caller, service, body):
+        try:
+            calls = list(form_calls(body))
+        except (KeyError, UnicodeDecodeError):
+            calls = [("unknown", "*", ())]
+        for operation, resource, keys in calls:
+            self._record(caller, service, operation, resource, keys)
 
     def _record(self, caller, service, operation, resource, keys):
         line = " ".join([caller, service, operation.replace(" ", "-"), resource, *sorted(keys)])

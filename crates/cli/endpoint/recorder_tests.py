@@ -6,7 +6,7 @@ import os
 import tempfile
 import unittest
 
-from recorder import DynamoDb, Recorder, generalized_key, json_calls, named_credentials, s3_call
+from recorder import DynamoDb, Recorder, form_calls, generalized_key, json_calls, named_credentials, s3_call
 
 TABLES = {"reference": "pk", "vehicles": "vid", "feedIndex": "feed"}
 DYNAMODB = DynamoDb(TABLES.__getitem__)
@@ -32,6 +32,10 @@ class GeneralizedNames(unittest.TestCase):
         rule = {"EventBusName": "delivery", "Name": "feed-flt_0123456789abcdef", "Tags": [{"Key": "a", "Value": "b"}]}
         self.assertEqual([part[:2] for part in calls("events", "PutRule", rule)],
                          [("PutRule", "delivery/feed-*"), ("PutRule/Tags", "delivery/feed-*")])
+
+    def test_topic_is_that_of_the_form(self):
+        form = b"Action=Publish&TopicArn=arn%3Aaws%3Asns%3Aeu-central-1%3A000000000000%3Aroadcast-local-operator-alerts&Message="
+        self.assertEqual(list(form_calls(form)), [("Publish", "roadcast-local-operator-alerts", ())])
 
     def test_secret_has_no_generated_suffix(self):
         arn = "arn:aws:secretsmanager:eu-central-1:000000000000:secret:roadcast-local-secret-aB3dE6"

@@ -1,12 +1,14 @@
-"""Starts the local AWS endpoint with the check of origins, methods `ANY`, traces, a request that prepares its end and, if a
-file is named, a recording of the calls of functions."""
+"""Starts the local AWS endpoint with the check of origins, methods `ANY`, traces, retries of API destinations, a request that
+prepares its end and, if a file is named, a recording of the calls of functions."""
 
 import importlib
 import json
 import os
 import sys
+import urllib.request
 
 from any_method import read_any_methods
+from api_destinations import ApiDestinations
 from invocations import Invocations
 from origin_check import checked, respond
 from recorder import Recorder, named_credentials
@@ -41,6 +43,16 @@ def partition_attribute(table_name):
     return next(table["pk_name"] for (_account, _region, name), table in tables.all_items() if name == table_name)
 
 
+def send_message(queue_arn, body, attributes):
+    """Sends a message to a queue of the endpoint."""
+    account, name = queue_arn.split(":")[4:6]
+    url = f"http://127.0.0.1:{os.environ[_PORT]}"
+    message = {"QueueUrl": f"{url}/{account}/{name}", "MessageBody": body, "MessageAttributes": attributes}
+    headers = {"X-Amz-Target": "AmazonSQS.SendMessage", "Content-Type": "application/x-amz-json-1.0"}
+    request = urllib.request.Request(url, json.dumps(message).encode(), headers)
+    urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10).close()
+
+
 def main():
     endpoint = importlib.import_module("ministack.app")
     functions = importlib.import_module("ministack.services.lambda_svc")
@@ -50,6 +62,10 @@ def main():
         setattr(functions, name, invocations.mapping(getattr(functions, name)))
     name = "_execute_function_with_config_scope"
     setattr(functions, name, invocations.function(getattr(functions, name)))
+    events = importlib.import_module("ministack.services.eventbridge")
+    destinations = ApiDestinations(events, send_message)
+    events._invoke_target = destinations.invoked(events._invoke_target)
+    events._dispatch_to_api_destination = destinations.dispatched(events._dispatch_to_api_destination)
     read_any_methods(importlib.import_module("ministack.services.apigateway_v1"))
     app = endpoint.app
     path = os.environ.get(_RECORDED_CALLS)

@@ -1,4 +1,4 @@
-"""Stands in for the X-Ray daemon and for X-Ray: receives the segments of functions over UDP, and returns them by trace id.
+"""Replaces the X-Ray daemon and X-Ray: receives the segments of functions over UDP, and returns them by trace id.
 
 Nothing else of X-Ray is here: no sampling, no service map, and the traces are gone when the endpoint ends.
 """

@@ -3,6 +3,7 @@
 // Progress in percent.
 #![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 
+mod alerts;
 mod webhooks;
 
 use std::process::ExitCode;
@@ -29,6 +30,7 @@ const SCALE: [u32; 5] = [100, 1_000, 10_000, 100_000, 1_000_000];
   cargo roadcast cost --vehicles 2500 --fleets 4 --by-fleet
   cargo roadcast --json cost --knobs false | jq '.iot.traffic, .putRecords.traffic'
   cargo roadcast cost --webhooks                                Only what webhooks add
+  cargo roadcast cost --alerts                                  Only what alerts add
 
 Needs no running stack and no AWS account. Takes some minutes for 10,000 vehicles; --knobs false and --scaling false are faster.
 Prices are in infra/prices.csv; docs/performance.md describes the method.")]
@@ -46,6 +48,10 @@ pub(crate) struct CostArgs {
     /// Estimate only what webhooks add: one event for each vehicle and day. Takes seconds.
     #[arg(long)]
     pub(crate) webhooks: bool,
+    /// Estimate only what alerts add: 10,000 vehicles in 10 fleets with 50 rules each, one alert for each vehicle and day. Takes some
+    /// seconds.
+    #[arg(long, conflicts_with_all = ["webhooks", "vehicles", "fleets", "payload"])]
+    pub(crate) alerts: bool,
     /// Split the bill by fleet.
     #[arg(long)]
     pub(crate) by_fleet: bool,
@@ -77,11 +83,19 @@ pub(crate) async fn run(console: &Console, options: &CostArgs) -> Result<ExitCod
         console.print_result(&object, &text)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if options.alerts {
+        let (object, text) = alerts::report(&prices);
+        console.print_result(&object, &text)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let paths = [IngestPath::PutRecords, IngestPath::PartnerHttp, IngestPath::VehicleHttp];
-    let mut step = console.counted_step("Metering one day per ingest path", 100);
-    let runs = paths.map(|path| (path, knobs));
-    let days = measure(&workload, &runs, |done| step.set_position((done * 100.0) as u64, "")).await?;
+    let variations = if options.knobs { variations(knobs, options.fleets) } else { Vec::new() };
+    let varied_runs = variations.iter().map(|(_, knobs)| (IngestPath::PutRecords, *knobs));
+    let runs: Vec<_> = paths.map(|path| (path, knobs)).into_iter().chain(varied_runs).collect();
+    let mut step = console.counted_step("Metering one day per ingest path and setting", 100);
+    let mut days = measure(&workload, &runs, |done| step.set_position((done * 100.0) as u64, "")).await?;
     step.finish(&format!("{} vehicles, {} fleets", workload.vehicles, workload.fleets));
+    let varied_days = days.split_off(paths.len());
     let [put_records, partner, vehicle] =
         <[Day; 3]>::try_from(days).ok().context("internal error: expected a day for each of three ingest paths")?;
     let iot = put_records.by_iot();
@@ -118,15 +132,8 @@ pub(crate) async fn run(console: &Console, options: &CostArgs) -> Result<ExitCod
         used.add_scaled(&month.idle, 1.0);
         report.fleet_shares = bill_of(&month, &workload).split(&used, &month.delivered);
     }
-    if options.knobs {
-        let variations = variations(knobs, options.fleets);
-        let runs: Vec<_> = variations.iter().map(|(_, knobs)| (IngestPath::PutRecords, *knobs)).collect();
-        let mut step = console.counted_step("Metering other settings", 100);
-        let days = measure(&workload, &runs, |done| step.set_position((done * 100.0) as u64, "")).await?;
-        for ((change, _), day) in variations.into_iter().zip(days) {
-            report.variations.push((change, bill_of(&day.month(), &workload)));
-        }
-        step.finish("metered");
+    for ((change, _), day) in variations.into_iter().zip(varied_days) {
+        report.variations.push((change, bill_of(&day.month(), &workload)));
     }
     if options.scaling {
         let mut step = console.counted_step("Metering other numbers of vehicles", SCALE.len() as u64);

@@ -51,6 +51,10 @@ use crate::args::{Args, Command};
 use crate::console::Console;
 use crate::location::StackLocation;
 
+/// That of the stream processor, whose computing time `cost` measures (docs/decisions/0063-allocators.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();

@@ -6,6 +6,7 @@ pub(crate) mod deploy;
 pub(crate) mod deployed;
 pub(crate) mod endpoint;
 pub(crate) mod gateway;
+pub(crate) mod incident_endpoint;
 pub(crate) mod package;
 pub(crate) mod process;
 pub(crate) mod recovery;

@@ -19,7 +19,9 @@ use crate::simulator::{Simulation, SimulationCounts};
 use crate::stack::endpoint::{self, Endpoint};
 use crate::stack::process::ProcessHandle;
 use crate::stack::state::{RunFile, StackFile};
-use crate::stack::{Stack, build, demo_fleet, deploy, gateway, package, recovery, reference, template, tool_clients, venv};
+use crate::stack::{
+    Stack, build, demo_fleet, deploy, gateway, incident_endpoint, package, recovery, reference, template, tool_clients, venv,
+};
 
 pub(crate) const DEFAULT_PORT: u16 = 4566;
 
@@ -29,6 +31,7 @@ pub(crate) const DEFAULT_PORT: u16 = 4566;
   cargo roadcast up                  Run until Ctrl-C
   cargo roadcast up --detach         Run in the background; `cargo roadcast down` stops it
   cargo roadcast up --fresh          Delete all data of the stack first
+  cargo roadcast up --incident-endpoint http://127.0.0.1:8790/incidents     Post notices of the operator's alerts
   cargo roadcast --dir /tmp/b up --port 0 --detach --json     A second stack on a free port, for a script")]
 pub(crate) struct UpArgs {
     /// Delete all data of the stack before starting.
@@ -43,6 +46,9 @@ pub(crate) struct UpArgs {
     /// Do not start simulated vehicles.
     #[arg(long)]
     pub(crate) no_simulate: bool,
+    /// Post notices of the alerts of the operator's rules to this URL.
+    #[arg(long, value_name = "URL", value_parser = incident_endpoint::parse_url)]
+    pub(crate) incident_endpoint: Option<reqwest::Url>,
     /// Number of simulated vehicles of the demo fleet.
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) vehicles: u16,
@@ -82,7 +88,7 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: UpArgs) -> 
     file.write(layout)?;
 
     let ready = tokio::select! {
-        ready = deploy_and_onboard(layout, console, &plan, file, usize::from(options.vehicles)) => ready,
+        ready = deploy_and_onboard(layout, console, &plan, file, &options) => ready,
         () = shutdown.recv() => Err(anyhow::anyhow!("interrupted")),
         status = endpoint.wait() => {
             Err(anyhow::anyhow!("the local AWS endpoint exited ({status}); see {}", layout.endpoint_log().display()))
@@ -136,7 +142,7 @@ async fn deploy_and_onboard(
     console: &Console,
     plan: &DeploymentPlan,
     file: StackFile,
-    vehicles: usize,
+    options: &UpArgs,
 ) -> Result<Stack> {
     let mut stack = Stack::local(layout, file);
     let digest = deploy::digest(&plan.packaged);
@@ -150,7 +156,8 @@ async fn deploy_and_onboard(
         stack.file.deployed = digest;
     }
     stack.save()?;
-    demo_fleet::demo(&mut stack, vehicles, console).await?;
+    incident_endpoint::set(&stack, options.incident_endpoint.as_ref()).await?;
+    demo_fleet::demo(&mut stack, usize::from(options.vehicles), console).await?;
     stack.file.reference = reference::publish(&stack, layout, console).await;
     stack.save()?;
     Ok(stack)

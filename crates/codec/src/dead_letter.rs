@@ -12,8 +12,10 @@
 //! | the error action of a topic rule | `device_rule` | IoT Core developer guide, "Error handling (error action)" |
 //! | the dispatcher of webhooks, for a delivery that failed | `webhook` | [`failed_delivery`](crate::failed_delivery) |
 //! | SQS, by the redrive policy of a queue of webhooks | `webhook` | as above; the body is an entry of the bus, or a task |
+//! | SQS, by the redrive policy of the queue of back-tests | `back_test` | as above; the body is a task |
 //! | S3, for a created object | `notice` | S3 user guide, "Event message structure" |
 
+mod back_test;
 mod device_rule;
 mod function;
 mod notice;
@@ -149,7 +151,9 @@ impl DeadMessage {
     pub fn parse(message: &QueueMessage) -> Self {
         let failure = rule::sent_by_rule(message)
             .or_else(|| rule::moved_from_queue(message))
+            .or_else(|| rule::moved_from_notices(message))
             .or_else(|| webhook::moved_from_queue(message))
+            .or_else(|| back_test::moved_from_queue(message))
             .map(|failure| Self::Failure(Box::new(failure)));
         failure.or_else(|| parse_body(message, message.body.as_bytes())).unwrap_or_else(|| {
             // An error action can be configured to send base64.

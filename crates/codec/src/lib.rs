@@ -18,6 +18,7 @@
 //! | [`byte_order_mark`] | the mark that some programs write before JSON |
 
 pub mod alert_checkpoint;
+pub mod alert_notice;
 pub mod alert_record;
 pub mod archive_text;
 pub mod bulk_file;

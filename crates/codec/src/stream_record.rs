@@ -24,7 +24,7 @@ use roadcast_domain::json_pointer::JsonPointer;
 use roadcast_domain::limits;
 use roadcast_domain::refusal::{Reason, Refusal};
 use roadcast_domain::validation::{self, EventData};
-use roadcast_signals::Sample;
+use roadcast_signals::{Sample, Samples};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::BLOCK_CONTENT_TYPE;
@@ -160,6 +160,11 @@ pub fn compress(text: &str) -> Vec<u8> {
 /// Encodes samples as a block in base64: the `data_base64` of an event with `datacontenttype` [`BLOCK_CONTENT_TYPE`].
 pub fn block_base64(samples: &[Sample]) -> Result<String, EncodeError> {
     Ok(STANDARD.encode(Block::from_samples(samples)?.encode()))
+}
+
+/// Encodes samples in columns like [`block_base64`].
+pub fn columns_base64(samples: Samples) -> Result<String, EncodeError> {
+    Ok(STANDARD.encode(Block::new(Vec::new(), samples)?.encode()))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! A tick is in each shard every minute, so that time passes for the alert evaluator in the order of the records: while records
 //! wait in a shard, so does the tick behind them, and a backlog never looks like the silence of a vehicle. A tick has no content that
-//! could be false, so anybody who may put records may put one.
+//! could be false, so every sender that may put records may put one.
 
 /// The content of a tick. No CloudEvent is like this.
 pub const TICK: &str = r#"{"tick":"roadcast.stream.clock"}"#;

@@ -7,7 +7,7 @@
 
 mod level;
 mod pipeline;
-mod traffic;
+pub(crate) mod traffic;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
@@ -29,6 +29,10 @@ pub const EVENTS_API_MIB: f64 = 512.0;
 pub const PROCESSOR_MIB: f64 = 512.0;
 /// See [`EVENTS_API_MIB`].
 pub const OTHER_FUNCTIONS_MIB: f64 = 256.0;
+/// See [`EVENTS_API_MIB`].
+pub const EVALUATOR_MIB: f64 = 512.0;
+/// See [`EVENTS_API_MIB`].
+pub const TICKER_MIB: f64 = 128.0;
 /// Setting of the event source mapping, as in the template.
 pub const BATCH_SIZE: usize = 10_000;
 /// Returns the concurrent batches per shard. The template's default suits blocks and compressed records; plain JSON reaches
@@ -104,8 +108,8 @@ pub struct Day {
     levels: Vec<LevelRun>,
 }
 
-/// Runs a day of each ingest path with its settings. Runs with the same format of uploads are concurrent and get the same uploads.
-/// Calls `report` with the progress, from 0 to 1.
+/// Runs a day of each ingest path with its settings. All runs are concurrent and get the same uploads. Calls `report` with the
+/// progress, from 0 to 1.
 pub fn run_days(workload: &Workload, runs: &[(IngestPath, Knobs)], report: &dyn Fn(f64)) -> Vec<Day> {
     let cells = f64::from(workload.vehicles.div_ceil(CELL_VEHICLES).max(1));
     let vehicles = f64::from(workload.vehicles) / cells;
@@ -114,26 +118,16 @@ pub fn run_days(workload: &Workload, runs: &[(IngestPath, Knobs)], report: &dyn 
     let day =
         |(_, knobs): &(IngestPath, Knobs)| Day { workload: workload.clone(), cells, knobs: *knobs, levels: Vec::new() };
     let mut days: Vec<Day> = runs.iter().map(day).collect();
-    let groups = [Payload::Compact, Payload::Json].map(|payload| {
-        let indices: Vec<usize> = (0..runs.len()).filter(|run| runs[*run].1.payload == payload).collect();
-        let group: Vec<(IngestPath, Knobs)> = indices.iter().map(|run| runs[*run]).collect();
-        (payload, indices, group)
-    });
-    let groups: Vec<_> = groups.into_iter().filter(|(_, indices, _)| !indices.is_empty()).collect();
-    let seconds = |load: &Load, group: &[(IngestPath, Knobs)]| load.run_seconds(longest_warm_up_s(group)).count() as f64;
-    let work =
-        |load: &Load| groups.iter().map(|(_, _, group)| seconds(load, group)).sum::<f64>() * load.vehicles.len() as f64;
-    let total: f64 = loads.iter().map(work).sum();
+    let seconds = |load: &Load| load.run_seconds(longest_warm_up_s(runs)).count() as f64;
+    let total: f64 = loads.iter().map(|load| seconds(load) * load.vehicles.len() as f64).sum();
     let mut done = 0.0;
     for load in &loads {
-        for (payload, indices, group) in &groups {
-            let levels = run_level(load, workload.fleets, *payload, group, &mut || {
-                done += load.vehicles.len() as f64;
-                report(done / total);
-            });
-            for (run, level) in indices.iter().zip(levels) {
-                days[*run].levels.push(level);
-            }
+        let levels = run_level(load, workload.fleets, runs, &mut || {
+            done += load.vehicles.len() as f64;
+            report(done / total);
+        });
+        for (day, level) in days.iter_mut().zip(levels) {
+            day.levels.push(level);
         }
     }
     days
@@ -149,15 +143,9 @@ fn longest_warm_up_s(runs: &[(IngestPath, Knobs)]) -> i64 {
     runs.iter().map(|(_, knobs)| warm_up_s(*knobs)).max().unwrap_or_default()
 }
 
-/// Runs a level on each ingest path, in a thread each: the CPU time of a thread is that of its invocations. All runs have this
-/// format of uploads. Calls `report` after each second of the level.
-fn run_level(
-    load: &Load,
-    fleets: u32,
-    payload: Payload,
-    runs: &[(IngestPath, Knobs)],
-    report: &mut dyn FnMut(),
-) -> Vec<LevelRun> {
+/// Runs a level on each ingest path, in a thread each: the CPU time of a thread is that of its invocations. Calls `report` after
+/// each second of the level.
+fn run_level(load: &Load, fleets: u32, runs: &[(IngestPath, Knobs)], report: &mut dyn FnMut()) -> Vec<LevelRun> {
     std::thread::scope(|scope| {
         let start = |(path, knobs): &(IngestPath, Knobs)| {
             let (path, knobs, (sender, uploads)) = (*path, *knobs, mpsc::sync_channel(SECONDS_AHEAD));
@@ -166,7 +154,8 @@ fn run_level(
         };
         let (senders, runs_in_progress): (Vec<_>, Vec<_>) = runs.iter().map(start).unzip();
         let warm_up_s = longest_warm_up_s(runs);
-        let mut traffic = Traffic::new(load, payload, warm_up_s);
+        let payloads: Vec<Payload> = runs.iter().map(|(_, knobs)| knobs.payload).collect();
+        let mut traffic = Traffic::new(load, &payloads, warm_up_s);
         for second in load.run_seconds(warm_up_s) {
             let uploads = Arc::new(traffic.next_uploads(second));
             for (sender, _) in senders.iter().filter(|(_, seconds)| seconds.contains(&second)) {

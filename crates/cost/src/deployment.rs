@@ -32,6 +32,8 @@ use roadcast_traces::VehicleKey;
 port_set! {
     /// The ports in memory, under a meter wherever [`Metered`] implements the port.
     pub(crate) enum MeteredPorts {
+        AlertCheckpoints = Metered<Memory>;
+        AlertRules = Metered<Memory>;
         Archive = Metered<Memory>;
         Clients = Metered<Memory>;
         DeliveryBus = Metered<Memory>;
@@ -43,7 +45,9 @@ port_set! {
         IngestBus = Metered<Memory>;
         Quarantine = Metered<Memory>;
         Schemas = Metered<Memory>;
+        ShardEvaluations = Metered<Memory>;
         StateStore = Metered<Memory>;
+        StreamReader = Metered<Memory>;
         TelemetryStream = Metered<Memory>;
         Vehicles = Metered<Memory>;
     }
@@ -53,7 +57,7 @@ port_set! {
 pub(crate) struct Deployment {
     pub(crate) clock: ManualClock,
     pub(crate) memory: Memory,
-    items: MemoryItems,
+    pub(crate) items: MemoryItems,
     pub(crate) vehicles: BTreeMap<VehicleKey, VehicleId>,
     pub(crate) fleets: Vec<FleetId>,
     pub(crate) ingest: Ingest<MeteredPorts>,
@@ -190,7 +194,7 @@ async fn subscribe(
     now: Timestamp,
 ) {
     let fleet = Fleet::new(fleet_id.clone(), "A fleet".to_owned(), "delivery".to_owned(), Plan::Standard, now);
-    let granted = ["telematics", "track-and-trace", "diagnostics", "ev-battery"];
+    let granted = ["alerts", "telematics", "track-and-trace", "diagnostics", "ev-battery"];
     let built_in = Packages::built_in();
     let names = built_in.iter().map(|package| package.name.clone()).filter(|name| granted.contains(&name.as_str()));
     let subscription = Subscription {

@@ -6,6 +6,7 @@
 // Quantities are counts and bytes far below 2^53 and are multiplied as `f64`.
 #![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 
+pub mod alerts;
 mod bill;
 mod cpu_time;
 pub mod day;

@@ -52,6 +52,8 @@ const GIB: f64 = 1_073_741_824.0;
 const FULL_VCPU_MIB: f64 = 1769.0;
 /// Bytes logged per invocation: Lambda's own three lines, one line of the function and one of metrics.
 const LOG_BYTES: f64 = 1200.0;
+/// Bytes that Lambda logs for an invocation: three lines of about 370 bytes with the trace, and 26 bytes that CloudWatch counts for each.
+pub const PLATFORM_LOG_BYTES: f64 = 450.0;
 
 impl Meter {
     /// Locks the state, also when it is poisoned: the thread that panicked reports its own failure.
@@ -92,11 +94,20 @@ impl Meter {
     /// Counts an invocation of a function with `memory_mib`, which used `cpu_time` on a full vCPU, plus the
     /// waiting time of the calls since the last invocation.
     pub fn invocation(&self, memory_mib: f64, cpu_time: Duration, fleet_id: Option<&FleetId>) {
+        self.count_invocation(memory_mib, cpu_time, LOG_BYTES, fleet_id);
+    }
+
+    /// Counts an invocation that logs this number of bytes.
+    pub fn logging_invocation(&self, memory_mib: f64, cpu_time: Duration, log_bytes: f64) {
+        self.count_invocation(memory_mib, cpu_time, log_bytes, None);
+    }
+
+    fn count_invocation(&self, memory_mib: f64, cpu_time: Duration, log_bytes: f64, fleet_id: Option<&FleetId>) {
         let mut state = self.state();
         let share = (memory_mib / FULL_VCPU_MIB).min(1.0);
         let seconds = rules::billed_seconds(cpu_time.as_secs_f64() / share + std::mem::take(&mut state.waits_s));
         state.usage.add(Item::LambdaRequest, fleet_id, 1.0);
         state.usage.add(Item::LambdaGbSecond, fleet_id, seconds * memory_mib / 1024.0);
-        state.usage.add(Item::LogGb, fleet_id, LOG_BYTES / GIB);
+        state.usage.add(Item::LogGb, fleet_id, log_bytes / GIB);
     }
 }

@@ -86,6 +86,8 @@ pub struct Knobs {
     pub fleets_per_vehicle: u32,
     /// The format in which fleets receive telemetry.
     pub delivery_format: DeliveryFormat,
+    /// Concurrent batches of a shard, instead of those that suit the format of uploads.
+    pub concurrent_batches: Option<usize>,
 }
 
 impl Default for Knobs {
@@ -96,6 +98,7 @@ impl Default for Knobs {
             payload: Payload::Compact,
             fleets_per_vehicle: 1,
             delivery_format: DeliveryFormat::Blocks,
+            concurrent_batches: None,
         }
     }
 }

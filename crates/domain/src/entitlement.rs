@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Body, Event, EventType, Telemetry};
 use crate::ids::{FleetId, SubscriptionId, VehicleId};
-use crate::package::{Package, PackageName, Packages};
+use crate::package::{IndexedPackage, PackageName, Packages};
 use crate::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
 
 mod holders;
+mod visibility;
 
 pub use holders::Holders;
+pub use visibility::{Lost, Visibility};
 
 /// The part of an entitlement that one subscription grants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +55,7 @@ pub struct Entitlement {
 /// The packages that apply to data received at a certain time.
 #[derive(Clone, Debug)]
 pub struct Coverage<'p> {
-    packages: Vec<&'p Package>,
+    packages: Vec<&'p IndexedPackage>,
 }
 
 impl Grant {
@@ -122,7 +124,7 @@ impl Entitlement {
     ) -> Coverage<'p> {
         let grants = self.grants.iter().filter(|grant| applies(grant) && grant.validity.contains(received));
         let names = grants.flat_map(|grant| &grant.packages);
-        Coverage { packages: names.filter_map(|name| packages.get(name.as_str())).collect() }
+        Coverage { packages: names.filter_map(|name| packages.indexed(name.as_str())).collect() }
     }
 
     /// Redacts the event to what the fleet may see at `now`. `None` if nothing remains.
@@ -221,7 +223,7 @@ impl Entitlement {
 impl<'p> Coverage<'p> {
     /// Returns the coverage of these packages, without regard to who is entitled to them.
     pub fn of<'n>(names: impl IntoIterator<Item = &'n PackageName>, packages: &'p Packages) -> Self {
-        Self { packages: names.into_iter().filter_map(|name| packages.get(name.as_str())).collect() }
+        Self { packages: names.into_iter().filter_map(|name| packages.indexed(name.as_str())).collect() }
     }
 }
 
@@ -240,19 +242,21 @@ impl Coverage<'_> {
 
     /// Whether the signal with this path is covered. Paths outside the catalogue belong to no package.
     pub fn contains_signal(&self, path: &str) -> bool {
-        self.packages.iter().any(|package| package.contains_signal(path))
+        self.packages.iter().any(|package| package.package().contains_signal(path))
     }
 
     /// Whether events of this type are covered as entire events.
     pub fn contains_event_type(&self, event_type: &EventType) -> bool {
-        self.packages.iter().any(|package| package.event_types.contains(event_type))
+        self.packages.iter().any(|package| package.package().event_types.contains(event_type))
     }
 
     /// Redacts the event to what is covered. Omits samples without a covered signal; `None` if nothing remains.
     pub fn redact(&self, event: &Event) -> Option<Event> {
         let body = match &event.body {
             Body::Telemetry(telemetry) => {
-                let is_covered = |path: &SignalPath| path.def().is_some() && self.contains_signal(path.as_str());
+                let is_covered = |path: &SignalPath| {
+                    path.def().is_some_and(|def| self.packages.iter().any(|package| package.contains(def)))
+                };
                 let samples = telemetry.samples.select_columns(is_covered);
                 (!samples.is_empty()).then_some(Body::Telemetry(Telemetry { samples }))?
             }

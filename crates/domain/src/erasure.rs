@@ -95,6 +95,8 @@ pub enum ErasedStore {
     Events,
     /// The last-known values.
     States,
+    /// What the alert evaluator stores: checkpoints, and which vehicles it watches.
+    AlertState,
     /// Pointers of the feed index.
     FeedIndex,
     /// Webhook deliveries, their attempts and what waits.
@@ -110,11 +112,12 @@ pub enum ErasedStore {
 impl ErasedStore {
     /// All stores, in the order in which they are erased. The dead letters are last, because those whose bytes are gone are
     /// removed.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Grants,
         Self::Mappings,
         Self::Events,
         Self::States,
+        Self::AlertState,
         Self::FeedIndex,
         Self::Deliveries,
         Self::Archive,

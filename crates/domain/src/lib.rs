@@ -10,7 +10,7 @@
 //! - [`validation`]: validates an event and its samples, quarantines what is invalid and produces the stored event.
 //! - [`schema`]: schemas of custom event types, used by the validation.
 //! - [`event`]: the event as it is stored, published and delivered. [`lane`]: its way to enrichment.
-//! - [`alert`]: the data of alerts.
+//! - [`alert`]: the data of alerts. [`alert_notice`]: what people are told about those of the operator.
 //! - [`state`]: the last-known value of each signal of a vehicle.
 //! - [`entitlement`]: redacts an event to what a fleet may see.
 //! - [`selection`]: filters an event by what a caller requested.
@@ -33,6 +33,7 @@
 //! - [`sent_samples`]: samples in JSON, read into columns. [`json_cursor`]: reads JSON of the usual form. [`limits`]: size limits. [`byte_budget`]: a memory limit for decoding. [`strict_json`]: JSON without duplicate members.
 //! - [`diagnostic`]: diagnostic trouble codes.
 
+pub mod alert_notice;
 pub mod alert_rule;
 pub mod audit;
 pub mod back_test;

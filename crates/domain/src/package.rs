@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::event::EventType;
 
 mod custom;
+mod indexed;
 mod name;
 
 pub use custom::{CustomPackage, PackageFault};
+pub(crate) use indexed::IndexedPackage;
 pub use name::{InvalidPackageName, PackageName};
 
 /// A named set of signal paths and event types.
@@ -43,7 +45,7 @@ pub(crate) fn pattern_matches(pattern: &str, path: &str) -> bool {
 
 /// All packages, by name. Clones share the data.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packages(Arc<BTreeMap<PackageName, Package>>);
+pub struct Packages(Arc<BTreeMap<PackageName, IndexedPackage>>);
 
 impl Packages {
     /// Returns the built-in packages, which every stack has.
@@ -106,18 +108,23 @@ impl Packages {
 
     /// Returns the package with this name.
     pub fn get(&self, name: &str) -> Option<&Package> {
+        self.indexed(name).map(IndexedPackage::package)
+    }
+
+    /// Returns the package with this name and its index.
+    pub(crate) fn indexed(&self, name: &str) -> Option<&IndexedPackage> {
         self.0.get(name)
     }
 
     /// Returns every package, ordered by name.
     pub fn iter(&self) -> impl Iterator<Item = &Package> {
-        self.0.values()
+        self.0.values().map(IndexedPackage::package)
     }
 }
 
 impl FromIterator<Package> for Packages {
     fn from_iter<I: IntoIterator<Item = Package>>(packages: I) -> Self {
-        Self(Arc::new(packages.into_iter().map(|package| (package.name.clone(), package)).collect()))
+        Self(Arc::new(packages.into_iter().map(|package| (package.name.clone(), package.into())).collect()))
     }
 }
 

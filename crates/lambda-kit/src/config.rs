@@ -69,6 +69,8 @@ variables! {
     EnrichmentQueuePrefix = "ENRICHMENT_QUEUE_PREFIX": "the prefix of the names of the queues of enrichment",
     FeedPollSeconds = "FEED_POLL_SECONDS": "the longest interval in seconds between two reads of a feed that fleets are advised",
     AlertStateTable = "ALERT_STATE_TABLE": "the name of the DynamoDB table of the state of the alert evaluator",
+    AlertNoticesQueueUrl = "ALERT_NOTICES_QUEUE_URL": "the URL of the queue of notices of the operator's alerts",
+    OperatorAlertsTopicArn = "OPERATOR_ALERTS_TOPIC_ARN": "the ARN of the topic of the operator's alerts",
     DeliveriesTable = "DELIVERIES_TABLE": "the name of the DynamoDB table of webhook deliveries",
     WebhookKeyArn = "WEBHOOK_KEY_ARN": "the ARN of the KMS key for the secrets of webhook endpoints",
     WebhookEventsQueueUrl = "WEBHOOK_EVENTS_QUEUE_URL": "the URL of the queue of entries for webhooks",

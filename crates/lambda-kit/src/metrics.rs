@@ -118,8 +118,16 @@ metrics! {
     SamplesEvaluated: Count => Log,
     /// Alerts that were published: raised, cleared and withdrawn.
     AlertsPublished: Count => Log,
+    /// Alerts that were published as raised.
+    AlertsRaised: Count => Log,
+    /// Alerts that were published as withdrawn.
+    AlertsWithdrawn: Count => Log,
+    /// Alerts that late data raised or cleared.
+    AlertsLate: Count => Log,
     /// Alerts whose owner may not see all that they were computed from.
     AlertsHidden: Count => Log,
+    /// Notices of the operator's alerts that were sent.
+    NoticesSent: Count => Log,
     /// Samples that alert rules ignored because they were too late.
     SamplesTooLate: Count => Log,
     /// Evaluations of alert rules that were restored from their checkpoint and the event log.

@@ -37,6 +37,8 @@ pub trait DeliveryBus: Send + Sync {
 pub struct Batch {
     /// The lane of all of the events.
     pub lane: Lane,
+    /// Whether the entry is an alert of a rule of the operator: a rule then also sends the entry to the notices.
+    pub for_notices: bool,
     /// CloudEvents as JSON texts, in order.
     pub events: Vec<String>,
 }

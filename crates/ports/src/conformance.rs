@@ -14,6 +14,8 @@
 )]
 
 #[cfg(feature = "conformance")]
+mod alert_notices;
+#[cfg(feature = "conformance")]
 mod alert_state;
 #[cfg(feature = "conformance")]
 mod alerts;
@@ -66,6 +68,7 @@ mod webhooks;
 
 #[cfg(feature = "conformance")]
 pub use self::{
+    alert_notices::{notice_channels, sent_notices},
     alert_state::{alert_checkpoints, shard_evaluations},
     alerts::{alert_rules, back_tests},
     archive::{archive, archived_batches, quarantine},
@@ -75,7 +78,7 @@ pub use self::{
     clients::{app_clients, clients},
     dead_letters::{dead_letter_contents, dead_letters, redrives},
     entitlements::subscriptions_and_entitlements,
-    erasure::{Stores as ErasedStores, erased_stores, erasures, hidden_vehicles},
+    erasure::{Stores as ErasedStores, erased_alert_state, erased_stores, erasures, hidden_vehicles},
     event_log::event_log,
     feed::{feed, feed_index, restored_feed_index},
     fixtures::Fixtures,

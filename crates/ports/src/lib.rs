@@ -14,6 +14,7 @@
 //!   `after`. The
 //!   list ends with an empty page.
 
+pub mod alert_notices;
 pub mod alert_state;
 pub mod alerts;
 pub mod archive;

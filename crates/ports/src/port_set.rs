@@ -1,5 +1,6 @@
 //! Port sets: the implementations of all ports in one environment.
 
+use crate::alert_notices::{NoticeBus, NoticeTopic, SentNotices};
 use crate::alert_state::{AlertCheckpoints, ShardEvaluations};
 use crate::alerts::{AlertRules, BackTestQueue, BackTests};
 use crate::archive::{Archive, ArchivedBatches, Quarantine};
@@ -102,6 +103,10 @@ pub trait PortSet: Send + Sync + 'static {
     type IngestBus: IngestBus;
     /// The delay of failed messages.
     type MessageDelay: MessageDelay;
+    /// The ingest bus, for notices.
+    type NoticeBus: NoticeBus;
+    /// The topic of the operator's alerts.
+    type NoticeTopic: NoticeTopic;
     /// The workflows of provisioning and offboarding.
     type ProvisioningWorkflow: ProvisioningWorkflow;
     /// The quarantine of invalid items.
@@ -120,6 +125,8 @@ pub trait PortSet: Send + Sync + 'static {
     type Sealer: Sealer;
     /// The secret of the stack.
     type SecretSource: SecretSource + Clone + 'static;
+    /// Which notices were sent.
+    type SentNotices: SentNotices;
     /// Which instance evaluates a shard of the stream.
     type ShardEvaluations: ShardEvaluations;
     /// The last-known values of vehicles.

@@ -19,6 +19,9 @@ pub trait RedriveTargets: Send + Sync {
 
     /// Has the loader import the bulk file of a notification, without waiting for it.
     fn import(&self, notification: &str) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Sends a message to the queue of notices of the operator's alerts.
+    fn notify(&self, message: &str) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// Records for the stream processor.

@@ -21,6 +21,7 @@ pub mod prelude {
     pub use std::collections::{BTreeMap, BTreeSet};
 
     pub use roadcast_domain::alert::RuleOwner;
+    pub use roadcast_domain::alert_notice::AlertNotice;
     pub use roadcast_domain::alert_rule::AlertRuleRecord;
     pub use roadcast_domain::audit::Change;
     pub use roadcast_domain::back_test::{BackTest, BackTestAlert, BackTestTask};
@@ -50,6 +51,7 @@ pub mod prelude {
     pub use roadcast_signals::Timestamp;
 
     pub use crate::PortError;
+    pub use crate::alert_notices::{NoticeBus, NoticeClaim, NoticeTopic, SentNotices};
     pub use crate::alert_state::{AlertCheckpoint, AlertCheckpoints, EvaluationKey, ShardEvaluations};
     pub use crate::alerts::{AlertRules, BackTestQueue, BackTests};
     pub use crate::archive::{
@@ -244,6 +246,18 @@ macro_rules! unmetered_ports {
                 one process as process_redriven(batch: &RedrivenBatch) -> ProcessedBatch;
                 one enrich(lane: &str, message: &str) -> ();
                 one import(notification: &str) -> ();
+                one notify(message: &str) -> ();
+            }
+            SentNotices {
+                one claim as claim_notice(notice_id: Eid, now: Timestamp, until: Timestamp) -> NoticeClaim;
+                one release as release_notice(notice_id: Eid, until: Timestamp, on_bus: bool) -> ();
+                one finish as finish_notice(notice_id: Eid) -> ();
+            }
+            NoticeBus {
+                one put as put_notice(notice: &AlertNotice) -> ();
+            }
+            NoticeTopic {
+                one publish as publish_notice(notice: &AlertNotice) -> ();
             }
             ArchivedBatches {
                 one list as list_archived(hour: Timestamp, after: Option<&str>, limit: usize) -> Vec<ArchivedBatch>;

@@ -3,5 +3,6 @@
 pub mod back_tester;
 pub mod back_tests;
 pub mod evaluator;
+pub mod notifier;
 pub(crate) mod removal;
 pub mod rules;

@@ -19,7 +19,7 @@ use roadcast_domain::Timestamp;
 use roadcast_ports::PortError;
 
 pub use alert_rules::CachedAlertRules;
-pub(crate) use alert_rules::OwnerRules;
+pub(crate) use alert_rules::RulesSummary;
 pub use endpoints::{CachedEndpoints, OpenedTexts};
 pub use entitlements::CachedEntitlements;
 pub use fleets::{CachedClients, CachedFleets, CachedPlans};

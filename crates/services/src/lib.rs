@@ -25,6 +25,7 @@ pub mod query;
 pub mod requests;
 pub mod response_budget;
 pub mod restore;
+mod stored_rules;
 pub mod stream;
 pub mod vehicles;
 mod version_condition;

@@ -22,6 +22,7 @@ mod processor;
 mod publish;
 mod quarantine;
 mod recent_events;
+mod record_kind;
 mod restorer;
 mod store;
 mod validate;

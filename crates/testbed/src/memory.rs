@@ -1,5 +1,6 @@
 //! Every port in memory, on one shared state.
 
+mod alert_notices;
 mod alert_state;
 mod alerts;
 mod channel;

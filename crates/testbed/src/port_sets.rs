@@ -81,6 +81,10 @@ pub mod memory_adapters {
     /// Implements the port in memory.
     pub type MessageDelay = MemoryQueue;
     /// Implements the port in memory.
+    pub type NoticeBus = Memory;
+    /// Implements the port in memory.
+    pub type NoticeTopic = Memory;
+    /// Implements the port in memory.
     pub type ProvisioningWorkflow = Memory;
     /// Implements the port in memory.
     pub type Quarantine = Memory;
@@ -98,6 +102,8 @@ pub mod memory_adapters {
     pub type Sealer = Memory;
     /// Implements the port in memory.
     pub type SecretSource = Memory;
+    /// Implements the port in memory.
+    pub type SentNotices = Memory;
     /// Implements the port in memory.
     pub type ShardEvaluations = Memory;
     /// Implements the port in memory.
@@ -185,6 +191,8 @@ macro_rules! port_set {
                 type ImportProgress = ImportProgress;
                 type IngestBus = IngestBus;
                 type MessageDelay = MessageDelay;
+                type NoticeBus = NoticeBus;
+                type NoticeTopic = NoticeTopic;
                 type ProvisioningWorkflow = ProvisioningWorkflow;
                 type Quarantine = Quarantine;
                 type Randomness = Randomness;
@@ -194,6 +202,7 @@ macro_rules! port_set {
                 type Schemas = Schemas;
                 type Sealer = Sealer;
                 type SecretSource = SecretSource;
+                type SentNotices = SentNotices;
                 type ShardEvaluations = ShardEvaluations;
                 type StateStore = StateStore;
                 type StreamClock = StreamClock;
@@ -249,6 +258,8 @@ port_set! {
         IdempotencyStore = Faulty<Memory>;
         IngestBus = Faulty<Memory>;
         MessageDelay = Faulty<MemoryQueue>;
+        NoticeBus = Faulty<Memory>;
+        NoticeTopic = Faulty<Memory>;
         ProvisioningWorkflow = Faulty<Memory>;
         Quarantine = Faulty<Memory>;
         RateCounter = Faulty<Memory>;
@@ -257,6 +268,7 @@ port_set! {
         Schemas = Faulty<Memory>;
         Sealer = Faulty<Memory>;
         SecretSource = Faulty<Memory>;
+        SentNotices = Faulty<Memory>;
         ShardEvaluations = Faulty<Memory>;
         StateStore = Faulty<Memory>;
         StreamReader = Faulty<Memory>;

@@ -78,6 +78,26 @@ impl MemoryStream {
     }
 }
 
+impl MemoryStream {
+    /// Returns the number of records of a shard.
+    pub fn shard_len(&self, shard: usize) -> usize {
+        lock(&self.shards)[shard].len()
+    }
+
+    /// Returns the records of a shard from index `from` on: at most `limit`, and as many as have at most `max_bytes` of data, but at
+    /// least one.
+    pub fn read_page(&self, shard: usize, from: usize, limit: usize, max_bytes: usize) -> Vec<ShardRecord> {
+        let mut bytes = 0;
+        let shards = lock(&self.shards);
+        let fits = |(index, record): &(usize, &ShardRecord)| {
+            bytes += record.data.len();
+            *index == 0 || bytes <= max_bytes
+        };
+        let page = shards[shard].iter().skip(from).take(limit).enumerate().take_while(fits);
+        page.map(|(_, record)| record.clone()).collect()
+    }
+}
+
 impl TelemetryStream for MemoryStream {
     async fn put(&self, records: &[StreamRecord]) -> Vec<Result<(), PortError>> {
         let put = |record: &StreamRecord| {

@@ -80,6 +80,15 @@ impl TraceEvent {
                 "dtcs": diagnostic.dtcs,
             }),
         };
+        let mut event = self.to_envelope(subject);
+        event.insert("datacontenttype".to_owned(), "application/json".into());
+        event.insert("data".to_owned(), data);
+        Value::Object(event)
+    }
+
+    /// Returns the event in structured mode without its data and the content type of the data.
+    #[must_use]
+    pub fn to_envelope(&self, subject: Option<&str>) -> Map<String, Value> {
         let mut event = Map::new();
         let mut put = |name: &str, value: Value| event.insert(name.to_owned(), value);
         put("specversion", "1.0".into());
@@ -90,9 +99,7 @@ impl TraceEvent {
             put("subject", subject.into());
         }
         put("time", self.time.clone().into());
-        put("datacontenttype", "application/json".into());
-        put("data", data);
-        Value::Object(event)
+        event
     }
 }
 
@@ -109,15 +116,16 @@ pub(crate) struct EventId(Sha256);
 impl EventId {
     pub(crate) fn new(vehicle: &VehicleKey) -> Self {
         let mut id = Self(Sha256::new());
-        id.add(&json!(["vehicle", vehicle.scheme, vehicle.value]));
+        id.add(&("vehicle", &vehicle.scheme, &vehicle.value));
         id
     }
 
     /// Adds one part as a line of JSON and returns its length. JSON escapes line feeds, so different lists of parts never
     /// have the same bytes.
-    pub(crate) fn add(&mut self, part: &Value) -> usize {
-        let text = part.to_string();
-        self.0.update(text.as_bytes());
+    pub(crate) fn add(&mut self, part: &impl Serialize) -> usize {
+        // Writing fails only for maps whose keys are not strings. No part has one.
+        let text = serde_json::to_vec(part).unwrap_or_default();
+        self.0.update(&text);
         self.0.update(b"\n");
         text.len()
     }
@@ -127,12 +135,12 @@ impl EventId {
         // Sorted here, so that ids do not depend on the map order that the features of `serde_json` select.
         let mut signals: Vec<_> = sample.signals.iter().collect();
         signals.sort_unstable_by_key(|(path, _)| *path);
-        self.add(&json!([sample.line, sample.at, signals]))
+        self.add(&(sample.line, &sample.at, signals))
     }
 
     /// Adds the time of the envelope as the last part and returns 128 bits of the hash in hexadecimal.
     pub(crate) fn finish(mut self, time: &str) -> String {
-        self.add(&json!(["time", time]));
+        self.add(&("time", time));
         hex::encode(&self.0.finalize()[..16])
     }
 }

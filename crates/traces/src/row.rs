@@ -92,6 +92,17 @@ impl RecordedSample {
     pub fn to_json(&self) -> Value {
         json!({"at": self.at, "signals": self.signals})
     }
+
+    /// Returns the same as [`to_json`](Self::to_json), to be written without a copy.
+    pub fn as_telemetry(&self) -> impl Serialize {
+        TelemetrySample { at: &self.at, signals: &self.signals }
+    }
+}
+
+#[derive(Serialize)]
+struct TelemetrySample<'s> {
+    at: &'s str,
+    signals: &'s Map<String, Value>,
 }
 
 /// Why a row cannot be represented as a sample.

@@ -54,14 +54,14 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     };
     let evaluator = &AlertEvaluator::new(format!("{:032x}", OsRandomness.bits()), parts);
     let partial_responses = function.env.optional_parse(Variable::PartialBatchResponses, "true or false")?.unwrap_or(true);
-    let metrics = function.metrics.clone();
+    let (metrics, report) = (function.metrics.clone(), &report::Report::default());
     function
         .handle_events(|event: KinesisEvent| {
             let metrics = metrics.clone();
             async move {
                 let batch = event.into_batch(SystemClock.now());
                 let outcome = evaluator.evaluate_batch(&batch.records).await;
-                report::record_outcome(&metrics, &batch, &outcome);
+                report::record_outcome(&metrics, report, &batch, &outcome, SystemClock.now().ms());
                 kinesis::answer(&batch.records, outcome.retry_from, partial_responses)
             }
         })

@@ -2,8 +2,8 @@
 
 use roadcast_alerts_api::AlertsApi;
 use roadcast_aws::{
-    AwsPorts, DynamoAlertRules, DynamoBackTests, DynamoEntitlements, DynamoFleets, OsRandomness, Sdk, SecretsManagerSource,
-    SqsBackTestQueue, SystemClock,
+    AwsPorts, DynamoAlertRules, DynamoBackTests, DynamoEntitlements, DynamoFleets, DynamoVehicles, OsRandomness, Sdk,
+    SecretsManagerSource, SqsBackTestQueue, SystemClock,
 };
 use roadcast_lambda_kit::config::Variable;
 use roadcast_lambda_kit::http::Middleware;
@@ -18,6 +18,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let sdk = Sdk::load().await;
     let reference = function.var(Variable::ReferenceTable)?;
     let secrets = SecretsManagerSource::new(sdk.secrets_manager(), function.var(Variable::StackSecretId)?);
+    let vehicles_table = function.var(Variable::VehiclesTable)?;
+    let vehicles = DynamoVehicles::new(sdk.dynamodb(), vehicles_table, &reference, secrets.clone());
     let rules = DynamoAlertRules::new(sdk.dynamodb(), &reference);
     let fleets = DynamoFleets::new(sdk.dynamodb(), &reference);
 
@@ -33,6 +35,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             queue: SqsBackTestQueue::new(sdk.sqs(), function.var(Variable::BackTestQueueUrl)?),
             rules,
             fleets,
+            vehicles,
             entitlements: CachedEntitlements::new(DynamoEntitlements::new(sdk.dynamodb(), &reference), SystemClock),
             clock: SystemClock,
             randomness: OsRandomness,

@@ -52,6 +52,7 @@ impl Fixture {
             queue: m(),
             rules: m(),
             fleets: m(),
+            vehicles: m(),
             entitlements: CachedEntitlements::new(m(), k()),
             clock: k(),
             randomness: SeededRandomness::new(3),

@@ -25,6 +25,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         stream_processor: function.var(Variable::StreamProcessorFunction)?,
         reference_loader: function.var(Variable::ReferenceLoaderFunction)?,
         enrichment_queue_prefix: function.var(Variable::EnrichmentQueuePrefix)?,
+        notice_queue_url: function.var(Variable::AlertNoticesQueueUrl)?,
     };
     let (url, ordered_url) = (function.var(Variable::WebhookQueueUrl)?, function.var(Variable::WebhookOrderedQueueUrl)?);
     let letters = DynamoDeadLetters::new(sdk.dynamodb(), table);

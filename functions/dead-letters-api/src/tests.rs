@@ -65,6 +65,10 @@ impl RedriveTargets for Functions {
     async fn import(&self, notification: &str) -> Result<(), PortError> {
         self.0.import(notification).await
     }
+
+    async fn notify(&self, message: &str) -> Result<(), PortError> {
+        self.0.notify(message).await
+    }
 }
 
 type TestApi = DeadLettersApi<RedrivePorts>;

@@ -21,6 +21,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         reference: reference.clone(),
         vehicle_events: function.var(Variable::VehicleEventsTable)?,
         vehicle_state: function.var(Variable::VehicleStateTable)?,
+        alert_state: function.var(Variable::AlertStateTable)?,
         feed_index: function.var(Variable::FeedIndexTable)?,
         deliveries: function.var(Variable::DeliveriesTable)?,
         dead_letters: function.var(Variable::DeadLettersTable)?,

@@ -10,6 +10,8 @@ use tokio::runtime::Runtime;
 
 /// The port that `cargo roadcast up` allows in addition to that of `cargo roadcast listen`.
 const PORT: u16 = 8791;
+/// The port to which the stack of the checks posts notices of the operator's alerts.
+pub(crate) const INCIDENT_PORT: u16 = 8792;
 /// The maximum time until a delivery arrives. It includes the start of functions.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -23,10 +25,15 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// Starts a receiver that responds with these statuses, one for each request; the last one repeats.
     pub(crate) fn start(statuses: &[u16]) -> Self {
+        Self::start_at(PORT, statuses)
+    }
+
+    /// The same on another port.
+    pub(crate) fn start_at(port: u16, statuses: &[u16]) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let reactions =
             statuses.iter().map(|&status| Reaction::Respond(Response::new(status).with_body(format!("status {status}"))));
-        let sink = runtime.block_on(Sink::start_at(PORT, reactions)).expect("the port of the receiver is free");
+        let sink = runtime.block_on(Sink::start_at(port, reactions)).expect("the port of the receiver is free");
         Self { sink, _runtime: runtime }
     }
 

@@ -41,6 +41,20 @@ pub(crate) fn silent_transitions(rules: &VehicleRules, state: &State, until: Tim
     transitions
 }
 
+/// Advances a state by the silence after the last sample, up to a time. Returns the transitions, rule by rule.
+pub(crate) fn pass_silence(rules: &VehicleRules, state: &mut State, until: Timestamp) -> Vec<Transition> {
+    let mut transitions = Vec::new();
+    if state.time.is_some_and(|time| time < until) {
+        let mut states = std::mem::take(&mut state.rules);
+        for (bound, rule) in rules.rules().iter().zip(&mut states).filter(|(bound, _)| bound.rule.is_timed) {
+            run_silence_until(rules, state, bound, rule, until, &mut transitions);
+        }
+        state.rules = states;
+        state.time = Some(until);
+    }
+    transitions
+}
+
 /// Returns the next time after the last sample, and after `until`, at which time alone may change something.
 pub(crate) fn next_deadline(rules: &VehicleRules, state: &State, until: Option<Timestamp>) -> Option<Timestamp> {
     let time = state.time?;

@@ -79,6 +79,18 @@ impl VehicleRules {
         self.rules.len()
     }
 
+    /// Returns those of the rules that read a signal for which `reads_signal` returns true, or diagnostic events if
+    /// `reads_diagnostics`, or whatever was received.
+    #[must_use]
+    pub fn that_read(&self, reads_signal: impl Fn(&'static SignalDef) -> bool, reads_diagnostics: bool) -> Self {
+        let is_one = |rule: &CompiledRule| {
+            rule.reads_any_sample
+                || (reads_diagnostics && rule.reads_diagnostics)
+                || rule.inputs.iter().any(|input| reads_signal(input.signal))
+        };
+        Self::new(self.rules.iter().filter(|bound| is_one(&bound.rule)).map(|bound| Arc::clone(&bound.rule)))
+    }
+
     /// Returns the versions of the rules.
     pub fn versions(&self) -> impl Iterator<Item = &RuleVersion> {
         self.rules.iter().map(|bound| &bound.rule.version)

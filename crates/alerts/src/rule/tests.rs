@@ -129,6 +129,23 @@ fn every_mistake_is_reported_with_its_pointer() {
 }
 
 #[test]
+fn cooldown_is_a_minute_at_least_and_by_default() {
+    let with = |cooldown: Option<u32>| {
+        let mut rule = json!({"name": "Lamp", "severity": "info", "condition": {"milOn": {}}});
+        if let Some(cooldown) = cooldown {
+            rule["cooldownS"] = cooldown.into();
+        }
+        rule
+    };
+    let read = |cooldown| Rule::from_value(&with(cooldown)).map(|rule| rule.cooldown_s).ok();
+    assert_eq!([None, Some(60), Some(1800)].map(read), [Some(60), Some(60), Some(1800)]);
+    for too_short in [0, 59] {
+        let expected = ("/cooldownS".to_owned(), "must be a whole number of seconds from 60 to 604800".to_owned());
+        assert_eq!(mistakes(&with(Some(too_short))), [expected]);
+    }
+}
+
+#[test]
 fn condition_has_exactly_one_test() {
     assert_eq!(pointers(&json!({})), [""]);
     assert_eq!(pointers(&json!({"forS": 3})), [""]);

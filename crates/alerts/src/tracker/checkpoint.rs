@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use roadcast_domain::alert::Alert;
+use roadcast_domain::entitlement::Visibility;
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::{RuleId, VehicleId};
 use roadcast_signals::{SignalPath, Timestamp};
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::publication::Published;
 use super::{Buffers, States, Tracker, Update};
+use crate::back_test::BackTestState;
 use crate::program::{RuleVersion, VehicleRules};
 use crate::state::{LastDiagnostic, LastValue, RuleState, State};
 use crate::transition::{Transition, TransitionKey};
@@ -29,6 +31,9 @@ pub struct Checkpoint {
     published: Vec<Published>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     silent_until: Option<Timestamp>,
+    /// What the owner saw; absent if it sees everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    visibility: Option<Visibility>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +55,41 @@ impl Checkpoint {
     /// The time after which the samples of the event log are needed; `None` if all are.
     pub const fn time(&self) -> Option<Timestamp> {
         self.time
+    }
+
+    /// What the owner saw when the checkpoint was stored; `None` if it sees everything.
+    pub const fn visibility(&self) -> Option<&Visibility> {
+        self.visibility.as_ref()
+    }
+
+    /// Returns the checkpoint with what the owner sees.
+    #[must_use]
+    pub fn with_visibility(self, visibility: Option<Visibility>) -> Self {
+        Self { visibility, ..self }
+    }
+
+    /// Replaces the state of rules by another one of the same [time](Self::time), and the values for which `is_lost` returns true and,
+    /// if `diagnostics_are_lost`, the last diagnostic event by those of that state.
+    pub fn start_again(
+        &mut self,
+        rules: &VehicleRules,
+        state: BackTestState,
+        is_lost: impl Fn(&str) -> bool,
+        diagnostics_are_lost: bool,
+    ) {
+        let BackTestState(State { rules: states, values, diagnostic, .. }) = state;
+        self.rules.retain(|stored| rules.version(&stored.rule_id, stored.version).is_none());
+        self.rules.extend(rules.versions().zip(states).map(|(version, state)| StoredRule::new(version, state)));
+        self.values.retain(|stored| !is_lost(stored.path.as_str()));
+        for (signal, last) in rules.signals().iter().zip(values) {
+            let is_stored = self.values.iter().any(|stored| stored.path.as_str() == signal.path);
+            if let Some(last) = last.filter(|_| !is_stored) {
+                self.values.push(StoredValue { path: SignalPath::Known(signal), last });
+            }
+        }
+        if diagnostics_are_lost {
+            self.diagnostic = diagnostic;
+        }
     }
 
     /// Whether a message was published before the checkpoint was stored. Of transitions up to its [time](Self::time), all were.
@@ -91,15 +131,17 @@ impl Checkpoint {
     }
 }
 
+impl StoredRule {
+    fn new(version: &RuleVersion, state: RuleState) -> Self {
+        Self { rule_id: version.rule_id.clone(), version: version.version, state }
+    }
+}
+
 impl Tracker {
     /// Returns what must be stored to [restore](Self::restore) the evaluation.
     pub fn checkpoint(&self) -> Checkpoint {
         let State { time, rules, values, diagnostic } = self.states.oldest();
-        let rule = |(version, state): (&RuleVersion, &RuleState)| StoredRule {
-            rule_id: version.rule_id.clone(),
-            version: version.version,
-            state: state.clone(),
-        };
+        let rule = |(version, state): (&RuleVersion, &RuleState)| StoredRule::new(version, state.clone());
         let value = |(signal, last): (&&'static _, &Option<LastValue>)| {
             last.clone().map(|last| StoredValue { path: SignalPath::Known(signal), last })
         };
@@ -110,6 +152,7 @@ impl Tracker {
             diagnostic: diagnostic.clone(),
             published: self.publication.list(),
             silent_until: self.silent_until,
+            visibility: None,
         }
     }
 

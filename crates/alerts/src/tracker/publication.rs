@@ -2,19 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roadcast_domain::alert::Alert;
-use roadcast_signals::Timestamp;
+use roadcast_domain::alert::{Alert, AlertSignal};
+use roadcast_signals::{Timestamp, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::transition::{Transition, TransitionKey};
 
-/// Estimated bytes of a transition, with its key and some signals.
-const TRANSITION_BYTES: usize = 1024;
+/// Estimated bytes of a transition with its key, and of each of its signals and trouble codes without texts.
+const TRANSITION_BYTES: usize = 512;
+const PART_BYTES: usize = 128;
 
 /// The transitions that were published, or published and withdrawn, as long as they can change.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Publication {
     transitions: BTreeMap<TransitionKey, Published>,
+    bytes: usize,
 }
 
 /// A transition that was published.
@@ -27,6 +29,17 @@ pub(super) struct Published {
 }
 
 impl Published {
+    /// About how many bytes it takes.
+    fn bytes(&self) -> usize {
+        let signals = &self.transition.signals;
+        let codes = self.transition.diagnostic.as_ref().map_or(0, |diagnostic| diagnostic.dtcs.len());
+        let text = |signal: &AlertSignal| match &signal.value {
+            Some(Value::Text(text)) => text.len(),
+            _ => 0,
+        };
+        TRANSITION_BYTES + (signals.len() + codes) * PART_BYTES + signals.iter().map(text).sum::<usize>()
+    }
+
     const fn is_present(&self) -> bool {
         !self.revision.is_multiple_of(2)
     }
@@ -54,7 +67,7 @@ impl Publication {
                 None => 1,
             };
             let published = Published { transition, revision };
-            self.transitions.insert(key, published.clone());
+            self.insert(key, published.clone());
             changes.push(published);
         }
         changes
@@ -86,19 +99,33 @@ impl Publication {
                 message.revision = message.revision.saturating_add(1);
                 changes.push(message.clone());
             }
-            self.transitions.insert(key, message);
+            self.insert(key, message);
         }
         changes
     }
 
     /// Removes transitions up to a time, which cannot change any more.
     pub(super) fn forget_until(&mut self, time: Option<Timestamp>) {
-        self.transitions.retain(|key, _| Some(key.at) > time);
+        let bytes = &mut self.bytes;
+        self.transitions.retain(|key, published| {
+            let is_kept = Some(key.at) > time;
+            if !is_kept {
+                *bytes -= published.bytes();
+            }
+            is_kept
+        });
+    }
+
+    fn insert(&mut self, key: TransitionKey, published: Published) {
+        self.bytes += published.bytes();
+        if let Some(replaced) = self.transitions.insert(key, published) {
+            self.bytes -= replaced.bytes();
+        }
     }
 
     /// Returns about how many bytes the transitions take in memory.
-    pub(super) fn memory_bytes(&self) -> usize {
-        self.transitions.len() * TRANSITION_BYTES
+    pub(super) const fn memory_bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Returns the transitions.
@@ -109,7 +136,10 @@ impl Publication {
 
 impl FromIterator<Published> for Publication {
     fn from_iter<I: IntoIterator<Item = Published>>(published: I) -> Self {
-        let keyed = published.into_iter().map(|published| (published.transition.key(), published));
-        Self { transitions: keyed.collect() }
+        let mut publication = Self::default();
+        for published in published {
+            publication.insert(published.transition.key(), published);
+        }
+        publication
     }
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::*;
 use crate::rule::Rule;
-use crate::{RuleSet, RuleVersion};
+use crate::{BackTest, RuleSet, RuleVersion};
 
 const SPEED: &str = "Vehicle.Speed";
 
@@ -30,7 +30,7 @@ fn version(id: u128, condition: &serde_json::Value) -> RuleVersion {
         rule_id: RuleId::from_random_bits(id),
         version: 1,
         active_from: at(0),
-        rule: Arc::new(Rule::from_value(&rule).unwrap()),
+        rule: Arc::new(Rule { cooldown_s: 0, ..Rule::from_value(&rule).unwrap() }),
     }
 }
 
@@ -167,6 +167,61 @@ fn kept_samples_are_bounded() {
     // Even of one time.
     let _ = tracker.push([event_of((0..20_000).map(|_| sample(2000, &[(SPEED, 50.0)])))], &mut buffers);
     assert!(tracker.window.samples() <= limits::KEPT_SAMPLES);
+}
+
+#[test]
+fn kept_transitions_are_bounded() {
+    let mut tracker = tracker([fast()]);
+    // The condition changes with each sample, ten times a second.
+    for tenth in 0..6000 {
+        let mut sample = sample(0, &[(SPEED, if tenth % 2 == 0 { 120.0 } else { 50.0 })]);
+        sample.at = at(0).plus_ms(tenth * 100);
+        assert_eq!(push(&mut tracker, event_of([sample])).alerts.len(), 1);
+        assert!(tracker.publication.memory_bytes() <= limits::KEPT_TRANSITION_BYTES);
+    }
+    assert!(tracker.publication.list().len() > 500, "as many as possible are kept");
+    assert_eq!(push(&mut tracker, speed(1, 120.0)).too_late, 1, "the allowed lateness is shorter");
+}
+
+#[test]
+fn state_is_replaced_by_that_of_what_is_still_seen() {
+    use AlertChange::{Cleared, Raised};
+    let (altitude, other) =
+        ("Vehicle.CurrentLocation.Altitude", version(3, &json!({"threshold": {"signal": SPEED, "above": 90}})));
+    let high =
+        json!({"all": [{"threshold": {"signal": SPEED, "above": 100}}, {"threshold": {"signal": altitude, "above": 500}}]});
+    let versions = [version(1, &high), silent(), other];
+    let mut tracker = tracker(versions.clone());
+    let _ = push(&mut tracker, event_of([sample(10, &[(SPEED, 95.0), (altitude, 900.0)])]));
+    // The oldest snapshot is that of the first sample.
+    let _ = push(&mut tracker, speed(1000, 80.0));
+    let mut checkpoint = tracker.checkpoint();
+    assert_eq!(checkpoint.time(), Some(at(10)));
+    // The altitude is lost.
+    let affected = rules(versions.clone()).that_read(|signal| signal.path == altitude, false);
+    assert_eq!(affected.len(), 2, "that with the altitude, and that about any data");
+    let mut test = BackTest::new(&affected);
+    test.push(affected.select(&speed(5, 120.0), |_| true, true));
+    let (transitions, state) = test.state_at(at(10));
+    assert_eq!(transitions, []);
+    checkpoint.start_again(&affected, state, |path| path == altitude, true);
+    let restore = |checkpoint: &Checkpoint, event: Event| {
+        let lateness_ms = limits::ALLOWED_LATENESS_MS;
+        Tracker::restore(vid(), rules(versions.clone()), lateness_ms, checkpoint, [event], &mut Buffers::default())
+    };
+    let with_altitude = event_of([sample(30, &[(altitude, 800.0)])]);
+    let (mut restored, update) = restore(&checkpoint, with_altitude);
+    // The speed of the replaced state, and an altitude from afterwards.
+    let raised = update.alerts.iter().find(|alert| alert.rule.rule_id == RuleId::from_random_bits(1)).unwrap();
+    assert_eq!((raised.change, raised.at), (Raised, at(30)));
+    let mut times: Vec<_> = raised.signals.iter().filter_map(|signal| signal.at).collect();
+    times.sort_unstable();
+    assert_eq!(times, [at(10), at(30)]);
+    assert_eq!(messages(&push(&mut restored, speed(40, 50.0))), [(Cleared, 40, 1); 2], "that of the other rule as well");
+    // Without one, nothing is known about the altitude.
+    let (_, update) = restore(&checkpoint, speed(30, 130.0));
+    let of_rule = |alert: &&Alert| alert.rule.rule_id == RuleId::from_random_bits(1);
+    assert_eq!(update.alerts.iter().filter(of_rule).count(), 0);
 }
 
 #[test]

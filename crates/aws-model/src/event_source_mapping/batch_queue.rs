@@ -78,6 +78,9 @@ impl BatchQueue {
             return Some(batch.due);
         }
         let opens = self.opens()?;
+        if config.window_ms == 0 {
+            return Some(opens);
+        }
         let closes = opens.plus_ms(config.window_ms);
         let full = self.fits(config, closes).1;
         Some(full.map_or(closes, |full| full.max(opens)).min(closes))

@@ -71,7 +71,7 @@ async fn reported_failure_retries_from_the_lowest_sequence_number() {
         // 4 is reported before 2: the lowest counts, and 3 is retried although it was not reported.
         let failed = [4, 2].map(|index: usize| records.get(index).map(|record| record.sequence_number.clone()));
         let failed = if first.replace(false) { failed.into_iter().flatten().collect() } else { Vec::new() };
-        Ok(BatchResponse { batch_item_failures: failed })
+        Ok(BatchResponse { batch_item_failures: failed, ..BatchResponse::default() })
     });
     assert_eq!(seen.await, [vec![0, 1, 2, 3, 4, 5], vec![2, 3, 4, 5]]);
     assert_eq!(esm.backlog(), 0);
@@ -90,7 +90,8 @@ async fn empty_or_unknown_identifier_fails_the_entire_batch() {
         let first = Cell::new(true);
         let seen = drain(&mut esm, |_, records| {
             let failed = vec![records[1].sequence_number.clone(), invalid.to_owned()];
-            Ok(BatchResponse { batch_item_failures: if first.replace(false) { failed } else { Vec::new() } })
+            let batch_item_failures = if first.replace(false) { failed } else { Vec::new() };
+            Ok(BatchResponse { batch_item_failures, ..BatchResponse::default() })
         });
         assert_eq!(seen.await, [vec![0, 1, 2], vec![0, 1, 2]], "{invalid:?}");
     }

@@ -1,9 +1,12 @@
 //! The event that the function is invoked with, and its size.
 
+use std::sync::LazyLock;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+use roadcast_signals::Timestamp;
 use roadcast_testbed::ShardRecord;
 
 /// *Polling and batching streams*: a batch is sent when its payload reaches 6 MB. *Lambda quotas*: that is the limit of a
@@ -21,7 +24,7 @@ pub fn kinesis_event(records: &[ShardRecord]) -> String {
 
 /// Returns the size of a record in the event in bytes, including its envelope, base64 and a comma.
 pub fn record_bytes(record: &ShardRecord) -> usize {
-    envelope(record, "").len() + record.data.len().div_ceil(3) * 4 + 1
+    envelope_len(record) + record.data.len().div_ceil(3) * 4 + 1
 }
 
 /// Returns the size of an event with these records, in bytes.
@@ -32,6 +35,23 @@ pub(super) fn event_bytes(records: &[ShardRecord]) -> usize {
 
 pub(super) const fn envelope_bytes() -> usize {
     OPEN.len() + CLOSE.len()
+}
+
+/// Returns the length of the envelope of a record, without writing it.
+fn envelope_len(record: &ShardRecord) -> usize {
+    static EMPTY: LazyLock<usize> = LazyLock::new(|| {
+        let (at, none) = (Timestamp::from_ms(0), String::new);
+        let record =
+            ShardRecord { shard: none(), sequence_number: none(), partition_key: none(), arrived_at: at, data: Vec::new() };
+        // Without the second, which is one digit.
+        envelope(&record, "").len() - 1
+    });
+    let ShardRecord { shard, sequence_number, partition_key, arrived_at, .. } = record;
+    // Two quotes are a part of the empty envelope.
+    let key = Value::from(partition_key.as_str()).to_string().len() - 2;
+    let seconds = arrived_at.ms().div_euclid(1000);
+    let digits = usize::from(seconds < 0) + seconds.unsigned_abs().checked_ilog10().map_or(1, |log| log as usize + 1);
+    *EMPTY + key + 2 * sequence_number.len() + shard.len() + digits
 }
 
 fn envelope(record: &ShardRecord, data: &str) -> String {
@@ -46,4 +66,24 @@ fn envelope(record: &ShardRecord, data: &str) -> String {
          \"awsRegion\":\"us-east-1\",\
          \"eventSourceARN\":\"arn:aws:kinesis:us-east-1:123456789012:stream/roadcast-test-telemetry\"}}"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn length_of_an_envelope_is_that_of_its_text() {
+        for (key, ms) in [("a", 0), ("with \"quotes\"", 9_999), ("veh_1", 1_793_016_000_123)] {
+            let record = ShardRecord {
+                shard: "shardId-000000000000".to_owned(),
+                sequence_number: "4960".to_owned(),
+                partition_key: key.to_owned(),
+                arrived_at: Timestamp::from_ms(ms),
+                data: b"four".to_vec(),
+            };
+            assert_eq!(envelope_len(&record), envelope(&record, "").len(), "{key}");
+            assert_eq!(event_bytes(std::slice::from_ref(&record)), kinesis_event(std::slice::from_ref(&record)).len());
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Erases vehicles from the tables, part by part.
 //!
-//! The log, the states, the grants and the mappings are found by key. The feed index, the deliveries and the dead letters have
-//! other keys, so these tables are scanned, page by page. Deletions have no conditions: what they delete is that of an erased
+//! The log, the states, the grants and the mappings are found by key. The state of the alert evaluator, the feed
+//! index, the deliveries and the dead letters have other keys, so these tables are scanned, page by page. Deletions have no conditions: what they delete is that of an erased
 //! vehicle, from every sender.
 
 mod scan;
@@ -43,6 +43,8 @@ pub struct ErasedTables {
     pub vehicle_events: String,
     /// The last-known values.
     pub vehicle_state: String,
+    /// The state of the alert evaluator.
+    pub alert_state: String,
     /// The feed index.
     pub feed_index: String,
     /// Webhook deliveries.

@@ -2,9 +2,12 @@
 
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::{PutEventsRequestEntry, PutEventsResultEntry};
+use roadcast_codec::alert_notice::{self, NOTICE_DETAIL_TYPE};
 use roadcast_codec::bus_entry::{DELIVERY_SOURCE, INGEST_SOURCE};
-use roadcast_ports::PortError;
+use roadcast_domain::alert_notice::AlertNotice;
+use roadcast_ports::alert_notices::NoticeBus;
 use roadcast_ports::bus::{Batch, DeliveryBus, ENTRY_BYTES, FleetBatch, IngestBus, entry_bytes};
+use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::batch_requests::{BatchOperation, RequestError, RequestLimits, RequestResult, entry_result};
 use crate::sdk::LazyClient;
@@ -39,6 +42,14 @@ impl IngestBus for EventBridgeIngestBus {
     async fn publish(&self, entries: &[Batch]) -> Vec<Result<(), PortError>> {
         let entries: Vec<BusEntry<'_>> = entries.iter().map(|batch| BusEntry::ingest(&self.bus, batch)).collect();
         publish(&self.client, &entries).await
+    }
+}
+
+impl NoticeBus for EventBridgeIngestBus {
+    async fn put(&self, notice: &AlertNotice) -> Result<(), PortError> {
+        let entry = BusEntry::notice(&self.bus, notice);
+        let entry = entry.map_err(|error| PortError::new(PortErrorKind::Internal, PUBLISH.context).caused_by(error))?;
+        publish(&self.client, &[entry]).await.into_iter().collect()
     }
 }
 
@@ -97,8 +108,17 @@ pub struct BusEntry<'b> {
 impl<'b> BusEntry<'b> {
     /// An entry from the stream processor to enrichment.
     pub fn ingest(bus: &'b str, batch: &Batch) -> Self {
-        let (detail, bytes) = (detail("", &batch.events), entry_bytes(&batch.events));
+        // Present only if it is true, so that a rule matches it and other entries do not grow.
+        let mark = if batch.for_notices { r#""notice":true,"# } else { "" };
+        let (detail, bytes) = (detail(mark, &batch.events), entry_bytes(&batch.events));
         Self { bus, source: INGEST_SOURCE, detail_type: batch.lane.detail_type(), detail, bytes }
+    }
+
+    /// A notice of an alert of the operator, for rules that send it to incident tools.
+    pub fn notice(bus: &'b str, notice: &AlertNotice) -> serde_json::Result<Self> {
+        let detail = alert_notice::encode(notice)?;
+        let bytes = entry_bytes(std::slice::from_ref(&detail));
+        Ok(Self { bus, source: INGEST_SOURCE, detail_type: NOTICE_DETAIL_TYPE, detail, bytes })
     }
 
     /// An entry from enrichment to a fleet's queue.

@@ -18,6 +18,7 @@ use crate::sdk_error::port_error;
 
 const PROCESS: &str = "invoking the stream processor";
 const ENRICH: &str = "sending to a lane of enrichment";
+const NOTIFY: &str = "sending to the queue of notices";
 const IMPORT: &str = "invoking the reference loader";
 /// The time that an invocation of the stream processor may take. The request that waits for it ends after 29 s.
 const INVOCATION_TIMEOUT: Duration = Duration::from_secs(22);
@@ -31,6 +32,8 @@ pub struct RedriveTargetNames {
     pub reference_loader: String,
     /// The prefix of the names of the queues of enrichment; the name of the lane follows.
     pub enrichment_queue_prefix: String,
+    /// The URL of the queue of notices of the operator's alerts.
+    pub notice_queue_url: String,
 }
 
 /// The stream processor and the reference loader in Lambda, and the queues of enrichment in SQS.
@@ -103,6 +106,11 @@ impl RedriveTargets for AwsRedriveTargets {
         let request = request.invocation_type(InvocationType::Event).payload(Blob::new(notification));
         request.send().await.map(|_| ()).map_err(|error| port_error(IMPORT, error))
     }
+
+    async fn notify(&self, message: &str) -> Result<(), PortError> {
+        let sent = self.sqs.send_message().queue_url(&self.names.notice_queue_url).message_body(message).send().await;
+        sent.map(|_| ()).map_err(|error| port_error(NOTIFY, error))
+    }
 }
 
 /// Returns the event of an invocation. The records are JSON already.
@@ -125,6 +133,7 @@ mod tests {
             stream_processor: "processor".to_owned(),
             reference_loader: "loader".to_owned(),
             enrichment_queue_prefix: "enrichment-".to_owned(),
+            notice_queue_url: "https://sqs/notices".to_owned(),
         };
         AwsRedriveTargets::new(sdk.lambda(), sdk.sqs(), names)
     }

@@ -2,10 +2,10 @@
 
 use aws_sdk_s3::primitives::ByteStream;
 use roadcast_aws::{
-    ArchiveSection, AwsVehicleErasure, DynamoDeadLetters, DynamoDeliveries, DynamoEntitlements, DynamoErasures,
-    DynamoEventLog, DynamoFeedIndex, DynamoFleets, DynamoStateStore, DynamoSubscriptions, DynamoVehicleMappings,
-    DynamoVehicles, ErasedTables, OsRandomness, S3Archive, S3ArchiveReader, S3DeadLetterContents, Sdk, SecretsManagerSource,
-    SystemClock,
+    ArchiveSection, AwsVehicleErasure, DynamoAlertState, DynamoDeadLetters, DynamoDeliveries, DynamoEntitlements,
+    DynamoErasures, DynamoEventLog, DynamoFeedIndex, DynamoFleets, DynamoStateStore, DynamoSubscriptions,
+    DynamoVehicleMappings, DynamoVehicles, ErasedTables, OsRandomness, S3Archive, S3ArchiveReader, S3DeadLetterContents,
+    Sdk, SecretsManagerSource, SystemClock,
 };
 use roadcast_domain::dead_letter::{DeadLetter, Hop, Pointers};
 use roadcast_domain::entitlement::Holders;
@@ -44,6 +44,7 @@ pub(crate) async fn check(sdk: &Sdk, stack: &Stack) {
             reference: stack.reference.clone(),
             vehicle_events: stack.vehicle_events.clone(),
             vehicle_state: stack.vehicle_state.clone(),
+            alert_state: stack.alert_state.clone(),
             feed_index: stack.feed_index.clone(),
             deliveries: stack.deliveries.clone(),
             dead_letters: stack.dead_letters.clone(),
@@ -78,6 +79,8 @@ pub(crate) async fn make(operator: &Sdk, eraser: &Sdk, names: &Resources) {
         entitlements: &DynamoEntitlements::new(operator.dynamodb(), &names.tables.reference),
     };
     suites::erased_stores(&stores, &erasure, &OsRandomness).await;
+    let alert_state = DynamoAlertState::new(operator.dynamodb(), &names.tables.alert_state);
+    suites::erased_alert_state(&alert_state, &erasure, (SystemClock.now(), &OsRandomness)).await;
     let scene = Scene { operator, names, erasure: &erasure, erased: vid(), kept: vid() };
     scene.mappings().await;
     scene.feed_index().await;

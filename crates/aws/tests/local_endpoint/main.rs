@@ -24,10 +24,10 @@ use endpoint::Endpoint;
 use roadcast_aws::{
     CognitoAppClients, DynamoAlertRules, DynamoAlertState, DynamoBackTests, DynamoClients, DynamoEntitlements,
     DynamoEventLog, DynamoFeedIndex, DynamoFeedProofs, DynamoFleets, DynamoIdempotencyStore, DynamoImportProgress,
-    DynamoPackages, DynamoRateCounter, DynamoSchemas, DynamoStateStore, DynamoSubscriptions, DynamoVehicleMappings,
-    DynamoVehicles, EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels, KinesisStreamClock, KinesisStreamReader,
-    KinesisTelemetryStream, OsRandomness, S3Archive, S3ArchivedBatches, Sdk, SecretsManagerSource, SqsFeedQueue,
-    StateMachines, StepFunctionsProvisioning, SystemClock,
+    DynamoPackages, DynamoRateCounter, DynamoSchemas, DynamoSentNotices, DynamoStateStore, DynamoSubscriptions,
+    DynamoVehicleMappings, DynamoVehicles, EventBridgeDeliveryBus, EventBridgeIngestBus, FleetChannels, KinesisStreamClock,
+    KinesisStreamReader, KinesisTelemetryStream, OsRandomness, S3Archive, S3ArchivedBatches, Sdk, SecretsManagerSource,
+    SnsNoticeTopic, SqsFeedQueue, StateMachines, StepFunctionsProvisioning, SystemClock,
 };
 use roadcast_ports::clock::Clock as _;
 use roadcast_ports::conformance as suites;
@@ -130,7 +130,8 @@ async fn tables(sdk: &Sdk, stack: &Stack) {
     let alert_state = DynamoAlertState::new(sdk.dynamodb(), &stack.alert_state);
     suites::alert_checkpoints(&alert_state, &SystemClock, random).await;
     suites::shard_evaluations(&alert_state, random).await;
-    println!("state of the alert evaluator");
+    suites::sent_notices(&DynamoSentNotices::new(sdk.dynamodb(), &stack.alert_state), &SystemClock, random).await;
+    println!("state of the alert evaluator, and of notices");
 }
 
 async fn streams_and_buses(sdk: &Sdk, stack: &Stack) {
@@ -150,7 +151,10 @@ async fn streams_and_buses(sdk: &Sdk, stack: &Stack) {
     suites::quarantine(&archive, random).await;
     println!("archive and quarantine");
     suites::ingest_bus(&EventBridgeIngestBus::new(sdk.eventbridge(), &stack.ingest_bus), random).await;
-    println!("ingest bus");
+    let topic = sdk.sns().create_topic().name(format!("{}-alerts", stack.ingest_bus)).send().await.unwrap();
+    let topic = SnsNoticeTopic::new(sdk.sns(), topic.topic_arn.unwrap());
+    suites::notice_channels(&EventBridgeIngestBus::new(sdk.eventbridge(), &stack.ingest_bus), &topic, random).await;
+    println!("ingest bus, and the channels of notices");
     let queue = SqsFeedQueue::new(sdk.sqs(), stack::FEED_PREFIX);
     let (sqs, eventbridge, bus_arn) = (sdk.sqs(), sdk.eventbridge(), &stack.delivery_bus_arn);
     let channels =

@@ -92,6 +92,7 @@ pub(crate) async fn make(endpoint: &Endpoint) {
     let fleet_id = provisioning::make(&function("onboarding"), &provisioner).await;
     delays::of_probes(&fleet_id, [&provisioner, &function("fleet-delivery")]).await;
     delays::of_entries(&operator, &function("enrichment")).await;
+    delays::of_notices(&operator, &function("alert-notifier")).await;
     alerts::make(&operator, &provisioner, &function("back-tester")).await;
     let functions = webhooks::Functions {
         api: &function("endpoints-api"),

@@ -5,6 +5,8 @@ use roadcast_domain::subscription::DeliveryFormat;
 
 /// Batch windows to compare with, in seconds.
 const WINDOWS_S: [u16; 3] = [30, 75, 120];
+/// Numbers of concurrent batches of a shard to compare with.
+const CONCURRENT_BATCHES: [usize; 2] = [3, 4];
 /// Intervals between the reads of a feed to compare with, in seconds.
 const POLLS_S: [u16; 2] = [15, 300];
 /// Numbers of fleets that receive the data of each vehicle.
@@ -16,6 +18,10 @@ pub(super) fn variations(knobs: Knobs, fleets: u32) -> Vec<(String, Knobs)> {
     for window_s in WINDOWS_S {
         // Fleets that read as advised read once per window.
         variations.push((format!("batch window of {window_s} s"), Knobs { window_s, poll_s: window_s, ..knobs }));
+    }
+    for batches in CONCURRENT_BATCHES {
+        let change = format!("{batches} concurrent batches of a shard");
+        variations.push((change, Knobs { concurrent_batches: Some(batches), ..knobs }));
     }
     let (name, payload) = match knobs.payload {
         Payload::Compact => ("devices send JSON", Payload::Json),
@@ -48,6 +54,7 @@ mod tests {
         let varies = |differs: fn(&Knobs, &Knobs) -> bool| variations.iter().any(|(_, other)| differs(other, &knobs));
         assert!(varies(|a, b| a.window_s != b.window_s) && varies(|a, b| a.payload != b.payload));
         assert!(varies(|a, b| a.poll_s != b.poll_s && a.window_s == b.window_s));
+        assert!(varies(|a, b| a.concurrent_batches != b.concurrent_batches));
         assert!(varies(|a, b| a.delivery_format != b.delivery_format));
         assert!(varies(|a, b| a.fleets_per_vehicle > b.fleets_per_vehicle) && varies(|a, _| a.fleets_per_vehicle == 0));
     }

@@ -131,7 +131,7 @@ pub(super) async fn put(stream: &KinesisTelemetryStream, vid: &str, data: Vec<u8
 /// Returns the event with its samples as a block; unchanged if a block cannot represent them.
 fn with_block(mut event: Value) -> Value {
     let samples = serde_json::from_value::<Telemetry>(event["data"].clone());
-    let block = samples.ok().and_then(|telemetry| stream_record::block_base64(&telemetry.samples.to_rows()).ok());
+    let block = samples.ok().and_then(|telemetry| stream_record::columns_base64(telemetry.samples).ok());
     if let (Some(block), Some(members)) = (block, event.as_object_mut()) {
         members.remove("data");
         members.insert("datacontenttype".to_owned(), BLOCK_CONTENT_TYPE.into());

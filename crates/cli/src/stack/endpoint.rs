@@ -178,7 +178,10 @@ mod tests {
     fn python_part_of_the_endpoint_passes_its_tests() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/endpoint");
         let mut python = Command::new("python3");
-        python.args(["-m", "unittest", "tests", "recorder_tests"]).current_dir(folder).env("PYTHONDONTWRITEBYTECODE", "1");
+        python
+            .args(["-m", "unittest", "tests", "recorder_tests", "api_destinations_tests"])
+            .current_dir(folder)
+            .env("PYTHONDONTWRITEBYTECODE", "1");
         let output = python.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }

@@ -15,6 +15,8 @@ use crate::bus_entry::INGEST_SOURCE;
 const FEED: &str = "-feed-";
 /// In the name of a rule or a queue of enrichment, at the end or before the lane.
 const ENRICHMENT: &str = "-enrichment";
+/// In the name of each rule and queue of notices of the operator's alerts.
+const NOTICES: &str = "-alert-notices";
 
 /// An event of EventBridge.
 #[derive(Default, Deserialize)]
@@ -51,6 +53,7 @@ pub(super) fn sent_by_rule(message: &QueueMessage) -> Option<Failure> {
             Some(_) => Hop::Feed,
             None if is_enrichment => Hop::Enrichment,
             None if is_webhook => Hop::Webhook,
+            None if name.contains(NOTICES) => Hop::Notice,
             None => Hop::Unknown,
         },
         reason: attribute("ERROR_CODE").and_then(code).unwrap_or(failure.reason),
@@ -83,6 +86,24 @@ pub(super) fn moved_from_queue(message: &QueueMessage) -> Option<Failure> {
     };
     let detail = Some("each invocation of the function with this message failed".to_owned());
     Some(with_event(Failure { hop: Hop::Enrichment, detail, pointers, ..failure }, message))
+}
+
+/// Returns the failure of a message that was received too often from the queue of notices; `None` if it comes from another queue. If
+/// the message does not state its queue, its mark decides: the rule sends the detail of an entry, and no other rule does.
+pub(super) fn moved_from_notices(message: &QueueMessage) -> Option<Failure> {
+    #[derive(Deserialize)]
+    struct Marked {
+        notice: bool,
+    }
+    let is_of_notices = match message.moved_from.as_deref() {
+        Some(arn) => name_in_arn(arn, ':').contains(NOTICES),
+        None => serde_json::from_str::<Marked>(&message.body).is_ok_and(|marked| marked.notice),
+    };
+    let failure = Failure::unknown(message, "receives_exhausted");
+    let pointers =
+        Pointers { source: message.moved_from.as_deref().map(|arn| pointer(name_in_arn(arn, ':'))), ..failure.pointers };
+    let detail = Some("each invocation of the function with this message failed".to_owned());
+    is_of_notices.then_some(Failure { hop: Hop::Notice, detail, pointers, ..failure })
 }
 
 fn lane(name: &str) -> Option<String> {

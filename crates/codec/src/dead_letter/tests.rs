@@ -68,6 +68,26 @@ fn failure_of_an_enrichment_rule_has_its_lane() {
 }
 
 #[test]
+fn failures_of_notices_are_those_of_their_rules_and_their_queue() {
+    let bus = "roadcast-dev-ingest/roadcast-dev-alert-notices";
+    for rule in [bus.to_owned(), format!("{bus}-endpoint")] {
+        let found = failure(&from_rule(&rule, BUS_EVENT));
+        assert_eq!((found.hop, found.pointers.lane, found.pointers.attempts), (Hop::Notice, None, Some(185)), "{rule}");
+    }
+    let detail = r#"{"notice":true,"events":[{"id":"a"}]}"#;
+    let moved = QueueMessage {
+        moved_from: Some("arn:aws:sqs:eu-central-1:123456789012:roadcast-dev-alert-notices".to_owned()),
+        ..message(detail)
+    };
+    for message in [moved, message(detail)] {
+        let found = failure(&message);
+        assert_eq!((found.hop, found.reason.as_str(), found.items), (Hop::Notice, "receives_exhausted", 1));
+        assert_eq!(found.bytes, detail.as_bytes());
+    }
+    assert_eq!(failure(&message(r#"{"notice":false,"events":[]}"#)).hop, Hop::Unknown);
+}
+
+#[test]
 fn event_of_the_ingest_bus_names_its_lane_without_a_queue() {
     let ingest = BUS_EVENT.replace("roadcast.delivery", "roadcast.ingest");
     let found = failure(&message(&ingest));
@@ -215,5 +235,25 @@ fn webhook_messages_are_found_with_and_without_their_queue() {
         assert_eq!(found.hop, Hop::Webhook, "{found:?}");
     }
     assert_eq!(failure(&message(task)).fleet_id, "flt_0000000000000002".parse().ok());
+    assert_eq!(failure(&moved("roadcast-dev-other", task)).hop, Hop::Unknown);
+}
+
+#[test]
+fn task_of_a_back_test_names_it_and_its_fleet() {
+    let task = r#"{"fleetId":"flt_0000000000000002","backTestId":"bkt_0000000000000003"}"#;
+    let moved = |queue: &str, body: &str| QueueMessage {
+        moved_from: Some(format!("arn:aws:sqs:eu-central-1:123456789012:{queue}")),
+        ..message(body)
+    };
+    for found in [failure(&moved("roadcast-dev-back-tests", task)), failure(&message(task))] {
+        assert_eq!((found.hop, found.reason.as_str()), (Hop::BackTest, "receives_exhausted"));
+        assert_eq!(found.fleet_id, "flt_0000000000000002".parse().ok());
+        assert_eq!(found.pointers.target.as_deref(), Some("bkt_0000000000000003"));
+        assert_eq!(found.bytes, task.as_bytes());
+    }
+    let of_operator = failure(&moved("roadcast-dev-back-tests", r#"{"backTestId":"bkt_0000000000000003"}"#));
+    assert_eq!((of_operator.hop, of_operator.fleet_id), (Hop::BackTest, None));
+    // Whatever is in the queue of back-tests is kept as such.
+    assert_eq!(failure(&moved("roadcast-dev-back-tests", "{}")).hop, Hop::BackTest);
     assert_eq!(failure(&moved("roadcast-dev-other", task)).hop, Hop::Unknown);
 }

@@ -69,6 +69,7 @@ pub(super) async fn run(
     uploads: &Receiver<Arc<Vec<DeviceUpload>>>,
 ) -> LevelRun {
     let payload = knobs.payload;
+    let concurrent_batches = knobs.concurrent_batches.unwrap_or_else(|| parallelization_factor(path, payload));
     let meters = Meters::default();
     let start = Timestamp::from_ms(load.time_ms(0));
     // The number of shards that the peak needs; the other levels use the same.
@@ -79,7 +80,7 @@ pub(super) async fn run(
         MappingConfig {
             batch_size: BATCH_SIZE,
             window_ms: i64::from(knobs.window_s) * 1000,
-            parallelization_factor: parallelization_factor(path, payload),
+            parallelization_factor: concurrent_batches,
             report_batch_item_failures: true,
             bisect_batch_on_function_error: true,
             ..MappingConfig::default()
@@ -136,7 +137,7 @@ pub(super) async fn run(
     let totals = pipeline.totals;
     let sizes = pipeline::sizes(&deployment, &totals);
     LevelRun {
-        concurrent_batches: parallelization_factor(path, payload),
+        concurrent_batches,
         iot_steps: totals.iot_steps,
         seconds: seconds as f64,
         sent: meters.sent.usage(),

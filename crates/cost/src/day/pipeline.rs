@@ -83,10 +83,11 @@ impl<'w> Pipeline<'w> {
                 self.totals.json_bytes += bytes as f64;
             }
             match self.path {
-                IngestPath::Iot | IngestPath::PutRecords => self.put(vid, &upload.events),
-                IngestPath::VehicleHttp => self.post(Some(vid), &array(&upload.events)).await,
+                IngestPath::Iot | IngestPath::PutRecords => self.put(vid, upload.events(self.knobs.payload)),
+                IngestPath::VehicleHttp => self.post(Some(vid), &array(upload.events(self.knobs.payload))).await,
                 IngestPath::PartnerHttp => {
-                    self.waiting.extend(upload.events.iter().map(|event| (vid.clone(), with_subject(event, vid))));
+                    let events = upload.events(self.knobs.payload).iter();
+                    self.waiting.extend(events.map(|event| (vid.clone(), with_subject(event, vid))));
                 }
             }
         }

@@ -1,11 +1,10 @@
 //! The uploads of the vehicles that drive in a load level. They are simulated and encoded once for all ingest paths, because that
-//! takes longer than processing them.
+//! takes as long as processing them.
 
 use roadcast_codec::{BLOCK_CONTENT_TYPE, stream_record};
 use roadcast_domain::event::Telemetry;
 use roadcast_traces::simulate::{SimConfig, Simulator};
-use roadcast_traces::{TraceEvent, Upload, VehicleKey};
-use serde::Deserialize as _;
+use roadcast_traces::{RecordedSample, TraceEvent, Upload, VehicleKey};
 use serde_json::Value;
 
 use crate::workload::{Payload, SAMPLES_PER_UPLOAD};
@@ -16,40 +15,53 @@ const SAMPLES_PER_LEVEL: i64 = 120_000;
 const MEASURED_SAMPLES: usize = 20_000;
 
 /// The vehicles and the duration of a load level.
-pub(super) struct Load {
+pub(crate) struct Load {
     config: SimConfig,
     /// The vehicles that drive.
-    pub(super) vehicles: Vec<VehicleKey>,
+    pub(crate) vehicles: Vec<VehicleKey>,
     /// The duration after the warm-up, in seconds.
-    pub(super) seconds: i64,
+    pub(crate) seconds: i64,
 }
 
 /// An upload, as a device sends it.
-pub(super) struct DeviceUpload {
+pub(crate) struct DeviceUpload {
     /// The vehicle.
-    pub(super) vehicle: VehicleKey,
-    /// The events in JSON, without a subject.
-    pub(super) events: Vec<String>,
+    pub(crate) vehicle: VehicleKey,
+    /// The events in JSON, without a subject, with telemetry as blocks. Empty if no run has this format.
+    compact: Vec<String>,
+    /// The events in JSON, without a subject. Empty if no run has this format.
+    json: Vec<String>,
     /// The number of samples.
-    pub(super) samples: usize,
+    pub(crate) samples: usize,
     /// The bytes of the samples in JSON, if they are measured.
-    pub(super) json_bytes: Option<usize>,
+    pub(crate) json_bytes: Option<usize>,
 }
 
 /// The uploads of a level, second by second.
-pub(super) struct Traffic<'l> {
+pub(crate) struct Traffic<'l> {
     load: &'l Load,
     simulator: Simulator,
-    payload: Payload,
+    needs_compact: bool,
+    needs_json: bool,
     /// The seconds before the samples are measured.
     warm_up_s: i64,
     measured: usize,
 }
 
+impl DeviceUpload {
+    /// Returns the events in this format.
+    pub(crate) fn events(&self, payload: Payload) -> &[String] {
+        match payload {
+            Payload::Compact => &self.compact,
+            Payload::Json => &self.json,
+        }
+    }
+}
+
 impl Load {
     /// Returns the load of `driving` vehicles.
     #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)] // a count of vehicles
-    pub(super) fn of(driving: f64) -> Self {
+    pub(crate) fn of(driving: f64) -> Self {
         let vehicles = driving as usize;
         let config = SimConfig { vehicles, samples_per_upload: SAMPLES_PER_UPLOAD, ..SimConfig::default() };
         let vehicles = Simulator::new(&config).vehicles().map(|(key, _)| key.clone()).collect();
@@ -59,24 +71,31 @@ impl Load {
     }
 
     /// The seconds of a run, from 1 on; the first `warm_up_s` are not counted.
-    pub(super) fn run_seconds(&self, warm_up_s: i64) -> std::ops::RangeInclusive<i64> {
+    pub(crate) fn run_seconds(&self, warm_up_s: i64) -> std::ops::RangeInclusive<i64> {
         1..=warm_up_s + self.seconds
     }
 
     /// The time at a second of the run, in milliseconds since 1970.
-    pub(super) const fn time_ms(&self, second: i64) -> i64 {
+    pub(crate) const fn time_ms(&self, second: i64) -> i64 {
         self.config.start_ms + second * 1000
     }
 }
 
 impl<'l> Traffic<'l> {
-    /// Starts the traffic of a level.
-    pub(super) fn new(load: &'l Load, payload: Payload, warm_up_s: i64) -> Self {
-        Self { load, simulator: Simulator::new(&load.config), payload, warm_up_s, measured: 0 }
+    /// Starts the traffic of a level, in the formats of its runs.
+    pub(crate) fn new(load: &'l Load, payloads: &[Payload], warm_up_s: i64) -> Self {
+        Self {
+            load,
+            simulator: Simulator::new(&load.config),
+            needs_compact: payloads.contains(&Payload::Compact),
+            needs_json: payloads.contains(&Payload::Json),
+            warm_up_s,
+            measured: 0,
+        }
     }
 
     /// Returns the uploads of the next second of the run.
-    pub(super) fn next_uploads(&mut self, second: i64) -> Vec<DeviceUpload> {
+    pub(crate) fn next_uploads(&mut self, second: i64) -> Vec<DeviceUpload> {
         let uploads = self.simulator.next_uploads(self.load.time_ms(second));
         uploads.into_iter().map(|upload| self.encode(upload, second > self.warm_up_s)).collect()
     }
@@ -87,21 +106,37 @@ impl<'l> Traffic<'l> {
             self.measured += samples;
             events.iter().flat_map(TraceEvent::samples).map(|sample| sample.to_json().to_string().len()).sum()
         });
-        let events = events.iter().map(|event| device_event(event.to_cloud_event(None), self.payload)).collect();
-        DeviceUpload { vehicle, events, samples, json_bytes }
+        let compact = if self.needs_compact { events.iter().map(compact_event).collect() } else { Vec::new() };
+        let json = if self.needs_json { events.iter().map(json_event).collect() } else { Vec::new() };
+        DeviceUpload { vehicle, compact, json, samples, json_bytes }
     }
 }
 
-/// Returns an event as a device sends it.
-fn device_event(mut event: Value, payload: Payload) -> String {
-    if payload == Payload::Compact
-        && let Ok(telemetry) = Telemetry::deserialize(&event["data"])
-        && let Ok(block) = stream_record::block_base64(&telemetry.samples.to_rows())
-        && let Some(members) = event.as_object_mut()
-    {
-        members.remove("data");
-        members.insert("datacontenttype".to_owned(), BLOCK_CONTENT_TYPE.into());
-        members.insert("data_base64".to_owned(), block.into());
-    }
-    event.to_string()
+/// Returns an event as a device sends it in JSON.
+fn json_event(event: &TraceEvent) -> String {
+    event.to_cloud_event(None).to_string()
+}
+
+/// Returns an event as a device sends it with telemetry as a block.
+fn compact_event(event: &TraceEvent) -> String {
+    let Some(block) = block(event.samples()) else { return json_event(event) };
+    let mut members = event.to_envelope(None);
+    members.insert("datacontenttype".to_owned(), BLOCK_CONTENT_TYPE.into());
+    members.insert("data_base64".to_owned(), block.into());
+    Value::Object(members).to_string()
+}
+
+/// Returns samples as a block in base64, or `None` if there are none.
+fn block(samples: &[RecordedSample]) -> Option<String> {
+    let samples: Vec<_> = samples.iter().map(RecordedSample::as_telemetry).collect();
+    let text = serde_json::to_string(&Written { samples }).ok()?;
+    // As text: it is read into columns without a value for each member in between.
+    let Telemetry { samples } = serde_json::from_str(&text).ok()?;
+    if samples.is_empty() { None } else { stream_record::columns_base64(samples).ok() }
+}
+
+/// [`Telemetry`] that is only written.
+#[derive(serde::Serialize)]
+struct Written<S> {
+    samples: Vec<S>,
 }

@@ -14,6 +14,8 @@ pub enum Item {
     DynamodbBackup,
     KinesisShardHour,
     KinesisPutUnit,
+    KinesisConsumerHour,
+    KinesisRetrievedGb,
     BusChunk,
     SqsRequest,
     IotConnectionMinute,
@@ -39,7 +41,7 @@ pub enum Item {
 
 impl Item {
     /// Every item, in the order of the price sheet.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::LambdaRequest,
         Self::LambdaGbSecond,
         Self::LambdaGbSecondX86,
@@ -50,6 +52,8 @@ impl Item {
         Self::DynamodbBackup,
         Self::KinesisShardHour,
         Self::KinesisPutUnit,
+        Self::KinesisConsumerHour,
+        Self::KinesisRetrievedGb,
         Self::BusChunk,
         Self::SqsRequest,
         Self::IotConnectionMinute,
@@ -86,6 +90,8 @@ impl Item {
             Self::DynamodbBackup => "dynamodb_backup",
             Self::KinesisShardHour => "kinesis_shard_hour",
             Self::KinesisPutUnit => "kinesis_put_unit",
+            Self::KinesisConsumerHour => "kinesis_consumer_hour",
+            Self::KinesisRetrievedGb => "kinesis_retrieved_gb",
             Self::BusChunk => "bus_chunk",
             Self::SqsRequest => "sqs_request",
             Self::IotConnectionMinute => "iot_connection_minute",

@@ -23,6 +23,10 @@ pub enum Hop {
     BulkImport,
     /// From the delivery bus to a webhook endpoint: a delivery that failed, or a message that could not be processed.
     Webhook,
+    /// From a task to the next one of a back-test: a task that ended without a response.
+    BackTest,
+    /// From an alert of the operator to people and incident tools: an entry or a notice that could not be sent.
+    Notice,
     /// A message whose format is not known.
     Unknown,
 }
@@ -34,7 +38,7 @@ pub struct InvalidHop;
 
 impl Hop {
     /// All hops.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Stream,
         Self::Quarantine,
         Self::Enrichment,
@@ -42,6 +46,8 @@ impl Hop {
         Self::DeviceRule,
         Self::BulkImport,
         Self::Webhook,
+        Self::BackTest,
+        Self::Notice,
         Self::Unknown,
     ];
 
@@ -55,6 +61,8 @@ impl Hop {
             Self::DeviceRule => "device-rule",
             Self::BulkImport => "bulk-import",
             Self::Webhook => "webhook",
+            Self::BackTest => "back-test",
+            Self::Notice => "notice",
             Self::Unknown => "unknown",
         }
     }
@@ -70,6 +78,8 @@ impl Hop {
             Self::DeviceRule => 5,
             Self::BulkImport => 6,
             Self::Webhook => 7,
+            Self::BackTest => 8,
+            Self::Notice => 9,
         }
     }
 

@@ -1,4 +1,5 @@
 mod alerts;
+mod visibility;
 
 use std::collections::BTreeSet;
 
@@ -8,6 +9,7 @@ use roadcast_signals::{Sample, SignalPath, Signals, Value};
 use super::*;
 use crate::diagnostic::Diagnostic;
 use crate::ids::Eid;
+use crate::package::Package;
 
 const PATHS: [&str; 5] = [
     "Vehicle.Speed",

@@ -61,6 +61,17 @@ pub enum AlertChange {
     Withdrawn,
 }
 
+impl AlertChange {
+    /// Returns the code, as in JSON.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Raised => "raised",
+            Self::Cleared => "cleared",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
 /// The rule of an alert.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -108,6 +119,17 @@ pub enum Severity {
     Warning,
     /// Needs attention at once.
     Critical,
+}
+
+impl Severity {
+    /// Returns the code, as in JSON.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
 }
 
 /// What happens to an alert.

@@ -1,7 +1,8 @@
 //! Erasures and what they do to the stores.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use roadcast_domain::alert::RuleOwner;
 use roadcast_domain::erasure::{
     ErasedStore, Erasure, ErasureProgress, ErasureScope, ErasureState, SECOND_PASS_AFTER_MS, StoreCounts,
 };
@@ -9,9 +10,11 @@ use roadcast_domain::ids::{Eid, ErasureId, VehicleId};
 use roadcast_domain::name_history::RELEASE_DELAY_MS;
 use roadcast_domain::subject::Subject;
 use roadcast_domain::vehicle::Vehicle;
+use roadcast_signals::Timestamp;
 
 use super::fixtures::{Fixtures, NOON};
 use crate::PortErrorKind;
+use crate::alert_state::{AlertCheckpoint, AlertCheckpoints, EvaluationKey, ShardEvaluations};
 use crate::clock::Randomness;
 use crate::entitlements::Entitlements;
 use crate::erasure::{Erasures, VehicleErasure};
@@ -153,14 +156,7 @@ pub async fn erased_stores(
     for store in [ErasedStore::Grants, ErasedStore::Events, ErasedStore::States] {
         // Twice, because a step can be repeated.
         for _ in 0..2 {
-            let mut next: Option<String> = None;
-            loop {
-                let part = erasure.erase(store, &scope, next.as_deref()).await.expect("a part is erased");
-                next = part.next;
-                if next.is_none() {
-                    break;
-                }
-            }
+            erase_all(erasure, store, &scope).await;
         }
     }
     assert!(stores.entitlements.version().await.expect("the version can be read") > version, "caches learn of it");
@@ -183,4 +179,51 @@ pub async fn erased_stores(
     assert_eq!((fleets(&erased).await, fleets(&kept).await), (0, 1));
     let listed = stores.entitlements.list_by_fleet(&fleet_id, None, 10).await.expect("grants can be listed");
     assert_eq!(listed.iter().map(|entitlement| &entitlement.vid).collect::<Vec<_>>(), [&kept]);
+}
+
+/// Checks that the checkpoints of a vehicle are erased, and that it is watched in no shard any more.
+pub async fn erased_alert_state(
+    state: &(impl AlertCheckpoints + ShardEvaluations),
+    erasure: &impl VehicleErasure,
+    (now, random): (Timestamp, &impl Randomness),
+) {
+    let fixtures = Fixtures::new(random);
+    let [erased, kept] = [fixtures.vid(), fixtures.vid()];
+    let owners = [RuleOwner::Operator, RuleOwner::Fleet(fixtures.fleet_id())];
+    let keys = |vid: &VehicleId| owners.clone().map(|owner| EvaluationKey { vid: vid.clone(), owner });
+    let shards = ["a", "b"].map(|name| format!("shardId-{name}{}", random.bits()));
+    for key in [keys(&erased), keys(&kept)].concat() {
+        let checkpoint = AlertCheckpoint { revision: 1, content: vec![1, 2], expires_at: now.plus_ms(86_400_000) };
+        state.replace(&key, &checkpoint).await.expect("a checkpoint is stored");
+        for shard in &shards {
+            for result in state.watch(shard, std::slice::from_ref(&key)).await {
+                result.expect("an evaluation is watched");
+            }
+        }
+    }
+    let scope = ErasureScope::new([erased.clone()], Vec::new(), NOON);
+    let counts = erase_all(erasure, ErasedStore::AlertState, &scope).await;
+    assert_eq!((counts.removed, counts.rewritten), (6, 0), "two checkpoints, each watched in two shards");
+    assert_eq!(erase_all(erasure, ErasedStore::AlertState, &scope).await.removed, 0, "a step can be repeated");
+    for (key, is_kept) in keys(&erased).into_iter().map(|key| (key, false)).chain(keys(&kept).map(|key| (key, true))) {
+        let checkpoint = state.get(&key).await.expect("a checkpoint can be read");
+        assert_eq!(checkpoint.is_some(), is_kept, "{key:?}");
+    }
+    for shard in &shards {
+        let watched = state.watched(shard, None, 10).await.expect("watched evaluations can be read");
+        assert_eq!(BTreeSet::from_iter(watched), BTreeSet::from(keys(&kept)));
+    }
+}
+
+/// Erases a store, part by part. Returns the counts.
+async fn erase_all(erasure: &impl VehicleErasure, store: ErasedStore, scope: &ErasureScope) -> StoreCounts {
+    let (mut next, mut counts): (Option<String>, _) = (None, StoreCounts::default());
+    loop {
+        let part = erasure.erase(store, scope, next.as_deref()).await.expect("a part is erased");
+        counts.add(part.counts);
+        next = part.next;
+        if next.is_none() {
+            return counts;
+        }
+    }
 }

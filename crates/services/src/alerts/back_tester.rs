@@ -4,7 +4,7 @@
 
 mod vehicle;
 
-use roadcast_alerts::{RuleSet, RuleVersion};
+use roadcast_alerts::RuleSet;
 use roadcast_domain::Timestamp;
 use roadcast_domain::back_test::{BackTest, BackTestAlert, BackTestState, BackTestTask};
 use roadcast_ports::alerts::{BackTestQueue as _, BackTests as _};
@@ -14,9 +14,9 @@ use roadcast_ports::vehicles::Vehicles as _;
 use roadcast_ports::{PortError, PortErrorKind};
 
 use super::back_tests::VisibleAlerts;
-use super::rules::parse_definition;
 use crate::ServiceError;
 use crate::cache::CachedEntitlements;
+use crate::stored_rules::tested_version;
 
 use vehicle::{Evaluated, VehicleTest};
 
@@ -75,13 +75,7 @@ impl<Ports: PortSet> BackTester<Ports> {
         mut back_test: BackTest,
         end: Timestamp,
     ) -> Result<(BackTest, Vec<BackTestAlert>), ServiceError> {
-        let rules = RuleSet::new([RuleVersion {
-            owner: back_test.owner.clone(),
-            rule_id: back_test.rule_id.clone(),
-            version: back_test.version,
-            active_from: back_test.from,
-            rule: parse_definition(&back_test.definition)?.into(),
-        }]);
+        let rules = RuleSet::new([tested_version(&back_test)?]);
         let mut found = Vec::new();
         let mut budget = AlertBudget::of(&back_test);
         loop {

@@ -5,6 +5,7 @@ mod visible;
 
 use std::collections::BTreeSet;
 
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use roadcast_alerts::rule::Rule;
 use roadcast_domain::alert::{AlertChange, RuleOwner};
 use roadcast_domain::back_test::{BackTest, BackTestAlert, BackTestProgress, BackTestState};
@@ -15,11 +16,12 @@ use roadcast_ports::clock::{Clock as _, Randomness as _};
 use roadcast_ports::entitlements::Entitlements as _;
 use roadcast_ports::fleets::Fleets as _;
 use roadcast_ports::port_set::PortSet;
+use roadcast_ports::vehicles::Vehicles as _;
 
 use super::rules::{RuleSettings, parse_stored};
-use crate::ServiceError;
 use crate::authz::RuleManager;
 use crate::cache::CachedEntitlements;
+use crate::{CONCURRENT_READS, ServiceError};
 
 pub use request::{BackTestRequest, TestedRule};
 pub(super) use visible::VisibleAlerts;
@@ -36,6 +38,8 @@ pub struct BackTestManagement<Ports: PortSet> {
     pub rules: Ports::AlertRules,
     /// The fleets.
     pub fleets: Ports::Fleets,
+    /// The registered vehicles: the operator sees no alert of an erased one.
+    pub vehicles: Ports::Vehicles,
     /// What fleets may see.
     pub entitlements: CachedEntitlements<Ports>,
     /// The clock.
@@ -108,8 +112,10 @@ impl<Ports: PortSet> BackTestManagement<Ports> {
         let stored = self.back_tests.alerts(back_test_id, &back_test.progress.pages).await?;
         let all = stored.len();
         let vehicles: BTreeSet<VehicleId> = stored.iter().map(|alert| alert.vid.clone()).collect();
+        let erased = self.erased(manager.owner(), &vehicles).await?;
         let visible = VisibleAlerts::read(manager.owner(), vehicles, &self.entitlements, self.clock.now()).await?;
-        let alerts: Vec<_> = stored.into_iter().filter(|alert| visible.contains(alert)).collect();
+        let is_visible = |alert: &BackTestAlert| visible.contains(alert) && !erased.contains(&alert.vid);
+        let alerts: Vec<_> = stored.into_iter().filter(is_visible).collect();
         Ok(BackTestResult {
             raised: alerts.iter().filter(|found| found.alert.change == AlertChange::Raised).count(),
             // Otherwise it would show that there are more.
@@ -128,6 +134,20 @@ impl<Ports: PortSet> BackTestManagement<Ports> {
     pub async fn remove(&self, manager: &RuleManager, back_test_id: &BackTestId) -> Result<(), ServiceError> {
         self.back_tests.get(manager.owner(), back_test_id).await?.ok_or(ServiceError::NotFound)?;
         Ok(self.back_tests.remove(manager.owner(), back_test_id).await?)
+    }
+
+    /// Returns which of these vehicles were erased. A fleet has no entitlement to them; the operator would see them.
+    async fn erased(&self, owner: &RuleOwner, vids: &BTreeSet<VehicleId>) -> Result<BTreeSet<VehicleId>, ServiceError> {
+        if owner.fleet_id().is_some() {
+            return Ok(BTreeSet::new());
+        }
+        // A loop, because the compiler rejects a closure over borrowed ids here.
+        let mut look_ups = Vec::new();
+        for vid in vids {
+            look_ups.push(async move { self.vehicles.get(vid).await.map(|found| found.is_none().then(|| vid.clone())) });
+        }
+        let erased: Vec<Option<VehicleId>> = stream::iter(look_ups).buffer_unordered(CONCURRENT_READS).try_collect().await?;
+        Ok(erased.into_iter().flatten().collect())
     }
 
     async fn rule(&self, owner: &RuleOwner, tested: TestedRule) -> Result<(RuleId, u64, Rule), ServiceError> {

@@ -5,7 +5,9 @@
 //! checkpoints, the event log and the stream ([`shards`]). Every step can be repeated: the same events give the same alerts, with the
 //! same ids.
 
+mod erased;
 mod evaluations;
+mod lost;
 mod outcome;
 mod owners;
 mod publish;
@@ -15,11 +17,12 @@ mod silence;
 mod store;
 mod vehicles;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use futures::lock;
 use roadcast_domain::event::Event;
+use roadcast_domain::ids::VehicleId;
 use roadcast_ports::archive::RawRecord;
 use roadcast_ports::clock::Clock as _;
 use roadcast_ports::port_set::PortSet;
@@ -27,6 +30,7 @@ use roadcast_ports::{PortError, PortErrorKind};
 
 use crate::stream::{EventReader, EventValidator, Record, RecordContent};
 
+use erased::ErasureChecks;
 use evaluations::Evaluations;
 use restore::Restorer;
 use shards::Shard;
@@ -81,6 +85,7 @@ pub struct AlertEvaluator<Ports: PortSet> {
 struct State {
     evaluations: Evaluations,
     shards: BTreeMap<String, Shard>,
+    erasure_checks: ErasureChecks,
 }
 
 impl<Ports: PortSet> AlertEvaluator<Ports> {
@@ -89,6 +94,11 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
         let EvaluatorParts { validator, owners, publisher, shards, checkpoints, log, clock } = parts;
         let restorer = Restorer { checkpoints, log, clock: clock.clone(), buffers: Mutex::default() };
         Self { instance, validator, owners, publisher, shards, restorer, clock, state: lock::Mutex::default() }
+    }
+
+    /// Returns the vehicles of which this instance has an evaluation in memory, or watches the silence.
+    pub async fn vehicles(&self) -> BTreeSet<VehicleId> {
+        self.state.lock().await.evaluations.vehicles()
     }
 
     /// Evaluates a batch, and publishes its alerts. Invalid records and events are ignored: the stream processor quarantines them.
@@ -225,6 +235,7 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
         if let (None, Some(last)) = (outcome.retry_from, records.last()) {
             let index = offset + records.len() - 1;
             self.evaluate_silence(state, shard, last.raw.arrived_at, index, outcome).await;
+            self.check_erasures(state, shard, &mut reader, index, outcome).await;
         }
         let evaluated = outcome.retry_from.map_or(records.len(), |from| from.saturating_sub(offset));
         if let Some(last) = records.get(..evaluated).and_then(<[Record]>::last) {

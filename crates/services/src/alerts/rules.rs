@@ -18,7 +18,6 @@ use crate::authz::{Admin, RuleManager};
 use crate::{ServiceError, VersionCondition};
 
 use limits::check_limits;
-pub(crate) use settings::parse_definition;
 pub use settings::{RuleSettings, parse_stored};
 
 /// How often a change is tried again after a concurrent change of another rule of the owner.

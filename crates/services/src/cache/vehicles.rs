@@ -97,7 +97,11 @@ pub struct CachedSubjects<Ports: PortSet> {
 struct HistoryCache(TtlCache<Subject, Option<NameHistory>>);
 
 /// The histories of the subjects of a batch.
-pub(crate) struct BatchSubjects(Arc<HistoryCache>);
+pub(crate) struct BatchSubjects {
+    /// The version of all vehicles.
+    pub(crate) version: u64,
+    histories: Arc<HistoryCache>,
+}
 
 impl Default for HistoryCache {
     fn default() -> Self {
@@ -113,12 +117,13 @@ impl<Ports: PortSet> CachedSubjects<Ports> {
 
     /// Reads the version, after the last event of a batch was received.
     pub(crate) async fn start_batch(&self) -> Result<BatchSubjects, PortError> {
-        Ok(BatchSubjects(self.at_version.cache(self.vehicles.version().await?)))
+        let version = self.vehicles.version().await?;
+        Ok(BatchSubjects { version, histories: self.at_version.cache(version) })
     }
 
     /// Returns which vehicles have and had `subject`; `None` if no vehicle had it.
     pub(crate) async fn history(&self, subject: &Subject, batch: &BatchSubjects) -> Result<Option<NameHistory>, PortError> {
-        let HistoryCache(histories) = &*batch.0;
+        let HistoryCache(histories) = &*batch.histories;
         let history = histories.get_or_load(subject, self.clock.now(), || self.vehicles.history(subject)).await?;
         // A vehicle that takes a name which no vehicle has does not change the version.
         if history.as_ref().and_then(NameHistory::current).is_none() {

@@ -96,7 +96,7 @@ impl<Ports: PortSet> FeedProber<Ports> {
             let json = probe.encode().map_err(|error| {
                 PortError::new(roadcast_ports::PortErrorKind::Internal, "encoding a probe").caused_by(error)
             })?;
-            entries.push(Batch { lane: Lane::Telemetry, events: vec![json] });
+            entries.push(Batch { lane: Lane::Telemetry, for_notices: false, events: vec![json] });
         }
         self.bus.publish(&entries).await.into_iter().collect()
     }

@@ -36,15 +36,16 @@ impl<Ports: PortSet> AlertReader<Ports> {
                 return step;
             }
         };
-        step.outcome.counts.samples_received = 1;
         match alert_record::read(text, &secrets) {
             Ok(log_entry) if batch.vehicles.is_some_and(|vehicles| !vehicles.contains(&log_entry.event.vid)) => {}
             Ok(log_entry) => {
+                step.outcome.counts.samples_received = 1;
                 step.remaining.push(PendingEvent { record: record_index, index: 0, is_exclusive: false, log_entry });
             }
             // A record that is not authentic is of no vehicle.
             Err(_) if batch.vehicles.is_some() => {}
             Err(refusal) => {
+                step.outcome.counts.samples_received = 1;
                 let item = QuarantinedItemBuilder { record }.refused(&refusal, None, &record.raw.data, 1);
                 step.quarantined.push((record_index, item));
             }

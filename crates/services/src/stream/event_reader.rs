@@ -1,12 +1,16 @@
 //! Reads the valid events of records, for a use case beside the stream processor, which quarantines what is invalid.
 
+use std::collections::BTreeSet;
+
 use roadcast_codec::stream_record::{self, RecordTexts};
-use roadcast_codec::{alert_record, tick};
+use roadcast_domain::Timestamp;
 use roadcast_domain::event::Event;
+use roadcast_domain::ids::VehicleId;
 use roadcast_ports::PortError;
 use roadcast_ports::port_set::PortSet;
 
 use super::batch::{Batch, Record};
+use super::record_kind::RecordKind;
 use super::validate::{EventValidator, ReceivedEvent, ResolvedNames};
 
 /// Reads the valid events of records, one record after the other, as the stream processor does.
@@ -39,16 +43,36 @@ impl<'v, Ports: PortSet> EventReader<'v, Ports> {
         self.validator.resolve(keys, &mut self.names).await;
     }
 
+    /// The version of all vehicles for which the records are read.
+    pub(crate) const fn vehicles_version(&self) -> u64 {
+        self.names.version()
+    }
+
+    /// Returns which of these vehicles were erased. Fails if a vehicle cannot be looked up.
+    pub(crate) async fn erased(
+        &mut self,
+        vids: &BTreeSet<VehicleId>,
+        now: Timestamp,
+    ) -> Result<BTreeSet<VehicleId>, PortError> {
+        self.validator.resolve(vids.iter().map(VehicleId::as_str), &mut self.names).await;
+        let mut erased = BTreeSet::new();
+        for vid in vids {
+            if self.names.is_erased(vid.as_str(), now)? {
+                erased.insert(vid.clone());
+            }
+        }
+        Ok(erased)
+    }
+
     /// Reads a record. Fails only if a port does.
     pub(crate) async fn read(&mut self, record: &Record) -> Result<RecordContent, PortError> {
         let Self { validator, names, texts } = self;
         let text = texts.read(&record.raw.data);
         let Ok(text) = &text else { return Ok(RecordContent::Events(Vec::new(), 1)) };
-        if tick::is_tick(text) {
-            return Ok(RecordContent::Tick);
-        }
-        if alert_record::is_alert_record(text) {
-            return Ok(RecordContent::Alerts);
+        match RecordKind::of(text) {
+            RecordKind::Tick => return Ok(RecordContent::Tick),
+            RecordKind::Alert => return Ok(RecordContent::Alerts),
+            RecordKind::Events => {}
         }
         let batch = Batch::of_stream(std::slice::from_ref(record));
         let Ok(received) = ReceivedEvent::parse_all(batch, 0, text) else {

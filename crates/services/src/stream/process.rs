@@ -1,7 +1,6 @@
 //! The loop over the records of a batch: validates their events into chunks, and flushes each chunk.
 
 use roadcast_codec::stream_record::{self, RecordTexts};
-use roadcast_codec::{alert_record, tick};
 use roadcast_ports::clock::Clock;
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::{PortError, PortErrorKind};
@@ -10,6 +9,7 @@ use super::alerts::AlertReader;
 use super::batch::{Batch, BatchOutcome, PendingEvent};
 use super::chunk::{Chunk, ChunkTarget};
 use super::quarantine::QuarantinedItemBuilder;
+use super::record_kind::RecordKind;
 use super::validate::{EventValidator, ReceivedEvent, ResolvedNames};
 
 /// Deadline for starting a record, in milliseconds: half of the function's timeout. Records not started by then are
@@ -78,22 +78,21 @@ impl<Ports: PortSet> EventValidator<Ports> {
         // One record at a time: the decompressed text is freed before the next record is read.
         let text = texts.read(&record.raw.data);
         let text = text.as_ref().map_err(Clone::clone);
-        if text.as_ref().is_ok_and(|text| tick::is_tick(text)) {
-            return outcome;
-        }
-        if let Ok(text) = &text
-            && alert_record::is_alert_record(text)
-        {
-            let mut read = alerts.read(batch, record_index, text).await;
-            self.resolve(read.remaining.iter().map(|alert| alert.vid().as_str()), names).await;
-            let was_erased = |alert: &mut PendingEvent| names.was_erased_at(alert.vid().as_str(), record.raw.arrived_at);
-            outcome.counts.samples_erased += read.remaining.extract_if(.., was_erased).count();
-            chunk.extend_alerts(read.remaining, read.quarantined);
-            outcome.add(read.outcome);
-            if chunk.is_full() && (Target::CONTINUES_AFTER_FAILURE || outcome.retry_from.is_none()) {
-                outcome.add(target.flush(records, std::mem::take(chunk)).await);
+        match text.as_ref().ok().map(|text| (RecordKind::of(text), text)) {
+            Some((RecordKind::Tick, _)) => return outcome,
+            Some((RecordKind::Alert, text)) => {
+                let mut read = alerts.read(batch, record_index, text).await;
+                self.resolve(read.remaining.iter().map(|alert| alert.vid().as_str()), names).await;
+                let was_erased = |alert: &mut PendingEvent| names.was_erased_at(alert.vid().as_str(), record.raw.arrived_at);
+                outcome.counts.samples_erased += read.remaining.extract_if(.., was_erased).count();
+                chunk.extend_alerts(read.remaining, read.quarantined);
+                outcome.add(read.outcome);
+                if chunk.is_full() && (Target::CONTINUES_AFTER_FAILURE || outcome.retry_from.is_none()) {
+                    outcome.add(target.flush(records, std::mem::take(chunk)).await);
+                }
+                return outcome;
             }
-            return outcome;
+            Some((RecordKind::Events, _)) | None => {}
         }
         match text.and_then(|text| ReceivedEvent::parse_all(batch, record_index, text)) {
             Ok(events) => {

@@ -133,7 +133,7 @@ impl<Ports: PortSet> Publisher<Ports> {
 /// Returns the entry of a group, which is not empty and has one lane.
 fn entry(group: &[EncodedEvents]) -> Batch {
     let lane = group.first().map_or(Lane::Telemetry, |events| events.lane);
-    Batch { lane, events: group.iter().map(|events| events.json.clone()).collect() }
+    Batch { lane, for_notices: false, events: group.iter().map(|events| events.json.clone()).collect() }
 }
 
 /// Encodes a vehicle's events as CloudEvents for the ingest bus: always as blocks, regardless of the fleets' delivery

@@ -89,6 +89,19 @@ impl ResolvedNames {
         Ok(history.as_ref().and_then(|history| history.holder_at(received)).cloned())
     }
 
+    /// The version of all vehicles for which the names are resolved.
+    pub(super) const fn version(&self) -> u64 {
+        self.subjects.version
+    }
+
+    /// As [`Self::was_erased_at`]; fails if the name could not be resolved.
+    pub(super) fn is_erased(&self, name: &str, received: Timestamp) -> Result<bool, PortError> {
+        match self.by_name.get(name) {
+            Some(Err(error)) => Err(error.clone()),
+            _ => Ok(self.was_erased_at(name, received)),
+        }
+    }
+
     /// Whether the event is of one of these vehicles, or may be: its name could not be resolved.
     pub(super) fn may_be_of(&self, event: &ReceivedEvent<'_>, vehicles: &BTreeSet<VehicleId>) -> bool {
         let Some(name) = event.vehicle_name() else { return false };

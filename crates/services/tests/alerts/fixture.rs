@@ -1,10 +1,10 @@
 //! A fleet with vehicles and rules, the stream, the stream processor and instances of the evaluator.
 
+mod expected;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
-use roadcast_alerts::rule::Rule;
-use roadcast_alerts::{BackTest, RuleSet, RuleVersion};
 use roadcast_aws_model::event_source_mapping::{BatchResponse, EventSourceMapping, MappingConfig};
 use roadcast_codec::bus_entry;
 use roadcast_codec::tick::TICK;
@@ -12,6 +12,7 @@ use roadcast_domain::Timestamp;
 use roadcast_domain::alert::{Alert, RuleOwner, TransitionKind};
 use roadcast_domain::alert_rule::AlertRuleRecord;
 use roadcast_domain::audit::{Author, Change};
+use roadcast_domain::erasure::{ErasedStore, ErasureScope};
 use roadcast_domain::event::{Body, Event};
 use roadcast_domain::fleet::Fleet;
 use roadcast_domain::ids::{AlertId, Eid, FleetId, RuleId, SubscriptionId, VehicleId};
@@ -23,21 +24,27 @@ use roadcast_event_log::SegmentedLog;
 use roadcast_ports::alerts::AlertRules;
 use roadcast_ports::archive::RawRecord;
 use roadcast_ports::clock::Clock as _;
-use roadcast_ports::event_log::{EventLog as _, EventRange, PAGE_BYTES};
+use roadcast_ports::erasure::VehicleErasure as _;
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::stream::StreamClock as _;
 use roadcast_ports::subscriptions::Subscriptions;
-use roadcast_ports::vehicles::Vehicles as _;
+use roadcast_ports::vehicles::Vehicles;
 use roadcast_services::alerts::evaluator::{
     AlertEvaluator, AlertPublisher, EvaluationOutcome, EvaluatorParts, RuleOwners, ShardReader,
 };
 use roadcast_services::cache::{CachedAlertRules, CachedEntitlements, CachedSubjects, CachedVehicles};
 use roadcast_services::catalogue::event_schemas::CachedSchemas;
 use roadcast_services::stream::{AlertReader, EventStore, EventValidator, Publisher, RecentEvents, Record, StreamProcessor};
-use roadcast_testbed::{FaultPlan, Faulty, InMemory, ManualClock, Memory, MemoryItems, ShardRecord, WithFaults, fixtures};
+use roadcast_testbed::{
+    FaultPlan, Faulty, InMemory, ManualClock, Memory, MemoryBulk, MemoryErasure, MemoryItems, ShardRecord, WithFaults,
+    fixtures,
+};
 use serde_json::json;
 
-/// When every test begins.
+/// What the fleet may see.
+const PACKAGES: [&str; 3] = ["alerts", "diagnostics", "telematics"];
+
+/// When most tests begin.
 pub(crate) const START: &str = "2026-11-03T12:00:00Z";
 
 pub(crate) type Evaluator = AlertEvaluator<WithFaults>;
@@ -52,6 +59,8 @@ pub(crate) struct EvaluationFixture {
     pub(crate) fleet_id: FleetId,
     pub(crate) vids: Vec<VehicleId>,
     pub(crate) subscription: Subscription,
+    /// All subscriptions.
+    subscriptions: Vec<Subscription>,
     mapping: EventSourceMapping,
     processing: EventSourceMapping,
     processor: StreamProcessor<InMemory>,
@@ -63,7 +72,12 @@ pub(crate) struct EvaluationFixture {
 impl EvaluationFixture {
     /// A fleet that may see `vehicles` vehicles, on a stream with these shards.
     pub(crate) async fn new(vehicles: u128, shards: usize) -> Self {
-        let clock = ManualClock::at(Timestamp::parse_rfc3339(START).unwrap());
+        Self::starting_at(Timestamp::parse_rfc3339(START).unwrap(), vehicles, shards).await
+    }
+
+    /// The same, at another time.
+    pub(crate) async fn starting_at(start: Timestamp, vehicles: u128, shards: usize) -> Self {
+        let clock = ManualClock::at(start);
         let memory = Memory::with_shards(clock.clone(), shards);
         let vids: Vec<VehicleId> = (1..=vehicles).map(VehicleId::from_random_bits).collect();
         for vid in &vids {
@@ -76,7 +90,7 @@ impl EvaluationFixture {
             subscription_id: SubscriptionId::from_random_bits(1),
             fleet_id: fleet_id.clone(),
             vehicles: vids.clone(),
-            packages: ["alerts", "diagnostics", "telematics"].map(|name| name.parse().unwrap()).into(),
+            packages: PACKAGES.map(|name| name.parse().unwrap()).into(),
             delivery_format: DeliveryFormat::Json,
             validity: Validity { valid_from: clock.now().plus_ms(-86_400_000), valid_until: None },
             state: SubscriptionState::Active,
@@ -105,6 +119,7 @@ impl EvaluationFixture {
             items,
             fleet_id,
             vids,
+            subscriptions: vec![subscription.clone()],
             subscription,
             published: BTreeMap::new(),
             instances: 0,
@@ -128,6 +143,21 @@ impl EvaluationFixture {
         let change = Change::alert_rule_changed(Author::Fleet, None, &record);
         AlertRules::create(&self.memory, &record, version, &change).await.unwrap();
         record
+    }
+
+    /// Adds a subscription to packages of all vehicles for a time, in seconds from now.
+    pub(crate) async fn subscribe(&mut self, packages: &[&str], from_s: i64, until_s: Option<i64>) {
+        let number = u128::try_from(self.subscriptions.len() + 1).unwrap();
+        let at = |seconds: i64| self.clock.now().plus_ms(seconds * 1000);
+        let subscription = Subscription {
+            subscription_id: SubscriptionId::from_random_bits(number),
+            packages: packages.iter().map(|name| name.parse().unwrap()).collect(),
+            validity: Validity { valid_from: at(from_s), valid_until: until_s.map(at) },
+            ..self.subscription.clone()
+        };
+        Subscriptions::create(&self.memory, &subscription, &fixtures::change(&self.fleet_id)).await.unwrap();
+        self.memory.write_grants(&subscription).await.unwrap();
+        self.subscriptions.push(subscription);
     }
 
     pub(crate) fn owner(&self) -> RuleOwner {
@@ -162,14 +192,12 @@ impl EvaluationFixture {
 
     /// Puts an event with samples, each with its time and the speed, as the vehicle states it.
     pub(crate) fn upload(&self, vehicle: usize, id: &str, samples: &[(Timestamp, f64)]) {
-        let vid = &self.vids[vehicle];
-        self.upload_as(vehicle, vid.as_str(), id, samples);
+        let sample = |(at, speed): &(Timestamp, f64)| json!({"at": at, "signals": {"Vehicle.Speed": speed}});
+        self.upload_samples(vehicle, id, &samples.iter().map(sample).collect::<Vec<_>>());
     }
 
-    /// Puts an event under another partition key.
-    pub(crate) fn upload_as(&self, vehicle: usize, key: &str, id: &str, samples: &[(Timestamp, f64)]) {
-        let samples: Vec<serde_json::Value> =
-            samples.iter().map(|(at, speed)| json!({"at": at, "signals": {"Vehicle.Speed": speed}})).collect();
+    /// Puts an event with samples.
+    pub(crate) fn upload_samples(&self, vehicle: usize, id: &str, samples: &[serde_json::Value]) {
         let event = json!({
             "specversion": "1.0",
             "id": id,
@@ -179,7 +207,37 @@ impl EvaluationFixture {
             "time": samples[0]["at"],
             "data": {"samples": samples},
         });
-        self.memory.stream().put_bytes(key, event.to_string().as_bytes());
+        self.memory.stream().put_bytes(self.vids[vehicle].as_str(), event.to_string().as_bytes());
+    }
+
+    /// Erases a vehicle from all stores, as both passes do.
+    pub(crate) async fn erase(&self, vehicle: usize) {
+        let (vid, memory) = (&self.vids[vehicle], self.memory.clone());
+        let stored = Vehicles::get(&memory, vid).await.unwrap().unwrap();
+        let erasure = MemoryErasure { memory, items: self.items.clone(), bulk: MemoryBulk::default() };
+        erasure.hide(&stored, self.clock.now()).await.unwrap();
+        let scope = ErasureScope::new([vid.clone()], Vec::new(), stored.created_at);
+        for store in ErasedStore::ALL {
+            let mut next: Option<String> = None;
+            loop {
+                next = erasure.erase(store, &scope, next.as_deref()).await.unwrap().next;
+                if next.is_none() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Returns what the evaluator has stored about a vehicle: alerts in the log, checkpoints and watched evaluations.
+    pub(crate) fn stored_of(&self, vehicle: usize) -> Vec<String> {
+        let vid = &self.vids[vehicle];
+        let events = self.items.all().into_iter().flat_map(|item| item.events().unwrap());
+        let alerts = events.filter(|stored| stored.event.vid == *vid && matches!(stored.event.body, Body::Alert(_)));
+        let checkpoints = self.memory.checkpoint_revisions().into_keys().filter(|key| key.vid == *vid);
+        let watched = self.memory.watched_evaluations().into_iter().filter(|(_, key)| key.vid == *vid);
+        let alerts = alerts.map(|alert| format!("alert {}", alert.event.eid));
+        let checkpoints = checkpoints.map(|key| format!("checkpoint {key:?}"));
+        alerts.chain(checkpoints).chain(watched.map(|of| format!("watched {of:?}"))).collect()
     }
 
     pub(crate) async fn tick(&self) {
@@ -196,6 +254,7 @@ impl EvaluationFixture {
                 Some(index) => BatchResponse::failed_from(records[index].raw.sequence_number.clone()),
                 None => BatchResponse::success(),
             };
+            assert!(outcome.refused.is_empty(), "{:?}", outcome.refused);
             outcomes.borrow_mut().push(outcome);
             Ok(response)
         };
@@ -250,47 +309,15 @@ impl EvaluationFixture {
 
     /// All messages that were published, by id.
     pub(crate) fn messages(&self) -> Vec<Alert> {
-        let alert = |event: &Event| match &event.body {
-            Body::Alert(alert) => (**alert).clone(),
-            _ => panic!("not an alert"),
-        };
-        self.published.values().map(alert).collect()
+        self.published.values().map(alert_of).collect()
     }
+}
 
-    /// What was published and not withdrawn.
-    pub(crate) fn present(&self) -> Present {
-        let mut newest: BTreeMap<(AlertId, TransitionKind, Timestamp), u32> = BTreeMap::new();
-        for alert in self.messages() {
-            let key = (alert.alert_id, alert.transition_kind(), alert.at);
-            let revision = newest.entry(key).or_default();
-            *revision = alert.revision.max(*revision);
-        }
-        newest.into_iter().filter(|(_, revision)| revision % 2 == 1).map(|(key, _)| key).collect()
-    }
-
-    /// What a back-test of these rules on the log gives, up to a time.
-    pub(crate) async fn back_test(&self, rules: &[AlertRuleRecord], until: Timestamp) -> Present {
-        let version = |record: &AlertRuleRecord| RuleVersion {
-            owner: record.owner.clone(),
-            rule_id: record.rule_id.clone(),
-            version: record.version,
-            active_from: record.active_from,
-            rule: Rule::parse(&record.definition).unwrap().into(),
-        };
-        let set = RuleSet::new(rules.iter().map(version));
-        let log = SegmentedLog { items: self.items.clone() };
-        let mut present = Present::new();
-        for vid in &self.vids {
-            let rules = set.for_vehicle(vid, &BTreeMap::new());
-            let (from, to) = (Eid::MIN, Eid::MAX);
-            let range = EventRange { vid: vid.clone(), from, to, limit: 10_000, max_bytes: PAGE_BYTES, consistent: true };
-            let stored = log.range(&range).await.unwrap().events;
-            let mut test = BackTest::new(&rules);
-            test.push(stored.iter().filter_map(|stored| rules.select(&stored.event, |_| true, true)));
-            let transitions = test.finish(until);
-            present.extend(transitions.iter().map(|made| (made.alert_id(vid), made.kind, made.at)));
-        }
-        present
+/// The alert of an event.
+pub(crate) fn alert_of(event: &Event) -> Alert {
+    match &event.body {
+        Body::Alert(alert) => (**alert).clone(),
+        _ => panic!("not an alert"),
     }
 }
 

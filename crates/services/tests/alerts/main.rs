@@ -2,6 +2,11 @@
 //! that is behind, and vehicles whose data arrives late, twice and out of order.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bounds;
 mod fixture;
+mod grants;
 mod property;
+#[path = "../../../blocks/benches/blocks/recordings.rs"]
+mod recordings;
+mod replays;
 mod scenarios;

@@ -51,9 +51,9 @@ fn rules() -> [serde_json::Value; 3] {
     let threshold = |above: f64| json!({"signal": "Vehicle.Speed", "above": above, "hysteresis": 10.0});
     let rule = |name: &str, condition: serde_json::Value, cooldown_s: u32| json!({"name": name, "severity": "warning", "condition": condition, "cooldownS": cooldown_s});
     [
-        rule("Fast", json!({"threshold": threshold(70.0)}), 0),
+        rule("Fast", json!({"threshold": threshold(70.0)}), 60),
         rule("Fast for long", json!({"threshold": threshold(60.0), "forS": 90}), 120),
-        rule("Silent", json!({"noData": {"afterS": 120}}), 0),
+        rule("Silent", json!({"noData": {"afterS": 120}}), 60),
     ]
 }
 

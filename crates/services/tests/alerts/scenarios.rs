@@ -41,7 +41,8 @@ async fn alert_is_stored_published_and_put_on_the_stream_at_once() {
     let evaluator = world.instance(&healthy);
     let at = drive(&world, 0, "a", 80.0);
     let outcomes = world.poll(&evaluator).await;
-    assert_eq!((outcomes[0].retry_from, outcomes[0].counts.alerts), (None, 1));
+    let counts = outcomes[0].counts;
+    assert_eq!((outcomes[0].retry_from, counts.alerts, counts.raised, counts.withdrawn, counts.late), (None, 1, 1, 0, 0));
     let messages = world.messages();
     assert_eq!((messages.len(), messages[0].change, messages[0].at), (1, AlertChange::Raised, at));
     assert_eq!(world.memory.stream().records().len(), 2, "the sample and the alert");
@@ -164,7 +165,7 @@ async fn restored_instance_publishes_nothing_again_and_withdraws_nothing() {
     let rule = world.rule(&world.owner(), 1, &fast()).await;
     let evaluator = world.instance(&healthy);
     for (n, speed) in [50.0, 80.0, 50.0, 90.0].into_iter().enumerate() {
-        world.clock.advance_ms(10_000);
+        world.clock.advance_ms(40_000);
         drive(&world, 0, &n.to_string(), speed);
         world.evaluate_all(&evaluator).await;
     }
@@ -201,4 +202,100 @@ async fn batch_that_was_given_up_is_read_again() {
     world.clock.advance_ms(10_000);
     world.evaluate_all(&stubborn).await;
     assert_eq!(world.messages().len(), 1);
+}
+
+/// Rules of both owners, and a vehicle of which each of them has stored a checkpoint.
+async fn watched_vehicles() -> EvaluationFixture {
+    let world = EvaluationFixture::new(2, 1).await;
+    for (number, owner) in [(1, RuleOwner::Operator), (2, world.owner())] {
+        world.rule(&owner, number, &fast()).await;
+        world.rule(&owner, number + 2, &silent(600)).await;
+    }
+    for vehicle in 0..2 {
+        drive(&world, vehicle, "a", 80.0);
+    }
+    world
+}
+
+#[tokio::test]
+async fn erased_vehicle_in_memory_is_forgotten_after_the_next_batch() {
+    let mut world = watched_vehicles().await;
+    let evaluator = world.instance(&healthy);
+    world.evaluate_all(&evaluator).await;
+    world.process().await;
+    assert_eq!(world.stored_of(0).len(), 6, "an alert, a checkpoint and a watched evaluation of each owner");
+    assert_eq!(evaluator.vehicles().await.len(), 2);
+
+    world.erase(0).await;
+    assert_eq!(world.stored_of(0), Vec::<String>::new());
+    world.clock.advance_ms(60_000);
+    world.tick().await;
+    world.evaluate_all(&evaluator).await;
+    assert_eq!(evaluator.vehicles().await, [world.vids[1].clone()].into());
+    // What the vehicle sent before, and sends now, is dropped.
+    drive(&world, 0, "b", 30.0);
+    world.evaluate_all(&evaluator).await;
+    evaluator.evaluate_batch(&world.records()).await;
+    assert_eq!((evaluator.vehicles().await.len(), world.stored_of(0)), (1, vec![]));
+    assert_eq!(world.stored_of(1).len(), 6, "the other vehicle keeps what it had");
+}
+
+#[tokio::test]
+async fn silence_of_an_erased_vehicle_raises_nothing() {
+    let mut world = watched_vehicles().await;
+    let evaluator = world.instance(&healthy);
+    world.evaluate_all(&evaluator).await;
+    world.process().await;
+    let before = world.messages().len();
+    world.erase(0).await;
+    // The first batch after the erasure brings the deadline of both vehicles.
+    world.clock.advance_ms(11 * 60_000);
+    world.tick().await;
+    world.evaluate_all(&evaluator).await;
+    assert_eq!(world.messages().len(), before + 2, "one of each owner about the vehicle that stays");
+    assert_eq!(world.stored_of(0), Vec::<String>::new());
+
+    // A new instance finds nothing of it either.
+    drop(evaluator);
+    let evaluator = world.instance(&healthy);
+    world.clock.advance_ms(60_000);
+    world.tick().await;
+    world.evaluate_all(&evaluator).await;
+    assert_eq!(world.stored_of(0), Vec::<String>::new());
+    assert!(!evaluator.vehicles().await.contains(&world.vids[0]));
+}
+
+#[tokio::test]
+async fn alert_that_could_not_be_published_is_dropped_with_its_erased_vehicle() {
+    let mut world = watched_vehicles().await;
+    let broken = FaultPlan::always(roadcast_testbed::Fault::Unavailable);
+    let evaluator = world.instance(&|port| if port == 7 { broken.clone() } else { FaultPlan::healthy() });
+    let outcomes = world.poll(&evaluator).await;
+    assert_eq!((outcomes[0].retry_from, world.messages().len()), (Some(0), 0));
+    assert!(!world.stored_of(0).is_empty(), "the alert is in the log");
+    world.erase(0).await;
+    broken.heal();
+    world.evaluate_all(&evaluator).await;
+    assert_eq!(world.messages().len(), 2, "of the other vehicle");
+    assert_eq!((world.stored_of(0), evaluator.vehicles().await.len()), (vec![], 1));
+}
+
+/// The checkpoint of a raised alert is kept until it is cleared, also if silence raised it.
+#[tokio::test]
+async fn silence_of_a_month_is_cleared_by_another_instance() {
+    let mut world = EvaluationFixture::new(1, 1).await;
+    world.rule(&world.owner(), 1, &silent(60)).await;
+    let evaluator = world.instance(&healthy);
+    drive(&world, 0, "a", 50.0);
+    world.evaluate_all(&evaluator).await;
+    world.clock.advance_ms(120_000);
+    world.tick().await;
+    world.evaluate_all(&evaluator).await;
+    world.process().await;
+    world.clock.advance_ms(30 * 24 * 60 * 60 * 1000);
+    let evaluator = world.instance(&healthy);
+    drive(&world, 0, "b", 50.0);
+    world.evaluate_all(&evaluator).await;
+    let changes: Vec<AlertChange> = world.messages().iter().map(|alert| alert.change).collect();
+    assert_eq!(changes, [AlertChange::Raised, AlertChange::Cleared]);
 }

@@ -23,6 +23,12 @@ impl Contents {
         for (vid, state) in memory.states() {
             add("states", format!("{vid} {state:?}"));
         }
+        for (key, revision) in memory.checkpoint_revisions() {
+            add("alertState", format!("checkpoint {} {:?} {revision}", key.vid, key.owner));
+        }
+        for (shard, key) in memory.watched_evaluations() {
+            add("alertState", format!("watched in {shard} {} {:?}", key.vid, key.owner));
+        }
         for grant in memory.grant_texts() {
             add("grants", grant);
         }

@@ -3,6 +3,7 @@
 use roadcast_aws_model::state_machine::{ExecutionStatus, StateMachine};
 use roadcast_codec::stream_record::compress;
 use roadcast_domain::Timestamp;
+use roadcast_domain::alert::RuleOwner;
 use roadcast_domain::audit::{Author, Change};
 use roadcast_domain::caller::Caller;
 use roadcast_domain::dead_letter::{Content, ContentBucket, DeadLetter, Hop, Pointers};
@@ -18,6 +19,7 @@ use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
 use roadcast_domain::vehicle_mapping::{FileVersion, MappedDetails, VehicleMapping};
 use roadcast_domain::webhook::{Delivery as WebhookDelivery, DeliveryKey, Payload};
 use roadcast_event_log::SegmentedLog;
+use roadcast_ports::alert_state::{AlertCheckpoint, AlertCheckpoints, EvaluationKey, ShardEvaluations as _};
 use roadcast_ports::archive::RawRecord;
 use roadcast_ports::bulk::VehicleMappings as _;
 use roadcast_ports::clock::Randomness as _;
@@ -79,6 +81,7 @@ impl ErasureFixture {
         fixture.send_everything();
         let outcome = fixture.process().await;
         assert_eq!((outcome.retry_from, outcome.counts.samples_stored), (None, 7));
+        fixture.evaluate().await;
         fixture.deliver().await;
         fixture.keep_letters().await;
         fixture.clock.advance_ms(60_000);
@@ -213,6 +216,22 @@ impl ErasureFixture {
         let log = SegmentedLog { items: self.items.clone() };
         for result in log.append(&[stored]).await {
             result.unwrap();
+        }
+    }
+
+    /// Checkpoints and watched evaluations of the alert evaluator.
+    async fn evaluate(&self) {
+        use roadcast_ports::clock::Clock as _;
+        let expires_at = self.clock.now().plus_ms(8 * 86_400_000);
+        for vid in self.vehicles() {
+            for owner in [RuleOwner::Operator, RuleOwner::Fleet(self.fleet_id.clone())] {
+                let key = EvaluationKey { vid: vid.clone(), owner };
+                let checkpoint = AlertCheckpoint { revision: 1, content: b"checkpoint".to_vec(), expires_at };
+                AlertCheckpoints::replace(&self.memory, &key, &checkpoint).await.unwrap();
+                for result in self.memory.watch("shardId-000000000000", &[key]).await {
+                    result.unwrap();
+                }
+            }
         }
     }
 

@@ -162,6 +162,29 @@ async fn only_the_requested_vehicles_and_time_are_restored() {
 }
 
 #[tokio::test]
+async fn alerts_of_other_vehicles_are_neither_restored_nor_counted() {
+    let sent = Sent::new(11).await;
+    let pipeline = &sent.pipeline;
+    for (vid, number) in sent.vids.iter().zip(1..) {
+        pipeline.raise(&pipeline.alert(vid, Some(&sent.fleets[0]), number)).await;
+    }
+    pipeline.process_all(healthy).await;
+    let before = sent.snapshot().await;
+    pipeline.empty_tables();
+    let all_vehicles = all(pipeline);
+    let mut samples = Vec::new();
+    for vid in &sent.vids {
+        let mut request = all_vehicles.clone();
+        request.scope.vehicles = [vid.clone()].into();
+        let counts = pipeline.restore(&request, &healthy).await;
+        // The first vehicle sent two samples in each round, the second one two more, one of them invalid, twice.
+        samples.push(counts.samples);
+    }
+    assert_eq!(samples, [4 * 2 + 1, 4 * 6 + 1], "with one alert of each vehicle");
+    assert_eq!(sent.snapshot().await, before);
+}
+
+#[tokio::test]
 async fn unreadable_batch_is_counted_and_does_not_stop_the_rest() {
     let sent = Sent::new(6).await;
     let before = sent.snapshot().await;

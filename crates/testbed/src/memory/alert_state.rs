@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
+use roadcast_domain::ids::VehicleId;
 use roadcast_ports::alert_state::{AlertCheckpoint, AlertCheckpoints, EvaluationKey, ShardEvaluations};
 use roadcast_ports::clock::Clock as _;
 use roadcast_ports::{PortError, PortErrorKind};
@@ -17,7 +18,27 @@ pub(super) struct EvaluationStore {
     watched: BTreeMap<String, BTreeSet<EvaluationKey>>,
 }
 
+impl EvaluationStore {
+    /// Removes what is stored about vehicles. Returns the number of items.
+    pub(super) fn remove_of(&mut self, is_of: impl Fn(&VehicleId) -> bool) -> usize {
+        let count = |store: &Self| store.checkpoints.len() + store.watched.values().map(BTreeSet::len).sum::<usize>();
+        let before = count(self);
+        self.checkpoints.retain(|key, _| !is_of(&key.vid));
+        for watched in self.watched.values_mut() {
+            watched.retain(|key| !is_of(&key.vid));
+        }
+        before - count(self)
+    }
+}
+
 impl Memory {
+    /// Returns the evaluations that are watched, with their shards.
+    pub fn watched_evaluations(&self) -> BTreeSet<(String, EvaluationKey)> {
+        let state = self.state();
+        let watched = state.alert_state.watched.iter();
+        watched.flat_map(|(shard, keys)| keys.iter().map(|key| (shard.clone(), key.clone()))).collect()
+    }
+
     /// Returns how often the checkpoint of each evaluation was stored.
     pub fn checkpoint_revisions(&self) -> BTreeMap<EvaluationKey, u64> {
         let state = self.state();

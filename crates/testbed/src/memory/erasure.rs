@@ -100,6 +100,7 @@ impl VehicleErasure for MemoryErasure {
                 state.states.retain(|vid, _| !is_erased(vid));
                 whole(before - state.states.len())
             }
+            ErasedStore::AlertState => whole(state.alert_state.remove_of(is_erased)),
             ErasedStore::FeedIndex => whole(state.erase_pointers(is_erased)),
             ErasedStore::Deliveries => whole(state.webhooks.remove_of(is_erased)),
             ErasedStore::Archive => {

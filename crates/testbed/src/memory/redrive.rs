@@ -18,6 +18,8 @@ pub struct Redelivered {
     pub messages: Vec<(String, String)>,
     /// The notifications for the loader of bulk files.
     pub notifications: Vec<String>,
+    /// The messages for the notices of alerts.
+    pub notices: Vec<String>,
     /// What the next batches result in; a batch without an entry is processed without quarantine.
     pub results: Vec<ProcessedBatch>,
 }
@@ -51,6 +53,11 @@ impl RedriveTargets for Memory {
 
     async fn import(&self, notification: &str) -> Result<(), PortError> {
         self.state().redelivered.notifications.push(notification.to_owned());
+        Ok(())
+    }
+
+    async fn notify(&self, message: &str) -> Result<(), PortError> {
+        self.state().redelivered.notices.push(message.to_owned());
         Ok(())
     }
 }

@@ -25,6 +25,7 @@ use roadcast_ports::provisioning::{FeedProof, WorkflowRun};
 use roadcast_ports::{PortError, PortErrorKind};
 use roadcast_signals::Timestamp;
 
+use super::alert_notices::NoticeStore;
 use super::alert_state::EvaluationStore;
 use super::alerts::AlertStore;
 use super::channel_start::{ChannelStart, StartingChannel};
@@ -51,6 +52,7 @@ pub(super) struct MemoryState {
     pub(super) letters: LetterStore,
     pub(super) webhooks: WebhookStore,
     pub(super) alert_state: EvaluationStore,
+    pub(super) notices: NoticeStore,
     pub(super) redelivered: Redelivered,
     pub(super) published: Vec<Batch>,
     pub(super) deliveries: Vec<FleetBatch>,
@@ -105,6 +107,7 @@ impl MemoryState {
             letters: LetterStore::default(),
             webhooks: WebhookStore::default(),
             alert_state: EvaluationStore::default(),
+            notices: NoticeStore::default(),
             redelivered: Redelivered::default(),
             published: Vec::new(),
             deliveries: Vec::new(),

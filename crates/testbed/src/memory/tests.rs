@@ -42,6 +42,9 @@ async fn memory_passes_every_conformance_suite_repeatedly() {
         conformance::stream_reads(&memory, &memory, &memory, shards, &random).await;
         conformance::alert_checkpoints(&memory, memory.clock(), &random).await;
         conformance::shard_evaluations(&memory, &random).await;
+        conformance::sent_notices(&memory, memory.clock(), &random).await;
+        let notice = conformance::notice_channels(&memory, &memory, &random).await;
+        assert_eq!((memory.notices_on_bus(), memory.published_notices()), (vec![notice.clone(); 2], vec![notice; 2]));
         conformance::ingest_bus(&memory, &random).await;
         conformance::archive(&memory, &random).await;
         conformance::archived_batches(&memory, &memory, memory.clock(), &random).await;
@@ -70,6 +73,7 @@ async fn memory_passes_every_conformance_suite_repeatedly() {
         conformance::hidden_vehicles(&memory, &erasure, &random).await;
         let stores = conformance::ErasedStores { log: &log, states: &memory, subscriptions: &memory, entitlements: &memory };
         conformance::erased_stores(&stores, &erasure, &random).await;
+        conformance::erased_alert_state(&memory, &erasure, (memory.clock().now(), &random)).await;
         conformance::delivery_queue(&memory, &random, async |is_ordered| received(&memory, is_ordered)).await;
     }
 }
@@ -148,7 +152,8 @@ async fn delivery_requires_a_queue_and_a_rule_on_the_bus() {
 #[tokio::test]
 async fn oversized_bus_entry_is_rejected_without_its_batch() {
     let memory = Memory::default();
-    let entries = [1000, 1_000_000].map(|bytes| Batch { lane: Lane::Telemetry, events: vec![" ".repeat(bytes)] });
+    let entries =
+        [1000, 1_000_000].map(|bytes| Batch { lane: Lane::Telemetry, for_notices: false, events: vec![" ".repeat(bytes)] });
     let results = IngestBus::publish(&memory, &entries).await;
     assert!(results[0].is_ok());
     assert_eq!(results[1].as_ref().unwrap_err().kind(), PortErrorKind::Rejected);

@@ -2,7 +2,7 @@
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::drive::{Drive, Step};
 use super::faults::{self, Faults};
@@ -160,7 +160,7 @@ impl SimVehicle {
     fn diagnostic(&self, at: String) -> TraceEvent {
         let dtcs: Vec<Dtc> = self.fault.iter().cloned().collect();
         let mut id = EventId::new(&self.key);
-        id.add(&json!(["diagnostic", self.sampled, dtcs]));
+        id.add(&("diagnostic", self.sampled, &dtcs));
         TraceEvent {
             id: id.finish(&at),
             source: self.source.clone(),

@@ -5,8 +5,10 @@
 //! | `vehicle#<vid>` | `<fleetId>` or `operator` | the checkpoint of the evaluation of the rules of an owner; expires |
 //! | `shard#<shard>` | `instance` | the instance of the evaluator that took the shard last |
 //! | `watched#<shard>` | `<vid>#<fleetId>` or `<vid>#operator` | an evaluation that may raise an alert without further data |
+//! | `notice#<eid>` | `sent` | whether the notice of an alert was sent; expires |
 
 use roadcast_domain::alert::RuleOwner;
+use roadcast_domain::ids::Eid;
 use roadcast_ports::alert_state::EvaluationKey;
 
 use super::{Key, KeyRange, PK, SK};
@@ -30,6 +32,11 @@ impl Key {
     /// An evaluation whose silence is watched.
     pub fn watched_evaluation(shard: &str, key: &EvaluationKey) -> Self {
         Self::in_alert_state(watched_partition(shard), watched_sort(key))
+    }
+
+    /// Whether the notice of an alert was sent.
+    pub fn sent_notice(notice_id: Eid) -> Self {
+        Self::in_alert_state(format!("notice#{notice_id}"), "sent".to_owned())
     }
 
     fn in_alert_state(pk: String, sk: String) -> Self {

@@ -48,6 +48,7 @@ fn keys_match_the_key_schemas_of_the_template() {
     check("AlertState", &Key::alert_checkpoint(&evaluation));
     check("AlertState", &Key::shard_instance("shardId-000000000000"));
     check("AlertState", &Key::watched_evaluation("shardId-000000000000", &evaluation));
+    check("AlertState", &Key::sent_notice(Eid::MIN));
     check("FeedIndex", &Key::feed_pointer(&fleet, ArrivalStamp::MIN));
     for key in [
         Key::fleet(&fleet),

@@ -1,4 +1,4 @@
-//! The tables that are scanned: the feed index, the deliveries and the dead letters.
+//! The tables that are scanned: the state of the alert evaluator, the feed index, the deliveries and the dead letters.
 
 use std::collections::HashMap;
 
@@ -16,6 +16,7 @@ use crate::dynamodb::item::{self, InvalidAttribute, Item};
 use crate::dynamodb::keys::{FEED, PK, SK, STAMP};
 use crate::sdk_error::port_error;
 
+const ALERT_STATE: &str = "erasing the state of the alert evaluator";
 const FEED_INDEX: &str = "erasing feed pointers";
 const DELIVERIES: &str = "erasing webhook deliveries";
 const LETTERS: &str = "erasing dead letters";
@@ -50,15 +51,31 @@ impl TableErasure {
         Ok(ErasedPart { next: page.next, counts })
     }
 
+    /// Erases the checkpoints of the vehicles, and that they are watched in a shard. A checkpoint is found by its key as well, but a
+    /// watched vehicle may be in any shard that the stream ever had. All of these items state the vehicle in their key.
+    pub(crate) async fn alert_state(&self, scope: &ErasureScope, after: Option<&str>) -> Result<ErasedPart, PortError> {
+        self.mentioning(&self.tables.alert_state, scope, after, ALERT_STATE).await
+    }
+
     /// Erases the deliveries of the vehicles, their attempts, and the lines of a vehicle. Each of these items states the vehicle in
     /// its key or in its record.
     pub(crate) async fn deliveries(&self, scope: &ErasureScope, after: Option<&str>) -> Result<ErasedPart, PortError> {
-        let table = &self.tables.deliveries;
-        let page = self.scan(table, [PK, SK], after, None, DELIVERIES).await?;
+        self.mentioning(&self.tables.deliveries, scope, after, DELIVERIES).await
+    }
+
+    /// Erases the items of a table with a text that contains the id of one of the vehicles.
+    async fn mentioning(
+        &self,
+        table: &str,
+        scope: &ErasureScope,
+        after: Option<&str>,
+        context: &'static str,
+    ) -> Result<ErasedPart, PortError> {
+        let page = self.scan(table, [PK, SK], after, None, context).await?;
         let of_vehicles = page.items.iter().filter(|item| mentions_vehicle(item, scope));
         let removed: Vec<Item> = of_vehicles.map(|item| key_of(item, [PK, SK])).collect();
         let counts = counts(page.items.len(), removed.len(), 0);
-        self.delete(table, removed, DELIVERIES).await?;
+        self.delete(table, removed, context).await?;
         Ok(ErasedPart { next: page.next, counts })
     }
 

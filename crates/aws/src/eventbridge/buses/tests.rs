@@ -9,7 +9,7 @@ use crate::fake_aws::{FakeAws, Request, Response};
 
 /// An entry with one event, which is the number `n`.
 fn entry(n: usize) -> Batch {
-    Batch { lane: Lane::Telemetry, events: vec![n.to_string()] }
+    Batch { lane: Lane::Telemetry, for_notices: false, events: vec![n.to_string()] }
 }
 
 fn published() -> Value {
@@ -60,7 +60,7 @@ fn service_counts_no_more_bytes_than_the_port() {
     let counted = |entry: &BusEntry<'_>| 14 + entry.source.len() + entry.detail_type.len() + entry.detail.len();
     for events in [vec![], vec!["{}".to_owned()], vec!["{}".to_owned(); 40]] {
         for lane in Lane::ALL {
-            let batch = Batch { lane, events: events.clone() };
+            let batch = Batch { lane, for_notices: true, events: events.clone() };
             let entry = BusEntry::ingest("bus", &batch);
             assert!(counted(&entry) <= entry.bytes);
         }
@@ -71,11 +71,20 @@ fn service_counts_no_more_bytes_than_the_port() {
     }
 }
 
+#[test]
+fn only_an_entry_for_the_notices_has_their_mark() {
+    let detail = |for_notices| {
+        let batch = Batch { lane: Lane::Alerts, for_notices, events: vec!["{}".to_owned()] };
+        BusEntry::ingest("bus", &batch).detail
+    };
+    assert_eq!((detail(true).as_str(), detail(false).as_str()), (r#"{"notice":true,"events":[{}]}"#, r#"{"events":[{}]}"#));
+}
+
 #[tokio::test]
 async fn detail_type_states_the_lane_of_an_entry() {
     let fake = FakeAws::with_responses([response([published(), published()])]);
     let bus = EventBridgeIngestBus::new(fake.sdk().eventbridge(), "ingest");
-    let entries = Lane::ALL.map(|lane| Batch { lane, events: vec!["{}".to_owned()] });
+    let entries = Lane::ALL.map(|lane| Batch { lane, for_notices: false, events: vec!["{}".to_owned()] });
     assert!(bus.publish(&entries).await.iter().all(Result::is_ok));
     let sent = &fake.bodies()[0]["Entries"];
     assert_eq!([&sent[0]["DetailType"], &sent[1]["DetailType"]], ["roadcast.alerts.v1", "roadcast.events.v1"]);

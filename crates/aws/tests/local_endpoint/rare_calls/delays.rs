@@ -20,12 +20,20 @@ pub(super) async fn of_probes(fleet_id: &FleetId, functions: [&Sdk; 2]) {
 /// Delays a message in the queue of each lane. The function has the URLs from its configuration.
 pub(super) async fn of_entries(operator: &Sdk, function: &Sdk) {
     for lane in ["telemetry", "alerts"] {
-        let name = format!("roadcast-local-enrichment-{lane}");
-        let url = operator.sqs().get_queue_url().queue_name(&name).send().await.unwrap().queue_url;
-        let delay = SqsMessageDelay::new(function.sqs(), url);
-        let message = FailedMessage { receipt_handle: "unknown".to_owned(), delay_s: 1 };
-        for delayed in delay.delay(&format!("arn:aws:sqs:{REGION}:000000000000:{name}"), &[message]).await {
-            delayed.unwrap();
-        }
+        of_queue(operator, function, &format!("roadcast-local-enrichment-{lane}")).await;
+    }
+}
+
+/// Delays a message in the queue of notices.
+pub(super) async fn of_notices(operator: &Sdk, function: &Sdk) {
+    of_queue(operator, function, "roadcast-local-alert-notices").await;
+}
+
+async fn of_queue(operator: &Sdk, function: &Sdk, name: &str) {
+    let url = operator.sqs().get_queue_url().queue_name(name).send().await.unwrap().queue_url;
+    let delay = SqsMessageDelay::new(function.sqs(), url);
+    let message = FailedMessage { receipt_handle: "unknown".to_owned(), delay_s: 1 };
+    for delayed in delay.delay(&format!("arn:aws:sqs:{REGION}:000000000000:{name}"), &[message]).await {
+        delayed.unwrap();
     }
 }

@@ -15,6 +15,7 @@ pub(super) async fn make(operator: &Sdk, eraser: &Sdk, secret: &str) {
             reference: REFERENCE.to_owned(),
             vehicle_events: stack::table(operator, table("vehicleEvents"), keys::VID, Some(keys::EID)).await,
             vehicle_state: stack::table(operator, table("vehicleState"), keys::VID, None).await,
+            alert_state: stack::table(operator, table("alertState"), keys::PK, Some(keys::SK)).await,
             feed_index: stack::table(operator, table("feedIndex"), keys::FEED, Some(keys::STAMP)).await,
             deliveries: table("deliveries"),
             dead_letters: stack::table(operator, table("deadLetters"), keys::PK, Some(keys::SK)).await,

@@ -21,6 +21,7 @@ pub(super) async fn make(operator: &Sdk, function: &Sdk) {
         let name = format!("roadcast-local-enrichment-{lane}");
         operator.sqs().create_queue().queue_name(name).send().await.unwrap();
     }
+    let notices = operator.sqs().create_queue().queue_name("roadcast-local-alert-notices").send().await.unwrap();
     operator.eventbridge().create_event_bus().name(DELIVERY_BUS).send().await.unwrap();
     let stream = stack::stream(operator, "roadcast-local-telemetry".to_owned()).await;
 
@@ -28,11 +29,13 @@ pub(super) async fn make(operator: &Sdk, function: &Sdk) {
         stream_processor: "roadcast-local-stream-processor".to_owned(),
         reference_loader: "roadcast-local-reference-loader".to_owned(),
         enrichment_queue_prefix: "roadcast-local-enrichment-".to_owned(),
+        notice_queue_url: notices.queue_url.unwrap(),
     };
     let targets = AwsRedriveTargets::new(function.lambda(), function.sqs(), names);
     for lane in ["telemetry", "alerts"] {
         targets.enrich(lane, "{}").await.unwrap();
     }
+    targets.notify("{}").await.unwrap();
     targets.import("{}").await.expect_err("no function is deployed");
 
     let fleets = DynamoFleets::new(function.dynamodb(), REFERENCE);

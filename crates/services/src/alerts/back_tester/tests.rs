@@ -15,12 +15,13 @@ use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionSt
 use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
 use roadcast_event_log::SegmentedLog;
 use roadcast_ports::alerts::BackTests;
+use roadcast_ports::erasure::VehicleErasure as _;
 use roadcast_ports::event_log::EventLog as _;
 use roadcast_ports::fleets::Fleets;
 use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles;
 use roadcast_signals::{Sample, SignalPath, Value};
-use roadcast_testbed::{InMemory, ManualClock, Memory, MemoryItems, SeededRandomness};
+use roadcast_testbed::{InMemory, ManualClock, Memory, MemoryBulk, MemoryErasure, MemoryItems, SeededRandomness};
 use serde_json::json;
 
 use super::*;
@@ -59,6 +60,7 @@ impl Fixture {
             queue: memory.clone(),
             rules: memory.clone(),
             fleets: memory.clone(),
+            vehicles: memory.clone(),
             entitlements: entitlements(),
             clock: clock.clone(),
             randomness: SeededRandomness::new(3),
@@ -264,6 +266,20 @@ async fn revoked_data_is_neither_shown_nor_counted() {
         let vehicles: BTreeSet<_> = result.alerts.iter().map(|alert| alert.vid.clone()).collect();
         assert_eq!(vehicles, [vid(2)].into());
     }
+}
+
+#[tokio::test]
+async fn operator_sees_no_alert_of_an_erased_vehicle() {
+    let fixture = Fixture::new().await;
+    let finished = fixture.start(&operator(), &[1, 2]).await;
+    fixture.work(60_000).await;
+    assert_eq!(fixture.result(&operator(), &finished).await.raised, 2 * RAISED);
+    let erased = Vehicles::get(&fixture.memory, &vid(1)).await.unwrap().unwrap();
+    let (memory, items, bulk) = (fixture.memory.clone(), fixture.log.items.clone(), MemoryBulk::default());
+    MemoryErasure { memory, items, bulk }.hide(&erased, fixture.clock.now()).await.unwrap();
+    let result = fixture.result(&operator(), &finished).await;
+    let vehicles: BTreeSet<_> = result.alerts.iter().map(|alert| alert.vid.clone()).collect();
+    assert_eq!((result.raised, vehicles), (RAISED, [vid(2)].into()));
 }
 
 #[tokio::test]

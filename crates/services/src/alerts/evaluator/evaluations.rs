@@ -120,6 +120,21 @@ impl Evaluations {
         self.set_deadline(key, None);
     }
 
+    /// Forgets all evaluations of a vehicle.
+    pub(super) fn forget_vehicle(&mut self, vid: &VehicleId) {
+        let in_memory = self.by_key.iter().map(|(key, _)| key).filter(|key| key.vid == *vid).cloned();
+        let keys: BTreeSet<EvaluationKey> = in_memory.chain(self.with_deadline(vid)).collect();
+        for key in keys {
+            self.forget(&key);
+        }
+    }
+
+    /// Returns the vehicles with an evaluation in memory, or with one that was evicted and that time alone may change.
+    pub(super) fn vehicles(&self) -> BTreeSet<VehicleId> {
+        let in_memory = self.by_key.iter().map(|(key, _)| key);
+        in_memory.chain(self.deadline_by_key.keys()).map(|key| key.vid.clone()).collect()
+    }
+
     /// Forgets all evaluations of a shard.
     pub(super) fn forget_shard(&mut self, shard: &str) {
         let in_memory = self.by_key.iter().filter(|(_, held)| &*held.evaluation.shard == shard).map(|(key, _)| key.clone());

@@ -1,5 +1,7 @@
 //! The outcome of a batch.
 
+use roadcast_domain::alert::AlertChange;
+use roadcast_domain::event::{Body, Event};
 use roadcast_ports::PortError;
 
 /// The outcome of a batch.
@@ -24,6 +26,12 @@ pub struct EvaluationCounts {
     pub invalid: usize,
     /// Alerts that were published: raised, cleared and withdrawn.
     pub alerts: usize,
+    /// Of these, the raised ones.
+    pub raised: usize,
+    /// Of these, the withdrawn ones.
+    pub withdrawn: usize,
+    /// Of these, those that late data caused, without the withdrawn ones.
+    pub late: usize,
     /// Alerts that were not published, because their owner may not see all that they were computed from.
     pub hidden: usize,
     /// Samples that were ignored because they were later than the allowed lateness.
@@ -45,12 +53,26 @@ impl EvaluationOutcome {
 }
 
 impl EvaluationCounts {
-    /// Adds the counts of a part.
-    pub(super) fn add(&mut self, part: Self) {
-        let Self { samples, invalid, alerts, hidden, too_late, evaluated_again, restored, read_again } = part;
+    /// Counts an alert that was published.
+    pub(super) fn count_published(&mut self, event: &Event) {
+        self.alerts += 1;
+        if let Body::Alert(alert) = &event.body {
+            self.raised += usize::from(alert.change == AlertChange::Raised);
+            self.withdrawn += usize::from(alert.change == AlertChange::Withdrawn);
+            self.late += usize::from(alert.late && alert.change != AlertChange::Withdrawn);
+        }
+    }
+
+    /// Adds other counts.
+    pub fn add(&mut self, part: Self) {
+        let Self { samples, invalid, alerts, raised, withdrawn, late, .. } = part;
+        let Self { hidden, too_late, evaluated_again, restored, read_again, .. } = part;
         self.samples += samples;
         self.invalid += invalid;
         self.alerts += alerts;
+        self.raised += raised;
+        self.withdrawn += withdrawn;
+        self.late += late;
         self.hidden += hidden;
         self.too_late += too_late;
         self.evaluated_again += evaluated_again;

@@ -1,12 +1,11 @@
 //! Whose rules concern a vehicle, and what their owners may see of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use roadcast_alerts::VehicleRules;
 use roadcast_domain::Timestamp;
 use roadcast_domain::alert::RuleOwner;
-use roadcast_domain::entitlement::{Coverage, Entitlement};
+use roadcast_domain::entitlement::{Coverage, Entitlement, Visibility};
 use roadcast_domain::event::{Body, Event, EventType};
 use roadcast_domain::ids::VehicleId;
 use roadcast_domain::package::Packages;
@@ -15,7 +14,7 @@ use roadcast_ports::clock::Clock as _;
 use roadcast_ports::entitlements::Entitlements as _;
 use roadcast_ports::port_set::PortSet;
 
-use crate::cache::{CachedAlertRules, CachedEntitlements, CachedVehicles, OwnerRules};
+use crate::cache::{CachedAlertRules, CachedEntitlements, CachedVehicles, RulesSummary};
 
 /// Finds the owners whose rules are evaluated on a vehicle: the operator, and the fleets that may see it now. All of it is cached, and
 /// a change takes effect within five seconds.
@@ -34,7 +33,7 @@ pub struct RuleOwners<Ports: PortSet> {
 #[derive(Clone, Debug)]
 pub(super) struct VehicleOwner {
     pub(super) owner: RuleOwner,
-    rules: Arc<OwnerRules>,
+    rules: RulesSummary,
     pub(super) view: View,
     /// The attributes of the vehicle; `None` if no rule of the owner names one.
     attributes: Option<BTreeMap<String, String>>,
@@ -62,6 +61,7 @@ enum Rights {
 pub(super) struct Basis {
     rules_version: u64,
     rights: Rights,
+    packages: Packages,
     attributes: Option<BTreeMap<String, String>>,
 }
 
@@ -76,12 +76,12 @@ impl<Ports: PortSet> RuleOwners<Ports> {
         &self,
         vids: BTreeSet<VehicleId>,
     ) -> Result<BTreeMap<VehicleId, Result<Vec<VehicleOwner>, PortError>>, PortError> {
-        let operator = self.rules.get(&RuleOwner::Operator).await?;
+        let operator = self.rules.summary(&RuleOwner::Operator).await?;
         let packages = self.entitlements.packages().await?;
         let mut owners = BTreeMap::new();
         for (vid, entitlements) in self.entitlements.list_by_vehicles(vids).await {
             let found = match entitlements {
-                Ok(entitlements) => self.of_vehicle(&vid, entitlements, &operator, &packages).await,
+                Ok(entitlements) => self.of_vehicle(&vid, entitlements, operator, &packages).await,
                 Err(error) => Err(error),
             };
             owners.insert(vid, found);
@@ -93,14 +93,14 @@ impl<Ports: PortSet> RuleOwners<Ports> {
         &self,
         vid: &VehicleId,
         entitlements: Vec<Entitlement>,
-        operator: &Arc<OwnerRules>,
+        operator: RulesSummary,
         packages: &Packages,
     ) -> Result<Vec<VehicleOwner>, PortError> {
         let now = self.clock.now();
         let mut owners = Vec::new();
-        let mut add = |owner, rules: Arc<OwnerRules>, rights| {
-            let view = View { rights, packages: packages.clone(), now };
-            if !rules.rules.is_empty() {
+        let mut add = |owner, rules: RulesSummary, rights| {
+            if !rules.is_empty {
+                let view = View { rights, packages: packages.clone(), now };
                 owners.push(VehicleOwner { owner, rules, view, attributes: None });
             }
         };
@@ -108,38 +108,48 @@ impl<Ports: PortSet> RuleOwners<Ports> {
             if entitlement.is_live(now) {
                 let owner = RuleOwner::Fleet(entitlement.fleet_id.clone());
                 let valid = entitlement.grants.iter().map(|grant| grant.validity.contains(now)).collect();
-                let rules = self.rules.get(&owner).await?;
+                let rules = self.rules.summary(&owner).await?;
                 add(owner, rules, Rights::Granted { entitlement, valid });
             }
         }
-        add(RuleOwner::Operator, Arc::clone(operator), Rights::All);
-        if owners.iter().any(|owner| owner.rules.rules.names_attributes()) {
+        add(RuleOwner::Operator, operator, Rights::All);
+        if owners.iter().any(|owner| owner.rules.names_attributes) {
             let vehicle = self.vehicles.get(vid).await?;
             let attributes = vehicle.map(|vehicle| vehicle.details.rule_attributes()).unwrap_or_default();
-            for owner in owners.iter_mut().filter(|owner| owner.rules.rules.names_attributes()) {
+            for owner in owners.iter_mut().filter(|owner| owner.rules.names_attributes) {
                 owner.attributes = Some(attributes.clone());
             }
         }
         Ok(owners)
     }
+
+    /// Returns the rules of an owner that concern a vehicle. The owner then states their version.
+    pub(super) async fn rules(&self, owner: &mut VehicleOwner, vid: &VehicleId) -> Result<VehicleRules, PortError> {
+        let all = self.rules.get(&owner.owner).await?;
+        owner.rules.version = all.version;
+        let none = BTreeMap::new();
+        Ok(all.rules.for_vehicle(vid, owner.attributes.as_ref().unwrap_or(&none)))
+    }
 }
 
 impl VehicleOwner {
-    /// Returns the rules of the owner that concern the vehicle.
-    pub(super) fn rules(&self, vid: &VehicleId) -> VehicleRules {
-        let none = BTreeMap::new();
-        self.rules.rules.for_vehicle(vid, self.attributes.as_ref().unwrap_or(&none))
-    }
-
     /// Whether an evaluation is still based on what applies now.
     pub(super) fn is_basis(&self, basis: &Basis) -> bool {
-        let Basis { rules_version, rights, attributes } = basis;
-        *rules_version == self.rules.version && *rights == self.view.rights && *attributes == self.attributes
+        let Basis { rules_version, rights, packages, attributes } = basis;
+        *rules_version == self.rules.version
+            && *rights == self.view.rights
+            && *packages == self.view.packages
+            && *attributes == self.attributes
     }
 
     /// On what an evaluation is based that begins now.
     pub(super) fn basis(&self) -> Basis {
-        Basis { rules_version: self.rules.version, rights: self.view.rights.clone(), attributes: self.attributes.clone() }
+        Basis {
+            rules_version: self.rules.version,
+            rights: self.view.rights.clone(),
+            packages: self.view.packages.clone(),
+            attributes: self.attributes.clone(),
+        }
     }
 }
 
@@ -161,6 +171,19 @@ impl View {
             (Body::Alert(alert), Some(coverage)) => alert.is_covered(&coverage),
             _ => true,
         }
+    }
+
+    /// Returns what the owner sees; `None` if it sees everything.
+    pub(super) fn visibility(&self) -> Option<Visibility> {
+        match &self.rights {
+            Rights::All => None,
+            Rights::Granted { entitlement, .. } => Some(entitlement.visibility(&self.packages, self.now)),
+        }
+    }
+
+    /// The packages.
+    pub(super) const fn packages(&self) -> &Packages {
+        &self.packages
     }
 
     /// Returns what covers data that was received at a time; `None` if the owner may see everything.

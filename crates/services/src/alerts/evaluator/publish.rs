@@ -67,18 +67,22 @@ impl<Ports: PortSet> AlertPublisher<Ports> {
             records.extend(encoded.iter().map(|encoded| encoded.record.clone()));
             indexes.extend(encoded.iter().map(|encoded| encoded.index));
             match owner {
-                Some(_) => groups.extend(pack(encoded, |encoded| entry_share(&encoded.json, encoded.bytes))),
+                Some(_) => {
+                    let packed = pack(encoded, |encoded| entry_share(&encoded.json, encoded.bytes));
+                    groups.extend(packed.into_iter().map(|group| (group, false)));
+                }
                 // Each alert of the operator has its own entry, so that rules of the bus can send it to the operator.
-                None => groups.extend(encoded.into_iter().map(|encoded| vec![encoded])),
+                None => groups.extend(encoded.into_iter().map(|encoded| (vec![encoded], true))),
             }
         }
-        let entry = |group: &Vec<Encoded>| Batch {
+        let entry = |(group, for_notices): &(Vec<Encoded>, bool)| Batch {
             lane: Lane::Alerts,
+            for_notices: *for_notices,
             events: group.iter().map(|encoded| encoded.json.clone()).collect(),
         };
         let entries: Vec<Batch> = groups.iter().map(entry).collect();
         let (published, put) = join(self.bus.publish(&entries), self.stream.put(&records)).await;
-        for (group, result) in groups.iter().zip(published) {
+        for ((group, _), result) in groups.iter().zip(published) {
             if let Err(error) = result {
                 for encoded in group {
                     set(&mut results, encoded.index, Err(error.clone()));

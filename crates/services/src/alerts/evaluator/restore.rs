@@ -1,6 +1,6 @@
 //! Restores evaluations from their checkpoints and the event log.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use roadcast_alerts::{Buffers, Checkpoint, Tracker, Update, VehicleRules, limits};
 use roadcast_codec::alert_checkpoint;
@@ -14,12 +14,13 @@ use roadcast_ports::event_log::{EventLog, EventPage, EventRange};
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::{PortError, PortErrorKind};
 
-use super::owners::View;
+use super::evaluations::Evaluation;
+use super::owners::{VehicleOwner, View};
 
 /// How much of the log an evaluation without a checkpoint starts with.
-const LOOK_BACK_MS: i64 = 24 * 60 * 60 * 1000;
+pub(super) const LOOK_BACK_MS: i64 = 24 * 60 * 60 * 1000;
 /// How far the samples of an event may be from its time.
-const SAMPLE_SPAN_MS: i64 = 10 * 60 * 1000;
+pub(super) const SAMPLE_SPAN_MS: i64 = 10 * 60 * 1000;
 /// Events and bytes of a page of the log. Several evaluations are restored at a time.
 const PAGE_EVENTS: usize = 1000;
 const PAGE_BYTES: usize = 2 * 1024 * 1024;
@@ -52,6 +53,25 @@ pub(super) struct Restored {
     pub(super) is_outdated: bool,
 }
 
+impl Restored {
+    /// Returns the evaluation, and what differs from what had been published.
+    pub(super) fn into_evaluation(self, owner: &VehicleOwner, shard: &Arc<str>, is_watched: bool) -> (Evaluation, Update) {
+        let Self { tracker, update, revision, is_outdated } = self;
+        let evaluation = Evaluation {
+            tracker,
+            basis: owner.basis(),
+            view: owner.view.clone(),
+            revision,
+            unpublished: Vec::new(),
+            is_unsaved: is_outdated,
+            is_doubtful: false,
+            shard: Arc::clone(shard),
+            is_watched,
+        };
+        (evaluation, update)
+    }
+}
+
 impl<Ports: PortSet> Restorer<Ports> {
     /// Restores an evaluation from its checkpoint, the log and `known` events, which the log may not have yet. They are what the
     /// rules read out of what the owner may see, in the order of their arrival. `time` is what has passed, if that may have an effect.
@@ -69,11 +89,15 @@ impl<Ports: PortSet> Restorer<Ports> {
     ) -> Result<Restored, PortError> {
         let stored = self.checkpoints.get(key).await?;
         let revision = stored.as_ref().map_or(0, |stored| stored.revision);
-        let checkpoint = stored.as_ref().and_then(|stored| read_checkpoint(key, stored));
+        let mut checkpoint = stored.as_ref().and_then(|stored| read_checkpoint(key, stored));
+        let started_again = match &mut checkpoint {
+            Some(checkpoint) => self.start_again(key, checkpoint, &rules, view, &known).await?,
+            None => None,
+        };
         let now = self.clock.now();
-        let start = checkpoint.as_ref().map_or(now.plus_ms(-LOOK_BACK_MS), |checkpoint| {
-            checkpoint.time().unwrap_or_else(|| now.plus_ms(-LOOK_BACK_MS))
-        });
+        // The snapshot of a checkpoint without a time is the state before all samples. Those may be older than a day now.
+        let stored_at = checkpoint.as_ref().and_then(Checkpoint::end).map_or(now, |end| end.min(now));
+        let start = checkpoint.as_ref().and_then(Checkpoint::time).unwrap_or_else(|| stored_at.plus_ms(-LOOK_BACK_MS));
         let mut pages = LogPages::from(key, start.plus_ms(-SAMPLE_SPAN_MS));
         let mut messages = Messages { owner: &key.owner, alerts: Vec::new() };
         let (mut tracker, mut update) = match &checkpoint {
@@ -106,7 +130,8 @@ impl<Ports: PortSet> Restorer<Ports> {
         add(&mut update, reconciled);
         update.alerts.splice(0..0, unconfirmed);
         let end = checkpoint.as_ref().and_then(Checkpoint::end);
-        let is_outdated = end.is_some_and(|end| now.ms_since(end) > OUTDATED_MS);
+        let is_outdated = started_again.is_some() || end.is_some_and(|end| now.ms_since(end) > OUTDATED_MS);
+        update.alerts.splice(0..0, started_again.unwrap_or_default());
         Ok(Restored { tracker, update, revision, is_outdated })
     }
 
@@ -116,14 +141,15 @@ impl<Ports: PortSet> Restorer<Ports> {
         tracker.push(events, &mut buffers)
     }
 
-    /// Stores the checkpoint of an evaluation as the one after `revision`.
-    pub(super) async fn store(&self, key: &EvaluationKey, tracker: &Tracker, revision: u64) -> Result<(), PortError> {
-        let content = alert_checkpoint::encode(&tracker.checkpoint());
+    /// Stores the checkpoint of an evaluation as the next revision.
+    pub(super) async fn store(&self, key: &EvaluationKey, evaluation: &Evaluation) -> Result<(), PortError> {
+        let Evaluation { tracker, revision, view, .. } = evaluation;
+        let content = alert_checkpoint::encode(&tracker.checkpoint().with_visibility(view.visibility()));
         let content =
             content.map_err(|error| PortError::new(PortErrorKind::Internal, "encode a checkpoint").caused_by(error))?;
         let days = if tracker.has_alerts() { RAISED_DAYS } else { CLEARED_DAYS };
         let expires_at = self.clock.now().plus_ms(days * DAY_MS);
-        self.checkpoints.replace(key, &AlertCheckpoint { revision: revision + 1, content, expires_at }).await
+        self.checkpoints.replace(key, &AlertCheckpoint { revision: *revision + 1, content, expires_at }).await
     }
 
     /// Returns the events of the log before a time, as far as they fit into memory.
@@ -148,10 +174,10 @@ impl<Ports: PortSet> Restorer<Ports> {
 }
 
 /// The pages of the log from a time on.
-struct LogPages(Option<EventRange>);
+pub(super) struct LogPages(Option<EventRange>);
 
 impl LogPages {
-    fn from(key: &EvaluationKey, start: Timestamp) -> Self {
+    pub(super) fn from(key: &EvaluationKey, start: Timestamp) -> Self {
         // Consistent, because of alerts that were stored just before the instance before ended.
         Self(Some(EventRange {
             vid: key.vid.clone(),
@@ -164,11 +190,11 @@ impl LogPages {
     }
 
     /// The time at which the next page starts.
-    fn start(&self) -> Timestamp {
+    pub(super) fn start(&self) -> Timestamp {
         self.0.as_ref().map_or(Eid::MAX.time(), |range| range.from.time())
     }
 
-    async fn next(&mut self, log: &impl EventLog) -> Result<Option<EventPage>, PortError> {
+    pub(super) async fn next(&mut self, log: &impl EventLog) -> Result<Option<EventPage>, PortError> {
         let Some(range) = &mut self.0 else { return Ok(None) };
         let page = log.range(range).await?;
         match page.next {
@@ -180,13 +206,13 @@ impl LogPages {
 }
 
 /// The messages about alerts of an owner in the log.
-struct Messages<'k> {
-    owner: &'k RuleOwner,
-    alerts: Vec<Alert>,
+pub(super) struct Messages<'k> {
+    pub(super) owner: &'k RuleOwner,
+    pub(super) alerts: Vec<Alert>,
 }
 
 impl Messages<'_> {
-    fn collect(&mut self, page: &EventPage) {
+    pub(super) fn collect(&mut self, page: &EventPage) {
         for stored in &page.events {
             if let Body::Alert(alert) = &stored.event.body
                 && alert.rule.fleet_id.as_ref() == self.owner.fleet_id()
@@ -197,7 +223,7 @@ impl Messages<'_> {
     }
 }
 
-fn select(page: &EventPage, view: &View, rules: &VehicleRules) -> Vec<Event> {
+pub(super) fn select(page: &EventPage, view: &View, rules: &VehicleRules) -> Vec<Event> {
     page.events.iter().filter_map(|stored| view.select(rules, &stored.event)).collect()
 }
 

@@ -21,8 +21,8 @@ use crate::stream::{EventReader, EventValidator, Record, RecordContent};
 
 /// For how long an instance is behind a shard at most, to read what it has missed. Otherwise it starts again.
 const MAX_BEHIND_MS: i64 = 10 * 60 * 1000;
-/// How far before a batch the log may be complete, tried one after the other: twice the usual window of the stream processor, and
-/// longer.
+/// How far before a batch the log may be complete, tried one after the other: the batch window of the stream processor and a minute for
+/// its work, and longer.
 const LOOK_BACKS_MS: [i64; 3] = [150 * 1000, 15 * 60 * 1000, 2 * 60 * 60 * 1000];
 /// For how long the stream keeps records.
 const RETENTION_MS: i64 = 24 * 60 * 60 * 1000;

@@ -53,9 +53,10 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
             }
         }
         let mut failed: BTreeMap<&EvaluationKey, PortError> = BTreeMap::new();
-        for (key, result) in keys.into_iter().zip(self.publisher.publish(&alerts).await) {
+        let results = self.publisher.publish(&alerts).await;
+        for ((key, alert), result) in keys.into_iter().zip(&alerts).zip(results) {
             match result {
-                Ok(()) => outcome.counts.alerts += 1,
+                Ok(()) => outcome.counts.count_published(&alert.event),
                 // A retry would never succeed.
                 Err(error) if error.kind() == PortErrorKind::Rejected => outcome.refused.push(error),
                 Err(error) => {
@@ -132,7 +133,7 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
         record: usize,
         evaluation: Evaluation,
     ) -> (&'k EvaluationKey, usize, Evaluation, Result<(), PortError>) {
-        let result = self.restorer.store(key, &evaluation.tracker, evaluation.revision).await;
+        let result = self.restorer.store(key, &evaluation).await;
         (key, record, evaluation, result)
     }
 

@@ -1,7 +1,6 @@
 //! Evaluates the events of vehicles.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use futures::stream::{self, StreamExt as _};
 use roadcast_alerts::{Update, VehicleRules};
@@ -66,6 +65,13 @@ struct Cold {
     /// The events that the log may not have.
     known: Vec<Event>,
     time: Option<Timestamp>,
+}
+
+impl Input {
+    /// Whether there are events that were read just now.
+    pub(super) fn has_new_events(&self) -> bool {
+        self.events.len() > self.pending
+    }
 }
 
 impl Inputs {
@@ -154,16 +160,21 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
         }
     }
 
+    #[allow(clippy::too_many_lines)] // one pass over the vehicles, whose steps share what failed
     async fn evaluate_group(
         &self,
         state: &mut State,
         shard: &mut Shard,
-        group: BTreeMap<VehicleId, Input>,
+        mut group: BTreeMap<VehicleId, Input>,
         pass: Pass,
         outcome: &mut EvaluationOutcome,
     ) -> Touched {
         let mut touched = Touched::new();
-        let mut owners = match self.owners.of_vehicles(group.keys().cloned().collect()).await {
+        let owners = match self.remove_erased(state, shard, &mut group).await {
+            Ok(()) => self.owners.of_vehicles(group.keys().cloned().collect()).await,
+            Err(error) => Err(error),
+        };
+        let mut owners = match owners {
             Ok(owners) => owners,
             Err(error) => {
                 for (vid, input) in group {
@@ -184,7 +195,7 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
             };
             forget_former_owners(state, shard, vid, &owners);
             let mut is_pending = false;
-            for owner in owners {
+            for mut owner in owners {
                 let key = EvaluationKey { vid: vid.clone(), owner: owner.owner.clone() };
                 let mut existing = state.evaluations.take(&key);
                 if let Some(evaluation) =
@@ -200,7 +211,17 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
                     }
                     continue;
                 }
-                let rules = owner.rules(vid);
+                let rules = match self.owners.rules(&mut owner, vid).await {
+                    Ok(rules) => rules,
+                    Err(error) => {
+                        if let Some(existing) = existing {
+                            shard.unfinished.insert(key.clone());
+                            state.evaluations.put(key, existing);
+                        }
+                        failed.push((vid.clone(), error));
+                        continue;
+                    }
+                };
                 if rules.is_empty() {
                     state.evaluations.forget(&key);
                     shard.unfinished.remove(&key);
@@ -236,7 +257,8 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
                 Ok(restored) => {
                     outcome.counts.restored += 1;
                     shard.unfinished.remove(&key);
-                    let evaluation = restored_evaluation(restored, &owner, &shard.id, is_watched, &mut outcome.counts);
+                    let (mut evaluation, update) = restored.into_evaluation(&owner, &shard.id, is_watched);
+                    take_update(&mut evaluation, update, &mut outcome.counts);
                     // Also if it has no work: it is no longer unfinished.
                     touched.insert(key.clone(), input.record);
                     state.evaluations.put(key, evaluation);
@@ -250,7 +272,6 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
                 }
             }
         }
-        let mut group = group;
         for (vid, error) in failed {
             match group.remove(&vid) {
                 Some(input) => keep(shard, vid, input, error, outcome),
@@ -336,29 +357,6 @@ fn forget_former_owners(state: &mut State, shard: &mut Shard, vid: &VehicleId, o
 /// Whether an evaluation can continue.
 fn is_right(evaluation: &Evaluation, owner: &VehicleOwner) -> bool {
     !evaluation.is_doubtful && owner.is_basis(&evaluation.basis)
-}
-
-fn restored_evaluation(
-    restored: Restored,
-    owner: &VehicleOwner,
-    shard: &Arc<str>,
-    is_watched: bool,
-    counts: &mut EvaluationCounts,
-) -> Evaluation {
-    let Restored { tracker, update, revision, is_outdated } = restored;
-    let mut evaluation = Evaluation {
-        tracker,
-        basis: owner.basis(),
-        view: owner.view.clone(),
-        revision,
-        unpublished: Vec::new(),
-        is_unsaved: is_outdated,
-        is_doubtful: false,
-        shard: Arc::clone(shard),
-        is_watched,
-    };
-    take_update(&mut evaluation, update, counts);
-    evaluation
 }
 
 /// Lets time pass for an evaluation.

@@ -8,6 +8,7 @@ use roadcast_domain::strict_json::parse_strict_json;
 use roadcast_ports::{PortError, PortErrorKind};
 use serde_json::Value;
 
+use crate::stored_rules::parse_definition;
 use crate::{InvalidField, ServiceError};
 
 /// A rule, and whether it is evaluated.
@@ -59,10 +60,4 @@ impl RuleSettings {
 /// Reads what a stored rule says.
 pub fn parse_stored(rule: &AlertRuleRecord) -> Result<Rule, PortError> {
     parse_definition(&rule.definition)
-}
-
-/// Reads the stored definition of a rule.
-pub(crate) fn parse_definition(definition: &str) -> Result<Rule, PortError> {
-    Rule::parse(definition)
-        .map_err(|error| PortError::new(PortErrorKind::Internal, "reading an alert rule").caused_by(error))
 }

@@ -58,6 +58,11 @@ pub(super) fn enrichment(bytes: Vec<u8>) -> Result<String, Unsendable> {
     String::from_utf8(bytes).map_err(|_| Unsendable::unreadable("UTF-8"))
 }
 
+/// Returns the message for the queue of notices.
+pub(super) fn notice(bytes: Vec<u8>) -> Result<String, Unsendable> {
+    String::from_utf8(bytes).map_err(|_| Unsendable::unreadable("UTF-8"))
+}
+
 /// The message of an error action of an `IoT` rule.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -24,7 +24,7 @@ pub struct LetterSender<Ports: PortSet> {
     pub contents: Ports::DeadLetterContents,
     /// The records of the archive.
     pub archive: Ports::ArchivedRecords,
-    /// The stream processor, enrichment, and the loader of bulk files.
+    /// The stream processor, enrichment, the loader of bulk files, and the notices of alerts.
     pub targets: Ports::RedriveTargets,
     /// The stream.
     pub stream: Ports::TelemetryStream,
@@ -80,6 +80,14 @@ impl<Ports: PortSet> LetterSender<Ports> {
                 Ok(self.targets.import(&notification).await?)
             }
             Hop::Webhook => self.send_webhook(letter, redrive_id, *at).await,
+            Hop::BackTest => Err(Unsendable::new(
+                "start-again",
+                "a back-test has no effect that is missing; delete it, and start it again",
+            )),
+            Hop::Notice => {
+                let message = redelivery::notice(self.bytes(letter).await?)?;
+                Ok(self.targets.notify(&message).await?)
+            }
             Hop::Unknown => Err(Unsendable::new(
                 "unknown-hop",
                 "its format is not known; look at its bytes and correct the cause by hand",

@@ -151,11 +151,12 @@ async fn letter_that_cannot_be_sent_is_kept_and_reported() {
         letter(&memory, &clock, Hop::Unknown, 1, b"{}").await,
         letter(&memory, &clock, Hop::Stream, 2, b"{}").await,
         letter(&memory, &clock, Hop::Feed, 3, entry.as_bytes()).await,
+        letter(&memory, &clock, Hop::BackTest, 4, br#"{"backTestId":"bkt_0000000000000003"}"#).await,
         absent,
     ];
     let redrive = run(&memory, &clock, "r1", letters(&ids, false)).await.unwrap();
-    assert_eq!(counts(&redrive), (0, 0, 4));
-    assert_eq!(reasons(&redrive), ["unknown-hop", "unreadable", "fleet-left", "absent"]);
+    assert_eq!(counts(&redrive), (0, 0, 5));
+    assert_eq!(reasons(&redrive), ["unknown-hop", "unreadable", "fleet-left", "start-again", "absent"]);
     assert!(memory.dead_letters().iter().all(|letter| letter.state() == LetterState::Kept));
 }
 
@@ -176,9 +177,11 @@ async fn each_hop_sends_to_where_it_failed() {
         letter(&memory, &clock, Hop::DeviceRule, 2, device.as_bytes()).await,
         letter(&memory, &clock, Hop::Stream, 3, invocation.as_bytes()).await,
         letter(&memory, &clock, Hop::BulkImport, 4, import.as_bytes()).await,
+        letter(&memory, &clock, Hop::Notice, 5, br#"{"notice":true,"events":[]}"#).await,
     ];
-    assert_eq!(counts(&run(&memory, &clock, "r1", letters(&ids, false)).await.unwrap()), (4, 0, 0));
+    assert_eq!(counts(&run(&memory, &clock, "r1", letters(&ids, false)).await.unwrap()), (5, 0, 0));
     let sent = memory.redelivered();
+    assert_eq!(sent.notices, [r#"{"notice":true,"events":[]}"#]);
     assert_eq!(sent.batches[0].records, [r#"{"eventID":"s:1"}"#]);
     assert_eq!(sent.notifications, [r#"{"Records":[]}"#]);
     let put = memory.stream().read(0, 0);
