@@ -187,7 +187,7 @@ fn distance_m([x, y]: [f64; 2], [other_x, other_y]: [f64; 2]) -> f64 {
 async fn bus_that_crosses_ten_fences_raises_one_alert_for_each() {
     let Some(recorded) = recordings::read("capmetro") else { return };
     let is_of_trip = |sample: &&Sample| sample.signals.get("Vehicle.Transit.TripId") == Some(&Value::from("1400625"));
-    let mut trip: Vec<Sample> = recorded.vehicles.iter().flatten().filter(is_of_trip).copied().collect();
+    let mut trip: Vec<Sample> = recorded.vehicles.iter().flatten().filter(is_of_trip).cloned().collect();
     trip.sort_by_key(|sample| sample.at);
     let mut centers: Vec<[f64; 2]> = Vec::new();
     for sample in trip.iter().skip(1) {
