@@ -1,31 +1,45 @@
-//! The functions of alerts: the evaluator and the evaluation of back-tests, 512 MiB each, and the API, 256 MiB.
+//! The functions of alerts: the evaluator and the evaluation of back-tests, 512 MiB each, the API, 256 MiB, and notices, 128 MiB.
 
+use std::sync::Arc;
+
+use roadcast_alert_notifier::NoticeMessages;
 use roadcast_alerts_api::AlertsApi;
-use roadcast_domain::alert::RuleOwner;
+use roadcast_codec::bus_entry;
+use roadcast_domain::alert::{Alert, AlertRule, RuleOwner};
 use roadcast_domain::alert_rule::AlertRuleRecord;
 use roadcast_domain::audit::{Author, Change};
 use roadcast_domain::back_test::{BackTest, BackTestAlert, BackTestProgress, BackTestState};
-use roadcast_domain::ids::{BackTestId, RuleId};
+use roadcast_domain::ids::{BackTestId, RuleId, VehicleId};
+use roadcast_domain::lane::Lane;
+use roadcast_domain::subscription::DeliveryFormat;
+use roadcast_lambda_kit::deadline::Deadline;
+use roadcast_lambda_kit::metrics::Metrics;
+use roadcast_lambda_kit::sqs::SqsEvent;
 use roadcast_ports::alerts::{AlertRules, BackTests};
 use roadcast_ports::archive::RawRecord;
+use roadcast_ports::bus::Batch;
 use roadcast_ports::clock::Clock as _;
 use roadcast_services::alerts::back_tester::BackTester;
 use roadcast_services::alerts::back_tests::BackTestManagement;
 use roadcast_services::alerts::evaluator::{AlertEvaluator, AlertPublisher, EvaluatorParts, RuleOwners, ShardReader};
+use roadcast_services::alerts::notifier::AlertNotifier;
 use roadcast_services::alerts::rules::AlertRuleManagement;
 use roadcast_services::cache::{CachedAlertRules, CachedEntitlements, CachedSubjects, CachedVehicles};
 use roadcast_services::catalogue::event_schemas::CachedSchemas;
 use roadcast_services::stream::{EventValidator, Record};
-use roadcast_testbed::{InMemory, SeededRandomness, ShardRecord, fixtures};
+use roadcast_testbed::{InMemory, MemoryQueue, SeededRandomness, ShardRecord, fixtures};
 use serde_json::{Value as Json, json};
 
 use crate::fixture::{Fixture, at, numbers, samples};
 use crate::peak::{MIB, assert_peak, peak};
 use crate::request::Request;
-use crate::stream::hostile_records;
+use crate::stream::{batch_event, hostile_records};
 
 const EVALUATION_BOUND: usize = 384 * MIB;
 const API_BOUND: usize = 64 * MIB;
+const NOTICES_BOUND: usize = 16 * MIB;
+/// The size up to which entries are filled.
+const ENTRY_BYTES: usize = 64 * 1024;
 /// Rules about the vehicle, which read 130 signals together.
 const RULES_OF_VEHICLE: u128 = 20;
 
@@ -221,4 +235,39 @@ fn largest_result_of_a_back_test_is_bounded() {
     let (status, bytes) = assert_peak("the largest result of a back-test", API_BOUND, get);
     println!("{alerts} alerts in {bytes} bytes");
     assert_eq!(status, 200);
+}
+
+/// An entry of the ingest bus that is filled with alerts of the operator.
+fn entry_of_alerts(number: u128) -> Batch {
+    let vid = VehicleId::from_random_bits(number);
+    let mut entry = Batch { lane: Lane::Alerts, for_notices: true, events: Vec::new() };
+    for second in 0.. {
+        let alert = fixtures::speed_alert(&vid, second);
+        let rule = AlertRule { name: "n".repeat(128), ..alert.rule.clone() };
+        let event = Alert { rule, ..alert }.into_event(vid.clone()).event;
+        let json = bus_entry::encode(&[&event], DeliveryFormat::Json, None).unwrap().remove(0).json;
+        if roadcast_ports::bus::entry_bytes(&entry.events) + json.len() > ENTRY_BYTES {
+            break;
+        }
+        entry.events.push(json);
+    }
+    entry
+}
+
+#[test]
+fn notices_of_the_largest_entries_are_bounded() {
+    let fixture = peak(Fixture::new()).0;
+    let entries: Vec<Batch> = (1..=10).map(entry_of_alerts).collect();
+    let event = batch_event(&entries);
+    let (m, clock) = (|| fixture.memory.clone(), fixture.clock.clone());
+    let notifier = AlertNotifier::<InMemory> { sent: m(), bus: m(), topic: m(), clock, stage: "test".to_owned() };
+    let metrics = Arc::new(Metrics::new("alert-notifier", "test"));
+    let notices = NoticeMessages::new(notifier, MemoryQueue::default(), SeededRandomness::new(4), metrics);
+    let handled = async {
+        let event: SqsEvent = serde_json::from_str(&event).unwrap();
+        notices.handle(event, Deadline::default()).await.message_ids().count()
+    };
+    assert_eq!(assert_peak("ten entries of alerts of the operator", NOTICES_BOUND, handled), 0);
+    let alerts: usize = entries.iter().map(|entry| entry.events.len()).sum();
+    assert_eq!(fixture.memory.published_notices().len(), alerts, "each alert is sent");
 }

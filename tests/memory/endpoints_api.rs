@@ -6,9 +6,9 @@ use roadcast_domain::audit::{Author, Change};
 use roadcast_domain::caller::Caller;
 use roadcast_domain::event::{Body, Event, Telemetry};
 use roadcast_domain::fleet::Fleet;
-use roadcast_domain::ids::{DeliveryId, Eid, EndpointId, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::ids::{DeliveryId, Eid, EndpointId, FleetId, VehicleId};
 use roadcast_domain::plan::Plan;
-use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
+use roadcast_domain::subscription::DeliveryFormat;
 use roadcast_domain::webhook::{
     Attempt, AttemptOutcome, Delivery, DeliveryKey, Endpoint, FailureReason, Payload, TargetRules,
 };
@@ -22,7 +22,7 @@ use roadcast_services::cache::CachedEntitlements;
 use roadcast_services::webhooks::attempts::AttemptQueries;
 use roadcast_services::webhooks::endpoints::EndpointManagement;
 use roadcast_services::webhooks::redrive::EndpointRedriver;
-use roadcast_testbed::{InMemory, ManualClock, Memory, SeededRandomness};
+use roadcast_testbed::{InMemory, ManualClock, Memory, SeededRandomness, fixtures};
 use serde_json::{Value as Json, json};
 
 use crate::fixture::{at, numbers, samples};
@@ -51,7 +51,8 @@ impl EndpointFixture {
         let fleet = Fleet::new(fleet_id.clone(), "A fleet".to_owned(), "delivery".to_owned(), Plan::Standard, at(0));
         let change = Change::fleet_changed(Author::Provisioning, None, &fleet, at(0));
         peak(Fleets::create(&memory, &fleet, &change)).0.unwrap();
-        let subscription = subscription(&fleet_id, &vid);
+        let packages = ["telematics", "track-and-trace", "ev-battery"];
+        let subscription = fixtures::subscription(1, &fleet_id, vec![vid.clone()], &packages, at(0));
         let change = Change::subscription_changed(Author::Provisioning, None, &subscription);
         peak(Subscriptions::create(&memory, &subscription, &change)).0.unwrap();
         peak(memory.write_grants(&subscription)).0.unwrap();
@@ -142,23 +143,6 @@ impl EndpointFixture {
         let request = serde_json::from_str::<Invocation>(&event.to_string()).unwrap().into_request().unwrap();
         let response = assert_peak(input, BOUND, operation.handle(&self.api, &request, &self.caller())).unwrap();
         serde_json::from_slice(response.body()).unwrap()
-    }
-}
-
-fn subscription(fleet_id: &FleetId, vid: &VehicleId) -> Subscription {
-    Subscription {
-        subscription_id: SubscriptionId::from_random_bits(1),
-        fleet_id: fleet_id.clone(),
-        vehicles: vec![vid.clone()],
-        packages: ["telematics", "track-and-trace", "ev-battery"].map(|name| name.parse().unwrap()).to_vec(),
-        delivery_format: DeliveryFormat::Json,
-        validity: Validity { valid_from: at(0), valid_until: None },
-        state: SubscriptionState::Active,
-        attempts: 1,
-        reason: None,
-        version: 1,
-        created_at: at(0),
-        updated_at: at(0),
     }
 }
 

@@ -173,7 +173,7 @@ async fn subscribe(fixture: &Fixture, format: &str) -> FleetId {
 }
 
 /// Returns the event of a mapping with these entries, filled up with the same entries to the 6 MB at which Lambda ends a batch.
-fn batch_event(entries: &[Batch]) -> String {
+pub(crate) fn batch_event(entries: &[Batch]) -> String {
     let message = |(number, entry): (usize, &Batch)| QueuedMessage {
         message_id: number.to_string(),
         receipt_handle: number.to_string(),

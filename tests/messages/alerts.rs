@@ -124,7 +124,7 @@ async fn golden_entry_of_alerts_is_delivered_and_matches_the_contract() {
 }
 
 #[tokio::test]
-async fn golden_request_of_a_notice_is_sent_and_a_golden_notice_is_put_on_the_bus() {
+async fn golden_notice_is_sent_and_put_on_the_bus() {
     let contract = Contract::read();
     let golden = |message: &str| golden::read(&contract, message).remove(0);
     let pipeline = Pipeline::new().await;

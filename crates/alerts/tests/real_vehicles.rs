@@ -3,6 +3,7 @@
 // A test stops at the first surprise.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod drives;
 #[path = "../../blocks/benches/blocks/recordings.rs"]
 mod recordings;
 
@@ -16,12 +17,10 @@ use roadcast_alerts::{BackTest, Buffers, RuleSet, RuleVersion, Tracker, VehicleR
 use roadcast_domain::alert::{RuleOwner, TransitionKind};
 use roadcast_domain::event::{Body, Event, Telemetry};
 use roadcast_domain::ids::{AlertId, Eid, RuleId, VehicleId};
-use roadcast_signals::{POSITION, Sample, Timestamp, Value};
+use roadcast_signals::{Sample, Timestamp};
 use serde_json::json;
 
-/// Maximum time between samples of an event.
-const EVENT_SPAN_MS: i64 = 5 * 60 * 1000;
-const METRES_PER_DEGREE: f64 = 111_195.0;
+use crate::drives::{EVENT_SPAN_MS, METRES_PER_DEGREE, distance_m, position};
 
 fn vid() -> VehicleId {
     VehicleId::from_random_bits(1)
@@ -42,24 +41,15 @@ fn rules_of(conditions: &[serde_json::Value]) -> VehicleRules {
     RuleSet::new(conditions.iter().enumerate().map(version)).for_vehicle(&vid(), &BTreeMap::new())
 }
 
-/// Groups samples, which it sorts by time, into events of at most ten.
+/// Returns the samples of a vehicle in events.
 fn events_of(samples: &[Sample]) -> Vec<Event> {
-    let mut samples = samples.to_vec();
-    samples.sort_by_key(|sample| sample.at);
-    let mut groups: Vec<Vec<Sample>> = Vec::new();
-    for sample in samples {
-        match groups.last_mut() {
-            Some(group) if group.len() < 10 && sample.at.ms_since(group[0].at) <= EVENT_SPAN_MS => group.push(sample),
-            _ => groups.push(vec![sample]),
-        }
-    }
     let event = |(index, group): (usize, Vec<Sample>)| Event {
         eid: Eid::for_event(&vid(), "recording", &index.to_string(), group[0].at),
         vid: vid(),
         received: group[group.len() - 1].at.plus_ms(1000),
         body: Body::Telemetry(Telemetry { samples: group.into() }),
     };
-    groups.into_iter().enumerate().map(event).collect()
+    drives::events_of(samples).into_iter().enumerate().map(event).collect()
 }
 
 fn back_test(rules: &VehicleRules, events: &[Event]) -> Vec<Transition> {
@@ -117,56 +107,17 @@ fn check_agreement(name: &str, conditions: &[serde_json::Value], min_raised: usi
 
 #[test]
 fn stream_and_back_test_agree_on_envirocar_trips() {
-    let conditions = [
-        json!({"threshold": {"signal": "Vehicle.Speed", "above": 100, "hysteresis": 10}, "forS": 20}),
-        json!({"harshBraking": {"aboveMps2": 2}}),
-        json!({"noData": {"afterS": 60}}),
-        json!({"all": [
-            {"threshold": {"signal": "Vehicle.OBD.EngineSpeed", "above": 2500}},
-            {"threshold": {"signal": "Vehicle.Speed", "below": 50}},
-        ]}),
-    ];
-    check_agreement("envirocar", &conditions, 50);
+    check_agreement("envirocar", &drives::trip_conditions(), 50);
 }
 
 #[test]
 fn stream_and_back_test_agree_on_the_charge_of_a_twizy() {
-    let charge = "Vehicle.Powertrain.TractionBattery.StateOfCharge.Current";
-    let conditions = [
-        json!({"threshold": {"signal": charge, "below": 40, "hysteresis": 5}}),
-        json!({"threshold": {"signal": charge, "below": 20}, "forS": 60}),
-        json!({"rate": {"signal": charge, "below": -60, "hysteresis": 10, "per": "hour", "windowS": 300}}),
-        json!({"harshAcceleration": {"aboveMps2": 2}}),
-    ];
-    check_agreement("twizy", &conditions, 20);
+    check_agreement("twizy", &drives::charge_conditions(), 20);
 }
 
 #[test]
 fn stream_and_back_test_agree_on_geofences_of_buses() {
-    let center = [-97.7431, 30.2672];
-    let line = json!([[-97.7431, 30.26], [-97.738, 30.285], [-97.72, 30.32]]);
-    let ring = json!([[-97.76, 30.25], [-97.72, 30.25], [-97.72, 30.29], [-97.76, 30.29], [-97.76, 30.25]]);
-    let conditions = [
-        json!({"geofence": {"event": "enter", "circle": {"center": center, "radiusM": 1000}, "hysteresisM": 50}}),
-        json!({"geofence": {"event": "leave", "polygon": [ring], "hysteresisM": 50}}),
-        json!({"geofence": {"event": "dwell", "corridor": {"line": line, "widthM": 300}}, "forS": 300}),
-        json!({"noData": {"afterS": 600}}),
-    ];
-    check_agreement("capmetro", &conditions, 500);
-}
-
-fn number(sample: &Sample, path: &str) -> f64 {
-    sample.signals[path].as_number().unwrap()
-}
-
-/// Returns longitude and latitude.
-fn position(sample: &Sample) -> [f64; 2] {
-    let [latitude, longitude] = POSITION.map(|path| number(sample, path));
-    [longitude, latitude]
-}
-
-fn distance_m([x, y]: [f64; 2], [other_x, other_y]: [f64; 2]) -> f64 {
-    ((x - other_x) * y.to_radians().cos()).hypot(y - other_y) * METRES_PER_DEGREE
+    check_agreement("capmetro", &drives::geofence_conditions(), 500);
 }
 
 fn raised(transitions: &[Transition]) -> usize {
@@ -215,21 +166,8 @@ fn geofence_at_a_stationary_bus_does_not_flap() {
 #[test]
 fn bus_that_crosses_ten_fences_enters_each_once() {
     let Some(recorded) = recordings::read("capmetro") else { return };
-    let is_of_trip = |sample: &&Sample| sample.signals.get("Vehicle.Transit.TripId") == Some(&Value::from("1400625"));
-    let mut trip: Vec<Sample> = recorded.vehicles.iter().flatten().filter(is_of_trip).cloned().collect();
-    trip.sort_by_key(|sample| sample.at);
-    let mut centers: Vec<[f64; 2]> = Vec::new();
-    for sample in trip.iter().skip(1) {
-        let here = position(sample);
-        // Far enough from the start that the bus is outside before it enters.
-        let is_apart = centers.iter().chain([&position(&trip[0])]).all(|other| distance_m(here, *other) > 800.0);
-        if is_apart && centers.len() < 10 {
-            centers.push(here);
-        }
-    }
-    assert_eq!(centers.len(), 10);
-    let fence = |center: &[f64; 2]| json!({"geofence": {"event": "enter", "circle": {"center": center, "radiusM": 150}, "hysteresisM": 50}});
-    let rules = rules_of(&centers.iter().map(fence).collect::<Vec<_>>());
+    let (trip, fences) = drives::trip_with_fences(&recorded.vehicles);
+    let rules = rules_of(&fences);
     let transitions = back_test(&rules, &events_of(&trip));
     let entered: Vec<RuleId> = transitions
         .iter()

@@ -1,5 +1,7 @@
 //! A metered deployment in memory, with vehicles and the fleets that subscribe to them.
 
+mod invocations;
+
 use std::collections::BTreeMap;
 
 use crate::meter::{Meter, Metered};
@@ -8,16 +10,10 @@ use roadcast_blocks::Block;
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::external_id::ExternalId;
-use roadcast_domain::fleet::Fleet;
-use roadcast_domain::ids::{ClientId, FleetId, SubscriptionId, VehicleId};
-use roadcast_domain::package::Packages;
-use roadcast_domain::plan::Plan;
-use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
+use roadcast_domain::ids::{ClientId, FleetId, VehicleId};
+use roadcast_domain::subscription::{DeliveryFormat, Subscription};
 use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
 use roadcast_event_log::{LogItem, SegmentedLog};
-use roadcast_ports::fleets::Fleets;
-use roadcast_ports::provisioning::FleetChannel as _;
-use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles as _;
 use roadcast_services::cache::{CachedEntitlements, CachedFleets, CachedSubjects, CachedVehicles};
 use roadcast_services::catalogue::event_schemas::CachedSchemas;
@@ -28,6 +24,8 @@ use roadcast_services::query::{StateQueries, VehicleQueries};
 use roadcast_services::stream::{AlertReader, EventStore, EventValidator, Publisher, RecentEvents, StreamProcessor};
 use roadcast_testbed::{ManualClock, Memory, MemoryItems, fixtures, port_set};
 use roadcast_traces::VehicleKey;
+
+pub(crate) use invocations::queued_entry;
 
 port_set! {
     /// The ports in memory, under a meter wherever [`Metered`] implements the port.
@@ -193,28 +191,8 @@ async fn subscribe(
     delivery_format: DeliveryFormat,
     now: Timestamp,
 ) {
-    let fleet = Fleet::new(fleet_id.clone(), "A fleet".to_owned(), "delivery".to_owned(), Plan::Standard, now);
     let granted = ["alerts", "telematics", "track-and-trace", "diagnostics", "ev-battery"];
-    let built_in = Packages::built_in();
-    let names = built_in.iter().map(|package| package.name.clone()).filter(|name| granted.contains(&name.as_str()));
-    let subscription = Subscription {
-        subscription_id: SubscriptionId::from_random_bits(1),
-        fleet_id: fleet_id.clone(),
-        vehicles,
-        packages: names.collect(),
-        delivery_format,
-        validity: Validity { valid_from: now, valid_until: None },
-        state: SubscriptionState::Active,
-        attempts: 1,
-        reason: None,
-        version: 1,
-        created_at: now,
-        updated_at: now,
-    };
-    let change = fixtures::change(&fleet.fleet_id);
-    let _ = Fleets::create(memory, &fleet, &change).await;
-    let _ = memory.ensure_queue(&fleet).await;
-    let _ = memory.ensure_rule(&fleet).await;
-    let _ = Subscriptions::create(memory, &subscription, &change).await;
-    let _ = memory.write_grants(&subscription).await;
+    let subscription = fixtures::subscription(1, fleet_id, vehicles, &granted, now);
+    fixtures::store_fleet(memory, fleet_id, now).await;
+    fixtures::store_subscription(memory, &Subscription { delivery_format, ..subscription }).await;
 }

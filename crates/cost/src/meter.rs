@@ -52,8 +52,8 @@ const GIB: f64 = 1_073_741_824.0;
 const FULL_VCPU_MIB: f64 = 1769.0;
 /// Bytes logged per invocation: Lambda's own three lines, one line of the function and one of metrics.
 const LOG_BYTES: f64 = 1200.0;
-/// Bytes that Lambda logs for an invocation: three lines of about 370 bytes with the trace, and 26 bytes that CloudWatch counts for each.
-pub const PLATFORM_LOG_BYTES: f64 = 450.0;
+/// Bytes of a line of metrics, with the 26 bytes that CloudWatch counts for each line.
+pub const METRICS_LINE_BYTES: f64 = 750.0;
 
 impl Meter {
     /// Locks the state, also when it is poisoned: the thread that panicked reports its own failure.

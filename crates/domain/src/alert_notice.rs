@@ -1,4 +1,4 @@
-//! Notices of the operator's alerts: what a mail, an SMS or an incident tool is told about an alert of a rule of the operator.
+//! Notices of the operator's alerts: what a mail, an SMS or a request to an incident tool states about an alert of a rule of the operator.
 //!
 //! A notice has no signal values and no trouble codes: they may be personal data, such as a position, and an erasure of the
 //! vehicle does not reach mailboxes and incident tools.

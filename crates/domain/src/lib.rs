@@ -10,7 +10,7 @@
 //! - [`validation`]: validates an event and its samples, quarantines what is invalid and produces the stored event.
 //! - [`schema`]: schemas of custom event types, used by the validation.
 //! - [`event`]: the event as it is stored, published and delivered. [`lane`]: its way to enrichment.
-//! - [`alert`]: the data of alerts. [`alert_notice`]: what people are told about those of the operator.
+//! - [`alert`]: the data of alerts. [`alert_notice`]: messages to people about those of the operator.
 //! - [`state`]: the last-known value of each signal of a vehicle.
 //! - [`entitlement`]: redacts an event to what a fleet may see.
 //! - [`selection`]: filters an event by what a caller requested.

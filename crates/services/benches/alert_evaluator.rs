@@ -17,18 +17,13 @@ use std::time::Duration;
 use roadcast_domain::alert::RuleOwner;
 use roadcast_domain::alert_rule::AlertRuleRecord;
 use roadcast_domain::audit::Change;
-use roadcast_domain::fleet::Fleet;
-use roadcast_domain::ids::{ChangeId, FleetId, RuleId, SubscriptionId, VehicleId};
-use roadcast_domain::plan::Plan;
-use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
+use roadcast_domain::ids::{ChangeId, FleetId, RuleId, VehicleId};
 use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
 use roadcast_event_log::SegmentedLog;
 use roadcast_lambda_kit::kinesis::KinesisEvent;
 use roadcast_ports::PortError;
 use roadcast_ports::alerts::AlertRules;
 use roadcast_ports::clock::Clock as _;
-use roadcast_ports::fleets::Fleets;
-use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles as _;
 use roadcast_services::alerts::evaluator::{
     AlertEvaluator, AlertPublisher, EvaluationCounts, EvaluatorParts, RuleOwners, ShardReader,
@@ -222,26 +217,9 @@ async fn register(memory: &Memory, vid: &VehicleId) {
 
 async fn subscribe(memory: &Memory, fleet_id: &FleetId, vehicles: Vec<VehicleId>) {
     let start = Timestamp::from_ms(0);
-    let fleet = Fleet::new(fleet_id.clone(), "A fleet".to_owned(), "bus".to_owned(), Plan::Standard, start);
-    let packages = ["alerts", "diagnostics", "telematics", "track-and-trace"].map(|name| name.parse().expect("a package"));
-    let subscription = Subscription {
-        subscription_id: SubscriptionId::from_random_bits(1),
-        fleet_id: fleet_id.clone(),
-        vehicles,
-        packages: packages.into(),
-        delivery_format: DeliveryFormat::Blocks,
-        validity: Validity { valid_from: start, valid_until: None },
-        state: SubscriptionState::Active,
-        attempts: 1,
-        reason: None,
-        version: 1,
-        created_at: start,
-        updated_at: start,
-    };
-    let change = fixtures::change(fleet_id);
-    Fleets::create(memory, &fleet, &change).await.expect("a fleet");
-    Subscriptions::create(memory, &subscription, &change).await.expect("a subscription");
-    memory.write_grants(&subscription).await.expect("grants");
+    let packages = ["alerts", "diagnostics", "telematics", "track-and-trace"];
+    fixtures::store_fleet(memory, fleet_id, start).await;
+    fixtures::store_subscription(memory, &fixtures::subscription(1, fleet_id, vehicles, &packages, start)).await;
 }
 
 /// The CPU time of the evaluation, and with the event of the mapping.

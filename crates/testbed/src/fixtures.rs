@@ -3,6 +3,8 @@
 // Fixtures are constant: a panic is a failure of the test.
 #![allow(clippy::expect_used, clippy::missing_panics_doc)]
 
+mod subscriptions;
+
 use std::collections::BTreeMap;
 
 use roadcast_domain::Timestamp;
@@ -14,6 +16,8 @@ use roadcast_domain::fleet::{Client, Fleet};
 use roadcast_domain::ids::{AlertId, Eid, FleetId, RuleId, VehicleId};
 use roadcast_domain::plan::Plan;
 use roadcast_signals::{Sample, SignalPath, Signals, Value};
+
+pub use subscriptions::{store_fleet, store_subscription, subscription};
 
 /// Noon of the day of the fixtures, in milliseconds since the epoch.
 pub const NOON: i64 = 1_793_016_000_000;

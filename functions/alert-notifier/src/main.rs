@@ -1,4 +1,4 @@
-//! The Lambda function that tells people and incident tools of the operator's alerts.
+//! The Lambda function that sends people and incident tools notices of the operator's alerts.
 
 use roadcast_alert_notifier::NoticeMessages;
 use roadcast_aws::{

@@ -6,16 +6,14 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use roadcast_aws_model::event_source_mapping::{BatchResponse, EventSourceMapping, MappingConfig, kinesis_event};
-use roadcast_aws_model::queue_mapping::{bus_event, queue_event};
+use roadcast_aws_model::queue_mapping::queue_event;
 use roadcast_domain::Timestamp;
 use roadcast_domain::alert::RuleOwner;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::VehicleId;
 use roadcast_domain::lane::Lane;
 use roadcast_event_log::SegmentedLog;
-use roadcast_lambda_kit::eventbridge::BusEvent;
 use roadcast_lambda_kit::kinesis::KinesisEvent;
-use roadcast_lambda_kit::sqs::SqsEvent;
 use roadcast_ports::bus::{Batch, entry_bytes};
 use roadcast_ports::clock::Clock as _;
 use roadcast_ports::feed::ReceiveOptions;
@@ -25,7 +23,7 @@ use roadcast_services::authz::{FleetOwner, Proof as _};
 use roadcast_services::cache::{CachedAlertRules, CachedEntitlements, CachedSubjects, CachedVehicles};
 use roadcast_services::catalogue::event_schemas::CachedSchemas;
 use roadcast_services::stream::EventValidator;
-use roadcast_testbed::{Memory, QueuedMessage, ShardRecord};
+use roadcast_testbed::{Memory, ShardRecord};
 use roadcast_traces::VehicleKey;
 
 use super::setup::{DRIVE_MINUTES, START_MS, create_rule, store_drive, upload};
@@ -34,8 +32,8 @@ use crate::GIB;
 use crate::cpu_time::thread_cpu_time;
 use crate::day::traffic::{Load, Traffic};
 use crate::day::{BATCH_SIZE, EVALUATOR_MIB, OTHER_FUNCTIONS_MIB, TICKER_MIB};
-use crate::deployment::{Deployment, MeteredPorts, Meters};
-use crate::meter::{Item, Meter, Metered, PLATFORM_LOG_BYTES, Usage, rules};
+use crate::deployment::{Deployment, MeteredPorts, Meters, queued_entry};
+use crate::meter::{Item, METRICS_LINE_BYTES, Meter, Metered, Usage, rules};
 use crate::workload::{Knobs, Payload};
 
 /// Every vehicle uploads every ten seconds.
@@ -110,8 +108,8 @@ impl Evaluation {
             let Ok(event) = serde_json::from_str::<KinesisEvent>(&event) else { return Ok(BatchResponse::success()) };
             let batch = event.into_batch(clock.now());
             let outcome = evaluator.evaluate_batch(&batch.records).await;
-            // One line of metrics a minute.
-            meter.logging_invocation(EVALUATOR_MIB, thread_cpu_time().saturating_sub(started), PLATFORM_LOG_BYTES);
+            // One line of metrics a minute. Lambda logs failed invocations only.
+            meter.logging_invocation(EVALUATOR_MIB, thread_cpu_time().saturating_sub(started), METRICS_LINE_BYTES / 60.0);
             debug_assert!(outcome.retry_from.is_none(), "{:?}", outcome.failures);
             samples.set(samples.get() + outcome.counts.samples);
             Ok(BatchResponse::success())
@@ -128,17 +126,17 @@ impl Evaluation {
             published.into_iter().partition(|entry| entry.lane == Lane::Alerts);
         // Telemetry passes all the time, and keeps the caches of enrichment warm.
         for entry in &telemetry {
-            self.enrich(&queued_entry(entry)).await;
+            self.deployment.enrich(&enrichment_event(entry)).await;
         }
         self.read_feeds().await;
         pipeline.reset();
         feed.reset();
         for entry in &alerts {
-            let event = queued_entry(entry);
+            let event = enrichment_event(entry);
             // One request receives the batch, another one deletes it.
             pipeline.count(Item::SqsRequest, rules::chunks(entry_bytes(&entry.events)) + 1.0);
             let started = thread_cpu_time();
-            let is_delivered = self.enrich(&event).await;
+            let is_delivered = self.deployment.enrich(&event).await;
             debug_assert!(is_delivered, "enrichment accepts the alert");
             pipeline.invocation(OTHER_FUNCTIONS_MIB, thread_cpu_time().saturating_sub(started), None);
         }
@@ -169,37 +167,17 @@ impl Evaluation {
         self.mapping.poll(&async |_: Vec<ShardRecord>| Ok::<_, Infallible>(BatchResponse::success())).await;
     }
 
-    async fn enrich(&self, event: &str) -> bool {
-        let Ok(event) = serde_json::from_str::<SqsEvent>(event) else { return false };
-        for message in event.records {
-            let Ok(entry) = serde_json::from_str::<BusEvent>(&message.body) else { return false };
-            let events: Vec<&str> = entry.events().collect();
-            if self.deployment.enrichment.deliver(&events).await.is_err() {
-                return false;
-            }
-        }
-        true
-    }
-
     /// The reads and writes of the stream processor for a record. It is in a batch with others, which costs the same without it.
     async fn process(&self, index: usize) -> Usage {
         let records = self.deployment.memory.stream().read_page(0, index, 1, usize::MAX);
         self.meters.pipeline.reset();
-        self.process_batch(&records).await;
+        let processed = self.deployment.process(&records).await;
+        debug_assert!(processed.response == BatchResponse::success(), "the stream processor accepts the record");
         let mut usage = Usage::default();
         for item in [Item::DynamodbReadUnit, Item::DynamodbWriteUnit] {
             usage.add(item, None, self.meters.pipeline.usage().total(item));
         }
         usage
-    }
-
-    async fn process_batch(&self, records: &[ShardRecord]) {
-        let event = kinesis_event(records);
-        if let Ok(event) = serde_json::from_str::<KinesisEvent>(&event) {
-            let batch = event.into_batch(self.deployment.clock.now());
-            let outcome = self.deployment.processor.process_batch(&batch.records).await;
-            debug_assert!(outcome.retry_from.is_none(), "{:?}", outcome.failures);
-        }
     }
 }
 
@@ -308,12 +286,9 @@ pub(super) async fn tick() -> Usage {
     meter.usage()
 }
 
-/// Returns the event with which the mapping of a queue invokes enrichment.
-fn queued_entry(entry: &Batch) -> String {
-    let id = "12345678-90ab-cdef-1234-567890abcdef".to_owned();
-    let body = bus_event(&id, "roadcast.ingest", entry.lane.detail_type(), &entry.events);
-    let message = QueuedMessage { receipt_handle: id.clone(), message_id: id, body, receive_count: 1 };
-    queue_event("arn:aws:sqs:us-east-1:123456789012:roadcast-enrichment-alerts", &[message])
+/// Returns the event with which the mapping of a queue invokes enrichment with one entry.
+fn enrichment_event(entry: &Batch) -> String {
+    queue_event("arn:aws:sqs:us-east-1:123456789012:roadcast-enrichment-alerts", &[queued_entry(entry)])
 }
 
 fn keys() -> Vec<VehicleKey> {

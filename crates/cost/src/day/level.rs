@@ -10,6 +10,7 @@ use roadcast_aws_model::event_source_mapping::{EventSourceMapping, MappingConfig
 use roadcast_domain::Timestamp;
 use roadcast_domain::ids::FleetId;
 use roadcast_ports::clock::Clock as _;
+use roadcast_testbed::ShardRecord;
 
 use super::pipeline::{self, Pipeline, PipelineTotals};
 use super::traffic::{DeviceUpload, Load};
@@ -105,8 +106,8 @@ pub(super) async fn run(
         deployment.clock.set(Timestamp::from_ms(load.time_ms(second)));
         pipeline.send(&uploads).await;
         if mapping.next_due().is_some_and(|due| due <= deployment.clock.now()) {
-            let process = async |records| {
-                let (response, samples) = pipeline::process(&deployment, &meters, records).await;
+            let process = async |records: Vec<ShardRecord>| {
+                let (response, samples) = pipeline::process(&deployment, &meters, &records).await;
                 processed.set(processed.get() + samples as f64);
                 Ok::<_, Infallible>(response)
             };

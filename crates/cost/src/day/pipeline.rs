@@ -3,14 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::meter::{Item, Usage, rules};
-use roadcast_aws_model::event_source_mapping::{BatchResponse, kinesis_event};
-use roadcast_aws_model::queue_mapping::{bus_event, queue_event};
+use roadcast_aws_model::event_source_mapping::BatchResponse;
+use roadcast_aws_model::queue_mapping::queue_event;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::ids::{FleetId, VehicleId};
-use roadcast_lambda_kit::eventbridge::BusEvent;
-use roadcast_lambda_kit::kinesis::KinesisEvent;
-use roadcast_lambda_kit::sqs::SqsEvent;
-use roadcast_ports::bus::Batch;
 use roadcast_ports::clock::Clock as _;
 use roadcast_ports::feed::ReceiveOptions;
 use roadcast_services::authz::{FleetOwner, Proof as _, Reader, Sender};
@@ -22,7 +18,7 @@ use super::traffic::DeviceUpload;
 use super::{EVENTS_API_MIB, OTHER_FUNCTIONS_MIB, PROCESSOR_MIB, Sizes};
 use crate::GIB;
 use crate::cpu_time::thread_cpu_time;
-use crate::deployment::{Deployment, Meters, admin};
+use crate::deployment::{Deployment, Meters, admin, queued_entry};
 use crate::workload::{HISTORY_QUERIES_PER_DAY, IngestPath, Knobs, MAPPING_POLLERS, STATE_QUERIES_PER_DAY};
 
 /// Seconds between the batches of a partner.
@@ -159,23 +155,10 @@ impl<'w> Pipeline<'w> {
             meter.count(Item::SqsRequest, rules::chunks(batch.iter().map(|message| message.body.len()).sum()) + 1.0);
             let event = queue_event("arn:aws:sqs:us-east-1:123456789012:roadcast-enrichment-telemetry", batch);
             let started = thread_cpu_time();
-            let accepted = self.enrich_batch(&event).await;
+            let accepted = self.deployment.enrich(&event).await;
             debug_assert!(accepted, "enrichment accepts the published entries");
             meter.invocation(OTHER_FUNCTIONS_MIB, thread_cpu_time().saturating_sub(started), None);
         }
-    }
-
-    /// Runs a batch of enrichment from the Lambda event on. Returns whether all of it is delivered.
-    async fn enrich_batch(&self, event: &str) -> bool {
-        let Ok(event) = serde_json::from_str::<SqsEvent>(event) else { return false };
-        for message in event.records {
-            let Ok(entry) = serde_json::from_str::<BusEvent>(&message.body) else { return false };
-            let events: Vec<&str> = entry.events().collect();
-            if self.deployment.enrichment.deliver(&events).await.is_err() {
-                return false;
-            }
-        }
-        true
     }
 
     /// Reads a fleet's feed until it is empty. Returns the seconds until the next read, as the last response advises.
@@ -251,26 +234,11 @@ fn with_subject(event: &str, vid: &VehicleId) -> String {
     format!(r#"{{"subject":"{}",{members}"#, vid.as_str())
 }
 
-/// Returns an entry as the rule of its lane sends it to its queue.
-fn queued_entry(entry: &Batch) -> QueuedMessage {
-    let id = "12345678-90ab-cdef-1234-567890abcdef".to_owned();
-    let body = bus_event(&id, "roadcast.ingest", entry.lane.detail_type(), &entry.events);
-    QueuedMessage { receipt_handle: id.clone(), message_id: id, body, receive_count: 1 }
-}
-
-/// Runs a batch of the stream processor, from the Lambda event to the response. Also returns the number of stored samples.
-pub(super) async fn process(deployment: &Deployment, meters: &Meters, records: Vec<ShardRecord>) -> (BatchResponse, usize) {
-    let event = kinesis_event(&records);
-    let started = thread_cpu_time();
-    let Ok(event) = serde_json::from_str::<KinesisEvent>(&event) else { return (BatchResponse::success(), 0) };
-    let batch = event.into_batch(deployment.clock.now());
-    let outcome = deployment.processor.process_batch(&batch.records).await;
-    meters.pipeline.invocation(PROCESSOR_MIB, thread_cpu_time().saturating_sub(started), None);
-    let response = match outcome.retry_from {
-        Some(index) => BatchResponse::failed_from(records[index].sequence_number.clone()),
-        None => BatchResponse::success(),
-    };
-    (response, outcome.counts.samples_stored)
+/// Runs a batch of the stream processor. Returns the response and the number of stored samples.
+pub(super) async fn process(deployment: &Deployment, meters: &Meters, records: &[ShardRecord]) -> (BatchResponse, usize) {
+    let processed = deployment.process(records).await;
+    meters.pipeline.invocation(PROCESSOR_MIB, processed.cpu_time, None);
+    (processed.response, processed.samples_stored)
 }
 
 /// Returns the average size of a sample, from the counts and the stored items.

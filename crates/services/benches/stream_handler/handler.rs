@@ -1,18 +1,13 @@
 //! The handler of the stream processor, on ports in memory.
 
-use roadcast_domain::fleet::Fleet;
-use roadcast_domain::ids::{FleetId, SubscriptionId};
-use roadcast_domain::plan::Plan;
-use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
+use roadcast_domain::ids::FleetId;
+use roadcast_domain::subscription::{DeliveryFormat, Subscription};
 use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
 use roadcast_event_log::SegmentedLog;
 use roadcast_lambda_kit::kinesis::KinesisEvent;
 use roadcast_ports::PortError;
 use roadcast_ports::archive::{Archive, Quarantine, QuarantinedItem, RawBatch};
 use roadcast_ports::clock::Clock as _;
-use roadcast_ports::fleets::Fleets;
-use roadcast_ports::provisioning::FleetChannel as _;
-use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles as _;
 use roadcast_services::cache::{CachedEntitlements, CachedSubjects};
 use roadcast_services::catalogue::event_schemas::CachedSchemas;
@@ -115,26 +110,8 @@ pub(crate) fn fleet_id() -> FleetId {
 
 async fn subscribe(memory: &Memory, delivery_format: DeliveryFormat) {
     let start = Timestamp::from_ms(0);
-    let fleet = Fleet::new(fleet_id(), "A fleet".to_owned(), "delivery".to_owned(), Plan::Standard, start);
-    let packages = ["telematics", "track-and-trace"].map(|name| name.parse().expect("a package"));
-    let subscription = Subscription {
-        subscription_id: SubscriptionId::from_random_bits(1),
-        fleet_id: fleet_id(),
-        vehicles: (0..VEHICLES).map(vid).collect(),
-        packages: packages.into(),
-        delivery_format,
-        validity: Validity { valid_from: start, valid_until: None },
-        state: SubscriptionState::Active,
-        attempts: 1,
-        reason: None,
-        version: 1,
-        created_at: start,
-        updated_at: start,
-    };
-    let change = fixtures::change(&fleet.fleet_id);
-    Fleets::create(memory, &fleet, &change).await.expect("a fleet");
-    memory.ensure_queue(&fleet).await.expect("a queue");
-    memory.ensure_rule(&fleet).await.expect("a rule");
-    Subscriptions::create(memory, &subscription, &change).await.expect("a subscription");
-    memory.write_grants(&subscription).await.expect("grants");
+    let vehicles = (0..VEHICLES).map(vid).collect();
+    let subscription = fixtures::subscription(1, &fleet_id(), vehicles, &["telematics", "track-and-trace"], start);
+    fixtures::store_fleet(memory, &fleet_id(), start).await;
+    fixtures::store_subscription(memory, &Subscription { delivery_format, ..subscription }).await;
 }

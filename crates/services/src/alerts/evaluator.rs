@@ -5,6 +5,7 @@
 //! checkpoints, the event log and the stream ([`shards`]). Every step can be repeated: the same events give the same alerts, with the
 //! same ids.
 
+mod cold;
 mod erased;
 mod evaluations;
 mod lost;

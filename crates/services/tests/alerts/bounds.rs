@@ -80,7 +80,7 @@ fn checkpoint_of_a_rule_that_changes_with_each_sample_fits_into_an_item() {
 }
 
 #[test]
-fn rule_that_changes_with_each_sample_raises_an_alert_a_minute_live_and_in_a_back_test() {
+fn rule_that_changes_with_each_sample_raises_an_alert_a_minute() {
     let (signals, randomness) = (signals(1), SeededRandomness::new(7));
     let rules = rules(&signals, None);
     let events: Vec<Event> =

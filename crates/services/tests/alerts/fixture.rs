@@ -14,20 +14,16 @@ use roadcast_domain::alert_rule::AlertRuleRecord;
 use roadcast_domain::audit::{Author, Change};
 use roadcast_domain::erasure::{ErasedStore, ErasureScope};
 use roadcast_domain::event::{Body, Event};
-use roadcast_domain::fleet::Fleet;
 use roadcast_domain::ids::{AlertId, Eid, FleetId, RuleId, SubscriptionId, VehicleId};
 use roadcast_domain::lane::Lane;
-use roadcast_domain::plan::Plan;
-use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
+use roadcast_domain::subscription::{Subscription, Validity};
 use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
 use roadcast_event_log::SegmentedLog;
 use roadcast_ports::alerts::AlertRules;
 use roadcast_ports::archive::RawRecord;
 use roadcast_ports::clock::Clock as _;
 use roadcast_ports::erasure::VehicleErasure as _;
-use roadcast_ports::fleets::Fleets;
 use roadcast_ports::stream::StreamClock as _;
-use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles;
 use roadcast_services::alerts::evaluator::{
     AlertEvaluator, AlertPublisher, EvaluationOutcome, EvaluatorParts, RuleOwners, ShardReader,
@@ -84,24 +80,10 @@ impl EvaluationFixture {
             memory.register(&vehicle(vid, clock.now())).await.unwrap();
         }
         let fleet_id = FleetId::from_random_bits(7);
-        let fleet = Fleet::new(fleet_id.clone(), "A fleet".to_owned(), "bus".to_owned(), Plan::Standard, clock.now());
-        Fleets::create(&memory, &fleet, &fixtures::change(&fleet_id)).await.unwrap();
-        let subscription = Subscription {
-            subscription_id: SubscriptionId::from_random_bits(1),
-            fleet_id: fleet_id.clone(),
-            vehicles: vids.clone(),
-            packages: PACKAGES.map(|name| name.parse().unwrap()).into(),
-            delivery_format: DeliveryFormat::Json,
-            validity: Validity { valid_from: clock.now().plus_ms(-86_400_000), valid_until: None },
-            state: SubscriptionState::Active,
-            attempts: 1,
-            reason: None,
-            version: 1,
-            created_at: clock.now(),
-            updated_at: clock.now(),
-        };
-        Subscriptions::create(&memory, &subscription, &fixtures::change(&fleet_id)).await.unwrap();
-        memory.write_grants(&subscription).await.unwrap();
+        let since = clock.now().plus_ms(-86_400_000);
+        let subscription = fixtures::subscription(1, &fleet_id, vids.clone(), &PACKAGES, since);
+        fixtures::store_fleet(&memory, &fleet_id, clock.now()).await;
+        fixtures::store_subscription(&memory, &subscription).await;
         let items = MemoryItems::default();
         let config = |batch_size| MappingConfig {
             batch_size,
@@ -155,8 +137,7 @@ impl EvaluationFixture {
             validity: Validity { valid_from: at(from_s), valid_until: until_s.map(at) },
             ..self.subscription.clone()
         };
-        Subscriptions::create(&self.memory, &subscription, &fixtures::change(&self.fleet_id)).await.unwrap();
-        self.memory.write_grants(&subscription).await.unwrap();
+        fixtures::store_subscription(&self.memory, &subscription).await;
         self.subscriptions.push(subscription);
     }
 
@@ -291,6 +272,16 @@ impl EvaluationFixture {
         self.take_published();
     }
 
+    /// Ends a history: a last tick, and everything is evaluated and stored. Returns the time of the tick.
+    pub(crate) async fn finish(&mut self, evaluator: &Evaluator) -> Timestamp {
+        self.clock.advance_ms(1000);
+        let end = self.clock.now();
+        self.tick().await;
+        self.evaluate_all(evaluator).await;
+        self.process().await;
+        end
+    }
+
     fn take_published(&mut self) {
         for entry in self.memory.take_published().into_iter().filter(|entry| entry.lane == Lane::Alerts) {
             for json in entry.events {
@@ -311,6 +302,11 @@ impl EvaluationFixture {
     pub(crate) fn messages(&self) -> Vec<Alert> {
         self.published.values().map(alert_of).collect()
     }
+}
+
+/// Runs a history of a property test.
+pub(crate) fn block_on<T>(history: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(history)
 }
 
 /// The alert of an event.

@@ -12,7 +12,7 @@ use roadcast_ports::clock::Clock as _;
 use roadcast_testbed::FaultPlan;
 use serde_json::{Value, json};
 
-use crate::fixture::{EvaluationFixture, Evaluator, alert_of};
+use crate::fixture::{EvaluationFixture, Evaluator, alert_of, block_on};
 
 const SPEED: &str = "Vehicle.Speed";
 const ALTITUDE: &str = "Vehicle.CurrentLocation.Altitude";
@@ -224,19 +224,12 @@ async fn run(history: &[Sent], grants: &[(i64, Option<i64>)], compare: bool) -> 
             known.extend(new.iter().map(|event| event.eid));
         }
     }
-    world.clock.advance_ms(1000);
-    world.tick().await;
-    world.evaluate_all(&evaluator).await;
-    world.process().await;
+    let end = world.finish(&evaluator).await;
     if compare {
-        let expected = world.visible_back_test(&records, world.clock.now()).await;
+        let expected = world.visible_back_test(&records, end).await;
         prop_assert_eq!(world.visible(), expected);
     }
     Ok(())
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().build().unwrap()
 }
 
 proptest! {
@@ -244,11 +237,11 @@ proptest! {
 
     #[test]
     fn visible_alerts_are_those_of_a_back_test(history in prop::collection::vec(sent(), 1..60), grants in grants(false)) {
-        runtime().block_on(run(&history, &grants, true))?;
+        block_on(run(&history, &grants, true))?;
     }
 
     #[test]
     fn alerts_state_only_what_the_fleet_saw(history in prop::collection::vec(sent(), 1..60), grants in grants(true)) {
-        runtime().block_on(run(&history, &grants, false))?;
+        block_on(run(&history, &grants, false))?;
     }
 }

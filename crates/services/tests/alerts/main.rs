@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bounds;
+#[path = "../../../alerts/tests/drives/mod.rs"]
+mod drives;
 mod fixture;
 mod grants;
 mod property;

@@ -1,12 +1,11 @@
 //! Whatever the order of arrival, the faults and the instances: what is published and not withdrawn is what a back-test gives.
 
 use proptest::prelude::*;
-use roadcast_domain::Timestamp;
 use roadcast_ports::clock::Clock as _;
 use roadcast_testbed::FaultPlan;
 use serde_json::json;
 
-use crate::fixture::{EvaluationFixture, Evaluator};
+use crate::fixture::{EvaluationFixture, Evaluator, block_on};
 
 /// An event with one sample, and what happens after it was put.
 #[derive(Clone, Debug)]
@@ -85,20 +84,12 @@ async fn run(history: &[Sent], shards: usize, faults: impl Fn(u64) -> FaultPlan)
             }
         }
     }
-    world.clock.advance_ms(1000);
-    let end: Timestamp = world.clock.now();
-    world.tick().await;
     // Whatever failed is retried by an instance without faults, which has missed everything so far.
     let healthy = world.instance(&|_| FaultPlan::healthy());
-    world.evaluate_all(&healthy).await;
-    world.process().await;
+    let end = world.finish(&healthy).await;
     let expected = world.back_test(&records, end).await;
     prop_assert_eq!(world.present(), expected);
     Ok(())
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().build().unwrap()
 }
 
 proptest! {
@@ -109,7 +100,7 @@ proptest! {
         history in prop::collection::vec(sent(), 1..60),
         shards in 1_usize..3,
     ) {
-        runtime().block_on(run(&history, shards, |_| FaultPlan::healthy()))?;
+        block_on(run(&history, shards, |_| FaultPlan::healthy()))?;
     }
 
     #[test]
@@ -119,7 +110,7 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let faults = |port| FaultPlan::seeded(seed.wrapping_add(port), 8);
-        runtime().block_on(run(&history, shards, faults))?;
+        block_on(run(&history, shards, faults))?;
     }
 }
 
@@ -138,5 +129,5 @@ fn conflict_while_time_passes_does_not_lose_a_silence() {
         sent(0, 77, 20.0, &[Step::Switch]),
         sent(0, 28, 20.0, &[Step::Process, Step::Poll]),
     ];
-    runtime().block_on(run(&history, 1, |_| FaultPlan::healthy())).unwrap();
+    block_on(run(&history, 1, |_| FaultPlan::healthy())).unwrap();
 }

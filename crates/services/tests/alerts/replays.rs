@@ -7,20 +7,22 @@ use roadcast_domain::Timestamp;
 use roadcast_domain::alert::{AlertChange, RuleOwner, TransitionKind};
 use roadcast_domain::ids::RuleId;
 use roadcast_ports::clock::Clock as _;
-use roadcast_signals::{POSITION, Sample, Value};
+use roadcast_signals::Sample;
 use roadcast_testbed::FaultPlan;
 use serde_json::json;
 
+use crate::drives::{self, events_of};
 use crate::fixture::{EvaluationFixture, Present};
 use crate::recordings;
 
-const SAMPLES_PER_EVENT: usize = 10;
-/// Maximum time between samples of an event.
-const EVENT_SPAN_MS: i64 = 5 * 60 * 1000;
 /// Records after which the evaluator and the stream processor get what has arrived.
 const EVALUATED_EVERY: usize = 50;
 const PROCESSED_EVERY: usize = 300;
 const HOUR_MS: i64 = 60 * 60 * 1000;
+/// Time between the end of an event and its record.
+const SENT_AFTER_MS: i64 = 1000;
+/// Time until a record is sent again.
+const REPEATED_AFTER_MS: i64 = 90_000;
 
 /// How a recording arrives.
 #[derive(Copy, Clone, Debug, PartialEq)]
@@ -37,22 +39,6 @@ struct Sent {
     arrives: Timestamp,
 }
 
-/// Groups the samples of a vehicle, which it sorts by time, into events.
-fn events_of(samples: &[Sample]) -> Vec<Vec<Sample>> {
-    let mut samples = samples.to_vec();
-    samples.sort_by_key(|sample| sample.at);
-    let mut groups: Vec<Vec<Sample>> = Vec::new();
-    for sample in samples {
-        match groups.last_mut() {
-            Some(group) if group.len() < SAMPLES_PER_EVENT && sample.at.ms_since(group[0].at) <= EVENT_SPAN_MS => {
-                group.push(sample);
-            }
-            _ => groups.push(vec![sample]),
-        }
-    }
-    groups
-}
-
 /// Returns the records of all vehicles in the order of their arrival.
 fn records(vehicles: &[Vec<Sample>], arrival: Arrival) -> Vec<Sent> {
     let mut records = Vec::new();
@@ -61,13 +47,14 @@ fn records(vehicles: &[Vec<Sample>], arrival: Arrival) -> Vec<Sent> {
             let end = samples[samples.len() - 1].at;
             let sent = |arrives| Sent { vehicle, id, samples: samples.clone(), arrives };
             if arrival == Arrival::InOrder {
-                records.push(sent(end.plus_ms(1000)));
+                records.push(sent(end.plus_ms(SENT_AFTER_MS)));
                 continue;
             }
-            let most_ms = ALLOWED_LATENESS_MS - 2 * EVENT_SPAN_MS;
+            // The oldest sample is within the allowed lateness, also the second time.
+            let most_ms = ALLOWED_LATENESS_MS - end.ms_since(samples[0].at) - SENT_AFTER_MS - REPEATED_AFTER_MS;
             let delay_ms = i64::try_from(id.wrapping_mul(0x9E37_79B9)).unwrap().rem_euclid(most_ms);
-            records.push(sent(end.plus_ms(1000 + delay_ms)));
-            records.push(sent(end.plus_ms(1000 + delay_ms + 90_000)));
+            records.push(sent(end.plus_ms(SENT_AFTER_MS + delay_ms)));
+            records.push(sent(end.plus_ms(SENT_AFTER_MS + delay_ms + REPEATED_AFTER_MS)));
         }
     }
     records.sort_by_key(|sent| (sent.arrives, sent.vehicle, sent.id));
@@ -111,11 +98,7 @@ async fn replay(
         }
     }
     world.evaluate_all(&evaluator).await;
-    world.clock.advance_ms(1000);
-    let end = world.clock.now();
-    world.tick().await;
-    world.evaluate_all(&evaluator).await;
-    world.process().await;
+    let end = world.finish(&evaluator).await;
     let (present, expected) = (world.present(), world.back_test(&rules, end).await);
     (world, present, expected)
 }
@@ -148,60 +131,26 @@ fn last_sample(vehicles: &[Vec<Sample>]) -> Timestamp {
 }
 
 #[tokio::test]
+async fn replay_of_trips_gives_the_alerts_of_a_back_test() {
+    check_agreement("envirocar", usize::MAX, &drives::trip_conditions(), 50).await;
+}
+
+#[tokio::test]
 async fn replay_of_the_charge_of_a_twizy_gives_the_alerts_of_a_back_test() {
-    let charge = "Vehicle.Powertrain.TractionBattery.StateOfCharge.Current";
-    let conditions = [
-        json!({"threshold": {"signal": charge, "below": 40, "hysteresis": 5}}),
-        json!({"threshold": {"signal": charge, "below": 20}, "forS": 60}),
-        json!({"rate": {"signal": charge, "below": -60, "hysteresis": 10, "per": "hour", "windowS": 300}}),
-        json!({"harshAcceleration": {"aboveMps2": 2}}),
-    ];
-    check_agreement("twizy", usize::MAX, &conditions, 20).await;
+    check_agreement("twizy", usize::MAX, &drives::charge_conditions(), 20).await;
 }
 
 #[tokio::test]
 async fn replay_of_buses_through_geofences_gives_the_alerts_of_a_back_test() {
-    let center = [-97.7431, 30.2672];
-    let line = json!([[-97.7431, 30.26], [-97.738, 30.285], [-97.72, 30.32]]);
-    let ring = json!([[-97.76, 30.25], [-97.72, 30.25], [-97.72, 30.29], [-97.76, 30.29], [-97.76, 30.25]]);
-    let conditions = [
-        json!({"geofence": {"event": "enter", "circle": {"center": center, "radiusM": 1000}, "hysteresisM": 50}}),
-        json!({"geofence": {"event": "leave", "polygon": [ring], "hysteresisM": 50}}),
-        json!({"geofence": {"event": "dwell", "corridor": {"line": line, "widthM": 300}}, "forS": 300}),
-        json!({"noData": {"afterS": 600}}),
-    ];
-    check_agreement("capmetro", 60, &conditions, 100).await;
-}
-
-/// Returns longitude and latitude.
-fn position(sample: &Sample) -> [f64; 2] {
-    let [latitude, longitude] = POSITION.map(|path| sample.signals[path].as_number().unwrap());
-    [longitude, latitude]
-}
-
-fn distance_m([x, y]: [f64; 2], [other_x, other_y]: [f64; 2]) -> f64 {
-    ((x - other_x) * y.to_radians().cos()).hypot(y - other_y) * 111_195.0
+    check_agreement("capmetro", 60, &drives::geofence_conditions(), 100).await;
 }
 
 #[tokio::test]
 async fn bus_that_crosses_ten_fences_raises_one_alert_for_each() {
     let Some(recorded) = recordings::read("capmetro") else { return };
-    let is_of_trip = |sample: &&Sample| sample.signals.get("Vehicle.Transit.TripId") == Some(&Value::from("1400625"));
-    let mut trip: Vec<Sample> = recorded.vehicles.iter().flatten().filter(is_of_trip).cloned().collect();
-    trip.sort_by_key(|sample| sample.at);
-    let mut centers: Vec<[f64; 2]> = Vec::new();
-    for sample in trip.iter().skip(1) {
-        let here = position(sample);
-        // Far enough from the start that the bus is outside before it enters.
-        let is_apart = centers.iter().chain([&position(&trip[0])]).all(|other| distance_m(here, *other) > 800.0);
-        if is_apart && centers.len() < 10 {
-            centers.push(here);
-        }
-    }
-    let fence = |center: &[f64; 2]| json!({"geofence": {"event": "enter", "circle": {"center": center, "radiusM": 150}, "hysteresisM": 50}});
-    let conditions: Vec<serde_json::Value> = centers.iter().map(fence).collect();
+    let (trip, fences) = drives::trip_with_fences(&recorded.vehicles);
     for arrival in [Arrival::InOrder, Arrival::DelayedAndTwice] {
-        let (world, present, _) = replay(&[trip.clone()], &conditions, arrival).await;
+        let (world, present, _) = replay(&[trip.clone()], &fences, arrival).await;
         let raised = present.iter().filter(|(_, kind, _)| *kind == TransitionKind::Raised).count();
         assert_eq!(raised, 10, "{arrival:?}");
         let mut by_rule: BTreeMap<RuleId, usize> = BTreeMap::new();

@@ -12,9 +12,8 @@ use roadcast_domain::erasure::{Erasure, SECOND_PASS_AFTER_MS};
 use roadcast_domain::event::{Event, Origin, StoredEvent};
 use roadcast_domain::external_id::ExternalId;
 use roadcast_domain::fleet::Fleet;
-use roadcast_domain::ids::{ClientId, DeadLetterId, DeliveryId, Eid, EndpointId, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::ids::{ClientId, DeadLetterId, DeliveryId, Eid, EndpointId, FleetId, VehicleId};
 use roadcast_domain::plan::Plan;
-use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
 use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
 use roadcast_domain::vehicle_mapping::{FileVersion, MappedDetails, VehicleMapping};
 use roadcast_domain::webhook::{Delivery as WebhookDelivery, DeliveryKey, Payload};
@@ -27,7 +26,6 @@ use roadcast_ports::event_log::EventLog as _;
 use roadcast_ports::feed::{Delivery, FeedIndex as _};
 use roadcast_ports::fleets::Fleets as _;
 use roadcast_ports::provisioning::WorkflowRun;
-use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_ports::vehicles::Vehicles as _;
 use roadcast_ports::webhooks::Deliveries as _;
 use roadcast_services::ServiceError;
@@ -40,7 +38,7 @@ use roadcast_services::stream::{
 };
 use roadcast_testbed::{
     FaultPlan, Faulty, InMemory, ManualClock, Memory, MemoryBulk, MemoryErasure, MemoryItems, SeededRandomness, ShardRecord,
-    WithFaults,
+    WithFaults, fixtures,
 };
 use serde_json::{Value, json};
 
@@ -131,23 +129,9 @@ impl ErasureFixture {
                 };
                 self.bulk.put(&mapping).await.unwrap();
             }
-            let subscription = Subscription {
-                subscription_id: SubscriptionId::from_random_bits(self.random.bits()),
-                fleet_id: self.fleet_id.clone(),
-                vehicles,
-                packages: vec!["telematics".parse().unwrap()],
-                delivery_format: DeliveryFormat::Json,
-                validity: Validity { valid_from: now, valid_until: None },
-                state: SubscriptionState::Active,
-                attempts: 1,
-                reason: None,
-                version: 1,
-                created_at: now,
-                updated_at: now,
-            };
-            let change = Change::subscription_changed(Author::Provisioning, None, &subscription);
-            Subscriptions::create(&self.memory, &subscription, &change).await.unwrap();
-            self.memory.write_grants(&subscription).await.unwrap();
+            let number = self.random.bits();
+            let subscription = fixtures::subscription(number, &self.fleet_id, vehicles, &["telematics"], now);
+            fixtures::store_subscription(&self.memory, &subscription).await;
         }
     }
 

@@ -4,14 +4,10 @@ use roadcast_codec::bus_entry;
 use roadcast_domain::Timestamp;
 use roadcast_domain::caller::Caller;
 use roadcast_domain::event::Event;
-use roadcast_domain::fleet::Fleet;
-use roadcast_domain::ids::{FleetId, SubscriptionId, VehicleId};
-use roadcast_domain::plan::Plan;
-use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
+use roadcast_domain::ids::{FleetId, VehicleId};
+use roadcast_domain::subscription::{DeliveryFormat, Subscription};
 use roadcast_domain::webhook::{DeliveryOrder, Endpoint, SigningSecret, TargetRules};
 use roadcast_ports::clock::Clock as _;
-use roadcast_ports::fleets::Fleets;
-use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_services::authz::{FleetManager, Manager, Proof as _};
 use roadcast_services::cache::CachedEntitlements;
 use roadcast_services::webhooks::endpoints::{EndpointManagement, EndpointSettings};
@@ -61,24 +57,11 @@ pub(crate) async fn create(
 pub(crate) async fn fleet(memory: &Memory, number: u128, vids: &[VehicleId]) -> (FleetId, Subscription) {
     let now = memory.clock().now();
     let fleet_id = FleetId::from_random_bits(number);
-    let fleet = Fleet::new(fleet_id.clone(), "A fleet".to_owned(), "bus".to_owned(), Plan::Standard, now);
-    Fleets::create(memory, &fleet, &fixtures::change(&fleet_id)).await.unwrap();
-    let subscription = Subscription {
-        subscription_id: SubscriptionId::from_random_bits(number),
-        fleet_id: fleet_id.clone(),
-        vehicles: vids.to_vec(),
-        packages: ["alerts", "diagnostics", "telematics", "track-and-trace"].map(|name| name.parse().unwrap()).into(),
-        delivery_format: DeliveryFormat::Json,
-        validity: Validity { valid_from: now.plus_ms(-3_600_000), valid_until: None },
-        state: SubscriptionState::Active,
-        attempts: 1,
-        reason: None,
-        version: 1,
-        created_at: now,
-        updated_at: now,
-    };
-    Subscriptions::create(memory, &subscription, &fixtures::change(&fleet_id)).await.unwrap();
-    memory.write_grants(&subscription).await.unwrap();
+    fixtures::store_fleet(memory, &fleet_id, now).await;
+    let packages = ["alerts", "diagnostics", "telematics", "track-and-trace"];
+    let since = now.plus_ms(-3_600_000);
+    let subscription = fixtures::subscription(number, &fleet_id, vids.to_vec(), &packages, since);
+    fixtures::store_subscription(memory, &subscription).await;
     (fleet_id, subscription)
 }
 

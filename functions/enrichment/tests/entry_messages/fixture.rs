@@ -8,19 +8,14 @@ use std::task::Poll;
 use roadcast_aws_model::queue_mapping::{QueueMapping, QueueMappingConfig, bus_event, queue_event};
 use roadcast_codec::bus_entry;
 use roadcast_domain::event::Event;
-use roadcast_domain::fleet::Fleet;
-use roadcast_domain::ids::{Eid, FleetId, SubscriptionId, VehicleId};
+use roadcast_domain::ids::{Eid, FleetId, VehicleId};
 use roadcast_domain::lane::Lane;
-use roadcast_domain::plan::Plan;
-use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
+use roadcast_domain::subscription::{DeliveryFormat, Subscription};
 use roadcast_enrichment::EntryMessages;
 use roadcast_lambda_kit::deadline::Deadline;
 use roadcast_lambda_kit::event_traces::EventTraces;
 use roadcast_lambda_kit::metrics::Metrics;
 use roadcast_lambda_kit::sqs::SqsEvent;
-use roadcast_ports::fleets::Fleets;
-use roadcast_ports::provisioning::FleetChannel as _;
-use roadcast_ports::subscriptions::Subscriptions;
 use roadcast_services::cache::{CachedEntitlements, CachedFleets};
 use roadcast_services::delivery::enrichment::Enrichment;
 use roadcast_testbed::{
@@ -100,34 +95,17 @@ impl Fixture {
     /// Creates a fleet with a subscription to these vehicles.
     pub(crate) async fn fleet(&self, number: u128, vehicles: &[u128]) {
         let fleet_id = fleet_id(number);
-        let (name, bus) = ("A fleet".to_owned(), "delivery".to_owned());
-        let fleet = Fleet::new(fleet_id.clone(), name, bus, Plan::Standard, fixtures::at(0));
-        Fleets::create(&self.memory, &fleet, &fixtures::change(&fleet_id)).await.unwrap();
-        self.memory.ensure_queue(&fleet).await.unwrap();
-        self.memory.ensure_rule(&fleet).await.unwrap();
+        fixtures::store_fleet(&self.memory, &fleet_id, fixtures::at(0)).await;
         self.grant(number, vehicles).await;
     }
 
     /// Grants diagnostics of these vehicles to a fleet, which need not exist.
     pub(crate) async fn grant(&self, number: u128, vehicles: &[u128]) {
-        let (fleet_id, created_at) = (fleet_id(number), fixtures::at(0));
-        let subscription = Subscription {
-            subscription_id: SubscriptionId::from_random_bits(number + 1),
-            fleet_id,
-            vehicles: vehicles.iter().map(|vehicle| vid(*vehicle)).collect(),
-            packages: ["diagnostics".parse().unwrap()].into_iter().collect(),
-            delivery_format: DeliveryFormat::Blocks,
-            validity: Validity { valid_from: created_at.plus_ms(-1000), valid_until: None },
-            state: SubscriptionState::Active,
-            attempts: 1,
-            reason: None,
-            version: 1,
-            created_at,
-            updated_at: created_at,
-        };
-        let change = fixtures::change(&subscription.fleet_id);
-        Subscriptions::create(&self.memory, &subscription, &change).await.unwrap();
-        self.memory.write_grants(&subscription).await.unwrap();
+        let vehicles = vehicles.iter().map(|vehicle| vid(*vehicle)).collect();
+        let since = fixtures::at(-1);
+        let subscription = fixtures::subscription(number + 1, &fleet_id(number), vehicles, &["diagnostics"], since);
+        let subscription = Subscription { delivery_format: DeliveryFormat::Blocks, ..subscription };
+        fixtures::store_subscription(&self.memory, &subscription).await;
     }
 
     pub(crate) fn enrichment(&self, faults: &Faults) -> EntryMessages<QueuePorts> {

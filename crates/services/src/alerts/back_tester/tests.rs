@@ -4,24 +4,20 @@ use std::collections::BTreeSet;
 
 use roadcast_alerts::{BackTest as Evaluation, RuleSet, RuleVersion};
 use roadcast_domain::alert::RuleOwner;
-use roadcast_domain::audit::{Author, Change};
 use roadcast_domain::caller::Caller;
 use roadcast_domain::event::{Body, Event, Origin, StoredEvent, Telemetry};
 use roadcast_domain::external_id::ExternalId;
-use roadcast_domain::fleet::Fleet;
-use roadcast_domain::ids::{ClientId, Eid, FleetId, SubscriptionId, VehicleId};
-use roadcast_domain::plan::Plan;
-use roadcast_domain::subscription::{DeliveryFormat, Subscription, SubscriptionState, Validity};
+use roadcast_domain::ids::{ClientId, Eid, FleetId, VehicleId};
+use roadcast_domain::subscription::{Subscription, Validity};
 use roadcast_domain::vehicle::{Vehicle, VehicleDetails};
 use roadcast_event_log::SegmentedLog;
 use roadcast_ports::alerts::BackTests;
 use roadcast_ports::erasure::VehicleErasure as _;
 use roadcast_ports::event_log::EventLog as _;
-use roadcast_ports::fleets::Fleets;
-use roadcast_ports::subscriptions::Subscriptions;
+use roadcast_ports::subscriptions::Subscriptions as _;
 use roadcast_ports::vehicles::Vehicles;
 use roadcast_signals::{Sample, SignalPath, Value};
-use roadcast_testbed::{InMemory, ManualClock, Memory, MemoryBulk, MemoryErasure, MemoryItems, SeededRandomness};
+use roadcast_testbed::{InMemory, ManualClock, Memory, MemoryBulk, MemoryErasure, MemoryItems, SeededRandomness, fixtures};
 use serde_json::json;
 
 use super::*;
@@ -51,9 +47,7 @@ impl Fixture {
         let memory = Memory::new(clock.clone());
         let log = SegmentedLog { items: MemoryItems::default() };
         let fleet_id = FleetId::from_random_bits(1);
-        let fleet = Fleet::new(fleet_id.clone(), "A fleet".to_owned(), "bus".to_owned(), Plan::Standard, start);
-        let change = Change::fleet_changed(Author::Provisioning, None, &fleet, start);
-        Fleets::create(&memory, &fleet, &change).await.unwrap();
+        fixtures::store_fleet(&memory, &fleet_id, start).await;
         let entitlements = || CachedEntitlements::new(memory.clone(), clock.clone());
         let management = BackTestManagement {
             back_tests: memory.clone(),
@@ -114,23 +108,9 @@ impl Fixture {
 
     /// Entitles the fleet to a vehicle.
     async fn subscribe(&self, number: u128) -> Subscription {
-        let subscription = Subscription {
-            subscription_id: SubscriptionId::from_random_bits(number),
-            fleet_id: self.fleet_id.clone(),
-            vehicles: vec![vid(number)],
-            packages: ["telematics", "alerts"].map(|name| name.parse().unwrap()).to_vec(),
-            delivery_format: DeliveryFormat::Json,
-            validity: Validity { valid_from: self.start, valid_until: None },
-            state: SubscriptionState::Active,
-            attempts: 1,
-            reason: None,
-            version: 1,
-            created_at: self.start,
-            updated_at: self.start,
-        };
-        let change = Change::subscription_changed(Author::Provisioning, None, &subscription);
-        Subscriptions::create(&self.memory, &subscription, &change).await.unwrap();
-        self.memory.write_grants(&subscription).await.unwrap();
+        let packages = ["telematics", "alerts"];
+        let subscription = fixtures::subscription(number, &self.fleet_id, vec![vid(number)], &packages, self.start);
+        fixtures::store_subscription(&self.memory, &subscription).await;
         subscription
     }
 

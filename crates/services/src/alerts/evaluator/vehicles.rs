@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use futures::stream::{self, StreamExt as _};
-use roadcast_alerts::{Update, VehicleRules};
+use roadcast_alerts::Update;
 use roadcast_domain::Timestamp;
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::VehicleId;
@@ -11,17 +10,15 @@ use roadcast_ports::alert_state::EvaluationKey;
 use roadcast_ports::port_set::PortSet;
 use roadcast_ports::{PortError, PortErrorKind};
 
+use super::cold::{self, Cold};
 use super::evaluations::Evaluation;
 use super::outcome::{EvaluationCounts, EvaluationOutcome};
 use super::owners::VehicleOwner;
-use super::restore::Restored;
 use super::shards::Shard;
 use super::{AlertEvaluator, State};
 
 /// Vehicles that are evaluated before their alerts are published, and evaluations are evicted.
 const GROUP: usize = 64;
-/// Evaluations that are restored concurrently.
-const RESTORES: usize = 8;
 /// Attempts to publish what differs from what another instance published.
 const ROUNDS: usize = 3;
 
@@ -38,7 +35,7 @@ pub(super) enum Pass {
 #[derive(Default)]
 pub(super) struct Input {
     /// The events, in the order of their arrival.
-    events: Vec<Event>,
+    pub(super) events: Vec<Event>,
     /// How many of them were pending.
     pending: usize,
     /// The record to retry from if the evaluation fails.
@@ -55,17 +52,6 @@ pub(super) struct Inputs(BTreeMap<VehicleId, Input>);
 
 /// The evaluations that have something to publish or to store, each with the record to retry from.
 type Touched = BTreeMap<EvaluationKey, usize>;
-
-/// An evaluation that is not in memory, or no longer right.
-struct Cold {
-    key: EvaluationKey,
-    owner: VehicleOwner,
-    existing: Option<Evaluation>,
-    rules: VehicleRules,
-    /// The events that the log may not have.
-    known: Vec<Event>,
-    time: Option<Timestamp>,
-}
 
 impl Input {
     /// Whether there are events that were read just now.
@@ -98,27 +84,6 @@ impl Inputs {
     /// Returns the input of a vehicle, to add to it.
     pub(super) fn of_vehicle(&mut self, vid: &VehicleId, record: usize) -> &mut Input {
         self.0.entry(vid.clone()).or_insert_with(|| Input { record, ..Input::default() })
-    }
-}
-
-impl Cold {
-    /// Whether another instance may have stored a checkpoint since the evaluation was in memory.
-    fn is_taken_over(&self) -> bool {
-        self.existing.as_ref().is_some_and(|existing| existing.is_doubtful)
-    }
-
-    /// Returns what is needed to restore an evaluation; `None` if nothing happened that its rules read.
-    fn new(
-        key: EvaluationKey,
-        owner: VehicleOwner,
-        rules: VehicleRules,
-        existing: Option<Evaluation>,
-        input: &Input,
-    ) -> Option<Self> {
-        let kept = existing.iter().flat_map(|existing| existing.tracker.kept_events());
-        let known: Vec<Event> = kept.chain(&input.events).filter_map(|event| owner.view.select(&rules, event)).collect();
-        let is_concerned = existing.is_some() || !known.is_empty() || (input.time.is_some() && rules.is_timed());
-        is_concerned.then_some(Self { key, owner, existing, rules, known, time: input.time })
     }
 }
 
@@ -160,7 +125,7 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
         }
     }
 
-    #[allow(clippy::too_many_lines)] // one pass over the vehicles, whose steps share what failed
+    /// Evaluates the vehicles of a group. Returns the evaluations that have something to publish or to store.
     async fn evaluate_group(
         &self,
         state: &mut State,
@@ -236,40 +201,19 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
             }
         }
         if let Err(error) = self.check_restorable(shard, &cold).await {
-            for (key, existing) in cold.into_iter().filter_map(|cold| Some((cold.key, cold.existing?))) {
-                shard.unfinished.insert(key.clone());
-                state.evaluations.put(key, existing);
-            }
+            cold::put_back(state, shard, cold);
             for (vid, input) in group {
                 keep(shard, vid, input, error.clone(), outcome);
             }
             return touched;
         }
-        let mut attempts = Vec::new();
-        for cold in cold {
-            attempts.push(self.restore(cold));
-        }
-        let restored: Vec<_> = stream::iter(attempts).buffer_unordered(RESTORES).collect().await;
-        for (key, owner, existing, result) in restored {
+        for attempt in self.restore_all(cold).await {
+            let key = attempt.key.clone();
             let Some(input) = group.get(&key.vid) else { continue };
-            let is_watched = input.is_watched || existing.as_ref().is_some_and(|existing| existing.is_watched);
-            match result {
-                Ok(restored) => {
-                    outcome.counts.restored += 1;
-                    shard.unfinished.remove(&key);
-                    let (mut evaluation, update) = restored.into_evaluation(&owner, &shard.id, is_watched);
-                    take_update(&mut evaluation, update, &mut outcome.counts);
-                    // Also if it has no work: it is no longer unfinished.
-                    touched.insert(key.clone(), input.record);
-                    state.evaluations.put(key, evaluation);
-                }
-                Err(error) => {
-                    failed.push((key.vid.clone(), error));
-                    if let Some(existing) = existing {
-                        shard.unfinished.insert(key.clone());
-                        state.evaluations.put(key, Evaluation { is_doubtful: true, ..existing });
-                    }
-                }
+            match attempt.finish(state, shard, input.is_watched, &mut outcome.counts) {
+                // Also if it has no work: it is no longer unfinished.
+                Ok(()) => drop(touched.insert(key, input.record)),
+                Err(error) => failed.push((key.vid, error)),
             }
         }
         for (vid, error) in failed {
@@ -279,17 +223,6 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
             }
         }
         touched
-    }
-
-    /// Fails if evaluations that another instance may have continued cannot be restored. While the log is behind, the samples in memory
-    /// may begin after the checkpoint that the other instance has stored; then the instance starts again.
-    async fn check_restorable(&self, shard: &mut Shard, cold: &[Cold]) -> Result<(), PortError> {
-        let is_taken_over = cold.iter().any(Cold::is_taken_over);
-        if !is_taken_over || self.shards.is_log_recent(shard, &self.validator).await? {
-            return Ok(());
-        }
-        shard.start_again();
-        Err(PortError::new(PortErrorKind::Throttled, "restore vehicles while the log is behind"))
     }
 
     /// Evaluates the events of a vehicle with an evaluation in memory.
@@ -337,12 +270,6 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
         }
         evaluation.unpublished.clear();
     }
-
-    async fn restore(&self, cold: Cold) -> (EvaluationKey, VehicleOwner, Option<Evaluation>, Result<Restored, PortError>) {
-        let Cold { key, owner, existing, rules, known, time } = cold;
-        let restored = self.restorer.restore(&key, rules, &owner.view, known, time).await;
-        (key, owner, existing, restored)
-    }
 }
 
 /// Forgets the evaluations of a vehicle whose owners have no rules any more, or may no longer see it.
@@ -367,7 +294,7 @@ fn pass_time(evaluation: &mut Evaluation, input: &Input, counts: &mut Evaluation
     }
 }
 
-fn take_update(evaluation: &mut Evaluation, update: Update, counts: &mut EvaluationCounts) {
+pub(super) fn take_update(evaluation: &mut Evaluation, update: Update, counts: &mut EvaluationCounts) {
     counts.too_late += update.too_late;
     counts.evaluated_again += update.evaluated_again;
     evaluation.unpublished.extend(update.alerts);
