@@ -1,9 +1,12 @@
 //! The stream handler at commit cf89d3b, measured as `crates/services/benches/stream_handler` measures the present one.
 //!
-//! `roadcast-baseline INPUTS FORM` prints the samples per second of CPU time. This is compiled against the crates of that
+//! `roadcast-baseline INPUTS FORM` prints the samples per second of CPU time; FORM is json, zstd or version1. The commit does not read
+//! the present blocks: `roadcast-baseline INPUTS write-blocks` first writes those of version 1, with the same samples. This is compiled against the crates of that
 //! commit, whose names differ from the present ones.
 
 #![allow(clippy::expect_used, clippy::cast_precision_loss, missing_docs)]
+
+mod blocks;
 
 use std::path::Path;
 use std::time::Duration;
@@ -91,6 +94,9 @@ async fn measure(inputs: &Path, form: &str) -> f64 {
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [inputs, form] = arguments.as_slice() else { panic!("usage: roadcast-baseline INPUTS FORM") };
+    if form == "write-blocks" {
+        return blocks::write(Path::new(inputs));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     println!("{}", runtime.block_on(measure(Path::new(inputs), form)));
 }

@@ -40,7 +40,7 @@ pub const BATCH_SIZE: usize = 10_000;
 pub const fn parallelization_factor(path: IngestPath, payload: Payload) -> usize {
     match (path, payload) {
         (IngestPath::Iot | IngestPath::PutRecords, Payload::Json) => 5,
-        _ => 2,
+        _ => 4,
     }
 }
 /// Share of invocations that are traced, as in the template's sampling rule.

@@ -38,6 +38,10 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use workload::{BATCH_MS, Form, SAMPLES_PER_BATCH, START_MS, VEHICLES, batch, vid};
 
+/// That of the function. `.cargo/config.toml` has the setting that the template has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const RULES_PER_VEHICLE: usize = 10;
 const VEHICLES_PER_FLEET: usize = 50;
 /// The first batch restores the evaluations.
@@ -218,7 +222,6 @@ async fn register(memory: &Memory, vid: &VehicleId) {
 async fn subscribe(memory: &Memory, fleet_id: &FleetId, vehicles: Vec<VehicleId>) {
     let start = Timestamp::from_ms(0);
     let packages = ["alerts", "diagnostics", "telematics", "track-and-trace"];
-    fixtures::store_fleet(memory, fleet_id, start).await;
     fixtures::store_subscription(memory, &fixtures::subscription(1, fleet_id, vehicles, &packages, start)).await;
 }
 

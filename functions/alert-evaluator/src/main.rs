@@ -15,6 +15,10 @@ use roadcast_services::cache::{CachedAlertRules, CachedEntitlements, CachedSubje
 use roadcast_services::catalogue::event_schemas::CachedSchemas;
 use roadcast_services::stream::EventValidator;
 
+/// The events of a batch are in memory at the same time, in many small allocations (docs/decisions/0063-allocators.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let function = Function::start("alert-evaluator")?;

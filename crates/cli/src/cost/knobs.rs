@@ -6,7 +6,7 @@ use roadcast_domain::subscription::DeliveryFormat;
 /// Batch windows to compare with, in seconds.
 const WINDOWS_S: [u16; 3] = [30, 75, 120];
 /// Numbers of concurrent batches of a shard to compare with.
-const CONCURRENT_BATCHES: [usize; 2] = [3, 4];
+const CONCURRENT_BATCHES: [usize; 2] = [2, 6];
 /// Intervals between the reads of a feed to compare with, in seconds.
 const POLLS_S: [u16; 2] = [15, 300];
 /// Numbers of fleets that receive the data of each vehicle.
