@@ -92,7 +92,7 @@ const CHECKS: &[(&str, Check)] = checks![
     webhooks::failed_delivery_is_redriven_with_one_effect,
     alerts::rules_are_versioned_and_removed,
     alerts::alert_is_delivered_and_agrees_with_the_back_test,
-    notices::operator_is_told_of_an_alert_at_the_topic_and_the_incident_endpoint,
+    notices::operator_is_notified_at_the_topic_and_the_incident_endpoint,
     notices::refused_notice_is_redriven,
     creating::repeated_idempotency_key_creates_nothing,
     creating::vehicle_is_found_replaced_and_retired,

@@ -87,7 +87,7 @@ fn posted(receiver: &Receiver) -> Vec<Value> {
     requests.iter().map(|request| serde_json::from_slice(&request.body).expect("JSON")).collect()
 }
 
-pub(crate) fn operator_is_told_of_an_alert_at_the_topic_and_the_incident_endpoint(shared: &Shared) {
+pub(crate) fn operator_is_notified_at_the_topic_and_the_incident_endpoint(shared: &Shared) {
     let stack = shared.stack();
     let mut subscriber = Subscriber::subscribe(stack);
     // The first two attempts fail, whichever notice is first.

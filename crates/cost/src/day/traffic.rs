@@ -137,6 +137,6 @@ fn block(samples: &[RecordedSample]) -> Option<String> {
 
 /// [`Telemetry`] that is only written.
 #[derive(serde::Serialize)]
-struct Written<S> {
-    samples: Vec<S>,
+struct Written<T> {
+    samples: Vec<T>,
 }

@@ -17,7 +17,7 @@ pub async fn sent_notices(notices: &impl SentNotices, clock: &impl Clock, random
         notices.claim(id, now.plus_ms(from_ms), now.plus_ms(until_ms)).await.expect("claim succeeds")
     };
     let granted = |on_bus| NoticeClaim::Granted { on_bus };
-    assert_eq!(claim(id, 0, 1000).await, granted(false), "nobody has it");
+    assert_eq!(claim(id, 0, 1000).await, granted(false), "no caller has it");
     assert_eq!(claim(id, 999, 2000).await, NoticeClaim::Held);
     assert_eq!(claim(other, 0, 1000).await, granted(false), "another notice");
     assert_eq!(claim(id, 1000, 3000).await, granted(false), "the claim has ended");

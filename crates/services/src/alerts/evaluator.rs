@@ -8,6 +8,7 @@
 mod cold;
 mod erased;
 mod evaluations;
+mod input;
 mod lost;
 mod outcome;
 mod owners;
@@ -33,9 +34,10 @@ use crate::stream::{EventReader, EventValidator, Record, RecordContent};
 
 use erased::ErasureChecks;
 use evaluations::Evaluations;
+use input::Inputs;
 use restore::Restorer;
 use shards::Shard;
-use vehicles::{Inputs, Pass};
+use vehicles::Pass;
 
 pub use outcome::{EvaluationCounts, EvaluationOutcome};
 pub use owners::RuleOwners;

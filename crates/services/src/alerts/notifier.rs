@@ -28,7 +28,7 @@ pub struct AlertNotifier<Ports: PortSet> {
     pub stage: String,
 }
 
-/// What became of a message.
+/// The outcome of a message.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct NotifierCounts {
     /// Notices that were sent.

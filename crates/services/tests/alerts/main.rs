@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bounds;
-#[path = "../../../alerts/tests/drives/mod.rs"]
+#[path = "../../../alerts/tests/real_vehicles/drives.rs"]
 mod drives;
 mod fixture;
 mod grants;

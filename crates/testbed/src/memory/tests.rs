@@ -44,7 +44,8 @@ async fn memory_passes_every_conformance_suite_repeatedly() {
         conformance::shard_evaluations(&memory, &random).await;
         conformance::sent_notices(&memory, memory.clock(), &random).await;
         let notice = conformance::notice_channels(&memory, &memory, &random).await;
-        assert_eq!((memory.notices_on_bus(), memory.published_notices()), (vec![notice.clone(); 2], vec![notice; 2]));
+        let twice = vec![notice; 2];
+        assert!(memory.notices_on_bus().ends_with(&twice) && memory.published_notices().ends_with(&twice));
         conformance::ingest_bus(&memory, &random).await;
         conformance::archive(&memory, &random).await;
         conformance::archived_batches(&memory, &memory, memory.clock(), &random).await;

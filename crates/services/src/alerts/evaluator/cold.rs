@@ -9,11 +9,11 @@ use roadcast_ports::port_set::PortSet;
 use roadcast_ports::{PortError, PortErrorKind};
 
 use super::evaluations::Evaluation;
+use super::input::Input;
 use super::outcome::EvaluationCounts;
 use super::owners::VehicleOwner;
 use super::restore::Restored;
 use super::shards::Shard;
-use super::vehicles::{Input, take_update};
 use super::{AlertEvaluator, State};
 
 /// Evaluations that are restored concurrently.
@@ -75,7 +75,7 @@ impl Attempt {
                 shard.unfinished.remove(&key);
                 let is_watched = is_watched || existing.is_some_and(|existing| existing.is_watched);
                 let (mut evaluation, update) = restored.into_evaluation(&owner, &shard.id, is_watched);
-                take_update(&mut evaluation, update, counts);
+                evaluation.take_update(update, counts);
                 state.evaluations.put(key, evaluation);
                 Ok(())
             }

@@ -12,9 +12,9 @@ use roadcast_ports::port_set::PortSet;
 
 use crate::stream::EventReader;
 
+use super::input::Input;
 use super::outcome::EvaluationOutcome;
 use super::shards::Shard;
-use super::vehicles::Input;
 use super::{AlertEvaluator, State};
 
 /// Vehicles in memory that are checked after one batch.

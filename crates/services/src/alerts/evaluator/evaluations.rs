@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lru::LruCache;
-use roadcast_alerts::Tracker;
+use roadcast_alerts::{Tracker, Update};
 use roadcast_domain::Timestamp;
 use roadcast_domain::alert::{Alert, RuleOwner};
 use roadcast_domain::ids::{FleetId, VehicleId};
 use roadcast_ports::alert_state::EvaluationKey;
 
+use super::outcome::EvaluationCounts;
 use super::owners::{Basis, View};
 
 /// Bytes of all evaluations in memory. The function has 512 MiB, which also hold a batch and what is read for it.
@@ -52,6 +53,13 @@ impl Evaluation {
     /// Whether there are alerts to publish, or a checkpoint to store.
     pub(super) fn has_work(&self) -> bool {
         !self.unpublished.is_empty() || self.is_unsaved
+    }
+
+    /// Takes what changed, to be published.
+    pub(super) fn take_update(&mut self, update: Update, counts: &mut EvaluationCounts) {
+        counts.too_late += update.too_late;
+        counts.evaluated_again += update.evaluated_again;
+        self.unpublished.extend(update.alerts);
     }
 }
 

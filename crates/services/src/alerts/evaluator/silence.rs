@@ -8,9 +8,10 @@ use roadcast_ports::PortError;
 use roadcast_ports::alert_state::{EvaluationKey, ShardEvaluations as _};
 use roadcast_ports::port_set::PortSet;
 
+use super::input::Inputs;
 use super::outcome::EvaluationOutcome;
 use super::shards::{Shard, Watched};
-use super::vehicles::{Inputs, Pass};
+use super::vehicles::Pass;
 use super::{AlertEvaluator, State};
 
 /// Evaluations whose time has come that are evaluated together, and after one batch.

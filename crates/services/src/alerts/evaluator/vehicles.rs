@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use roadcast_alerts::Update;
 use roadcast_domain::Timestamp;
 use roadcast_domain::event::Event;
 use roadcast_domain::ids::VehicleId;
@@ -12,6 +11,7 @@ use roadcast_ports::{PortError, PortErrorKind};
 
 use super::cold::{self, Cold};
 use super::evaluations::Evaluation;
+use super::input::{Input, Inputs};
 use super::outcome::{EvaluationCounts, EvaluationOutcome};
 use super::owners::VehicleOwner;
 use super::shards::Shard;
@@ -31,61 +31,8 @@ pub(super) enum Pass {
     Live,
 }
 
-/// What is evaluated of a vehicle.
-#[derive(Default)]
-pub(super) struct Input {
-    /// The events, in the order of their arrival.
-    pub(super) events: Vec<Event>,
-    /// How many of them were pending.
-    pending: usize,
-    /// The record to retry from if the evaluation fails.
-    record: usize,
-    /// The time that has passed, if it may have an effect.
-    pub(super) time: Option<Timestamp>,
-    /// Whether the store knows that the silence of the vehicle is watched.
-    pub(super) is_watched: bool,
-}
-
-/// What is evaluated, by vehicle.
-#[derive(Default)]
-pub(super) struct Inputs(BTreeMap<VehicleId, Input>);
-
 /// The evaluations that have something to publish or to store, each with the record to retry from.
 type Touched = BTreeMap<EvaluationKey, usize>;
-
-impl Input {
-    /// Whether there are events that were read just now.
-    pub(super) fn has_new_events(&self) -> bool {
-        self.events.len() > self.pending
-    }
-}
-
-impl Inputs {
-    /// Returns what a shard has not finished. If it fails again, it is retried with this record.
-    pub(super) fn unfinished(shard: &mut Shard, record: usize) -> Self {
-        let mut inputs = Self::default();
-        for (vid, events) in shard.take_pending() {
-            inputs.0.insert(vid, Input { pending: events.len(), events, record, ..Input::default() });
-        }
-        for key in &shard.unfinished {
-            inputs.of_vehicle(&key.vid, record);
-        }
-        inputs
-    }
-
-    /// Adds the events of a record.
-    pub(super) fn add(&mut self, events: Vec<Event>, record: usize) {
-        for event in events {
-            let vid = event.vid.clone();
-            self.of_vehicle(&vid, record).events.push(event);
-        }
-    }
-
-    /// Returns the input of a vehicle, to add to it.
-    pub(super) fn of_vehicle(&mut self, vid: &VehicleId, record: usize) -> &mut Input {
-        self.0.entry(vid.clone()).or_insert_with(|| Input { record, ..Input::default() })
-    }
-}
 
 impl<Ports: PortSet> AlertEvaluator<Ports> {
     /// Evaluates vehicles, and publishes and stores what changes, a group of vehicles after the other.
@@ -97,7 +44,7 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
         pass: Pass,
         outcome: &mut EvaluationOutcome,
     ) {
-        let mut inputs = inputs.0.into_iter();
+        let mut inputs = inputs.by_vehicle.into_iter();
         loop {
             let group: BTreeMap<VehicleId, Input> = inputs.by_ref().take(GROUP).collect();
             if group.is_empty() {
@@ -119,7 +66,7 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
                     }
                     again.of_vehicle(&key.vid, record).time = times.get(&key.vid).copied().flatten();
                 }
-                touched = self.evaluate_group(state, shard, again.0, pass, outcome).await;
+                touched = self.evaluate_group(state, shard, again.by_vehicle, pass, outcome).await;
             }
             state.evaluations.evict();
         }
@@ -241,7 +188,7 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
             Pass::Live if events.is_empty() => {}
             Pass::Live => {
                 let update = self.restorer.push(&mut evaluation.tracker, events);
-                take_update(&mut evaluation, update, counts);
+                evaluation.take_update(update, counts);
             }
         }
         pass_time(&mut evaluation, input, counts);
@@ -265,7 +212,7 @@ impl<Ports: PortSet> AlertEvaluator<Ports> {
                 break;
             }
             let update = self.restorer.push(&mut evaluation.tracker, [event]);
-            take_update(evaluation, update, counts);
+            evaluation.take_update(update, counts);
             evaluation.is_doubtful = !evaluation.unpublished.is_empty();
         }
         evaluation.unpublished.clear();
@@ -290,14 +237,8 @@ fn is_right(evaluation: &Evaluation, owner: &VehicleOwner) -> bool {
 fn pass_time(evaluation: &mut Evaluation, input: &Input, counts: &mut EvaluationCounts) {
     if let Some(time) = input.time.filter(|_| evaluation.tracker.rules().is_timed()) {
         let update = evaluation.tracker.advance(time);
-        take_update(evaluation, update, counts);
+        evaluation.take_update(update, counts);
     }
-}
-
-pub(super) fn take_update(evaluation: &mut Evaluation, update: Update, counts: &mut EvaluationCounts) {
-    counts.too_late += update.too_late;
-    counts.evaluated_again += update.evaluated_again;
-    evaluation.unpublished.extend(update.alerts);
 }
 
 /// Keeps the events of a vehicle that are in no batch, because its evaluation failed.

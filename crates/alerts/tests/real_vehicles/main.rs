@@ -4,7 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod drives;
-#[path = "../../blocks/benches/blocks/recordings.rs"]
+#[path = "../../../blocks/benches/blocks/recordings.rs"]
 mod recordings;
 
 use std::collections::{BTreeMap, BTreeSet};
