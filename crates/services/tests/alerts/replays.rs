@@ -155,7 +155,7 @@ async fn bus_that_crosses_ten_fences_raises_one_alert_for_each() {
     let Some(recorded) = recordings::read("capmetro") else { return };
     let (trip, fences) = drives::trip_with_fences(&recorded.vehicles);
     for arrival in [Arrival::InOrder, Arrival::DelayedAndTwice] {
-        let (world, present, _) = replay(&[trip.clone()], &fences, arrival).await;
+        let (world, present, _) = replay(std::slice::from_ref(&trip), &fences, arrival).await;
         let raised = present.iter().filter(|(_, kind, _)| *kind == TransitionKind::Raised).count();
         assert_eq!(raised, 10, "{arrival:?}");
         let mut by_rule: BTreeMap<RuleId, usize> = BTreeMap::new();
