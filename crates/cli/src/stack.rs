@@ -7,6 +7,7 @@ pub(crate) mod deployed;
 pub(crate) mod endpoint;
 pub(crate) mod gateway;
 pub(crate) mod incident_endpoint;
+pub(crate) mod moved_port;
 pub(crate) mod package;
 pub(crate) mod process;
 pub(crate) mod recovery;

@@ -20,7 +20,8 @@ use crate::stack::endpoint::{self, Endpoint};
 use crate::stack::process::ProcessHandle;
 use crate::stack::state::{RunFile, StackFile};
 use crate::stack::{
-    Stack, build, demo_fleet, deploy, gateway, incident_endpoint, package, recovery, reference, template, tool_clients, venv,
+    Stack, build, demo_fleet, deploy, gateway, incident_endpoint, moved_port, package, recovery, reference, template,
+    tool_clients, venv,
 };
 
 pub(crate) const DEFAULT_PORT: u16 = 4566;
@@ -70,6 +71,11 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: UpArgs) -> 
     }
     let default_port = if file.port == 0 { DEFAULT_PORT } else { file.port };
     let port = endpoint::choose_port(options.port.unwrap_or(default_port))?;
+    if file.port != port {
+        moved_port::move_data(&layout.state(), file.port, port)?;
+        file.port = port;
+        file.write(layout)?;
+    }
 
     // No child process outlives this one before this point. Once the endpoint is started, every exit path stops it.
     let plan = tokio::select! {
@@ -84,7 +90,6 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: UpArgs) -> 
     let foreground_simulates = foreground.is_some() && !options.no_simulate;
     let run = RunFile { endpoint: endpoint.process.clone(), foreground, foreground_simulates, simulator: None };
     run.write(layout)?;
-    file.port = port;
     file.write(layout)?;
 
     let ready = tokio::select! {
