@@ -1,8 +1,8 @@
 //! The stream handler at commit cf89d3b, measured as `crates/services/benches/stream_handler` measures the present one.
 //!
 //! `roadcast-baseline INPUTS FORM` prints the samples per second of CPU time; FORM is json, zstd or version1. The commit does not read
-//! the present blocks: `roadcast-baseline INPUTS write-blocks` first writes those of version 1, with the same samples. This is compiled against the crates of that
-//! commit, whose names differ from the present ones.
+//! the present blocks: `roadcast-baseline INPUTS write-blocks` first writes those of version 1, with the same samples. This is
+//! compiled against the crates of that commit, whose names differ from the present ones.
 
 #![allow(clippy::expect_used, clippy::cast_precision_loss, missing_docs)]
 
