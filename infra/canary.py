@@ -34,7 +34,7 @@ TYPES = [
 ]
 # The alarms that end the deployment of a function, in addition to that of all functions.
 OF_ALL = ["FunctionsFailing"]
-OF_API = ["ApiErrorRateHigh", "ApiAvailabilityFiveMinutes"]
+OF_API = ["ApiErrorRateHigh", "ApiAvailabilityHalfHour"]
 OF_FUNCTION = {
     "StreamProcessor": ["TelemetryIteratorAgeHigh", "QuarantineRateHigh"],
     "AlertEvaluator": ["AlertsEvaluationLate"],

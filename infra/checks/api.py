@@ -9,8 +9,6 @@ ANY_METHOD = "x-amazon-apigateway-any-method"
 CATCH_ALL = {"/", "/{proxy+}"}
 # The methods of ANY. Settings of a stage do not know ANY itself.
 METHODS = {"GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS"}
-# CloudWatch evaluates no more metrics in one alarm.
-MAX_ALARM_METRICS = 10
 # What API Gateway answers by itself, with the status of its problem document.
 GATEWAY_RESPONSES = {
     "UNAUTHORIZED": 401,
@@ -135,35 +133,10 @@ def concurrency_faults(sources):
     return found
 
 
-def alarm_faults(sources):
-    """Returns the faults of the alarm on 5xx: a throttled function is reported by FunctionsThrottled alone."""
-    found, served = [], set()
-    for _, operation in operations(sources.openapi):
-        uri = operation.get("x-amazon-apigateway-integration", {}).get("uri", {})
-        served.add(uri.get("Fn::Sub", "").rpartition("functions/${")[2].partition(".Arn}")[0])
-    metrics = sources.template["Resources"]["ApiErrorRateHigh"]["Properties"].get("Metrics", [])
-    queried = [metric["MetricStat"]["Metric"] for metric in metrics if "MetricStat" in metric]
-    subtracted = {
-        metric["Dimensions"][0]["Value"].get("Ref") for metric in queried if metric.get("MetricName") == "Throttles"
-    }
-    if subtracted != served:
-        found.append(f"ApiErrorRateHigh: must subtract the throttles of {', '.join(sorted(served))}, and no others")
-    expression = next((metric["Expression"] for metric in metrics if "Expression" in metric), "")
-    for metric in metrics:
-        if metric.get("MetricStat", {}).get("Metric", {}).get("MetricName") == "Throttles":
-            if f"- FILL({metric['Id']}, 0)" not in expression:
-                found.append(f"ApiErrorRateHigh: the expression does not subtract FILL({metric['Id']}, 0)")
-    for name, properties in of_type(sources.template["Resources"], "AWS::CloudWatch::Alarm"):
-        count = sum("MetricStat" in metric for metric in properties.get("Metrics", []))
-        if count > MAX_ALARM_METRICS:
-            found.append(f"{name}: has {count} metrics; an alarm can have {MAX_ALARM_METRICS}")
-    return found
-
-
 def faults(sources):
     """Returns all faults of the edge of the API."""
     found = stage_faults(sources) + throttle_faults(sources) + catch_all_faults(sources.openapi)
-    return found + gateway_response_faults(sources.openapi) + concurrency_faults(sources) + alarm_faults(sources)
+    return found + gateway_response_faults(sources.openapi) + concurrency_faults(sources)
 
 
 def _resources(sources):
@@ -207,21 +180,6 @@ def _open_catch_all(sources):
     sources.openapi["paths"]["/{proxy+}"][ANY_METHOD]["security"] = []
 
 
-def _count_throttles(sources):
-    metrics = _resources(sources)["ApiErrorRateHigh"]["Properties"]["Metrics"]
-    metrics[:] = [metric for metric in metrics if metric["Id"] != "t4"]
-
-
-def _forget_fill(sources):
-    metric = _resources(sources)["ApiErrorRateHigh"]["Properties"]["Metrics"][0]
-    metric["Expression"] = metric["Expression"].replace("FILL(t4, 0)", "t4")
-
-
-def _add_metrics(sources):
-    metrics = _resources(sources)["ApiErrorRateHigh"]["Properties"]["Metrics"]
-    metrics.extend([metrics[-1]] * MAX_ALARM_METRICS)
-
-
 BREAKAGES = [
     ("no OpenApiVersion", lambda s: _api(s).pop("OpenApiVersion"), "creates the stage Stage"),
     ("a permission for all stages", _allow_all_stages, "EventsApiPermission: SourceArn must be limited to the stage"),
@@ -244,7 +202,4 @@ BREAKAGES = [
     ("a throttled function is a 500", lambda s: _gateway(s, "INTEGRATION_FAILURE").update(statusCode="500"), "must be 503"),
     ("reserved concurrency by default", _reserve_by_default, "FeedConcurrency: must be 0 by default"),
     ("a reserved concurrency of 0", _reserve_zero, "FleetDelivery: a reserved concurrency of 0 stops the function"),
-    ("throttles ring two alarms", _count_throttles, "ApiErrorRateHigh: must subtract the throttles of"),
-    ("throttles without a value", _forget_fill, "ApiErrorRateHigh: the expression does not subtract FILL(t4, 0)"),
-    ("too many metrics in an alarm", _add_metrics, "ApiErrorRateHigh: has 20 metrics"),
 ]

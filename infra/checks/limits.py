@@ -14,7 +14,6 @@ FEED_LIMITS = {"queue": 80, "rule": 64}
 # Maximum lengths, from the CloudFormation reference of each type.
 NAME_LIMITS = {
     ("AWS::CloudWatch::Alarm", "AlarmName"): 255,
-    ("AWS::CloudWatch::CompositeAlarm", "AlarmName"): 255,
     ("AWS::CloudWatch::Dashboard", "DashboardName"): 255,
     ("AWS::Cognito::UserPool", "UserPoolName"): 128,
     ("AWS::Cognito::UserPoolClient", "ClientName"): 128,

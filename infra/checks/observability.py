@@ -11,6 +11,8 @@ QUEUE_METRIC = "ApproximateNumberOfMessagesVisible"
 TRACING_ACTIONS = ("xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets")
 # Metrics of the device rule that count messages which are lost.
 LOST_MESSAGES = ("RuleMessageThrottled", "ErrorActionFailure")
+# "Alarms based on metric math expressions can reference a maximum of 10 metrics", CloudWatch User Guide, "Limits".
+MAX_ALARM_METRICS = 10
 SEARCH_WORD = re.compile(r"(\w|\$\{\w+\})+$")
 
 
@@ -66,12 +68,14 @@ def check_dashboard(sources):
 
 def check_alarms(resources):
     """Returns the faults of alarms, and what has none."""
-    found, alarms = [], of_type(resources, "AWS::CloudWatch::Alarm")
-    composites = of_type(resources, "AWS::CloudWatch::CompositeAlarm")
-    rules = " ".join(text_of(composite["Properties"]["AlarmRule"]) for composite in composites.values())
-    for name, alarm in {**alarms, **composites}.items():
-        if not alarm["Properties"].get("AlarmActions") and f"${{{name}}}" not in rules:
-            found.append(f"{name}: notifies no one; it requires AlarmActions, or a composite alarm that refers to it")
+    alarms = of_type(resources, "AWS::CloudWatch::Alarm")
+    found = []
+    for name, alarm in alarms.items():
+        if not alarm["Properties"].get("AlarmActions"):
+            found.append(f"{name}: notifies no one; it requires AlarmActions")
+        count = sum("MetricStat" in metric for metric in alarm["Properties"].get("Metrics", []))
+        if count > MAX_ALARM_METRICS:
+            found.append(f"{name}: has {count} metrics; an alarm can have {MAX_ALARM_METRICS}")
     # Without dimensions, it is the metric of all functions.
     throttles = [alarm["Properties"] for alarm in alarms.values() if alarm["Properties"].get("MetricName") == "Throttles"]
     if not any(alarm["Namespace"] == "AWS/Lambda" and "Dimensions" not in alarm for alarm in throttles):
@@ -157,13 +161,9 @@ def _silence_alarm(sources):
     del sources.template["Resources"]["StreamThrottled"]["Properties"]["AlarmActions"]
 
 
-def _silence_objective(sources):
-    del sources.template["Resources"]["Freshness"]["Properties"]["AlarmActions"]
-
-
-def _forget_window(sources):
-    objective = sources.template["Resources"]["Freshness"]["Properties"]
-    objective["AlarmRule"] = {"Fn::Sub": objective["AlarmRule"]["Fn::Sub"].replace("FreshnessHour", "FreshnessHalfHour")}
+def _add_metrics(sources):
+    metrics = sources.template["Resources"]["WorkflowFailed"]["Properties"]["Metrics"]
+    metrics.extend([metrics[-1]] * MAX_ALARM_METRICS)
 
 
 def _throttles_of_one(sources):
@@ -205,8 +205,7 @@ BREAKAGES = [
     ("a function that the dashboard omits", _omit_function, "dashboard: Errors of Provisioner is missing"),
     ("a queue that the dashboard omits", _omit_queue, "of DeadLetters is missing"),
     ("an alarm that notifies no one", _silence_alarm, "StreamThrottled: notifies no one"),
-    ("an objective that notifies no one", _silence_objective, "Freshness: notifies no one"),
-    ("a window that no objective refers to", _forget_window, "FreshnessHour: notifies no one"),
+    ("too many metrics in an alarm", _add_metrics, "WorkflowFailed: has 13 metrics"),
     ("throttles of one function only", _throttles_of_one, "no alarm covers the throttles"),
     ("throttled devices without an alarm", _remove("DeviceRuleThrottled"), "DeviceRule: no alarm on RuleMessageThrottled"),
     ("lost messages without an alarm", _remove("DeviceMessagesLost"), "DeviceRule: no alarm on ErrorActionFailure"),

@@ -1,12 +1,12 @@
-"""Each alarm that notifies has a page in docs/operations/runbook, each page has an alarm, and alarms name their pages."""
+"""Each alarm has a page in docs/operations/runbook, each page has an alarm, and alarms name their pages."""
 
 import pathlib
 import re
 
 from checks.functions import text_of
+from checks.slo import WINDOWS
 
 RUNBOOK = pathlib.Path(__file__).resolve().parent.parent.parent / "docs" / "operations" / "runbook"
-ALARM_TYPES = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
 INDEX = "README"
 # What each page answers.
 SECTIONS = ("## What it means", "## Look at", "## Mend")
@@ -14,12 +14,15 @@ SECTIONS = ("## What it means", "## Look at", "## Mend")
 
 def alarms(resources):
     """Returns the properties of all alarms by logical id."""
-    return {name: resource["Properties"] for name, resource in resources.items() if resource["Type"] in ALARM_TYPES}
+    return {name: item["Properties"] for name, item in resources.items() if item["Type"] == "AWS::CloudWatch::Alarm"}
 
 
-def name_of(alarm):
-    """Returns the name of an alarm without the stage: that of its page."""
-    return text_of(alarm.get("AlarmName")).removeprefix("roadcast-${Stage}-")
+def page_of(alarm):
+    """Returns the name of the page of an alarm: its name without the stage. The two alarms of an objective share a page."""
+    name = text_of(alarm.get("AlarmName")).removeprefix("roadcast-${Stage}-")
+    for suffix, *_ in WINDOWS:
+        name = name.removesuffix(f"-{suffix}")
+    return name
 
 
 def page_names(folder):
@@ -27,14 +30,11 @@ def page_names(folder):
 
 
 def check_links(resources, pages):
-    """Returns the alarms whose description does not name their page: an alarm that notifies no one that of its composite alarm."""
-    found, known = [], alarms(resources)
-    for name, alarm in known.items():
-        page = name_of(alarm)
-        if not alarm.get("AlarmActions"):
-            owners = [other for other in known.values() if f"${{{name}}}" in text_of(other.get("AlarmRule"))]
-            page = name_of(owners[0]) if owners else page
-        elif page not in pages:
+    """Returns the alarms without a page, and those whose description does not name it."""
+    found = []
+    for name, alarm in alarms(resources).items():
+        page = page_of(alarm)
+        if page not in pages:
             found.append(f"{name}: requires the page docs/operations/runbook/{page}.md")
         if not text_of(alarm.get("AlarmDescription")).endswith(f" docs/operations/runbook/{page}.md"):
             found.append(f"{name}: its description must end with docs/operations/runbook/{page}.md")
@@ -44,7 +44,7 @@ def check_links(resources, pages):
 def check_pages(resources, folder):
     """Returns the pages without an alarm, without a section, or that the index omits."""
     found, index = [], (folder / f"{INDEX}.md").read_text(encoding="utf-8")
-    notifying = {name_of(alarm) for alarm in alarms(resources).values() if alarm.get("AlarmActions")}
+    notifying = {page_of(alarm) for alarm in alarms(resources).values() if alarm.get("AlarmActions")}
     for page in sorted(page_names(folder)):
         text = (folder / f"{page}.md").read_text(encoding="utf-8")
         if page not in notifying:
@@ -85,7 +85,7 @@ def _omit_link(sources):
 
 
 def _omit_link_of_window(sources):
-    sources.template["Resources"]["FreshnessHour"]["Properties"]["AlarmDescription"] = "Part of freshness."
+    sources.template["Resources"]["FreshnessHalfHour"]["Properties"]["AlarmDescription"] = "Part of freshness."
 
 
 BREAKAGES = [
@@ -93,5 +93,5 @@ BREAKAGES = [
     ("a page without an alarm", _remove_alarm, "runbook/workflow-failed.md: no alarm that notifies"),
     ("a page of an alarm that notifies no one", _silence_alarm, "runbook/stream-throttled.md: no alarm that notifies"),
     ("an alarm that does not name its page", _omit_link, "QuarantineRateHigh: its description must end with"),
-    ("a window that does not name the page of its objective", _omit_link_of_window, "FreshnessHour: its description must end with"),
+    ("a window that does not name the page of its objective", _omit_link_of_window, "FreshnessHalfHour: its description must end with"),
 ]

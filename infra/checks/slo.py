@@ -9,11 +9,10 @@ from checks.functions import text_of
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PAGE = ROOT / "docs" / "operations" / "slo.md"
 ENRICHMENT = ROOT / "crates" / "services" / "src" / "delivery" / "enrichment.rs"
-# The windows of an objective in the order of its rule: burn rate, and seconds of the long and of the short window. "Multiwindow,
-# multi-burn-rate alerts", Site Reliability Workbook, chapter 5.
-WINDOWS = ((14.4, 3600, 300), (6.0, 21600, 1800))
+# The alarms of an objective: suffix of the name, burn rate and seconds of the window. They use up 2 % and 5 % of the budget, as is
+# recommended in "Alerting on SLOs", Site Reliability Workbook, chapter 5.
+WINDOWS = (("30m", 28.8, 1800), ("6h", 6.0, 21600))
 ROW = re.compile(r"^\| \[`([\w-]+)`\]\(runbook/\1\.md\) \| ([\d.]+) % \| (requests|minutes) of 30 days \|", re.MULTILINE)
-RULE = re.compile(r'\(ALARM\("\$\{(\w+)\}"\) AND ALARM\("\$\{(\w+)\}"\)\)')
 
 
 def objectives(text):
@@ -42,54 +41,50 @@ def minutes_fault(alarm, budget, burn, seconds):
     return None
 
 
-def check_objective(resources, name, objective, budget, unit):
+def check_objective(alarms, name, budget, unit):
     """Yields the faults of one objective."""
-    pairs = RULE.findall(text_of(objective["AlarmRule"]))
-    if len(pairs) != len(WINDOWS):
-        yield f"{name}: AlarmRule must have {len(WINDOWS)} pairs of windows"
-    check = requests_fault if unit == "requests" else minutes_fault
-    for pair, (burn, *seconds) in zip(pairs, WINDOWS):
-        for window, length in zip(pair, seconds):
-            fault = check(resources[window]["Properties"], budget, burn, length)
-            if fault:
-                yield f"{window}: {fault}"
-    expressions = {
-        text_of(metric.get("Expression"))
-        for pair in pairs
-        for window in pair
-        for metric in resources[window]["Properties"].get("Metrics", [])
-        if "Expression" in metric
-    }
+    expressions, check = set(), requests_fault if unit == "requests" else minutes_fault
+    for suffix, burn, seconds in WINDOWS:
+        logical_id, alarm = alarms.get(f"{name}-{suffix}", (None, None))
+        if alarm is None:
+            yield f"docs/operations/slo.md: {name} has no alarm {name}-{suffix}"
+            continue
+        fault = check(alarm, budget, burn, seconds)
+        if fault:
+            yield f"{logical_id}: {fault}"
+        expressions |= {text_of(metric["Expression"]) for metric in alarm.get("Metrics", []) if "Expression" in metric}
     if len(expressions) > 1:
-        yield f"{name}: the expressions of its windows differ"
+        yield f"{name}: the expressions of its alarms differ"
 
 
 def check_lateness(resources):
     """Returns a fault if the alarm and the count of late events mean different times."""
     late_ms = re.search(r"LATE_MS: i64 = ([\d *]+);", ENRICHMENT.read_text(encoding="utf-8")).group(1)
     late_ms = math.prod(int(factor) for factor in late_ms.split("*"))
-    expression = resources["FreshnessHour"]["Properties"]["Metrics"][0]["Expression"]
+    expression = resources["FreshnessHalfHour"]["Properties"]["Metrics"][0]["Expression"]
     times = [int(time) for time in re.findall(r"> (\d+)", expression)]
     if times != [late_ms, late_ms // 1000]:
-        return [f"FreshnessHour: waits of {times}; events are late after {late_ms} ms (LATE_MS)"]
+        return [f"FreshnessHalfHour: waits of {times}; events are late after {late_ms} ms (LATE_MS)"]
     return []
 
 
 def faults(sources):
-    """Returns the objectives without an alarm, the composite alarms without an objective, and wrong burn rates."""
+    """Returns the objectives without an alarm, the alarms of a window without an objective, and wrong burn rates."""
     resources = sources.expanded["Resources"]
     known = objectives(PAGE.read_text(encoding="utf-8"))
     alarms = {
         text_of(item["Properties"]["AlarmName"]).removeprefix("roadcast-${Stage}-"): (name, item["Properties"])
         for name, item in resources.items()
-        if item["Type"] == "AWS::CloudWatch::CompositeAlarm"
+        if item["Type"] == "AWS::CloudWatch::Alarm"
     }
-    found = [f"docs/operations/slo.md: {name} has no composite alarm" for name in known if name not in alarms]
-    for page, (name, alarm) in alarms.items():
-        if page not in known:
-            found.append(f"{name}: has no objective in docs/operations/slo.md")
-            continue
-        found += check_objective(resources, name, alarm, *known[page])
+    found = [
+        f"{logical_id}: has no objective in docs/operations/slo.md"
+        for alarm, (logical_id, _) in alarms.items()
+        for suffix, *_ in WINDOWS
+        if alarm.endswith(f"-{suffix}") and alarm.removesuffix(f"-{suffix}") not in known
+    ]
+    for name, objective in known.items():
+        found += check_objective(alarms, name, *objective)
     return found + check_lateness(resources)
 
 
@@ -102,7 +97,7 @@ def _raise_threshold(sources):
 
 
 def _shorten_window(sources):
-    _alarm(sources, "ApiAvailabilityHour")["Period"] = 900
+    _alarm(sources, "ApiAvailabilityHalfHour")["Period"] = 900
 
 
 def _ring_late(sources):
@@ -110,13 +105,13 @@ def _ring_late(sources):
 
 
 def _count_hours(sources):
-    for metric in _alarm(sources, "WebhookDelayHour")["Metrics"]:
+    for metric in _alarm(sources, "WebhookDelaySixHours")["Metrics"]:
         if "MetricStat" in metric:
             metric["MetricStat"]["Period"] = 3600
 
 
-def _forget_pair(sources):
-    _alarm(sources, "Freshness")["AlarmRule"] = {"Fn::Sub": '(ALARM("${FreshnessHour}") AND ALARM("${FreshnessFiveMinutes}"))'}
+def _forget_window(sources):
+    del sources.template["Resources"]["FreshnessSixHours"]
 
 
 def _differ(sources):
@@ -124,28 +119,23 @@ def _differ(sources):
 
 
 def _wait_longer(sources):
-    for name in ("FreshnessHour", "FreshnessFiveMinutes", "FreshnessSixHours", "FreshnessHalfHour"):
+    for name in ("FreshnessHalfHour", "FreshnessSixHours"):
         expression = _alarm(sources, name)["Metrics"][0]
         expression["Expression"] = expression["Expression"].replace("300000", "900000")
 
 
 def _add_objective(sources):
-    objective = {**_alarm(sources, "Freshness"), "AlarmName": {"Fn::Sub": "roadcast-${Stage}-latency"}}
-    sources.template["Resources"]["Latency"] = {"Type": "AWS::CloudWatch::CompositeAlarm", "Properties": objective}
-
-
-def _remove_objective(sources):
-    del sources.template["Resources"]["WebhookDelay"]
+    alarm = {**_alarm(sources, "FreshnessHalfHour"), "AlarmName": {"Fn::Sub": "roadcast-${Stage}-latency-30m"}}
+    sources.template["Resources"]["LatencyHalfHour"] = {"Type": "AWS::CloudWatch::Alarm", "Properties": alarm}
 
 
 BREAKAGES = [
     ("a threshold of another burn rate", _raise_threshold, "ApiAvailabilitySixHours: has the threshold 0.06"),
-    ("a window of another length", _shorten_window, "ApiAvailabilityHour: must be the Average of one period of 3600 s"),
+    ("a window of another length", _shorten_window, "ApiAvailabilityHalfHour: must be the Average of one period of 1800 s"),
     ("another number of bad minutes", _ring_late, "FreshnessSixHours: must ring at 11 of 360 bad minutes"),
-    ("minutes that are counted as hours", _count_hours, "WebhookDelayHour: must have periods of 60 s"),
-    ("an objective without its second pair of windows", _forget_pair, "Freshness: AlarmRule must have 2 pairs"),
-    ("windows with different expressions", _differ, "WebhookDelay: the expressions of its windows differ"),
-    ("an alarm that means another time than the count", _wait_longer, "FreshnessHour: waits of [900000, 300]"),
-    ("an objective that the page omits", _add_objective, "Latency: has no objective"),
-    ("an objective without an alarm", _remove_objective, "webhook-delay has no composite alarm"),
+    ("minutes that are counted as hours", _count_hours, "WebhookDelaySixHours: must have periods of 60 s"),
+    ("an objective without one of its alarms", _forget_window, "freshness has no alarm freshness-6h"),
+    ("alarms with different expressions", _differ, "webhook-delay: the expressions of its alarms differ"),
+    ("an alarm that means another time than the count", _wait_longer, "FreshnessHalfHour: waits of [900000, 300]"),
+    ("an objective that the page omits", _add_objective, "LatencyHalfHour: has no objective"),
 ]

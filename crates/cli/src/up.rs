@@ -72,7 +72,9 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: UpArgs) -> 
     let default_port = if file.port == 0 { DEFAULT_PORT } else { file.port };
     let port = endpoint::choose_port(options.port.unwrap_or(default_port))?;
     if file.port != port {
-        moved_port::move_data(&layout.state(), file.port, port)?;
+        if file.port != 0 {
+            moved_port::move_data(&layout.state(), file.port, port)?;
+        }
         file.port = port;
         file.write(layout)?;
     }
@@ -90,7 +92,6 @@ pub(crate) async fn run(layout: &Layout, console: &Console, options: UpArgs) -> 
     let foreground_simulates = foreground.is_some() && !options.no_simulate;
     let run = RunFile { endpoint: endpoint.process.clone(), foreground, foreground_simulates, simulator: None };
     run.write(layout)?;
-    file.write(layout)?;
 
     let ready = tokio::select! {
         ready = deploy_and_onboard(layout, console, &plan, file, &options) => ready,
