@@ -144,6 +144,28 @@ fn deployed_code_does_not_depend_on_the_testbed() {
     }
 }
 
+/// The functions on the way of a sample.
+const OF_SAMPLES: [&str; 3] = ["roadcast-stream-processor", "roadcast-alert-evaluator", "roadcast-enrichment"];
+
+/// The release profile is for size. A crate without an override would make every sample slower.
+#[test]
+fn what_processes_samples_is_compiled_for_speed() {
+    let manifest = include_str!("../Cargo.toml");
+    let packages = packages();
+    let (mut found, mut rest) = (BTreeSet::new(), OF_SAMPLES.map(str::to_owned).to_vec());
+    while let Some(name) = rest.pop() {
+        // The adapters of AWS wait for the network.
+        if name.starts_with("roadcast-") && name != "roadcast-aws" && found.insert(name.clone()) {
+            rest.extend(packages[&name].1.iter().cloned());
+        }
+    }
+    assert!(found.contains("roadcast-signals"), "{found:?}");
+    for name in found {
+        let section = format!("[profile.release.package.{name}]\nopt-level = 3\n");
+        assert!(manifest.contains(&section), "Cargo.toml has no override for {name}");
+    }
+}
+
 /// Source files that may be long: tables, and nothing else.
 const LONG_FILES: &[&str] = &[];
 /// The longest source file, in lines.

@@ -1,14 +1,16 @@
-"""Each alarm has a page in docs/operations/runbook, each page has an alarm, and alarms name their pages."""
+"""Each alarm has a page in docs/operations/runbook, each page has an alarm, and both name each other and the dashboard rightly."""
 
 import pathlib
 import re
 
 from checks.functions import text_of
+from checks.observability import widgets
 from checks.slo import WINDOWS
 
 RUNBOOK = pathlib.Path(__file__).resolve().parent.parent.parent / "docs" / "operations" / "runbook"
 INDEX = "README"
 # What each page answers.
+WIDGET = re.compile(r'[Dd]ashboard, "([^"]+)"')
 SECTIONS = ("## What it means", "## Look at", "## Mend")
 
 
@@ -60,10 +62,21 @@ def check_pages(resources, folder):
     return found
 
 
+def check_widgets(titles, folder):
+    """Returns the widgets that a page names and the dashboard does not have."""
+    return [
+        f"docs/operations/runbook/{page.name}: the dashboard has no widget {name!r}"
+        for page in sorted(folder.glob("*.md"))
+        for name in WIDGET.findall(page.read_text(encoding="utf-8"))
+        if not any(title.startswith(name) for title in titles)
+    ]
+
+
 def faults(sources):
-    """Returns the alarms without a page, the pages without an alarm, and wrong links between them."""
+    """Returns the alarms without a page, the pages without an alarm, wrong links between them, and unknown widgets."""
     resources = sources.expanded["Resources"]
-    return check_links(resources, page_names(RUNBOOK)) + check_pages(resources, RUNBOOK)
+    titles = [widget["properties"].get("title", "") for widget in widgets(sources)]
+    return check_links(resources, page_names(RUNBOOK)) + check_pages(resources, RUNBOOK) + check_widgets(titles, RUNBOOK)
 
 
 def _add_alarm(sources):
@@ -88,10 +101,16 @@ def _omit_link_of_window(sources):
     sources.template["Resources"]["FreshnessHalfHour"]["Properties"]["AlarmDescription"] = "Part of freshness."
 
 
+def _rename_widget(sources):
+    body = sources.files["infra/dashboard.yaml"]
+    body["Fn::Sub"] = text_of(body).replace("Iterator age (ms)", "Age (ms)")
+
+
 BREAKAGES = [
     ("an alarm without a page", _add_alarm, "StreamEmpty: requires the page docs/operations/runbook/stream-empty.md"),
     ("a page without an alarm", _remove_alarm, "runbook/workflow-failed.md: no alarm that notifies"),
     ("a page of an alarm that notifies no one", _silence_alarm, "runbook/stream-throttled.md: no alarm that notifies"),
     ("an alarm that does not name its page", _omit_link, "QuarantineRateHigh: its description must end with"),
     ("a window that does not name the page of its objective", _omit_link_of_window, "FreshnessHalfHour: its description must end with"),
+    ("a widget that the dashboard renames", _rename_widget, "freshness.md: the dashboard has no widget 'Iterator age'"),
 ]

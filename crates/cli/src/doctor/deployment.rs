@@ -87,12 +87,8 @@ fn faulty_parameters(parameters: &BTreeMap<&str, &str>) -> Vec<Check> {
             "fleets are advised to read before there is something: raise FeedPollSeconds",
         ));
     }
-    if ["debug", "trace"].contains(&value("LogLevel")) {
-        checks.push(Check::uncertain(
-            "parameters",
-            format!("LogLevel is {}", value("LogLevel")),
-            "each line is billed: set it to info",
-        ));
+    if value("LogLevel") == "debug" {
+        checks.push(Check::uncertain("parameters", "LogLevel is debug", "each line is billed: set it to info"));
     }
     if checks.is_empty() {
         checks.push(Check::ok("parameters", format!("stage {}", value("Stage"))));
