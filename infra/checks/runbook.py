@@ -9,8 +9,8 @@ from checks.slo import WINDOWS
 
 RUNBOOK = pathlib.Path(__file__).resolve().parent.parent.parent / "docs" / "operations" / "runbook"
 INDEX = "README"
-# What each page answers.
 WIDGET = re.compile(r'[Dd]ashboard, "([^"]+)"')
+# What each page answers.
 SECTIONS = ("## What it means", "## Look at", "## Mend")
 
 
