@@ -64,7 +64,9 @@ pub(crate) fn truck_recording(folder: &Path) -> PathBuf {
             1 => format!("current,Vehicle.Powertrain.CombustionEngine.Speed,{},0.3", 1000 + n % 500),
             _ => format!("current,Vehicle.CurrentOverallWeight,{},0.3", 15_000 + n),
         };
-        std::iter::once("field,signal,value,delay".to_owned()).chain((0..ROWS_OF_TRUCK).map(row)).collect()
+        // Like the real one, it begins with the VIN, with which the tool registers the vehicle.
+        let first = ["field,signal,value,delay", "current,Vehicle.VehicleIdentification.VIN,WMA06XZZ7FM000017,0.3"];
+        first.map(str::to_owned).into_iter().chain((0..ROWS_OF_TRUCK).map(row)).collect()
     };
     let file = folder.join("truck.csv");
     std::fs::write(&file, real().unwrap_or_else(simulated).join("\n") + "\n").expect("the recording is written");
